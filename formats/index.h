@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FORMATS_INDEX_H
+#define FORMATS_INDEX_H
+
+/*
+ * The index: which chunk lies where. Sorted records of fixed size that are
+ * searched in place (memory-mapped), so opening costs nothing however many
+ * there are. A signature of the writer ends it. formats/index.md.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/buf.h"
+#include "formats/pack.h"
+#include "formats/status.h"
+
+enum fmt_pack_kind { FMT_PACK_DATA = 1, FMT_PACK_METADATA = 2 };
+
+struct fmt_index_pack {
+	unsigned char name[32]; /* SHA-256 of the stored object */
+	uint64_t stored_size;	/* of the stored object (the age file) */
+	enum fmt_pack_kind kind;
+};
+
+/* Where a chunk is. */
+struct fmt_index_place {
+	struct fmt_index_pack pack;
+	struct fmt_pack_chunk chunk;
+};
+
+/* Builds an index in memory. Not thread safe. */
+struct fmt_index_builder;
+
+enum fmt_status fmt_index_builder_new(struct fmt_index_builder **out);
+void fmt_index_builder_free(struct fmt_index_builder *builder);
+
+/* Adds a pack and its chunks (copied). */
+enum fmt_status fmt_index_builder_add(struct fmt_index_builder *builder,
+    const struct fmt_index_pack *pack, const struct fmt_pack_chunk *chunks,
+    size_t count);
+
+/* Appends the encoded index, signed with an Ed25519 seed, to `out`. An id that
+ * was added twice is kept once. */
+enum fmt_status fmt_index_builder_encode(struct fmt_index_builder *builder,
+    const unsigned char seed[32], struct fmt_buf *out);
+
+/* A view of an encoded index; borrows `data` until it is no longer used. */
+struct fmt_index {
+	const unsigned char *data;
+	size_t len;
+	uint32_t pack_count;
+	uint64_t chunk_count;
+	unsigned char signer[32]; /* Ed25519 public key that signed it */
+};
+
+/* Checks the frame (magic, version, sizes) in constant time and sets up the
+ * view. The signature is not checked here. */
+enum fmt_status fmt_index_open(
+    const void *data, size_t len, struct fmt_index *out);
+
+/* Checks every record (order, ranges) and the signature, reading it all. */
+enum fmt_status fmt_index_check(const struct fmt_index *index);
+
+/* Looks an id up by binary search; false where it is not there. */
+bool fmt_index_find(const struct fmt_index *index,
+    const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out);
+
+/* The n-th record and pack in order, n below the counts. FMT_MALFORMED where a
+ * record names a pack that is not there. */
+enum fmt_status fmt_index_at(const struct fmt_index *index, uint64_t n,
+    struct fmt_index_place *out);
+void fmt_index_pack_at(const struct fmt_index *index, uint32_t n,
+    struct fmt_index_pack *out);
+
+#endif

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+# Pure codecs: memory in, memory out.
+noinst_LTLIBRARIES += formats/libformats.la
+
+formats_libformats_la_SOURCES = \
+	formats/buf.c formats/buf.h \
+	formats/status.c formats/status.h
+formats_libformats_la_LIBADD = $(DEPS_LIBS)
+
+dist_noinst_DATA +=

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_BASE_CONFIG_IMPL_H
+#define LIBBACKUP_BASE_CONFIG_IMPL_H
+
+/* The configuration as the library's parts read it. All strings are owned by
+ * the configuration; a NULL string was not given. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "libbackup/config.h"
+
+enum bkp_source_kind {
+	BKP_KIND_POSTGRES,
+	BKP_KIND_BUCKET,
+	BKP_KIND_FILES,
+	BKP_KIND_COMMAND
+};
+
+struct bkp_strings {
+	char **items;
+	size_t count;
+};
+
+struct bkp_postgres_config {
+	char *conninfo; /* libpq's; without a password in it */
+	char *password; /* secret; from password, password_file, or NULL for
+			   libpq's own ways (PGPASSWORD, passfile, service) */
+	struct bkp_strings databases; /* empty: the one of conninfo */
+	bool all_databases;	      /* every one that allows connections */
+	char *bindir; /* where pg_dump and the server are looked for first */
+};
+
+struct bkp_bucket_config {
+	char *bucket;
+	char *endpoint; /* "http://127.0.0.1:9000"; NULL: AWS by region */
+	char *region;	/* NULL: us-east-1 */
+	char *prefix;	/* only keys that begin with it; NULL: all */
+	char *access_key, *secret_key, *session_token; /* secret; NULL: the
+		environment (AWS_*) and ~/.aws/credentials, by s3/credentials */
+	char *profile;	  /* of ~/.aws; NULL: $AWS_PROFILE or default */
+	char *ca_file;	  /* PEM */
+	bool is_virtual_host; /* bucket in the host name; default: path style */
+};
+
+struct bkp_files_config {
+	struct bkp_strings paths;   /* absolute */
+	struct bkp_strings exclude; /* fnmatch patterns */
+	bool one_file_system;
+};
+
+struct bkp_command_config {
+	struct bkp_strings run;	    /* argv */
+	struct bkp_strings restore; /* argv that takes the bytes on stdin */
+	char *output; /* entry name: "dump.rdb" */
+};
+
+struct bkp_source_config {
+	enum bkp_source_kind kind;
+	char *name;   /* "app" */
+	char *prefix; /* "postgres/app" */
+	unsigned line; /* in the file, for messages; 0: none */
+	union {
+		struct bkp_postgres_config postgres;
+		struct bkp_bucket_config bucket;
+		struct bkp_files_config files;
+		struct bkp_command_config command;
+	};
+};
+
+struct bkp_config {
+	char *path;
+	char *repository;
+	char *key_file;
+	char *identity_file;
+	char *passphrase; /* secret */
+	unsigned workers; /* 0: the number of processors, at most 8 */
+	struct bkp_strings tags; /* put on every snapshot */
+	struct bkp_source_config *sources; /* sorted by prefix */
+	size_t source_count;
+};
+
+/* Deep copy and free of one source (the free wipes secrets; the struct itself
+ * is the caller's). Used to point a source at another place. */
+int bkp_source_config_copy(const struct bkp_source_config *from,
+    struct bkp_source_config *to, struct bkp_error *err);
+void bkp_source_config_free(struct bkp_source_config *source);
+
+/* Frees and wipes a secret string; NULL is fine. */
+void bkp_secret_free(char *secret);
+
+/*
+ * A secret by the three usual ways: the value itself, a file that holds it
+ * (one trailing newline dropped), or NAME / NAME_FILE in the environment; the
+ * first of these that is given wins; giving two is BKP_INVALID. *out may
+ * become NULL: none given. `what` names it in messages.
+ */
+int bkp_secret_load(const char *what, const char *value, const char *file,
+    const char *env_name, char **out, struct bkp_error *err);
+
+#endif

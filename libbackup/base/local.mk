@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# Errors, buffers, threads, configuration, secrets: knows no room above it.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/base/cancel.c \
+	libbackup/base/config_impl.h \
+	libbackup/base/fail.c libbackup/base/fail.h \
+	libbackup/base/pipeline.c libbackup/base/pipeline.h \
+	libbackup/base/background.c \
+	libbackup/base/run.c libbackup/base/run.h

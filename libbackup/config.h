@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_CONFIG_H
+#define LIBBACKUP_CONFIG_H
+
+/*
+ * The configuration: one YAML file that names the repository, the keys and the
+ * sources. backup.yaml(5) describes every key.
+ */
+
+#include <stddef.h>
+
+#include <libbackup/error.h>
+#include <libbackup/export.h>
+#include <libbackup/repository.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bkp_config;
+
+/*
+ * Loads `path`, or where that is NULL the first that exists of
+ * $BACKUP_CONFIG, ./backup.yaml, $XDG_CONFIG_HOME/libbackup/backup.yaml
+ * (~/.config/...) and /etc/libbackup/backup.yaml. Secrets in files and the
+ * environment are read now. A mistake is BKP_INVALID with file, line and, for
+ * an unknown key, the one that may have been meant. The caller owns *out.
+ */
+BKP_API int bkp_config_load(
+    const char *path, struct bkp_config **out, struct bkp_error *err);
+
+/* Wipes the secrets. NULL is fine. */
+BKP_API void bkp_config_free(struct bkp_config *config);
+
+/* The file that was loaded; borrowed until free. */
+BKP_API const char *bkp_config_path(const struct bkp_config *config);
+
+/* The repository's location; $BACKUP_REPOSITORY wins over the file. Borrowed
+ * until free or set. */
+BKP_API const char *bkp_config_repository(const struct bkp_config *config);
+
+/* Overrides from a command line (copied). */
+BKP_API int bkp_config_set_repository(struct bkp_config *config,
+    const char *location, struct bkp_error *err);
+BKP_API int bkp_config_set_key_file(
+    struct bkp_config *config, const char *path, struct bkp_error *err);
+BKP_API int bkp_config_set_identity_file(
+    struct bkp_config *config, const char *path, struct bkp_error *err);
+BKP_API int bkp_config_set_passphrase(struct bkp_config *config,
+    const char *passphrase, struct bkp_error *err);
+BKP_API int bkp_config_set_workers(
+    struct bkp_config *config, unsigned workers, struct bkp_error *err);
+
+/* A configuration without a file, for commands that can do with a repository
+ * and keys alone (list, cat, verify). The caller owns *out. */
+BKP_API int bkp_config_new(struct bkp_config **out, struct bkp_error *err);
+
+/* The keys to open the repository with; borrowed until free or set. */
+BKP_API void bkp_config_keys(
+    const struct bkp_config *config, struct bkp_keys *out);
+
+/* The sources by their path prefix ("postgres/app"); NULL beyond the end. */
+BKP_API const char *bkp_config_source(
+    const struct bkp_config *config, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

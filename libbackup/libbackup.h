@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_LIBBACKUP_H
+#define LIBBACKUP_LIBBACKUP_H
+
+/* Everything public. Start with operations.h. */
+
+#include <libbackup/cancel.h>
+#include <libbackup/config.h>
+#include <libbackup/error.h>
+#include <libbackup/events.h>
+#include <libbackup/export.h>
+#include <libbackup/key.h>
+#include <libbackup/operations.h>
+#include <libbackup/repository.h>
+#include <libbackup/version.h>
+
+#endif

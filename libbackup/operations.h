@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_OPERATIONS_H
+#define LIBBACKUP_OPERATIONS_H
+
+/*
+ * The operations: backup, restore, verify. Each takes a configuration, runs to
+ * its end on the calling thread (with workers of its own) and fills a result.
+ * 0: done; look at omission_count: above 0 the run is degraded, and the
+ * events named each omission. -1: failed, and err tells.
+ *
+ * Option structs begin with their size and have an INIT constant; strings are
+ * borrowed until the call returns. Results own their memory until freed.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libbackup/cancel.h>
+#include <libbackup/config.h>
+#include <libbackup/error.h>
+#include <libbackup/events.h>
+#include <libbackup/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- backup ---- */
+
+struct bkp_backup_options {
+	size_t size;
+	const struct bkp_config *config;
+	const char *const *sources; /* prefixes; none: all of them */
+	size_t source_count;
+	const char *const *tags;
+	size_t tag_count;
+	struct bkp_events events;
+	const struct bkp_cancel *cancel;
+};
+
+#define BKP_BACKUP_OPTIONS_INIT {.size = sizeof(struct bkp_backup_options)}
+
+struct bkp_backup_result {
+	char snapshot[65];
+	uint64_t entries;
+	uint64_t bytes;	       /* plaintext of all entries */
+	uint64_t stored_bytes; /* added to the repository */
+	uint64_t new_chunks, known_chunks;
+	uint64_t rows, objects, files; /* by what they are */
+	uint64_t duration_ms;
+	size_t omission_count;
+};
+
+BKP_API int bkp_backup(const struct bkp_backup_options *options,
+    struct bkp_backup_result *result, struct bkp_error *err);
+
+/* ---- restore ---- */
+
+struct bkp_restore_options {
+	size_t size;
+	const struct bkp_config *config;
+	const char *snapshot; /* "latest" or the start of a name */
+	const char *path; /* NULL or "": everything; else a source or a path */
+	const char *to; /* another database, bucket, folder; one source only */
+	int is_overwrite; /* may replace what exists */
+	struct bkp_events events;
+	const struct bkp_cancel *cancel;
+};
+
+#define BKP_RESTORE_OPTIONS_INIT {.size = sizeof(struct bkp_restore_options)}
+
+struct bkp_restore_result {
+	char snapshot[65];
+	uint64_t entries;
+	uint64_t bytes;
+	uint64_t duration_ms;
+	size_t omission_count;
+};
+
+BKP_API int bkp_restore(const struct bkp_restore_options *options,
+    struct bkp_restore_result *result, struct bkp_error *err);
+
+/* ---- verify ---- */
+
+enum bkp_verify_mode {
+	BKP_VERIFY_SCRATCH, /* restore into scratch places and compare */
+	BKP_VERIFY_LIVE	    /* compare the configured places as they are */
+};
+
+struct bkp_verify_options {
+	size_t size;
+	const struct bkp_config *config;
+	const char *snapshot;
+	const char *path; /* as in restore */
+	enum bkp_verify_mode mode;
+	const char *scratch_directory; /* NULL: $TMPDIR or /tmp */
+	struct bkp_events events;
+	const struct bkp_cancel *cancel;
+};
+
+#define BKP_VERIFY_OPTIONS_INIT {.size = sizeof(struct bkp_verify_options)}
+
+enum bkp_check_status { BKP_CHECK_PASS, BKP_CHECK_FAIL, BKP_CHECK_SKIP };
+
+struct bkp_check {
+	enum bkp_check_status status;
+	const char *name; /* "postgres/app/shop/data/public.users" */
+	const char *what; /* "rows 1000, hash equal", or the difference */
+};
+
+struct bkp_verify_result {
+	char snapshot[65];
+	int is_proven; /* 1: something was compared and nothing failed */
+	const struct bkp_check *checks;
+	size_t check_count;
+	uint64_t passed, failed, skipped;
+	uint64_t rows, objects, files; /* compared */
+	uint64_t duration_ms;
+	void *memory;
+};
+
+/* 0 where a verdict was reached, good or bad (is_proven); -1 where none was. */
+BKP_API int bkp_verify(const struct bkp_verify_options *options,
+    struct bkp_verify_result *result, struct bkp_error *err);
+BKP_API void bkp_verify_result_free(struct bkp_verify_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+libbackup_libbackup_internal_la_SOURCES +=

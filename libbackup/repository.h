@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_REPOSITORY_H
+#define LIBBACKUP_REPOSITORY_H
+
+/*
+ * Repositories: making one, opening one, its snapshots, entries and bytes.
+ *
+ *     bkp_repository_init      once
+ *     bkp_repository_open      with the keys at hand
+ *     bkp_snapshot_find        "latest", or the start of a name
+ *     bkp_entries_open/next    the entries of a snapshot, in path order
+ *     bkp_entry_read           the bytes of one entry, proven by SHA-256
+ *
+ * Thread rule: a repository may be read from several threads at once; an
+ * iterator belongs to one thread.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libbackup/error.h>
+#include <libbackup/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bkp_repository;
+struct bkp_entries;
+
+/*
+ * Keys as a person holds them. All strings are borrowed for the call. A backup
+ * host has key_file; an administrator has identity_file or a passphrase.
+ */
+struct bkp_keys {
+	size_t size;		   /* sizeof(struct bkp_keys) */
+	const char *key_file;	   /* host key: metadata only; may be NULL */
+	const char *identity_file; /* age identities; may be NULL */
+	const char *passphrase;	   /* NUL ended; may be NULL */
+};
+
+#define BKP_KEYS_INIT {sizeof(struct bkp_keys), 0, 0, 0}
+
+/* Who may open a new repository. At least one recipient or a passphrase. */
+struct bkp_init_options {
+	size_t size;
+	const char *const *recipients; /* "age1..."; borrowed */
+	size_t recipient_count;
+	const char *passphrase; /* may be NULL */
+	const char *key_file;	/* the host key to write; must not exist */
+	unsigned work_factor;	/* scrypt log2 N for the passphrase; 0: 18 */
+};
+
+#define BKP_INIT_OPTIONS_INIT {sizeof(struct bkp_init_options), 0, 0, 0, 0, 0}
+
+/* Makes a repository in an empty or missing place and writes the host key file
+ * (mode 0600). BKP_EXISTS where there is one already; nothing is changed. */
+BKP_API int bkp_repository_init(const char *location,
+    const struct bkp_init_options *options, struct bkp_error *err);
+
+/* Opens with whatever keys fit. BKP_AUTH: none does. The caller owns *out. */
+BKP_API int bkp_repository_open(const char *location,
+    const struct bkp_keys *keys, struct bkp_repository **out,
+    struct bkp_error *err);
+
+/* NULL is fine. Wipes the keys. */
+BKP_API void bkp_repository_close(struct bkp_repository *repository);
+
+/* 1 where the keys open contents, 0 where only metadata. */
+BKP_API int bkp_repository_can_read(const struct bkp_repository *repository);
+
+/* 32 hex digits; borrowed until close. */
+BKP_API const char *bkp_repository_id(const struct bkp_repository *repository);
+
+/* ---- snapshots ---- */
+
+struct bkp_snapshot_source {
+	const char *prefix; /* "postgres/app" */
+	const char *kind;   /* "postgres" */
+	uint64_t entries;
+	uint64_t bytes;
+};
+
+/* Borrowed from the list that it came in. */
+struct bkp_snapshot {
+	const char *name; /* 64 hex digits: SHA-256 of the stored object */
+	const char *host;
+	int64_t time_us;     /* recovery point, microseconds since 1970 UTC */
+	int64_t finished_us; /* committed */
+	const char *const *tags;
+	size_t tag_count;
+	size_t omission_count; /* above 0: degraded */
+	uint64_t stored_bytes; /* what it added to the repository */
+	uint64_t new_chunks;
+	uint64_t known_chunks;
+	const struct bkp_snapshot_source *sources;
+	size_t source_count;
+	const char *json; /* the whole snapshot, one line of JSON */
+};
+
+struct bkp_snapshot_list {
+	struct bkp_snapshot *items; /* oldest first */
+	size_t count;
+	void *memory;
+};
+
+#define BKP_SNAPSHOT_LIST_INIT {0, 0, 0}
+
+/* Reads every snapshot object and checks digest and signature. A damaged or
+ * unsigned one is an error that names it. Free with bkp_snapshot_list_free. */
+BKP_API int bkp_snapshot_list(struct bkp_repository *repository,
+    struct bkp_snapshot_list *out, struct bkp_error *err);
+BKP_API void bkp_snapshot_list_free(struct bkp_snapshot_list *list);
+
+/* Finds "latest" or the start (4 or more digits) of a name. BKP_NOTFOUND or,
+ * where several fit, BKP_INVALID naming them. Writes the whole name. */
+BKP_API int bkp_snapshot_find(struct bkp_repository *repository,
+    const char *text, char name[65], struct bkp_error *err);
+
+/* ---- entries ---- */
+
+/* Borrowed until the next call on the iterator. */
+struct bkp_entry {
+	const char *path; /* bytes, NUL ended */
+	const char *kind; /* "bucket.object", ... */
+	int has_content;
+	uint64_t size;
+	const char *sha256; /* hex, or NULL without content */
+	const char *attributes; /* one line of JSON */
+};
+
+/* Starts at `prefix` ("" or NULL: everything): paths that equal it or begin
+ * with it. `snapshot` is a whole name. */
+BKP_API int bkp_entries_open(struct bkp_repository *repository,
+    const char *snapshot, const char *prefix, struct bkp_entries **out,
+    struct bkp_error *err);
+
+/* 1: *entry is set; 0: the end; -1: error. */
+BKP_API int bkp_entries_next(struct bkp_entries *entries,
+    struct bkp_entry *entry, struct bkp_error *err);
+BKP_API void bkp_entries_close(struct bkp_entries *entries);
+
+/* Takes bytes; answers 0, or -1 (with err set) to stop. */
+typedef int bkp_bytes_fn(
+    void *arg, const void *data, size_t len, struct bkp_error *err);
+
+/* Streams the bytes of the entry at exactly `path`. Each piece is
+ * authenticated before it is given; at the end size and SHA-256 are compared
+ * (BKP_CORRUPT). BKP_NOTFOUND: no such entry. BKP_AUTH: the keys at hand open
+ * metadata only. */
+BKP_API int bkp_entry_read(struct bkp_repository *repository,
+    const char *snapshot, const char *path, bkp_bytes_fn *fn, void *arg,
+    struct bkp_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

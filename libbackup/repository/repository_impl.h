@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_REPOSITORY_REPOSITORY_IMPL_H
+#define LIBBACKUP_REPOSITORY_REPOSITORY_IMPL_H
+
+/*
+ * The repository as the rest of the library sees it: reading entries and
+ * chunks, and writing a session that ends in a snapshot.
+ *
+ * Writing order: packs, then index, then the snapshot object, which is the
+ * only commit point. A session that is aborted or killed leaves unreferenced
+ * objects and nothing else.
+ */
+
+#include <stdbool.h>
+
+#include "formats/entry.h"
+#include "formats/snapshot.h"
+#include "libbackup/repository.h"
+#include "libbackup/store/store.h"
+
+/* Opens and initialises over a store that the repository takes (also on
+ * failure). The public calls wrap these. */
+int bkp_repository_init_store(struct bkp_store *store,
+    const struct bkp_init_options *options, struct bkp_error *err);
+int bkp_repository_open_store(struct bkp_store *store,
+    const struct bkp_keys *keys, struct bkp_repository **out,
+    struct bkp_error *err);
+
+/* ---- reading ---- */
+
+/* Reads, verifies (digest, signature, known writer) and decodes a snapshot. */
+int bkp_repository_snapshot(struct bkp_repository *repository,
+    const char *name, struct fmt_snapshot *out, struct bkp_error *err);
+
+/* An iterator over a list of metadata chunks that starts at the first path
+ * >= prefix and ends after the last that begins with it. The refs are
+ * borrowed until close. */
+struct bkp_entry_stream;
+int bkp_entry_stream_open(struct bkp_repository *repository,
+    const struct fmt_chunk_ref *list, size_t list_count, const char *prefix,
+    struct bkp_entry_stream **out, struct bkp_error *err);
+/* 1: *entry is the caller's (free it); 0: end; -1. */
+int bkp_entry_stream_next(struct bkp_entry_stream *stream,
+    struct fmt_entry *entry, struct bkp_error *err);
+void bkp_entry_stream_close(struct bkp_entry_stream *stream);
+
+/*
+ * Reads chunks; one per worker thread (it has its own decompression context
+ * and remembers the last segments of the last packs).
+ */
+struct bkp_chunk_reader;
+int bkp_chunk_reader_new(struct bkp_repository *repository,
+    struct bkp_chunk_reader **out, struct bkp_error *err);
+void bkp_chunk_reader_free(struct bkp_chunk_reader *reader);
+
+/* Appends the chunk's plaintext to `out`; authenticated, and its id and length
+ * recomputed: BKP_CORRUPT names pack and chunk. */
+int bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
+    const struct fmt_chunk_ref *ref, struct fmt_buf *out,
+    struct bkp_error *err);
+
+/* Streams an entry's content chunk by chunk, then compares size and, where
+ * it has one, SHA-256. Errors begin with the path. */
+int bkp_chunk_reader_entry(struct bkp_chunk_reader *reader,
+    const struct fmt_entry *entry, bkp_bytes_fn *fn, void *arg,
+    struct bkp_error *err);
+
+/* ---- writing ---- */
+
+struct bkp_session;	 /* one backup run; shared by its threads */
+struct bkp_chunk_writer; /* one per worker thread */
+
+/* Needs the host key (it signs). Loads the index. */
+int bkp_session_begin(struct bkp_repository *repository,
+    struct bkp_session **out, struct bkp_error *err);
+
+/* Frees; what was not committed is garbage in the repository. */
+void bkp_session_end(struct bkp_session *session);
+
+int bkp_chunk_writer_new(struct bkp_session *session,
+    struct bkp_chunk_writer **out, struct bkp_error *err);
+
+/* Stores a chunk (up to FMT_CHUNKER_MAX, or one row longer than that) unless
+ * it is known; fills ref. */
+int bkp_chunk_writer_put(struct bkp_chunk_writer *writer, const void *data,
+    size_t len, struct fmt_chunk_ref *ref, struct bkp_error *err);
+
+/* Seals and submits what is pending. Before commit, each writer once. */
+int bkp_chunk_writer_flush(
+    struct bkp_chunk_writer *writer, struct bkp_error *err);
+void bkp_chunk_writer_free(struct bkp_chunk_writer *writer);
+
+/* True where every chunk of the entry is in the index (an entry of an earlier
+ * snapshot can then be taken over without reading its content again). */
+bool bkp_session_has_entry(
+    struct bkp_session *session, const struct fmt_entry *entry);
+
+/* The chunker of this repository, for content that is cut by content. */
+const struct fmt_chunker *bkp_session_chunker(
+    const struct bkp_session *session);
+
+/*
+ * Writes the entry list of one source; entries come in path order. Calling
+ * thread only. finish hands out the refs (the caller's, free()).
+ */
+struct bkp_list_writer;
+int bkp_list_writer_new(struct bkp_session *session,
+    struct bkp_list_writer **out, struct bkp_error *err);
+int bkp_list_writer_add(struct bkp_list_writer *writer,
+    const struct fmt_entry *entry, struct bkp_error *err);
+int bkp_list_writer_finish(struct bkp_list_writer *writer,
+    struct fmt_chunk_ref **refs, size_t *count, struct bkp_error *err);
+void bkp_list_writer_free(struct bkp_list_writer *writer);
+
+/*
+ * Waits for all packs, writes the index, then the snapshot object. The
+ * session fills repository, sequence, previous, finished_us, stored_bytes and
+ * the chunk counts; the rest is the caller's. Writes the name. Every chunk
+ * writer must have been flushed.
+ */
+int bkp_session_commit(struct bkp_session *session,
+    struct fmt_snapshot *snapshot, char name[65], struct bkp_error *err);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_SOURCE_SOURCE_H
+#define LIBBACKUP_SOURCE_SOURCE_H
+
+/*
+ * Sources and targets. A source yields entries: a path, attributes, a stream
+ * of bytes; it writes them into a sink. A target takes entries back; it draws
+ * them from a supply. The same source run over a restored thing with a sink
+ * that only digests is the proof: both entry lists must agree.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "formats/entry.h"
+#include "libbackup/base/config_impl.h"
+#include "libbackup/base/run.h"
+#include "libbackup/repository/repository_impl.h"
+
+/* ---- sink: what a source writes into (operations/sink.c) ---- */
+
+struct bkp_sink;    /* one source of one run */
+struct bkp_content; /* one worker's way to write bytes */
+
+struct bkp_run *bkp_sink_run(struct bkp_sink *sink);
+
+/* The content writer of worker 0..bkp_run_workers()-1; borrowed. Worker 0's
+ * is also the calling thread's while no pipeline runs. */
+struct bkp_content *bkp_sink_content(struct bkp_sink *sink, unsigned worker);
+
+/* A stream that is cut by content. begin clears what entry holds of content;
+ * end sets has_content, size, sha256 and chunks. abort drops a stream that
+ * was begun (the chunks already stored stay as garbage). */
+int bkp_content_begin(struct bkp_content *content, struct fmt_entry *entry,
+    struct bkp_error *err);
+int bkp_content_write(struct bkp_content *content, const void *data,
+    size_t len, struct bkp_error *err);
+int bkp_content_end(struct bkp_content *content, struct bkp_error *err);
+void bkp_content_abort(struct bkp_content *content);
+
+/* All of a small content at once. */
+int bkp_content_put(struct bkp_content *content, struct fmt_entry *entry,
+    const void *data, size_t len, struct bkp_error *err);
+
+/* One chunk that the source cut itself (a range of a table). The source adds
+ * the refs to its entry in order and sets has_content and size. In a sink
+ * that only digests the id is the SHA-256 of the bytes. */
+int bkp_content_chunk(struct bkp_content *content, const void *data,
+    size_t len, struct fmt_chunk_ref *ref, struct bkp_error *err);
+
+/* Hands an entry over (content moves; *entry is INIT again). Calling thread
+ * only, in path order: BKP_INVALID otherwise. The path must be the source's
+ * prefix or below it. */
+int bkp_sink_entry(
+    struct bkp_sink *sink, struct fmt_entry *entry, struct bkp_error *err);
+
+/* The entries that this source wrote in the last good snapshot, in order;
+ * *out is NULL where there is none. The caller closes it. */
+int bkp_sink_previous(struct bkp_sink *sink, struct bkp_entry_stream **out,
+    struct bkp_error *err);
+
+/* True where an entry of the previous snapshot can be handed over as it is. */
+bool bkp_sink_has_entry(
+    struct bkp_sink *sink, const struct fmt_entry *previous);
+
+/* True where bytes are digested and dropped (verification). */
+bool bkp_sink_is_digest_only(const struct bkp_sink *sink);
+
+/* ---- source ---- */
+
+struct bkp_source;
+
+struct bkp_source_ops {
+	const char *kind;
+	/* Fixes the moment: connects, opens the exported snapshot, looks at
+	 * versioning. All sources are prepared before the first one runs. */
+	int (*prepare)(struct bkp_source *source, struct bkp_sink *sink,
+	    struct bkp_error *err);
+	/* Yields every entry, in path order. */
+	int (*run)(struct bkp_source *source, struct bkp_sink *sink,
+	    struct bkp_error *err);
+	/* Facts for the snapshot (server version, LSN, whether fuzzy...). *info
+	 * becomes the caller's. After run. */
+	int (*info)(
+	    struct bkp_source *source, json_t **info, struct bkp_error *err);
+	void (*close)(struct bkp_source *source);
+};
+
+struct bkp_source {
+	const struct bkp_source_ops *ops;
+	const char *prefix; /* borrowed from the configuration */
+};
+
+/* ---- supply: where a target draws entries from (operations/supply.c) ---- */
+
+struct bkp_supply; /* one source's entries of one snapshot */
+
+struct bkp_run *bkp_supply_run(struct bkp_supply *supply);
+
+/* The prefix that the entries have in the snapshot ("postgres/app"). */
+const char *bkp_supply_prefix(const struct bkp_supply *supply);
+
+/* What the person chose: a path at or below the prefix. Entries outside are
+ * not to be restored. Equal to the prefix: everything. */
+const char *bkp_supply_selection(const struct bkp_supply *supply);
+
+/* True where `path` is the selection, or below it (by component), or begins
+ * with it where the selection ends in '/'. */
+bool bkp_supply_is_selected(const struct bkp_supply *supply, const char *path);
+
+/* The info the source recorded; borrowed; NULL where it recorded none. */
+const json_t *bkp_supply_info(const struct bkp_supply *supply);
+
+/* Entries whose path begins with `prefix` (full paths; NULL: all). */
+int bkp_supply_entries(struct bkp_supply *supply, const char *prefix,
+    struct bkp_entry_stream **out, struct bkp_error *err);
+
+/* The chunk reader of a worker; borrowed. Worker 0's is also the calling
+ * thread's while no pipeline runs. */
+struct bkp_chunk_reader *bkp_supply_reader(
+    struct bkp_supply *supply, unsigned worker);
+
+/* All of a small entry into memory; BKP_NOTFOUND where it is not there. */
+int bkp_supply_read(struct bkp_supply *supply, const char *path,
+    struct fmt_buf *out, struct bkp_error *err);
+
+/* ---- target ---- */
+
+struct bkp_target;
+
+/* Where and how to restore. Strings are borrowed until close. */
+struct bkp_target_options {
+	const char *to; /* another database, bucket or folder; NULL: the same */
+	bool is_overwrite; /* may replace what exists there */
+	bool is_scratch;   /* a throwaway place: fast and unsafe is fine, and
+			      nothing of the outside may be touched */
+};
+
+struct bkp_target_ops {
+	const char *kind;
+	/* Looks before anything is touched: reachable, room, permissions,
+	 * target free. Every target of a run is checked before any runs. */
+	int (*check)(struct bkp_target *target, struct bkp_supply *supply,
+	    struct bkp_error *err);
+	int (*run)(struct bkp_target *target, struct bkp_supply *supply,
+	    struct bkp_error *err);
+	void (*close)(struct bkp_target *target);
+};
+
+struct bkp_target {
+	const struct bkp_target_ops *ops;
+};
+
+/* ---- scratch: a throwaway place to prove a restore in ---- */
+
+struct bkp_scratch;
+
+struct bkp_scratch_ops {
+	void (*close)(struct bkp_scratch *scratch); /* leaves nothing behind */
+};
+
+/* Drivers embed this first. `place` points both a target and a source at the
+ * scratch place; it is the scratch's own. */
+struct bkp_scratch {
+	const struct bkp_scratch_ops *ops;
+	struct bkp_source_config place;
+};
+
+/* ---- kinds ---- */
+
+/*
+ * How a verification compares an entry with its twin. Attributes are compared
+ * one by one but for the ignored ones.
+ */
+struct bkp_comparison {
+	const char *entry_kind; /* "postgres.table" */
+	bool has_content_compared; /* sha256 (where there is one) and size */
+	bool is_text;		/* content is lines for people: on a difference
+				   the lines are told, not the digests */
+	const char *const *ignored; /* attribute names, NULL ended; or NULL */
+};
+
+/* Everything one kind of source can do. */
+struct bkp_kind {
+	enum bkp_source_kind kind;
+	const char *name; /* "postgres": the first component of paths */
+	int (*source_open)(const struct bkp_source_config *config,
+	    struct bkp_source **out, struct bkp_error *err);
+	int (*target_open)(const struct bkp_source_config *config,
+	    const struct bkp_target_options *options, struct bkp_target **out,
+	    struct bkp_error *err);
+	/* Makes an empty scratch place below `directory` (which the caller
+	 * removes afterwards). `config` is the configuration of the source or,
+	 * on a machine that has none, one with kind, name and prefix alone.
+	 * `info` is what the source recorded. NULL member or *out NULL: this
+	 * kind is proven by digest only, and the verdict says so. */
+	int (*scratch_open)(const struct bkp_source_config *config,
+	    const json_t *info, const char *directory, struct bkp_run *run,
+	    struct bkp_scratch **out, struct bkp_error *err);
+	const struct bkp_comparison *comparisons; /* entry_kind NULL ends */
+};
+
+extern const struct bkp_kind bkp_kind_postgres; /* source/postgres.c */
+extern const struct bkp_kind bkp_kind_bucket;	/* source/bucket.c */
+extern const struct bkp_kind bkp_kind_files;	/* source/files.c */
+extern const struct bkp_kind bkp_kind_command;	/* source/command.c */
+
+/* By enum or by name; NULL where there is none. (source/kinds.c) */
+const struct bkp_kind *bkp_kind_of(enum bkp_source_kind kind);
+const struct bkp_kind *bkp_kind_by_name(const char *name);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_STORE_STORE_H
+#define LIBBACKUP_STORE_STORE_H
+
+/*
+ * A store keeps immutable objects by name: a directory, memory (tests), later
+ * a bucket. The contract, which tests/unit/store_conformance.c holds every
+ * driver and decorator to:
+ *
+ *   - a name is 1 to 200 bytes of [a-z0-9._/-], no empty, "." or ".."
+ *     component, so that it is the same in every store;
+ *   - put is atomic and durable: after it returned 0 the object survives a
+ *     power loss, and no reader ever sees part of it. A put of a name that
+ *     exists replaces it by content that is the same (objects are named by
+ *     their content); for the one mutable name, "config", put_new fails with
+ *     BKP_EXISTS;
+ *   - get of a missing object is BKP_NOTFOUND; a range beyond the end is
+ *     BKP_CORRUPT (an object shorter than the index says);
+ *   - list yields every object below a prefix once, in byte order of the
+ *     names, or fails: a short list is an error, never a fact;
+ *   - remove of a missing object is BKP_NOTFOUND.
+ *
+ * Thread rule: every call may come from any thread at the same time.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/buf.h"
+#include "libbackup/error.h"
+
+struct bkp_store;
+
+struct bkp_store_object {
+	const char *name; /* borrowed until the callback returns */
+	uint64_t size;
+	int64_t modified_us; /* by the server's clock, microseconds UTC */
+};
+
+/* Answers 0 to go on, -1 (with err set) to stop the listing. */
+typedef int bkp_store_list_fn(
+    void *arg, const struct bkp_store_object *object, struct bkp_error *err);
+
+struct bkp_store_ops {
+	const char *driver; /* "directory", "memory", ... */
+	int (*put)(struct bkp_store *store, const char *name, const void *data,
+	    size_t len, struct bkp_error *err);
+	int (*put_new)(struct bkp_store *store, const char *name,
+	    const void *data, size_t len, struct bkp_error *err);
+	int (*get)(struct bkp_store *store, const char *name, uint64_t offset,
+	    uint64_t len, struct fmt_buf *out, struct bkp_error *err);
+	int (*stat)(struct bkp_store *store, const char *name,
+	    struct bkp_store_object *out, struct bkp_error *err);
+	int (*list)(struct bkp_store *store, const char *prefix,
+	    bkp_store_list_fn *fn, void *arg, struct bkp_error *err);
+	int (*remove)(struct bkp_store *store, const char *name,
+	    struct bkp_error *err);
+	void (*close)(struct bkp_store *store);
+};
+
+/* Drivers and decorators embed this first. */
+struct bkp_store {
+	const struct bkp_store_ops *ops;
+	char *location; /* owned: for messages, "/srv/backup" */
+};
+
+/* Wrappers: check arguments, call, and put "<location>: <name>" in front of an
+ * error. get with len BKP_STORE_WHOLE reads to the end; the bytes are
+ * appended to out. */
+#define BKP_STORE_WHOLE UINT64_MAX
+int bkp_store_put(struct bkp_store *store, const char *name, const void *data,
+    size_t len, struct bkp_error *err);
+int bkp_store_put_new(struct bkp_store *store, const char *name,
+    const void *data, size_t len, struct bkp_error *err);
+int bkp_store_get(struct bkp_store *store, const char *name, uint64_t offset,
+    uint64_t len, struct fmt_buf *out, struct bkp_error *err);
+int bkp_store_stat(struct bkp_store *store, const char *name,
+    struct bkp_store_object *out, struct bkp_error *err);
+int bkp_store_list(struct bkp_store *store, const char *prefix,
+    bkp_store_list_fn *fn, void *arg, struct bkp_error *err);
+int bkp_store_remove(
+    struct bkp_store *store, const char *name, struct bkp_error *err);
+void bkp_store_close(struct bkp_store *store); /* NULL is fine */
+
+/* ---- drivers ---- */
+
+enum bkp_store_mode { BKP_STORE_OPEN, BKP_STORE_CREATE };
+
+/* A directory. CREATE makes it (0700) where it is missing. */
+int bkp_store_directory_open(const char *path, enum bkp_store_mode mode,
+    struct bkp_store **out, struct bkp_error *err);
+
+/* Memory, for tests. */
+int bkp_store_memory_new(struct bkp_store **out, struct bkp_error *err);
+
+/* By location: a path (the only kind there is so far). A URL of an unknown
+ * scheme is BKP_UNSUPPORTED. */
+int bkp_store_open(const char *location, enum bkp_store_mode mode,
+    struct bkp_store **out, struct bkp_error *err);
+
+#endif

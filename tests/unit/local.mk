@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# One cmocka group a program; case names are sentences. Each room of the
+# library adds its programs in a block of its own.
+UNIT_LIBS = libbackup/libbackup-internal.la $(CMOCKA_LIBS)
+UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+UNIT_TESTS =
+
+# base
+UNIT_TESTS += tests/unit/test_buf tests/unit/test_fail \
+	tests/unit/test_pipeline
+tests_unit_test_buf_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_buf_LDADD = $(UNIT_LIBS)
+tests_unit_test_fail_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_fail_LDADD = $(UNIT_LIBS)
+tests_unit_test_pipeline_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pipeline_LDADD = $(UNIT_LIBS)
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+endif
