@@ -2,6 +2,8 @@
 # Errors, buffers, threads, configuration, secrets: knows no room above it.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/cancel.c \
+	libbackup/base/child.c libbackup/base/child.h \
+	libbackup/base/child_start.c libbackup/base/child_start.h \
 	libbackup/base/config_impl.h \
 	libbackup/base/fail.c libbackup/base/fail.h \
 	libbackup/base/pipeline.c libbackup/base/pipeline.h \

@@ -15,6 +15,11 @@ tests_unit_test_fail_LDADD = $(UNIT_LIBS)
 tests_unit_test_pipeline_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pipeline_LDADD = $(UNIT_LIBS)
 
+# children, configuration, files, commands
+UNIT_TESTS += tests/unit/test_child
+tests_unit_test_child_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_child_LDADD = $(UNIT_LIBS)
+
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
