@@ -5,6 +5,9 @@ noinst_LTLIBRARIES += formats/libformats.la
 formats_libformats_la_SOURCES = \
 	formats/buf.c formats/buf.h \
 	formats/status.c formats/status.h
+# Digests, chunks, rows, entries and where they lie.
+formats_libformats_la_SOURCES += \
+	formats/sign.c formats/sign.h
 formats_libformats_la_LIBADD = $(DEPS_LIBS)
 
 dist_noinst_DATA +=

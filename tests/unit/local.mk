@@ -5,6 +5,9 @@ UNIT_LIBS = libbackup/libbackup-internal.la $(CMOCKA_LIBS)
 UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 UNIT_TESTS =
 
+# formats, but for age
+include tests/unit/formats.mk
+
 # base
 UNIT_TESTS += tests/unit/test_buf tests/unit/test_fail \
 	tests/unit/test_pipeline
