@@ -7,7 +7,11 @@ formats_libformats_la_SOURCES = \
 	formats/status.c formats/status.h
 # Digests, chunks, rows, entries and where they lie.
 formats_libformats_la_SOURCES += \
+	formats/chunker.c formats/chunker.h \
 	formats/sign.c formats/sign.h
 formats_libformats_la_LIBADD = $(DEPS_LIBS)
 
 dist_noinst_DATA +=
+
+# The specifications of the codecs above.
+dist_noinst_DATA += formats/chunker.md
