@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Objects by name.
 libbackup_libbackup_internal_la_SOURCES += \
-	libbackup/store/store.h
+	libbackup/store/store.c libbackup/store/store.h \
+	libbackup/store/store_directory.c \
+	libbackup/store/store_fault.c libbackup/store/store_fault.h \
+	libbackup/store/store_memory.c

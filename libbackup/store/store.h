@@ -8,7 +8,8 @@
  * driver and decorator to:
  *
  *   - a name is 1 to 200 bytes of [a-z0-9._/-], no empty, "." or ".."
- *     component, so that it is the same in every store;
+ *     component and none that begins with "tmp-" (files that a driver has not
+ *     finished), so that it is the same in every store;
  *   - put is atomic and durable: after it returned 0 the object survives a
  *     power loss, and no reader ever sees part of it. A put of a name that
  *     exists replaces it by content that is the same (objects are named by
@@ -16,13 +17,19 @@
  *     BKP_EXISTS;
  *   - get of a missing object is BKP_NOTFOUND; a range beyond the end is
  *     BKP_CORRUPT (an object shorter than the index says);
- *   - list yields every object below a prefix once, in byte order of the
- *     names, or fails: a short list is an error, never a fact;
- *   - remove of a missing object is BKP_NOTFOUND.
+ *   - list yields every object whose name begins with a prefix once, in byte
+ *     order of the names, or fails: a short list is an error, never a fact. An
+ *     object that comes or goes meanwhile may be there or not. Size and time
+ *     come with it; the callback may call the store;
+ *   - remove of a missing object is BKP_NOTFOUND;
+ *   - probe writes and removes a trifle, so that a place that takes no writes
+ *     is known before work is spent on it;
+ *   - a failed call leaves `out` as it was.
  *
  * Thread rule: every call may come from any thread at the same time.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,7 +39,8 @@
 struct bkp_store;
 
 struct bkp_store_object {
-	const char *name; /* borrowed until the callback returns */
+	const char *name; /* borrowed until the callback returns; stat: the
+			     name that was asked for */
 	uint64_t size;
 	int64_t modified_us; /* by the server's clock, microseconds UTC */
 };
@@ -53,8 +61,9 @@ struct bkp_store_ops {
 	    struct bkp_store_object *out, struct bkp_error *err);
 	int (*list)(struct bkp_store *store, const char *prefix,
 	    bkp_store_list_fn *fn, void *arg, struct bkp_error *err);
-	int (*remove)(struct bkp_store *store, const char *name,
-	    struct bkp_error *err);
+	int (*remove)(
+	    struct bkp_store *store, const char *name, struct bkp_error *err);
+	int (*probe)(struct bkp_store *store, struct bkp_error *err);
 	void (*close)(struct bkp_store *store);
 };
 
@@ -80,7 +89,11 @@ int bkp_store_list(struct bkp_store *store, const char *prefix,
     bkp_store_list_fn *fn, void *arg, struct bkp_error *err);
 int bkp_store_remove(
     struct bkp_store *store, const char *name, struct bkp_error *err);
+int bkp_store_probe(struct bkp_store *store, struct bkp_error *err);
 void bkp_store_close(struct bkp_store *store); /* NULL is fine */
+
+/* True where `name` is one that a store takes. */
+bool bkp_store_is_name(const char *name);
 
 /* ---- drivers ---- */
 
@@ -90,8 +103,11 @@ enum bkp_store_mode { BKP_STORE_OPEN, BKP_STORE_CREATE };
 int bkp_store_directory_open(const char *path, enum bkp_store_mode mode,
     struct bkp_store **out, struct bkp_error *err);
 
-/* Memory, for tests. */
+/* Memory, for tests. share gives another handle on the same objects, which
+ * live until the last handle is closed. */
 int bkp_store_memory_new(struct bkp_store **out, struct bkp_error *err);
+int bkp_store_memory_share(
+    struct bkp_store *memory, struct bkp_store **out, struct bkp_error *err);
 
 /* By location: a path (the only kind there is so far). A URL of an unknown
  * scheme is BKP_UNSUPPORTED. */

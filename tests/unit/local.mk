@@ -23,6 +23,27 @@ UNIT_TESTS += tests/unit/test_child
 tests_unit_test_child_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_child_LDADD = $(UNIT_LIBS)
 
+# store
+UNIT_TESTS += tests/unit/test_store tests/unit/test_store_directory \
+	tests/unit/test_store_fault tests/unit/test_store_memory
+STORE_SUITE = tests/unit/store_conformance.c tests/unit/store_conformance.h
+tests_unit_test_store_SOURCES = \
+	tests/unit/test_store.c $(STORE_SUITE)
+tests_unit_test_store_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_store_LDADD = $(UNIT_LIBS)
+tests_unit_test_store_directory_SOURCES = \
+	tests/unit/test_store_directory.c $(STORE_SUITE)
+tests_unit_test_store_directory_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_store_directory_LDADD = $(UNIT_LIBS)
+tests_unit_test_store_fault_SOURCES = \
+	tests/unit/test_store_fault.c $(STORE_SUITE)
+tests_unit_test_store_fault_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_store_fault_LDADD = $(UNIT_LIBS)
+tests_unit_test_store_memory_SOURCES = \
+	tests/unit/test_store_memory.c $(STORE_SUITE)
+tests_unit_test_store_memory_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_store_memory_LDADD = $(UNIT_LIBS)
+
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_STORE_STORE_FAULT_H
+#define LIBBACKUP_STORE_STORE_FAULT_H
+
+/*
+ * A decorator for tests: makes a chosen call of the store below it fail, so
+ * that "the n-th call fails" can be tried for every n.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libbackup/store/store.h"
+
+/*
+ * What is to fail, and how many calls there were. The test owns it, keeps it
+ * longer than the store and may change it between calls. Calls are counted
+ * from 1; a listing counts once.
+ */
+struct bkp_store_fault {
+	_Atomic uint64_t calls;
+	uint64_t fail_at;      /* this call fails with BKP_IO; 0: none */
+	bool is_effect_done;   /* the call works and its answer is lost */
+	bool is_killed_after;  /* every later call fails too (without effect),
+				  as for a process that was killed */
+	_Atomic uint64_t hits; /* calls that failed */
+};
+
+#define BKP_STORE_FAULT_INIT                                                   \
+	{                                                                      \
+		0, 0, false, false, 0                                          \
+	}
+
+/* Takes `inner`, also on failure. */
+int bkp_store_fault_new(struct bkp_store *inner, struct bkp_store_fault *fault,
+    struct bkp_store **out, struct bkp_error *err);
+
+#endif
