@@ -1,2 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-libbackup_libbackup_internal_la_SOURCES +=
+# Backup, restore, verify: each reads as the story of the operation.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/operations/backup.c \
+	libbackup/operations/compare.c libbackup/operations/compare.h \
+	libbackup/operations/content.c libbackup/operations/content.h \
+	libbackup/operations/opened.c libbackup/operations/opened.h \
+	libbackup/operations/restore.c \
+	libbackup/operations/sink.c libbackup/operations/sink.h \
+	libbackup/operations/supply.c \
+	libbackup/operations/texts.c \
+	libbackup/operations/verdict.c libbackup/operations/verdict.h \
+	libbackup/operations/verify.c libbackup/operations/verify_impl.h \
+	libbackup/operations/verify_digest.c

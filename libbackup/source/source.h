@@ -45,7 +45,8 @@ int bkp_content_put(struct bkp_content *content, struct fmt_entry *entry,
 
 /* One chunk that the source cut itself (a range of a table). The source adds
  * the refs to its entry in order and sets has_content and size. In a sink
- * that only digests the id is the SHA-256 of the bytes. */
+ * that only digests the id stays zero: such content needs a digest of the
+ * source's own among the attributes (a row hash). */
 int bkp_content_chunk(struct bkp_content *content, const void *data,
     size_t len, struct fmt_chunk_ref *ref, struct bkp_error *err);
 
@@ -178,6 +179,8 @@ struct bkp_comparison {
 	bool has_content_compared; /* sha256 (where there is one) and size */
 	bool is_text;		/* content is lines for people: on a difference
 				   the lines are told, not the digests */
+	bool is_counted;	/* there may be millions: those that agree are
+				   counted, not listed one by one */
 	const char *const *ignored; /* attribute names, NULL ended; or NULL */
 };
 

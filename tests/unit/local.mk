@@ -44,6 +44,11 @@ tests_unit_test_store_memory_SOURCES = \
 tests_unit_test_store_memory_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_store_memory_LDADD = $(UNIT_LIBS)
 
+# operations
+UNIT_TESTS += tests/unit/test_compare
+tests_unit_test_compare_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_compare_LDADD = $(UNIT_LIBS)
+
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_OPERATIONS_COMPARE_H
+#define LIBBACKUP_OPERATIONS_COMPARE_H
+
+/* Whether what was restored is what was recorded, told in words. Pure: entries
+ * and texts in, a sentence out. */
+
+#include "libbackup/source/source.h"
+
+/*
+ * Compares two entries of one path: kind, attributes (but the ignored ones)
+ * and, as the comparison says, size and SHA-256. `comparison` NULL compares
+ * everything. 1: equal; 0: they differ and what was appended to `what`, such
+ * as "rows: recorded 10, found 9"; -1: error.
+ */
+int bkp_compare_entries(const struct fmt_entry *recorded,
+    const struct fmt_entry *found, const struct bkp_comparison *comparison,
+    struct fmt_buf *what, struct bkp_error *err);
+
+/* Compares two texts as multisets of lines; appends how many are missing and
+ * extra, and the first of each. As above. */
+int bkp_compare_texts(const struct fmt_buf *recorded,
+    const struct fmt_buf *found, struct fmt_buf *what, struct bkp_error *err);
+
+#endif

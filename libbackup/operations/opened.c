@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/operations/opened.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "libbackup/base/fail.h"
+
+unsigned
+bkp_worker_count(const struct bkp_config *config)
+{
+	long processors;
+
+	if (config->workers > 0)
+		return config->workers;
+	processors = sysconf(_SC_NPROCESSORS_ONLN);
+	if (processors < 1)
+		return 1;
+	return processors > 8 ? 8 : (unsigned)processors;
+}
+
+uint64_t
+bkp_clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int64_t
+bkp_clock_utc_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Whether `inner` is `outer` or below it. */
+static bool
+is_within(const char *inner, const char *outer)
+{
+	size_t len = strlen(outer);
+
+	if (strncmp(inner, outer, len) != 0)
+		return false;
+	return inner[len] == '\0' || inner[len] == '/' ||
+	       (len > 0 && outer[len - 1] == '/');
+}
+
+static const struct bkp_source_config *
+find_config(const struct bkp_config *config, const char *prefix)
+{
+	for (size_t i = 0; i < config->source_count; i++)
+		if (strcmp(config->sources[i].prefix, prefix) == 0)
+			return &config->sources[i];
+	return NULL;
+}
+
+/* The part of a source that `path` chooses; NULL: nothing of it. */
+static const char *
+select_from(const struct fmt_snapshot_source *source, const char *path)
+{
+	if (path == NULL || path[0] == '\0' || is_within(source->prefix, path))
+		return source->prefix;
+	return is_within(path, source->prefix) ? path : NULL;
+}
+
+static int
+choose(struct bkp_opened *opened, const struct bkp_config *config,
+    const char *path, struct bkp_error *err)
+{
+	const struct fmt_snapshot *snapshot = &opened->snapshot;
+
+	opened->chosen = bkp_alloc_array(
+	    snapshot->source_count, sizeof(*opened->chosen), err);
+	if (opened->chosen == NULL)
+		return -1;
+	for (size_t i = 0; i < snapshot->source_count; i++) {
+		const struct fmt_snapshot_source *source =
+		    &snapshot->sources[i];
+		const char *selection = select_from(source, path);
+		struct bkp_chosen *chosen;
+
+		if (selection == NULL)
+			continue;
+		chosen = &opened->chosen[opened->chosen_count++];
+		chosen->source = source;
+		chosen->selection = selection;
+		chosen->config = find_config(config, source->prefix);
+		chosen->kind = bkp_kind_by_name(source->kind);
+		if (chosen->kind == NULL)
+			return bkp_fail(err, BKP_UNSUPPORTED,
+			    "snapshot %.12s holds %s of the kind '%s', which "
+			    "this version does not know; use a newer one",
+			    opened->name, source->prefix, source->kind);
+	}
+	if (opened->chosen_count == 0)
+		return bkp_fail(err, BKP_NOTFOUND,
+		    "snapshot %.12s holds nothing at '%s'; 'backup-list %.12s' "
+		    "shows what it holds",
+		    opened->name, path != NULL ? path : "", opened->name);
+	return 0;
+}
+
+int
+bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
+    const char *snapshot, const char *path, struct bkp_error *err)
+{
+	struct bkp_keys keys = BKP_KEYS_INIT;
+
+	if (config->repository == NULL)
+		return bkp_fail(err, BKP_INVALID,
+		    "no repository is named; give 'repository:' in the "
+		    "configuration or --repository");
+	bkp_config_keys(config, &keys);
+	if (bkp_repository_open(
+		config->repository, &keys, &opened->repository, err) < 0)
+		return -1;
+	if (!bkp_repository_can_read(opened->repository))
+		return bkp_fail(err, BKP_AUTH,
+		    "repository %s: the key at hand opens metadata only, as a "
+		    "backup host's should; contents need an administrator's "
+		    "identity (--identity-file) or passphrase",
+		    config->repository);
+	if (bkp_snapshot_find(opened->repository, snapshot, opened->name, err) <
+	    0)
+		return -1;
+	if (bkp_repository_snapshot(
+		opened->repository, opened->name, &opened->snapshot, err) < 0)
+		return -1;
+	return choose(opened, config, path, err);
+}
+
+void
+bkp_opened_fini(struct bkp_opened *opened)
+{
+	free(opened->chosen);
+	opened->chosen = NULL;
+	opened->chosen_count = 0;
+	fmt_snapshot_free(&opened->snapshot);
+	bkp_repository_close(opened->repository);
+	opened->repository = NULL;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_OPERATIONS_OPENED_H
+#define LIBBACKUP_OPERATIONS_OPENED_H
+
+/* What restore and verify begin with: the repository open, a snapshot found,
+ * and the sources in it that the person chose. */
+
+#include "formats/snapshot.h"
+#include "libbackup/base/run.h"
+#include "libbackup/source/source.h"
+
+struct bkp_chosen {
+	const struct fmt_snapshot_source *source; /* borrowed */
+	const struct bkp_kind *kind;
+	const struct bkp_source_config *config; /* borrowed; NULL: none */
+	const char *selection;                  /* borrowed */
+};
+
+struct bkp_opened {
+	struct bkp_repository *repository;
+	char name[65];
+	struct fmt_snapshot snapshot;
+	struct bkp_chosen *chosen; /* owned; at least one */
+	size_t chosen_count;
+};
+
+#define BKP_OPENED_INIT                                                        \
+	{                                                                      \
+		.repository = NULL                                             \
+	}
+
+/* Opens with the keys of the configuration, which must be able to read
+ * contents. `path` NULL or "": every source. */
+int bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
+    const char *snapshot, const char *path, struct bkp_error *err);
+void bkp_opened_fini(struct bkp_opened *opened);
+
+/* Workers of a run: as configured, or one a processor up to 8. */
+unsigned bkp_worker_count(const struct bkp_config *config);
+
+/* Milliseconds of the monotonic clock, microseconds UTC of the real one. */
+uint64_t bkp_clock_ms(void);
+int64_t bkp_clock_utc_us(void);
+
+#endif

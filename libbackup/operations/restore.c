@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A restore: every target looks before any of them touches anything, then each
+ * takes its entries back. Databases come last, so that the files and objects
+ * they name are there when they appear.
+ */
+#include "libbackup/operations.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/operations/opened.h"
+#include "libbackup/operations/sink.h"
+
+struct part {
+	const struct bkp_chosen *chosen;
+	struct bkp_source_config bare; /* used where there is no other */
+	struct bkp_target *target;
+	struct bkp_supply *supply;
+};
+
+struct restore {
+	const struct bkp_restore_options *options;
+	struct bkp_run *run;
+	struct bkp_opened opened;
+	struct part *parts;
+	size_t part_count;
+};
+
+/* The configuration of a source that is in the snapshot. Where the machine has
+ * none, files and command outputs can still go to a folder that is named. */
+static const struct bkp_source_config *
+config_of(struct restore *restore, struct part *part, struct bkp_error *err)
+{
+	const struct bkp_chosen *chosen = part->chosen;
+
+	if (chosen->config != NULL)
+		return chosen->config;
+	if (restore->options->to == NULL ||
+	    chosen->kind->kind == BKP_KIND_POSTGRES ||
+	    chosen->kind->kind == BKP_KIND_BUCKET) {
+		(void)bkp_fail(err, BKP_INVALID,
+		    "the snapshot holds %s, but the configuration has no such "
+		    "source, so it is not known where to restore it; add "
+		    "'%s: %s' with its server under 'sources:', or choose "
+		    "another PATH",
+		    chosen->source->prefix, chosen->kind->name,
+		    strchr(chosen->source->prefix, '/') != NULL
+			? strchr(chosen->source->prefix, '/') + 1
+			: "");
+		return NULL;
+	}
+	part->bare.kind = chosen->kind->kind;
+	part->bare.prefix = bkp_strdup(chosen->source->prefix, err);
+	part->bare.name = bkp_strdup(
+	    chosen->source->prefix + strlen(chosen->kind->name) + 1, err);
+	if (part->bare.prefix == NULL || part->bare.name == NULL)
+		return NULL;
+	return &part->bare;
+}
+
+static int
+open_part(struct restore *restore, struct part *part, struct bkp_error *err)
+{
+	const struct bkp_chosen *chosen = part->chosen;
+	const struct bkp_target_options options = {
+	    .to = restore->options->to,
+	    .is_overwrite = restore->options->is_overwrite != 0,
+	};
+	const struct bkp_source_config *config = config_of(restore, part, err);
+
+	if (config == NULL)
+		return -1;
+	if (bkp_supply_new(restore->run, restore->opened.repository,
+		chosen->source, chosen->selection, &part->supply, err) < 0)
+		return -1;
+	if (chosen->kind->target_open(config, &options, &part->target, err) < 0)
+		return -1;
+	bkp_run_phase(
+	    restore->run, 0, 0, "checking %s", chosen->source->prefix);
+	return part->target->ops->check(part->target, part->supply, err);
+}
+
+static int
+open_parts(struct restore *restore, struct bkp_error *err)
+{
+	struct bkp_opened *opened = &restore->opened;
+
+	if (restore->options->to != NULL && opened->chosen_count != 1)
+		return bkp_fail(err, BKP_INVALID,
+		    "'%s' can be the place of one source only, and %zu are "
+		    "chosen; name one of them as PATH, such as '%s'",
+		    restore->options->to, opened->chosen_count,
+		    opened->chosen[0].source->prefix);
+	restore->parts =
+	    bkp_alloc_array(opened->chosen_count, sizeof(*restore->parts), err);
+	if (restore->parts == NULL)
+		return -1;
+	for (size_t i = 0; i < opened->chosen_count; i++) {
+		struct part *part = &restore->parts[i];
+
+		restore->part_count++;
+		part->chosen = &opened->chosen[i];
+		if (bkp_run_check(restore->run, err) < 0)
+			return -1;
+		if (open_part(restore, part, err) < 0)
+			return bkp_fail_in(
+			    err, "%s", part->chosen->source->prefix);
+	}
+	return 0;
+}
+
+static int
+run_part(struct restore *restore, struct part *part, struct bkp_error *err)
+{
+	const struct fmt_snapshot_source *source = part->chosen->source;
+
+	bkp_run_phase(restore->run, source->bytes, source->entries,
+	    "restoring %s", source->prefix);
+	if (bkp_run_check(restore->run, err) < 0)
+		return -1;
+	if (part->target->ops->run(part->target, part->supply, err) < 0)
+		return bkp_fail_in(err, "%s", source->prefix);
+	bkp_run_message(restore->run, BKP_INFO, source->prefix, "restored");
+	return 0;
+}
+
+static int
+run_parts(struct restore *restore, struct bkp_error *err)
+{
+	for (size_t i = 0; i < restore->part_count; i++)
+		if (restore->parts[i].chosen->kind->kind != BKP_KIND_POSTGRES &&
+		    run_part(restore, &restore->parts[i], err) < 0)
+			return -1;
+	for (size_t i = 0; i < restore->part_count; i++)
+		if (restore->parts[i].chosen->kind->kind == BKP_KIND_POSTGRES &&
+		    run_part(restore, &restore->parts[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* A snapshot that was taken with something left out is restored with that
+ * left out: said again here, where it matters. */
+static int
+repeat_omissions(struct restore *restore, struct bkp_error *err)
+{
+	const json_t *omissions = restore->opened.snapshot.omissions;
+
+	for (size_t i = 0; i < json_array_size(omissions); i++) {
+		const json_t *item = json_array_get(omissions, i);
+		const char *path =
+		    json_string_value(json_object_get(item, "path"));
+		const char *reason =
+		    json_string_value(json_object_get(item, "reason"));
+
+		if (path != NULL &&
+		    bkp_run_omit(restore->run, err, path,
+			"not in the snapshot: %s",
+			reason != NULL ? reason : "no reason recorded") < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+end_restore(struct restore *restore)
+{
+	for (size_t i = 0; i < restore->part_count; i++) {
+		struct part *part = &restore->parts[i];
+
+		if (part->target != NULL)
+			part->target->ops->close(part->target);
+		bkp_supply_free(part->supply);
+		bkp_source_config_free(&part->bare);
+	}
+	free(restore->parts);
+	bkp_opened_fini(&restore->opened);
+	bkp_run_free(restore->run);
+}
+
+int
+bkp_restore(const struct bkp_restore_options *options,
+    struct bkp_restore_result *result, struct bkp_error *err)
+{
+	struct restore restore = {.options = options};
+	uint64_t began_ms = bkp_clock_ms();
+	int rc = -1;
+
+	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
+		options->cancel, &restore.run, err) < 0)
+		goto out;
+	if (bkp_opened_init(&restore.opened, options->config, options->snapshot,
+		options->path, err) < 0 ||
+	    open_parts(&restore, err) < 0 || run_parts(&restore, err) < 0 ||
+	    repeat_omissions(&restore, err) < 0)
+		goto out;
+	memset(result, 0, sizeof(*result));
+	memcpy(result->snapshot, restore.opened.name, sizeof(result->snapshot));
+	for (size_t i = 0; i < restore.part_count; i++) {
+		result->entries += restore.parts[i].chosen->source->entries;
+		result->bytes += restore.parts[i].chosen->source->bytes;
+	}
+	(void)bkp_run_omissions(restore.run, &result->omission_count);
+	result->duration_ms = bkp_clock_ms() - began_ms;
+	rc = 0;
+out:
+	end_restore(&restore);
+	return rc;
+}

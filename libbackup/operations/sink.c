@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/operations/sink.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/operations/content.h"
+
+struct bkp_sink {
+	struct bkp_run *run;
+	struct bkp_contents *contents;
+	const char *prefix;
+	char *last_path; /* owned; NULL before the first entry */
+	struct bkp_tally tally;
+
+	/* into a repository */
+	struct bkp_session *session;
+	struct bkp_list_writer *list;
+	struct bkp_previous previous; /* repository NULL: none */
+
+	/* digest only */
+	const struct bkp_comparison *comparisons;
+	struct bkp_texts *texts;
+	bkp_seen_fn *seen;
+	void *seen_arg;
+};
+
+static struct bkp_sink *
+new_sink(struct bkp_run *run, struct bkp_contents *contents, const char *prefix,
+    struct bkp_error *err)
+{
+	struct bkp_sink *sink = bkp_alloc(sizeof(*sink), err);
+
+	if (sink == NULL)
+		return NULL;
+	sink->run = run;
+	sink->contents = contents;
+	sink->prefix = prefix;
+	return sink;
+}
+
+int
+bkp_sink_new(struct bkp_run *run, struct bkp_contents *contents,
+    struct bkp_session *session, const char *prefix,
+    const struct bkp_previous *previous, struct bkp_sink **out,
+    struct bkp_error *err)
+{
+	struct bkp_sink *sink = new_sink(run, contents, prefix, err);
+
+	if (sink == NULL)
+		return -1;
+	sink->session = session;
+	if (previous != NULL)
+		sink->previous = *previous;
+	if (bkp_list_writer_new(session, &sink->list, err) < 0) {
+		bkp_sink_free(sink);
+		return -1;
+	}
+	*out = sink;
+	return 0;
+}
+
+int
+bkp_sink_new_digest(struct bkp_run *run, struct bkp_contents *contents,
+    const char *prefix, const struct bkp_comparison *comparisons,
+    bkp_seen_fn *seen, void *arg, struct bkp_sink **out, struct bkp_error *err)
+{
+	struct bkp_sink *sink = new_sink(run, contents, prefix, err);
+
+	if (sink == NULL)
+		return -1;
+	if (bkp_texts_new(&sink->texts, err) < 0) {
+		bkp_sink_free(sink);
+		return -1;
+	}
+	sink->comparisons = comparisons;
+	sink->seen = seen;
+	sink->seen_arg = arg;
+	bkp_contents_watch(contents, comparisons, sink->texts);
+	*out = sink;
+	return 0;
+}
+
+void
+bkp_sink_free(struct bkp_sink *sink)
+{
+	if (sink == NULL)
+		return;
+	if (sink->texts != NULL)
+		bkp_contents_watch(sink->contents, NULL, NULL);
+	bkp_list_writer_free(sink->list);
+	bkp_texts_free(sink->texts);
+	free(sink->last_path);
+	free(sink);
+}
+
+int
+bkp_sink_finish(struct bkp_sink *sink, struct fmt_chunk_ref **refs,
+    size_t *count, struct bkp_error *err)
+{
+	return bkp_list_writer_finish(sink->list, refs, count, err);
+}
+
+const struct bkp_tally *
+bkp_sink_tally(const struct bkp_sink *sink)
+{
+	return &sink->tally;
+}
+
+struct bkp_run *
+bkp_sink_run(struct bkp_sink *sink)
+{
+	return sink->run;
+}
+
+struct bkp_content *
+bkp_sink_content(struct bkp_sink *sink, unsigned worker)
+{
+	return bkp_contents_item(sink->contents, worker);
+}
+
+bool
+bkp_sink_is_digest_only(const struct bkp_sink *sink)
+{
+	return sink->session == NULL;
+}
+
+int
+bkp_sink_previous(
+    struct bkp_sink *sink, struct bkp_entry_stream **out, struct bkp_error *err)
+{
+	*out = NULL;
+	if (sink->previous.repository == NULL)
+		return 0;
+	return bkp_entry_stream_open(sink->previous.repository,
+	    sink->previous.list, sink->previous.list_count, NULL, out, err);
+}
+
+bool
+bkp_sink_has_entry(struct bkp_sink *sink, const struct fmt_entry *previous)
+{
+	return sink->session != NULL &&
+	       bkp_session_has_entry(sink->session, previous);
+}
+
+/* The prefix itself, or below it: "files/stack", "files/stack/etc". */
+static bool
+is_below(const char *path, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return strncmp(path, prefix, len) == 0 &&
+	       (path[len] == '\0' || path[len] == '/');
+}
+
+static int
+check_order(struct bkp_sink *sink, const char *path, struct bkp_error *err)
+{
+	char *copy;
+
+	if (!is_below(path, sink->prefix))
+		return bkp_fail(err, BKP_INVALID,
+		    "entry %s is not below its source %s", path, sink->prefix);
+	if (sink->last_path != NULL &&
+	    fmt_entry_compare(sink->last_path, path) >= 0)
+		return bkp_fail(err, BKP_INVALID,
+		    "entry %s came after %s; entries must come in order", path,
+		    sink->last_path);
+	if ((copy = bkp_strdup(path, err)) == NULL)
+		return -1;
+	free(sink->last_path);
+	sink->last_path = copy;
+	return 0;
+}
+
+static void
+add_to_tally(struct bkp_tally *tally, const struct fmt_entry *entry)
+{
+	json_int_t rows =
+	    json_integer_value(json_object_get(entry->attrs, "rows"));
+
+	tally->entries++;
+	if (entry->has_content) {
+		tally->contents++;
+		tally->bytes += entry->size;
+	}
+	if (rows > 0)
+		tally->rows += (uint64_t)rows;
+}
+
+static int
+show_entry(
+    struct bkp_sink *sink, const struct fmt_entry *entry, struct bkp_error *err)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	bool has_text = bkp_texts_take(sink->texts, entry->path, &text);
+	int rc;
+
+	rc = sink->seen(sink->seen_arg, entry, has_text ? &text : NULL, err);
+	fmt_buf_free(&text);
+	return rc;
+}
+
+int
+bkp_sink_entry(
+    struct bkp_sink *sink, struct fmt_entry *entry, struct bkp_error *err)
+{
+	int rc = -1;
+
+	if (check_order(sink, entry->path, err) < 0)
+		goto out;
+	add_to_tally(&sink->tally, entry);
+	if (sink->session != NULL)
+		rc = bkp_list_writer_add(sink->list, entry, err);
+	else
+		rc = show_entry(sink, entry, err);
+out:
+	fmt_entry_free(entry);
+	return rc;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/operations/sink.h"
+
+struct bkp_supply {
+	struct bkp_run *run;
+	struct bkp_repository *repository;
+	const struct fmt_snapshot_source *source;
+	const char *selection;
+	struct bkp_chunk_reader **readers; /* one a worker */
+	unsigned reader_count;
+};
+
+int
+bkp_supply_new(struct bkp_run *run, struct bkp_repository *repository,
+    const struct fmt_snapshot_source *source, const char *selection,
+    struct bkp_supply **out, struct bkp_error *err)
+{
+	struct bkp_supply *supply = bkp_alloc(sizeof(*supply), err);
+	unsigned workers = bkp_run_workers(run);
+
+	if (supply == NULL)
+		return -1;
+	supply->run = run;
+	supply->repository = repository;
+	supply->source = source;
+	supply->selection = selection != NULL && selection[0] != '\0'
+				? selection
+				: source->prefix;
+	supply->readers =
+	    bkp_alloc_array(workers, sizeof(*supply->readers), err);
+	if (supply->readers == NULL)
+		goto fail;
+	while (supply->reader_count < workers) {
+		if (bkp_chunk_reader_new(repository,
+			&supply->readers[supply->reader_count], err) < 0)
+			goto fail;
+		supply->reader_count++;
+	}
+	*out = supply;
+	return 0;
+fail:
+	bkp_supply_free(supply);
+	return -1;
+}
+
+void
+bkp_supply_free(struct bkp_supply *supply)
+{
+	if (supply == NULL)
+		return;
+	for (unsigned i = 0; i < supply->reader_count; i++)
+		bkp_chunk_reader_free(supply->readers[i]);
+	free(supply->readers);
+	free(supply);
+}
+
+struct bkp_run *
+bkp_supply_run(struct bkp_supply *supply)
+{
+	return supply->run;
+}
+
+const char *
+bkp_supply_prefix(const struct bkp_supply *supply)
+{
+	return supply->source->prefix;
+}
+
+const char *
+bkp_supply_selection(const struct bkp_supply *supply)
+{
+	return supply->selection;
+}
+
+bool
+bkp_supply_is_selected(const struct bkp_supply *supply, const char *path)
+{
+	const char *selection = supply->selection;
+	size_t len = strlen(selection);
+
+	if (strncmp(path, selection, len) != 0)
+		return false;
+	return path[len] == '\0' || path[len] == '/' ||
+	       (len > 0 && selection[len - 1] == '/');
+}
+
+const json_t *
+bkp_supply_info(const struct bkp_supply *supply)
+{
+	return supply->source->info;
+}
+
+int
+bkp_supply_entries(struct bkp_supply *supply, const char *prefix,
+    struct bkp_entry_stream **out, struct bkp_error *err)
+{
+	return bkp_entry_stream_open(supply->repository, supply->source->list,
+	    supply->source->list_count, prefix, out, err);
+}
+
+struct bkp_chunk_reader *
+bkp_supply_reader(struct bkp_supply *supply, unsigned worker)
+{
+	return worker < supply->reader_count ? supply->readers[worker] : NULL;
+}
+
+static int
+append_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	if (fmt_buf_append(arg, data, len) != FMT_OK)
+		return bkp_fail_nomem(err, "reading an entry");
+	return 0;
+}
+
+/* Finds the entry at exactly `path`. 1, 0 (none) or -1. */
+static int
+find_entry(struct bkp_supply *supply, const char *path, struct fmt_entry *entry,
+    struct bkp_error *err)
+{
+	struct bkp_entry_stream *stream = NULL;
+	int found = -1;
+
+	if (bkp_supply_entries(supply, path, &stream, err) < 0)
+		return -1;
+	found = bkp_entry_stream_next(stream, entry, err);
+	if (found == 1 && strcmp(entry->path, path) != 0) {
+		fmt_entry_free(entry);
+		found = 0;
+	}
+	bkp_entry_stream_close(stream);
+	return found;
+}
+
+int
+bkp_supply_read(struct bkp_supply *supply, const char *path,
+    struct fmt_buf *out, struct bkp_error *err)
+{
+	struct fmt_entry entry = FMT_ENTRY_INIT;
+	size_t old_len = out->len;
+	int found, rc;
+
+	if ((found = find_entry(supply, path, &entry, err)) < 0)
+		return -1;
+	if (found == 0)
+		return bkp_fail(
+		    err, BKP_NOTFOUND, "the snapshot holds no entry %s", path);
+	rc = bkp_chunk_reader_entry(
+	    supply->readers[0], &entry, append_bytes, out, err);
+	if (rc < 0)
+		out->len = old_len;
+	fmt_entry_free(&entry);
+	return rc;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/operations/verdict.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+
+struct check {
+	enum bkp_check_status status;
+	char *name, *what;
+};
+
+struct bkp_verdict {
+	struct check *checks;
+	size_t count, cap;
+	uint64_t passed, failed, skipped;
+	struct bkp_check *shown; /* what the result points to */
+};
+
+int
+bkp_verdict_new(struct bkp_verdict **out, struct bkp_error *err)
+{
+	struct bkp_verdict *verdict = bkp_alloc(sizeof(*verdict), err);
+
+	if (verdict == NULL)
+		return -1;
+	*out = verdict;
+	return 0;
+}
+
+void
+bkp_verdict_free(struct bkp_verdict *verdict)
+{
+	if (verdict == NULL)
+		return;
+	for (size_t i = 0; i < verdict->count; i++) {
+		free(verdict->checks[i].name);
+		free(verdict->checks[i].what);
+	}
+	free(verdict->checks);
+	free(verdict->shown);
+	free(verdict);
+}
+
+int
+bkp_verdict_add(struct bkp_verdict *verdict, enum bkp_check_status status,
+    struct bkp_error *err, const char *name, const char *format, ...)
+{
+	struct check check = {.status = status};
+	char text[2048];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	check.name = bkp_strdup(name, err);
+	check.what = bkp_strdup(text, err);
+	if (check.name == NULL || check.what == NULL ||
+	    bkp_grow(&verdict->checks, verdict->count, &verdict->cap,
+		sizeof(*verdict->checks), err) < 0) {
+		free(check.name);
+		free(check.what);
+		return -1;
+	}
+	verdict->checks[verdict->count++] = check;
+	if (status == BKP_CHECK_PASS)
+		verdict->passed++;
+	else if (status == BKP_CHECK_FAIL)
+		verdict->failed++;
+	else
+		verdict->skipped++;
+	return 0;
+}
+
+void
+bkp_verdict_count(struct bkp_verdict *verdict, uint64_t count)
+{
+	verdict->passed += count;
+}
+
+int
+bkp_verdict_finish(struct bkp_verdict *verdict,
+    struct bkp_verify_result *result, struct bkp_error *err)
+{
+	if (verdict->passed == 0 &&
+	    bkp_verdict_add(verdict, BKP_CHECK_FAIL, err, "verdict",
+		"nothing was compared, so nothing is proven") < 0)
+		return -1;
+	verdict->shown =
+	    bkp_alloc_array(verdict->count, sizeof(*verdict->shown), err);
+	if (verdict->shown == NULL)
+		return -1;
+	for (size_t i = 0; i < verdict->count; i++) {
+		verdict->shown[i].status = verdict->checks[i].status;
+		verdict->shown[i].name = verdict->checks[i].name;
+		verdict->shown[i].what = verdict->checks[i].what;
+	}
+	result->checks = verdict->shown;
+	result->check_count = verdict->count;
+	result->passed = verdict->passed;
+	result->failed = verdict->failed;
+	result->skipped = verdict->skipped;
+	result->is_proven = verdict->passed > 0 && verdict->failed == 0;
+	result->memory = verdict;
+	return 0;
+}
+
+void
+bkp_verify_result_free(struct bkp_verify_result *result)
+{
+	bkp_verdict_free(result->memory);
+	memset(result, 0, sizeof(*result));
+}

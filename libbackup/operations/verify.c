@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A verification:
+ *
+ *   for every source of the snapshot
+ *     make a scratch place and restore into it (or take the live place)
+ *     run the source over that place with a sink that only digests
+ *     compare what it sees, entry by entry, with what was recorded
+ *
+ * A kind that has no scratch place is proven by digest only: every byte is
+ * read back, decrypted, decompressed and digested (verify_digest.c), and the
+ * verdict says that this is less.
+ */
+#include "libbackup/operations.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/operations/compare.h"
+#include "libbackup/operations/content.h"
+#include "libbackup/operations/opened.h"
+#include "libbackup/operations/sink.h"
+#include "libbackup/operations/verify_impl.h"
+
+/* ---- entry by entry ---- */
+
+/* The recorded entries beside those that are seen, both in path order. */
+struct walk {
+	struct bkp_verify *verify;
+	const struct bkp_chosen *chosen;
+	struct bkp_supply *supply;
+	struct bkp_entry_stream *recorded;
+	struct fmt_entry next; /* the next recorded entry, if has_next */
+	bool has_next;
+	uint64_t agreed; /* entries that are only counted */
+};
+
+static int
+advance(struct walk *walk, struct bkp_error *err)
+{
+	int got;
+
+	fmt_entry_free(&walk->next);
+	do {
+		got = bkp_entry_stream_next(walk->recorded, &walk->next, err);
+		if (got < 0)
+			return -1;
+		if (got == 1 &&
+		    bkp_supply_is_selected(walk->supply, walk->next.path))
+			break;
+		fmt_entry_free(&walk->next);
+	} while (got == 1);
+	walk->has_next = got == 1;
+	return 0;
+}
+
+/* Every recorded entry before `path` (NULL: all) was not seen. */
+static int
+tell_missing(struct walk *walk, const char *path, struct bkp_error *err)
+{
+	while (walk->has_next &&
+	       (path == NULL || fmt_entry_compare(walk->next.path, path) < 0)) {
+		if (bkp_verdict_add(walk->verify->verdict, BKP_CHECK_FAIL, err,
+			walk->next.path,
+			"is in the snapshot and was not found") < 0 ||
+		    advance(walk, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+tell_agreed(struct walk *walk, const struct fmt_entry *seen,
+    const struct bkp_comparison *comparison, struct bkp_error *err)
+{
+	json_t *rows = json_object_get(seen->attrs, "rows");
+	struct bkp_verify *verify = walk->verify;
+
+	bkp_verify_tally(verify, walk->chosen->kind->kind, seen);
+	if (comparison != NULL && comparison->is_counted) {
+		walk->agreed++;
+		return 0;
+	}
+	if (rows != NULL)
+		return bkp_verdict_add(verify->verdict, BKP_CHECK_PASS, err,
+		    seen->path, "%lld rows, row hash equal",
+		    (long long)json_integer_value(rows));
+	return bkp_verdict_add(
+	    verify->verdict, BKP_CHECK_PASS, err, seen->path, "equal");
+}
+
+/* Texts differ by the lines they hold; the digest is not told. */
+static int
+compare_text(struct walk *walk, const struct fmt_buf *text,
+    struct fmt_buf *what, struct bkp_error *err)
+{
+	struct fmt_buf recorded = FMT_BUF_INIT;
+	int equal = -1;
+
+	if (bkp_supply_read(walk->supply, walk->next.path, &recorded, err) == 0)
+		equal = bkp_compare_texts(&recorded, text, what, err);
+	fmt_buf_free(&recorded);
+	return equal;
+}
+
+static int
+compare_seen(struct walk *walk, const struct fmt_entry *seen,
+    const struct fmt_buf *text, struct bkp_error *err)
+{
+	const struct bkp_comparison *comparison =
+	    bkp_comparison_of(walk->chosen->kind->comparisons, seen->kind);
+	struct bkp_comparison attributes_only;
+	struct fmt_buf what = FMT_BUF_INIT;
+	const char *words = NULL;
+	int equal, text_equal = 1, rc = -1;
+
+	if (text != NULL && comparison != NULL) {
+		attributes_only = *comparison;
+		attributes_only.has_content_compared = false;
+		text_equal = compare_text(walk, text, &what, err);
+	}
+	if (text_equal < 0)
+		goto out;
+	equal = bkp_compare_entries(&walk->next, seen,
+	    text != NULL && comparison != NULL ? &attributes_only : comparison,
+	    &what, err);
+	if (equal < 0)
+		goto out;
+	if (equal == 1 && text_equal == 1) {
+		rc = tell_agreed(walk, seen, comparison, err);
+	} else if ((words = fmt_buf_text(&what)) == NULL) {
+		rc = bkp_fail_nomem(err, "telling a difference");
+	} else {
+		rc = bkp_verdict_add(walk->verify->verdict, BKP_CHECK_FAIL, err,
+		    seen->path, "%s", words);
+	}
+out:
+	fmt_buf_free(&what);
+	return rc;
+}
+
+static int
+see(void *arg, const struct fmt_entry *seen, const struct fmt_buf *text,
+    struct bkp_error *err)
+{
+	struct walk *walk = arg;
+
+	if (!bkp_supply_is_selected(walk->supply, seen->path))
+		return 0;
+	if (tell_missing(walk, seen->path, err) < 0)
+		return -1;
+	if (!walk->has_next || strcmp(walk->next.path, seen->path) != 0)
+		return bkp_verdict_add(walk->verify->verdict, BKP_CHECK_FAIL,
+		    err, seen->path, "was found and is not in the snapshot");
+	if (compare_seen(walk, seen, text, err) < 0)
+		return -1;
+	return advance(walk, err);
+}
+
+static int
+run_source(struct walk *walk, const struct bkp_source_config *place,
+    struct bkp_error *err)
+{
+	struct bkp_verify *verify = walk->verify;
+	struct bkp_source *source = NULL;
+	struct bkp_sink *sink = NULL;
+	int rc = -1;
+
+	bkp_run_phase(verify->run, walk->chosen->source->bytes,
+	    walk->chosen->source->entries, "comparing %s",
+	    walk->chosen->source->prefix);
+	if (bkp_sink_new_digest(verify->run, verify->contents,
+		walk->chosen->source->prefix, walk->chosen->kind->comparisons,
+		see, walk, &sink, err) < 0)
+		goto out;
+	if (walk->chosen->kind->source_open(place, &source, err) < 0 ||
+	    source->ops->prepare(source, sink, err) < 0 ||
+	    source->ops->run(source, sink, err) < 0)
+		goto out;
+	rc = tell_missing(walk, NULL, err);
+out:
+	if (source != NULL)
+		source->ops->close(source);
+	bkp_sink_free(sink);
+	return rc;
+}
+
+/* Compares the place with what the snapshot recorded. */
+static int
+compare_place(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, const struct bkp_source_config *place,
+    struct bkp_error *err)
+{
+	struct walk walk = {.verify = verify,
+	    .chosen = chosen,
+	    .supply = supply,
+	    .next = FMT_ENTRY_INIT};
+	int rc = -1;
+
+	if (bkp_supply_entries(
+		supply, bkp_supply_selection(supply), &walk.recorded, err) < 0)
+		return -1;
+	if (advance(&walk, err) < 0 || run_source(&walk, place, err) < 0)
+		goto out;
+	rc = 0;
+	if (walk.agreed > 0) {
+		bkp_verdict_count(verify->verdict, walk.agreed - 1);
+		rc = bkp_verdict_add(verify->verdict, BKP_CHECK_PASS, err,
+		    chosen->source->prefix,
+		    "%llu entries equal, content and attributes",
+		    (unsigned long long)walk.agreed);
+	}
+out:
+	fmt_entry_free(&walk.next);
+	bkp_entry_stream_close(walk.recorded);
+	return rc;
+}
+
+/* ---- a scratch place ---- */
+
+static int
+restore_into(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, const struct bkp_source_config *place,
+    struct bkp_error *err)
+{
+	const struct bkp_target_options options = {.is_scratch = true};
+	struct bkp_target *target = NULL;
+	int rc = -1;
+
+	bkp_run_phase(verify->run, chosen->source->bytes,
+	    chosen->source->entries, "restoring %s into a scratch place",
+	    chosen->source->prefix);
+	if (chosen->kind->target_open(place, &options, &target, err) < 0)
+		return -1;
+	if (target->ops->check(target, supply, err) == 0 &&
+	    target->ops->run(target, supply, err) == 0)
+		rc = 0;
+	target->ops->close(target);
+	return rc;
+}
+
+/* A restore that fails is a verdict, not an error: the snapshot does not
+ * restore. But for a cancelled run, one without memory, and keys or a scratch
+ * place that could not be had, where nothing is known about the snapshot. */
+static bool
+is_about_the_snapshot(const struct bkp_error *error)
+{
+	return error->code != BKP_CANCELLED && error->code != BKP_NOMEM;
+}
+
+static int
+prove_in_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, struct bkp_scratch *scratch,
+    struct bkp_error *err)
+{
+	struct bkp_error error = BKP_ERROR_INIT;
+	const struct bkp_source_config *place = &scratch->place;
+
+	if (restore_into(verify, chosen, supply, place, &error) == 0 &&
+	    compare_place(verify, chosen, supply, place, &error) == 0)
+		return 0;
+	if (!is_about_the_snapshot(&error)) {
+		if (err != NULL)
+			*err = error;
+		return -1;
+	}
+	return bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
+	    chosen->source->prefix, "%s", error.message);
+}
+
+/* A machine without the source's configuration can still prove it. */
+static int
+bare_config(const struct bkp_chosen *chosen, struct bkp_source_config *out,
+    struct bkp_error *err)
+{
+	const char *prefix = chosen->source->prefix;
+	const char *slash = strchr(prefix, '/');
+
+	memset(out, 0, sizeof(*out));
+	out->kind = chosen->kind->kind;
+	out->prefix = bkp_strdup(prefix, err);
+	out->name = bkp_strdup(slash != NULL ? slash + 1 : prefix, err);
+	return out->prefix != NULL && out->name != NULL ? 0 : -1;
+}
+
+static int
+verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, struct bkp_error *err)
+{
+	struct bkp_source_config bare = {.prefix = NULL};
+	const struct bkp_source_config *config = chosen->config;
+	struct bkp_scratch *scratch = NULL;
+	int rc = -1;
+
+	if (config == NULL) {
+		if (bare_config(chosen, &bare, err) < 0)
+			goto out;
+		config = &bare;
+	}
+	if (chosen->kind->scratch_open != NULL) {
+		bkp_run_phase(verify->run, 0, 0,
+		    "making a scratch place for %s", chosen->source->prefix);
+		if (chosen->kind->scratch_open(config, chosen->source->info,
+			verify->directory, verify->run, &scratch, err) < 0)
+			goto out;
+	}
+	rc = scratch != NULL
+		 ? prove_in_scratch(verify, chosen, supply, scratch, err)
+		 : bkp_verify_digests(verify, chosen, supply, err);
+out:
+	if (scratch != NULL)
+		scratch->ops->close(scratch);
+	bkp_source_config_free(&bare);
+	return rc;
+}
+
+static int
+verify_live(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, struct bkp_error *err)
+{
+	if (chosen->config == NULL)
+		return bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
+		    chosen->source->prefix,
+		    "the configuration has no such source to compare with");
+	if (chosen->kind->scratch_open == NULL)
+		return bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err,
+		    chosen->source->prefix,
+		    "running it again would not give the same bytes; "
+		    "without --live its digests are checked");
+	return compare_place(verify, chosen, supply, chosen->config, err);
+}
+
+static int
+verify_part(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_error *err)
+{
+	struct bkp_supply *supply = NULL;
+	int rc = -1;
+
+	if (bkp_run_check(verify->run, err) < 0)
+		return -1;
+	if (bkp_supply_new(verify->run, verify->opened.repository,
+		chosen->source, chosen->selection, &supply, err) < 0)
+		return -1;
+	if (verify->options->mode == BKP_VERIFY_LIVE)
+		rc = verify_live(verify, chosen, supply, err);
+	else
+		rc = verify_scratch(verify, chosen, supply, err);
+	if (rc < 0)
+		(void)bkp_fail_in(err, "%s", chosen->source->prefix);
+	bkp_supply_free(supply);
+	return rc;
+}
+
+/* ---- the whole ---- */
+
+void
+bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,
+    const struct fmt_entry *entry)
+{
+	json_int_t rows =
+	    json_integer_value(json_object_get(entry->attrs, "rows"));
+
+	if (rows > 0)
+		verify->rows += (uint64_t)rows;
+	if (kind == BKP_KIND_BUCKET && entry->has_content)
+		verify->objects++;
+	if (kind == BKP_KIND_FILES && entry->has_content)
+		verify->files++;
+}
+
+/* What was left out, now or when the backup was made, is part of the verdict:
+ * now it is a failure to restore, then it was told and is said again. */
+static int
+tell_omissions(struct bkp_verify *verify, struct bkp_error *err)
+{
+	const json_t *recorded = verify->opened.snapshot.omissions;
+	const struct bkp_omission *omissions;
+	size_t count;
+
+	omissions = bkp_run_omissions(verify->run, &count);
+	for (size_t i = 0; i < count; i++)
+		if (bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
+			omissions[i].path, "%s", omissions[i].reason) < 0)
+			return -1;
+	for (size_t i = 0; i < json_array_size(recorded); i++) {
+		const json_t *item = json_array_get(recorded, i);
+		const char *path =
+		    json_string_value(json_object_get(item, "path"));
+		const char *reason =
+		    json_string_value(json_object_get(item, "reason"));
+
+		if (bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err,
+			path != NULL ? path : "?",
+			"was left out when the backup was made: %s",
+			reason != NULL ? reason : "no reason recorded") < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+remove_one(
+    const char *path, const struct stat *info, int type, struct FTW *where)
+{
+	(void)info;
+	(void)type;
+	(void)where;
+	return remove(path);
+}
+
+static int
+make_directory(struct bkp_verify *verify, struct bkp_error *err)
+{
+	const char *base = verify->options->scratch_directory;
+
+	if (base == NULL)
+		base = getenv("TMPDIR");
+	if (base == NULL || base[0] == '\0')
+		base = "/tmp";
+	verify->directory = bkp_format(err, "%s/backup-verify-XXXXXX", base);
+	if (verify->directory == NULL)
+		return -1;
+	if (mkdtemp(verify->directory) == NULL) {
+		(void)bkp_fail_errno(err, errno,
+		    "making a scratch folder in %s (TMPDIR names another)",
+		    base);
+		free(verify->directory);
+		verify->directory = NULL;
+		return -1;
+	}
+	return 0;
+}
+
+static void
+end_verify(struct bkp_verify *verify)
+{
+	if (verify->directory != NULL)
+		(void)nftw(
+		    verify->directory, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+	free(verify->directory);
+	bkp_contents_free(verify->contents);
+	bkp_opened_fini(&verify->opened);
+	bkp_verdict_free(verify->verdict);
+	bkp_run_free(verify->run);
+}
+
+static int
+begin_verify(struct bkp_verify *verify, struct bkp_error *err)
+{
+	const struct bkp_verify_options *options = verify->options;
+
+	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
+		options->cancel, &verify->run, err) < 0)
+		return -1;
+	if (bkp_opened_init(&verify->opened, options->config, options->snapshot,
+		options->path, err) < 0)
+		return -1;
+	if (bkp_verdict_new(&verify->verdict, err) < 0)
+		return -1;
+	if (bkp_contents_new(
+		NULL, bkp_run_workers(verify->run), &verify->contents, err) < 0)
+		return -1;
+	return make_directory(verify, err);
+}
+
+static int
+finish_verify(struct bkp_verify *verify, uint64_t began_ms,
+    struct bkp_verify_result *result, struct bkp_error *err)
+{
+	struct bkp_verify_result answer = {.rows = verify->rows,
+	    .objects = verify->objects,
+	    .files = verify->files};
+
+	if (tell_omissions(verify, err) < 0 ||
+	    bkp_verdict_finish(verify->verdict, &answer, err) < 0)
+		return -1;
+	verify->verdict = NULL; /* the result's now */
+	memcpy(answer.snapshot, verify->opened.name, sizeof(answer.snapshot));
+	answer.duration_ms = bkp_clock_ms() - began_ms;
+	*result = answer;
+	return 0;
+}
+
+int
+bkp_verify(const struct bkp_verify_options *options,
+    struct bkp_verify_result *result, struct bkp_error *err)
+{
+	struct bkp_verify verify = {.options = options};
+	uint64_t began_ms = bkp_clock_ms();
+	int rc = -1;
+
+	if (begin_verify(&verify, err) < 0)
+		goto out;
+	for (size_t i = 0; i < verify.opened.chosen_count; i++)
+		if (verify_part(&verify, &verify.opened.chosen[i], err) < 0)
+			goto out;
+	rc = finish_verify(&verify, began_ms, result, err);
+out:
+	end_verify(&verify);
+	return rc;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_OPERATIONS_VERIFY_IMPL_H
+#define LIBBACKUP_OPERATIONS_VERIFY_IMPL_H
+
+/* What the files of the verification share. */
+
+#include "libbackup/operations/opened.h"
+#include "libbackup/operations/sink.h"
+#include "libbackup/operations/verdict.h"
+
+struct bkp_verify {
+	const struct bkp_verify_options *options;
+	struct bkp_run *run;
+	struct bkp_opened opened;
+	struct bkp_contents *contents; /* digest only */
+	struct bkp_verdict *verdict;
+	char *directory; /* owned: scratch places are made below it */
+	uint64_t rows, objects, files;
+};
+
+/* Counts an entry that agreed. */
+void bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,
+    const struct fmt_entry *entry);
+
+/* Reads every selected entry back and compares size and digests; one line for
+ * all that agree, one for each that does not. (verify_digest.c) */
+int bkp_verify_digests(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    struct bkp_error *err);
+
+#endif

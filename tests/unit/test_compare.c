@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "libbackup/operations/compare.h"
+#include "libbackup/operations/verdict.h"
+
+static char kind[] = "bucket.object";
+static char other_kind[] = "bucket.marker";
+static char path[] = "bucket/a/b";
+static const char *const ignored[] = {"etag", NULL};
+static const struct bkp_comparison full = {
+    "bucket.object", true, false, false, ignored};
+static const struct bkp_comparison no_content = {
+    "bucket.object", false, false, false, NULL};
+
+/* Compares an object of these attributes and size with a fixed one. */
+static int
+compare(const char *attributes, uint64_t size, unsigned char digest,
+    const struct bkp_comparison *comparison, char *what, size_t room)
+{
+	struct fmt_entry a = FMT_ENTRY_INIT, b = FMT_ENTRY_INIT;
+	struct fmt_buf buf = FMT_BUF_INIT;
+	int equal;
+
+	a.path = b.path = path;
+	a.kind = b.kind = kind;
+	a.has_content = b.has_content = true;
+	a.has_sha256 = b.has_sha256 = true;
+	a.size = 10;
+	b.size = size;
+	b.sha256[0] = digest;
+	a.attrs =
+	    json_loads("{\"etag\":\"x\",\"type\":\"text/plain\"}", 0, NULL);
+	b.attrs = json_loads(attributes, 0, NULL);
+	assert_non_null(b.attrs);
+	equal = bkp_compare_entries(&a, &b, comparison, &buf, NULL);
+	(void)snprintf(what, room, "%s", fmt_buf_text(&buf));
+	fmt_buf_free(&buf);
+	json_decref(a.attrs);
+	json_decref(b.attrs);
+	return equal;
+}
+
+#define SAME "{\"etag\":\"x\",\"type\":\"text/plain\"}"
+
+static void
+equal_entries_are_equal(void **state)
+{
+	char what[512];
+
+	(void)state;
+	assert_int_equal(compare(SAME, 10, 0, &full, what, 512), 1);
+	assert_string_equal(what, "");
+	assert_int_equal(compare(SAME, 10, 0, NULL, what, 512), 1);
+}
+
+static void
+a_changed_missing_or_new_attribute_is_told(void **state)
+{
+	char what[512];
+
+	(void)state;
+	assert_int_equal(compare("{\"etag\":\"x\",\"type\":\"text/html\"}", 10,
+			     0, &full, what, 512),
+	    0);
+	assert_string_equal(
+	    what, "type: recorded \"text/plain\", found \"text/html\"");
+	assert_int_equal(
+	    compare("{\"etag\":\"x\"}", 10, 0, &full, what, 512), 0);
+	assert_string_equal(
+	    what, "type: recorded \"text/plain\", found nothing");
+	assert_int_equal(
+	    compare("{\"etag\":\"x\",\"type\":\"text/plain\",\"z\":1}", 10, 0,
+		&full, what, 512),
+	    0);
+	assert_string_equal(what, "z: recorded nothing, found 1");
+}
+
+static void
+an_ignored_attribute_may_differ(void **state)
+{
+	char what[512];
+
+	(void)state;
+	assert_int_equal(compare("{\"etag\":\"y\",\"type\":\"text/plain\"}", 10,
+			     0, &full, what, 512),
+	    1);
+	assert_int_equal(compare("{\"etag\":\"y\",\"type\":\"text/plain\"}", 10,
+			     0, NULL, what, 512),
+	    0);
+}
+
+static void
+size_and_digest_are_told_where_they_count(void **state)
+{
+	char what[512];
+
+	(void)state;
+	assert_int_equal(compare(SAME, 11, 0, &full, what, 512), 0);
+	assert_string_equal(what, "size: recorded 10 bytes, found 11");
+	assert_int_equal(compare(SAME, 10, 1, &full, what, 512), 0);
+	assert_non_null(strstr(what, "SHA-256"));
+	assert_int_equal(compare(SAME, 11, 1, &no_content, what, 512), 1);
+}
+
+static void
+another_kind_is_told(void **state)
+{
+	struct fmt_entry a = FMT_ENTRY_INIT, b = FMT_ENTRY_INIT;
+	struct fmt_buf what = FMT_BUF_INIT;
+
+	(void)state;
+	a.path = b.path = path;
+	a.kind = kind;
+	b.kind = other_kind;
+	assert_int_equal(bkp_compare_entries(&a, &b, NULL, &what, NULL), 0);
+	fmt_buf_free(&what);
+}
+
+static int
+compare_texts(const char *a, const char *b, char *what, size_t room)
+{
+	struct fmt_buf x = FMT_BUF_INIT, y = FMT_BUF_INIT;
+	struct fmt_buf buf = FMT_BUF_INIT;
+	int equal;
+
+	assert_int_equal(fmt_buf_append_text(&x, a), FMT_OK);
+	assert_int_equal(fmt_buf_append_text(&y, b), FMT_OK);
+	equal = bkp_compare_texts(&x, &y, &buf, NULL);
+	(void)snprintf(what, room, "%s", fmt_buf_text(&buf));
+	fmt_buf_free(&x);
+	fmt_buf_free(&y);
+	fmt_buf_free(&buf);
+	return equal;
+}
+
+static void
+texts_are_compared_line_by_line(void **state)
+{
+	char what[512];
+
+	(void)state;
+	assert_int_equal(compare_texts("a\nb\n", "b\na\n", what, 512), 1);
+	assert_int_equal(compare_texts("", "", what, 512), 1);
+	assert_int_equal(compare_texts("a\nb\nc\n", "a\nc\n", what, 512), 0);
+	assert_string_equal(what, "1 line missing: \"b\"");
+	assert_int_equal(compare_texts("a\na\n", "a\n", what, 512), 0);
+	assert_string_equal(what, "1 line missing: \"a\"");
+	assert_int_equal(compare_texts("a\n", "a\nz\ny\n", what, 512), 0);
+	assert_string_equal(what, "2 lines extra: \"y\", \"z\"");
+	assert_int_equal(compare_texts("x\n", "y\n", what, 512), 0);
+	assert_string_equal(what, "1 line missing: \"x\"; 1 line extra: \"y\"");
+}
+
+static void
+nothing_compared_is_not_proven(void **state)
+{
+	struct bkp_verify_result result = {.snapshot = ""};
+	struct bkp_verdict *verdict = NULL;
+
+	(void)state;
+	assert_int_equal(bkp_verdict_new(&verdict, NULL), 0);
+	assert_int_equal(
+	    bkp_verdict_add(verdict, BKP_CHECK_SKIP, NULL, "a", "left out"), 0);
+	assert_int_equal(bkp_verdict_finish(verdict, &result, NULL), 0);
+	assert_int_equal(result.is_proven, 0);
+	assert_int_equal(result.failed, 1);
+	assert_int_equal(result.check_count, 2);
+	bkp_verify_result_free(&result);
+}
+
+static void
+one_failure_outweighs_any_number_that_agree(void **state)
+{
+	struct bkp_verify_result result = {.snapshot = ""};
+	struct bkp_verdict *verdict = NULL;
+
+	(void)state;
+	assert_int_equal(bkp_verdict_new(&verdict, NULL), 0);
+	bkp_verdict_count(verdict, 1000000);
+	assert_int_equal(
+	    bkp_verdict_add(verdict, BKP_CHECK_FAIL, NULL, "a", "gone"), 0);
+	assert_int_equal(bkp_verdict_finish(verdict, &result, NULL), 0);
+	assert_int_equal(result.is_proven, 0);
+	assert_int_equal(result.passed, 1000000);
+	bkp_verify_result_free(&result);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(equal_entries_are_equal),
+	    cmocka_unit_test(a_changed_missing_or_new_attribute_is_told),
+	    cmocka_unit_test(an_ignored_attribute_may_differ),
+	    cmocka_unit_test(size_and_digest_are_told_where_they_count),
+	    cmocka_unit_test(another_kind_is_told),
+	    cmocka_unit_test(texts_are_compared_line_by_line),
+	    cmocka_unit_test(nothing_compared_is_not_proven),
+	    cmocka_unit_test(one_failure_outweighs_any_number_that_agree),
+	};
+
+	return cmocka_run_group_tests_name("compare", tests, NULL, NULL);
+}
