@@ -8,10 +8,13 @@ formats_libformats_la_SOURCES = \
 # Digests, chunks, rows, entries and where they lie.
 formats_libformats_la_SOURCES += \
 	formats/chunker.c formats/chunker.h \
+	formats/rowhash.c formats/rowhash.h \
 	formats/sign.c formats/sign.h
 formats_libformats_la_LIBADD = $(DEPS_LIBS)
 
 dist_noinst_DATA +=
 
 # The specifications of the codecs above.
-dist_noinst_DATA += formats/chunker.md
+dist_noinst_DATA += \
+	formats/chunker.md \
+	formats/rowhash.md

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The codecs, but for age.
-UNIT_TESTS += tests/unit/test_chunker tests/unit/test_sign
+UNIT_TESTS += \
+	tests/unit/test_chunker \
+	tests/unit/test_rowhash \
+	tests/unit/test_sign
 tests_unit_test_chunker_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_chunker_LDADD = $(UNIT_LIBS)
+tests_unit_test_rowhash_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rowhash_LDADD = $(UNIT_LIBS)
 tests_unit_test_sign_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_sign_LDADD = $(UNIT_LIBS)
