@@ -18,3 +18,15 @@ dist_noinst_DATA +=
 dist_noinst_DATA += \
 	formats/chunker.md \
 	formats/rowhash.md
+dist_noinst_DATA += formats/chunker.md
+# age files
+formats_libformats_la_SOURCES += \
+	formats/age.c formats/age.h formats/age_impl.h \
+	formats/age_armor.c \
+	formats/age_base64.c \
+	formats/age_crypto.c \
+	formats/age_header.c \
+	formats/age_seek.c \
+	formats/age_stanza.c \
+	formats/age_text.c
+dist_noinst_DATA += formats/age.md
