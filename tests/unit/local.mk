@@ -49,6 +49,12 @@ UNIT_TESTS += tests/unit/test_compare
 tests_unit_test_compare_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_compare_LDADD = $(UNIT_LIBS)
 
+# age: the vectors print TAP themselves
+check_PROGRAMS += tests/unit/test_age_vectors
+TESTS += tests/unit/test_age_vectors
+tests_unit_test_age_vectors_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
+tests_unit_test_age_vectors_LDADD = formats/libformats.la $(ZLIB_LIBS)
+
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
