@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test may ask for: servers for the whole session, and a database,
+a bucket and a backup host of its own for each test."""
+
+import itertools
+import os
+import signal
+import sys
+
+import pytest
+
+from harness import minio as minio_module
+from harness import postgres as postgres_module
+from harness.folder import Folder
+from harness.process import ServerMissing
+from harness.stack import Stack
+
+TOOLS = os.path.join(os.environ.get("top_builddir", "."), "tools")
+WAIVED = os.environ.get("BACKUP_TEST_WAIVE", "").split(",")
+DATA = os.environ.get("BACKUP_TEST_DATA") or os.path.join(
+    os.environ.get("top_srcdir", "."), "..", "shared", "data")
+
+_number = itertools.count(1)
+
+
+def pytest_configure(config):
+    """A terminated run ends as a failed one does: everything is put away."""
+    def stop(signum, frame):
+        sys.exit(128 + signum)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+
+
+def _server(name, start):
+    """A server that is missing is an error, unless it was waived by name."""
+    if name in WAIVED:
+        pytest.skip("no %s: waived" % name)
+    try:
+        return start()
+    except ServerMissing as missing:
+        problem = str(missing)
+    pytest.fail("%s (./bootstrap check --without %s would do without)"
+                % (problem, name), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def session_folder():
+    with Folder("libbackup-test") as folder:
+        yield folder.path
+
+
+@pytest.fixture(scope="session")
+def postgres(session_folder):
+    server = _server(
+        "postgres", lambda: postgres_module.Postgres(session_folder))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def minio(session_folder):
+    server = _server("minio", lambda: minio_module.Minio(session_folder))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(minio):
+    """boto3's client: the witness."""
+    return minio.client()
+
+
+@pytest.fixture
+def database(postgres):
+    """The name of an empty database. What a test makes of it is dropped, and
+    so is every other database that begins with that name."""
+    name = "db%d" % next(_number)
+    postgres.create_database(name)
+    yield name
+    for other in postgres.databases():
+        if other.startswith(name) and not other[len(name):][:1].isdigit():
+            postgres.drop_database(other)
+
+
+@pytest.fixture
+def bucket(s3):
+    """The name of an empty bucket; as with `database`."""
+    name = "bucket-%d" % next(_number)
+    s3.create_bucket(Bucket=name)
+    yield name
+    for other in s3.list_buckets()["Buckets"]:
+        if (other["Name"] + "-").startswith(name + "-"):
+            minio_module.remove_bucket(s3, other["Name"])
+
+
+@pytest.fixture
+def stack(tmp_path_of_test):
+    """A backup host with a repository and no sources."""
+    host = Stack(TOOLS, tmp_path_of_test)
+    host.write()
+    host.init()
+    return host
+
+
+@pytest.fixture
+def tmp_path_of_test(session_folder):
+    path = os.path.join(session_folder, "test-%d" % next(_number))
+    os.mkdir(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample_data():
+    """The folder of the sample databases, which a plain clone has not."""
+    if not os.path.isdir(DATA):
+        pytest.skip("no sample databases: set BACKUP_TEST_DATA")
+    return DATA

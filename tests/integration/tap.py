@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports a pytest run as TAP on standard output, so that automake counts
+every test. An error in setting a test up is that test's failure."""
+
+import sys
+
+_reported = 0
+
+
+def _emit(line):
+    print(line, file=sys.__stdout__, flush=True)
+
+
+def _comment(text):
+    for line in str(text).splitlines():
+        _emit("# " + line)
+
+
+def _name(nodeid):
+    """tests/test_restore.py::test_comes_back -> restore: comes back"""
+    where, _, name = nodeid.partition("::")
+    where = where.rpartition("/")[2].removeprefix("test_")
+    name = name.rpartition("::")[2].removeprefix("test_").replace("_", " ")
+    return "%s: %s" % (where.removesuffix(".py"), name.replace("#", "\\#"))
+
+
+def _result(verdict, nodeid, remark=""):
+    global _reported
+    _reported += 1
+    _emit("%s %d - %s%s" % (verdict, _reported, _name(nodeid), remark))
+
+
+def pytest_collection_finish(session):
+    _emit("1..%d" % len(session.items))
+
+
+def pytest_collectreport(report):
+    if report.failed:
+        _comment(report.longreprtext)
+        _emit("Bail out! %s cannot be loaded" % report.nodeid)
+
+
+def pytest_runtest_logreport(report):
+    if report.failed:
+        if report.when == "teardown":
+            # The test has its line already; this one is beyond the plan,
+            # which makes the whole run a failure.
+            _result("not ok", report.nodeid, " (in tidying up)")
+        else:
+            _result("not ok", report.nodeid)
+        _comment(report.longreprtext)
+    elif report.skipped:
+        _result("ok", report.nodeid, " # SKIP " + report.longrepr[2])
+    elif report.when == "call":
+        _result("ok", report.nodeid)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if exitstatus not in (0, 1):
+        _emit("Bail out! pytest ended with %d" % exitstatus)

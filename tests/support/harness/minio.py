@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A throwaway MinIO server."""
+
+import os
+import secrets
+import shutil
+import urllib.error
+import urllib.request
+
+import boto3
+from botocore.config import Config
+
+from .process import Server, ServerMissing, free_port
+
+
+def find_minio():
+    name = os.environ.get("MINIO") or "minio"
+    path = shutil.which(name)
+    if path is None:
+        raise ServerMissing("there is no MinIO server here (%s)" % name)
+    return path
+
+
+class Minio:
+    REGION = "us-east-1"
+
+    def __init__(self, folder):
+        self.home = os.path.join(folder, "minio")
+        os.mkdir(self.home, 0o700)
+        self.access_key = secrets.token_hex(8)
+        self.secret_key = secrets.token_urlsafe(24)
+        self._program = find_minio()
+        self.start()
+
+    def start(self):
+        self.port = free_port()
+        self.endpoint = "http://127.0.0.1:%d" % self.port
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": self.home,
+            "MINIO_ROOT_USER": self.access_key,
+            "MINIO_ROOT_PASSWORD": self.secret_key,
+            "MINIO_BROWSER": "off",
+            "MINIO_UPDATE": "off",
+            "MINIO_CALLHOME_ENABLE": "off",
+        }
+        self.server = Server(
+            [self._program, "server", "--quiet", "--anonymous",
+             "--address", "127.0.0.1:%d" % self.port,
+             "--console-address", "127.0.0.1:%d" % free_port(),
+             os.path.join(self.home, "data")],
+            os.path.join(self.home, "log"), env=env)
+        self.server.wait_until(self._is_ready)
+
+    def _is_ready(self):
+        try:
+            urllib.request.urlopen(
+                self.endpoint + "/minio/health/ready", timeout=2).close()
+            return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self):
+        self.server.stop()
+
+    def client(self):
+        """An S3 client that is not ours."""
+        return boto3.client(
+            "s3", endpoint_url=self.endpoint, region_name=self.REGION,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(s3={"addressing_style": "path"},
+                          max_pool_connections=16,
+                          retries={"max_attempts": 2}))
+
+
+def empty_bucket(client, bucket):
+    """Removes every object and every version."""
+    for page in client.get_paginator("list_object_versions").paginate(
+            Bucket=bucket):
+        doomed = [{"Key": item["Key"], "VersionId": item["VersionId"]}
+                  for kind in ("Versions", "DeleteMarkers")
+                  for item in page.get(kind, [])]
+        if doomed:
+            answer = client.delete_objects(
+                Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
+            if answer.get("Errors"):
+                raise RuntimeError(str(answer["Errors"][0]))
+
+
+def remove_bucket(client, bucket):
+    try:
+        empty_bucket(client, bucket)
+    except client.exceptions.NoSuchBucket:
+        return
+    client.delete_bucket(Bucket=bucket)

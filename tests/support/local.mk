@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+# Throwaway servers, the commands and witnesses, for tests, demo and bench.
+EXTRA_DIST += \
+	tests/support/check.sh \
+	tests/support/minio.sh \
+	tests/support/packages.sh \
+	tests/support/python.sh \
+	tests/support/harness/__init__.py \
+	tests/support/harness/folder.py \
+	tests/support/harness/minio.py \
+	tests/support/harness/postgres.py \
+	tests/support/harness/process.py \
+	tests/support/harness/stack.py \
+	tests/support/harness/witness.py
