@@ -27,38 +27,42 @@ struct bkp_postgres_config {
 	char *password; /* secret; from password, password_file, or NULL for
 			   libpq's own ways (PGPASSWORD, passfile, service) */
 	struct bkp_strings databases; /* empty: the one of conninfo */
-	bool all_databases;	      /* every one that allows connections */
+	bool all_databases;           /* every one that allows connections */
 	char *bindir; /* where pg_dump and the server are looked for first */
 };
 
 struct bkp_bucket_config {
 	char *bucket;
 	char *endpoint; /* "http://127.0.0.1:9000"; NULL: AWS by region */
-	char *region;	/* NULL: us-east-1 */
-	char *prefix;	/* only keys that begin with it; NULL: all */
+	char *region;   /* NULL: us-east-1 */
+	char *prefix;   /* only keys that begin with it; NULL: all */
 	char *access_key, *secret_key, *session_token; /* secret; NULL: the
 		environment (AWS_*) and ~/.aws/credentials, by s3/credentials */
-	char *profile;	  /* of ~/.aws; NULL: $AWS_PROFILE or default */
-	char *ca_file;	  /* PEM */
+	char *profile;        /* of ~/.aws; NULL: $AWS_PROFILE or default */
+	char *ca_file;        /* PEM */
 	bool is_virtual_host; /* bucket in the host name; default: path style */
+	bool has_scratch_bucket; /* a verification may make a bucket of its own
+				    at the endpoint, and removes it again */
 };
 
 struct bkp_files_config {
 	struct bkp_strings paths;   /* absolute */
 	struct bkp_strings exclude; /* fnmatch patterns */
 	bool one_file_system;
+	char *root; /* a folder that stands for "/": `paths` are looked up below
+		       it, and recorded without it. NULL: "/" itself */
 };
 
 struct bkp_command_config {
-	struct bkp_strings run;	    /* argv */
+	struct bkp_strings run;     /* argv */
 	struct bkp_strings restore; /* argv that takes the bytes on stdin */
-	char *output; /* entry name: "dump.rdb" */
+	char *output;               /* entry name: "dump.rdb" */
 };
 
 struct bkp_source_config {
 	enum bkp_source_kind kind;
-	char *name;   /* "app" */
-	char *prefix; /* "postgres/app" */
+	char *name;    /* "app" */
+	char *prefix;  /* "postgres/app" */
 	unsigned line; /* in the file, for messages; 0: none */
 	union {
 		struct bkp_postgres_config postgres;
@@ -73,8 +77,8 @@ struct bkp_config {
 	char *repository;
 	char *key_file;
 	char *identity_file;
-	char *passphrase; /* secret */
-	unsigned workers; /* 0: the number of processors, at most 8 */
+	char *passphrase;        /* secret */
+	unsigned workers;        /* 0: the number of processors, at most 8 */
 	struct bkp_strings tags; /* put on every snapshot */
 	struct bkp_source_config *sources; /* sorted by prefix */
 	size_t source_count;

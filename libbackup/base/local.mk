@@ -4,8 +4,12 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/cancel.c \
 	libbackup/base/child.c libbackup/base/child.h \
 	libbackup/base/child_start.c libbackup/base/child_start.h \
-	libbackup/base/config_impl.h \
+	libbackup/base/config.c libbackup/base/config_impl.h \
+	libbackup/base/config_fields.c libbackup/base/config_fields.h \
+	libbackup/base/config_read.c libbackup/base/config_read.h \
+	libbackup/base/config_yaml.c libbackup/base/config_yaml.h \
 	libbackup/base/fail.c libbackup/base/fail.h \
 	libbackup/base/pipeline.c libbackup/base/pipeline.h \
 	libbackup/base/background.c \
-	libbackup/base/run.c libbackup/base/run.h
+	libbackup/base/run.c libbackup/base/run.h \
+	libbackup/base/secret.c

@@ -19,9 +19,21 @@ tests_unit_test_pipeline_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pipeline_LDADD = $(UNIT_LIBS)
 
 # children, configuration, files, commands
-UNIT_TESTS += tests/unit/test_child
+FAILING_ALLOC = tests/unit/failing_alloc.c tests/unit/failing_alloc.h
+WRAP_ALLOC_FLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc \
+	-Wl,--wrap=realloc -Wl,--wrap=strdup -Wl,--wrap=strndup
+UNIT_TESTS += tests/unit/test_child tests/unit/test_config \
+	tests/unit/test_secret
 tests_unit_test_child_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_child_LDADD = $(UNIT_LIBS)
+tests_unit_test_config_SOURCES = tests/unit/test_config.c $(FAILING_ALLOC)
+tests_unit_test_config_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_config_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_config_LDADD = $(UNIT_LIBS)
+tests_unit_test_secret_SOURCES = tests/unit/test_secret.c $(FAILING_ALLOC)
+tests_unit_test_secret_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_secret_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_secret_LDADD = $(UNIT_LIBS)
 
 # store
 UNIT_TESTS += tests/unit/test_store tests/unit/test_store_directory \

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the configuration is found, and what a command line changes in it. */
+#include "libbackup/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libbackup/base/config_fields.h"
+#include "libbackup/base/config_impl.h"
+#include "libbackup/base/config_read.h"
+#include "libbackup/base/config_yaml.h"
+#include "libbackup/base/fail.h"
+
+#define WORKERS_MAX 64
+
+/* ---- finding the file ---- */
+
+static char *
+user_file(struct bkp_error *err)
+{
+	const char *folder = getenv("XDG_CONFIG_HOME");
+
+	if (folder != NULL && folder[0] == '/')
+		return bkp_format(err, "%s/libbackup/backup.yaml", folder);
+	folder = getenv("HOME");
+	return bkp_format(err, "%s/.config/libbackup/backup.yaml",
+	    folder != NULL ? folder : "");
+}
+
+/* The first of the usual places that there is. A file that BACKUP_CONFIG names
+ * is meant: where it is missing, no other is taken in its place. */
+static char *
+find_file(struct bkp_error *err)
+{
+	static const char system_file[] = "/etc/libbackup/backup.yaml";
+	const char *named = getenv("BACKUP_CONFIG");
+	char *user;
+
+	if (named != NULL && named[0] != '\0') {
+		if (access(named, F_OK) == 0)
+			return bkp_strdup(named, err);
+		(void)bkp_fail(err, BKP_INVALID,
+		    "BACKUP_CONFIG names %s, which is not there", named);
+		return NULL;
+	}
+	if (access("backup.yaml", F_OK) == 0)
+		return bkp_strdup("backup.yaml", err);
+	if ((user = user_file(err)) == NULL)
+		return NULL;
+	if (access(user, F_OK) == 0)
+		return user;
+	if (access(system_file, F_OK) == 0) {
+		free(user);
+		return bkp_strdup(system_file, err);
+	}
+	(void)bkp_fail(err, BKP_NOTFOUND,
+	    "there is no configuration: neither ./backup.yaml nor %s nor %s; "
+	    "name one with --config or BACKUP_CONFIG",
+	    user, system_file);
+	free(user);
+	return NULL;
+}
+
+/* ---- making one ---- */
+
+static int
+replace(char **slot, const char *text, struct bkp_error *err)
+{
+	char *copy = bkp_strdup(text, err);
+
+	if (copy == NULL)
+		return -1;
+	free(*slot);
+	*slot = copy;
+	return 0;
+}
+
+static int
+apply_environment(struct bkp_config *config, struct bkp_error *err)
+{
+	const char *location = getenv("BACKUP_REPOSITORY");
+	char *passphrase = NULL;
+
+	if (location != NULL && location[0] != '\0' &&
+	    replace(&config->repository, location, err) < 0)
+		return -1;
+	if (bkp_secret_load("passphrase", NULL, NULL, "BACKUP_PASSPHRASE",
+		&passphrase, err) < 0)
+		return -1;
+	if (passphrase != NULL) {
+		bkp_secret_free(config->passphrase);
+		config->passphrase = passphrase;
+	}
+	return 0;
+}
+
+int
+bkp_config_new(struct bkp_config **out, struct bkp_error *err)
+{
+	struct bkp_config *config = bkp_alloc(sizeof(*config), err);
+
+	if (config == NULL)
+		return -1;
+	if (apply_environment(config, err) < 0) {
+		bkp_config_free(config);
+		return -1;
+	}
+	*out = config;
+	return 0;
+}
+
+static int
+load_file(const char *path, struct bkp_config *config, struct bkp_error *err)
+{
+	struct config_file file;
+	int rc;
+
+	if (bkp_config_file_load(path, &file, err) < 0)
+		return -1;
+	rc = bkp_config_read(&file, config, err);
+	bkp_config_file_close(&file);
+	if (rc < 0)
+		return -1;
+	return replace(&config->path, path, err);
+}
+
+int
+bkp_config_load(
+    const char *path, struct bkp_config **out, struct bkp_error *err)
+{
+	struct bkp_config *config = NULL;
+	char *found = NULL;
+	int rc = -1;
+
+	if (path == NULL && (found = find_file(err)) == NULL)
+		return -1;
+	if ((config = bkp_alloc(sizeof(*config), err)) == NULL)
+		goto out;
+	if (load_file(path != NULL ? path : found, config, err) < 0 ||
+	    apply_environment(config, err) < 0)
+		goto out;
+	*out = config;
+	config = NULL;
+	rc = 0;
+out:
+	bkp_config_free(config);
+	free(found);
+	return rc;
+}
+
+void
+bkp_config_free(struct bkp_config *config)
+{
+	if (config == NULL)
+		return;
+	for (size_t i = 0; i < config->source_count; i++)
+		bkp_source_config_free(&config->sources[i]);
+	free(config->sources);
+	bkp_config_fields_free(bkp_config_fields, config);
+	free(config->path);
+	free(config);
+}
+
+/* ---- reading and changing it ---- */
+
+const char *
+bkp_config_path(const struct bkp_config *config)
+{
+	return config->path;
+}
+
+const char *
+bkp_config_repository(const struct bkp_config *config)
+{
+	return config->repository;
+}
+
+int
+bkp_config_set_repository(
+    struct bkp_config *config, const char *location, struct bkp_error *err)
+{
+	return replace(&config->repository, location, err);
+}
+
+int
+bkp_config_set_key_file(
+    struct bkp_config *config, const char *path, struct bkp_error *err)
+{
+	return replace(&config->key_file, path, err);
+}
+
+int
+bkp_config_set_identity_file(
+    struct bkp_config *config, const char *path, struct bkp_error *err)
+{
+	return replace(&config->identity_file, path, err);
+}
+
+int
+bkp_config_set_passphrase(
+    struct bkp_config *config, const char *passphrase, struct bkp_error *err)
+{
+	char *copy = bkp_strdup(passphrase, err);
+
+	if (copy == NULL)
+		return -1;
+	bkp_secret_free(config->passphrase);
+	config->passphrase = copy;
+	return 0;
+}
+
+int
+bkp_config_set_workers(
+    struct bkp_config *config, unsigned workers, struct bkp_error *err)
+{
+	if (workers < 1 || workers > WORKERS_MAX)
+		return bkp_fail(err, BKP_INVALID,
+		    "the number of workers is 1 to %d, not %u", WORKERS_MAX,
+		    workers);
+	config->workers = workers;
+	return 0;
+}
+
+void
+bkp_config_keys(const struct bkp_config *config, struct bkp_keys *out)
+{
+	struct bkp_keys keys = BKP_KEYS_INIT;
+
+	keys.key_file = config->key_file;
+	keys.identity_file = config->identity_file;
+	keys.passphrase = config->passphrase;
+	*out = keys;
+}
+
+const char *
+bkp_config_source(const struct bkp_config *config, size_t n)
+{
+	return n < config->source_count ? config->sources[n].prefix : NULL;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/base/config_fields.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+
+#define GLOBAL(member) offsetof(struct bkp_config, member)
+#define SOURCE(member) offsetof(struct bkp_source_config, member)
+#define END                                                                    \
+	{                                                                      \
+		NULL, FIELD_TEXT, 0, false                                     \
+	}
+
+const struct config_field bkp_config_fields[] = {
+    {"repository", FIELD_LOCATION, GLOBAL(repository), false},
+    {"key_file", FIELD_PATH, GLOBAL(key_file), false},
+    {"identity_file", FIELD_PATH, GLOBAL(identity_file), false},
+    {"passphrase", FIELD_SECRET, GLOBAL(passphrase), false},
+    {"passphrase_file", FIELD_SECRET_FILE, GLOBAL(passphrase), false},
+    {"workers", FIELD_COUNT, GLOBAL(workers), false},
+    {"tags", FIELD_TEXTS, GLOBAL(tags), false},
+    {"sources", FIELD_SOURCES, 0, false}, END};
+
+static const struct config_field postgres_fields[] = {
+    {"postgres", FIELD_NAME, SOURCE(name), true},
+    {"conninfo", FIELD_CONNINFO, SOURCE(postgres.conninfo), false},
+    {"password", FIELD_SECRET, SOURCE(postgres.password), false},
+    {"password_file", FIELD_SECRET_FILE, SOURCE(postgres.password), false},
+    {"databases", FIELD_DATABASES, SOURCE(postgres.databases), false},
+    {"bindir", FIELD_PATH, SOURCE(postgres.bindir), false}, END};
+
+/* A second `bucket` is the name of the bucket itself where that differs;
+ * bucket_name says the same for those whose tools refuse a key twice. */
+static const struct config_field bucket_fields[] = {
+    {"bucket", FIELD_NAME, SOURCE(name), true},
+    {"bucket", FIELD_TEXT, SOURCE(bucket.bucket), false},
+    {"bucket_name", FIELD_TEXT, SOURCE(bucket.bucket), false},
+    {"endpoint", FIELD_TEXT, SOURCE(bucket.endpoint), false},
+    {"region", FIELD_TEXT, SOURCE(bucket.region), false},
+    {"prefix", FIELD_TEXT, SOURCE(bucket.prefix), false},
+    {"access_key", FIELD_SECRET, SOURCE(bucket.access_key), false},
+    {"access_key_file", FIELD_SECRET_FILE, SOURCE(bucket.access_key), false},
+    {"secret_key", FIELD_SECRET, SOURCE(bucket.secret_key), false},
+    {"secret_key_file", FIELD_SECRET_FILE, SOURCE(bucket.secret_key), false},
+    {"session_token", FIELD_SECRET, SOURCE(bucket.session_token), false},
+    {"session_token_file", FIELD_SECRET_FILE, SOURCE(bucket.session_token),
+	false},
+    {"profile", FIELD_TEXT, SOURCE(bucket.profile), false},
+    {"ca_file", FIELD_PATH, SOURCE(bucket.ca_file), false},
+    {"virtual_host", FIELD_BOOL, SOURCE(bucket.is_virtual_host), false},
+    {"scratch_bucket", FIELD_BOOL, SOURCE(bucket.has_scratch_bucket), false},
+    END};
+
+static const struct config_field files_fields[] = {
+    {"files", FIELD_NAME, SOURCE(name), true},
+    {"paths", FIELD_PATHS, SOURCE(files.paths), true},
+    {"exclude", FIELD_TEXTS, SOURCE(files.exclude), false},
+    {"one_file_system", FIELD_BOOL, SOURCE(files.one_file_system), false},
+    {"root", FIELD_PATH, SOURCE(files.root), false}, END};
+
+static const struct config_field command_fields[] = {
+    {"command", FIELD_NAME, SOURCE(name), true},
+    {"run", FIELD_TEXTS, SOURCE(command.run), true},
+    {"restore", FIELD_TEXTS, SOURCE(command.restore), false},
+    {"output", FIELD_FILE_NAME, SOURCE(command.output), true}, END};
+
+const struct config_kind bkp_config_kinds[] = {
+    {"postgres", BKP_KIND_POSTGRES, postgres_fields},
+    {"bucket", BKP_KIND_BUCKET, bucket_fields},
+    {"files", BKP_KIND_FILES, files_fields},
+    {"command", BKP_KIND_COMMAND, command_fields},
+    {NULL, BKP_KIND_POSTGRES, NULL}};
+
+void *
+bkp_config_slot(void *base, const struct config_field *field)
+{
+	return (char *)base + field->offset;
+}
+
+void
+bkp_strings_free(struct bkp_strings *strings)
+{
+	for (size_t i = 0; i < strings->count; i++)
+		free(strings->items[i]);
+	free(strings->items);
+	strings->items = NULL;
+	strings->count = 0;
+}
+
+static void
+free_field(const struct config_field *field, void *slot)
+{
+	char **text = slot;
+
+	switch (field->type) {
+	case FIELD_NAME:
+	case FIELD_TEXT:
+	case FIELD_PATH:
+	case FIELD_LOCATION:
+	case FIELD_FILE_NAME:
+	case FIELD_CONNINFO:
+		free(*text);
+		*text = NULL;
+		break;
+	case FIELD_SECRET:
+	case FIELD_SECRET_FILE:
+		bkp_secret_free(*text);
+		*text = NULL;
+		break;
+	case FIELD_TEXTS:
+	case FIELD_PATHS:
+	case FIELD_DATABASES:
+		bkp_strings_free(slot);
+		break;
+	case FIELD_BOOL:
+	case FIELD_COUNT:
+	case FIELD_SOURCES:
+		break;
+	}
+}
+
+void
+bkp_config_fields_free(const struct config_field *fields, void *base)
+{
+	for (; fields->name != NULL; fields++)
+		free_field(fields, bkp_config_slot(base, fields));
+}
+
+static const struct config_field *
+fields_of(enum bkp_source_kind kind)
+{
+	const struct config_kind *k = bkp_config_kinds;
+
+	while (k->kind != kind)
+		k++;
+	return k->fields;
+}
+
+void
+bkp_source_config_free(struct bkp_source_config *source)
+{
+	if (source == NULL)
+		return;
+	bkp_config_fields_free(fields_of(source->kind), source);
+	free(source->prefix);
+	source->prefix = NULL;
+}
+
+static int
+copy_strings(const struct bkp_strings *from, struct bkp_strings *to,
+    struct bkp_error *err)
+{
+	if (from->count == 0)
+		return 0;
+	to->items = bkp_alloc_array(from->count, sizeof(*to->items), err);
+	if (to->items == NULL)
+		return -1;
+	for (; to->count < from->count; to->count++) {
+		to->items[to->count] = bkp_strdup(from->items[to->count], err);
+		if (to->items[to->count] == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+/* A slot that two keys name (password, password_file) is copied once. */
+static int
+copy_field(const struct config_field *field, const void *from, void *to,
+    struct bkp_error *err)
+{
+	char *const *text = from;
+	char **copy = to;
+
+	switch (field->type) {
+	case FIELD_NAME:
+	case FIELD_TEXT:
+	case FIELD_PATH:
+	case FIELD_LOCATION:
+	case FIELD_FILE_NAME:
+	case FIELD_CONNINFO:
+	case FIELD_SECRET:
+	case FIELD_SECRET_FILE:
+		if (*text == NULL || *copy != NULL)
+			return 0;
+		return (*copy = bkp_strdup(*text, err)) != NULL ? 0 : -1;
+	case FIELD_TEXTS:
+	case FIELD_PATHS:
+	case FIELD_DATABASES:
+		return copy_strings(from, to, err);
+	case FIELD_BOOL:
+		*(bool *)to = *(const bool *)from;
+		return 0;
+	case FIELD_COUNT:
+	case FIELD_SOURCES:
+		break;
+	}
+	return 0;
+}
+
+int
+bkp_source_config_copy(const struct bkp_source_config *from,
+    struct bkp_source_config *to, struct bkp_error *err)
+{
+	const struct config_field *field = fields_of(from->kind);
+	struct bkp_source_config copy;
+
+	memset(&copy, 0, sizeof(copy));
+	copy.kind = from->kind;
+	copy.line = from->line;
+	if (from->kind == BKP_KIND_POSTGRES)
+		copy.postgres.all_databases = from->postgres.all_databases;
+	if (from->prefix != NULL &&
+	    (copy.prefix = bkp_strdup(from->prefix, err)) == NULL)
+		goto fail;
+	for (; field->name != NULL; field++)
+		if (copy_field(field, (const char *)from + field->offset,
+			bkp_config_slot(&copy, field), err) < 0)
+			goto fail;
+	*to = copy;
+	return 0;
+fail:
+	bkp_source_config_free(&copy);
+	return -1;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_BASE_CONFIG_FIELDS_H
+#define LIBBACKUP_BASE_CONFIG_FIELDS_H
+
+/* What the configuration may hold, as tables: the reader, the copy and the
+ * free all follow them, so a new key is one line. */
+
+#include "libbackup/base/config_impl.h"
+
+enum field_type {
+	FIELD_NAME,        /* the source's own name; names its kind */
+	FIELD_TEXT,        /* char * */
+	FIELD_PATH,        /* char *, made absolute */
+	FIELD_LOCATION,    /* char *, a path or a URL */
+	FIELD_FILE_NAME,   /* char *, one component */
+	FIELD_CONNINFO,    /* char *, libpq's, no password in it */
+	FIELD_SECRET,      /* char *, wiped */
+	FIELD_SECRET_FILE, /* the same char *, read from a file */
+	FIELD_TEXTS,       /* struct bkp_strings */
+	FIELD_PATHS,       /* struct bkp_strings, made absolute */
+	FIELD_DATABASES,   /* struct bkp_strings, or `all` */
+	FIELD_BOOL,        /* bool */
+	FIELD_COUNT,       /* unsigned, 1 to 64 */
+	FIELD_SOURCES      /* of struct bkp_config */
+};
+
+struct config_field {
+	const char *name; /* NULL ends a table */
+	enum field_type type;
+	size_t offset; /* in bkp_config or bkp_source_config */
+	bool is_required;
+};
+
+#define CONFIG_FIELDS_MAX 32 /* in one table */
+
+/* Of struct bkp_config. */
+extern const struct config_field bkp_config_fields[];
+
+struct config_kind {
+	const char *name; /* "postgres"; NULL ends */
+	enum bkp_source_kind kind;
+	const struct config_field *fields; /* of struct bkp_source_config */
+};
+
+extern const struct config_kind bkp_config_kinds[];
+
+/* Where a field lies in the struct that `base` points to. */
+void *bkp_config_slot(void *base, const struct config_field *field);
+
+void bkp_strings_free(struct bkp_strings *strings);
+
+/* Frees and wipes everything that the table names. */
+void bkp_config_fields_free(const struct config_field *fields, void *base);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_UNIT_FAILING_ALLOC_H
+#define TESTS_UNIT_FAILING_ALLOC_H
+
+/*
+ * Makes the n-th allocation of our own code fail. A test program that uses it
+ * adds failing_alloc.c to its sources and WRAP_ALLOC_FLAGS to its
+ * LDFLAGS, which lead the calls of all that is linked in statically here.
+ *
+ *     for (int n = 0; ; n++) {
+ *             failing_alloc_at(n);
+ *             rc = the_call(...);
+ *             if (!failing_alloc_end())
+ *                     break;          (it needed fewer than n)
+ *             assert_int_equal(rc, -1);
+ *     }
+ */
+
+#include <stdbool.h>
+
+/* Lets `n` allocations of this thread succeed and every later one fail. */
+void failing_alloc_at(int n);
+
+/* Back to normal; true where one was made to fail. */
+bool failing_alloc_end(void);
+
+#endif
