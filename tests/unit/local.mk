@@ -66,6 +66,11 @@ check_PROGRAMS += tests/unit/test_age_vectors
 TESTS += tests/unit/test_age_vectors
 tests_unit_test_age_vectors_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
 tests_unit_test_age_vectors_LDADD = formats/libformats.la $(ZLIB_LIBS)
+UNIT_TESTS += tests/unit/test_age tests/unit/test_age_text
+tests_unit_test_age_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_age_LDADD = $(UNIT_LIBS)
+tests_unit_test_age_text_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_age_text_LDADD = $(UNIT_LIBS)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
