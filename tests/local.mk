@@ -7,6 +7,7 @@ AM_TESTS_ENVIRONMENT = \
 	top_builddir='$(abs_top_builddir)'; export top_builddir;
 
 include tests/unit/local.mk
+include tests/fuzz/local.mk
 include tests/support/local.mk
 include tests/demo/local.mk
 include tests/integration/local.mk
