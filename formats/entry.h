@@ -82,6 +82,12 @@ struct fmt_entry_reader;
 
 enum fmt_status fmt_entry_reader_new(struct fmt_entry_reader **out);
 void fmt_entry_reader_free(struct fmt_entry_reader *reader);
+
+/* Before the first feed: the bytes are a list from some metadata chunk of it
+ * on. Lines that go on with an entry whose start was not fed are passed over
+ * (else they are FMT_MALFORMED). */
+void fmt_entry_reader_start_inside(struct fmt_entry_reader *reader);
+
 enum fmt_status fmt_entry_reader_feed(
     struct fmt_entry_reader *reader, const void *bytes, size_t len);
 enum fmt_status fmt_entry_reader_finish(struct fmt_entry_reader *reader);

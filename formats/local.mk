@@ -8,6 +8,10 @@ formats_libformats_la_SOURCES = \
 # Digests, chunks, rows, entries and where they lie.
 formats_libformats_la_SOURCES += \
 	formats/chunker.c formats/chunker.h \
+	formats/entry.c formats/entry.h formats/entry_impl.h \
+	formats/entry_reader.c \
+	formats/json.c formats/json.h \
+	formats/path.c formats/path.h \
 	formats/rowhash.c formats/rowhash.h \
 	formats/sign.c formats/sign.h
 formats_libformats_la_LIBADD = $(DEPS_LIBS)
@@ -17,6 +21,7 @@ dist_noinst_DATA +=
 # The specifications of the codecs above.
 dist_noinst_DATA += \
 	formats/chunker.md \
+	formats/entry.md \
 	formats/rowhash.md
 dist_noinst_DATA += formats/chunker.md
 # age files

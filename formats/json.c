@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "formats/sign.h"
+
+/* What a failed load was. Where jansson runs out of memory it says so, or says
+ * nothing, or calls the text invalid (in its scanner). */
+static enum fmt_status
+load_status(const json_error_t *error)
+{
+	if (error->text[0] == '\0' ||
+	    json_error_code(error) == json_error_out_of_memory)
+		return FMT_NOMEM;
+	return FMT_MALFORMED;
+}
+
+static enum fmt_status
+load(const char *text, size_t len, json_t **out)
+{
+	json_error_t error;
+
+	memset(&error, 0, sizeof(error));
+	*out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	return *out != NULL ? FMT_OK : load_status(&error);
+}
+
+enum fmt_status
+fmt_json_parse(const char *text, size_t len, json_t **out)
+{
+	enum fmt_status status;
+	json_t *root;
+
+	status = load(text, len, &root);
+	/* Text that is really invalid is so the second time, too; an
+	 * allocation that failed inside the scanner is not taken for it. */
+	if (status == FMT_MALFORMED)
+		status = load(text, len, &root);
+	if (status != FMT_OK)
+		return status;
+	if (!json_is_object(root)) {
+		json_decref(root);
+		return FMT_MALFORMED;
+	}
+	*out = root;
+	return FMT_OK;
+}
+
+static int
+append_portion(const char *portion, size_t len, void *arg)
+{
+	return fmt_buf_append(arg, portion, len) == FMT_OK ? 0 : -1;
+}
+
+enum fmt_status
+fmt_json_append(const json_t *value, struct fmt_buf *out)
+{
+	size_t start = out->len;
+
+	if (json_dump_callback(
+		value, append_portion, out, JSON_COMPACT | JSON_SORT_KEYS) == 0)
+		return FMT_OK;
+	/* A value made by jansson's own calls can always be written, so what
+	 * is missing is memory. */
+	out->len = start;
+	return FMT_NOMEM;
+}
+
+enum fmt_status
+fmt_json_get_uint(const json_t *object, const char *key, uint64_t *out)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (!json_is_integer(value) || json_integer_value(value) < 0)
+		return FMT_MALFORMED;
+	*out = (uint64_t)json_integer_value(value);
+	return FMT_OK;
+}
+
+enum fmt_status
+fmt_json_get_ref(const json_t *pair, struct fmt_chunk_ref *out)
+{
+	const json_t *id, *len;
+	struct fmt_chunk_ref ref;
+
+	if (!json_is_array(pair) || json_array_size(pair) != 2)
+		return FMT_MALFORMED;
+	id = json_array_get(pair, 0);
+	len = json_array_get(pair, 1);
+	if (!json_is_string(id) || !json_is_integer(len) ||
+	    json_integer_value(len) < 1 || json_integer_value(len) > UINT32_MAX)
+		return FMT_MALFORMED;
+	if (fmt_unhex(json_string_value(id), ref.id, sizeof(ref.id)) != FMT_OK)
+		return FMT_MALFORMED;
+	ref.len = (uint32_t)json_integer_value(len);
+	*out = ref;
+	return FMT_OK;
+}
+
+enum fmt_status
+fmt_json_append_refs(
+    const struct fmt_chunk_ref *refs, size_t count, struct fmt_buf *out)
+{
+	char text[2 * FMT_ID_SIZE + 20];
+	enum fmt_status status;
+
+	if ((status = fmt_buf_append_byte(out, '[')) != FMT_OK)
+		return status;
+	for (size_t i = 0; i < count; i++) {
+		size_t len = 0;
+		int digits;
+
+		if (i > 0)
+			text[len++] = ',';
+		text[len++] = '[';
+		text[len++] = '"';
+		fmt_hex(refs[i].id, FMT_ID_SIZE, text + len);
+		len += (size_t)2 * FMT_ID_SIZE;
+		digits = snprintf(text + len, sizeof(text) - len, "\",%u]",
+		    (unsigned)refs[i].len);
+		len += (size_t)digits;
+		if ((status = fmt_buf_append(out, text, len)) != FMT_OK)
+			return status;
+	}
+	return fmt_buf_append_byte(out, ']');
+}
+
+/* The range of the second byte decides over-long forms, surrogates and what
+ * lies beyond U+10FFFF (table 3-7 of the Unicode standard). */
+size_t
+fmt_utf8_length(const unsigned char *bytes, size_t len)
+{
+	unsigned char first, low = 0x80, high = 0xbf;
+	size_t need;
+
+	if (len == 0)
+		return 0;
+	first = bytes[0];
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+	need = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	if (first == 0xe0)
+		low = 0xa0;
+	else if (first == 0xed)
+		high = 0x9f;
+	else if (first == 0xf0)
+		low = 0x90;
+	else if (first == 0xf4)
+		high = 0x8f;
+	if (len < need || bytes[1] < low || bytes[1] > high)
+		return 0;
+	for (size_t i = 2; i < need; i++)
+		if (bytes[i] < 0x80 || bytes[i] > 0xbf)
+			return 0;
+	return need;
+}
+
+bool
+fmt_utf8_is_valid(const char *text)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		size_t len = fmt_utf8_length(bytes, left);
+
+		if (len == 0)
+			return false;
+		bytes += len;
+		left -= len;
+	}
+	return true;
+}

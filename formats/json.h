@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FORMATS_JSON_H
+#define FORMATS_JSON_H
+
+/*
+ * What the formats written as JSON share: parsing that tells bad text from
+ * missing memory, one way of writing, and lists of chunks as
+ * [["<hex id>",<length>],...].
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/buf.h"
+#include "formats/entry.h"
+#include "formats/status.h"
+
+/* Parses one JSON object. Keys given twice are FMT_MALFORMED. *out is the
+ * caller's reference. */
+enum fmt_status fmt_json_parse(const char *text, size_t len, json_t **out);
+
+/* Appends a value in its one form: no spaces, keys sorted. */
+enum fmt_status fmt_json_append(const json_t *value, struct fmt_buf *out);
+
+/* The integer at `key`, which must be there and within 0..INT64_MAX. */
+enum fmt_status fmt_json_get_uint(
+    const json_t *object, const char *key, uint64_t *out);
+
+/* Reads one [id, length] pair. A chunk of no bytes is malformed. */
+enum fmt_status fmt_json_get_ref(const json_t *pair, struct fmt_chunk_ref *out);
+
+/* Appends [["<hex>",<length>],...]. */
+enum fmt_status fmt_json_append_refs(
+    const struct fmt_chunk_ref *refs, size_t count, struct fmt_buf *out);
+
+/* How many bytes the UTF-8 character at `bytes` has; 0 where there is no valid
+ * one within `len`. */
+size_t fmt_utf8_length(const unsigned char *bytes, size_t len);
+
+/* True where the whole string is valid UTF-8. */
+bool fmt_utf8_is_valid(const char *text);
+
+#endif

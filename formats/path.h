@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FORMATS_PATH_H
+#define FORMATS_PATH_H
+
+/* Paths as the formats written as JSON keep them; what others need of it is in
+ * formats/entry.h. */
+
+#include <jansson.h>
+
+#include "formats/buf.h"
+#include "formats/status.h"
+
+/* Appends the escaped path between quotes, ready to be JSON. */
+enum fmt_status fmt_path_append_json(const char *path, struct fmt_buf *out);
+
+/* The path that a JSON string holds; *out is new memory, the caller's.
+ * FMT_MALFORMED where it is no string, is empty or not well escaped. */
+enum fmt_status fmt_path_from_json(const json_t *value, char **out);
+
+#endif
