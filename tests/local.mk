@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) \
 	$(top_srcdir)/build-aux/tap-driver.sh
+TEST_EXTENSIONS = .t
+T_LOG_DRIVER = $(LOG_DRIVER)
+T_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
@@ -11,3 +14,4 @@ include tests/fuzz/local.mk
 include tests/support/local.mk
 include tests/demo/local.mk
 include tests/integration/local.mk
+include tests/tools/local.mk

@@ -1,0 +1,257 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# How the commands end, over a library that ends as $FAKE says: exit statuses,
+# what goes to which stream, events, wrong uses, signals.
+set -u
+bin=$top_builddir/tests/tools
+work=$(mktemp -d "${TMPDIR:-/tmp}/commands.XXXXXX") || exit 99
+trap 'rm -rf "$work"' EXIT
+unset BACKUP_CONFIG BACKUP_REPOSITORY BACKUP_PASSPHRASE
+unset BACKUP_PASSPHRASE_FILE FAKE
+cd "$work" || exit 99
+number=0
+
+# result STATUS NAME: one line of TAP.
+result() {
+	number=$((number + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $number - $2"
+	else
+		echo "not ok $number - $2"
+		sed 's/^/# out: /' out
+		sed 's/^/# err: /' err
+	fi
+}
+
+# ends STATUS WHAT COMMAND...: the command's exit status, streams kept.
+ends() {
+	wanted=$1 what=$2 program=$3
+	shift 3
+	"$bin/fake-$program" "$@" >out 2>err </dev/null
+	got=$?
+	[ "$got" -eq "$wanted" ]
+	result $? "$what: status $wanted (was $got)"
+}
+
+says() { grep -q -e "$2" "$1"; result $? "  and $1 says: $2"; }
+lacks() { ! grep -q -e "$2" "$1"; result $? "  and $1 lacks: $2"; }
+is_empty() { [ ! -s "$1" ]; result $? "  and $1 is empty"; }
+
+# is_json FILE: every line is an object with one of the types.
+is_json() {
+	! grep -v -q -E '^\{"type":"(message|progress|omission|result|error|check|snapshot|entry)",.*\}$' "$1"
+	result $? "  and every line of $1 is an event"
+}
+
+# ---- how operations end ----
+ends 0 "a whole backup" backup-create
+says out '^snapshot  3f2a9c01'
+says out '^state     complete$'
+says err '^backup-create: backing up postgres/app$'
+says err '^backup-create: warning: bucket/up: listing was slow%0Aand %1B'
+ends 0 "a quiet one" backup-create --quiet
+lacks err 'backing up'
+says err 'warning'
+export FAKE=degraded
+ends 3 "a degraded backup" backup-create
+says out '^state     degraded'
+says err '^backup-create: left out: files/stack/x%FF: permission denied$'
+ends 3 "a degraded restore" backup-restore latest
+ends 3 "a degraded backup in JSON" backup-create --json
+is_json out
+says out '"type":"omission","path":"files/stack/x%FF"'
+says out '"state":"degraded"'
+is_empty err
+export FAKE=fail
+ends 1 "a failed backup" backup-create
+is_empty out
+says err '^backup-create: the server went away$'
+ends 1 "a failed backup in JSON" backup-create --json
+is_json out
+says out '"type":"error","code":"io","text":"the server went away"'
+lacks out '"type":"result"'
+ends 1 "a failed restore" backup-restore latest
+ends 1 "a failed verification" backup-verify
+lacks out PROVEN
+ends 1 "an entry with a wrong digest" backup-cat latest files/stack/a
+ends 1 "a damaged snapshot" backup-list
+ends 1 "a damaged entry list" backup-list latest
+ends 1 "a repository that exists" backup-init --recipient age1x
+unset FAKE
+
+# ---- verdicts ----
+ends 0 "a proven snapshot" backup-verify
+says out '^PASS  postgres/app/shop/data/public.users: 1000 rows'
+says out '^SKIP  command/redis'
+says out '^PROVEN: '
+export FAKE=bad
+ends 1 "one check that failed" backup-verify latest
+says out '^FAIL  bucket/up/a: content differs$'
+says out '^NOT PROVEN: '
+ends 1 "the same in JSON" backup-verify --json
+is_json out
+says out '"status":"fail","name":"bucket/up/a"'
+says out '"is_proven":false'
+FAKE=nothing
+ends 1 "a verification that compared nothing" backup-verify
+says out '^NOT PROVEN: '
+unset FAKE
+
+# ---- lists and bytes ----
+ends 0 "snapshots" backup-list
+says out '^NAME  *TIME  *HOST  *SOURCES  *SIZE  *ADDED  *STATE  *TAGS$'
+says out '^3f2a9c010  20..-.*web%1B\[2J1 .*degraded  nightly$'
+ends 0 "snapshots in JSON" backup-list --json
+is_json out
+says out '"time":"2025-11-30T23:59:59.123456Z"'
+ends 0 "entries" backup-list latest
+says out 'files/stack/a%0Ab%%FF$'
+ends 0 "entries in JSON" backup-list --json latest files
+says out '"path":"files/stack/a%0Ab%25%FF"'
+ends 0 "entries ended by NUL" backup-list --null latest
+[ "$(tr '\0' '@' <out | od -An -c | tr -d ' \n')" = \
+	'files/stack/a\nb%377@files/stack/d@' ]
+result $? "  and the bytes are the path's own"
+ends 1 "a prefix that nothing has" backup-list latest x
+says err 'begins with "x"'
+ends 0 "the bytes of an entry" backup-cat latest files/stack/a
+[ "$(od -An -c out | tr -d ' \n')" = 'zero\0one\n' ]
+result $? "  and nothing else"
+ends 0 "the bytes of an entry, events apart" \
+	backup-cat --json latest files/stack/a
+is_json err
+FAKE=empty
+export FAKE
+ends 0 "a repository without snapshots" backup-list
+is_empty out
+unset FAKE
+
+# ---- wrong uses ----
+for name in cat create init list restore verify; do
+	ends 0 "backup-$name --help" "backup-$name" --help
+	says out "^Usage: backup-$name "
+	says out '^Examples:$'
+	says out '^Exit status:$'
+	is_empty err
+	ends 0 "backup-$name --version" "backup-$name" -V
+	says out "^backup-$name (libbackup) [0-9]"
+	ends 2 "backup-$name with an unknown option" "backup-$name" --nonsense
+	says err '^Try '
+	is_empty out
+	ends 2 "backup-$name with an unknown letter" "backup-$name" -Z
+	says err 'there is no option -Z'
+	ends 2 "backup-$name with a value too few" "backup-$name" --config
+	says err '^backup-.*: --config needs a value (FILE)$'
+	ends 2 "backup-$name with a value too much" "backup-$name" --quiet=1
+	says err '^backup-.*: --quiet takes no value$'
+	ends 2 "backup-$name with an empty value" "backup-$name" -r ''
+done
+ends 2 "no snapshot to restore" backup-restore
+ends 2 "an empty snapshot" backup-restore ''
+ends 2 "an empty path is not everything" backup-restore latest ''
+ends 2 "three operands to restore" backup-restore latest a b
+says err '"b"'
+ends 2 "one operand to cat" backup-cat latest
+ends 2 "an operand to init" backup-init place
+ends 2 "three operands to list" backup-list latest a b
+ends 2 "three operands to verify" backup-verify latest a b
+ends 2 "--live with a scratch directory" \
+	backup-verify --live --scratch-directory /tmp
+ends 2 "--null with --json" backup-list --null --json
+for n in 0 -1 1.5 x 4096 99999999999999999999; do
+	ends 2 "$n workers" backup-create --workers "$n"
+done
+ends 0 "8 workers" backup-create -j8
+
+# ---- places and keys ----
+FAKE=no-file
+export FAKE
+ends 1 "a backup without a configuration" backup-create -r /srv/backup
+ends 1 "a list without any place" backup-list
+ends 0 "a list with a repository alone" backup-list -r /srv/backup
+BACKUP_REPOSITORY=/srv/backup
+export BACKUP_REPOSITORY
+ends 0 "a list with a repository in the environment" backup-list
+unset BACKUP_REPOSITORY
+ends 1 "a configuration that is named and missing" \
+	backup-list -r /srv/backup -c missing.yaml
+FAKE=no-place
+ends 2 "a configuration without a repository" backup-list
+says err 'no repository is named'
+FAKE=passphrase
+echo 'right words' >right
+echo 'wrong words' >wrong
+: >empty
+printf 'two\nlines\n' >two
+ends 0 "the right passphrase" backup-list --passphrase-file right
+ends 1 "a wrong one" backup-list --passphrase-file wrong
+lacks err 'wrong words'
+ends 1 "an empty one" backup-list --passphrase-file empty
+ends 1 "one of two lines" backup-list --passphrase-file two
+ends 1 "one that is missing" backup-list --passphrase-file missing
+says err 'missing: No such file'
+unset FAKE
+
+# ---- init ----
+ends 2 "nobody who could open it" backup-init -r place -k host.key
+says err "--recipient"
+ends 0 "a recipient" backup-init -r place -k host.key --recipient age1x
+says out '^recipient   age1x$'
+says out '^Keep now:$'
+ends 0 "a new identity" backup-init -r place -k k --new-identity id.txt
+says out 'id.txt reads everything'
+ends 1 "a new identity where one is" backup-init -r p -k k --new-identity id.txt
+FAKE=fail
+export FAKE
+ends 1 "a place that is taken" backup-init -r p -k k --new-identity new.txt
+[ ! -e new.txt ]
+result $? "  and no identity is left that opens nothing"
+unset FAKE
+ends 0 "a passphrase" backup-init -r place -k k --passphrase-file right
+lacks out 'right words'
+says out 'The passphrase reads everything'
+
+# ---- standard output that does not take it ----
+if [ -w /dev/full ]; then
+	for name in create verify list; do
+		"$bin/fake-backup-$name" >/dev/full 2>err
+		[ $? -eq 1 ] && grep -q 'writing standard output' err
+		result $? "backup-$name on a full disk fails"
+		"$bin/fake-backup-$name" --json >/dev/full 2>err
+		[ $? -eq 1 ]
+		result $? "backup-$name --json on a full disk fails"
+	done
+	"$bin/fake-backup-cat" latest a >/dev/full 2>err
+	[ $? -eq 1 ]
+	result $? "backup-cat on a full disk fails"
+fi
+"$bin/fake-backup-create" >&- 2>err
+[ $? -eq 1 ]
+result $? "a standard output that is closed is a failure"
+{ "$bin/fake-backup-create" 2>err; echo $? >status; } | :
+[ "$(cat status)" -eq 1 ]
+result $? "a pipe that nobody reads is a failure, not a death"
+
+# ---- signals ----
+# The fake sends SIGUSR1 to this shell once it runs.
+for sig in INT TERM HUP; do
+	trap 'kill -$sig "$child"' USR1
+	# A shell ignores SIGINT in what it puts into the background; env has
+	# the default back.
+	FAKE=wait env --default-signal="$sig" \
+		"$bin/fake-backup-create" \
+		>out 2>err &
+	child=$!
+	wait "$child"
+	status=$?
+	while [ "$status" -gt 128 ] && kill -0 "$child" 2>/dev/null; do
+		wait "$child"
+		status=$?
+	done
+	wait "$child" 2>/dev/null
+	status=$?
+	[ "$status" -eq 1 ] && grep -q 'stopped as asked' err
+	result $? "SIG$sig asks the operation to stop (status $status)"
+done
+trap - USR1
+echo "1..$number"

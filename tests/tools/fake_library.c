@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A library that does as $FAKE says, so that every way in which an operation
+ * can end is seen through a command: statuses, lines, events, signals. Linked
+ * into programs of the tests only; the real library has tests of its own.
+ */
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libbackup/libbackup.h>
+
+#define NAME "3f2a9c0100000000000000000000000000000000000000000000000000000000"
+
+struct bkp_config {
+	const char *repository, *key_file, *identity_file;
+	char passphrase[64];
+	unsigned workers;
+};
+
+struct bkp_entries {
+	size_t at;
+};
+
+static bool
+is_fake(const char *what)
+{
+	const char *text = getenv("FAKE");
+
+	return text != NULL && strstr(text, what) != NULL;
+}
+
+static int
+fail(struct bkp_error *err, int code, const char *text)
+{
+	err->code = code;
+	err->sys = 0;
+	(void)snprintf(err->message, sizeof(err->message), "%s", text);
+	return -1;
+}
+
+/* ---- configuration ---- */
+
+int
+bkp_config_new(struct bkp_config **out, struct bkp_error *err)
+{
+	(void)err;
+	*out = calloc(1, sizeof(**out));
+	if (*out == NULL)
+		abort();
+	(*out)->repository = getenv("BACKUP_REPOSITORY");
+	return 0;
+}
+
+int
+bkp_config_load(
+    const char *path, struct bkp_config **out, struct bkp_error *err)
+{
+	if (path == NULL && is_fake("no-file"))
+		return fail(err, BKP_NOTFOUND, "there is no configuration");
+	if (path != NULL && access(path, R_OK) < 0)
+		return fail(err, BKP_NOTFOUND, "the file is not there");
+	if (bkp_config_new(out, err) < 0)
+		return -1;
+	if ((*out)->repository == NULL && !is_fake("no-place"))
+		(*out)->repository = "/fake";
+	(*out)->key_file = "/fake/host.key";
+	return 0;
+}
+
+void
+bkp_config_free(struct bkp_config *config)
+{
+	free(config);
+}
+
+const char *
+bkp_config_repository(const struct bkp_config *config)
+{
+	return config->repository;
+}
+
+int
+bkp_config_set_repository(
+    struct bkp_config *config, const char *location, struct bkp_error *err)
+{
+	(void)err;
+	config->repository = location;
+	return 0;
+}
+
+int
+bkp_config_set_key_file(
+    struct bkp_config *config, const char *path, struct bkp_error *err)
+{
+	(void)err;
+	config->key_file = path;
+	return 0;
+}
+
+int
+bkp_config_set_identity_file(
+    struct bkp_config *config, const char *path, struct bkp_error *err)
+{
+	(void)err;
+	config->identity_file = path;
+	return 0;
+}
+
+int
+bkp_config_set_passphrase(
+    struct bkp_config *config, const char *text, struct bkp_error *err)
+{
+	(void)err;
+	(void)snprintf(
+	    config->passphrase, sizeof(config->passphrase), "%s", text);
+	return 0;
+}
+
+int
+bkp_config_set_workers(
+    struct bkp_config *config, unsigned workers, struct bkp_error *err)
+{
+	(void)err;
+	config->workers = workers;
+	return 0;
+}
+
+void
+bkp_config_keys(const struct bkp_config *config, struct bkp_keys *out)
+{
+	out->key_file = config->key_file;
+	out->identity_file = config->identity_file;
+	out->passphrase =
+	    *config->passphrase == '\0' ? NULL : config->passphrase;
+}
+
+/* ---- repository ---- */
+
+int
+bkp_identity_create(const char *path, char recipient[63], struct bkp_error *err)
+{
+	FILE *file = fopen(path, "wx");
+
+	if (file == NULL)
+		return fail(err, BKP_EXISTS, "the identity file exists");
+	(void)fclose(file);
+	(void)snprintf(recipient, 63, "age1fake");
+	return 0;
+}
+
+int
+bkp_repository_init(const char *location,
+    const struct bkp_init_options *options, struct bkp_error *err)
+{
+	(void)location;
+	if (is_fake("fail"))
+		return fail(err, BKP_EXISTS, "there is a repository already");
+	if (options->recipient_count == 0 && options->passphrase == NULL)
+		return fail(err, BKP_INVALID, "nobody could open it");
+	return 0;
+}
+
+int
+bkp_repository_open(const char *location, const struct bkp_keys *keys,
+    struct bkp_repository **out, struct bkp_error *err)
+{
+	(void)location;
+	if (is_fake("passphrase") &&
+	    (keys->passphrase == NULL ||
+		strcmp(keys->passphrase, "right words") != 0))
+		return fail(err, BKP_AUTH, "the passphrase is wrong");
+	*out = NULL;
+	return 0;
+}
+
+void
+bkp_repository_close(struct bkp_repository *repository)
+{
+	(void)repository;
+}
+
+int
+bkp_snapshot_find(struct bkp_repository *repository, const char *text,
+    char name[65], struct bkp_error *err)
+{
+	(void)repository;
+	if (strcmp(text, "latest") != 0 && strncmp(NAME, text, 4) != 0)
+		return fail(err, BKP_NOTFOUND, "there is no such snapshot");
+	(void)snprintf(name, 65, "%s", NAME);
+	return 0;
+}
+
+int
+bkp_snapshot_list(struct bkp_repository *repository,
+    struct bkp_snapshot_list *out, struct bkp_error *err)
+{
+	static const char *const tags[] = {"nightly"};
+	static const struct bkp_snapshot_source source = {
+	    .prefix = "files/stack", .kind = "files", .bytes = 2048};
+	static struct bkp_snapshot items[2] = {
+	    {.name = NAME,
+		.host = "web\033[2J1",
+		.time_us = 1764547199123456,
+		.finished_us = 1764547200000000,
+		.tags = tags,
+		.tag_count = 1,
+		.omission_count = 1,
+		.stored_bytes = 1023,
+		.sources = &source,
+		.source_count = 1},
+	    {.name = "3f2a9c01"
+		     "ff000000000000000000000000000000000000000000000000000000",
+		.host = "web1",
+		.sources = &source,
+		.source_count = 1}};
+
+	(void)repository;
+	if (is_fake("fail"))
+		return fail(err, BKP_CORRUPT, "a snapshot is damaged");
+	out->items = items;
+	out->count = is_fake("empty") ? 0 : 2;
+	return 0;
+}
+
+void
+bkp_snapshot_list_free(struct bkp_snapshot_list *list)
+{
+	list->count = 0;
+}
+
+int
+bkp_entries_open(struct bkp_repository *repository, const char *snapshot,
+    const char *prefix, struct bkp_entries **out, struct bkp_error *err)
+{
+	(void)repository;
+	(void)snapshot;
+	(void)err;
+	*out = calloc(1, sizeof(**out));
+	if (*out == NULL)
+		abort();
+	if (prefix != NULL && *prefix == 'x')
+		(*out)->at = 2;
+	return 0;
+}
+
+int
+bkp_entries_next(
+    struct bkp_entries *entries, struct bkp_entry *entry, struct bkp_error *err)
+{
+	static const struct bkp_entry list[] = {
+	    {"files/stack/a\nb%\377", "files.file", 1, 12, NAME,
+		"{\"mode\":420}"},
+	    {"files/stack/d", "files.directory", 0, 0, NULL, "{}"}};
+
+	if (entries->at == 1 && is_fake("fail"))
+		return fail(err, BKP_CORRUPT, "the entry list is damaged");
+	if (entries->at >= 2)
+		return 0;
+	*entry = list[entries->at++];
+	return 1;
+}
+
+void
+bkp_entries_close(struct bkp_entries *entries)
+{
+	free(entries);
+}
+
+int
+bkp_entry_read(struct bkp_repository *repository, const char *snapshot,
+    const char *path, bkp_bytes_fn *fn, void *arg, struct bkp_error *err)
+{
+	(void)repository;
+	(void)snapshot;
+	if (strcmp(path, "files/stack/none") == 0)
+		return fail(err, BKP_NOTFOUND, "there is no such entry");
+	if (fn(arg, "zero\0one\n", 9, err) < 0)
+		return -1;
+	if (is_fake("fail"))
+		return fail(err, BKP_CORRUPT, "the digest differs");
+	return 0;
+}
+
+/* ---- operations ---- */
+
+static void
+tell_progress(const struct bkp_events *events, uint64_t done)
+{
+	struct bkp_progress progress = {.phase = "backing up postgres/app",
+	    .bytes_done = done << 20,
+	    .bytes_total = 100 << 20,
+	    .items_done = done,
+	    .elapsed_ms = done * 100};
+
+	events->progress(events->arg, &progress);
+}
+
+static int
+play(const struct bkp_events *events, const struct bkp_cancel *cancel,
+    size_t *omissions, struct bkp_error *err)
+{
+	uint64_t done;
+
+	events->message(
+	    events->arg, BKP_INFO, "postgres/app", "postgres/app: 12 tables");
+	events->message(events->arg, BKP_WARNING, "bucket/up",
+	    "listing was slow\nand \033]0;evil\a");
+	for (done = 0; done <= 100; done += 20)
+		tell_progress(events, done);
+	if (is_fake("wait")) {
+		(void)kill(getppid(), SIGUSR1);
+		while (!bkp_cancel_is_requested(cancel))
+			tell_progress(events, 50);
+		return fail(err, BKP_CANCELLED, "stopped as asked");
+	}
+	if (is_fake("degraded")) {
+		events->message(events->arg, BKP_OMISSION, "files/stack/x\xff",
+		    "permission denied");
+		*omissions = 1;
+	}
+	if (is_fake("fail"))
+		return fail(err, BKP_IO, "the server went away");
+	return 0;
+}
+
+int
+bkp_backup(const struct bkp_backup_options *options,
+    struct bkp_backup_result *result, struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	(void)snprintf(result->snapshot, sizeof(result->snapshot), NAME);
+	result->rows = 1000000;
+	result->entries = options->tag_count * 10 + options->source_count;
+	result->bytes = 3ULL << 30;
+	result->stored_bytes = 1 << 20;
+	result->duration_ms = 62000;
+	result->omission_count = omissions;
+	return 0;
+}
+
+int
+bkp_restore(const struct bkp_restore_options *options,
+    struct bkp_restore_result *result, struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	(void)snprintf(result->snapshot, sizeof(result->snapshot), NAME);
+	result->omission_count = omissions;
+	return 0;
+}
+
+int
+bkp_verify(const struct bkp_verify_options *options,
+    struct bkp_verify_result *result, struct bkp_error *err)
+{
+	static const struct bkp_check checks[] = {
+	    {BKP_CHECK_PASS, "postgres/app/shop/data/public.users",
+		"1000 rows, hash equal"},
+	    {BKP_CHECK_SKIP, "command/redis", "digest only"},
+	    {BKP_CHECK_FAIL, "bucket/up/a", "content differs"}};
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	(void)snprintf(result->snapshot, sizeof(result->snapshot), NAME);
+	result->checks = checks;
+	result->check_count = is_fake("bad") ? 3 : 2;
+	result->passed = is_fake("nothing") ? 0 : 1;
+	result->failed = is_fake("bad") ? 1 : 0;
+	result->skipped = 1;
+	/* A library that errs about its own counts is not believed. */
+	result->is_proven = 1;
+	return 0;
+}
+
+void
+bkp_verify_result_free(struct bkp_verify_result *result)
+{
+	result->checks = NULL;
+}

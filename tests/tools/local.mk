@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# The commands over a library that does as it is told (fake_library.c).
+noinst_LTLIBRARIES += tests/tools/libfake.la
+tests_tools_libfake_la_SOURCES = tests/tools/fake_library.c \
+	libbackup/base/cancel.c libbackup/version.c
+
+FAKE_COMMANDS = \
+	tests/tools/fake-backup-cat \
+	tests/tools/fake-backup-create \
+	tests/tools/fake-backup-init \
+	tests/tools/fake-backup-list \
+	tests/tools/fake-backup-restore \
+	tests/tools/fake-backup-verify
+check_PROGRAMS += $(FAKE_COMMANDS)
+FAKE_LIBS = tools/libcli.la tests/tools/libfake.la
+tests_tools_fake_backup_cat_SOURCES = tools/backup-cat.c
+tests_tools_fake_backup_cat_LDADD = $(FAKE_LIBS)
+tests_tools_fake_backup_create_SOURCES = tools/backup-create.c
+tests_tools_fake_backup_create_LDADD = $(FAKE_LIBS)
+tests_tools_fake_backup_init_SOURCES = tools/backup-init.c
+tests_tools_fake_backup_init_LDADD = $(FAKE_LIBS)
+tests_tools_fake_backup_list_SOURCES = tools/backup-list.c
+tests_tools_fake_backup_list_LDADD = $(FAKE_LIBS)
+tests_tools_fake_backup_restore_SOURCES = tools/backup-restore.c
+tests_tools_fake_backup_restore_LDADD = $(FAKE_LIBS)
+tests_tools_fake_backup_verify_SOURCES = tools/backup-verify.c
+tests_tools_fake_backup_verify_LDADD = $(FAKE_LIBS)
+
+dist_check_SCRIPTS += tests/tools/commands.t
+TESTS += tests/tools/commands.t

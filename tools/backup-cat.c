@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backup-cat: the bytes of one entry on standard output. */
+#include "tools/cli.h"
+
+#include <errno.h>
+
+static const struct cli_command command = {
+    .name = "backup-cat",
+    .summary = "Write the bytes of one entry to standard output. Only after "
+	       "status 0 are they all\nthere and proven by their digest.",
+    .usage = (const char *const[]){"SNAPSHOT PATH", NULL},
+    .operands =
+	(const char *const[]){"SNAPSHOT  \"latest\", or the start of a name "
+			      "that backup-list shows",
+	    "PATH      the whole path of an entry", NULL},
+    .statuses = (const char *const[]){"0  complete",
+	"1  failed: what was written so far is only a part", "2  wrong usage",
+	NULL},
+    .examples =
+	(const char *const[]){
+	    "backup-cat latest files/stack/etc/app/.env", NULL},
+    .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
+	     CLI_TAKES_WORKERS,
+    .operands_min = 2,
+    .operands_max = 2,
+};
+
+struct output {
+	struct cli *cli;
+	uint64_t bytes;
+};
+
+static int
+write_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	struct output *output = arg;
+
+	if (bkp_cancel_is_requested(&output->cli->cancel))
+		return cli_error(
+		    err, BKP_CANCELLED, 0, "stopped before the end");
+	if (fwrite(data, 1, len, stdout) != len)
+		return cli_error(err, BKP_IO, errno, "writing standard output");
+	output->bytes += len;
+	return 0;
+}
+
+static enum cli_status
+cat(struct cli *cli)
+{
+	struct output output = {.cli = cli};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_config *config = NULL;
+	struct bkp_repository *repository = NULL;
+	const char *path = cli->operands[1];
+	char name[65];
+	enum cli_status status =
+	    cli_open(cli, CLI_NEEDS_CONTENT, &config, &repository);
+
+	if (status != CLI_GO_ON)
+		goto out;
+	if (bkp_snapshot_find(repository, cli->operands[0], name, &err) < 0 ||
+	    bkp_entry_read(repository, name, path, write_bytes, &output, &err) <
+		0) {
+		status = cli_fail(cli, &err);
+		goto out;
+	}
+	if (cli->is_json)
+		cli_emit(cli,
+		    json_pack("{s:s, s:s, s:s, s:s, s:o, s:I}", "type",
+			"result", "command", command.name, "state", "complete",
+			"snapshot", name, "path", cli_json_path(path), "bytes",
+			(json_int_t)output.bytes));
+	status = CLI_COMPLETE;
+out:
+	bkp_repository_close(repository);
+	bkp_config_free(config);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli cli = CLI_INIT(&command);
+	enum cli_status status;
+
+	cli_start(&cli);
+	/* Standard output belongs to the bytes. */
+	cli.events = stderr;
+	status = cli_parse(&cli, NULL, argc, argv);
+	if (status == CLI_GO_ON)
+		status = cat(&cli);
+	return cli_finish(&cli, status);
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backup-list: the snapshots of a repository, or the entries of one. */
+#include "tools/cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct cli_command command = {
+    .name = "backup-list",
+    .summary = "List the snapshots of a repository, oldest first; or, with "
+	       "SNAPSHOT, its entries.",
+    .usage = (const char *const[]){"[SNAPSHOT [PREFIX]]", NULL},
+    .operands =
+	(const char *const[]){"SNAPSHOT  \"latest\", or the start of a name",
+	    "PREFIX    only entries whose path begins with it", NULL},
+    .statuses = (const char *const[]){"0  complete", "1  failed",
+	"2  wrong usage", NULL},
+    .examples = (const char *const[]){"backup-list",
+	"backup-list --long latest files/stack/etc/",
+	"backup-list --null latest bucket/uploads/ | xargs -0 -n 1 echo", NULL},
+    .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
+	     CLI_TAKES_WORKERS,
+    .operands_max = 2,
+};
+
+struct format {
+	bool is_long, is_null;
+};
+
+/* ---- snapshots ---- */
+
+enum { COLUMNS = 8 };
+
+struct row {
+	char *cells[COLUMNS]; /* owned */
+};
+
+static uint64_t
+bytes_of(const struct bkp_snapshot *s)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < s->source_count; i++)
+		sum += s->sources[i].bytes;
+	return sum;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* How many digits tell all names apart; at least 8. 0: out of memory. */
+static size_t
+short_length(const struct bkp_snapshot_list *list)
+{
+	const char **names = calloc(list->count + 1, sizeof(*names));
+	size_t len = 8, i;
+
+	if (names == NULL)
+		return 0;
+	for (i = 0; i < list->count; i++)
+		names[i] = list->items[i].name;
+	qsort(names, list->count, sizeof(*names), compare_names);
+	for (i = 1; i < list->count; i++) {
+		while (len < 64 && strncmp(names[i - 1], names[i], len) == 0)
+			len++;
+	}
+	free(names);
+	return len;
+}
+
+/* "a,b,c", fit to be printed, in new memory. */
+static char *
+join(const struct bkp_snapshot *s, bool is_tags)
+{
+	size_t count = is_tags ? s->tag_count : s->source_count, i, size = 0;
+	FILE *file;
+	char *text = NULL, *safe;
+
+	file = open_memstream(&text, &size);
+	if (file == NULL)
+		return NULL;
+	for (i = 0; i < count; i++)
+		(void)fprintf(file, "%s%s", i == 0 ? "" : ",",
+		    is_tags ? s->tags[i] : s->sources[i].prefix);
+	if (fclose(file) == EOF) {
+		free(text);
+		return NULL;
+	}
+	safe = cli_escape(text);
+	free(text);
+	return safe;
+}
+
+static bool
+fill_row(struct row *row, const struct bkp_snapshot *s, size_t name_len)
+{
+	char text[CLI_TEXT_SIZE];
+	size_t i;
+
+	row->cells[0] = strndup(s->name, name_len);
+	row->cells[1] = strdup(cli_time(s->time_us, text));
+	row->cells[2] = cli_escape(s->host);
+	row->cells[3] = join(s, false);
+	row->cells[4] = strdup(cli_size(bytes_of(s), text));
+	row->cells[5] = strdup(cli_size(s->stored_bytes, text));
+	row->cells[6] = strdup(s->omission_count > 0 ? "degraded" : "complete");
+	row->cells[7] = join(s, true);
+	for (i = 0; i < COLUMNS; i++) {
+		if (row->cells[i] == NULL)
+			return false;
+	}
+	return true;
+}
+
+static void
+print_rows(const struct row *rows, size_t count)
+{
+	size_t widths[COLUMNS] = {0}, len, i, c;
+
+	for (i = 0; i < count; i++) {
+		for (c = 0; c < COLUMNS; c++) {
+			len = strlen(rows[i].cells[c]);
+			widths[c] = len > widths[c] ? len : widths[c];
+		}
+	}
+	for (i = 0; i < count; i++) {
+		for (c = 0; c < COLUMNS; c++) {
+			len = widths[c] - strlen(rows[i].cells[c]);
+			if (c == 4 || c == 5) /* numbers end together */
+				(void)printf("%*s", (int)len, "");
+			(void)fputs(rows[i].cells[c], stdout);
+			if (c + 1 == COLUMNS || *rows[i].cells[c + 1] == '\0')
+				break;
+			(void)printf(
+			    "%*s", c == 4 || c == 5 ? 2 : (int)len + 2, "");
+		}
+		(void)fputc('\n', stdout);
+	}
+}
+
+static void
+free_rows(struct row *rows, size_t count)
+{
+	size_t i, c;
+
+	for (i = 0; rows != NULL && i < count; i++) {
+		for (c = 0; c < COLUMNS; c++)
+			free(rows[i].cells[c]);
+	}
+	free(rows);
+}
+
+static int
+print_snapshots(const struct bkp_snapshot_list *list,
+    const struct format *format, struct bkp_error *err)
+{
+	static const char *const titles[COLUMNS] = {"NAME", "TIME", "HOST",
+	    "SOURCES", "SIZE", "ADDED", "STATE", "TAGS"};
+	struct row *rows = calloc(list->count + 1, sizeof(*rows));
+	size_t len = format->is_long ? 64 : short_length(list), i, c;
+	bool is_whole = rows != NULL && len > 0;
+
+	for (c = 0; is_whole && c < COLUMNS; c++) {
+		rows[0].cells[c] = strdup(titles[c]);
+		is_whole = rows[0].cells[c] != NULL;
+	}
+	for (i = 0; is_whole && i < list->count; i++)
+		is_whole = fill_row(&rows[i + 1], &list->items[i], len);
+	if (is_whole)
+		print_rows(rows, list->count + 1);
+	free_rows(rows, list->count + 1);
+	if (!is_whole)
+		return cli_error(
+		    err, BKP_NOMEM, ENOMEM, "listing the snapshots");
+	return 0;
+}
+
+static json_t *
+snapshot_event(const struct bkp_snapshot *s)
+{
+	char time[CLI_TEXT_SIZE], finished[CLI_TEXT_SIZE];
+	json_t *sources = json_array(), *tags = json_array();
+	size_t i;
+
+	for (i = 0; i < s->source_count; i++)
+		(void)json_array_append_new(
+		    sources, json_pack("{s:o, s:o, s:I, s:I}", "prefix",
+				 cli_json_path(s->sources[i].prefix), "kind",
+				 cli_json_text(s->sources[i].kind), "entries",
+				 (json_int_t)s->sources[i].entries, "bytes",
+				 (json_int_t)s->sources[i].bytes));
+	for (i = 0; i < s->tag_count; i++)
+		(void)json_array_append_new(tags, cli_json_text(s->tags[i]));
+	return json_pack(
+	    "{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, "
+	    "s:I}",
+	    "type", "snapshot", "name", s->name, "time",
+	    cli_time_utc(s->time_us, time), "finished",
+	    cli_time_utc(s->finished_us, finished), "host",
+	    cli_json_text(s->host), "state",
+	    s->omission_count > 0 ? "degraded" : "complete", "tags", tags,
+	    "sources", sources, "bytes", (json_int_t)bytes_of(s),
+	    "stored_bytes", (json_int_t)s->stored_bytes, "new_chunks",
+	    (json_int_t)s->new_chunks, "known_chunks",
+	    (json_int_t)s->known_chunks, "omissions",
+	    (json_int_t)s->omission_count);
+}
+
+static void
+emit_count(struct cli *cli, const char *what, size_t count)
+{
+	cli_emit(cli,
+	    json_pack("{s:s, s:s, s:s, s:I}", "type", "result", "command",
+		command.name, "state", "complete", what, (json_int_t)count));
+}
+
+static int
+list_snapshots(struct cli *cli, const struct format *format,
+    struct bkp_repository *repository, struct bkp_error *err)
+{
+	struct bkp_snapshot_list list = BKP_SNAPSHOT_LIST_INIT;
+	size_t i;
+	int rc = 0;
+
+	if (bkp_snapshot_list(repository, &list, err) < 0)
+		return -1;
+	if (cli->is_json) {
+		for (i = 0; i < list.count && !cli->is_unwritten; i++)
+			cli_emit(cli, snapshot_event(&list.items[i]));
+		emit_count(cli, "snapshots", list.count);
+	} else if (format->is_null) {
+		for (i = 0; i < list.count; i++)
+			(void)printf("%s%c", list.items[i].name, 0);
+	} else if (list.count == 0) {
+		if (!cli->is_quiet)
+			cli_say(cli, "the repository has no snapshot yet");
+	} else {
+		rc = print_snapshots(&list, format, err);
+	}
+	bkp_snapshot_list_free(&list);
+	return rc;
+}
+
+/* ---- entries ---- */
+
+static json_t *
+entry_event(const struct bkp_entry *e)
+{
+	json_t *attributes = json_loads(e->attributes, 0, NULL);
+
+	return json_pack("{s:s, s:o, s:o, s:b, s:o, s:o, s:o}", "type", "entry",
+	    "path", cli_json_path(e->path), "kind", cli_json_text(e->kind),
+	    "has_content", e->has_content, "size",
+	    e->has_content ? json_integer((json_int_t)e->size) : json_null(),
+	    "sha256", cli_json_text(e->sha256), "attributes",
+	    attributes == NULL ? json_null() : attributes);
+}
+
+static void
+print_entry(const struct bkp_entry *e, const struct format *format)
+{
+	char size[CLI_TEXT_SIZE];
+
+	if (format->is_null) {
+		(void)printf("%s%c", e->path, 0);
+		return;
+	}
+	(void)printf("%-20s  %10s  ", e->kind,
+	    e->has_content ? cli_size(e->size, size) : "-");
+	cli_print_escaped(stdout, e->path);
+	if (format->is_long) {
+		(void)printf(
+		    "\n    sha256 %s  ", e->sha256 == NULL ? "-" : e->sha256);
+		cli_print_escaped(stdout, e->attributes);
+	}
+	(void)fputc('\n', stdout);
+}
+
+static bool
+should_stop(const struct cli *cli)
+{
+	return bkp_cancel_is_requested(&cli->cancel) || cli->is_unwritten ||
+	       ferror(stdout);
+}
+
+static int
+list_entries(struct cli *cli, const struct format *format,
+    struct bkp_repository *repository, struct bkp_error *err)
+{
+	const char *prefix = cli->operand_count > 1 ? cli->operands[1] : "";
+	struct bkp_entries *entries = NULL;
+	struct bkp_entry entry;
+	size_t count = 0;
+	char name[65];
+	int rc;
+
+	if (bkp_snapshot_find(repository, cli->operands[0], name, err) < 0 ||
+	    bkp_entries_open(repository, name, prefix, &entries, err) < 0)
+		return -1;
+	while ((rc = bkp_entries_next(entries, &entry, err)) > 0 &&
+	       !should_stop(cli)) {
+		count++;
+		if (cli->is_json)
+			cli_emit(cli, entry_event(&entry));
+		else
+			print_entry(&entry, format);
+	}
+	bkp_entries_close(entries);
+	if (rc > 0 && bkp_cancel_is_requested(&cli->cancel))
+		rc = cli_error(err, BKP_CANCELLED, 0, "stopped before the end");
+	if (rc < 0)
+		return -1;
+	/* A prefix that nothing begins with is most often a typing error. */
+	if (count == 0 && *prefix != '\0')
+		return cli_error(err, BKP_NOTFOUND, 0,
+		    "no entry of snapshot %.12s begins with \"%s\"; "
+		    "backup-list %.12s shows them all",
+		    name, prefix, name);
+	if (cli->is_json)
+		emit_count(cli, "entries", count);
+	return 0;
+}
+
+static enum cli_status
+list(struct cli *cli, const struct format *format)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_config *config = NULL;
+	struct bkp_repository *repository = NULL;
+	enum cli_status status =
+	    cli_open(cli, CLI_NEEDS_METADATA, &config, &repository);
+	int rc;
+
+	if (status != CLI_GO_ON)
+		goto out;
+	rc = cli->operand_count == 0
+		 ? list_snapshots(cli, format, repository, &err)
+		 : list_entries(cli, format, repository, &err);
+	status = rc < 0 ? cli_fail(cli, &err) : CLI_COMPLETE;
+out:
+	bkp_repository_close(repository);
+	bkp_config_free(config);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli cli = CLI_INIT(&command);
+	struct format format = {.is_long = false};
+	const struct cli_option options[] = {
+	    {"long", 'l', NULL,
+		"whole names; digests and attributes of entries", CLI_FLAG,
+		&format.is_long},
+	    {"null", '0', NULL,
+		"only names or paths, as they are, each ended by a NUL",
+		CLI_FLAG, &format.is_null},
+	    {.name = NULL}};
+	enum cli_status status;
+
+	cli_start(&cli);
+	status = cli_parse(&cli, options, argc, argv);
+	if (status == CLI_GO_ON && format.is_null &&
+	    (format.is_long || cli.is_json))
+		status = cli_usage(
+		    &cli, "--null goes with neither --long nor --json");
+	if (status == CLI_GO_ON)
+		status = list(&cli, &format);
+	return cli_finish(&cli, status);
+}

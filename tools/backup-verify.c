@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backup-verify: proves that a snapshot can be restored, or does not. */
+#include "tools/cli.h"
+
+static const struct cli_command command = {
+    .name = "backup-verify",
+    .summary = "Prove a snapshot: restore it into scratch places, compare "
+	       "every row, object and\nfile with what was recorded, and give "
+	       "a verdict. Nothing compared is not proven.",
+    .usage = (const char *const[]){"[SNAPSHOT [PATH]]", NULL},
+    .operands =
+	(const char *const[]){"SNAPSHOT  \"latest\" (also where none is "
+			      "given), or the start of a name",
+	    "PATH      a source (postgres/app) or a path below one; "
+	    "none: everything",
+	    NULL},
+    .statuses = (const char *const[]){"0  proven",
+	"1  not proven, or failed before there was a verdict", "2  wrong usage",
+	NULL},
+    .examples = (const char *const[]){"backup-verify",
+	"backup-verify --live latest postgres/app", NULL},
+    .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
+	     CLI_TAKES_WORKERS,
+    .operands_max = 2,
+};
+
+static const char *
+status_name(enum bkp_check_status status)
+{
+	return status == BKP_CHECK_PASS   ? "pass"
+	       : status == BKP_CHECK_SKIP ? "skip"
+					  : "fail";
+}
+
+/* The library's word, and no less than this. */
+static bool
+is_proven(const struct bkp_verify_result *r)
+{
+	return r->is_proven && r->passed > 0 && r->failed == 0;
+}
+
+static void
+emit_result(struct cli *cli, const struct bkp_verify_result *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->check_count; i++)
+		cli_emit(cli, json_pack("{s:s, s:s, s:o, s:o}", "type", "check",
+				  "status", status_name(r->checks[i].status),
+				  "name", cli_json_path(r->checks[i].name),
+				  "what", cli_json_text(r->checks[i].what)));
+	cli_emit(cli,
+	    json_pack(
+		"{s:s, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"type", "result", "command", command.name, "state",
+		is_proven(r) ? "complete" : "failed", "is_proven", is_proven(r),
+		"snapshot", r->snapshot, "passed", (json_int_t)r->passed,
+		"failed", (json_int_t)r->failed, "skipped",
+		(json_int_t)r->skipped, "rows", (json_int_t)r->rows, "objects",
+		(json_int_t)r->objects, "files", (json_int_t)r->files,
+		"duration_ms", (json_int_t)r->duration_ms));
+}
+
+static void
+print_check(const struct bkp_check *check)
+{
+	(void)printf("%s  ", check->status == BKP_CHECK_PASS   ? "PASS"
+			     : check->status == BKP_CHECK_SKIP ? "SKIP"
+							       : "FAIL");
+	cli_print_escaped(stdout, check->name);
+	if (check->what != NULL && *check->what != '\0') {
+		(void)fputs(": ", stdout);
+		cli_print_escaped(stdout, check->what);
+	}
+	(void)fputc('\n', stdout);
+}
+
+static void
+tell_people(const struct cli *cli, const struct bkp_verify_result *r)
+{
+	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE], c[CLI_TEXT_SIZE];
+	size_t i;
+
+	for (i = 0; i < r->check_count; i++) {
+		if (!cli->is_quiet || r->checks[i].status != BKP_CHECK_PASS)
+			print_check(&r->checks[i]);
+	}
+	(void)printf("compared %s rows, %s objects, %s files",
+	    cli_count(r->rows, a), cli_count(r->objects, b),
+	    cli_count(r->files, c));
+	(void)printf(" in %s\n", cli_duration(r->duration_ms, a));
+	(void)printf("%s: snapshot %s: %s passed, %s failed, ",
+	    is_proven(r) ? "PROVEN" : "NOT PROVEN", r->snapshot,
+	    cli_count(r->passed, a), cli_count(r->failed, b));
+	(void)printf("%s skipped\n", cli_count(r->skipped, a));
+}
+
+static enum cli_status
+verify(struct cli *cli, bool is_live, const char *scratch)
+{
+	struct bkp_verify_options options = BKP_VERIFY_OPTIONS_INIT;
+	struct bkp_verify_result result = {.is_proven = 0};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_config *config = NULL;
+	enum cli_status status = cli_config(cli,
+	    CLI_NEEDS_CONTENT | (is_live ? CLI_NEEDS_SOURCES : 0), &config);
+
+	if (status != CLI_GO_ON)
+		return status;
+	options.config = config;
+	options.snapshot = cli->operand_count > 0 ? cli->operands[0] : "latest";
+	options.path = cli->operand_count > 1 ? cli->operands[1] : NULL;
+	options.mode = is_live ? BKP_VERIFY_LIVE : BKP_VERIFY_SCRATCH;
+	options.scratch_directory = scratch;
+	options.events = cli_events(cli);
+	options.cancel = &cli->cancel;
+	if (bkp_verify(&options, &result, &err) < 0) {
+		status = cli_fail(cli, &err);
+		goto out;
+	}
+	cli_progress_clear(cli);
+	if (cli->is_json)
+		emit_result(cli, &result);
+	else
+		tell_people(cli, &result);
+	status = is_proven(&result) ? CLI_COMPLETE : CLI_FAILED;
+out:
+	bkp_verify_result_free(&result);
+	bkp_config_free(config);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli cli = CLI_INIT(&command);
+	const char *scratch = NULL;
+	bool is_live = false;
+	const struct cli_option options[] = {
+	    {"live", 0, NULL, "compare the configured places as they are now",
+		CLI_FLAG, &is_live},
+	    {"scratch-directory", 0, "DIR",
+		"make scratch places in DIR, not in $TMPDIR", CLI_TEXT,
+		&scratch},
+	    {.name = NULL}};
+	enum cli_status status;
+
+	cli_start(&cli);
+	status = cli_parse(&cli, options, argc, argv);
+	if (status == CLI_GO_ON && is_live && scratch != NULL)
+		status =
+		    cli_usage(&cli, "--live compares in place and takes no "
+				    "--scratch-directory");
+	if (status == CLI_GO_ON)
+		status = verify(&cli, is_live, scratch);
+	return cli_finish(&cli, status);
+}
