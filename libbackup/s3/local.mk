@@ -1,2 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-libbackup_libbackup_internal_la_SOURCES +=
+# One client for every use of S3: signing, requests, listing, transfer.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/s3/bucket.c \
+	libbackup/s3/connection.c \
+	libbackup/s3/credentials.c libbackup/s3/credentials.h \
+	libbackup/s3/digest.c \
+	libbackup/s3/documents.c \
+	libbackup/s3/failure.c \
+	libbackup/s3/fields.c libbackup/s3/fields.h \
+	libbackup/s3/list.c \
+	libbackup/s3/multipart.c \
+	libbackup/s3/object.c \
+	libbackup/s3/request.c libbackup/s3/request.h \
+	libbackup/s3/s3.h \
+	libbackup/s3/signing.c libbackup/s3/signing.h \
+	libbackup/s3/transfer.c \
+	libbackup/s3/xml.c libbackup/s3/xml.h

@@ -71,6 +71,10 @@ tests_unit_test_age_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_age_LDADD = $(UNIT_LIBS)
 tests_unit_test_age_text_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_age_text_LDADD = $(UNIT_LIBS)
+# s3
+UNIT_TESTS += tests/unit/test_s3_sigv4
+tests_unit_test_s3_sigv4_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_s3_sigv4_LDADD = $(UNIT_LIBS)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/s3/request.h"
+#include "libbackup/s3/xml.h"
+
+static int
+ask_simple(struct bkp_s3_connection *connection, const char *method,
+    const char *bucket, struct bkp_error *err)
+{
+	const struct bkp_s3_request request = {
+	    .method = method, .bucket = bucket};
+	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
+	int rc = bkp_s3_ask(connection, &request, &response, err);
+
+	bkp_s3_response_free(&response);
+	return rc;
+}
+
+int
+bkp_s3_head_bucket(struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_error *err)
+{
+	return ask_simple(connection, "HEAD", bucket, err);
+}
+
+int
+bkp_s3_delete_bucket(struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_error *err)
+{
+	return ask_simple(connection, "DELETE", bucket, err);
+}
+
+/* Outside us-east-1 AWS wants to be told the region in the body, too; in
+ * us-east-1 it refuses to be. */
+int
+bkp_s3_create_bucket(struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_error *err)
+{
+	const char *region = connection->s3->credentials.region;
+	struct bkp_s3_request request = {.method = "PUT", .bucket = bucket};
+	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
+	struct bkp_s3_body body = {.data = "", .size = 0};
+	struct fmt_buf text = FMT_BUF_INIT;
+	struct bkp_s3_digests digests;
+	int rc = -1;
+
+	if (strcmp(region, "us-east-1") != 0) {
+		if (fmt_buf_printf(&text,
+			"<CreateBucketConfiguration xmlns=\"http://"
+			"s3.amazonaws.com/doc/2006-03-01/\">"
+			"<LocationConstraint>%s</LocationConstraint>"
+			"</CreateBucketConfiguration>",
+			region) != FMT_OK) {
+			(void)bkp_fail_nomem(err, "building a request");
+			goto out;
+		}
+		body.data = text.data;
+		body.size = text.len;
+	}
+	if (bkp_s3_digest_body(&body, &digests, err) < 0)
+		goto out;
+	request.body = &body;
+	request.sha256 = digests.sha256;
+	rc = bkp_s3_ask(connection, &request, &response, err);
+out:
+	bkp_s3_response_free(&response);
+	fmt_buf_free(&text);
+	return rc;
+}
+
+static int
+take_status(void *arg, const char *path, const char *text, size_t len,
+    struct bkp_error *err)
+{
+	enum bkp_s3_versioning *out = arg;
+
+	(void)len;
+	(void)err;
+	if (strcmp(path, "VersioningConfiguration/Status") != 0)
+		return 0;
+	if (strcmp(text, "Enabled") == 0)
+		*out = BKP_S3_VERSIONING_ON;
+	else if (strcmp(text, "Suspended") == 0)
+		*out = BKP_S3_VERSIONING_SUSPENDED;
+	else
+		*out = BKP_S3_VERSIONING_UNKNOWN;
+	return 0;
+}
+
+/* A server that cannot say, or credentials that may not ask, are no error:
+ * the bucket is then treated as one without versions. */
+int
+bkp_s3_get_versioning(struct bkp_s3_connection *connection, const char *bucket,
+    enum bkp_s3_versioning *out, struct bkp_error *err)
+{
+	enum bkp_s3_versioning found = BKP_S3_VERSIONING_OFF;
+	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
+	const struct bkp_s3_request request = {
+	    .method = "GET", .bucket = bucket, .query = &query};
+	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
+	struct bkp_error why = BKP_ERROR_INIT;
+	int rc = bkp_s3_fields_add(&query, "versioning", "", &why);
+
+	if (rc == 0)
+		rc = bkp_s3_ask(connection, &request, &response, &why);
+	if (rc == 0)
+		rc = bkp_s3_xml_read(response.body.data, response.body.len,
+		    take_status, &found, &why);
+	if (rc < 0 && (why.code == BKP_UNSUPPORTED || why.code == BKP_AUTH)) {
+		found = BKP_S3_VERSIONING_UNKNOWN;
+		rc = 0;
+	}
+	if (rc == 0)
+		*out = found;
+	else if (err != NULL)
+		*err = why;
+	bkp_s3_fields_free(&query);
+	bkp_s3_response_free(&response);
+	return rc;
+}

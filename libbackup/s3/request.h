@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_S3_REQUEST_H
+#define LIBBACKUP_S3_REQUEST_H
+
+/* Inside libbackup/s3: one signed request and its answer. */
+
+#include <curl/curl.h>
+#include <stdatomic.h>
+
+#include "libbackup/s3/credentials.h"
+#include "libbackup/s3/s3.h"
+#include "libbackup/s3/signing.h"
+
+struct bkp_s3 {
+	struct bkp_s3_credentials credentials;
+	char *endpoint; /* without a slash at the end */
+	char *scheme;   /* "https://" */
+	char *host;     /* "host:port" as in the Host header */
+	char *ca_file;
+	bool is_virtual_host;
+	unsigned tries, backoff_ms, connect_ms, stall_s;
+	atomic_llong clock_offset; /* seconds; the one thing that changes */
+};
+
+struct bkp_s3_connection {
+	struct bkp_s3 *s3;
+	const struct bkp_cancel *cancel;
+	CURL *curl;
+	unsigned random; /* state of the jitter */
+};
+
+/* What is asked. Everything is borrowed. */
+struct bkp_s3_request {
+	const char *method;
+	const char *bucket;
+	const char *key; /* NULL: the bucket itself */
+	const struct bkp_s3_fields *query;
+	const struct bkp_s3_fields *headers;
+	const struct bkp_s3_body *body; /* NULL: none */
+	const char *sha256;             /* of the body; hexadecimal */
+	bkp_s3_write_fn *write; /* takes a good answer; NULL: it is kept */
+	/* Called before the first byte of a good answer; may be NULL. */
+	int (*begin)(void *arg, const struct bkp_s3_fields *headers,
+	    struct bkp_error *err);
+	void *arg;
+};
+
+struct bkp_s3_response {
+	long status;
+	struct bkp_s3_fields headers; /* names in lower case */
+	struct fmt_buf body;          /* of an error, or where write is NULL */
+};
+
+#define BKP_S3_RESPONSE_INIT                                                   \
+	{                                                                      \
+		0, BKP_S3_FIELDS_INIT, FMT_BUF_INIT                            \
+	}
+
+void bkp_s3_response_free(struct bkp_s3_response *response);
+
+/* Asks, and asks again where that may help (request.c). 0 where the status is
+ * 2xx. `response` is of the last try. */
+int bkp_s3_ask(struct bkp_s3_connection *connection,
+    const struct bkp_s3_request *request, struct bkp_s3_response *response,
+    struct bkp_error *err);
+
+/* How a try ended. */
+enum bkp_s3_end {
+	BKP_S3_DONE,
+	BKP_S3_FAILED, /* for good */
+	BKP_S3_AGAIN,  /* may go through on another try */
+	BKP_S3_CLOCK   /* the server refuses our time */
+};
+
+/* One try (transfer.c). Empties `response` first. */
+enum bkp_s3_end bkp_s3_try(struct bkp_s3_connection *connection,
+    const struct bkp_s3_request *request, struct bkp_s3_response *response,
+    struct bkp_error *err);
+
+/* After a try: 0 done, 1 try again (after a wait), -1 give up. */
+struct bkp_s3_tries {
+	unsigned failed;
+	bool is_clock_set;
+};
+int bkp_s3_after(struct bkp_s3_connection *connection,
+    struct bkp_s3_tries *tries, enum bkp_s3_end end,
+    const struct bkp_s3_response *response, struct bkp_error *err);
+
+/* Judges an answer that is not 2xx, or an error document under 200
+ * (failure.c). */
+enum bkp_s3_end bkp_s3_judge(const struct bkp_s3_request *request,
+    const struct bkp_s3_response *response, struct bkp_error *err);
+
+/* Judges what libcurl says. */
+enum bkp_s3_end bkp_s3_judge_transport(
+    const struct bkp_s3_connection *connection,
+    const struct bkp_s3_request *request, CURLcode code, const char *detail,
+    struct bkp_error *err);
+
+/* Copies an ETag header without its quotes. */
+int bkp_s3_copy_etag(const struct bkp_s3_response *response,
+    struct fmt_buf *etag, struct bkp_error *err);
+
+/* Adds Content-MD5. */
+int bkp_s3_add_md5(struct bkp_s3_fields *headers, const unsigned char md5[16],
+    struct bkp_error *err);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_S3_S3_H
+#define LIBBACKUP_S3_S3_H
+
+/*
+ * One client for every use of S3: requests signed here (SigV4), sent by
+ * libcurl, tried again where that may help.
+ *
+ * A struct bkp_s3 is an endpoint with credentials and is shared by threads; a
+ * struct bkp_s3_connection is one thread's (one curl handle, kept alive).
+ *
+ * Errors begin with what was asked ("GET s3://bucket/key"), give the server's
+ * Code, Message and HTTP status (also in err->sys), and what to do next. Codes:
+ *   NOTFOUND     no such bucket, key or version
+ *   AUTH         credentials, signature, permission or certificate
+ *   EXISTS       bucket exists or is not empty
+ *   INVALID      wrong endpoint, region or bucket name
+ *   UNSUPPORTED  the server cannot hold this key, or cannot do this at all
+ *   RETRY        still failing after all tries; or 412 (sys), a condition
+ *   CORRUPT      an answer that breaks the protocol
+ *   CANCELLED    the caller asked to stop
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "formats/buf.h"
+#include "libbackup/cancel.h"
+#include "libbackup/error.h"
+#include "libbackup/s3/fields.h"
+
+struct bkp_s3;
+struct bkp_s3_connection;
+
+/* NULL and 0: the default. Borrowed during bkp_s3_new. */
+struct bkp_s3_options {
+	const char *endpoint; /* "https://host:port"; AWS by region */
+	const char *region;
+	const char *access_key, *secret_key, *session_token;
+	const char *profile;
+	const char *ca_file; /* AWS_CA_BUNDLE, then the system's */
+	bool is_virtual_host;
+	unsigned tries;      /* of a request, in all: 6 */
+	unsigned backoff_ms; /* first wait at most; doubles up to 20 s: 200 */
+	unsigned connect_ms; /* to connect: 10,000 */
+	unsigned stall_s;    /* without progress: 60 */
+};
+
+/* Finds credentials (credentials.h); speaks to nobody yet. */
+int bkp_s3_new(const struct bkp_s3_options *options, struct bkp_s3 **out,
+    struct bkp_error *err);
+void bkp_s3_free(struct bkp_s3 *s3);
+
+/* Borrowed; for messages and for what a snapshot remembers. */
+const char *bkp_s3_endpoint(const struct bkp_s3 *s3);
+
+/* Seconds that the server's clock is ahead of ours; not 0 only where a server
+ * refused our time and its own had to be used. */
+int64_t bkp_s3_clock_offset(const struct bkp_s3 *s3);
+
+/* s3 and cancel (may be NULL) are borrowed until disconnect. */
+int bkp_s3_connect(struct bkp_s3 *s3, const struct bkp_cancel *cancel,
+    struct bkp_s3_connection **out, struct bkp_error *err);
+void bkp_s3_disconnect(struct bkp_s3_connection *connection);
+
+/* ---- bytes ---- */
+
+/* Takes bytes of an answer; 0, or -1 (with err set) to stop. */
+typedef int bkp_s3_write_fn(
+    void *arg, const void *data, size_t len, struct bkp_error *err);
+
+/* What is sent: memory, or a stream that can start again (a request may be
+ * tried more than once). read fills *got (0: end). */
+struct bkp_s3_body {
+	const void *data; /* memory; NULL: the stream */
+	uint64_t size;
+	int (*rewind)(void *arg, struct bkp_error *err);
+	int (*read)(void *arg, void *to, size_t len, size_t *got,
+	    struct bkp_error *err);
+	void *arg;
+};
+
+struct bkp_s3_digests {
+	char sha256[65]; /* hexadecimal */
+	unsigned char md5[16];
+};
+
+/* Reads a body through, once. */
+int bkp_s3_digest_body(const struct bkp_s3_body *body,
+    struct bkp_s3_digests *out, struct bkp_error *err);
+
+/* ---- buckets (bucket.c) ---- */
+
+int bkp_s3_head_bucket(struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_error *err);
+int bkp_s3_create_bucket(struct bkp_s3_connection *connection,
+    const char *bucket, struct bkp_error *err);
+int bkp_s3_delete_bucket(struct bkp_s3_connection *connection,
+    const char *bucket, struct bkp_error *err);
+
+enum bkp_s3_versioning {
+	BKP_S3_VERSIONING_OFF,
+	BKP_S3_VERSIONING_ON,
+	BKP_S3_VERSIONING_SUSPENDED,
+	BKP_S3_VERSIONING_UNKNOWN /* the server cannot or will not say */
+};
+
+int bkp_s3_get_versioning(struct bkp_s3_connection *connection,
+    const char *bucket, enum bkp_s3_versioning *out, struct bkp_error *err);
+
+/* ---- listing (list.c) ---- */
+
+struct bkp_s3_object {
+	const char *key; /* bytes without NUL */
+	uint64_t size;
+	const char *etag;          /* without quotes */
+	const char *last_modified; /* as the server wrote it */
+	const char *storage_class; /* "" where it did not say */
+};
+
+/*
+ * Every object below a prefix (NULL: all), once, in strictly increasing byte
+ * order of the keys. A listing that is not so, repeats its token, or miscounts
+ * is BKP_CORRUPT: a listing that cannot be trusted is not used.
+ */
+struct bkp_s3_listing;
+int bkp_s3_list_open(struct bkp_s3_connection *connection, const char *bucket,
+    const char *prefix, struct bkp_s3_listing **out, struct bkp_error *err);
+/* 1: *object is valid until the next call; 0: end; -1. */
+int bkp_s3_list_next(struct bkp_s3_listing *listing,
+    struct bkp_s3_object *object, struct bkp_error *err);
+void bkp_s3_list_close(struct bkp_s3_listing *listing);
+
+/* ---- objects (object.c) ---- */
+
+/* Response headers (lower case names) are added to `headers`. part 0: the
+ * whole object, else `?partNumber=`. */
+int bkp_s3_head(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, unsigned part, struct bkp_s3_fields *headers,
+    struct bkp_error *err);
+
+struct bkp_s3_get_options {
+	const char *if_match;   /* an ETag without quotes; NULL: any */
+	const char *version_id; /* NULL: the current one */
+	/* Called once, before the first byte, with the headers of the answer.
+	 * May be NULL. */
+	int (*begin)(void *arg, const struct bkp_s3_fields *headers,
+	    struct bkp_error *err);
+	bkp_s3_write_fn *write;
+	void *arg;
+};
+
+/* Streams an object. A broken transfer goes on where it broke, from the same
+ * version of the object. The length is always checked. */
+int bkp_s3_get(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const struct bkp_s3_get_options *options,
+    struct bkp_error *err);
+
+/* Sends an object, its bytes signed and with Content-MD5. `headers` are the
+ * caller's own (content-type, x-amz-meta-*, x-amz-tagging ...; NULL: none).
+ * digests NULL: computed by reading the body first. etag, where it is not
+ * NULL, gets the answer's ETag without quotes. */
+int bkp_s3_put(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const struct bkp_s3_fields *headers,
+    const struct bkp_s3_body *body, const struct bkp_s3_digests *digests,
+    struct fmt_buf *etag, struct bkp_error *err);
+
+int bkp_s3_delete(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, struct bkp_error *err);
+
+/* Deletes up to 1000 keys; any that the server keeps is an error. */
+int bkp_s3_delete_many(struct bkp_s3_connection *connection, const char *bucket,
+    char *const *keys, size_t count, struct bkp_error *err);
+
+/* Adds the tags to a list; replaces them. */
+int bkp_s3_get_tags(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, struct bkp_s3_fields *tags, struct bkp_error *err);
+int bkp_s3_put_tags(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const struct bkp_s3_fields *tags, struct bkp_error *err);
+
+/* ---- multipart (multipart.c) ---- */
+
+struct bkp_s3_upload; /* one object under way; one thread's */
+
+int bkp_s3_upload_begin(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const struct bkp_s3_fields *headers,
+    struct bkp_s3_upload **out, struct bkp_error *err);
+/* Parts come in order, each read twice: digested, then sent. */
+int bkp_s3_upload_part(struct bkp_s3_upload *upload,
+    const struct bkp_s3_body *body, struct bkp_error *err);
+/* Puts the parts together. etag as in bkp_s3_put. */
+int bkp_s3_upload_complete(
+    struct bkp_s3_upload *upload, struct fmt_buf *etag, struct bkp_error *err);
+/* Aborts on the server what was not completed, and frees. NULL is fine. */
+void bkp_s3_upload_end(struct bkp_s3_upload *upload);
+
+#endif
