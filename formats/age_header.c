@@ -7,29 +7,33 @@
 static const char version_line[] = "age-encryption.org/v1\n";
 static const char version_prefix[] = "age-encryption.org/";
 
+/* Of a version that is not known. */
+#define MAX_VERSION_LINE 256
+
 #define MAC_COLUMNS FMT_AGE_BASE64_SIZE(FMT_AGE_MAC)
 #define MAC_MARK "---"
 #define MAC_LINE (sizeof MAC_MARK - 1 + 1 + MAC_COLUMNS + 1)
 
-/* Tells early that this is no age file, before its first line is whole. */
+/* Tells that this is no age file from as few bytes as come. Each answer rests
+ * on the first byte that is wrong, so portions make no difference. */
 static enum fmt_status
 check_version(const unsigned char *data, size_t len)
 {
-	size_t have =
-	    len < sizeof version_line - 1 ? len : sizeof version_line - 1;
-	size_t prefix =
-	    have < sizeof version_prefix - 1 ? have : sizeof version_prefix - 1;
+	const size_t prefix = sizeof version_prefix - 1;
+	const size_t whole = sizeof version_line - 1;
 
-	if (memcmp(data, version_line, have) == 0)
+	if (memcmp(data, version_line, len < whole ? len : whole) == 0)
 		return FMT_OK;
-	if (memcmp(data, version_prefix, prefix) != 0)
+	if (memcmp(data, version_prefix, len < prefix ? len : prefix) != 0)
 		return FMT_MALFORMED;
-	/* "/v1" with a carriage return is broken, not another version. */
-	for (size_t i = prefix; i < have && data[i] != '\n'; i++) {
+	for (size_t i = prefix; i < len && i < MAX_VERSION_LINE; i++) {
+		if (data[i] == '\n')
+			return i == prefix ? FMT_MALFORMED : FMT_UNSUPPORTED;
+		/* A carriage return after "v1" is no other version. */
 		if (data[i] < 0x21 || data[i] > 0x7e)
 			return FMT_MALFORMED;
 	}
-	return FMT_UNSUPPORTED;
+	return len < MAX_VERSION_LINE ? FMT_TRUNCATED : FMT_LIMIT;
 }
 
 enum fmt_status

@@ -11,3 +11,6 @@ EXTRA_DIST += \
 if INTEGRATION_TESTS
 TESTS += tests/integration/run
 endif
+
+# age: the program of that name is the witness
+EXTRA_DIST += tests/integration/test_age_interop.py
