@@ -3,6 +3,7 @@
 EXTRA_DIST += \
 	tests/demo/change.sql \
 	tests/demo/data.sql \
+	tests/demo/demo.py \
 	tests/demo/fill.py \
 	tests/demo/indexes.sql \
 	tests/demo/schema.sql

@@ -10,5 +10,6 @@ EXTRA_DIST += \
 	tests/support/harness/minio.py \
 	tests/support/harness/postgres.py \
 	tests/support/harness/process.py \
+	tests/support/harness/proxy.py \
 	tests/support/harness/stack.py \
 	tests/support/harness/witness.py

@@ -9,7 +9,7 @@ PACKAGES_BUILD="build-essential autoconf automake libtool pkg-config
 	libjansson-dev libcurl4-openssl-dev libexpat1-dev libxxhash-dev
 	libyaml-dev zlib1g-dev libcmocka-dev"
 # shellcheck disable=SC2034
-PACKAGES_SERVERS="postgresql postgresql-client python3 python3-psycopg
+PACKAGES_SERVERS="postgresql python3 python3-psycopg
 	python3-boto3 ca-certificates"
 # shellcheck disable=SC2034
 PACKAGES_CHECK="python3-pytest age zstd jq"
