@@ -5,6 +5,7 @@ TEST_EXTENSIONS = .t
 T_LOG_DRIVER = $(LOG_DRIVER)
 T_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = \
+	CC='$(CC)'; export CC; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir;
@@ -15,3 +16,4 @@ include tests/support/local.mk
 include tests/demo/local.mk
 include tests/integration/local.mk
 include tests/tools/local.mk
+include tests/hygiene/local.mk

@@ -109,7 +109,8 @@ find_places(
 		     ? bkp_config_new(config, &err)
 		     : bkp_config_load(cli->config_file, config, &err);
 
-	if (rc < 0 && err.code == BKP_NOTFOUND && cli->config_file == NULL)
+	if (rc < 0 && err.code == BKP_NOTFOUND && err.sys == 0 &&
+	    cli->config_file == NULL)
 		rc = bkp_config_new(config, &err);
 	if (rc < 0)
 		return cli_fail(cli, &err);

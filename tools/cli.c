@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define OPTIONS_MAX 32
+#define WORKERS_MAX 64
 #define FIRST_LONG 256 /* values of options without a letter */
 
 /* ---- signals ---- */
@@ -227,9 +228,8 @@ set_number(struct cli *cli, const struct cli_option *option, const char *text)
 	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || n < 1 ||
 	    n > 1024)
 		return cli_usage(cli,
-		    "--%s takes a number from 1 to 1024, "
-		    "not \"%s\"",
-		    option->name, text);
+		    "--%s takes a number from 1 to %d, not \"%s\"",
+		    option->name, WORKERS_MAX, text);
 	*(unsigned *)option->to = (unsigned)n;
 	return CLI_GO_ON;
 }

@@ -41,7 +41,7 @@ enum cli_kind {
 	CLI_FLAG,  /* bool */
 	CLI_TEXT,  /* const char *; the last one given wins */
 	CLI_LIST,  /* struct cli_list; every one given counts */
-	CLI_NUMBER /* unsigned, 1 to 1024 */
+	CLI_NUMBER /* unsigned, 1 to 64 */
 };
 
 struct cli_option {

@@ -28,7 +28,8 @@ load(struct cli *cli, unsigned needs, struct bkp_config **out,
 
 	if (bkp_config_load(cli->config_file, out, err) == 0)
 		return 0;
-	if (err->code != BKP_NOTFOUND || is_named ||
+	/* With an errno it is a file that the configuration names. */
+	if (err->code != BKP_NOTFOUND || err->sys != 0 || is_named ||
 	    (needs & CLI_NEEDS_SOURCES) || !has_repository(cli))
 		return -1;
 	return bkp_config_new(out, err);

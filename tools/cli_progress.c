@@ -149,25 +149,43 @@ draw_gauge(size_t width, double part)
 	(void)fputc(']', stderr);
 }
 
+/* The end of the bar, without its first `dropped` parts: the amount, the rate,
+ * the time left; the percentage stays. */
+static void
+make_tail(const struct figures *f, unsigned dropped, char *tail, size_t size)
+{
+	const char *parts[] = {f->amount, f->rate, f->left};
+	size_t at = 0, i;
+
+	*tail = '\0';
+	if (f->part >= 0)
+		at = (size_t)snprintf(
+		    tail, size, "  %3d%%", (int)(f->part * 100));
+	for (i = dropped; i < 3; i++) {
+		if (*parts[i] != '\0' && at < size)
+			at += (size_t)snprintf(
+			    tail + at, size - at, "  %s", parts[i]);
+	}
+}
+
 /*
  * "phase  [====>    ]  42%  1.2 GiB of 3.0 GiB  85.0 MiB/s  0:21 left". The
- * last column stays free, for some terminals wrap when it is written. What
- * does not fit goes: first the gauge, then the end of the phase.
+ * last column stays free, for some terminals wrap when it is written. Where
+ * there is no room the gauge goes, then figures, then the end of the phase.
  */
 static void
 draw_bar(struct cli *cli, const struct figures *f)
 {
 	size_t width = terminal_width() - 1, tail_width, used, gauge;
+	size_t least = strlen(cli->progress.phase);
 	char tail[CLI_TEXT_SIZE * 8], phase[512], clipped[512];
-	char percent[16] = "";
+	unsigned dropped = 0;
 
-	if (f->part >= 0)
-		(void)snprintf(percent, sizeof(percent), "%3.0f%%  ",
-		    f->part * 100 - (f->part < 1 ? 0.5 : 0));
-	(void)snprintf(tail, sizeof(tail), "  %s%s%s%s%s%s", percent, f->amount,
-	    *f->rate != '\0' ? "  " : "", f->rate, *f->left != '\0' ? "  " : "",
-	    f->left);
-	tail_width = clip(tail, width, clipped, sizeof(clipped));
+	least = least > 16 ? 16 : least;
+	do {
+		make_tail(f, dropped, tail, sizeof(tail));
+		tail_width = clip(tail, width, clipped, sizeof(clipped));
+	} while (tail_width + least > width && ++dropped <= 3);
 	used =
 	    clip(cli->progress.phase, width - tail_width, phase, sizeof(phase));
 	(void)fprintf(stderr, "\r%s", phase);

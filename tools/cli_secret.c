@@ -146,6 +146,8 @@ out:
 	if (len >= 0)
 		return 0;
 	cli_secret_wipe(secret);
-	return cli_error(err, sys == EINTR ? BKP_CANCELLED : BKP_IO, sys,
-	    "asking for the passphrase");
+	if (sys == EINTR)
+		return cli_error(err, BKP_CANCELLED, 0,
+		    "stopped while asking for the passphrase");
+	return cli_error(err, BKP_IO, sys, "asking for the passphrase");
 }

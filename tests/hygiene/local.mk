@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# Rules of the house that a script can see.
+HYGIENE_TESTS = \
+	tests/hygiene/headers.t \
+	tests/hygiene/includes.t \
+	tests/hygiene/words.t
+dist_check_SCRIPTS += $(HYGIENE_TESTS)
+EXTRA_DIST += tests/hygiene/lib.sh
+TESTS += $(HYGIENE_TESTS)
