@@ -72,11 +72,13 @@ fmt_age_x25519(const unsigned char scalar[32], const unsigned char point[32],
 	if (peer == NULL || ctx == NULL || EVP_PKEY_derive_init(ctx) != 1 ||
 	    EVP_PKEY_derive_set_peer(ctx, peer) != 1)
 		goto out;
-	if (EVP_PKEY_derive(ctx, out, &len) != 1 || len != 32 ||
-	    CRYPTO_memcmp(out, zero, 32) == 0)
-		status = FMT_MALFORMED;
-	else
+	/* Refused with a zero result is a bad point; with anything else it is
+	 * OpenSSL's trouble, for which the file is not to blame. */
+	memset(out, 0xff, 32);
+	if (EVP_PKEY_derive(ctx, out, &len) == 1 && len == 32)
 		status = FMT_OK;
+	if (CRYPTO_memcmp(out, zero, 32) == 0)
+		status = FMT_MALFORMED;
 out:
 	EVP_PKEY_CTX_free(ctx);
 	EVP_PKEY_free(peer);

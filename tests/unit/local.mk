@@ -73,6 +73,11 @@ tests_unit_test_age_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_age_LDADD = $(UNIT_LIBS)
 tests_unit_test_age_text_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_age_text_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test_age_memory
+tests_unit_test_age_memory_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_age_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
+	-Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup
+tests_unit_test_age_memory_LDADD = $(UNIT_LIBS)
 # s3
 UNIT_TESTS += tests/unit/test_s3_sigv4
 tests_unit_test_s3_sigv4_CFLAGS = $(UNIT_CFLAGS)

@@ -434,6 +434,30 @@ sizes_that_no_file_has_are_told(void **state)
 }
 
 static void
+white_space_in_the_first_line_is_no_armor(void **state)
+{
+	struct fmt_buf text = FMT_BUF_INIT, spaced = FMT_BUF_INIT;
+	struct fmt_buf binary = FMT_BUF_INIT;
+
+	(void)state;
+	assert_int_equal(fmt_age_armor("hello", 5, &text), FMT_OK);
+	assert_int_equal(
+	    fmt_buf_printf(&spaced, "\n \n%s", fmt_buf_text(&text)), FMT_OK);
+	assert_int_equal(
+	    fmt_age_dearmor(spaced.data, spaced.len, &binary), FMT_OK);
+	assert_string_equal(fmt_buf_text(&binary), "hello");
+	fmt_buf_clear(&spaced);
+	assert_int_equal(
+	    fmt_buf_printf(&spaced, "\n %s", fmt_buf_text(&text)), FMT_OK);
+	assert_int_equal(
+	    fmt_age_dearmor(spaced.data, spaced.len, &binary), FMT_MALFORMED);
+	assert_int_equal(binary.len, 5);
+	fmt_buf_free(&text);
+	fmt_buf_free(&spaced);
+	fmt_buf_free(&binary);
+}
+
+static void
 no_two_files_are_alike(void **state)
 {
 	struct fmt_buf a = FMT_BUF_INIT, b = FMT_BUF_INIT;
@@ -469,6 +493,7 @@ main(void)
 	    cmocka_unit_test(a_header_without_end_is_refused_at_a_mebibyte),
 	    cmocka_unit_test(a_range_beyond_the_end_is_refused),
 	    cmocka_unit_test(sizes_that_no_file_has_are_told),
+	    cmocka_unit_test(white_space_in_the_first_line_is_no_armor),
 	    cmocka_unit_test(no_two_files_are_alike),
 	};
 

@@ -131,6 +131,20 @@ the_other_case_and_the_other_kind_are_refused(void **state)
 	    parse_identity(recipient_text, &identity), FMT_MALFORMED);
 }
 
+/* The checksum is right, but a bit behind the 32 bytes is set: it would be a
+ * second text for the same key. */
+static void
+a_second_spelling_of_a_key_is_refused(void **state)
+{
+	struct fmt_age_recipient recipient;
+
+	(void)state;
+	assert_int_equal(parse_recipient("age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s8"
+					 "2hzrye869xeexvn73epp9g8nq",
+			     &recipient),
+	    FMT_MALFORMED);
+}
+
 static void
 a_passphrase_has_no_text(void **state)
 {
@@ -156,6 +170,7 @@ main(void)
 	    cmocka_unit_test(one_wrong_character_anywhere_is_refused),
 	    cmocka_unit_test(text_that_is_short_long_or_spaced_is_refused),
 	    cmocka_unit_test(the_other_case_and_the_other_kind_are_refused),
+	    cmocka_unit_test(a_second_spelling_of_a_key_is_refused),
 	    cmocka_unit_test(a_passphrase_has_no_text),
 	};
 
