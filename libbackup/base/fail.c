@@ -27,6 +27,9 @@ make_one_line(char *message)
 	}
 }
 
+static void set_message(struct bkp_error *err, const char *format, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
 static void
 set_message(struct bkp_error *err, const char *format, va_list ap)
 {
@@ -42,7 +45,7 @@ bkp_fail(struct bkp_error *err, enum bkp_error_code code, const char *format,
 
 	if (err == NULL)
 		return -1;
-	err->code = code;
+	err->code = (int)code;
 	err->sys = 0;
 	va_start(ap, format);
 	set_message(err, format, ap);
@@ -87,7 +90,7 @@ bkp_fail_errno(struct bkp_error *err, int errnum, const char *format, ...)
 
 	if (err == NULL)
 		return -1;
-	err->code = code_of_errno(errnum);
+	err->code = (int)code_of_errno(errnum);
 	err->sys = errnum;
 	va_start(ap, format);
 	set_message(err, format, ap);
@@ -126,7 +129,7 @@ bkp_fail_format(struct bkp_error *err, enum fmt_status status,
 
 	if (err == NULL)
 		return -1;
-	err->code = code_of_status(status);
+	err->code = (int)code_of_status(status);
 	err->sys = 0;
 	va_start(ap, format);
 	set_message(err, format, ap);
