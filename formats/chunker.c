@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "formats/bytes.h"
 #include "formats/sign.h"
 
 /* Bytes that a bit of the hash looks back at, at most: one shift a byte. */
@@ -14,16 +15,6 @@
 #define MAX_AVG_BITS 30u
 
 static const char label[] = "libbackup chunker v1";
-
-static uint64_t
-load_le64(const unsigned char *bytes)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 8; i-- > 0;)
-		value = value << 8 | bytes[i];
-	return value;
-}
 
 /* HMAC-SHA256(key, label || block number) for 64 blocks of four words. */
 static enum fmt_status
@@ -39,7 +30,7 @@ derive_gear(uint64_t gear[256], const unsigned char key[32])
 		status =
 		    fmt_hmac_sha256(key, 32, message, sizeof(message), block);
 		for (unsigned word = 0; word < 4 && status == FMT_OK; word++)
-			gear[4 * i + word] = load_le64(block + 8 * word);
+			gear[4 * i + word] = fmt_load_le64(block + 8 * word);
 	}
 	OPENSSL_cleanse(block, sizeof(block));
 	return status;

@@ -7,10 +7,12 @@ formats_libformats_la_SOURCES = \
 	formats/status.c formats/status.h
 # Digests, chunks, rows, entries and where they lie.
 formats_libformats_la_SOURCES += \
+	formats/bytes.h \
 	formats/chunker.c formats/chunker.h \
 	formats/entry.c formats/entry.h formats/entry_impl.h \
 	formats/entry_reader.c \
 	formats/json.c formats/json.h \
+	formats/pack.c formats/pack.h \
 	formats/path.c formats/path.h \
 	formats/rowhash.c formats/rowhash.h \
 	formats/sign.c formats/sign.h
@@ -22,6 +24,7 @@ dist_noinst_DATA +=
 dist_noinst_DATA += \
 	formats/chunker.md \
 	formats/entry.md \
+	formats/pack.md \
 	formats/rowhash.md
 dist_noinst_DATA += formats/chunker.md
 # age files
