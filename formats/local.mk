@@ -11,6 +11,8 @@ formats_libformats_la_SOURCES += \
 	formats/chunker.c formats/chunker.h \
 	formats/entry.c formats/entry.h formats/entry_impl.h \
 	formats/entry_reader.c \
+	formats/index.c formats/index.h formats/index_impl.h \
+	formats/index_builder.c \
 	formats/json.c formats/json.h \
 	formats/pack.c formats/pack.h \
 	formats/path.c formats/path.h \
@@ -24,6 +26,7 @@ dist_noinst_DATA +=
 dist_noinst_DATA += \
 	formats/chunker.md \
 	formats/entry.md \
+	formats/index.md \
 	formats/pack.md \
 	formats/rowhash.md
 dist_noinst_DATA += formats/chunker.md

@@ -3,6 +3,7 @@
 UNIT_TESTS += \
 	tests/unit/test_chunker \
 	tests/unit/test_entry \
+	tests/unit/test_index \
 	tests/unit/test_pack \
 	tests/unit/test_rowhash \
 	tests/unit/test_sign
@@ -10,6 +11,8 @@ tests_unit_test_chunker_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_chunker_LDADD = $(UNIT_LIBS)
 tests_unit_test_entry_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_entry_LDADD = $(UNIT_LIBS)
+tests_unit_test_index_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_index_LDADD = $(UNIT_LIBS)
 tests_unit_test_pack_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pack_LDADD = $(UNIT_LIBS)
 tests_unit_test_rowhash_CFLAGS = $(UNIT_CFLAGS)
