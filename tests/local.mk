@@ -15,5 +15,6 @@ include tests/fuzz/local.mk
 include tests/support/local.mk
 include tests/demo/local.mk
 include tests/integration/local.mk
+include tests/bench/local.mk
 include tests/tools/local.mk
 include tests/hygiene/local.mk

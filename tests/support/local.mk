@@ -2,6 +2,7 @@
 # Throwaway servers, the commands and witnesses, for tests, demo and bench.
 EXTRA_DIST += \
 	tests/support/check.sh \
+	tests/support/example.c \
 	tests/support/minio.sh \
 	tests/support/packages.sh \
 	tests/support/python.sh \
