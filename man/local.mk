@@ -1,1 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+# A page a command, one for the library.
+dist_man_MANS += \
+	man/backup-cat.1 \
+	man/backup-create.1 \
+	man/backup-init.1 \
+	man/backup-list.1 \
+	man/backup-restore.1 \
+	man/backup-verify.1 \
+	man/libbackup.3

@@ -4,6 +4,8 @@
 top_srcdir=${top_srcdir:-.}
 top_builddir=${top_builddir:-.}
 number=0
+LC_ALL=C
+export LC_ALL
 
 # check NAME FUNCTION [ARGUMENT...]: a line of TAP. Whatever the function
 # prints is wrong; nothing printed is right.

@@ -3,6 +3,7 @@
 HYGIENE_TESTS = \
 	tests/hygiene/headers.t \
 	tests/hygiene/includes.t \
+	tests/hygiene/usage.t \
 	tests/hygiene/words.t
 dist_check_SCRIPTS += $(HYGIENE_TESTS)
 EXTRA_DIST += tests/hygiene/lib.sh

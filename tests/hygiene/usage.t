@@ -23,8 +23,8 @@ for name in cat create init list restore verify; do
 	tool=backup-$name
 	page=$top_srcdir/man/$tool.1
 	"$top_builddir/tests/tools/fake-$tool" --help >"$work/help"
-	sed -n -E 's/^  (-(.),|   ) --([a-z-]+).*/\2 \3/p' "$work/help" |
-		sort >"$work/of-help"
+	sed -n -E '/^Options:/,/^$/ s/^  (-(.),|   ) --([a-z-]+).*/\2 \3/p' \
+		"$work/help" | sort >"$work/of-help"
 	sed -n -E 's/^\.It (Fl (.) ?.*, )?Fl -([a-z-]+).*/\2 \3/p' "$page" |
 		sort >"$work/of-page"
 	sed -E 's/^.? //' "$work/of-help" | sort >"$work/longs"

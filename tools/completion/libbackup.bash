@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+# Completion for the backup commands in bash (and in zsh by bashcompinit).
+# Snapshots come from the repository and sources from the configuration that
+# the line names; a repository that needs a passphrase is not asked.
+
+# _backup_given: the options of the line that say where the repository is.
+_backup_given()
+{
+	local i
+	given=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-c | -r | -k | -i | --config | --repository | --key-file | \
+			--identity-file | --passphrase-file)
+			given+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
+			;;
+		esac
+	done
+}
+
+_backup_names()
+{
+	local given
+	_backup_given
+	echo latest
+	backup-list "${given[@]}" --null 2>/dev/null </dev/null |
+		tr '\0' '\n' | cut -c 1-12
+}
+
+_backup_prefixes()
+{
+	local given
+	_backup_given
+	backup-list "${given[@]}" --json 2>/dev/null </dev/null | tail -n 2 |
+		grep -o '"prefix":"[^"]*"' | cut -d '"' -f 4
+}
+
+# _backup_operand: how many operands stand before the word that is completed.
+_backup_operand()
+{
+	local i count=0
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-[crkijtR] | --config | --repository | --key-file | \
+			--identity-file | --passphrase-file | --workers | \
+			--tag | --to | --recipient | --new-identity | \
+			--scratch-directory)
+			((i++))
+			;;
+		-*) ;;
+		*) ((count++)) ;;
+		esac
+	done
+	echo "$count"
+}
+
+_backup_complete()
+{
+	local tool=${1##*/} word=$2 before=$3 options words=
+	COMPREPLY=()
+	case $tool in
+	backup-cat) options='--config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-create) options='--tag --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
+	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-restore) options='--to --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-verify) options='--live --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	*) return ;;
+	esac
+	case $before in
+	-c | -k | -i | --config | --key-file | --identity-file | \
+		--passphrase-file | --new-identity | --to)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		compopt -o filenames 2>/dev/null
+		return
+		;;
+	-r | --repository | --scratch-directory)
+		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+		compopt -o filenames 2>/dev/null
+		return
+		;;
+	-j | -R | --workers | --recipient | --tag) return ;;
+	esac
+	case $tool:$word:$(_backup_operand) in
+	*:-*) words=$options ;;
+	backup-init:*) ;;
+	backup-create:*) words=$(_backup_prefixes) ;;
+	*:0) words=$(_backup_names) ;;
+	*:1) words=$(_backup_prefixes) ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+complete -F _backup_complete backup-cat backup-create backup-init \
+	backup-list backup-restore backup-verify
