@@ -50,7 +50,8 @@ def pytest_runtest_logreport(report):
             _result("not ok", report.nodeid)
         _comment(report.longreprtext)
     elif report.skipped:
-        _result("ok", report.nodeid, " # SKIP " + report.longrepr[2])
+        _result("ok", report.nodeid, " # SKIP " + report.longrepr[2].removeprefix(
+            "Skipped: "))
     elif report.when == "call":
         _result("ok", report.nodeid)
 

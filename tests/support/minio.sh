@@ -84,6 +84,9 @@ minio_install()
 	trap 'chmod -R u+w "$GOPATH"; rm -rf "$GOPATH"' EXIT
 	trap 'exit 1' HUP INT TERM
 	go=$(minio_find_go) || return 1
+	case $go in
+	"$GOPATH"/*) unset GOROOT ;; # the older one's, where it was set
+	esac
 	for version in "$minio_release" "$minio_commit"; do
 		folder=$cache/minio-$version
 		if minio_build "$go" "$version" "$folder"; then
