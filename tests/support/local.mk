@@ -2,7 +2,6 @@
 # Throwaway servers, the commands and witnesses, for tests, demo and bench.
 EXTRA_DIST += \
 	tests/support/check.sh \
-	tests/support/example.c \
 	tests/support/minio.sh \
 	tests/support/packages.sh \
 	tests/support/python.sh \
