@@ -6,6 +6,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/credentials.c libbackup/s3/credentials.h \
 	libbackup/s3/digest.c \
 	libbackup/s3/documents.c \
+	libbackup/s3/etag.c libbackup/s3/etag.h \
 	libbackup/s3/failure.c \
 	libbackup/s3/fields.c libbackup/s3/fields.h \
 	libbackup/s3/list.c \

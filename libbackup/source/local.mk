@@ -2,3 +2,13 @@
 # What each kind of source holds, as entries, and where they go back.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/source.h
+
+# bucket
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/source/bucket.c libbackup/source/bucket_impl.h \
+	libbackup/source/bucket_attrs.c \
+	libbackup/source/bucket_fetch.c \
+	libbackup/source/bucket_put.c libbackup/source/bucket_put.h \
+	libbackup/source/bucket_scratch.c \
+	libbackup/source/bucket_source.c \
+	libbackup/source/bucket_target.c

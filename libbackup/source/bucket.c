@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/source/bucket_impl.h"
+
+/* Told in a snapshot, but another bucket gives its own. */
+static const char *const ignored[] = {
+    "etag_opaque", "last_modified", "storage_class", "version_id", NULL};
+
+static const struct bkp_comparison comparisons[] = {
+    {.entry_kind = BKP_BUCKET_OBJECT,
+	.has_content_compared = true,
+	.is_counted = true,
+	.ignored = ignored},
+    {.entry_kind = NULL},
+};
+
+const struct bkp_kind bkp_kind_bucket = {
+    .kind = BKP_KIND_BUCKET,
+    .name = "bucket",
+    .source_open = bkp_bucket_source_open,
+    .target_open = bkp_bucket_target_open,
+    .scratch_open = bkp_bucket_scratch_open,
+    .comparisons = comparisons,
+};
+
+int
+bkp_bucket_access_open(struct bkp_bucket_access *access,
+    const struct bkp_bucket_config *config, struct bkp_run *run,
+    struct bkp_error *err)
+{
+	const struct bkp_s3_options options = {
+	    .endpoint = config->endpoint,
+	    .region = config->region,
+	    .access_key = config->access_key,
+	    .secret_key = config->secret_key,
+	    .session_token = config->session_token,
+	    .profile = config->profile,
+	    .ca_file = config->ca_file,
+	    .is_virtual_host = config->is_virtual_host,
+	};
+	const struct bkp_cancel *cancel = bkp_run_cancel(run);
+	unsigned workers = bkp_run_workers(run);
+
+	access->connections =
+	    bkp_alloc_array(workers, sizeof(*access->connections), err);
+	if (access->connections == NULL ||
+	    bkp_s3_new(&options, &access->s3, err) < 0 ||
+	    bkp_s3_connect(access->s3, cancel, &access->own, err) < 0)
+		goto fail;
+	for (; access->count < workers; access->count++)
+		if (bkp_s3_connect(access->s3, cancel,
+			&access->connections[access->count], err) < 0)
+			goto fail;
+	return 0;
+fail:
+	bkp_bucket_access_close(access);
+	return -1;
+}
+
+void
+bkp_bucket_access_close(struct bkp_bucket_access *access)
+{
+	for (unsigned i = 0; i < access->count; i++)
+		bkp_s3_disconnect(access->connections[i]);
+	free(access->connections);
+	bkp_s3_disconnect(access->own);
+	bkp_s3_free(access->s3);
+	*access = (struct bkp_bucket_access){NULL, NULL, NULL, 0};
+}
+
+void
+bkp_bucket_tell_clock(const struct bkp_bucket_access *access,
+    struct bkp_run *run, const char *prefix)
+{
+	int64_t offset;
+
+	if (access->s3 == NULL ||
+	    (offset = bkp_s3_clock_offset(access->s3)) == 0)
+		return;
+	bkp_run_message(run, BKP_WARNING, prefix,
+	    "%s refused this machine's time, which is %lld seconds %s its "
+	    "own; its own was used: set this machine's clock",
+	    bkp_s3_endpoint(access->s3),
+	    (long long)(offset < 0 ? -offset : offset),
+	    offset < 0 ? "ahead of" : "behind");
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/s3/etag.h"
+#include "libbackup/source/bucket_impl.h"
+
+/* How often an object that is replaced while it is fetched is tried. */
+#define ROUNDS 5
+
+void
+bkp_bucket_item_free(struct bkp_bucket_item *item)
+{
+	if (item == NULL)
+		return;
+	free(item->key);
+	free(item->etag);
+	free(item->last_modified);
+	free(item->storage_class);
+	fmt_entry_free(&item->entry);
+	free(item);
+}
+
+/* One object being fetched. */
+struct fetch {
+	struct bkp_s3_connection *connection;
+	const char *bucket;
+	struct bkp_run *run;
+	struct bkp_content *content;
+	struct bkp_bucket_item *item;
+	bool is_open;     /* the content has begun */
+	bool has_tags;    /* the object has some */
+	bool is_listed;   /* the parts were asked for one by one */
+	bool is_restless; /* it never stayed the same for long enough */
+	char *etag;       /* of what came; owned */
+	uint64_t *parts;  /* owned */
+	size_t part_count;
+	struct bkp_s3_etag *check;
+	json_t *attrs;
+};
+
+static void
+drop_round(struct fetch *fetch)
+{
+	if (fetch->is_open)
+		bkp_content_abort(fetch->content);
+	fetch->is_open = false;
+	bkp_s3_etag_free(fetch->check);
+	fetch->check = NULL;
+	json_decref(fetch->attrs);
+	fetch->attrs = NULL;
+	free(fetch->etag);
+	fetch->etag = NULL;
+}
+
+static void
+fetch_free(struct fetch *fetch)
+{
+	drop_round(fetch);
+	free(fetch->parts);
+}
+
+static int
+copy_unquoted(const char *etag, char **out, struct bkp_error *err)
+{
+	size_t len = strlen(etag);
+
+	if (len >= 2 && etag[0] == '"' && etag[len - 1] == '"') {
+		etag++;
+		len -= 2;
+	}
+	if ((*out = strndup(etag, len)) == NULL)
+		return bkp_fail_nomem(err, "fetching an object");
+	return 0;
+}
+
+/* ---- parts ---- */
+
+/* One part's size, and how many there are; 0 where the server cannot say. */
+static int
+head_part(struct fetch *fetch, unsigned part, uint64_t *size, unsigned *count,
+    struct bkp_error *err)
+{
+	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	int rc = bkp_s3_head(fetch->connection, fetch->bucket, fetch->item->key,
+	    part, &headers, err);
+	const char *length, *parts;
+
+	*count = 0;
+	if (rc == 0) {
+		parts = bkp_s3_fields_get(&headers, "x-amz-mp-parts-count");
+		length = bkp_s3_fields_get(&headers, "content-length");
+		if (parts != NULL && length != NULL) {
+			*count = (unsigned)strtoul(parts, NULL, 10);
+			*size = strtoull(length, NULL, 10);
+		}
+	}
+	bkp_s3_fields_free(&headers);
+	return rc;
+}
+
+/* Asks for the sizes of all parts. */
+static int
+list_parts(struct fetch *fetch, unsigned count, struct bkp_error *err)
+{
+	fetch->is_listed = true;
+	for (unsigned i = 0; i < count; i++) {
+		unsigned seen;
+
+		if (head_part(fetch, i + 1, &fetch->parts[i], &seen, err) < 0)
+			return -1;
+		if (seen != count) {
+			fetch->part_count = 0;
+			return 0;
+		}
+	}
+	fetch->part_count = count;
+	return 0;
+}
+
+/* The sizes that the parts have if all but the last are like the first; that
+ * is nearly always so, and the ETag tells whether it was. */
+static void
+guess_parts(struct fetch *fetch, uint64_t first, unsigned count)
+{
+	uint64_t left = fetch->item->size;
+
+	for (unsigned i = 0; i < count; i++) {
+		fetch->parts[i] = i + 1 < count ? first : left;
+		left -= first <= left ? first : left;
+	}
+	fetch->part_count = count;
+}
+
+static bool
+fits_guess(uint64_t size, uint64_t first, unsigned count)
+{
+	uint64_t before = first * (count - 1);
+
+	return first > 0 && before < size && size - before <= first;
+}
+
+/* Finds out how a multipart object was cut, so that it can be cut so again. A
+ * server that does not say leaves it to the ETag check's usual sizes. */
+static int
+find_parts(struct fetch *fetch, const char *etag, struct bkp_error *err)
+{
+	unsigned expected = bkp_s3_etag_parts(etag), count;
+	uint64_t first = 0;
+
+	free(fetch->parts);
+	fetch->parts = NULL;
+	fetch->part_count = 0;
+	if (expected == 0)
+		return 0;
+	if (head_part(fetch, 1, &first, &count, err) < 0)
+		return -1;
+	if (count != expected)
+		return 0;
+	fetch->parts = bkp_alloc_array(count, sizeof(*fetch->parts), err);
+	if (fetch->parts == NULL)
+		return -1;
+	if (!fetch->is_listed && fits_guess(fetch->item->size, first, count)) {
+		guess_parts(fetch, first, count);
+		return 0;
+	}
+	return list_parts(fetch, count, err);
+}
+
+/* ---- bytes ---- */
+
+static int
+begin(void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
+{
+	struct fetch *fetch = arg;
+	const char *etag = bkp_s3_fields_get(headers, "etag");
+	const char *length = bkp_s3_fields_get(headers, "content-length");
+	const char *tags = bkp_s3_fields_get(headers, "x-amz-tagging-count");
+
+	if (etag == NULL)
+		return bkp_fail(err, BKP_CORRUPT, "the answer has no ETag");
+	if (length != NULL)
+		fetch->item->size = strtoull(length, NULL, 10);
+	fetch->has_tags = tags != NULL && strtoul(tags, NULL, 10) > 0;
+	if (copy_unquoted(etag, &fetch->etag, err) < 0 ||
+	    bkp_bucket_attrs_read(headers, &fetch->attrs, err) < 0 ||
+	    bkp_s3_etag_new(fetch->etag, fetch->item->size, fetch->parts,
+		fetch->part_count, &fetch->check, err) < 0 ||
+	    bkp_content_begin(fetch->content, &fetch->item->entry, err) < 0)
+		return -1;
+	fetch->is_open = true;
+	return 0;
+}
+
+static int
+take(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	struct fetch *fetch = arg;
+
+	if (bkp_s3_etag_update(fetch->check, data, len, err) < 0 ||
+	    bkp_content_write(fetch->content, data, len, err) < 0)
+		return -1;
+	bkp_run_count(fetch->run, len, 0);
+	return 0;
+}
+
+/* How a round ended: 1 it must be fetched again, 0 all there, -1. */
+static int
+get_round(struct fetch *fetch, const char *if_match, struct bkp_error *err)
+{
+	const struct bkp_s3_get_options options = {
+	    .if_match = if_match, .begin = begin, .write = take, .arg = fetch};
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	drop_round(fetch);
+	if (find_parts(fetch, if_match, &why) == 0 &&
+	    bkp_s3_get(fetch->connection, fetch->bucket, fetch->item->key,
+		&options, &why) == 0)
+		return 0;
+	if (why.code == BKP_RETRY && why.sys == 412)
+		return 1;
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
+/* The ETag that the object has now. */
+static int
+look_again(struct fetch *fetch, char **etag, struct bkp_error *err)
+{
+	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	const char *now, *length;
+	int rc = bkp_s3_head(fetch->connection, fetch->bucket, fetch->item->key,
+	    0, &headers, err);
+
+	if (rc == 0) {
+		now = bkp_s3_fields_get(&headers, "etag");
+		length = bkp_s3_fields_get(&headers, "content-length");
+		if (length != NULL)
+			fetch->item->size = strtoull(length, NULL, 10);
+		free(*etag);
+		*etag = NULL;
+		rc = copy_unquoted(now != NULL ? now : "", etag, err);
+	}
+	bkp_s3_fields_free(&headers);
+	return rc;
+}
+
+/* ---- attributes ---- */
+
+/* Writes down the ETag, and how the object was cut. 1: the guess about the
+ * parts was wrong, they must be asked for and the bytes hashed again. */
+static int
+note_etag(struct fetch *fetch, struct bkp_error *err)
+{
+	uint64_t part_size;
+	bool is_match;
+
+	if (bkp_s3_etag_finish(fetch->check, &is_match, &part_size, err) < 0)
+		return -1;
+	if (!is_match && fetch->part_count > 0 && !fetch->is_listed) {
+		fetch->is_listed = true;
+		return 1;
+	}
+	if (bkp_bucket_attrs_set(fetch->attrs,
+		is_match ? "etag" : "etag_opaque", fetch->etag, err) < 0)
+		return -1;
+	if (is_match && part_size > 0) {
+		unsigned count = bkp_s3_etag_parts(fetch->etag);
+
+		free(fetch->parts);
+		fetch->part_count = 0;
+		fetch->parts =
+		    bkp_alloc_array(count, sizeof(*fetch->parts), err);
+		if (fetch->parts == NULL)
+			return -1;
+		guess_parts(fetch, part_size, count);
+	}
+	return bkp_bucket_attrs_add_parts(
+	    fetch->attrs, fetch->parts, fetch->part_count, err);
+}
+
+static int
+note_tags(struct fetch *fetch, struct bkp_error *err)
+{
+	struct bkp_s3_fields tags = BKP_S3_FIELDS_INIT;
+	int rc;
+
+	if (!fetch->has_tags)
+		return 0;
+	rc = bkp_s3_get_tags(
+	    fetch->connection, fetch->bucket, fetch->item->key, &tags, err);
+	if (rc == 0)
+		rc = bkp_bucket_attrs_add_tags(fetch->attrs, &tags, err);
+	bkp_s3_fields_free(&tags);
+	return rc;
+}
+
+static int
+note_rest(struct fetch *fetch, struct bkp_error *err)
+{
+	struct bkp_bucket_item *item = fetch->item;
+
+	if (note_tags(fetch, err) < 0 ||
+	    bkp_bucket_attrs_set(
+		fetch->attrs, "last_modified", item->last_modified, err) < 0)
+		return -1;
+	if (item->storage_class[0] != '\0' &&
+	    strcmp(item->storage_class, "STANDARD") != 0 &&
+	    bkp_bucket_attrs_set(
+		fetch->attrs, "storage_class", item->storage_class, err) < 0)
+		return -1;
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+static int
+fetch_object(struct fetch *fetch, struct bkp_error *err)
+{
+	char *etag = bkp_strdup(fetch->item->etag, err);
+	int rc = etag != NULL ? 1 : -1;
+
+	for (int round = 0; rc == 1 && round < ROUNDS; round++) {
+		rc = get_round(fetch, etag, err);
+		if (rc == 1 && look_again(fetch, &etag, err) < 0)
+			rc = -1;
+		else if (rc == 0)
+			rc = note_etag(fetch, err);
+	}
+	if (rc == 1) {
+		fetch->is_restless = true;
+		rc = -1;
+	}
+	if (rc == 0)
+		rc = bkp_content_end(fetch->content, err);
+	if (rc == 0)
+		fetch->is_open = false;
+	if (rc == 0)
+		rc = note_rest(fetch, err);
+	free(etag);
+	return rc;
+}
+
+int
+bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_run *run, struct bkp_content *content,
+    struct bkp_bucket_item *item, struct bkp_error *err)
+{
+	struct fetch fetch = {.connection = connection,
+	    .bucket = bucket,
+	    .run = run,
+	    .content = content,
+	    .item = item};
+	struct bkp_error why = BKP_ERROR_INIT;
+	int rc = fetch_object(&fetch, &why);
+
+	if (rc == 0) {
+		item->entry.attrs = fetch.attrs;
+		fetch.attrs = NULL;
+	} else if (fetch.is_restless || why.code == BKP_NOTFOUND) {
+		item->is_gone = true;
+		rc = bkp_run_omit(run, err, item->entry.path, "%s",
+		    fetch.is_restless
+			? "replaced as often as it was fetched"
+			: "vanished between listing and fetching");
+	} else if (err != NULL) {
+		*err = why;
+	}
+	fetch_free(&fetch);
+	return rc;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_SOURCE_BUCKET_IMPL_H
+#define LIBBACKUP_SOURCE_BUCKET_IMPL_H
+
+/*
+ * Buckets as sources and targets. An entry is an object: path = prefix + "/" +
+ * the key's bytes, kind bucket.object, and these attributes, each only where
+ * the object has it:
+ *   etag            where it is what MD5 makes of the bytes; compared
+ *   etag_opaque     where it is not (encrypted buckets): a token for change
+ *   part_size, part_count   a multipart object of equal parts (but the last)
+ *   part_sizes      a multipart object of other parts
+ *   last_modified, storage_class, version_id    told, not compared
+ *   content_type, cache_control, content_disposition, content_encoding,
+ *   content_language, expires, website_redirect
+ *   metadata, tags  objects
+ * A text that is not UTF-8 is {"hex": "..."}.
+ */
+
+#include "libbackup/s3/s3.h"
+#include "libbackup/source/source.h"
+
+#define BKP_BUCKET_OBJECT "bucket.object"
+
+/* A connection for the calling thread (0 is also worker 0's: they never run
+ * at the same time) and one for each other worker. */
+struct bkp_bucket_access {
+	struct bkp_s3 *s3;
+	struct bkp_s3_connection **connections; /* one a worker */
+	struct bkp_s3_connection *own;          /* the calling thread's */
+	unsigned count;
+};
+
+int bkp_bucket_access_open(struct bkp_bucket_access *access,
+    const struct bkp_bucket_config *config, struct bkp_run *run,
+    struct bkp_error *err);
+void bkp_bucket_access_close(struct bkp_bucket_access *access);
+
+/* Says once where the server's clock had to be used. Calling thread. */
+void bkp_bucket_tell_clock(const struct bkp_bucket_access *access,
+    struct bkp_run *run, const char *prefix);
+
+/* ---- attributes (bucket_attrs.c) ---- */
+
+/* What headers of an answer say. *out is the caller's. */
+int bkp_bucket_attrs_read(
+    const struct bkp_s3_fields *headers, json_t **out, struct bkp_error *err);
+
+/* Adds tags; none are none. */
+int bkp_bucket_attrs_add_tags(
+    json_t *attrs, const struct bkp_s3_fields *tags, struct bkp_error *err);
+
+/* The headers that give an object its attributes back, without tags. */
+int bkp_bucket_attrs_headers(
+    const json_t *attrs, struct bkp_s3_fields *headers, struct bkp_error *err);
+int bkp_bucket_attrs_tags(
+    const json_t *attrs, struct bkp_s3_fields *tags, struct bkp_error *err);
+
+/* The sizes of an object's parts; *count 0: it is not multipart, or nobody
+ * knows. The caller frees *sizes. */
+int bkp_bucket_attrs_parts(const json_t *attrs, uint64_t size, uint64_t **sizes,
+    size_t *count, struct bkp_error *err);
+
+/* Adds part sizes, in the shorter of the two forms. */
+int bkp_bucket_attrs_add_parts(
+    json_t *attrs, const uint64_t *sizes, size_t count, struct bkp_error *err);
+
+/* Sets a text; BKP_NOMEM or nothing. */
+int bkp_bucket_attrs_set(
+    json_t *attrs, const char *name, const char *text, struct bkp_error *err);
+/* A text that is there and UTF-8, or NULL. */
+const char *bkp_bucket_attrs_get(const json_t *attrs, const char *name);
+
+/* ---- an object (bucket_fetch.c) ---- */
+
+/* An object on its way from a listing to an entry; freed by item_free. */
+struct bkp_bucket_item {
+	bool is_kept; /* the entry is that of the last snapshot */
+	bool is_gone; /* it vanished: nothing to hand over */
+	char *key, *etag, *last_modified, *storage_class;
+	uint64_t size;
+	struct fmt_entry entry;
+};
+
+void bkp_bucket_item_free(struct bkp_bucket_item *item);
+
+/* Fetches bytes, headers and tags into the item's entry, whose path and kind
+ * are set. An object that is gone is noted as left out. */
+int bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_run *run, struct bkp_content *content,
+    struct bkp_bucket_item *item, struct bkp_error *err);
+
+/* ---- kinds (bucket_source.c, bucket_target.c, bucket_scratch.c) ---- */
+
+int bkp_bucket_source_open(const struct bkp_source_config *config,
+    struct bkp_source **out, struct bkp_error *err);
+int bkp_bucket_target_open(const struct bkp_source_config *config,
+    const struct bkp_target_options *options, struct bkp_target **out,
+    struct bkp_error *err);
+int bkp_bucket_scratch_open(const struct bkp_source_config *config,
+    const json_t *info, const char *directory, struct bkp_run *run,
+    struct bkp_scratch **out, struct bkp_error *err);
+
+#endif

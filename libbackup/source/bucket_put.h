@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_SOURCE_BUCKET_PUT_H
+#define LIBBACKUP_SOURCE_BUCKET_PUT_H
+
+#include "libbackup/s3/s3.h"
+#include "libbackup/source/source.h"
+
+/*
+ * Sends an entry's bytes from its chunks with all of its attributes, cut as
+ * it was cut, and compares what the server says it has. BKP_UNSUPPORTED: the
+ * server cannot hold it. BKP_CORRUPT: what arrived is not what was sent.
+ */
+int bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const struct fmt_entry *entry,
+    struct bkp_chunk_reader *reader, struct bkp_error *err);
+
+#endif

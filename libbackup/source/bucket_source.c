@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/base/pipeline.h"
+#include "libbackup/source/bucket_impl.h"
+
+/* A fold over a listing: two listings are equal where these are. */
+struct fold {
+	EVP_MD_CTX *md;
+	uint64_t objects;
+	unsigned char digest[EVP_MAX_MD_SIZE];
+};
+
+struct bucket_source {
+	struct bkp_source base;
+	const struct bkp_bucket_config *config; /* borrowed */
+	struct bkp_bucket_access access;
+	enum bkp_s3_versioning versioning;
+	time_t listed_at;
+	struct fold listed; /* what the run went by */
+	bool is_stable;     /* a second listing said the same */
+
+	/* while it runs */
+	struct bkp_sink *sink;
+	struct bkp_s3_listing *listing;
+	struct bkp_entry_stream *previous; /* NULL: none, or at its end */
+	struct fmt_entry
+	    candidate; /* of it, not yet compared; path NULL: none */
+};
+
+/* ---- two listings ---- */
+
+static int
+fold_begin(struct fold *fold, struct bkp_error *err)
+{
+	fold->objects = 0;
+	if (fold->md == NULL)
+		fold->md = EVP_MD_CTX_new();
+	if (fold->md == NULL ||
+	    EVP_DigestInit_ex(fold->md, EVP_sha256(), NULL) != 1)
+		return bkp_fail(err, BKP_IO, "OpenSSL cannot hash");
+	return 0;
+}
+
+static int
+fold_add(struct fold *fold, const struct bkp_s3_object *object,
+    struct bkp_error *err)
+{
+	/* The NULs keep apart what stands side by side. */
+	if (EVP_DigestUpdate(fold->md, object->key, strlen(object->key) + 1) !=
+		1 ||
+	    EVP_DigestUpdate(
+		fold->md, object->etag, strlen(object->etag) + 1) != 1 ||
+	    EVP_DigestUpdate(fold->md, object->last_modified,
+		strlen(object->last_modified) + 1) != 1)
+		return bkp_fail(err, BKP_IO, "OpenSSL cannot hash");
+	fold->objects++;
+	return 0;
+}
+
+static int
+fold_end(struct fold *fold, struct bkp_error *err)
+{
+	if (EVP_DigestFinal_ex(fold->md, fold->digest, NULL) != 1)
+		return bkp_fail(err, BKP_IO, "OpenSSL cannot hash");
+	return 0;
+}
+
+static int
+fold_bucket(
+    struct bucket_source *source, struct fold *fold, struct bkp_error *err)
+{
+	struct bkp_s3_listing *listing = NULL;
+	struct bkp_s3_object object;
+	int rc;
+
+	if (fold_begin(fold, err) < 0 ||
+	    bkp_s3_list_open(source->access.own, source->config->bucket,
+		source->config->prefix, &listing, err) < 0)
+		return -1;
+	while ((rc = bkp_s3_list_next(listing, &object, err)) == 1)
+		if (fold_add(fold, &object, err) < 0) {
+			rc = -1;
+			break;
+		}
+	bkp_s3_list_close(listing);
+	return rc == 0 ? fold_end(fold, err) : -1;
+}
+
+/* Whether anything came, changed or went while the objects were fetched. */
+static int
+look_again(struct bucket_source *source, struct bkp_error *err)
+{
+	struct fold now = {.md = NULL};
+	int rc = fold_bucket(source, &now, err);
+
+	if (rc == 0) {
+		source->is_stable =
+		    now.objects == source->listed.objects &&
+		    memcmp(now.digest, source->listed.digest, 32) == 0;
+		if (!source->is_stable)
+			bkp_run_message(bkp_sink_run(source->sink), BKP_WARNING,
+			    source->base.prefix,
+			    "the bucket changed while it was backed up "
+			    "(%llu objects before, %llu after): what came or "
+			    "changed after its turn is in the next backup",
+			    (unsigned long long)source->listed.objects,
+			    (unsigned long long)now.objects);
+	}
+	EVP_MD_CTX_free(now.md);
+	return rc;
+}
+
+/* ---- the last snapshot ---- */
+
+/* Moves on in the last snapshot to the first path that is not before `path`. */
+static int
+seek_previous(
+    struct bucket_source *source, const char *path, struct bkp_error *err)
+{
+	while (source->previous != NULL &&
+	       (source->candidate.path == NULL ||
+		   fmt_entry_compare(source->candidate.path, path) < 0)) {
+		int rc;
+
+		fmt_entry_free(&source->candidate);
+		rc = bkp_entry_stream_next(
+		    source->previous, &source->candidate, err);
+		if (rc < 0)
+			return -1;
+		if (rc == 0) {
+			bkp_entry_stream_close(source->previous);
+			source->previous = NULL;
+		}
+	}
+	return 0;
+}
+
+static bool
+has_text(const json_t *attrs, const char *name, const char *text)
+{
+	const char *before = bkp_bucket_attrs_get(attrs, name);
+
+	return before != NULL && strcmp(before, text) == 0;
+}
+
+/* True where the object is still what the last snapshot holds. */
+static bool
+is_unchanged(struct bucket_source *source, const struct bkp_bucket_item *item)
+{
+	const struct fmt_entry *before = &source->candidate;
+
+	return before->path != NULL &&
+	       strcmp(before->path, item->entry.path) == 0 &&
+	       before->has_content && before->size == item->size &&
+	       (has_text(before->attrs, "etag", item->etag) ||
+		   has_text(before->attrs, "etag_opaque", item->etag)) &&
+	       has_text(before->attrs, "last_modified", item->last_modified) &&
+	       bkp_sink_has_entry(source->sink, before);
+}
+
+/* ---- pipeline ---- */
+
+static int
+new_item(struct bucket_source *source, const struct bkp_s3_object *object,
+    struct bkp_bucket_item **out, struct bkp_error *err)
+{
+	struct bkp_bucket_item *item = bkp_alloc(sizeof(*item), err);
+	char *path = NULL;
+	int rc = -1;
+
+	if (item == NULL)
+		return -1;
+	item->entry = (struct fmt_entry)FMT_ENTRY_INIT;
+	item->size = object->size;
+	item->key = bkp_strdup(object->key, err);
+	item->etag = bkp_strdup(object->etag, err);
+	item->last_modified = bkp_strdup(object->last_modified, err);
+	item->storage_class = bkp_strdup(object->storage_class, err);
+	path = bkp_format(err, "%s/%s", source->base.prefix, object->key);
+	if (item->key == NULL || item->etag == NULL ||
+	    item->last_modified == NULL || item->storage_class == NULL ||
+	    path == NULL)
+		goto out;
+	if (fmt_entry_init(&item->entry, path, BKP_BUCKET_OBJECT) != FMT_OK) {
+		(void)bkp_fail_nomem(err, "listing a bucket");
+		goto out;
+	}
+	*out = item;
+	item = NULL;
+	rc = 0;
+out:
+	free(path);
+	bkp_bucket_item_free(item);
+	return rc;
+}
+
+static int
+next(void *arg, void **out, struct bkp_error *err)
+{
+	struct bucket_source *source = arg;
+	struct bkp_bucket_item *item;
+	struct bkp_s3_object object;
+	int rc = bkp_s3_list_next(source->listing, &object, err);
+
+	*out = NULL;
+	if (rc <= 0)
+		return rc;
+	if (fold_add(&source->listed, &object, err) < 0 ||
+	    new_item(source, &object, &item, err) < 0)
+		return -1;
+	if (seek_previous(source, item->entry.path, err) < 0) {
+		bkp_bucket_item_free(item);
+		return -1;
+	}
+	if (is_unchanged(source, item)) {
+		item->is_kept = true;
+		fmt_entry_free(&item->entry);
+		item->entry = source->candidate;
+		source->candidate = (struct fmt_entry)FMT_ENTRY_INIT;
+	}
+	*out = item;
+	return 0;
+}
+
+static int
+work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
+{
+	struct bucket_source *source = arg;
+	struct bkp_bucket_item *item = item_pointer;
+	struct bkp_run *run = bkp_sink_run(source->sink);
+	int rc = 0;
+
+	if (item->is_kept)
+		bkp_run_count(run, item->size, 0);
+	else
+		rc = bkp_bucket_fetch(source->access.connections[worker],
+		    source->config->bucket, run,
+		    bkp_sink_content(source->sink, worker), item, err);
+	if (rc == 0)
+		bkp_run_count(run, 0, 1);
+	return rc;
+}
+
+static int
+done(void *arg, void *item_pointer, struct bkp_error *err)
+{
+	struct bucket_source *source = arg;
+	struct bkp_bucket_item *item = item_pointer;
+	int rc = 0;
+
+	if (!item->is_gone)
+		rc = bkp_sink_entry(source->sink, &item->entry, err);
+	bkp_bucket_item_free(item);
+	return rc;
+}
+
+static void
+discard(void *arg, void *item)
+{
+	(void)arg;
+	bkp_bucket_item_free(item);
+}
+
+static void
+tick(void *arg)
+{
+	struct bucket_source *source = arg;
+
+	bkp_run_tick(bkp_sink_run(source->sink));
+}
+
+static const struct bkp_pipeline_ops pipeline = {
+    .next = next, .work = work, .done = done, .discard = discard, .tick = tick};
+
+/* ---- source ---- */
+
+static int
+prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
+{
+	struct bucket_source *source = (struct bucket_source *)base;
+	struct bkp_run *run = bkp_sink_run(sink);
+
+	if (bkp_bucket_access_open(&source->access, source->config, run, err) <
+		0 ||
+	    bkp_s3_head_bucket(
+		source->access.own, source->config->bucket, err) < 0 ||
+	    bkp_s3_get_versioning(source->access.own, source->config->bucket,
+		&source->versioning, err) < 0)
+		return bkp_fail_in(err, "%s", base->prefix);
+	return 0;
+}
+
+static int
+run_pipeline(struct bucket_source *source, struct bkp_error *err)
+{
+	struct bkp_run *run = bkp_sink_run(source->sink);
+	unsigned workers = bkp_run_workers(run);
+
+	source->listed_at = time(NULL);
+	if (fold_begin(&source->listed, err) < 0 ||
+	    bkp_sink_previous(source->sink, &source->previous, err) < 0 ||
+	    bkp_s3_list_open(source->access.own, source->config->bucket,
+		source->config->prefix, &source->listing, err) < 0 ||
+	    bkp_pipeline_run(workers, workers * 16, &pipeline, source,
+		bkp_run_cancel(run), err) < 0)
+		return -1;
+	return fold_end(&source->listed, err);
+}
+
+static int
+run_source(
+    struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
+{
+	struct bucket_source *source = (struct bucket_source *)base;
+	int rc;
+
+	source->sink = sink;
+	rc = run_pipeline(source, err);
+	if (rc == 0 && !bkp_sink_is_digest_only(sink))
+		rc = look_again(source, err);
+	bkp_bucket_tell_clock(
+	    &source->access, bkp_sink_run(sink), base->prefix);
+	if (rc < 0)
+		(void)bkp_fail_in(err, "%s", base->prefix);
+	return rc;
+}
+
+static int
+source_info(struct bkp_source *base, json_t **info, struct bkp_error *err)
+{
+	static const char *const words[] = {
+	    "off", "on", "suspended", "unknown"};
+	struct bucket_source *source = (struct bucket_source *)base;
+	char listed_at[32];
+	struct tm tm;
+
+	gmtime_r(&source->listed_at, &tm);
+	if (strftime(listed_at, sizeof(listed_at), "%Y-%m-%dT%H:%M:%SZ", &tm) ==
+	    0)
+		listed_at[0] = '\0';
+	*info = json_pack("{s:s, s:s, s:s, s:b, s:b, s:s, s:I}", "endpoint",
+	    bkp_s3_endpoint(source->access.s3), "bucket",
+	    source->config->bucket, "versioning", words[source->versioning],
+	    "fuzzy", 1, "stable", source->is_stable ? 1 : 0, "listed_at",
+	    listed_at, "objects", (json_int_t)source->listed.objects);
+	if (*info == NULL)
+		return bkp_fail_nomem(err, "describing a bucket");
+	return 0;
+}
+
+static void
+close_source(struct bkp_source *base)
+{
+	struct bucket_source *source = (struct bucket_source *)base;
+
+	bkp_s3_list_close(source->listing);
+	if (source->previous != NULL)
+		bkp_entry_stream_close(source->previous);
+	fmt_entry_free(&source->candidate);
+	EVP_MD_CTX_free(source->listed.md);
+	bkp_bucket_access_close(&source->access);
+	free(source);
+}
+
+static const struct bkp_source_ops source_ops = {
+    .kind = "bucket",
+    .prepare = prepare,
+    .run = run_source,
+    .info = source_info,
+    .close = close_source,
+};
+
+int
+bkp_bucket_source_open(const struct bkp_source_config *config,
+    struct bkp_source **out, struct bkp_error *err)
+{
+	struct bucket_source *source;
+
+	if (config->bucket.bucket == NULL)
+		return bkp_fail(err, BKP_INVALID,
+		    "%s: the configuration names no bucket", config->prefix);
+	if ((source = bkp_alloc(sizeof(*source), err)) == NULL)
+		return -1;
+	source->base.ops = &source_ops;
+	source->base.prefix = config->prefix;
+	source->config = &config->bucket;
+	*out = &source->base;
+	return 0;
+}
