@@ -17,7 +17,9 @@ formats_libformats_la_SOURCES += \
 	formats/pack.c formats/pack.h \
 	formats/path.c formats/path.h \
 	formats/rowhash.c formats/rowhash.h \
-	formats/sign.c formats/sign.h
+	formats/sign.c formats/sign.h \
+	formats/snapshot.c formats/snapshot.h formats/snapshot_impl.h \
+	formats/snapshot_reader.c
 formats_libformats_la_LIBADD = $(DEPS_LIBS)
 
 dist_noinst_DATA +=
@@ -28,7 +30,8 @@ dist_noinst_DATA += \
 	formats/entry.md \
 	formats/index.md \
 	formats/pack.md \
-	formats/rowhash.md
+	formats/rowhash.md \
+	formats/snapshot.md
 dist_noinst_DATA += formats/chunker.md
 # age files
 formats_libformats_la_SOURCES += \

@@ -6,7 +6,8 @@ UNIT_TESTS += \
 	tests/unit/test_index \
 	tests/unit/test_pack \
 	tests/unit/test_rowhash \
-	tests/unit/test_sign
+	tests/unit/test_sign \
+	tests/unit/test_snapshot
 tests_unit_test_chunker_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_chunker_LDADD = $(UNIT_LIBS)
 tests_unit_test_entry_CFLAGS = $(UNIT_CFLAGS)
@@ -19,3 +20,5 @@ tests_unit_test_rowhash_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rowhash_LDADD = $(UNIT_LIBS)
 tests_unit_test_sign_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_sign_LDADD = $(UNIT_LIBS)
+tests_unit_test_snapshot_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_snapshot_LDADD = $(UNIT_LIBS)
