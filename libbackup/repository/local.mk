@@ -1,4 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 # Keys, packs, index, snapshots, sessions.
 libbackup_libbackup_internal_la_SOURCES += \
-	libbackup/repository/repository_impl.h
+	libbackup/repository/chunk_reader.c \
+	libbackup/repository/chunk_writer.c \
+	libbackup/repository/entries.c \
+	libbackup/repository/entry_stream.c \
+	libbackup/repository/fields.c libbackup/repository/fields.h \
+	libbackup/repository/file.c libbackup/repository/file.h \
+	libbackup/repository/identity.c \
+	libbackup/repository/index_set.c libbackup/repository/index_set.h \
+	libbackup/repository/init.c \
+	libbackup/repository/key_documents.c \
+	libbackup/repository/key_ring.c libbackup/repository/key_ring.h \
+	libbackup/repository/known_set.c libbackup/repository/known_set.h \
+	libbackup/repository/list_writer.c \
+	libbackup/repository/object.c libbackup/repository/object.h \
+	libbackup/repository/pack_builder.c \
+	libbackup/repository/pack_builder.h \
+	libbackup/repository/repository.c \
+	libbackup/repository/repository_impl.h \
+	libbackup/repository/repository_own.h \
+	libbackup/repository/session.c libbackup/repository/session_own.h \
+	libbackup/repository/snapshot_list.c \
+	libbackup/repository/snapshots.c \
+	libbackup/repository/upload.c \
+	libbackup/repository/writers.c libbackup/repository/writers.h

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "formats/entry.h"
+#include "formats/chunker.h"
 #include "formats/snapshot.h"
 #include "libbackup/repository.h"
 #include "libbackup/store/store.h"
@@ -29,8 +30,8 @@ int bkp_repository_open_store(struct bkp_store *store,
 /* ---- reading ---- */
 
 /* Reads, verifies (digest, signature, known writer) and decodes a snapshot. */
-int bkp_repository_snapshot(struct bkp_repository *repository,
-    const char *name, struct fmt_snapshot *out, struct bkp_error *err);
+int bkp_repository_snapshot(struct bkp_repository *repository, const char *name,
+    struct fmt_snapshot *out, struct bkp_error *err);
 
 /* An iterator over a list of metadata chunks that starts at the first path
  * >= prefix and ends after the last that begins with it. The refs are
@@ -67,7 +68,7 @@ int bkp_chunk_reader_entry(struct bkp_chunk_reader *reader,
 
 /* ---- writing ---- */
 
-struct bkp_session;	 /* one backup run; shared by its threads */
+struct bkp_session;      /* one backup run; shared by its threads */
 struct bkp_chunk_writer; /* one per worker thread */
 
 /* Needs the host key (it signs). Loads the index. */

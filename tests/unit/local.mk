@@ -8,6 +8,9 @@ UNIT_TESTS =
 # formats, but for age
 include tests/unit/formats.mk
 
+# repository
+include tests/unit/repository.mk
+
 # base
 UNIT_TESTS += tests/unit/test_buf tests/unit/test_fail \
 	tests/unit/test_pipeline

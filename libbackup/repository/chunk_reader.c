@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading chunks out of packs. Of a pack only the 64 KiB segments that hold a
+ * chunk are fetched and decrypted, and at least READ_AHEAD of them, so that
+ * small chunks beside each other come out of one fetch: the window. The
+ * payload keys of the last packs are remembered.
+ *
+ * Memory: the window (READ_AHEAD, or the largest chunk read), its stored form
+ * while it is decrypted, and a zstd context.
+ */
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "formats/age.h"
+#include "formats/sign.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/repository_own.h"
+
+#define PACKS 8                  /* whose payload keys are remembered */
+#define HEAD (4u * 1024)         /* bytes that hold an age header */
+#define READ_AHEAD (256u * 1024) /* least plaintext bytes a fetch */
+#define HEX_NAME 65
+
+struct pack {
+	unsigned char name[32];
+	uint64_t stored_size, plain_size;
+	struct fmt_age_payload payload; /* secret */
+	uint64_t used; /* when, by the reader's clock; 0: never */
+};
+
+/* Decrypted bytes of a pack's payload, from `offset`. */
+struct window {
+	unsigned char pack[32];
+	uint64_t offset;
+	struct fmt_buf bytes; /* secret */
+};
+
+struct bkp_chunk_reader {
+	struct bkp_repository *repository;
+	enum fmt_pack_kind kind;
+	struct bkp_chunk_hasher hasher;
+	ZSTD_DCtx *zstd; /* owned */
+	struct pack packs[PACKS];
+	uint64_t clock;
+	struct window window;
+	struct fmt_buf stored; /* fetched, still encrypted */
+	struct fmt_buf plain;  /* of bkp_chunk_reader_entry */
+};
+
+int
+bkp_chunk_reader_new_of(struct bkp_repository *repository,
+    enum fmt_pack_kind kind, struct bkp_chunk_reader **out,
+    struct bkp_error *err)
+{
+	struct bkp_chunk_reader *reader = bkp_alloc(sizeof(*reader), err);
+
+	if (reader == NULL)
+		return -1;
+	reader->repository = repository;
+	reader->kind = kind;
+	reader->window.bytes.is_secret = true;
+	reader->plain.is_secret = true;
+	if (bkp_chunk_hasher_init(&reader->hasher, repository, err) < 0)
+		goto fail;
+	if ((reader->zstd = ZSTD_createDCtx()) == NULL) {
+		(void)bkp_fail_nomem(err, "setting up decompression");
+		goto fail;
+	}
+	*out = reader;
+	return 0;
+fail:
+	bkp_chunk_reader_free(reader);
+	return -1;
+}
+
+int
+bkp_chunk_reader_new(struct bkp_repository *repository,
+    struct bkp_chunk_reader **out, struct bkp_error *err)
+{
+	return bkp_chunk_reader_new_of(repository, FMT_PACK_DATA, out, err);
+}
+
+void
+bkp_chunk_reader_free(struct bkp_chunk_reader *reader)
+{
+	if (reader == NULL)
+		return;
+	bkp_chunk_hasher_free(&reader->hasher);
+	(void)ZSTD_freeDCtx(reader->zstd);
+	OPENSSL_cleanse(reader->packs, sizeof(reader->packs));
+	fmt_buf_free(&reader->window.bytes);
+	fmt_buf_free(&reader->stored);
+	fmt_buf_free(&reader->plain);
+	free(reader);
+}
+
+/* ---- packs ---- */
+
+static void
+pack_path(const unsigned char name[32], char path[96])
+{
+	char hex[HEX_NAME];
+
+	fmt_hex(name, 32, hex);
+	(void)snprintf(path, 96, "packs/%.2s/%s", hex, hex);
+}
+
+/* Fetches the head of a pack and finds its payload key. */
+static int
+open_pack(struct bkp_chunk_reader *reader, const struct fmt_index_pack *from,
+    struct pack *pack, struct bkp_error *err)
+{
+	const struct bkp_key_ring *keys = &reader->repository->keys;
+	uint64_t len = from->stored_size < HEAD ? from->stored_size : HEAD;
+	enum fmt_status status;
+	char path[96];
+
+	pack_path(from->name, path);
+	fmt_buf_clear(&reader->stored);
+	if (bkp_store_get(reader->repository->store, path, 0, len,
+		&reader->stored, err) < 0)
+		return -1;
+	status = fmt_age_payload_open(
+	    reader->kind == FMT_PACK_DATA ? &keys->data : &keys->metadata, 1,
+	    reader->stored.data, reader->stored.len, &pack->payload);
+	if (status == FMT_OK)
+		status = fmt_age_plain_size(
+		    &pack->payload, from->stored_size, &pack->plain_size);
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "%s: %s: opening",
+		    reader->repository->store->location, path);
+	memcpy(pack->name, from->name, sizeof(pack->name));
+	pack->stored_size = from->stored_size;
+	return 0;
+}
+
+/* A remembered pack, or one opened in place of the one used longest ago. */
+static struct pack *
+find_pack(struct bkp_chunk_reader *reader, const struct fmt_index_pack *from,
+    struct bkp_error *err)
+{
+	struct pack *oldest = &reader->packs[0];
+
+	for (size_t i = 0; i < PACKS; i++) {
+		struct pack *pack = &reader->packs[i];
+
+		if (pack->used > 0 &&
+		    memcmp(pack->name, from->name, sizeof(pack->name)) == 0) {
+			pack->used = ++reader->clock;
+			return pack;
+		}
+		if (pack->used < oldest->used)
+			oldest = pack;
+	}
+	oldest->used = 0;
+	if (open_pack(reader, from, oldest, err) < 0)
+		return NULL;
+	oldest->used = ++reader->clock;
+	return oldest;
+}
+
+/* ---- the window ---- */
+
+static bool
+is_in_window(const struct window *window, const struct pack *pack,
+    uint64_t offset, uint64_t len)
+{
+	return window->bytes.len > 0 &&
+	       memcmp(window->pack, pack->name, sizeof(window->pack)) == 0 &&
+	       offset >= window->offset &&
+	       offset + len <= window->offset + window->bytes.len;
+}
+
+/* Fetches and decrypts whole segments that hold [offset, offset + len). */
+static int
+fill_window(struct bkp_chunk_reader *reader, const struct pack *pack,
+    uint64_t offset, uint64_t len, struct bkp_error *err)
+{
+	struct window *window = &reader->window;
+	uint64_t start = offset / FMT_AGE_SEGMENT * FMT_AGE_SEGMENT;
+	uint64_t end = offset + len, file_offset, file_len;
+	enum fmt_status status;
+	char path[96];
+
+	if (end < start + READ_AHEAD)
+		end = start + READ_AHEAD;
+	end = (end + FMT_AGE_SEGMENT - 1) / FMT_AGE_SEGMENT * FMT_AGE_SEGMENT;
+	if (end > pack->plain_size)
+		end = pack->plain_size;
+	pack_path(pack->name, path);
+	fmt_age_payload_range(&pack->payload, pack->stored_size, start,
+	    end - start, &file_offset, &file_len);
+	fmt_buf_clear(&reader->stored);
+	fmt_buf_clear(&window->bytes);
+	if (bkp_store_get(reader->repository->store, path, file_offset,
+		file_len, &reader->stored, err) < 0)
+		return -1;
+	status = fmt_age_payload_read(&pack->payload, pack->stored_size, start,
+	    end - start, reader->stored.data, reader->stored.len,
+	    &window->bytes);
+	if (status != FMT_OK) {
+		fmt_buf_clear(&window->bytes);
+		return bkp_fail_format(err, status, "%s: %s: decrypting",
+		    reader->repository->store->location, path);
+	}
+	memcpy(window->pack, pack->name, sizeof(window->pack));
+	window->offset = start;
+	return 0;
+}
+
+/* The zstd frame of a chunk; borrowed until the next call. */
+static const unsigned char *
+fetch_frame(struct bkp_chunk_reader *reader,
+    const struct fmt_index_place *place, struct bkp_error *err)
+{
+	uint64_t offset = place->chunk.offset, len = place->chunk.stored_len;
+	const struct pack *pack = find_pack(reader, &place->pack, err);
+
+	if (pack == NULL)
+		return NULL;
+	if (offset + len > pack->plain_size) {
+		(void)bkp_fail(
+		    err, BKP_CORRUPT, "the index places it beyond its pack");
+		return NULL;
+	}
+	if (!is_in_window(&reader->window, pack, offset, len) &&
+	    fill_window(reader, pack, offset, len, err) < 0)
+		return NULL;
+	return reader->window.bytes.data + (offset - reader->window.offset);
+}
+
+/* ---- chunks ---- */
+
+static int
+check_id(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
+    const void *data, struct bkp_error *err)
+{
+	unsigned char id[FMT_ID_SIZE];
+
+	if (bkp_chunk_hasher_id(
+		&reader->hasher, reader->kind, data, ref->len, id, err) < 0)
+		return -1;
+	if (memcmp(id, ref->id, sizeof(id)) != 0)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "its content is not the one that was stored");
+	return 0;
+}
+
+/* Decompresses behind out's content, which stays as long as it was. */
+static int
+decompress(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
+    const unsigned char *frame, size_t frame_len, struct fmt_buf *out,
+    struct bkp_error *err)
+{
+	size_t n;
+
+	if (ZSTD_getFrameContentSize(frame, frame_len) != ref->len)
+		return bkp_fail(
+		    err, BKP_CORRUPT, "its frame has another length");
+	if (fmt_buf_reserve(out, ref->len > 0 ? ref->len : 1) != FMT_OK)
+		return bkp_fail_nomem(err, "reading a chunk");
+	n = ZSTD_decompressDCtx(
+	    reader->zstd, out->data + out->len, ref->len, frame, frame_len);
+	if (ZSTD_isError(n))
+		return bkp_fail(err, BKP_CORRUPT, "decompressing: %s",
+		    ZSTD_getErrorName(n));
+	if (n != ref->len)
+		return bkp_fail(
+		    err, BKP_CORRUPT, "its frame has another length");
+	return 0;
+}
+
+static int
+check_place(const struct bkp_chunk_reader *reader,
+    const struct fmt_chunk_ref *ref, const struct fmt_index_place *place,
+    struct bkp_error *err)
+{
+	if (place->pack.kind != reader->kind)
+		return bkp_fail(
+		    err, BKP_CORRUPT, "it lies in a pack of the wrong kind");
+	if (place->chunk.raw_len != ref->len)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "the index says it has %u bytes, not %u",
+		    (unsigned)place->chunk.raw_len, (unsigned)ref->len);
+	return 0;
+}
+
+static int
+read_chunk(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
+    const struct fmt_index_place *place, struct fmt_buf *out,
+    struct bkp_error *err)
+{
+	const unsigned char *frame;
+
+	if (check_place(reader, ref, place, err) < 0 ||
+	    (frame = fetch_frame(reader, place, err)) == NULL ||
+	    decompress(reader, ref, frame, place->chunk.stored_len, out, err) <
+		0 ||
+	    check_id(reader, ref, out->data + out->len, err) < 0)
+		return -1;
+	out->len += ref->len;
+	return 0;
+}
+
+int
+bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
+    const struct fmt_chunk_ref *ref, struct fmt_buf *out, struct bkp_error *err)
+{
+	struct fmt_index_place place;
+	char pack[HEX_NAME], chunk[HEX_NAME];
+
+	if (reader->kind == FMT_PACK_DATA && !reader->repository->keys.has_data)
+		return bkp_fail(err, BKP_AUTH,
+		    "a host's key file opens metadata only; to read content, "
+		    "give an identity file or the passphrase");
+	if (bkp_repository_find_chunk(
+		reader->repository, ref->id, &place, err) < 0)
+		return -1;
+	if (read_chunk(reader, ref, &place, out, err) == 0)
+		return 0;
+	fmt_hex(place.pack.name, 32, pack);
+	fmt_hex(ref->id, FMT_ID_SIZE, chunk);
+	return bkp_fail_in(err, "pack %s: chunk %s", pack, chunk);
+}
+
+/* ---- entries ---- */
+
+/* Hands out an entry's bytes chunk by chunk, hashing and counting them. */
+static int
+stream_chunks(struct bkp_chunk_reader *reader, const struct fmt_entry *entry,
+    EVP_MD_CTX *digest, bkp_bytes_fn *fn, void *arg, uint64_t *size,
+    struct bkp_error *err)
+{
+	struct fmt_buf *plain = &reader->plain;
+
+	for (size_t i = 0; i < entry->chunk_count; i++) {
+		plain->len = 0;
+		if (bkp_chunk_reader_get(
+			reader, &entry->chunks[i], plain, err) < 0)
+			return -1;
+		if (entry->has_sha256 &&
+		    EVP_DigestUpdate(digest, plain->data, plain->len) != 1)
+			return bkp_fail(err, BKP_IO, "hashing failed");
+		*size += plain->len;
+		if (fn(arg, plain->data, plain->len, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+check_entry(const struct fmt_entry *entry, EVP_MD_CTX *digest, uint64_t size,
+    struct bkp_error *err)
+{
+	unsigned char actual[32];
+
+	if (size != entry->size)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "it has %llu bytes, and %llu were recorded",
+		    (unsigned long long)size, (unsigned long long)entry->size);
+	if (!entry->has_sha256)
+		return 0;
+	if (EVP_DigestFinal_ex(digest, actual, NULL) != 1)
+		return bkp_fail(err, BKP_IO, "hashing failed");
+	if (memcmp(actual, entry->sha256, sizeof(actual)) != 0)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "its SHA-256 is not the one that was recorded");
+	return 0;
+}
+
+static int
+fail_in_entry(const struct fmt_entry *entry, struct bkp_error *err)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	const char *path = NULL;
+
+	if (fmt_path_escape(entry->path, &text) == FMT_OK)
+		path = fmt_buf_text(&text);
+	(void)bkp_fail_in(err, "%s", path != NULL ? path : "an entry");
+	fmt_buf_free(&text);
+	return -1;
+}
+
+int
+bkp_chunk_reader_entry(struct bkp_chunk_reader *reader,
+    const struct fmt_entry *entry, bkp_bytes_fn *fn, void *arg,
+    struct bkp_error *err)
+{
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	uint64_t size = 0;
+	int rc;
+
+	if (digest == NULL ||
+	    EVP_DigestInit_ex(digest, EVP_sha256(), NULL) != 1)
+		rc = bkp_fail_nomem(err, "hashing");
+	else if (!entry->has_content)
+		rc = bkp_fail(
+		    err, BKP_INVALID, "a %s has no content", entry->kind);
+	else
+		rc = stream_chunks(reader, entry, digest, fn, arg, &size, err);
+	if (rc == 0)
+		rc = check_entry(entry, digest, size, err);
+	EVP_MD_CTX_free(digest);
+	return rc < 0 ? fail_in_entry(entry, err) : 0;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/repository/index_set.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "formats/sign.h"
+#include "libbackup/base/fail.h"
+
+#define PIECE (1u << 20) /* bytes fetched at a time */
+
+/* ---- a file without a name ---- */
+
+static int
+open_unnamed(struct bkp_error *err)
+{
+	const char *directory = getenv("TMPDIR");
+	char path[4096];
+	int fd;
+
+	if (directory == NULL || directory[0] == '\0')
+		directory = "/tmp";
+	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	/* Not every file system has files without a name. */
+	(void)snprintf(
+	    path, sizeof(path), "%s/libbackup-index-XXXXXX", directory);
+	if ((fd = mkostemp(path, O_CLOEXEC)) < 0)
+		return bkp_fail_errno(
+		    err, errno, "making a temporary file in %s", directory);
+	(void)unlink(path);
+	return fd;
+}
+
+static int
+write_all(int fd, const unsigned char *data, size_t len, struct bkp_error *err)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno != EINTR)
+			return bkp_fail_errno(
+			    err, errno, "writing a temporary file");
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* Maps `len` bytes of a file and looks at them as an index. */
+static int
+map_index(
+    int fd, size_t len, struct bkp_index_file *file, struct bkp_error *err)
+{
+	enum fmt_status status;
+	void *map;
+
+	if (len == 0)
+		return bkp_fail(err, BKP_CORRUPT, "the index is empty");
+	map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return bkp_fail_errno(err, errno, "mapping the index");
+	file->map = map;
+	file->len = len;
+	if ((status = fmt_index_open(map, len, &file->view)) != FMT_OK)
+		return bkp_fail_format(err, status, "reading the index");
+	return 0;
+}
+
+static void
+free_file(struct bkp_index_file *file)
+{
+	if (file->map != NULL)
+		(void)munmap(file->map, file->len);
+	file->map = NULL;
+}
+
+/* ---- fetching and decrypting, a piece at a time ---- */
+
+struct fetch {
+	struct bkp_store *store;
+	const char *path;
+	struct fmt_age_reader *reader; /* owned */
+	EVP_MD_CTX *digest;            /* owned */
+	struct fmt_buf stored, plain;  /* one piece */
+	size_t plain_len;              /* written so far */
+	int fd;                        /* owned */
+};
+
+static int
+decrypted(struct fetch *fetch, enum fmt_status status, struct bkp_error *err)
+{
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "decrypting");
+	if (write_all(fetch->fd, fetch->plain.data, fetch->plain.len, err) < 0)
+		return -1;
+	fetch->plain_len += fetch->plain.len;
+	fmt_buf_clear(&fetch->plain);
+	return 0;
+}
+
+/* Hashes everything even where decryption has failed, so that damage is told
+ * as damage. */
+static int
+fetch_pieces(struct fetch *fetch, uint64_t size, struct bkp_error *err)
+{
+	int rc = 0;
+
+	for (uint64_t at = 0; at < size; at += PIECE) {
+		uint64_t len = size - at < PIECE ? size - at : PIECE;
+
+		fmt_buf_clear(&fetch->stored);
+		if (bkp_store_get(fetch->store, fetch->path, at, len,
+			&fetch->stored, err) < 0)
+			return -1;
+		if (EVP_DigestUpdate(fetch->digest, fetch->stored.data,
+			fetch->stored.len) != 1)
+			return bkp_fail(err, BKP_IO, "hashing an object");
+		if (rc == 0)
+			rc = decrypted(fetch,
+			    fmt_age_reader_update(fetch->reader,
+				fetch->stored.data, fetch->stored.len,
+				&fetch->plain),
+			    err);
+	}
+	if (rc == 0)
+		rc = decrypted(fetch,
+		    fmt_age_reader_finish(fetch->reader, &fetch->plain), err);
+	return rc;
+}
+
+static int
+check_digest(struct fetch *fetch, const char *name, struct bkp_error *err)
+{
+	unsigned char digest[32];
+	char hex[BKP_OBJECT_NAME];
+
+	if (EVP_DigestFinal_ex(fetch->digest, digest, NULL) != 1)
+		return bkp_fail(err, BKP_IO, "hashing an object");
+	fmt_hex(digest, sizeof(digest), hex);
+	if (strcmp(hex, name) != 0)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "its bytes are not the ones that were stored (SHA-256 "
+		    "differs from the name)");
+	return 0;
+}
+
+static int
+prepare_fetch(struct fetch *fetch, const struct fmt_age_identity *metadata,
+    struct bkp_error *err)
+{
+	enum fmt_status status =
+	    fmt_age_reader_new(metadata, 1, &fetch->reader);
+
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "decrypting");
+	if ((fetch->digest = EVP_MD_CTX_new()) == NULL ||
+	    EVP_DigestInit_ex(fetch->digest, EVP_sha256(), NULL) != 1)
+		return bkp_fail_nomem(err, "hashing an object");
+	fetch->fd = open_unnamed(err);
+	return fetch->fd < 0 ? -1 : 0;
+}
+
+static void
+end_fetch(struct fetch *fetch)
+{
+	fmt_age_reader_free(fetch->reader);
+	EVP_MD_CTX_free(fetch->digest);
+	fmt_buf_free(&fetch->stored);
+	fmt_buf_free(&fetch->plain);
+	if (fetch->fd >= 0)
+		(void)close(fetch->fd);
+}
+
+static int
+load_file(struct bkp_store *store, const struct fmt_age_identity *metadata,
+    struct bkp_index_file *file, struct bkp_error *err)
+{
+	char path[96];
+	struct fetch fetch = {.store = store,
+	    .path = path,
+	    .stored = FMT_BUF_INIT,
+	    .plain = FMT_BUF_INIT,
+	    .fd = -1};
+	struct bkp_error damage = BKP_ERROR_INIT;
+	struct bkp_store_object object;
+	int rc = -1;
+
+	(void)snprintf(path, sizeof(path), "index/%s", file->name);
+	if (bkp_store_stat(store, path, &object, err) < 0)
+		return -1;
+	if (prepare_fetch(&fetch, metadata, err) < 0)
+		goto out;
+	rc = fetch_pieces(&fetch, object.size, err);
+	if (rc < 0 && check_digest(&fetch, file->name, &damage) < 0 &&
+	    damage.code == BKP_CORRUPT && err != NULL && err->sys == 0)
+		*err = damage;
+	else if (rc == 0)
+		rc = check_digest(&fetch, file->name, err);
+	if (rc == 0)
+		rc = map_index(fetch.fd, fetch.plain_len, file, err);
+	if (rc < 0)
+		(void)bkp_fail_in(err, "%s: %s", store->location, path);
+out:
+	end_fetch(&fetch);
+	return rc;
+}
+
+/* ---- the set ---- */
+
+void
+bkp_index_set_init(struct bkp_index_set *set)
+{
+	*set = (struct bkp_index_set){.files = NULL};
+	pthread_rwlock_init(&set->lock, NULL);
+}
+
+void
+bkp_index_set_free(struct bkp_index_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		free_file(&set->files[i]);
+	free(set->files);
+	pthread_rwlock_destroy(&set->lock);
+}
+
+static const struct bkp_index_file *
+find_file(const struct bkp_index_set *set, const char *name)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (strcmp(set->files[i].name, name) == 0)
+			return &set->files[i];
+	}
+	return NULL;
+}
+
+static bool
+is_loaded(struct bkp_index_set *set, const char *name)
+{
+	bool is_there;
+
+	pthread_rwlock_rdlock(&set->lock);
+	is_there = find_file(set, name) != NULL;
+	pthread_rwlock_unlock(&set->lock);
+	return is_there;
+}
+
+/* Takes the file, also on failure. Another thread may have loaded the same
+ * one meanwhile. */
+static int
+insert_file(struct bkp_index_set *set, struct bkp_index_file *file,
+    struct bkp_error *err)
+{
+	int rc = 0;
+
+	/* What was read to check it need not stay resident. */
+	(void)madvise(file->map, file->len, MADV_DONTNEED);
+	(void)madvise(file->map, file->len, MADV_RANDOM);
+	pthread_rwlock_wrlock(&set->lock);
+	if (find_file(set, file->name) != NULL)
+		free_file(file);
+	else if ((rc = bkp_grow(&set->files, set->count, &set->cap,
+		      sizeof(*set->files), err)) == 0)
+		set->files[set->count++] = *file;
+	pthread_rwlock_unlock(&set->lock);
+	if (rc < 0)
+		free_file(file);
+	return rc;
+}
+
+static int
+check_file(const struct bkp_index_file *file, bkp_is_writer_fn *is_writer,
+    void *arg, struct bkp_error *err)
+{
+	enum fmt_status status;
+
+	if (!is_writer(arg, file->view.signer))
+		return bkp_fail(err, BKP_AUTH,
+		    "it is signed by a key that is not a writer's");
+	if ((status = fmt_index_check(&file->view)) != FMT_OK)
+		return bkp_fail_format(err, status, "checking the index");
+	return 0;
+}
+
+static int
+load_one(struct bkp_index_set *set, struct bkp_store *store,
+    const struct fmt_age_identity *metadata, const char *name,
+    bkp_is_writer_fn *is_writer, void *arg, struct bkp_error *err)
+{
+	struct bkp_index_file file = {.map = NULL};
+
+	memcpy(file.name, name, sizeof(file.name));
+	if (load_file(store, metadata, &file, err) < 0)
+		goto fail;
+	if (check_file(&file, is_writer, arg, err) < 0) {
+		(void)bkp_fail_in(err, "%s: index/%s", store->location, name);
+		goto fail;
+	}
+	return insert_file(set, &file, err);
+fail:
+	free_file(&file);
+	return -1;
+}
+
+int
+bkp_index_set_load(struct bkp_index_set *set, struct bkp_store *store,
+    const struct fmt_age_identity *metadata, bkp_is_writer_fn *is_writer,
+    void *arg, struct bkp_error *err)
+{
+	struct bkp_names names = BKP_NAMES_INIT;
+	int rc = bkp_object_names(store, "index", "", &names, err);
+
+	for (size_t i = 0; rc == 0 && i < names.count; i++) {
+		if (!is_loaded(set, names.items[i]))
+			rc = load_one(set, store, metadata, names.items[i],
+			    is_writer, arg, err);
+	}
+	bkp_names_free(&names);
+	return rc;
+}
+
+int
+bkp_index_set_add(struct bkp_index_set *set, const char *name, const void *data,
+    size_t len, struct bkp_error *err)
+{
+	struct bkp_index_file file = {.map = NULL};
+	int fd = open_unnamed(err), rc;
+
+	if (fd < 0)
+		return -1;
+	memcpy(file.name, name, sizeof(file.name));
+	rc = write_all(fd, data, len, err);
+	if (rc == 0)
+		rc = map_index(fd, len, &file, err);
+	(void)close(fd);
+	if (rc < 0) {
+		free_file(&file);
+		return -1;
+	}
+	return insert_file(set, &file, err);
+}
+
+bool
+bkp_index_set_find(struct bkp_index_set *set,
+    const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out)
+{
+	bool is_found = false;
+
+	pthread_rwlock_rdlock(&set->lock);
+	/* The newest last: what is asked for was most often stored lately. */
+	for (size_t i = set->count; !is_found && i > 0; i--)
+		is_found = fmt_index_find(&set->files[i - 1].view, id, out);
+	pthread_rwlock_unlock(&set->lock);
+	return is_found;
+}

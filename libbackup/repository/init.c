@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making a repository. Keys and the writer come first, then the host key file,
+ * and `config`, which makes it a repository, last; so there is never one
+ * without keys. A run that fails takes away what it made and nothing else.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/repository_own.h"
+
+#define KEY_OBJECTS 2
+
+/* What has been made so far. */
+struct making {
+	struct bkp_store *store;
+	const struct bkp_init_options *options;
+	struct fmt_age_recipient *recipients; /* owned */
+	struct bkp_key_ring ring;
+	char keys[KEY_OBJECTS][BKP_OBJECT_NAME];
+	size_t key_count;
+	char writer[BKP_OBJECT_NAME];
+	bool has_key_file;
+};
+
+/* ---- before anything is touched ---- */
+
+static int
+check_options(const struct bkp_init_options *options, struct bkp_error *err)
+{
+	if (options->recipient_count == 0 && options->passphrase == NULL)
+		return bkp_fail(err, BKP_INVALID,
+		    "nobody could open the repository: give a recipient "
+		    "(age1...) or a passphrase");
+	if (options->passphrase != NULL && options->passphrase[0] == '\0')
+		return bkp_fail(err, BKP_INVALID, "the passphrase is empty");
+	if (options->work_factor > FMT_AGE_MAX_WORK_FACTOR)
+		return bkp_fail(err, BKP_INVALID,
+		    "a work factor of %u is more than the %d that will be "
+		    "opened",
+		    options->work_factor, FMT_AGE_MAX_WORK_FACTOR);
+	if (options->key_file == NULL || options->key_file[0] == '\0')
+		return bkp_fail(err, BKP_INVALID,
+		    "no name was given for the key file of this host");
+	if (access(options->key_file, F_OK) == 0)
+		return bkp_fail(err, BKP_EXISTS,
+		    "%s: the key file exists already; name another one",
+		    options->key_file);
+	return 0;
+}
+
+static int
+parse_recipients(struct making *making, struct bkp_error *err)
+{
+	const struct bkp_init_options *options = making->options;
+
+	making->recipients = bkp_alloc_array(
+	    options->recipient_count, sizeof(*making->recipients), err);
+	if (making->recipients == NULL)
+		return -1;
+	for (size_t i = 0; i < options->recipient_count; i++) {
+		const char *text = options->recipients[i];
+
+		if (fmt_age_recipient_parse(
+			text, strlen(text), &making->recipients[i]) != FMT_OK)
+			return bkp_fail(err, BKP_INVALID,
+			    "'%.80s' is not an age recipient (age1...)", text);
+	}
+	return 0;
+}
+
+static int
+note_object(
+    void *arg, const struct bkp_store_object *object, struct bkp_error *err)
+{
+	char *first = arg;
+
+	(void)snprintf(first, 256, "%s", object->name);
+	return bkp_fail(err, BKP_EXISTS, "one is enough");
+}
+
+static int
+check_empty(struct bkp_store *store, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	struct bkp_store_object object;
+	char first[256] = "";
+
+	if (bkp_store_stat(store, "config", &object, &problem) == 0)
+		return bkp_fail(err, BKP_EXISTS,
+		    "%s: there is a repository already", store->location);
+	if (problem.code != BKP_NOTFOUND)
+		goto fail;
+	if (bkp_store_list(store, "", note_object, first, &problem) == 0)
+		return 0;
+	if (first[0] != '\0')
+		return bkp_fail(err, BKP_EXISTS,
+		    "%s: the place is not empty (%s); if that is left from "
+		    "making a repository and failing, remove it",
+		    store->location, first);
+fail:
+	if (err != NULL)
+		*err = problem;
+	return -1;
+}
+
+/* ---- the objects ---- */
+
+static int
+put_key(struct making *making, const struct fmt_age_recipient *recipients,
+    size_t count, struct bkp_error *err)
+{
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	int rc = bkp_admin_key_encode(&making->ring, &plain, err);
+
+	if (rc == 0)
+		rc = bkp_object_seal(making->store, "keys", recipients, count,
+		    plain.data, plain.len, making->keys[making->key_count++],
+		    NULL, err);
+	fmt_buf_free(&plain);
+	return rc;
+}
+
+/* A passphrase cannot share an age file with recipients. */
+static int
+put_keys(struct making *making, struct bkp_error *err)
+{
+	const struct bkp_init_options *options = making->options;
+	const struct fmt_age_recipient passphrase = {
+	    .kind = FMT_AGE_SCRYPT,
+	    .passphrase = options->passphrase,
+	    .work_factor = options->work_factor,
+	};
+
+	if (options->recipient_count > 0 &&
+	    put_key(making, making->recipients, options->recipient_count, err) <
+		0)
+		return -1;
+	if (options->passphrase != NULL)
+		return put_key(making, &passphrase, 1, err);
+	return 0;
+}
+
+static int
+put_writer(struct making *making, int64_t now_us, struct bkp_error *err)
+{
+	return bkp_writer_put(
+	    making->store, &making->ring, now_us, making->writer, err);
+}
+
+static int
+write_key_file(struct making *making, struct bkp_error *err)
+{
+	if (bkp_host_key_write(&making->ring, making->options->key_file, err) <
+	    0)
+		return -1;
+	making->has_key_file = true;
+	return 0;
+}
+
+static void
+remove_object(struct making *making, const char *folder, const char *name)
+{
+	char path[128];
+
+	if (name[0] == '\0')
+		return;
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	(void)bkp_store_remove(making->store, path, NULL);
+}
+
+static void
+take_back(struct making *making)
+{
+	for (size_t i = 0; i < making->key_count; i++)
+		remove_object(making, "keys", making->keys[i]);
+	remove_object(making, "writers", making->writer);
+	if (making->has_key_file)
+		(void)unlink(making->options->key_file);
+}
+
+/* A put may have worked though its answer was lost; then keys must stay. */
+static bool
+may_be_there(struct making *making, const struct fmt_buf *config)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	struct fmt_buf there = FMT_BUF_INIT;
+	bool may_be;
+
+	if (bkp_store_get(making->store, "config", 0, BKP_STORE_WHOLE, &there,
+		&problem) < 0)
+		may_be = problem.code != BKP_NOTFOUND;
+	else
+		may_be = there.len == config->len &&
+			 memcmp(there.data, config->data, there.len) == 0;
+	fmt_buf_free(&there);
+	return may_be;
+}
+
+static int
+put_config(struct making *making, int64_t now_us, bool *is_uncertain,
+    struct bkp_error *err)
+{
+	struct fmt_buf config = FMT_BUF_INIT;
+	int rc;
+
+	rc = bkp_repository_config_encode(&making->ring, now_us, &config, err);
+	if (rc == 0) {
+		rc = bkp_store_put_new(
+		    making->store, "config", config.data, config.len, err);
+		*is_uncertain = rc < 0 && may_be_there(making, &config);
+	}
+	fmt_buf_free(&config);
+	return rc;
+}
+
+static int
+make(struct making *making, struct bkp_error *err)
+{
+	int64_t now_us = bkp_now_us();
+	bool is_uncertain = false;
+
+	if (put_keys(making, err) == 0 &&
+	    put_writer(making, now_us, err) == 0 &&
+	    write_key_file(making, err) == 0 &&
+	    put_config(making, now_us, &is_uncertain, err) == 0)
+		return 0;
+	if (is_uncertain)
+		return bkp_fail_in(err,
+		    "the repository may have been made all the same, so its "
+		    "key file %s is kept; try to open it",
+		    making->options->key_file);
+	take_back(making);
+	return -1;
+}
+
+/* A program that was built against an older header gives less. */
+static struct bkp_init_options
+adopt(const struct bkp_init_options *given)
+{
+	struct bkp_init_options options = BKP_INIT_OPTIONS_INIT;
+
+	memcpy(&options, given,
+	    given->size < sizeof(options) ? given->size : sizeof(options));
+	return options;
+}
+
+int
+bkp_repository_init_store(struct bkp_store *store,
+    const struct bkp_init_options *given, struct bkp_error *err)
+{
+	struct bkp_init_options options = adopt(given);
+	struct making making = {.store = store, .options = &options};
+	int rc = -1;
+
+	if (check_options(&options, err) == 0 &&
+	    parse_recipients(&making, err) == 0 &&
+	    check_empty(store, err) == 0 &&
+	    bkp_key_ring_new(&making.ring, err) == 0)
+		rc = make(&making, err);
+	bkp_key_ring_wipe(&making.ring);
+	free(making.recipients);
+	bkp_store_close(store);
+	return rc;
+}
+
+int
+bkp_repository_init(const char *location, const struct bkp_init_options *given,
+    struct bkp_error *err)
+{
+	struct bkp_init_options options = adopt(given);
+	struct bkp_store *store;
+
+	/* Before a directory is made for nothing. */
+	if (check_options(&options, err) < 0 ||
+	    bkp_store_open(location, BKP_STORE_CREATE, &store, err) < 0)
+		return -1;
+	return bkp_repository_init_store(store, &options, err);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/repository/key_ring.h"
+
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libbackup/base/fail.h"
+
+#define CONFIG_TYPE "libbackup repository"
+
+/* The host's name as a writer's: what could need an escape in JSON goes. */
+static void
+name_this_host(char out[BKP_WRITER_NAME])
+{
+	char name[256] = "";
+
+	if (gethostname(name, sizeof(name) - 1) < 0 || name[0] == '\0')
+		memcpy(name, "localhost", sizeof("localhost"));
+	name[BKP_WRITER_NAME - 1] = '\0';
+	for (char *c = name; *c != '\0'; c++) {
+		if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\')
+			*c = '_';
+	}
+	memcpy(out, name, strlen(name) + 1);
+}
+
+static enum fmt_status
+make_secrets(struct bkp_key_ring *ring)
+{
+	unsigned char id[16];
+	enum fmt_status status;
+
+	if ((status = fmt_random(id, sizeof(id))) != FMT_OK ||
+	    (status = fmt_random(ring->id_key, sizeof(ring->id_key))) !=
+		FMT_OK ||
+	    (status = fmt_random(ring->admin_seed, 32)) != FMT_OK ||
+	    (status = fmt_random(ring->signing_seed, 32)) != FMT_OK ||
+	    (status = fmt_sign_public(ring->admin_seed, ring->admin_public)) !=
+		FMT_OK ||
+	    (status = fmt_age_identity_new(&ring->data)) != FMT_OK ||
+	    (status = fmt_age_identity_new(&ring->metadata)) != FMT_OK ||
+	    (status = fmt_age_identity_recipient(
+		 &ring->data, &ring->data_recipient)) != FMT_OK)
+		return status;
+	fmt_hex(id, sizeof(id), ring->repository);
+	return fmt_age_identity_recipient(
+	    &ring->metadata, &ring->metadata_recipient);
+}
+
+int
+bkp_key_ring_new(struct bkp_key_ring *out, struct bkp_error *err)
+{
+	struct bkp_key_ring ring = BKP_KEY_RING_INIT;
+	enum fmt_status status = make_secrets(&ring);
+
+	if (status != FMT_OK) {
+		bkp_key_ring_wipe(&ring);
+		return bkp_fail_format(err, status, "making keys");
+	}
+	ring.has_data = ring.has_signing = ring.has_admin = true;
+	name_this_host(ring.writer);
+	*out = ring;
+	bkp_key_ring_wipe(&ring);
+	return 0;
+}
+
+void
+bkp_key_ring_wipe(struct bkp_key_ring *ring)
+{
+	OPENSSL_cleanse(ring, sizeof(*ring));
+}
+
+int
+bkp_key_ring_derive(const struct bkp_key_ring *ring, const char *label,
+    unsigned char out[32], struct bkp_error *err)
+{
+	enum fmt_status status = fmt_hmac_sha256(
+	    ring->id_key, sizeof(ring->id_key), label, strlen(label), out);
+
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "deriving a key");
+	return 0;
+}
+
+/* ---- config ---- */
+
+int
+bkp_repository_config_encode(const struct bkp_key_ring *ring,
+    int64_t created_us, struct fmt_buf *out, struct bkp_error *err)
+{
+	char data[FMT_AGE_RECIPIENT_TEXT], metadata[FMT_AGE_RECIPIENT_TEXT];
+	enum fmt_status status;
+
+	if ((status = fmt_age_recipient_text(&ring->data_recipient, data)) !=
+		FMT_OK ||
+	    (status = fmt_age_recipient_text(
+		 &ring->metadata_recipient, metadata)) != FMT_OK ||
+	    (status = fmt_buf_printf(out,
+		 "{\"type\":\"" CONFIG_TYPE "\",\"version\":%d,"
+		 "\"id\":\"%s\",\"data_recipient\":\"%s\","
+		 "\"metadata_recipient\":\"%s\",\"created_us\":%lld}\n",
+		 BKP_REPOSITORY_VERSION, ring->repository, data, metadata,
+		 (long long)created_us)) != FMT_OK)
+		return bkp_fail_format(err, status, "writing config");
+	return 0;
+}
+
+static bool
+copy_text(const json_t *root, const char *key, char *out, size_t size)
+{
+	const char *text = json_string_value(json_object_get(root, key));
+
+	if (text == NULL || strlen(text) != size - 1)
+		return false;
+	memcpy(out, text, size);
+	return true;
+}
+
+static int
+read_config(const json_t *root, struct bkp_repository_config *out,
+    struct bkp_error *err)
+{
+	const char *type = json_string_value(json_object_get(root, "type"));
+	json_int_t version =
+	    json_integer_value(json_object_get(root, "version"));
+
+	if (type == NULL || strcmp(type, CONFIG_TYPE) != 0)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "config: this does not describe a repository");
+	if (version > BKP_REPOSITORY_VERSION)
+		return bkp_fail(err, BKP_UNSUPPORTED,
+		    "config: the repository has format version %lld, and this "
+		    "build reads up to %d; use a newer libbackup",
+		    (long long)version, BKP_REPOSITORY_VERSION);
+	if (version < 1 || !copy_text(root, "id", out->id, sizeof(out->id)) ||
+	    strspn(out->id, "0123456789abcdef") != sizeof(out->id) - 1 ||
+	    !copy_text(root, "data_recipient", out->data_recipient,
+		sizeof(out->data_recipient)) ||
+	    !copy_text(root, "metadata_recipient", out->metadata_recipient,
+		sizeof(out->metadata_recipient)))
+		return bkp_fail(
+		    err, BKP_CORRUPT, "config: a member is missing or damaged");
+	return 0;
+}
+
+int
+bkp_repository_config_decode(const void *data, size_t len,
+    struct bkp_repository_config *out, struct bkp_error *err)
+{
+	struct bkp_repository_config config;
+	json_error_t problem;
+	json_t *root = json_loadb(data, len, JSON_REJECT_DUPLICATES, &problem);
+	int rc;
+
+	if (root == NULL)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "config: this is no JSON (line %d): %s", problem.line,
+		    problem.text);
+	if ((rc = read_config(root, &config, err)) == 0)
+		*out = config;
+	json_decref(root);
+	return rc;
+}
+
+static bool
+is_recipient(const struct fmt_age_recipient *recipient, const char *text)
+{
+	char own[FMT_AGE_RECIPIENT_TEXT];
+
+	return fmt_age_recipient_text(recipient, own) == FMT_OK &&
+	       strcmp(own, text) == 0;
+}
+
+int
+bkp_key_ring_check(const struct bkp_key_ring *ring,
+    const struct bkp_repository_config *config, const char *what,
+    struct bkp_error *err)
+{
+	const char *exchanged = NULL;
+
+	if (strcmp(ring->repository, config->id) != 0)
+		return bkp_fail(err, BKP_AUTH,
+		    "%s belongs to repository %s, this is %s", what,
+		    ring->repository, config->id);
+	if (!is_recipient(&ring->data_recipient, config->data_recipient))
+		exchanged = "data_recipient";
+	else if (!is_recipient(
+		     &ring->metadata_recipient, config->metadata_recipient))
+		exchanged = "metadata_recipient";
+	if (exchanged != NULL)
+		return bkp_fail(err, BKP_AUTH,
+		    "config: %s is not the one that %s knows: somebody "
+		    "changed the repository's config; restore that file "
+		    "before anything else",
+		    exchanged, what);
+	return 0;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_REPOSITORY_REPOSITORY_OWN_H
+#define LIBBACKUP_REPOSITORY_REPOSITORY_OWN_H
+
+/* What the files of this room share and nobody else sees. */
+
+#include "formats/index.h"
+#include "libbackup/repository/index_set.h"
+#include "libbackup/repository/key_ring.h"
+#include "libbackup/repository/object.h"
+#include "libbackup/repository/repository_impl.h"
+#include "libbackup/repository/writers.h"
+
+struct bkp_repository {
+	struct bkp_store *store; /* owned */
+	struct bkp_repository_config config;
+	struct bkp_key_ring keys; /* secret */
+	struct bkp_writers writers;
+	struct bkp_index_set index;
+};
+
+/* True where the key is a writer's. `arg` is the repository. */
+bool bkp_repository_is_writer(void *arg, const unsigned char key[32]);
+
+/* Loads the index objects that are not loaded yet. */
+int bkp_repository_load_index(
+    struct bkp_repository *repository, struct bkp_error *err);
+
+/* Where a chunk is. Loads what is new in the index where it is not known:
+ * another process may have written it since. BKP_CORRUPT: nowhere. */
+int bkp_repository_find_chunk(struct bkp_repository *repository,
+    const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out,
+    struct bkp_error *err);
+
+/* Chunk ids: HMAC-SHA256 over kind and plaintext. One a thread. */
+struct bkp_chunk_hasher {
+	void *context; /* owned: EVP_MAC_CTX */
+};
+
+int bkp_chunk_hasher_init(struct bkp_chunk_hasher *hasher,
+    const struct bkp_repository *repository, struct bkp_error *err);
+void bkp_chunk_hasher_free(struct bkp_chunk_hasher *hasher);
+int bkp_chunk_hasher_id(struct bkp_chunk_hasher *hasher,
+    enum fmt_pack_kind kind, const void *data, size_t len,
+    unsigned char id[FMT_ID_SIZE], struct bkp_error *err);
+
+/* A reader of chunks of one kind; the public one reads data. */
+int bkp_chunk_reader_new_of(struct bkp_repository *repository,
+    enum fmt_pack_kind kind, struct bkp_chunk_reader **out,
+    struct bkp_error *err);
+
+/* A writer of chunks of one kind; the public one writes data. */
+int bkp_chunk_writer_new_of(struct bkp_session *session,
+    enum fmt_pack_kind kind, struct bkp_chunk_writer **out,
+    struct bkp_error *err);
+
+struct bkp_named_snapshot {
+	struct fmt_snapshot snapshot;
+	char name[BKP_OBJECT_NAME];
+};
+
+/* Snapshots that could be read, and how many could not. */
+struct bkp_snapshots {
+	struct bkp_named_snapshot *items; /* owned, oldest first */
+	size_t count, cap;
+	size_t damaged;
+	struct bkp_error damage; /* of the first damaged one */
+};
+
+#define BKP_SNAPSHOTS_INIT                                                     \
+	{                                                                      \
+		NULL, 0, 0, 0, BKP_ERROR_INIT                                  \
+	}
+
+/* Reads them all; a damaged one is counted, other errors are errors. */
+int bkp_snapshots_read(struct bkp_repository *repository,
+    struct bkp_snapshots *out, struct bkp_error *err);
+void bkp_snapshots_free(struct bkp_snapshots *snapshots);
+
+/* Microseconds since 1970 UTC. */
+int64_t bkp_now_us(void);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_REPOSITORY_SESSION_OWN_H
+#define LIBBACKUP_REPOSITORY_SESSION_OWN_H
+
+/*
+ * A session, as its writers see it.
+ *
+ * Memory, with W chunk writers and chunks of up to C bytes (C is 8 MiB for
+ * content that is cut by content, and the longest row otherwise):
+ *
+ *   packs       (W + 1 being filled) + (2 queued) + (2 being stored), of
+ *               16 MiB each, or of one larger chunk: 112 MiB for W = 2
+ *   writers     (W + 1) x (a frame of C at most, and about 3 MiB for zstd)
+ *   known       about 40 bytes a chunk that no index object holds yet; an
+ *               index object is written every BKP_INDEX_CHUNKS chunks
+ *   index       while one is written: about 3 x 48 bytes x BKP_INDEX_CHUNKS,
+ *               19 MiB; the loaded ones are mapped files
+ *
+ * That is at most 170 MiB with two writers, whatever the size of the backup.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "libbackup/base/pipeline.h"
+#include "libbackup/repository/known_set.h"
+#include "libbackup/repository/pack_builder.h"
+#include "libbackup/repository/repository_own.h"
+
+#define BKP_INDEX_CHUNKS 131072
+
+struct bkp_session {
+	struct bkp_repository *repository;
+	struct fmt_chunker chunker;
+	unsigned char public_key[32]; /* the writer's */
+	struct bkp_known_set known;
+	struct bkp_background *uploads; /* owned */
+	struct bkp_chunk_writer *lists; /* owned: all entry lists' chunks */
+	_Atomic uint64_t new_chunks, known_chunks; /* of content */
+	_Atomic unsigned unflushed; /* writers that hold chunks */
+	_Atomic bool has_failed;    /* a chunk counts as known and is not */
+	bool is_committed;
+
+	pthread_mutex_t lock;              /* of what follows */
+	struct fmt_index_builder *builder; /* owned: stored, in no index */
+	size_t builder_chunks;
+	struct bkp_pack *spare; /* owned: packs to use again */
+	uint64_t stored_bytes;
+};
+
+/* A pack to fill, begun; the caller's. */
+int bkp_session_take_pack(struct bkp_session *session, enum fmt_pack_kind kind,
+    struct bkp_pack **out, struct bkp_error *err);
+
+/* Gives a finished pack away to be stored; waits for room. */
+int bkp_session_submit(
+    struct bkp_session *session, struct bkp_pack *pack, struct bkp_error *err);
+
+/* Writes what is stored and in no index yet as an index object. */
+int bkp_session_write_index(struct bkp_session *session, struct bkp_error *err);
+
+extern const struct bkp_background_ops bkp_session_upload_ops;
+
+#endif

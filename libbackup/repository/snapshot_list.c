@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public view of snapshots: a list, and one by what a person types. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/repository_own.h"
+
+#define SHORTEST_START 4
+
+/* ---- the list ---- */
+
+/* What the public list points into. */
+struct list_memory {
+	struct bkp_snapshots snapshots;
+	struct bkp_snapshot_source **sources; /* one array a snapshot */
+	char **json;                          /* one text a snapshot */
+};
+
+static void
+free_list(struct list_memory *memory)
+{
+	for (size_t i = 0; i < memory->snapshots.count; i++) {
+		if (memory->sources != NULL)
+			free(memory->sources[i]);
+		if (memory->json != NULL)
+			free(memory->json[i]);
+	}
+	free(memory->sources);
+	free(memory->json);
+	bkp_snapshots_free(&memory->snapshots);
+	free(memory);
+}
+
+/* The signed line of a snapshot, as it would be written again. */
+static char *
+json_of(
+    struct bkp_repository *repository, const char *name, struct bkp_error *err)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	char *json = NULL;
+
+	if (bkp_object_open(repository->store, "snapshots", name,
+		&repository->keys.metadata, 1, &text, err) == 0) {
+		const char *newline = memchr(text.data, '\n', text.len);
+		size_t len = newline != NULL
+				 ? (size_t)(newline - (const char *)text.data)
+				 : text.len;
+
+		json =
+		    bkp_format(err, "%.*s", (int)len, (const char *)text.data);
+	}
+	fmt_buf_free(&text);
+	return json;
+}
+
+static struct bkp_snapshot_source *
+sources_of(const struct fmt_snapshot *snapshot, struct bkp_error *err)
+{
+	struct bkp_snapshot_source *sources =
+	    bkp_alloc_array(snapshot->source_count, sizeof(*sources), err);
+
+	for (size_t i = 0; sources != NULL && i < snapshot->source_count; i++)
+		sources[i] = (struct bkp_snapshot_source){
+		    .prefix = snapshot->sources[i].prefix,
+		    .kind = snapshot->sources[i].kind,
+		    .entries = snapshot->sources[i].entries,
+		    .bytes = snapshot->sources[i].bytes};
+	return sources;
+}
+
+static void
+fill_snapshot(const struct bkp_named_snapshot *from,
+    const struct bkp_snapshot_source *sources, const char *json,
+    struct bkp_snapshot *out)
+{
+	const struct fmt_snapshot *snapshot = &from->snapshot;
+
+	*out = (struct bkp_snapshot){
+	    .name = from->name,
+	    .host = snapshot->host,
+	    .time_us = snapshot->time_us,
+	    .finished_us = snapshot->finished_us,
+	    .tags = (const char *const *)snapshot->tags,
+	    .tag_count = snapshot->tag_count,
+	    .omission_count = json_array_size(snapshot->omissions),
+	    .stored_bytes = snapshot->stored_bytes,
+	    .new_chunks = snapshot->new_chunks,
+	    .known_chunks = snapshot->known_chunks,
+	    .sources = sources,
+	    .source_count = snapshot->source_count,
+	    .json = json,
+	};
+}
+
+static int
+fill_list(struct bkp_repository *repository, struct list_memory *memory,
+    struct bkp_snapshot *items, struct bkp_error *err)
+{
+	size_t count = memory->snapshots.count;
+
+	memory->sources = bkp_alloc_array(count, sizeof(*memory->sources), err);
+	memory->json = bkp_alloc_array(count, sizeof(*memory->json), err);
+	if (memory->sources == NULL || memory->json == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		const struct bkp_named_snapshot *from =
+		    &memory->snapshots.items[i];
+
+		memory->sources[i] = sources_of(&from->snapshot, err);
+		memory->json[i] = json_of(repository, from->name, err);
+		if (memory->sources[i] == NULL || memory->json[i] == NULL)
+			return -1;
+		fill_snapshot(
+		    from, memory->sources[i], memory->json[i], &items[i]);
+	}
+	return 0;
+}
+
+/* Where some are damaged: says which, and what is left to use. */
+static int
+refuse_damaged(const struct bkp_snapshots *snapshots, struct bkp_error *err)
+{
+	if (err != NULL)
+		*err = snapshots->damage;
+	if (snapshots->count == 0)
+		return bkp_fail_in(err, "no snapshot can be read");
+	return bkp_fail_in(err,
+	    "%zu of %zu snapshots cannot be read (the newest of the others is "
+	    "%s: name it to use it)",
+	    snapshots->damaged, snapshots->damaged + snapshots->count,
+	    snapshots->items[snapshots->count - 1].name);
+}
+
+int
+bkp_snapshot_list(struct bkp_repository *repository,
+    struct bkp_snapshot_list *out, struct bkp_error *err)
+{
+	struct list_memory *memory = bkp_alloc(sizeof(*memory), err);
+	struct bkp_snapshot *items = NULL;
+
+	if (memory == NULL)
+		return -1;
+	if (bkp_snapshots_read(repository, &memory->snapshots, err) < 0)
+		goto fail;
+	if (memory->snapshots.damaged > 0) {
+		(void)refuse_damaged(&memory->snapshots, err);
+		goto fail;
+	}
+	items = bkp_alloc_array(memory->snapshots.count, sizeof(*items), err);
+	if (items == NULL || fill_list(repository, memory, items, err) < 0)
+		goto fail;
+	out->items = items;
+	out->count = memory->snapshots.count;
+	out->memory = memory;
+	return 0;
+fail:
+	free(items);
+	free_list(memory);
+	return -1;
+}
+
+void
+bkp_snapshot_list_free(struct bkp_snapshot_list *list)
+{
+	free(list->items);
+	if (list->memory != NULL)
+		free_list(list->memory);
+	*list = (struct bkp_snapshot_list)BKP_SNAPSHOT_LIST_INIT;
+}
+
+/* ---- finding one ---- */
+
+/* A damaged snapshot may be the newest one, so it is not passed over. */
+static int
+find_latest(
+    struct bkp_repository *repository, char name[65], struct bkp_error *err)
+{
+	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
+	int rc = bkp_snapshots_read(repository, &snapshots, err);
+
+	if (rc == 0 && snapshots.damaged > 0)
+		rc = refuse_damaged(&snapshots, err);
+	else if (rc == 0 && snapshots.count == 0)
+		rc = bkp_fail(err, BKP_NOTFOUND,
+		    "%s: there is no snapshot yet; backup-create makes one",
+		    repository->store->location);
+	else if (rc == 0)
+		memcpy(name, snapshots.items[snapshots.count - 1].name,
+		    BKP_OBJECT_NAME);
+	bkp_snapshots_free(&snapshots);
+	return rc;
+}
+
+static int
+too_many(const struct bkp_names *names, const char *text, struct bkp_error *err)
+{
+	char listed[256] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < names->count && i < 8; i++)
+		len += (size_t)snprintf(listed + len, sizeof(listed) - len,
+		    "%s%.16s", i > 0 ? ", " : "", names->items[i]);
+	return bkp_fail(err, BKP_INVALID,
+	    "'%s' is the start of %zu snapshots (%s%s): give more of the name",
+	    text, names->count, listed, names->count > 8 ? ", ..." : "");
+}
+
+static int
+find_by_start(struct bkp_repository *repository, const char *text,
+    char name[65], struct bkp_error *err)
+{
+	struct bkp_names names = BKP_NAMES_INIT;
+	int rc = 0;
+
+	if (bkp_object_names(
+		repository->store, "snapshots", text, &names, err) < 0)
+		return -1;
+	if (names.count == 0)
+		rc = bkp_fail(err, BKP_NOTFOUND,
+		    "%s: there is no snapshot '%s'; backup-list shows those "
+		    "there are",
+		    repository->store->location, text);
+	else if (names.count > 1)
+		rc = too_many(&names, text, err);
+	else
+		memcpy(name, names.items[0], BKP_OBJECT_NAME);
+	bkp_names_free(&names);
+	return rc;
+}
+
+int
+bkp_snapshot_find(struct bkp_repository *repository, const char *text,
+    char name[65], struct bkp_error *err)
+{
+	size_t len = strlen(text);
+
+	if (strcmp(text, "latest") == 0)
+		return find_latest(repository, name, err);
+	if (len < SHORTEST_START || len >= BKP_OBJECT_NAME ||
+	    strspn(text, "0123456789abcdef") != len)
+		return bkp_fail(err, BKP_INVALID,
+		    "'%.80s' names no snapshot: give 'latest' or at least %d "
+		    "digits of the start of a name",
+		    text, SHORTEST_START);
+	return find_by_start(repository, text, name, err);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading snapshots, one or all. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/repository_own.h"
+
+/* ---- one ---- */
+
+/* The signature was checked by the codec, against the key that the snapshot
+ * names; whether that key may write, and here, is asked now. */
+static int
+check_origin(struct bkp_repository *repository,
+    const struct fmt_snapshot *snapshot, struct bkp_error *err)
+{
+	const struct bkp_error *damage = &repository->writers.damage;
+
+	if (strcmp(snapshot->repository, repository->config.id) != 0)
+		return bkp_fail(err, BKP_AUTH,
+		    "it was made for repository %s, this is %s",
+		    snapshot->repository, repository->config.id);
+	if (bkp_writers_has(&repository->writers, snapshot->signer))
+		return 0;
+	if (damage->code != BKP_OK)
+		return bkp_fail(err, (enum bkp_error_code)damage->code,
+		    "its writer is not known, and a writer could not be "
+		    "read: %s",
+		    damage->message);
+	return bkp_fail(
+	    err, BKP_AUTH, "it is signed by a key that is not a writer's");
+}
+
+static int
+decode_snapshot(struct bkp_repository *repository, const char *name,
+    struct fmt_buf *text, struct fmt_snapshot *out, struct bkp_error *err)
+{
+	struct fmt_snapshot snapshot = FMT_SNAPSHOT_INIT;
+	enum fmt_status status;
+	int rc = 0;
+
+	status = fmt_snapshot_decode(text->data, text->len, &snapshot);
+	if (status != FMT_OK)
+		rc = bkp_fail_format(err, status, "reading it");
+	else
+		rc = check_origin(repository, &snapshot, err);
+	if (rc < 0) {
+		fmt_snapshot_free(&snapshot);
+		return bkp_fail_in(
+		    err, "%s: snapshots/%s", repository->store->location, name);
+	}
+	*out = snapshot;
+	return 0;
+}
+
+/* Reads a snapshot; `text` takes its plaintext (both lines). */
+static int
+read_snapshot(struct bkp_repository *repository, const char *name,
+    struct fmt_buf *text, struct fmt_snapshot *out, struct bkp_error *err)
+{
+	if (bkp_object_open(repository->store, "snapshots", name,
+		&repository->keys.metadata, 1, text, err) < 0)
+		return -1;
+	return decode_snapshot(repository, name, text, out, err);
+}
+
+int
+bkp_repository_snapshot(struct bkp_repository *repository, const char *name,
+    struct fmt_snapshot *out, struct bkp_error *err)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	int rc = read_snapshot(repository, name, &text, out, err);
+
+	fmt_buf_free(&text);
+	return rc;
+}
+
+/* ---- all ---- */
+
+static int
+compare_times(int64_t a, int64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int
+compare_named(const void *a, const void *b)
+{
+	const struct bkp_named_snapshot *x = a, *y = b;
+	int order = compare_times(x->snapshot.time_us, y->snapshot.time_us);
+
+	if (order == 0)
+		order = compare_times(
+		    x->snapshot.finished_us, y->snapshot.finished_us);
+	return order != 0 ? order : strcmp(x->name, y->name);
+}
+
+static bool
+is_damage(const struct bkp_error *problem)
+{
+	return problem->code == BKP_CORRUPT || problem->code == BKP_AUTH ||
+	       problem->code == BKP_UNSUPPORTED;
+}
+
+/* One snapshot of a listing: 0 also where it is damaged. */
+static int
+add_snapshot(struct bkp_repository *repository, const char *name,
+    struct bkp_snapshots *out, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	struct bkp_named_snapshot *item;
+
+	if (bkp_grow(&out->items, out->count, &out->cap, sizeof(*out->items),
+		err) < 0)
+		return -1;
+	item = &out->items[out->count];
+	if (bkp_repository_snapshot(
+		repository, name, &item->snapshot, &problem) == 0) {
+		memcpy(item->name, name, BKP_OBJECT_NAME);
+		out->count++;
+		return 0;
+	}
+	if (!is_damage(&problem)) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	if (out->damaged++ == 0)
+		out->damage = problem;
+	return 0;
+}
+
+int
+bkp_snapshots_read(struct bkp_repository *repository, struct bkp_snapshots *out,
+    struct bkp_error *err)
+{
+	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
+	struct bkp_names names = BKP_NAMES_INIT;
+	int rc;
+
+	rc = bkp_object_names(repository->store, "snapshots", "", &names, err);
+	for (size_t i = 0; rc == 0 && i < names.count; i++)
+		rc = add_snapshot(repository, names.items[i], &snapshots, err);
+	bkp_names_free(&names);
+	if (rc < 0) {
+		bkp_snapshots_free(&snapshots);
+		return -1;
+	}
+	if (snapshots.count > 1)
+		qsort(snapshots.items, snapshots.count,
+		    sizeof(*snapshots.items), compare_named);
+	*out = snapshots;
+	return 0;
+}
+
+void
+bkp_snapshots_free(struct bkp_snapshots *snapshots)
+{
+	for (size_t i = 0; i < snapshots->count; i++)
+		fmt_snapshot_free(&snapshots->items[i].snapshot);
+	free(snapshots->items);
+	*snapshots = (struct bkp_snapshots)BKP_SNAPSHOTS_INIT;
+}

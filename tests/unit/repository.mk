@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# The repository.
+REPOSITORY_FIXTURE = tests/unit/repository_fixture.c \
+	tests/unit/repository_fixture.h \
+	tests/unit/store_conformance.c tests/unit/store_conformance.h
+UNIT_TESTS += \
+	tests/unit/test_repository
+tests_unit_test_repository_SOURCES = tests/unit/test_repository.c \
+	$(REPOSITORY_FIXTURE)
+tests_unit_test_repository_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_repository_LDADD = $(UNIT_LIBS)

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/repository_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "formats/sign.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/key.h"
+#include "tests/unit/store_conformance.h"
+
+/* ---- set-up ---- */
+
+int
+fixture_new(void **state)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	if (fixture == NULL)
+		return -1;
+	*state = fixture;
+	(void)snprintf(fixture->folder, sizeof(fixture->folder),
+	    "/tmp/bkp-repository-XXXXXX");
+	if (mkdtemp(fixture->folder) == NULL)
+		return -1;
+	(void)snprintf(fixture->key_file, sizeof(fixture->key_file),
+	    "%s/host.key", fixture->folder);
+	(void)snprintf(fixture->identity_file, sizeof(fixture->identity_file),
+	    "%s/admin.txt", fixture->folder);
+	if (bkp_identity_create(
+		fixture->identity_file, fixture->recipient, &err) < 0 ||
+	    bkp_store_memory_new(&fixture->memory, &err) < 0) {
+		print_error("%s\n", err.message);
+		return -1;
+	}
+	return 0;
+}
+
+int
+fixture_new_initialised(void **state)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_init_options options;
+	const char *recipients[1];
+	struct fixture *fixture;
+
+	if (fixture_new(state) < 0)
+		return -1;
+	fixture = *state;
+	options = fixture_options(fixture, recipients);
+	recipients[0] = fixture->recipient;
+	if (bkp_repository_init_store(fixture_store(fixture), &options, &err) <
+	    0) {
+		print_error("%s\n", err.message);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+int
+fixture_free(void **state)
+{
+	struct fixture *fixture = *state;
+
+	bkp_store_close(fixture->memory);
+	(void)nftw(fixture->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(fixture);
+	return 0;
+}
+
+struct bkp_store *
+fixture_store(struct fixture *fixture)
+{
+	struct bkp_store *store = NULL;
+
+	assert_int_equal(
+	    bkp_store_memory_share(fixture->memory, &store, NULL), 0);
+	return store;
+}
+
+struct bkp_init_options
+fixture_options(struct fixture *fixture, const char *const recipients[1])
+{
+	struct bkp_init_options options = BKP_INIT_OPTIONS_INIT;
+
+	options.recipients = recipients;
+	options.recipient_count = 1;
+	options.key_file = fixture->key_file;
+	options.work_factor = 2;
+	return options;
+}
+
+/* ---- opening ---- */
+
+struct bkp_keys
+fixture_host_keys(struct fixture *fixture)
+{
+	struct bkp_keys keys = BKP_KEYS_INIT;
+
+	keys.key_file = fixture->key_file;
+	return keys;
+}
+
+struct bkp_keys
+fixture_admin_keys(struct fixture *fixture)
+{
+	struct bkp_keys keys = BKP_KEYS_INIT;
+
+	keys.identity_file = fixture->identity_file;
+	return keys;
+}
+
+static struct bkp_repository *
+open_with(struct fixture *fixture, const struct bkp_keys *keys)
+{
+	struct bkp_repository *repository = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)bkp_repository_open_store(
+	    fixture_store(fixture), keys, &repository, &err);
+	assert_string_equal(err.message, "");
+	assert_non_null(repository);
+	return repository;
+}
+
+struct bkp_repository *
+fixture_open_host(struct fixture *fixture)
+{
+	struct bkp_keys keys = fixture_host_keys(fixture);
+
+	return open_with(fixture, &keys);
+}
+
+struct bkp_repository *
+fixture_open_admin(struct fixture *fixture)
+{
+	struct bkp_keys keys = fixture_admin_keys(fixture);
+
+	return open_with(fixture, &keys);
+}
+
+/* ---- backing up ---- */
+
+static int
+fail_status(enum fmt_status status, struct bkp_error *err)
+{
+	return status == FMT_OK ? 0 : bkp_fail_format(err, status, "fixture");
+}
+
+static int
+fill_entry(struct bkp_chunk_writer *writer, const struct fixture_file *file,
+    size_t piece, struct fmt_entry *entry, struct bkp_error *err)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), FIXTURE_PREFIX "/%s", file->path);
+	if (fail_status(fmt_entry_init(entry, path, "files.file"), err) < 0 ||
+	    fail_status(fmt_sha256(file->data, file->len, entry->sha256), err) <
+		0)
+		return -1;
+	entry->has_content = entry->has_sha256 = true;
+	entry->size = file->len;
+	for (size_t at = 0; at < file->len; at += piece) {
+		size_t len = file->len - at < piece ? file->len - at : piece;
+		struct fmt_chunk_ref ref;
+
+		if (bkp_chunk_writer_put(writer,
+			(const unsigned char *)file->data + at, len, &ref,
+			err) < 0 ||
+		    fail_status(fmt_entry_add_chunk(entry, &ref), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+write_files(struct bkp_chunk_writer *writer, struct bkp_list_writer *list,
+    const struct fixture_file *files, size_t count, size_t piece,
+    struct bkp_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct fmt_entry entry = FMT_ENTRY_INIT;
+		int rc = fill_entry(writer, &files[i], piece, &entry, err);
+
+		if (rc == 0)
+			rc = bkp_list_writer_add(list, &entry, err);
+		fmt_entry_free(&entry);
+		if (rc < 0)
+			return -1;
+	}
+	return bkp_chunk_writer_flush(writer, err);
+}
+
+static int
+fill_snapshot(struct fmt_snapshot *snapshot, const struct fixture_file *files,
+    size_t count, struct bkp_error *err)
+{
+	static int64_t clock_us = 1763500000000000;
+	struct fmt_snapshot_source *source;
+
+	snapshot->time_us = clock_us += 1000000;
+	snapshot->sources = bkp_alloc_array(1, sizeof(*source), err);
+	if (snapshot->sources == NULL)
+		return -1;
+	snapshot->source_count = 1;
+	source = &snapshot->sources[0];
+	source->prefix = bkp_strdup(FIXTURE_PREFIX, err);
+	source->kind = bkp_strdup("files", err);
+	if (source->prefix == NULL || source->kind == NULL)
+		return -1;
+	source->entries = count;
+	for (size_t i = 0; i < count; i++)
+		source->bytes += files[i].len;
+	return 0;
+}
+
+int
+fixture_back_up(struct bkp_repository *repository,
+    const struct fixture_file *files, size_t count, size_t piece, char name[65],
+    struct bkp_error *err)
+{
+	struct fmt_snapshot snapshot = FMT_SNAPSHOT_INIT;
+	struct bkp_chunk_writer *writer = NULL;
+	struct bkp_list_writer *list = NULL;
+	struct bkp_session *session = NULL;
+	int rc = -1;
+
+	if (bkp_session_begin(repository, &session, err) == 0 &&
+	    bkp_chunk_writer_new(session, &writer, err) == 0 &&
+	    bkp_list_writer_new(session, &list, err) == 0 &&
+	    write_files(writer, list, files, count, piece, err) == 0 &&
+	    fill_snapshot(&snapshot, files, count, err) == 0 &&
+	    bkp_list_writer_finish(list, &snapshot.sources[0].list,
+		&snapshot.sources[0].list_count, err) == 0)
+		rc = bkp_session_commit(session, &snapshot, name, err);
+	bkp_list_writer_free(list);
+	bkp_chunk_writer_free(writer);
+	bkp_session_end(session);
+	fmt_snapshot_free(&snapshot);
+	return rc;
+}
+
+/* ---- reading ---- */
+
+static int
+take_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	if (fmt_buf_append(arg, data, len) != FMT_OK)
+		return bkp_fail_nomem(err, "taking bytes");
+	return 0;
+}
+
+int
+fixture_read(struct bkp_repository *repository, const char *snapshot,
+    const char *path, struct fmt_buf *out, struct bkp_error *err)
+{
+	char whole[256];
+
+	(void)snprintf(whole, sizeof(whole), FIXTURE_PREFIX "/%s", path);
+	return bkp_entry_read(
+	    repository, snapshot, whole, take_bytes, out, err);
+}
+
+static int
+compare_names(struct bkp_repository *repository, const char *snapshot,
+    const struct fixture_file *files, size_t count, struct bkp_error *err)
+{
+	struct bkp_entries *entries = NULL;
+	struct bkp_entry entry;
+	size_t seen = 0;
+	int rc;
+
+	if (bkp_entries_open(repository, snapshot, "", &entries, err) < 0)
+		return -1;
+	while ((rc = bkp_entries_next(entries, &entry, err)) == 1) {
+		const char *path = entry.path + strlen(FIXTURE_PREFIX "/");
+
+		if (seen == count || strcmp(path, files[seen].path) != 0 ||
+		    entry.size != files[seen].len) {
+			rc = bkp_fail(
+			    err, BKP_INVALID, "another entry: %s", path);
+			break;
+		}
+		seen++;
+	}
+	bkp_entries_close(entries);
+	if (rc == 0 && seen != count)
+		rc = bkp_fail(err, BKP_INVALID, "%zu of %zu", seen, count);
+	return rc;
+}
+
+int
+fixture_compare(struct bkp_repository *repository, const char *snapshot,
+    const struct fixture_file *files, size_t count, struct bkp_error *err)
+{
+	int rc = compare_names(repository, snapshot, files, count, err);
+
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		struct fmt_buf bytes = FMT_BUF_INIT;
+
+		rc = fixture_read(
+		    repository, snapshot, files[i].path, &bytes, err);
+		if (rc == 0 &&
+		    (bytes.len != files[i].len ||
+			(bytes.len > 0 &&
+			    memcmp(bytes.data, files[i].data, bytes.len) != 0)))
+			rc = bkp_fail(err, BKP_INVALID, "WRONG BYTES in %s",
+			    files[i].path);
+		fmt_buf_free(&bytes);
+	}
+	return rc;
+}
+
+/* ---- odds and ends ---- */
+
+unsigned char *
+fixture_random(size_t len, uint64_t seed)
+{
+	unsigned char *data = malloc(len > 0 ? len : 1);
+	uint64_t x = seed * 0x9e3779b97f4a7c15u + 1;
+
+	assert_non_null(data);
+	for (size_t i = 0; i < len; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		data[i] = (unsigned char)(x >> 24);
+	}
+	return data;
+}
+
+char *
+fixture_names(struct fixture *fixture, const char *prefix)
+{
+	struct fmt_buf names = FMT_BUF_INIT;
+
+	assert_int_equal(
+	    bkp_store_list(fixture->memory, prefix, store_names, &names, NULL),
+	    0);
+	assert_non_null(fmt_buf_text(&names));
+	return (char *)names.data;
+}
