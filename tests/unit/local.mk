@@ -86,6 +86,11 @@ UNIT_TESTS += tests/unit/test_s3_sigv4
 tests_unit_test_s3_sigv4_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_s3_sigv4_LDADD = $(UNIT_LIBS)
 
+# tools
+UNIT_TESTS += tests/unit/test_cli_text
+tests_unit_test_cli_text_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_cli_text_LDADD = tools/libcli.la $(CMOCKA_LIBS)
+
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
