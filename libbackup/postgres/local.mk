@@ -1,2 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-libbackup_libbackup_internal_la_SOURCES +=
+# What is known about PostgreSQL: sessions, snapshot, catalogue, copy, schema.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/postgres/catalogue.c libbackup/postgres/catalogue.h \
+	libbackup/postgres/conninfo.c libbackup/postgres/conninfo.h \
+	libbackup/postgres/copy.c libbackup/postgres/copy.h \
+	libbackup/postgres/describe.c libbackup/postgres/describe.h \
+	libbackup/postgres/dump.c libbackup/postgres/dump.h \
+	libbackup/postgres/front.c libbackup/postgres/front.h \
+	libbackup/postgres/holder.c libbackup/postgres/holder.h \
+	libbackup/postgres/largeobject.c libbackup/postgres/largeobject.h \
+	libbackup/postgres/names.c libbackup/postgres/names.h \
+	libbackup/postgres/programs.c libbackup/postgres/programs.h \
+	libbackup/postgres/session.c libbackup/postgres/session.h \
+	libbackup/postgres/sqlarray.c \
+	libbackup/postgres/sqltext.c libbackup/postgres/sqltext.h

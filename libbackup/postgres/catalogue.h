@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_POSTGRES_CATALOGUE_H
+#define LIBBACKUP_POSTGRES_CATALOGUE_H
+
+/*
+ * What of a database is copied: the tables with the columns and ranges, and
+ * what is left out. Read in the holder's transaction. Objects are the ones
+ * that pg_dump takes: everything outside the system schemas but for what
+ * belongs to an extension, except for the configuration tables of extensions
+ * with their filter.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libbackup/postgres/session.h"
+
+/* One heap that rows are read from. */
+struct bkp_pg_part {
+	char *quoted;   /* owned: "public"."users" */
+	uint64_t pages; /* of the heap, now */
+};
+
+/* One entry of rows. Usually its only part is the table itself. Where rows may
+ * not go back into the partition that they came from (hash partitions on an
+ * enum: the hash is of the value's OID) the parts are the leaves of a tree
+ * and the table is its root. */
+struct bkp_pg_table {
+	char *schema, *name; /* owned */
+	char *quoted;        /* owned */
+	char *path;          /* owned: component below data/ */
+	char *extension;     /* owned: whose configuration it is, or NULL */
+	char *filter;        /* owned: "WHERE ...", or "" */
+	char *identity;      /* owned: OID as text, to join columns */
+	bool is_unlogged;
+	bool is_root;         /* of a tree that is loaded through it */
+	bool has_ranges;      /* may be read by ctid */
+	bool is_by_name;      /* columns in the order of their names */
+	uint64_t bytes;       /* of heap and TOAST */
+	uint64_t range_pages; /* pages a range; 0: read as a whole */
+	char **columns;       /* owned */
+	size_t column_count, column_cap;
+	struct bkp_pg_part *parts; /* owned */
+	size_t part_count, part_cap;
+};
+
+struct bkp_pg_skipped {
+	char *path; /* owned: as that of a table */
+	const char *reason;
+};
+
+struct bkp_pg_catalogue {
+	struct bkp_pg_table *tables; /* sorted by path */
+	size_t table_count, table_cap;
+	struct bkp_pg_skipped *skipped;
+	size_t skipped_count, skipped_cap;
+};
+
+#define BKP_PG_CATALOGUE_INIT                                                  \
+	{                                                                      \
+		NULL, 0, 0, NULL, 0, 0                                         \
+	}
+
+/* Reads it. Row-level security that would hide rows is an error that names the
+ * tables. */
+int bkp_pg_catalogue_read(
+    struct bkp_pg *pg, struct bkp_pg_catalogue *out, struct bkp_error *err);
+void bkp_pg_catalogue_free(struct bkp_pg_catalogue *catalogue);
+
+/* The pages a range of a table should have so that it holds about 1 MiB of
+ * heap and TOAST: a power of two. `before` is what an earlier backup took (0:
+ * none): it is kept while it is not off by more than a factor of three, for
+ * a range that keeps its boundaries is a chunk that is known. */
+uint64_t bkp_pg_range_pages(uint64_t pages, uint64_t bytes, uint64_t before);
+
+#endif

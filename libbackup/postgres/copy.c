@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/postgres/copy.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/chunker.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/postgres/names.h"
+
+#define PUT_MAX (1024u * 1024u)
+
+/* ---- the statements ---- */
+
+static enum fmt_status
+append_pages(struct fmt_buf *out, uint64_t first, uint64_t last)
+{
+	enum fmt_status status = FMT_OK;
+
+	if (first > 0 || last > 0)
+		status = bkp_pg_sql(out, " WHERE ctid >= '(%llu,0)'",
+		    (unsigned long long)first);
+	if (status == FMT_OK && last > 0)
+		status = bkp_pg_sql(
+		    out, " AND ctid < '(%llu,0)'", (unsigned long long)last);
+	return status;
+}
+
+enum fmt_status
+bkp_pg_copy_out_sql(struct fmt_buf *out, const char *quoted,
+    char *const *columns, size_t column_count, const char *filter,
+    uint64_t first, uint64_t last, const char *encoding)
+{
+	enum fmt_status status = bkp_pg_sql(out, "COPY (SELECT ");
+
+	for (size_t i = 0; status == FMT_OK && i < column_count; i++)
+		status = bkp_pg_sql(out, i > 0 ? ", %I" : "%I", columns[i]);
+	if (status == FMT_OK)
+		status = bkp_pg_sql(out, " FROM ONLY %s %s", quoted, filter);
+	if (status == FMT_OK)
+		status = append_pages(out, first, last);
+	if (status == FMT_OK)
+		status = bkp_pg_sql(out, ") TO STDOUT (ENCODING %L)", encoding);
+	return status;
+}
+
+enum fmt_status
+bkp_pg_copy_in_sql(struct fmt_buf *out, const char *quoted,
+    const char *const *columns, size_t column_count, const char *encoding)
+{
+	enum fmt_status status = bkp_pg_sql(out, "COPY %s", quoted);
+
+	/* A table without columns takes no list at all. */
+	for (size_t i = 0; status == FMT_OK && i < column_count; i++)
+		status = bkp_pg_sql(out, i > 0 ? ", %I" : " (%I", columns[i]);
+	if (status == FMT_OK)
+		status = bkp_pg_sql(out, "%s FROM STDIN (ENCODING %L)",
+		    column_count > 0 ? ")" : "", encoding);
+	return status;
+}
+
+/* ---- out ---- */
+
+/* The first result of a COPY: that it began, or the server's reason. */
+static int
+begin(struct bkp_pg *pg, const char *sql, ExecStatusType expected,
+    struct bkp_error *err)
+{
+	PGresult *result = NULL;
+	int rc = 0;
+
+	/* The extended protocol: one statement and no more. */
+	if (!PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 0))
+		return bkp_pg_fail(pg, NULL, err);
+	if (bkp_pg_result(pg, &result, err) < 0)
+		return -1;
+	if (PQresultStatus(result) != expected) {
+		rc = bkp_pg_fail(pg, result, err);
+		bkp_pg_interrupt(pg);
+	}
+	PQclear(result);
+	return rc;
+}
+
+/* The results after the data: the command's tag, then nothing. */
+static int
+end(struct bkp_pg *pg, uint64_t *rows, struct bkp_error *err)
+{
+	PGresult *result = NULL;
+	int rc = 0;
+
+	do {
+		if (bkp_pg_result(pg, &result, err) < 0)
+			return -1;
+		if (result == NULL)
+			break;
+		if (rc == 0 && PQresultStatus(result) != PGRES_COMMAND_OK)
+			rc = bkp_pg_fail(pg, result, err);
+		else if (rc == 0)
+			*rows = strtoull(PQcmdTuples(result), NULL, 10);
+		PQclear(result);
+	} while (PQstatus(pg->conn) == CONNECTION_OK);
+	if (rc == 0 && PQstatus(pg->conn) != CONNECTION_OK)
+		rc = bkp_pg_fail(pg, NULL, err);
+	return rc;
+}
+
+/* Gives the next row: 1, or 0 at the end. */
+static int
+next_row(struct bkp_pg *pg, char **row, int *len, struct bkp_error *err)
+{
+	for (;;) {
+		*len = PQgetCopyData(pg->conn, row, 1);
+		if (*len > 0)
+			return 1;
+		if (*len == -1)
+			return 0;
+		if (*len < -1)
+			return bkp_pg_fail(pg, NULL, err);
+		if (bkp_pg_wait(pg, false, err) < 0) {
+			bkp_pg_interrupt(pg);
+			return -1;
+		}
+		if (PQconsumeInput(pg->conn) == 0)
+			return bkp_pg_fail(pg, NULL, err);
+	}
+}
+
+struct taker {
+	struct fmt_buf *room;
+	bkp_bytes_fn *take;
+	void *arg;
+	struct fmt_rowhash *hash;
+};
+
+static int
+flush(struct taker *taker, struct bkp_error *err)
+{
+	if (taker->room->len == 0)
+		return 0;
+	if (taker->take(taker->arg, taker->room->data, taker->room->len, err) <
+	    0)
+		return -1;
+	fmt_buf_clear(taker->room);
+	return 0;
+}
+
+static int
+add_row(struct taker *taker, const char *row, size_t len, struct bkp_error *err)
+{
+	enum fmt_status status;
+
+	if (row[len - 1] != '\n')
+		return bkp_fail(err, BKP_IO,
+		    "the server sent a row that does not end with a newline");
+	if (taker->room->len + len > FMT_CHUNKER_MAX && flush(taker, err) < 0)
+		return -1;
+	status = fmt_buf_append(taker->room, row, len);
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "a row of %zu bytes", len);
+	fmt_rowhash_add(taker->hash, row, len - 1);
+	return 0;
+}
+
+int
+bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, struct fmt_buf *room,
+    bkp_bytes_fn *take, void *arg, struct fmt_rowhash *hash,
+    struct bkp_error *err)
+{
+	struct fmt_rowhash sum = FMT_ROWHASH_INIT;
+	struct taker taker = {room, take, arg, &sum};
+	uint64_t rows = 0;
+	char *row = NULL;
+	int len, more;
+
+	fmt_buf_clear(room);
+	if (begin(pg, sql, PGRES_COPY_OUT, err) < 0)
+		return -1;
+	while ((more = next_row(pg, &row, &len, err)) > 0) {
+		int rc = add_row(&taker, row, (size_t)len, err);
+
+		PQfreemem(row);
+		if (rc < 0) {
+			bkp_pg_interrupt(pg);
+			return -1;
+		}
+	}
+	if (more < 0 || end(pg, &rows, err) < 0 || flush(&taker, err) < 0)
+		return -1;
+	if (rows != sum.rows)
+		return bkp_fail(err, BKP_IO,
+		    "the server says it sent %llu rows and %llu came",
+		    (unsigned long long)rows, (unsigned long long)sum.rows);
+	fmt_rowhash_merge(hash, &sum);
+	return 0;
+}
+
+/* ---- in ---- */
+
+int
+bkp_pg_copy_in_begin(struct bkp_pg *pg, const char *sql, struct bkp_error *err)
+{
+	if (begin(pg, sql, PGRES_COPY_IN, err) < 0)
+		return -1;
+	/* So that a server that stops reading cannot keep us from seeing a
+	 * cancel. */
+	if (PQsetnonblocking(pg->conn, 1) < 0)
+		return bkp_pg_fail(pg, NULL, err);
+	return 0;
+}
+
+/* Waits for room in the connection, and reads what the server may say. */
+static int
+make_room(struct bkp_pg *pg, struct bkp_error *err)
+{
+	if (bkp_pg_wait(pg, true, err) < 0) {
+		bkp_pg_interrupt(pg);
+		return -1;
+	}
+	if (PQconsumeInput(pg->conn) == 0)
+		return bkp_pg_fail(pg, NULL, err);
+	return 0;
+}
+
+int
+bkp_pg_copy_in_put(
+    struct bkp_pg *pg, const void *data, size_t len, struct bkp_error *err)
+{
+	const char *at = data;
+
+	while (len > 0) {
+		size_t part = len < PUT_MAX ? len : PUT_MAX;
+		int put = PQputCopyData(pg->conn, at, (int)part);
+
+		if (put < 0)
+			return bkp_pg_fail(pg, NULL, err);
+		if (put == 0) {
+			if (make_room(pg, err) < 0)
+				return -1;
+			continue;
+		}
+		at += part;
+		len -= part;
+		/* Without this libpq would keep it all in memory. */
+		while ((put = PQflush(pg->conn)) > 0)
+			if (make_room(pg, err) < 0)
+				return -1;
+		if (put < 0)
+			return bkp_pg_fail(pg, NULL, err);
+	}
+	return 0;
+}
+
+int
+bkp_pg_copy_in_end(struct bkp_pg *pg, uint64_t *rows, struct bkp_error *err)
+{
+	int put;
+
+	while ((put = PQputCopyEnd(pg->conn, NULL)) == 0)
+		if (make_room(pg, err) < 0)
+			return -1;
+	if (put < 0)
+		return bkp_pg_fail(pg, NULL, err);
+	if (end(pg, rows, err) < 0) {
+		(void)PQsetnonblocking(pg->conn, 0);
+		return -1;
+	}
+	(void)PQsetnonblocking(pg->conn, 0);
+	return 0;
+}
+
+void
+bkp_pg_copy_in_abort(struct bkp_pg *pg)
+{
+	PGresult *result;
+
+	(void)PQsetnonblocking(pg->conn, 0);
+	(void)PQputCopyEnd(pg->conn, "the data could not be read");
+	while ((result = PQgetResult(pg->conn)) != NULL) {
+		PQclear(result);
+		if (PQstatus(pg->conn) != CONNECTION_OK)
+			return;
+	}
+}

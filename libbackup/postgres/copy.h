@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_POSTGRES_COPY_H
+#define LIBBACKUP_POSTGRES_COPY_H
+
+/*
+ * Rows as COPY text, out of a server and into one. No row is ever decoded:
+ * only the newline that ends it is looked at.
+ */
+
+#include <stdint.h>
+
+#include "formats/buf.h"
+#include "formats/rowhash.h"
+#include "libbackup/postgres/session.h"
+#include "libbackup/repository.h"
+
+/* Appends "COPY (SELECT ... ) TO STDOUT" for the columns of `quoted`; where
+ * last > 0 for the pages from first to before last, where last is 0 and first
+ * is not for the pages from first on. `filter` is "" or "WHERE ...", and then
+ * the pages must be 0. */
+enum fmt_status bkp_pg_copy_out_sql(struct fmt_buf *out, const char *quoted,
+    char *const *columns, size_t column_count, const char *filter,
+    uint64_t first, uint64_t last, const char *encoding);
+
+/* Appends "COPY ... FROM STDIN". */
+enum fmt_status bkp_pg_copy_in_sql(struct fmt_buf *out, const char *quoted,
+    const char *const *columns, size_t column_count, const char *encoding);
+
+/* Runs a COPY TO. The rows come to `take` in runs of whole rows of up to
+ * FMT_CHUNKER_MAX bytes (or one longer row); `room` is memory for that. Adds
+ * to *hash. */
+int bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, struct fmt_buf *room,
+    bkp_bytes_fn *take, void *arg, struct fmt_rowhash *hash,
+    struct bkp_error *err);
+
+/* A COPY FROM: begin, put any number of times, end. After a failure of any of
+ * them the COPY is over. *rows: how many the server took. */
+int bkp_pg_copy_in_begin(
+    struct bkp_pg *pg, const char *sql, struct bkp_error *err);
+int bkp_pg_copy_in_put(
+    struct bkp_pg *pg, const void *data, size_t len, struct bkp_error *err);
+int bkp_pg_copy_in_end(
+    struct bkp_pg *pg, uint64_t *rows, struct bkp_error *err);
+
+/* Ends it without keeping a row, where the data could not be had. */
+void bkp_pg_copy_in_abort(struct bkp_pg *pg);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_POSTGRES_DUMP_H
+#define LIBBACKUP_POSTGRES_DUMP_H
+
+/* PostgreSQL's own programs, for the only two things that they know best: what
+ * a schema is, and what the roles are. */
+
+#include "formats/buf.h"
+#include "libbackup/base/config_impl.h"
+#include "libbackup/base/run.h"
+
+/* The three programs of one major version; owned paths. */
+struct bkp_pg_programs {
+	char *dump, *dumpall, *restore;
+};
+
+#define BKP_PG_PROGRAMS_INIT                                                   \
+	{                                                                      \
+		NULL, NULL, NULL                                               \
+	}
+
+int bkp_pg_programs_find(const char *bindir, unsigned major,
+    struct bkp_pg_programs *out, struct bkp_error *err);
+void bkp_pg_programs_free(struct bkp_pg_programs *programs);
+
+/* pg_dump -Fc --schema-only --create under an exported snapshot, appended. */
+int bkp_pg_dump_schema(const struct bkp_pg_programs *programs,
+    const struct bkp_postgres_config *config, const char *database,
+    const char *snapshot, const char *encoding, struct bkp_run *run,
+    struct fmt_buf *out, struct bkp_error *err);
+
+/* The schema archive as text, in an order of its own (bkp_sql_catalogue). */
+int bkp_pg_dump_catalogue(const struct bkp_pg_programs *programs,
+    const struct fmt_buf *archive, struct bkp_run *run, struct fmt_buf *out,
+    struct bkp_error *err);
+
+/* pg_dumpall --globals-only, a statement a line; statements about tablespaces
+ * go to `tablespaces`. */
+int bkp_pg_dump_globals(const struct bkp_pg_programs *programs,
+    const struct bkp_postgres_config *config, const char *database,
+    bool has_passwords, struct bkp_run *run, struct fmt_buf *out,
+    struct fmt_buf *tablespaces, struct bkp_error *err);
+
+/*
+ * Restores one section ("pre-data", "post-data") of a schema archive into a
+ * database with `jobs` connections, ending at the first error.
+ */
+int bkp_pg_restore_section(const struct bkp_pg_programs *programs,
+    const struct bkp_postgres_config *config, const char *database,
+    const struct fmt_buf *archive, const char *section, unsigned jobs,
+    bool has_tablespaces, struct bkp_run *run, struct bkp_error *err);
+
+#endif

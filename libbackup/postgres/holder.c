@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/postgres/holder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/postgres/names.h"
+
+#define LOCK_BATCH 100
+#define ATTEMPTS 5
+
+/* ---- poolers ---- */
+
+static int
+read_pid(struct bkp_pg *pg, int *out, struct bkp_error *err)
+{
+	char *text = bkp_pg_text(pg, "SELECT pg_backend_pid()", err);
+
+	if (text == NULL)
+		return -1;
+	*out = atoi(text);
+	free(text);
+	return 0;
+}
+
+/*
+ * A direct connection is told the process id of its own server process. Where
+ * that differs from what the server says there is a pooler in between; whether
+ * it changes the server process between transactions shows when a second
+ * client keeps one busy.
+ */
+static int
+refuse_pooler(struct bkp_pg *pg, const struct bkp_postgres_config *config,
+    const char *database, struct bkp_error *err)
+{
+	struct bkp_pg other = BKP_PG_INIT;
+	int before = 0, between = 0, after = 0;
+	int rc = -1;
+
+	if (read_pid(pg, &before, err) < 0)
+		return -1;
+	if (before == PQbackendPID(pg->conn))
+		return 0;
+	if (bkp_pg_open(&other, config, database, pg->run, err) < 0 ||
+	    bkp_pg_do(&other, "BEGIN", err) < 0 ||
+	    read_pid(&other, &between, err) < 0 ||
+	    read_pid(pg, &after, err) < 0)
+		goto out;
+	if (before != after || before == between)
+		(void)bkp_fail(err, BKP_INVALID,
+		    "a connection pooler in transaction mode is in between: "
+		    "a backup needs one server process for its whole time; "
+		    "use the server's direct port");
+	else
+		rc = 0;
+out:
+	bkp_pg_close(&other);
+	return rc;
+}
+
+/* ---- locks ---- */
+
+/* Says who holds the lock that was waited for; a new connection, for the
+ * holder's transaction is broken. */
+static int
+fail_locked(const struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, struct bkp_error *err)
+{
+	static const char sql[] =
+	    "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),"
+	    " l.pid, COALESCE(a.application_name, ''), l.mode "
+	    "FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+	    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+	    " LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
+	    "WHERE l.locktype = 'relation' AND l.granted"
+	    " AND l.mode = 'AccessExclusiveLock'"
+	    " AND l.database = (SELECT oid FROM pg_database"
+	    "  WHERE datname = current_database())"
+	    " AND c.relkind IN ('r', 'p') ORDER BY 1 LIMIT 1";
+	struct bkp_pg other = BKP_PG_INIT;
+	PGresult *result = NULL;
+
+	(void)bkp_fail(err, BKP_RETRY,
+	    "a table is locked exclusively and the lock was not given in time: "
+	    "try again later, or raise lock_timeout in conninfo's options");
+	if (bkp_pg_open(
+		&other, config, holder->database, holder->pg.run, NULL) == 0 &&
+	    bkp_pg_query(&other, sql, 0, NULL, &result, NULL) == 0 &&
+	    PQntuples(result) == 1)
+		(void)bkp_fail(err, BKP_RETRY,
+		    "table %s is locked exclusively by process %s "
+		    "(application \"%s\"): try again when it has ended, or "
+		    "raise lock_timeout in conninfo's options",
+		    PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1),
+		    PQgetvalue(result, 0, 2));
+	PQclear(result);
+	bkp_pg_close(&other);
+	return -1;
+}
+
+/* Collects names for one LOCK TABLE. */
+struct batch {
+	struct fmt_buf sql;
+	unsigned count;
+};
+
+static int
+lock_batch(struct bkp_pg_holder *holder, struct batch *batch,
+    const struct bkp_postgres_config *config, struct bkp_error *err)
+{
+	struct bkp_error failure = BKP_ERROR_INIT;
+	enum fmt_status status;
+
+	if (batch->count == 0)
+		return 0;
+	status = fmt_buf_append_text(&batch->sql, " IN ACCESS SHARE MODE");
+	if (status != FMT_OK || fmt_buf_text(&batch->sql) == NULL)
+		return bkp_fail_nomem(err, "locking the tables");
+	if (bkp_pg_do(&holder->pg, (const char *)batch->sql.data, &failure) <
+	    0) {
+		if (failure.code == BKP_RETRY)
+			return fail_locked(holder, config, err);
+		if (err != NULL)
+			*err = failure;
+		return bkp_fail_in(err, "locking the tables");
+	}
+	fmt_buf_clear(&batch->sql);
+	batch->count = 0;
+	return 0;
+}
+
+static int
+add_lock(struct bkp_pg_holder *holder, struct batch *batch, const char *quoted,
+    const struct bkp_postgres_config *config, struct bkp_error *err)
+{
+	enum fmt_status status = bkp_pg_sql(&batch->sql, "%s ONLY %s",
+	    batch->count == 0 ? "LOCK TABLE" : ",", quoted);
+
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "locking the tables");
+	if (++batch->count == LOCK_BATCH)
+		return lock_batch(holder, batch, config, err);
+	return 0;
+}
+
+static int
+lock_tables(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, struct bkp_error *err)
+{
+	const struct bkp_pg_catalogue *catalogue = &holder->catalogue;
+	struct batch batch = {.sql = FMT_BUF_INIT};
+	int rc = -1;
+
+	if (bkp_pg_do(&holder->pg,
+		"SELECT set_config('lock_timeout',"
+		" current_setting('libbackup.lock_timeout'), true)",
+		err) < 0)
+		return -1;
+	for (size_t i = 0; i < catalogue->table_count; i++) {
+		const struct bkp_pg_table *table = &catalogue->tables[i];
+
+		if (table->is_root &&
+		    add_lock(holder, &batch, table->quoted, config, err) < 0)
+			goto out;
+		for (size_t p = 0; p < table->part_count; p++)
+			if (add_lock(holder, &batch, table->parts[p].quoted,
+				config, err) < 0)
+				goto out;
+	}
+	if (lock_batch(holder, &batch, config, err) < 0)
+		goto out;
+	rc = bkp_pg_do(&holder->pg, "SET LOCAL lock_timeout TO 0", err);
+out:
+	fmt_buf_free(&batch.sql);
+	return rc;
+}
+
+/*
+ * A table that was truncated or rewritten after the snapshot and before the
+ * lock looks empty in the snapshot. The snapshot's catalogue has the old file
+ * number, the function tells the present one.
+ */
+static int
+count_rewritten(struct bkp_pg_holder *holder, bool *out, struct bkp_error *err)
+{
+	char *text = bkp_pg_text(&holder->pg,
+	    "SELECT count(*) FROM pg_class c"
+	    " JOIN pg_namespace n ON n.oid = c.relnamespace "
+	    "WHERE c.relkind = 'r' AND n.nspname !~ '^pg_'"
+	    " AND n.nspname <> 'information_schema'"
+	    " AND pg_relation_filenode(c.oid)"
+	    "  IS DISTINCT FROM NULLIF(c.relfilenode, 0)",
+	    err);
+
+	if (text == NULL)
+		return -1;
+	*out = strcmp(text, "0") != 0;
+	free(text);
+	return 0;
+}
+
+/* ---- the moment ---- */
+
+static void
+forget_moment(struct bkp_pg_holder *holder)
+{
+	bkp_pg_catalogue_free(&holder->catalogue);
+	free(holder->snapshot);
+	free(holder->lsn);
+	free(holder->time);
+	holder->snapshot = holder->lsn = holder->time = NULL;
+}
+
+static int
+take_snapshot(struct bkp_pg_holder *holder, struct bkp_error *err)
+{
+	static const char sql[] =
+	    "SELECT pg_export_snapshot(),"
+	    " CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
+	    "  ELSE pg_current_wal_lsn() END,"
+	    " (extract(epoch FROM t) * 1000000)::bigint,"
+	    " to_char(t, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') "
+	    "FROM clock_timestamp() t";
+	PGresult *result = NULL;
+
+	if (bkp_pg_do(&holder->pg,
+		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err) < 0 ||
+	    bkp_pg_query(&holder->pg, sql, 0, NULL, &result, err) < 0)
+		return -1;
+	holder->snapshot = bkp_strdup(PQgetvalue(result, 0, 0), err);
+	holder->lsn = bkp_strdup(PQgetvalue(result, 0, 1), err);
+	holder->time_us = strtoll(PQgetvalue(result, 0, 2), NULL, 10);
+	holder->time = bkp_strdup(PQgetvalue(result, 0, 3), err);
+	PQclear(result);
+	return holder->snapshot != NULL && holder->lsn != NULL &&
+		       holder->time != NULL
+		   ? 0
+		   : -1;
+}
+
+static int
+fix_moment(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, struct bkp_error *err)
+{
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		bool is_rewritten = false;
+
+		if (take_snapshot(holder, err) < 0 ||
+		    bkp_pg_catalogue_read(
+			&holder->pg, &holder->catalogue, err) < 0 ||
+		    lock_tables(holder, config, err) < 0 ||
+		    count_rewritten(holder, &is_rewritten, err) < 0)
+			return -1;
+		if (!is_rewritten)
+			return 0;
+		forget_moment(holder);
+		if (bkp_pg_do(&holder->pg, "ROLLBACK", err) < 0)
+			return -1;
+	}
+	return bkp_fail(err, BKP_RETRY,
+	    "tables are being truncated or rewritten faster than they can be "
+	    "locked: try again when that has ended");
+}
+
+int
+bkp_pg_holder_open(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, const char *database,
+    struct bkp_run *run, struct bkp_error *err)
+{
+	*holder = (struct bkp_pg_holder)BKP_PG_HOLDER_INIT;
+	if (bkp_pg_open(&holder->pg, config, database, run, err) < 0)
+		goto fail;
+	holder->pg.is_ticking = true;
+	holder->database = bkp_strdup(PQdb(holder->pg.conn), err);
+	if (holder->database == NULL ||
+	    refuse_pooler(&holder->pg, config, database, err) < 0 ||
+	    fix_moment(holder, config, err) < 0)
+		goto fail;
+	return 0;
+fail:
+	bkp_pg_holder_close(holder);
+	return -1;
+}
+
+int
+bkp_pg_holder_ping(struct bkp_pg_holder *holder, struct bkp_error *err)
+{
+	if (bkp_pg_do(&holder->pg, "SELECT 1", err) < 0)
+		return bkp_fail_in(err,
+		    "the transaction that holds the snapshot of %s is gone",
+		    holder->database);
+	return 0;
+}
+
+void
+bkp_pg_holder_close(struct bkp_pg_holder *holder)
+{
+	bkp_pg_close(&holder->pg);
+	forget_moment(holder);
+	free(holder->database);
+	holder->database = NULL;
+}
+
+int
+bkp_pg_import_again(
+    struct bkp_pg *pg, const char *snapshot, struct bkp_error *err)
+{
+	struct fmt_buf sql = FMT_BUF_INIT;
+	enum fmt_status status;
+	int rc;
+
+	if (PQtransactionStatus(pg->conn) != PQTRANS_IDLE &&
+	    bkp_pg_do(pg, "ROLLBACK", err) < 0)
+		return -1;
+	status = bkp_pg_sql(&sql,
+	    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+	    "SET TRANSACTION SNAPSHOT %L",
+	    snapshot);
+	if (status != FMT_OK || fmt_buf_text(&sql) == NULL)
+		rc = bkp_fail_nomem(err, "importing the snapshot");
+	else if ((rc = bkp_pg_do(pg, (const char *)sql.data, err)) < 0)
+		(void)bkp_fail_in(err, "importing the snapshot");
+	fmt_buf_free(&sql);
+	return rc;
+}
+
+int
+bkp_pg_import(struct bkp_pg *pg, const struct bkp_postgres_config *config,
+    const char *database, const char *snapshot, struct bkp_run *run,
+    struct bkp_error *err)
+{
+	if (bkp_pg_open(pg, config, database, run, err) < 0)
+		return -1;
+	if (bkp_pg_import_again(pg, snapshot, err) < 0) {
+		bkp_pg_close(pg);
+		return -1;
+	}
+	return 0;
+}

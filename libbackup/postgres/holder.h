@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_POSTGRES_HOLDER_H
+#define LIBBACKUP_POSTGRES_HOLDER_H
+
+/*
+ * The one transaction of a database that everything else imports: it exports
+ * the snapshot and holds ACCESS SHARE on every table, so that nobody can
+ * change a table's shape before it is read. When it ends, so does the backup.
+ */
+
+#include <stdint.h>
+
+#include "libbackup/postgres/catalogue.h"
+#include "libbackup/postgres/session.h"
+
+struct bkp_pg_holder {
+	struct bkp_pg pg;
+	char *database; /* owned: its real name */
+	char *snapshot; /* owned: for SET TRANSACTION SNAPSHOT */
+	char *lsn;      /* owned: "0/16B3748" */
+	char *time;     /* owned: "2026-11-20T12:00:00.000000Z" */
+	int64_t time_us;
+	struct bkp_pg_catalogue catalogue;
+};
+
+#define BKP_PG_HOLDER_INIT                                                     \
+	{                                                                      \
+		BKP_PG_INIT, NULL, NULL, NULL, NULL, 0, BKP_PG_CATALOGUE_INIT  \
+	}
+
+/*
+ * Connects, refuses a transaction pooler, takes the snapshot, reads the
+ * catalogue and locks the tables. A table that somebody has locked is waited
+ * for as long as lock_timeout of the connection says (60 s unless its options
+ * set it); the error names the table and who holds it.
+ */
+int bkp_pg_holder_open(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, const char *database,
+    struct bkp_run *run, struct bkp_error *err);
+
+/* -1 where the transaction is gone. */
+int bkp_pg_holder_ping(struct bkp_pg_holder *holder, struct bkp_error *err);
+
+void bkp_pg_holder_close(struct bkp_pg_holder *holder);
+
+/* Another session of the same moment, read only. */
+int bkp_pg_import(struct bkp_pg *pg, const struct bkp_postgres_config *config,
+    const char *database, const char *snapshot, struct bkp_run *run,
+    struct bkp_error *err);
+
+/* Begins (or begins again, which lets go of the locks) the transaction of such
+ * a session. */
+int bkp_pg_import_again(
+    struct bkp_pg *pg, const char *snapshot, struct bkp_error *err);
+
+#endif

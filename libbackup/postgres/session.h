@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_POSTGRES_SESSION_H
+#define LIBBACKUP_POSTGRES_SESSION_H
+
+/*
+ * One connection to a server, with every setting pinned that could change the
+ * text of a row or end a long transaction. Waiting looks at the run's cancel
+ * five times a second: a statement that runs then is cancelled on the server.
+ *
+ * Names and SQL are UTF-8 (raw bytes where the database is SQL_ASCII); rows
+ * are copied in the encoding of the database, which COPY is told.
+ *
+ * Thread rule: one session, one thread at a time.
+ */
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+#include "libbackup/base/config_impl.h"
+#include "libbackup/base/run.h"
+
+struct bkp_pg {
+	PGconn *conn;
+	struct bkp_run *run; /* borrowed; NULL: cannot be cancelled */
+	bool is_ticking;     /* of the calling thread: tells progress */
+};
+
+#define BKP_PG_INIT                                                            \
+	{                                                                      \
+		NULL, NULL, false                                              \
+	}
+
+/* Connects to `database` (NULL: the one that conninfo names). */
+int bkp_pg_open(struct bkp_pg *pg, const struct bkp_postgres_config *config,
+    const char *database, struct bkp_run *run, struct bkp_error *err);
+void bkp_pg_close(struct bkp_pg *pg); /* BKP_PG_INIT is fine */
+
+/* Major version: 15. */
+unsigned bkp_pg_major(const struct bkp_pg *pg);
+
+/* "UTF8", of the database; borrowed until close. */
+const char *bkp_pg_encoding(const struct bkp_pg *pg);
+
+/* ---- statements ---- */
+
+/* Runs SQL of our own making (several statements are fine); rows are
+ * dropped. */
+int bkp_pg_do(struct bkp_pg *pg, const char *sql, struct bkp_error *err);
+
+/* Runs a single statement with text parameters; the caller clears *out. */
+int bkp_pg_query(struct bkp_pg *pg, const char *sql, int count,
+    const char *const *values, PGresult **out, struct bkp_error *err);
+
+/* The same for a single statement whose rows are not wanted: text that came
+ * out of a snapshot cannot smuggle in a second one. */
+int bkp_pg_statement(struct bkp_pg *pg, const char *sql, struct bkp_error *err);
+
+/* The same, written as bkp_pg_sql writes it (names.h). */
+int bkp_pg_run(
+    struct bkp_pg *pg, struct bkp_error *err, const char *format, ...);
+
+/* The first column of the only row as a new string; NULL becomes "". */
+char *bkp_pg_text(struct bkp_pg *pg, const char *sql, struct bkp_error *err);
+
+/* ---- for those who speak to libpq themselves ---- */
+
+/* Waits until the socket can be read (or written, where is_write); -1 where
+ * the run is cancelled. */
+int bkp_pg_wait(struct bkp_pg *pg, bool is_write, struct bkp_error *err);
+
+/* The next result without blocking beyond cancel; NULL in *out at the end. */
+int bkp_pg_result(struct bkp_pg *pg, PGresult **out, struct bkp_error *err);
+
+/* Sends a cancel request for what runs and reads until it has ended. */
+void bkp_pg_interrupt(struct bkp_pg *pg);
+
+/* Fills err from a failed result (or the connection where it is NULL): the
+ * server's message with its detail and hint. Returns -1. */
+int bkp_pg_fail(
+    struct bkp_pg *pg, const PGresult *result, struct bkp_error *err);
+
+/* True where the SQLSTATE of the result is this one. */
+bool bkp_pg_is_state(const PGresult *result, const char *state);
+
+#endif
