@@ -12,3 +12,20 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket_scratch.c \
 	libbackup/source/bucket_source.c \
 	libbackup/source/bucket_target.c
+# postgres
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/source/postgres.c \
+	libbackup/source/postgres_after.c \
+	libbackup/source/postgres_build.c \
+	libbackup/source/postgres_largeobjects.c \
+	libbackup/source/postgres_load.c \
+	libbackup/source/postgres_objects.c \
+	libbackup/source/postgres_place.c \
+	libbackup/source/postgres_roles.c \
+	libbackup/source/postgres_scratch.c \
+	libbackup/source/postgres_scratch.h \
+	libbackup/source/postgres_source.c \
+	libbackup/source/postgres_source.h \
+	libbackup/source/postgres_tables.c \
+	libbackup/source/postgres_target.c \
+	libbackup/source/postgres_target.h

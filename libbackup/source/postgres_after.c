@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is set when the rows are in: sequences, views, privileges, settings. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/postgres/names.h"
+#include "libbackup/postgres/sqltext.h"
+#include "libbackup/source/postgres_target.h"
+
+/* ---- sequences ---- */
+
+static int
+set_sequence(
+    struct bkp_pg *pg, const struct bkp_sql_statement *s, struct bkp_error *err)
+{
+	char *sql;
+	int rc;
+
+	if (!bkp_sql_begins(s, "SELECT pg_catalog.setval(", NULL))
+		return bkp_fail(err, BKP_CORRUPT,
+		    "sequences.sql holds something else than setval");
+	sql = bkp_format(err, "%.*s", (int)s->len, s->text);
+	if (sql == NULL)
+		return -1;
+	rc = bkp_pg_statement(pg, sql, err);
+	free(sql);
+	return rc;
+}
+
+int
+bkp_pg_target_sequences(struct bkp_pg *pg, struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	char *path = bkp_format(err, "%s/sequences.sql", database->path);
+	struct bkp_sql_statement s;
+	const char *at, *end;
+	int rc = -1;
+
+	if (path == NULL)
+		return -1;
+	if (bkp_supply_read(supply, path, &text, err) < 0)
+		goto out;
+	if ((at = fmt_buf_text(&text)) == NULL) {
+		(void)bkp_fail_nomem(err, "setting sequences");
+		goto out;
+	}
+	end = at + text.len;
+	if (bkp_pg_do(pg, "BEGIN", err) < 0)
+		goto out;
+	while (bkp_sql_next(&at, end, &s))
+		if (set_sequence(pg, &s, err) < 0)
+			goto out;
+	rc = bkp_pg_do(pg, "COMMIT", err);
+out:
+	if (rc < 0)
+		(void)bkp_fail_in(err, "setting sequences");
+	fmt_buf_free(&text);
+	free(path);
+	return rc;
+}
+
+/* ---- materialised views ---- */
+
+static int
+refresh(struct bkp_pg *pg, const json_t *view, struct bkp_error *err)
+{
+	const char *schema = json_string_value(json_object_get(view, "schema"));
+	const char *name = json_string_value(json_object_get(view, "name"));
+
+	if (schema == NULL || name == NULL)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "database.json names a materialised view badly");
+	if (bkp_pg_run(
+		pg, err, "REFRESH MATERIALIZED VIEW %I.%I", schema, name) < 0)
+		return bkp_fail_in(
+		    err, "materialised view %s.%s", schema, name);
+	return bkp_pg_run(pg, err, "ANALYZE %I.%I", schema, name);
+}
+
+/* One pass over the views that are still to be filled; *left and *done tell
+ * how it went, *failure the last reason. Only a cancel is an error. */
+static int
+refresh_pass(struct bkp_pg *pg, const json_t *views, bool *is_done,
+    size_t *left, size_t *done, struct bkp_error *failure)
+{
+	*left = *done = 0;
+	for (size_t i = 0; i < json_array_size(views); i++) {
+		const json_t *view = json_array_get(views, i);
+
+		if (is_done[i] ||
+		    !json_is_true(json_object_get(view, "populated")))
+			continue;
+		is_done[i] = refresh(pg, view, failure) == 0;
+		if (!is_done[i] && failure->code == BKP_CANCELLED)
+			return -1;
+		if (is_done[i])
+			(*done)++;
+		else
+			(*left)++;
+	}
+	return 0;
+}
+
+/*
+ * A view on another one can be filled only after that, so: again and again
+ * while one more succeeds. Where all that is left fails, once with the search
+ * path of the database, for a function that was written for it.
+ */
+int
+bkp_pg_target_views(struct bkp_pg *pg, struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	const json_t *views =
+	    json_object_get(database->facts, "materialized_views");
+	bool *is_done =
+	    bkp_alloc_array(json_array_size(views), sizeof(*is_done), err);
+	struct bkp_error failure = BKP_ERROR_INIT;
+	bool has_path = false;
+	size_t left = 0, done = 0;
+	int rc = -1;
+
+	if (is_done == NULL)
+		return -1;
+	for (;;) {
+		if (refresh_pass(pg, views, is_done, &left, &done, &failure) <
+		    0)
+			break;
+		if (left == 0)
+			rc = 0;
+		if (left == 0 || (done == 0 && has_path))
+			break;
+		if (done == 0) {
+			bkp_run_message(bkp_supply_run(supply), BKP_WARNING,
+			    database->path,
+			    "%s; trying with search_path public",
+			    failure.message);
+			has_path = true;
+			if (bkp_pg_do(
+				pg, "SET search_path TO public", &failure) < 0)
+				break;
+		}
+	}
+	if (rc < 0 && err != NULL)
+		*err = failure;
+	if (rc == 0 && has_path)
+		rc = bkp_pg_do(pg, "SET search_path TO ''", err);
+	free(is_done);
+	return rc;
+}
+
+/* ---- privileges ---- */
+
+/* CREATE, CONNECT, ...: words of capitals, and nothing that ends a statement.
+ */
+static bool
+is_privilege(const char *text)
+{
+	return text != NULL && text[0] != '\0' &&
+	       text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ ")] == '\0';
+}
+
+static int
+grant(struct bkp_pg *pg, const char *object, const json_t *item,
+    struct bkp_error *err)
+{
+	const char *grantee =
+	    json_string_value(json_object_get(item, "grantee"));
+	const char *privilege =
+	    json_string_value(json_object_get(item, "privilege"));
+	const char *option = json_is_true(json_object_get(item, "grantable"))
+				 ? " WITH GRANT OPTION"
+				 : "";
+
+	if (grantee == NULL || !is_privilege(privilege))
+		return bkp_fail(err, BKP_CORRUPT,
+		    "the snapshot describes a privilege badly");
+	if (grantee[0] == '\0')
+		return bkp_pg_run(pg, err, "GRANT %s ON %s TO PUBLIC%s",
+		    privilege, object, option);
+	return bkp_pg_run(pg, err, "GRANT %s ON %s TO %I%s", privilege, object,
+	    grantee, option);
+}
+
+int
+bkp_pg_target_acl(struct bkp_pg *pg, const char *object, const char *owner,
+    const json_t *acl, struct bkp_error *err)
+{
+	if (bkp_pg_run(pg, err, "REVOKE ALL ON %s FROM PUBLIC", object) < 0 ||
+	    bkp_pg_run(pg, err, "REVOKE ALL ON %s FROM %I", object, owner) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(acl); i++)
+		if (grant(pg, object, json_array_get(acl, i), err) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- settings of the database ---- */
+
+/* Those whose value is a list of names that are quoted already. */
+static bool
+is_list(const char *name)
+{
+	static const char *const lists[] = {"local_preload_libraries",
+	    "search_path", "session_preload_libraries",
+	    "shared_preload_libraries", "temp_tablespaces",
+	    "unix_socket_directories"};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (strcmp(name, lists[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A setting of an extension has a dot between two names. */
+static enum fmt_status
+append_name(struct fmt_buf *sql, const char *name)
+{
+	const char *dot = strchr(name, '.');
+	enum fmt_status status;
+	char *first;
+
+	if (dot == NULL)
+		return bkp_pg_sql(sql, "%I", name);
+	if ((first = strndup(name, (size_t)(dot - name))) == NULL)
+		return FMT_NOMEM;
+	status = bkp_pg_sql(sql, "%I.%I", first, dot + 1);
+	free(first);
+	return status;
+}
+
+static int
+apply_setting(struct bkp_pg *pg, const char *database, const json_t *item,
+    struct bkp_error *err)
+{
+	const char *role = json_string_value(json_object_get(item, "role"));
+	const char *name = json_string_value(json_object_get(item, "name"));
+	const char *value = json_string_value(json_object_get(item, "value"));
+	struct fmt_buf sql = FMT_BUF_INIT;
+	enum fmt_status status;
+	int rc = -1;
+
+	if (role == NULL || name == NULL || value == NULL)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "database.json describes a setting badly");
+	status = role[0] == '\0'
+		     ? bkp_pg_sql(&sql, "ALTER DATABASE %I SET ", database)
+		     : bkp_pg_sql(&sql, "ALTER ROLE %I IN DATABASE %I SET ",
+			   role, database);
+	if (status == FMT_OK)
+		status = append_name(&sql, name);
+	if (status == FMT_OK)
+		status = bkp_pg_sql(
+		    &sql, is_list(name) ? " TO %s" : " TO %L", value);
+	if (status != FMT_OK || fmt_buf_text(&sql) == NULL)
+		(void)bkp_fail_nomem(err, "setting up the database");
+	else
+		rc = bkp_pg_statement(pg, (const char *)sql.data, err);
+	fmt_buf_free(&sql);
+	return rc;
+}
+
+int
+bkp_pg_target_settings(struct bkp_pg *pg,
+    const struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	const json_t *facts = database->facts;
+	const json_t *settings = json_object_get(facts, "settings");
+	const char *name = database->temporary;
+	const char *comment =
+	    json_string_value(json_object_get(facts, "comment"));
+	json_int_t limit =
+	    json_integer_value(json_object_get(facts, "connection_limit"));
+	struct fmt_buf object = FMT_BUF_INIT;
+	int rc = -1;
+
+	for (size_t i = 0; i < json_array_size(settings); i++)
+		if (apply_setting(pg, name, json_array_get(settings, i), err) <
+		    0)
+			goto out;
+	if (comment != NULL &&
+	    bkp_pg_run(pg, err, "COMMENT ON DATABASE %I IS %L", name, comment) <
+		0)
+		goto out;
+	if (limit >= 0 &&
+	    bkp_pg_run(pg, err, "ALTER DATABASE %I CONNECTION LIMIT %u", name,
+		(unsigned)limit) < 0)
+		goto out;
+	if (bkp_pg_sql(&object, "DATABASE %I", name) != FMT_OK ||
+	    fmt_buf_text(&object) == NULL) {
+		(void)bkp_fail_nomem(err, "setting up the database");
+		goto out;
+	}
+	rc = bkp_pg_target_acl(pg, (const char *)object.data,
+	    json_string_value(json_object_get(facts, "owner")),
+	    json_object_get(facts, "acl"), err);
+out:
+	if (rc < 0)
+		(void)bkp_fail_in(err, "settings of the database");
+	fmt_buf_free(&object);
+	return rc;
+}

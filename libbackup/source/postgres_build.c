@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One database, built under a temporary name:
+ *
+ *   create it, the schema without indexes and constraints (pre-data)
+ *   the rows, compared with what was recorded as they go in
+ *   sequences, large objects
+ *   indexes, constraints, triggers (post-data)
+ *   statistics, materialised views, settings
+ *   rename
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/source/postgres_target.h"
+
+static int
+read_archive(struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, struct fmt_buf *out,
+    struct bkp_error *err)
+{
+	char *path = bkp_format(err, "%s/schema.dump", database->path);
+	int rc;
+
+	if (path == NULL)
+		return -1;
+	rc = bkp_supply_read(supply, path, out, err);
+	free(path);
+	return rc;
+}
+
+static int
+restore_section(struct bkp_pg_target *target, struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database,
+    const struct fmt_buf *archive, const char *section, unsigned jobs,
+    struct bkp_error *err)
+{
+	return bkp_pg_restore_section(&target->programs, target->config,
+	    database->temporary, archive, section, jobs,
+	    target->has_tablespaces, bkp_supply_run(supply), err);
+}
+
+/* An extension may have come in another version than it was. */
+static int
+tell_extensions(struct bkp_pg *pg, struct bkp_run *run,
+    const struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	const json_t *versions =
+	    json_object_get(database->versions, "extension_versions");
+	PGresult *result = NULL;
+
+	if (bkp_pg_query(pg, "SELECT extname, extversion FROM pg_extension", 0,
+		NULL, &result, err) < 0)
+		return -1;
+	for (int i = 0; i < PQntuples(result); i++) {
+		const char *name = PQgetvalue(result, i, 0);
+		const char *now = PQgetvalue(result, i, 1);
+		const char *then =
+		    json_string_value(json_object_get(versions, name));
+
+		if (then != NULL && strcmp(then, now) != 0)
+			bkp_run_message(run, BKP_WARNING, database->path,
+			    "extension %s is version %s here and was %s", name,
+			    now, then);
+	}
+	PQclear(result);
+	return 0;
+}
+
+/* Statistics, views and settings, in one session. */
+static int
+finish(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct bkp_run *run = bkp_supply_run(supply);
+	struct bkp_pg pg = BKP_PG_INIT;
+	int rc = -1;
+
+	if (bkp_pg_open(&pg, target->config, database->temporary, run, err) < 0)
+		return -1;
+	pg.is_ticking = true;
+	bkp_run_phase(run, 0, 0, "%s: statistics and views", database->name);
+	if (bkp_pg_do(&pg, "ANALYZE", err) < 0 ||
+	    bkp_pg_target_views(&pg, supply, database, err) < 0 ||
+	    bkp_pg_target_settings(&pg, database, err) < 0 ||
+	    tell_extensions(&pg, run, database, err) < 0)
+		goto out;
+	rc = 0;
+out:
+	bkp_pg_close(&pg);
+	return rc;
+}
+
+static int
+restore_sequences(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct bkp_pg pg = BKP_PG_INIT;
+	int rc;
+
+	if (bkp_pg_open(&pg, target->config, database->temporary,
+		bkp_supply_run(supply), err) < 0)
+		return -1;
+	rc = bkp_pg_target_sequences(&pg, supply, database, err);
+	bkp_pg_close(&pg);
+	return rc;
+}
+
+static int
+build(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct bkp_run *run = bkp_supply_run(supply);
+	struct fmt_buf archive = FMT_BUF_SECRET_INIT;
+	int rc = -1;
+
+	bkp_run_phase(run, 0, 0, "%s: making the schema", database->name);
+	if (read_archive(supply, database, &archive, err) < 0 ||
+	    restore_section(
+		target, supply, database, &archive, "pre-data", 1, err) < 0 ||
+	    bkp_pg_target_load(target, supply, database, err) < 0 ||
+	    restore_sequences(target, supply, database, err) < 0 ||
+	    bkp_pg_target_objects(target, supply, database, err) < 0)
+		goto out;
+	bkp_run_phase(run, 0, 0, "%s: indexes and constraints", database->name);
+	if (restore_section(target, supply, database, &archive, "post-data",
+		bkp_run_workers(run), err) < 0 ||
+	    finish(target, supply, database, err) < 0)
+		goto out;
+	rc = bkp_pg_place_swap(target, supply, database, err);
+out:
+	fmt_buf_free(&archive);
+	return rc;
+}
+
+int
+bkp_pg_target_build(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	if (bkp_pg_place_create(target, supply, database, err) < 0 ||
+	    build(target, supply, database, err) < 0) {
+		bkp_pg_place_drop(target, database);
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows into tables. The chunks of all tables, largest table first, go through
+ * one pipeline; each worker has a connection and loads a run of chunks of one
+ * table with one COPY. Every row is hashed on its way, and what came together
+ * is compared with what the backup recorded.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/rowhash.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/base/pipeline.h"
+#include "libbackup/postgres/copy.h"
+#include "libbackup/postgres/names.h"
+#include "libbackup/source/postgres_target.h"
+
+/* As much goes into one COPY: enough that its cost does not show, little
+ * enough that one table is spread over the workers. */
+#define COPY_BYTES (16u * 1024u * 1024u)
+
+/* A table to load. */
+struct table {
+	struct fmt_entry entry;
+	char *sql;    /* owned: COPY ... FROM STDIN */
+	char *quoted; /* owned */
+	struct fmt_rowhash expected, loaded;
+	bool is_of_extension;
+};
+
+struct piece {
+	struct table *table;
+	size_t first, last; /* chunks */
+	struct fmt_rowhash hash;
+};
+
+struct worker {
+	struct bkp_pg pg;
+	struct fmt_buf chunk;
+};
+
+struct load {
+	struct bkp_pg_target *target;
+	struct bkp_supply *supply;
+	struct bkp_run *run;
+	const char *database; /* to connect to */
+	struct worker *workers;
+	struct table *tables; /* largest first */
+	size_t table_count, table_cap;
+	size_t at_table, at_chunk;
+};
+
+/* ---- the tables ---- */
+
+static void
+free_table(struct table *table)
+{
+	fmt_entry_free(&table->entry);
+	free(table->sql);
+	free(table->quoted);
+}
+
+static void
+free_load(struct load *load)
+{
+	for (size_t i = 0; i < load->table_count; i++)
+		free_table(&load->tables[i]);
+	free(load->tables);
+	for (unsigned i = 0;
+	     load->workers != NULL && i < bkp_run_workers(load->run); i++) {
+		bkp_pg_close(&load->workers[i].pg);
+		fmt_buf_free(&load->workers[i].chunk);
+	}
+	free(load->workers);
+}
+
+/* The statement, from the entry's attributes. */
+static int
+make_sql(struct table *table, const char *schema, const char *name,
+    const json_t *columns, const char *encoding, struct bkp_error *err)
+{
+	size_t count = json_array_size(columns);
+	const char **names = bkp_alloc_array(count, sizeof(*names), err);
+	struct fmt_buf sql = FMT_BUF_INIT, quoted = FMT_BUF_INIT;
+	int rc = -1;
+
+	if (names == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		names[i] = json_string_value(json_array_get(columns, i));
+		if (names[i] == NULL) {
+			(void)bkp_fail(err, BKP_CORRUPT,
+			    "%s: its columns are not named", table->entry.path);
+			goto out;
+		}
+	}
+	if (bkp_pg_sql(&quoted, "%I.%I", schema, name) != FMT_OK ||
+	    fmt_buf_text(&quoted) == NULL ||
+	    bkp_pg_copy_in_sql(&sql, (const char *)quoted.data, names, count,
+		encoding) != FMT_OK ||
+	    fmt_buf_text(&sql) == NULL) {
+		(void)bkp_fail_nomem(err, "loading a table");
+		goto out;
+	}
+	table->sql = bkp_strdup((const char *)sql.data, err);
+	table->quoted = bkp_strdup((const char *)quoted.data, err);
+	if (table->sql != NULL && table->quoted != NULL)
+		rc = 0;
+out:
+	free(names);
+	fmt_buf_free(&sql);
+	fmt_buf_free(&quoted);
+	return rc;
+}
+
+/* Makes a table of an entry, which it takes. */
+static int
+read_table(struct table *table, struct fmt_entry *entry, struct bkp_error *err)
+{
+	const char *schema, *name, *encoding, *hash;
+	const json_t *rows, *columns;
+
+	memset(table, 0, sizeof(*table));
+	table->entry = *entry;
+	*entry = (struct fmt_entry)FMT_ENTRY_INIT;
+	entry = &table->entry;
+	schema = json_string_value(json_object_get(entry->attrs, "schema"));
+	name = json_string_value(json_object_get(entry->attrs, "name"));
+	encoding = json_string_value(json_object_get(entry->attrs, "encoding"));
+	hash = json_string_value(json_object_get(entry->attrs, "rowhash"));
+	rows = json_object_get(entry->attrs, "rows");
+	columns = json_object_get(entry->attrs, "columns");
+	if (schema == NULL || name == NULL || encoding == NULL ||
+	    hash == NULL || !json_is_integer(rows) || !json_is_array(columns) ||
+	    fmt_rowhash_parse(hash, &table->expected) != FMT_OK)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "%s: its attributes are not those of a table", entry->path);
+	table->expected.rows = (uint64_t)json_integer_value(rows);
+	table->is_of_extension =
+	    json_object_get(entry->attrs, "extension") != NULL;
+	return make_sql(table, schema, name, columns, encoding, err);
+}
+
+static int
+compare_tables(const void *a, const void *b)
+{
+	const struct table *x = a, *y = b;
+
+	if (x->entry.size != y->entry.size)
+		return x->entry.size < y->entry.size ? 1 : -1;
+	return fmt_entry_compare(x->entry.path, y->entry.path);
+}
+
+/* Collects the entries below data/ (the selected ones). */
+static int
+collect(struct load *load, const struct bkp_pg_target_database *database,
+    struct bkp_error *err)
+{
+	char *prefix = bkp_format(err, "%s/data/", database->path);
+	struct bkp_entry_stream *stream = NULL;
+	struct fmt_entry entry = FMT_ENTRY_INIT;
+	int more = -1;
+
+	if (prefix == NULL ||
+	    bkp_supply_entries(load->supply, prefix, &stream, err) < 0)
+		goto out;
+	while ((more = bkp_entry_stream_next(stream, &entry, err)) > 0) {
+		if (!bkp_supply_is_selected(load->supply, entry.path)) {
+			fmt_entry_free(&entry);
+			continue;
+		}
+		more = -1;
+		if (bkp_grow(&load->tables, load->table_count, &load->table_cap,
+			sizeof(*load->tables), err) < 0)
+			goto out;
+		load->table_count++;
+		if (read_table(
+			&load->tables[load->table_count - 1], &entry, err) < 0)
+			goto out;
+	}
+	if (more == 0 && load->table_count > 0)
+		qsort(load->tables, load->table_count, sizeof(*load->tables),
+		    compare_tables);
+out:
+	fmt_entry_free(&entry);
+	bkp_entry_stream_close(stream);
+	free(prefix);
+	return more;
+}
+
+/* ---- one COPY ---- */
+
+/* Loads the chunks [first, last) with one COPY; *rows: as the server says. */
+static int
+load_chunks(struct load *load, struct bkp_pg *pg, unsigned worker,
+    struct fmt_buf *chunk, const struct table *table, size_t first, size_t last,
+    struct fmt_rowhash *hash, struct bkp_error *err)
+{
+	struct bkp_chunk_reader *reader =
+	    bkp_supply_reader(load->supply, worker);
+	uint64_t rows = 0, before = hash->rows;
+
+	if (bkp_pg_copy_in_begin(pg, table->sql, err) < 0)
+		return -1;
+	for (size_t i = first; i < last; i++) {
+		fmt_buf_clear(chunk);
+		if (bkp_chunk_reader_get(
+			reader, &table->entry.chunks[i], chunk, err) < 0) {
+			bkp_pg_copy_in_abort(pg);
+			return -1;
+		}
+		if (fmt_rowhash_add_rows(hash, chunk->data, chunk->len) !=
+		    FMT_OK) {
+			bkp_pg_copy_in_abort(pg);
+			return bkp_fail(err, BKP_CORRUPT,
+			    "a chunk of it ends within a row");
+		}
+		if (bkp_pg_copy_in_put(pg, chunk->data, chunk->len, err) < 0)
+			return -1;
+		bkp_run_count(load->run, chunk->len, 0);
+	}
+	if (bkp_pg_copy_in_end(pg, &rows, err) < 0)
+		return -1;
+	if (rows != hash->rows - before)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "%llu rows were sent and the server took %llu",
+		    (unsigned long long)(hash->rows - before),
+		    (unsigned long long)rows);
+	return 0;
+}
+
+static int
+compare_table(const struct table *table, struct bkp_error *err)
+{
+	if (table->expected.rows == table->loaded.rows &&
+	    fmt_rowhash_is_equal(&table->expected, &table->loaded))
+		return 0;
+	return bkp_fail(err, BKP_CORRUPT,
+	    "table %s: the backup recorded %llu rows and its chunks hold "
+	    "%llu%s",
+	    table->quoted, (unsigned long long)table->expected.rows,
+	    (unsigned long long)table->loaded.rows,
+	    table->expected.rows == table->loaded.rows ? " others" : "");
+}
+
+/* ---- many at once ---- */
+
+static int
+next_piece(void *arg, void **item, struct bkp_error *err)
+{
+	struct load *load = arg;
+	struct piece *piece;
+	uint64_t bytes = 0;
+
+	*item = NULL;
+	while (
+	    load->at_table < load->table_count &&
+	    load->at_chunk == load->tables[load->at_table].entry.chunk_count) {
+		load->at_table++;
+		load->at_chunk = 0;
+	}
+	if (load->at_table == load->table_count)
+		return 0;
+	if ((piece = bkp_alloc(sizeof(*piece), err)) == NULL)
+		return -1;
+	piece->table = &load->tables[load->at_table];
+	piece->first = load->at_chunk;
+	while (load->at_chunk < piece->table->entry.chunk_count &&
+	       (bytes == 0 || bytes < COPY_BYTES))
+		bytes += piece->table->entry.chunks[load->at_chunk++].len;
+	piece->last = load->at_chunk;
+	*item = piece;
+	return 0;
+}
+
+static int
+open_worker(struct load *load, struct bkp_pg *pg, struct bkp_error *err)
+{
+	if (bkp_pg_open(
+		pg, load->target->config, load->database, load->run, err) < 0)
+		return -1;
+	/* The rename at the end waits for the log, and so for all of this. */
+	return bkp_pg_do(pg, "SET synchronous_commit TO off", err);
+}
+
+/* Configuration tables of extensions exist with their foreign keys; their rows
+ * come in no order. Only a superuser may look away. */
+static int
+relax(struct bkp_pg *pg, bool is_of_extension, struct bkp_error *err)
+{
+	return bkp_pg_do(pg,
+	    is_of_extension
+		? "SELECT set_config('session_replication_role', 'replica',"
+		  " false) FROM pg_roles"
+		  " WHERE rolname = current_user AND rolsuper"
+		: "RESET session_replication_role",
+	    err);
+}
+
+static int
+work_piece(void *arg, unsigned number, void *item, struct bkp_error *err)
+{
+	struct load *load = arg;
+	struct piece *piece = item;
+	struct worker *worker = &load->workers[number];
+	const struct table *table = piece->table;
+
+	if (worker->pg.conn == NULL && open_worker(load, &worker->pg, err) < 0)
+		return -1;
+	if (table->is_of_extension && relax(&worker->pg, true, err) < 0)
+		return -1;
+	if (load_chunks(load, &worker->pg, number, &worker->chunk, table,
+		piece->first, piece->last, &piece->hash, err) < 0) {
+		if (err != NULL && err->code == BKP_CANCELLED)
+			return -1;
+		return bkp_fail_in(err, "table %s", table->quoted);
+	}
+	if (table->is_of_extension && relax(&worker->pg, false, err) < 0)
+		return -1;
+	return 0;
+}
+
+static void
+discard_piece(void *arg, void *item)
+{
+	(void)arg;
+	free(item);
+}
+
+static int
+done_piece(void *arg, void *item, struct bkp_error *err)
+{
+	struct piece *piece = item;
+
+	(void)err;
+	fmt_rowhash_merge(&piece->table->loaded, &piece->hash);
+	discard_piece(arg, item);
+	return 0;
+}
+
+static void
+tick(void *arg)
+{
+	bkp_run_tick(((struct load *)arg)->run);
+}
+
+static const struct bkp_pipeline_ops ops = {.next = next_piece,
+    .work = work_piece,
+    .done = done_piece,
+    .discard = discard_piece,
+    .tick = tick};
+
+int
+bkp_pg_target_load(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct load load = {.target = target,
+	    .supply = supply,
+	    .run = bkp_supply_run(supply),
+	    .database = database->temporary};
+	unsigned workers = bkp_run_workers(load.run);
+	uint64_t bytes = 0;
+	int rc = -1;
+
+	load.workers = bkp_alloc_array(workers, sizeof(*load.workers), err);
+	if (load.workers == NULL || collect(&load, database, err) < 0)
+		goto out;
+	for (size_t i = 0; i < load.table_count; i++)
+		bytes += load.tables[i].entry.size;
+	bkp_run_phase(load.run, bytes, 0, "%s: rows of %zu tables",
+	    database->name, load.table_count);
+	if (bkp_pipeline_run(workers, workers * 4, &ops, &load,
+		bkp_run_cancel(load.run), err) < 0)
+		goto out;
+	for (size_t i = 0; i < load.table_count; i++)
+		if (compare_table(&load.tables[i], err) < 0)
+			goto out;
+	rc = 0;
+out:
+	free_load(&load);
+	return rc;
+}
+
+/* ---- into tables that exist ---- */
+
+static int
+check_empty(struct load *load, struct bkp_pg *pg, const struct table *table,
+    struct bkp_error *err)
+{
+	char *sql = bkp_format(
+	    err, "SELECT EXISTS (SELECT FROM ONLY %s)", table->quoted);
+	char *answer;
+	bool has_rows;
+
+	if (sql == NULL)
+		return -1;
+	answer = bkp_pg_text(pg, sql, err);
+	free(sql);
+	if (answer == NULL)
+		return bkp_fail_in(err,
+		    "rows can be loaded only into a table that exists (make "
+		    "it, or restore the whole database under another name)");
+	has_rows = answer[0] == 't';
+	free(answer);
+	if (has_rows && !load->target->options.is_overwrite)
+		return bkp_fail(err, BKP_EXISTS,
+		    "table %s has rows: empty it first, or replace them "
+		    "(--overwrite)",
+		    table->quoted);
+	if (has_rows)
+		return bkp_pg_run(
+		    pg, err, "TRUNCATE TABLE ONLY %s", table->quoted);
+	return 0;
+}
+
+/* All or nothing: one transaction, and rows that were there come back where
+ * anything fails. */
+static int
+load_selected(struct load *load, struct bkp_pg *pg, struct bkp_error *err)
+{
+	struct worker *worker = &load->workers[0];
+
+	if (bkp_pg_do(pg, "BEGIN", err) < 0)
+		return -1;
+	for (size_t i = 0; i < load->table_count; i++) {
+		struct table *table = &load->tables[i];
+
+		if (check_empty(load, pg, table, err) < 0)
+			return -1;
+		if (load_chunks(load, pg, 0, &worker->chunk, table, 0,
+			table->entry.chunk_count, &table->loaded, err) < 0)
+			return bkp_fail_in(err, "table %s", table->quoted);
+		if (compare_table(table, err) < 0)
+			return -1;
+	}
+	return bkp_pg_do(pg, "COMMIT", err);
+}
+
+int
+bkp_pg_target_load_rows(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct load load = {.target = target,
+	    .supply = supply,
+	    .run = bkp_supply_run(supply),
+	    .database = database->name};
+	struct bkp_pg pg = BKP_PG_INIT;
+	int rc = -1;
+
+	load.workers = bkp_alloc_array(
+	    bkp_run_workers(load.run), sizeof(*load.workers), err);
+	if (load.workers == NULL || collect(&load, database, err) < 0)
+		goto out;
+	if (load.table_count == 0) {
+		(void)bkp_fail(err, BKP_NOTFOUND,
+		    "the snapshot holds no rows below %s",
+		    bkp_supply_selection(supply));
+		goto out;
+	}
+	bkp_run_phase(load.run, 0, 0, "%s: rows", database->name);
+	if (bkp_pg_open(&pg, target->config, database->name, load.run, err) < 0)
+		goto out;
+	pg.is_ticking = true;
+	rc = load_selected(&load, &pg, err);
+out:
+	bkp_pg_close(&pg);
+	free_load(&load);
+	return rc;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a database is built and how it gets its name. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/sign.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/postgres/front.h"
+#include "libbackup/postgres/names.h"
+#include "libbackup/source/postgres_target.h"
+
+#define NAME_MAX_BYTES 63
+
+/* "<name>.<what>-1a2b3c4d", with the name cut between characters where it
+ * would be too long. */
+static char *
+make_name(const char *name, const char *what, struct bkp_error *err)
+{
+	unsigned char random[4];
+	char hex[2 * sizeof(random) + 1];
+	size_t len = strlen(name);
+	size_t room = NAME_MAX_BYTES - strlen(what) - sizeof(hex) - 1;
+	enum fmt_status status = fmt_random(random, sizeof(random));
+
+	if (status != FMT_OK) {
+		(void)bkp_fail_format(err, status, "choosing a name");
+		return NULL;
+	}
+	fmt_hex(random, sizeof(random), hex);
+	if (len > room)
+		for (len = room; len > 0 && (name[len] & 0xc0) == 0x80;)
+			len--;
+	return bkp_format(err, "%.*s.%s-%s", (int)len, name, what, hex);
+}
+
+/* ---- create ---- */
+
+static const char *
+fact(const struct bkp_pg_target_database *database, const char *name)
+{
+	return json_string_value(json_object_get(database->facts, name));
+}
+
+/* The locale as the clauses of CREATE DATABASE. */
+static enum fmt_status
+append_locale(struct fmt_buf *sql,
+    const struct bkp_pg_target_database *database, unsigned major)
+{
+	const char *provider = fact(database, "provider");
+	const char *locale = fact(database, "locale");
+	const char *rules = fact(database, "icu_rules");
+	enum fmt_status status;
+
+	status = bkp_pg_sql(sql, " ENCODING %L LC_COLLATE %L LC_CTYPE %L",
+	    fact(database, "encoding"), fact(database, "collate"),
+	    fact(database, "ctype"));
+	if (status != FMT_OK || major < 15 || provider == NULL ||
+	    locale == NULL)
+		return status;
+	if (provider[0] == 'i')
+		status = bkp_pg_sql(
+		    sql, " LOCALE_PROVIDER icu ICU_LOCALE %L", locale);
+	else if (provider[0] == 'b')
+		status = bkp_pg_sql(
+		    sql, " LOCALE_PROVIDER builtin BUILTIN_LOCALE %L", locale);
+	if (status == FMT_OK && rules != NULL)
+		status = bkp_pg_sql(sql, " ICU_RULES %L", rules);
+	return status;
+}
+
+static int
+create(struct bkp_pg_target *target, struct bkp_pg *pg,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct fmt_buf sql = FMT_BUF_INIT;
+	const char *tablespace = json_string_value(
+	    json_object_get(database->versions, "tablespace"));
+	enum fmt_status status;
+	int rc;
+
+	status = bkp_pg_sql(
+	    &sql, "CREATE DATABASE %I TEMPLATE template0", database->temporary);
+	if (status == FMT_OK)
+		status = append_locale(&sql, database, bkp_pg_major(pg));
+	if (status == FMT_OK && target->has_tablespaces && tablespace != NULL)
+		status = bkp_pg_sql(&sql, " TABLESPACE %I", tablespace);
+	if (status != FMT_OK || fmt_buf_text(&sql) == NULL)
+		rc = bkp_fail_nomem(err, "creating a database");
+	else
+		rc = bkp_pg_statement(pg, (const char *)sql.data, err);
+	fmt_buf_free(&sql);
+	if (rc < 0)
+		return bkp_fail_in(err,
+		    "creating it with encoding %s and locale %s (the server's "
+		    "machine must have that locale)",
+		    fact(database, "encoding"), fact(database, "collate"));
+	return bkp_pg_run(pg, err, "ALTER DATABASE %I OWNER TO %I",
+	    database->temporary, fact(database, "owner"));
+}
+
+int
+bkp_pg_place_create(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	static const char *const needed[] = {
+	    "owner", "encoding", "collate", "ctype"};
+	struct bkp_pg pg = BKP_PG_INIT;
+	int rc;
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (fact(database, needed[i]) == NULL)
+			return bkp_fail(err, BKP_CORRUPT,
+			    "the snapshot does not tell the %s of the "
+			    "database",
+			    needed[i]);
+	database->temporary = make_name(database->name, "restoring", err);
+	if (database->temporary == NULL ||
+	    bkp_pg_open_front(
+		&pg, target->config, bkp_supply_run(supply), err) < 0)
+		return -1;
+	rc = create(target, &pg, database, err);
+	bkp_pg_close(&pg);
+	return rc;
+}
+
+void
+bkp_pg_place_drop(
+    struct bkp_pg_target *target, struct bkp_pg_target_database *database)
+{
+	struct bkp_pg pg = BKP_PG_INIT;
+
+	/* Also when the run was cancelled: so without it. */
+	if (database->temporary != NULL &&
+	    bkp_pg_open_front(&pg, target->config, NULL, NULL) == 0)
+		(void)bkp_pg_run(&pg, NULL,
+		    bkp_pg_major(&pg) >= 13
+			? "DROP DATABASE IF EXISTS %I WITH (FORCE)"
+			: "DROP DATABASE IF EXISTS %I",
+		    database->temporary);
+	bkp_pg_close(&pg);
+}
+
+/* ---- swap ---- */
+
+static int
+is_there(struct bkp_pg *pg, const char *name, bool *out, struct bkp_error *err)
+{
+	PGresult *result = NULL;
+
+	if (bkp_pg_query(pg, "SELECT 1 FROM pg_database WHERE datname = $1", 1,
+		&name, &result, err) < 0)
+		return -1;
+	*out = PQntuples(result) > 0;
+	PQclear(result);
+	return 0;
+}
+
+/* Keeps everybody out of a database and renames it. */
+static int
+move_away(
+    struct bkp_pg *pg, const char *name, const char *to, struct bkp_error *err)
+{
+	if (bkp_pg_run(
+		pg, err, "ALTER DATABASE %I ALLOW_CONNECTIONS false", name) < 0)
+		return -1;
+	if (bkp_pg_run(pg, err,
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+		" WHERE datname = %L AND pid <> pg_backend_pid()",
+		name) == 0 &&
+	    bkp_pg_run(pg, err, "ALTER DATABASE %I RENAME TO %I", name, to) ==
+		0)
+		return 0;
+	(void)bkp_pg_run(
+	    pg, NULL, "ALTER DATABASE %I ALLOW_CONNECTIONS true", name);
+	return -1;
+}
+
+static void
+move_back(struct bkp_pg *pg, const char *name, const char *from)
+{
+	(void)bkp_pg_run(
+	    pg, NULL, "ALTER DATABASE %I RENAME TO %I", from, name);
+	(void)bkp_pg_run(
+	    pg, NULL, "ALTER DATABASE %I ALLOW_CONNECTIONS true", name);
+}
+
+/* Puts the new database in the place of one that is there. */
+static int
+replace(struct bkp_pg *pg, struct bkp_run *run,
+    const struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct bkp_error failure = BKP_ERROR_INIT;
+	char *old = make_name(database->name, "replaced", err);
+	int rc = -1;
+
+	if (old == NULL)
+		return -1;
+	if (move_away(pg, database->name, old, err) < 0)
+		goto out;
+	if (bkp_pg_run(pg, err, "ALTER DATABASE %I RENAME TO %I",
+		database->temporary, database->name) < 0) {
+		move_back(pg, database->name, old);
+		goto out;
+	}
+	rc = 0;
+	if (bkp_pg_run(pg, &failure, "DROP DATABASE %I", old) < 0)
+		bkp_run_message(run, BKP_WARNING, NULL,
+		    "the former database is still there as %s: %s", old,
+		    failure.message);
+out:
+	free(old);
+	return rc;
+}
+
+int
+bkp_pg_place_swap(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct bkp_pg pg = BKP_PG_INIT;
+	bool is_taken = false;
+	int rc = -1;
+
+	if (bkp_run_check(bkp_supply_run(supply), err) < 0)
+		return -1;
+	/* From here to the end is a matter of moments and not to be left
+	 * half done: no cancel. */
+	if (bkp_pg_open_beside(&pg, target->config, database->name, NULL, err) <
+	    0)
+		return -1;
+	if (is_there(&pg, database->name, &is_taken, err) < 0)
+		goto out;
+	if (!is_taken)
+		rc = bkp_pg_run(&pg, err, "ALTER DATABASE %I RENAME TO %I",
+		    database->temporary, database->name);
+	else if (!target->options.is_overwrite)
+		(void)bkp_fail(err, BKP_EXISTS,
+		    "database %s appeared while it was being restored",
+		    database->name);
+	else
+		rc = replace(&pg, bkp_supply_run(supply), database, err);
+out:
+	bkp_pg_close(&pg);
+	return rc;
+}

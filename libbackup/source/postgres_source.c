@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A PostgreSQL server as entries. prepare takes the snapshots of all databases
+ * one right after the other; run copies one database after another, each with
+ * every worker.
+ */
+#include "libbackup/source/postgres_source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/postgres/describe.h"
+#include "libbackup/postgres/front.h"
+#include "libbackup/postgres/names.h"
+
+/* ---- which databases ---- */
+
+static int
+add_database(
+    struct bkp_pg_source *source, const char *name, struct bkp_error *err)
+{
+	struct bkp_pg_source_database *database =
+	    &source->databases[source->database_count];
+	struct fmt_buf path = FMT_BUF_INIT;
+	int rc = -1;
+
+	*database = (struct bkp_pg_source_database){
+	    .holder = BKP_PG_HOLDER_INIT, .archive = FMT_BUF_SECRET_INIT};
+	if (fmt_buf_printf(&path, "%s/", source->base.prefix) != FMT_OK ||
+	    bkp_pg_path_database(&path, name) != FMT_OK ||
+	    fmt_buf_text(&path) == NULL) {
+		(void)bkp_fail_nomem(err, "listing databases");
+		goto out;
+	}
+	database->path = bkp_strdup((const char *)path.data, err);
+	database->holder.database = bkp_strdup(name, err);
+	if (database->path == NULL || database->holder.database == NULL) {
+		free(database->path);
+		free(database->holder.database);
+		goto out;
+	}
+	source->database_count++;
+	rc = 0;
+out:
+	fmt_buf_free(&path);
+	return rc;
+}
+
+/* As if a slash followed: the entries of "a-b" come before those of "a". */
+static int
+compare_paths(const char *a, const char *b)
+{
+	size_t i = 0;
+
+	while (a[i] != '\0' && a[i] == b[i])
+		i++;
+	return (a[i] != '\0' ? (unsigned char)a[i] : '/') -
+	       (b[i] != '\0' ? (unsigned char)b[i] : '/');
+}
+
+static int
+compare_databases(const void *a, const void *b)
+{
+	const struct bkp_pg_source_database *x = a, *y = b;
+
+	return compare_paths(x->path, y->path);
+}
+
+static int
+list_all(struct bkp_pg_source *source, struct bkp_pg *pg, struct bkp_error *err)
+{
+	PGresult *result = NULL;
+	int rc = -1;
+
+	if (bkp_pg_query(pg,
+		"SELECT datname FROM pg_database"
+		" WHERE datallowconn AND NOT datistemplate"
+		" AND datconnlimit <> -2 ORDER BY 1",
+		0, NULL, &result, err) < 0)
+		return -1;
+	source->databases = bkp_alloc_array(
+	    (size_t)PQntuples(result), sizeof(*source->databases), err);
+	if (source->databases == NULL)
+		goto out;
+	for (int i = 0; i < PQntuples(result); i++)
+		if (add_database(source, PQgetvalue(result, i, 0), err) < 0)
+			goto out;
+	rc = 0;
+out:
+	PQclear(result);
+	return rc;
+}
+
+static int
+list_named(
+    struct bkp_pg_source *source, struct bkp_pg *pg, struct bkp_error *err)
+{
+	const struct bkp_strings *names = &source->config->databases;
+
+	source->databases =
+	    bkp_alloc_array(names->count + 1, sizeof(*source->databases), err);
+	if (source->databases == NULL)
+		return -1;
+	if (names->count == 0)
+		return add_database(source, PQdb(pg->conn), err);
+	for (size_t i = 0; i < names->count; i++) {
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(names->items[i], names->items[k]) == 0)
+				return bkp_fail(err, BKP_INVALID,
+				    "database %s is listed twice",
+				    names->items[i]);
+		if (add_database(source, names->items[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- prepare ---- */
+
+static int
+look_at_server(
+    struct bkp_pg_source *source, struct bkp_pg *pg, struct bkp_error *err)
+{
+	static const char sql[] =
+	    "SELECT has_table_privilege('pg_authid', 'SELECT'),"
+	    " (SELECT rolname FROM pg_roles WHERE oid = 10),"
+	    " pg_is_in_recovery(), current_setting('server_version')";
+	PGresult *result = NULL;
+	int rc = -1;
+
+	if (bkp_pg_query(pg, sql, 0, NULL, &result, err) < 0)
+		return -1;
+	source->has_passwords = PQgetvalue(result, 0, 0)[0] == 't';
+	source->info = json_pack("{s:s, s:i, s:s, s:b, s:b, s:[]}",
+	    "server_version", PQgetvalue(result, 0, 3), "server_version_num",
+	    PQserverVersion(pg->conn), "bootstrap_superuser",
+	    PQgetvalue(result, 0, 1), "is_standby",
+	    PQgetvalue(result, 0, 2)[0] == 't', "has_role_passwords",
+	    source->has_passwords, "databases");
+	source->front = bkp_strdup(PQdb(pg->conn), err);
+	if (source->info == NULL)
+		(void)bkp_fail_nomem(err, "describing the server");
+	else if (source->front != NULL)
+		rc = 0;
+	PQclear(result);
+	return rc;
+}
+
+/* Which database of a list is asked for globals is of no matter. */
+static const char *
+front_database(const struct bkp_postgres_config *config)
+{
+	return config->databases.count > 0 ? config->databases.items[0] : NULL;
+}
+
+static int
+open_holder(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err)
+{
+	char *name = database->holder.database;
+	struct bkp_pg_holder *holder = &database->holder;
+	json_t *facts;
+	int rc;
+
+	database->holder.database = NULL;
+	rc = bkp_pg_holder_open(
+	    holder, source->config, name, bkp_sink_run(sink), err);
+	if (rc < 0)
+		(void)bkp_fail_in(err, "database %s", name);
+	free(name);
+	if (rc < 0)
+		return -1;
+	facts = json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", holder->database,
+	    "path", database->path, "lsn", holder->lsn, "time", holder->time,
+	    "time_us", (json_int_t)holder->time_us);
+	if (facts == NULL ||
+	    json_array_append_new(
+		json_object_get(source->info, "databases"), facts) < 0)
+		return bkp_fail(err, BKP_UNSUPPORTED,
+		    "database %s: its name is not UTF-8", holder->database);
+	return 0;
+}
+
+static int
+prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
+{
+	struct bkp_pg_source *source = (struct bkp_pg_source *)base;
+	struct bkp_run *run = bkp_sink_run(sink);
+	struct bkp_pg pg = BKP_PG_INIT;
+	int rc = -1;
+
+	if (source->config->all_databases
+		? bkp_pg_open_front(&pg, source->config, run, err) < 0
+		: bkp_pg_open(&pg, source->config,
+		      front_database(source->config), run, err) < 0)
+		return -1;
+	if (look_at_server(source, &pg, err) < 0 ||
+	    bkp_pg_programs_find(source->config->bindir, bkp_pg_major(&pg),
+		&source->programs, err) < 0 ||
+	    (source->config->all_databases ? list_all(source, &pg, err)
+					   : list_named(source, &pg, err)) < 0)
+		goto out;
+	if (source->database_count > 0)
+		qsort(source->databases, source->database_count,
+		    sizeof(*source->databases), compare_databases);
+	for (size_t i = 0; i < source->database_count; i++)
+		if (open_holder(source, &source->databases[i], sink, err) < 0)
+			goto out;
+	rc = 0;
+out:
+	bkp_pg_close(&pg);
+	return rc;
+}
+
+/* ---- entries of a few bytes ---- */
+
+/* Hands over an entry with all its content. Takes attrs (may be NULL). */
+static int
+put_entry(struct bkp_sink *sink, const char *folder, const char *name,
+    const char *kind, json_t *attrs, const struct fmt_buf *content,
+    struct bkp_error *err)
+{
+	struct fmt_entry entry = FMT_ENTRY_INIT;
+	char *path = bkp_format(err, "%s/%s", folder, name);
+	int rc = -1;
+
+	if (path == NULL)
+		goto out;
+	if (fmt_entry_init(&entry, path, kind) != FMT_OK) {
+		(void)bkp_fail_nomem(err, "making an entry");
+		goto out;
+	}
+	entry.attrs = json_incref(attrs);
+	if (bkp_content_put(bkp_sink_content(sink, 0), &entry, content->data,
+		content->len, err) < 0)
+		goto out;
+	rc = bkp_sink_entry(sink, &entry, err);
+out:
+	fmt_entry_free(&entry);
+	free(path);
+	json_decref(attrs);
+	return rc;
+}
+
+static int
+put_globals(
+    struct bkp_pg_source *source, struct bkp_sink *sink, struct bkp_error *err)
+{
+	struct bkp_run *run = bkp_sink_run(sink);
+	struct fmt_buf text = FMT_BUF_SECRET_INIT;
+	struct fmt_buf tablespaces = FMT_BUF_INIT;
+	json_t *attrs = NULL;
+	int rc = -1;
+
+	if (!source->has_passwords)
+		bkp_run_message(run, BKP_WARNING, source->base.prefix,
+		    "this role may not read the passwords of roles: they are "
+		    "not in the backup and have to be set after a restore");
+	if (bkp_pg_dump_globals(&source->programs, source->config,
+		source->front, source->has_passwords, run, &text, &tablespaces,
+		err) < 0)
+		goto out;
+	if (fmt_buf_text(&tablespaces) != NULL)
+		attrs = json_pack("{s:b, s:s#}", "has_role_passwords",
+		    source->has_passwords, "tablespaces",
+		    tablespaces.len > 0 ? (const char *)tablespaces.data : "",
+		    (int)tablespaces.len);
+	if (attrs == NULL) {
+		(void)bkp_fail_nomem(err, "describing the roles");
+		goto out;
+	}
+	rc = put_entry(sink, source->base.prefix, "globals.sql",
+	    "postgres.globals", attrs, &text, err);
+out:
+	fmt_buf_free(&text);
+	fmt_buf_free(&tablespaces);
+	return rc;
+}
+
+static int
+put_catalogue(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err)
+{
+	struct bkp_run *run = bkp_sink_run(sink);
+	const struct bkp_pg_holder *holder = &database->holder;
+	struct fmt_buf text = FMT_BUF_SECRET_INIT;
+	int rc = -1;
+
+	bkp_run_phase(run, 0, 0, "%s: reading the schema", database->path);
+	if (bkp_pg_dump_schema(&source->programs, source->config,
+		holder->database, holder->snapshot,
+		bkp_pg_encoding(&holder->pg), run, &database->archive,
+		err) < 0 ||
+	    bkp_pg_dump_catalogue(
+		&source->programs, &database->archive, run, &text, err) < 0)
+		goto out;
+	rc = put_entry(sink, database->path, "catalogue.sql",
+	    "postgres.catalogue", NULL, &text, err);
+out:
+	fmt_buf_free(&text);
+	return rc;
+}
+
+static int
+put_database(struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err)
+{
+	struct bkp_pg *pg = &database->holder.pg;
+	struct fmt_buf text = FMT_BUF_INIT;
+	json_t *json = NULL, *versions = NULL;
+	char *dumped = NULL;
+	int rc = -1;
+
+	if (bkp_pg_describe_database(pg, &json, err) < 0 ||
+	    bkp_pg_describe_versions(pg, &versions, err) < 0)
+		goto out;
+	dumped = json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	if (dumped == NULL || fmt_buf_append_text(&text, dumped) != FMT_OK ||
+	    fmt_buf_append_byte(&text, '\n') != FMT_OK ||
+	    json_object_set_new(
+		versions, "name", json_string(database->holder.database)) < 0) {
+		(void)bkp_fail_nomem(err, "describing the database");
+		goto out;
+	}
+	rc = put_entry(sink, database->path, "database.json",
+	    "postgres.database", json_incref(versions), &text, err);
+out:
+	free(dumped);
+	json_decref(json);
+	json_decref(versions);
+	fmt_buf_free(&text);
+	return rc;
+}
+
+static int
+put_schema(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err)
+{
+	json_t *attrs = json_pack("{s:O}", "server_version",
+	    json_object_get(source->info, "server_version"));
+	int rc;
+
+	if (attrs == NULL)
+		return bkp_fail_nomem(err, "describing the schema");
+	rc = put_entry(sink, database->path, "schema.dump", "postgres.schema",
+	    attrs, &database->archive, err);
+	fmt_buf_free(&database->archive);
+	return rc;
+}
+
+static int
+put_sequences(struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	int rc = -1;
+
+	if (bkp_pg_describe_sequences(&database->holder.pg, &text, err) == 0)
+		rc = put_entry(sink, database->path, "sequences.sql",
+		    "postgres.sequences", NULL, &text, err);
+	fmt_buf_free(&text);
+	return rc;
+}
+
+/* ---- run ---- */
+
+static int
+tell_skipped(const struct bkp_pg_source_database *database, struct bkp_run *run,
+    struct bkp_error *err)
+{
+	const struct bkp_pg_catalogue *catalogue = &database->holder.catalogue;
+
+	for (size_t i = 0; i < catalogue->skipped_count; i++) {
+		const struct bkp_pg_skipped *skipped = &catalogue->skipped[i];
+		char *path = bkp_format(
+		    err, "%s/data/%s", database->path, skipped->path);
+		int rc;
+
+		if (path == NULL)
+			return -1;
+		rc = bkp_run_omit(run, err, path, "%s", skipped->reason);
+		free(path);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+run_database(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err)
+{
+	/* A comparison finds left out what the backup told already. */
+	if ((!bkp_sink_is_digest_only(sink) &&
+		tell_skipped(database, bkp_sink_run(sink), err) < 0) ||
+	    put_catalogue(source, database, sink, err) < 0 ||
+	    bkp_pg_source_tables(source, database, sink, err) < 0 ||
+	    put_database(database, sink, err) < 0 ||
+	    bkp_pg_source_largeobjects(source, database, sink, err) < 0 ||
+	    put_schema(source, database, sink, err) < 0 ||
+	    put_sequences(database, sink, err) < 0 ||
+	    bkp_pg_holder_ping(&database->holder, err) < 0)
+		return bkp_fail_in(
+		    err, "database %s", database->holder.database);
+	/* The snapshot holds back vacuum: let go of it at once. */
+	bkp_pg_close(&database->holder.pg);
+	return 0;
+}
+
+static int
+run(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
+{
+	struct bkp_pg_source *source = (struct bkp_pg_source *)base;
+	char *globals = bkp_format(err, "%s/globals.sql", base->prefix);
+	bool has_globals = false;
+	int rc = -1;
+
+	if (globals == NULL)
+		return -1;
+	for (size_t i = 0; i <= source->database_count; i++) {
+		bool is_last = i == source->database_count;
+
+		if (!has_globals &&
+		    (is_last || compare_paths(
+				    globals, source->databases[i].path) < 0)) {
+			if (put_globals(source, sink, err) < 0)
+				goto out;
+			has_globals = true;
+		}
+		if (!is_last &&
+		    run_database(source, &source->databases[i], sink, err) < 0)
+			goto out;
+	}
+	rc = 0;
+out:
+	free(globals);
+	return rc;
+}
+
+static int
+info(struct bkp_source *base, json_t **out, struct bkp_error *err)
+{
+	struct bkp_pg_source *source = (struct bkp_pg_source *)base;
+
+	(void)err;
+	*out = json_incref(source->info);
+	return 0;
+}
+
+static void
+close_source(struct bkp_source *base)
+{
+	struct bkp_pg_source *source = (struct bkp_pg_source *)base;
+
+	for (size_t i = 0; i < source->database_count; i++) {
+		bkp_pg_holder_close(&source->databases[i].holder);
+		fmt_buf_free(&source->databases[i].archive);
+		free(source->databases[i].path);
+	}
+	free(source->databases);
+	free(source->front);
+	bkp_pg_programs_free(&source->programs);
+	json_decref(source->info);
+	free(source);
+}
+
+static const struct bkp_source_ops source_ops = {.kind = "postgres",
+    .prepare = prepare,
+    .run = run,
+    .info = info,
+    .close = close_source};
+
+int
+bkp_pg_source_open(const struct bkp_source_config *config,
+    struct bkp_source **out, struct bkp_error *err)
+{
+	struct bkp_pg_source *source = bkp_alloc(sizeof(*source), err);
+
+	if (source == NULL)
+		return -1;
+	source->base.ops = &source_ops;
+	source->base.prefix = config->prefix;
+	source->config = &config->postgres;
+	*out = &source->base;
+	return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_SOURCE_POSTGRES_SOURCE_H
+#define LIBBACKUP_SOURCE_POSTGRES_SOURCE_H
+
+/* The steps of a PostgreSQL source: each yields the entries of one sort. */
+
+#include "libbackup/postgres/dump.h"
+#include "libbackup/postgres/holder.h"
+#include "libbackup/source/source.h"
+
+struct bkp_pg_source_database {
+	char *path; /* owned: "postgres/app/shop" */
+	struct bkp_pg_holder holder;
+	struct fmt_buf archive; /* the schema, from catalogue to dump */
+};
+
+struct bkp_pg_source {
+	struct bkp_source base;
+	const struct bkp_postgres_config *config; /* borrowed */
+	struct bkp_pg_programs programs;
+	struct bkp_pg_source_database *databases; /* in path order */
+	size_t database_count;
+	char *front;        /* owned: a database to connect to for globals */
+	bool has_passwords; /* those of roles can be read */
+	json_t *info;       /* owned */
+};
+
+int bkp_pg_source_open(const struct bkp_source_config *config,
+    struct bkp_source **out, struct bkp_error *err);
+
+/* Entries below data/ of a database. */
+int bkp_pg_source_tables(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err);
+
+/* Entries below largeobjects/. */
+int bkp_pg_source_largeobjects(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_SOURCE_POSTGRES_TARGET_H
+#define LIBBACKUP_SOURCE_POSTGRES_TARGET_H
+
+/*
+ * Restoring PostgreSQL. A database is built under a temporary name from
+ * template0 and renamed into place when it is whole; until then nothing that
+ * was there is touched.
+ */
+
+#include "libbackup/postgres/dump.h"
+#include "libbackup/postgres/session.h"
+#include "libbackup/source/source.h"
+
+/* One database to restore. */
+struct bkp_pg_target_database {
+	char *path;       /* owned: in the snapshot, "postgres/app/shop" */
+	char *name;       /* owned: that it gets */
+	char *temporary;  /* owned: while it is being built */
+	json_t *facts;    /* owned: database.json */
+	json_t *versions; /* owned: the attributes of that entry */
+};
+
+struct bkp_pg_target {
+	struct bkp_target base;
+	const struct bkp_postgres_config *config; /* borrowed */
+	struct bkp_target_options options;
+	struct bkp_pg_programs programs;
+	struct bkp_pg_target_database *databases;
+	size_t database_count;
+	bool has_globals; /* roles are to be looked after */
+	bool is_rows;     /* rows of single tables into a database there is */
+	bool has_tablespaces; /* those of the snapshot are all here */
+};
+
+int bkp_pg_target_open(const struct bkp_source_config *config,
+    const struct bkp_target_options *options, struct bkp_target **out,
+    struct bkp_error *err);
+
+/* Makes the roles that are missing (postgres_roles.c). */
+int bkp_pg_target_roles(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg *pg, struct bkp_error *err);
+
+/* Builds a database and puts it in its place (postgres_build.c). */
+int bkp_pg_target_build(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err);
+
+/* Creates the temporary database; renames it into place; drops it where
+ * something failed (postgres_place.c). */
+int bkp_pg_place_create(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err);
+int bkp_pg_place_swap(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err);
+void bkp_pg_place_drop(
+    struct bkp_pg_target *target, struct bkp_pg_target_database *database);
+
+/* Loads the rows of all tables of a database with every worker, or the
+ * selected ones into tables that exist (postgres_load.c). */
+int bkp_pg_target_load(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err);
+int bkp_pg_target_load_rows(struct bkp_pg_target *target,
+    struct bkp_supply *supply, struct bkp_pg_target_database *database,
+    struct bkp_error *err);
+
+/* What comes after the rows (postgres_after.c, postgres_objects.c). */
+int bkp_pg_target_objects(struct bkp_pg_target *target,
+    struct bkp_supply *supply, struct bkp_pg_target_database *database,
+    struct bkp_error *err);
+int bkp_pg_target_sequences(struct bkp_pg *pg, struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, struct bkp_error *err);
+int bkp_pg_target_views(struct bkp_pg *pg, struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, struct bkp_error *err);
+int bkp_pg_target_settings(struct bkp_pg *pg,
+    const struct bkp_pg_target_database *database, struct bkp_error *err);
+
+/* Sets the privileges on an object ("DATABASE \"x\"", "LARGE OBJECT 17") to
+ * exactly these. */
+int bkp_pg_target_acl(struct bkp_pg *pg, const char *object, const char *owner,
+    const json_t *acl, struct bkp_error *err);
+
+#endif
