@@ -177,7 +177,8 @@ fail_request(const struct bkp_s3_request *request, struct bkp_error *err)
 	if (request->key == NULL)
 		return bkp_fail_in(
 		    err, "%s s3://%s", request->method, request->bucket);
-	return bkp_fail_in(err, "%s s3://%s/%s", request->method,
+	/* A key may be longer than a message; leave room for the reason. */
+	return bkp_fail_in(err, "%s s3://%s/%.200s", request->method,
 	    request->bucket, request->key);
 }
 
@@ -187,17 +188,21 @@ bkp_s3_judge(const struct bkp_s3_request *request,
 {
 	struct document document;
 	struct meaning meaning;
+	bool is_misplaced;
 
 	read_document(response, &document);
 	meaning =
 	    meaning_of(document.code, response->status, request->key != NULL);
+	is_misplaced =
+	    document.region[0] != '\0' && meaning.error == BKP_INVALID;
+	if (document.code[0] == '\0')
+		(void)snprintf(
+		    document.code, sizeof(document.code), "the server refuses");
 	(void)bkp_fail(err, meaning.error, "%s%s%s (HTTP %ld)%s%s%s%s",
 	    document.code, document.message[0] != '\0' ? ": " : "",
 	    document.message, response->status,
-	    document.region[0] != '\0' && meaning.error == BKP_INVALID
-		? "; its region is "
-		: "",
-	    meaning.error == BKP_INVALID ? document.region : "",
+	    is_misplaced ? "; its region is " : "",
+	    is_misplaced ? document.region : "",
 	    meaning.hint[0] != '\0' ? "; " : "", meaning.hint);
 	(void)fail_request(request, err);
 	if (err != NULL)

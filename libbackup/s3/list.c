@@ -34,12 +34,14 @@ free_item(struct item *item)
 	free(item->etag);
 	free(item->last_modified);
 	free(item->storage_class);
+	memset(item, 0, sizeof(*item));
 }
 
 static void
 drop_page(struct bkp_s3_listing *listing)
 {
-	for (size_t i = 0; i < listing->count; i++)
+	/* One more may have begun where a page broke off. */
+	for (size_t i = 0; i < listing->cap && i <= listing->count; i++)
 		free_item(&listing->items[i]);
 	listing->count = listing->next = 0;
 }

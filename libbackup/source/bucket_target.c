@@ -18,6 +18,14 @@ struct bucket_target {
 	/* while it runs */
 	struct bkp_supply *supply;
 	struct bkp_entry_stream *entries;
+	char **refused; /* paths that it would not take, in order; owned */
+	size_t refused_count, refused_cap;
+};
+
+/* An entry on its way into the bucket. */
+struct item {
+	struct fmt_entry entry;
+	bool is_refused;
 };
 
 /* The key of an entry, or NULL for what is not an object of this supply. */
@@ -32,6 +40,31 @@ key_of(struct bkp_supply *supply, const struct fmt_entry *entry)
 	    entry->path[len + 1] == '\0')
 		return NULL;
 	return entry->path + len + 1;
+}
+
+/* What all selected keys begin with; NULL: nothing in common. */
+static const char *
+common_prefix(struct bkp_supply *supply)
+{
+	const char *selection = bkp_supply_selection(supply);
+	size_t len = strlen(bkp_supply_prefix(supply));
+
+	if (strlen(selection) <= len + 1)
+		return NULL;
+	return selection + len + 1;
+}
+
+/* The selected entries, and what the bucket has among them, side by side. */
+static int
+open_both(struct bucket_target *target, struct bkp_supply *supply,
+    struct bkp_s3_listing **listing, struct bkp_entry_stream **entries,
+    struct bkp_error *err)
+{
+	if (bkp_s3_list_open(target->access.own, target->bucket,
+		common_prefix(supply), listing, err) < 0)
+		return -1;
+	return bkp_supply_entries(
+	    supply, bkp_supply_selection(supply), entries, err);
 }
 
 /* The next entry to restore: 1, or 0 at the end. */
@@ -95,9 +128,7 @@ check_free(struct bucket_target *target, struct bkp_supply *supply,
 	struct bkp_entry_stream *entries = NULL;
 	int rc = -1;
 
-	if (bkp_s3_list_open(
-		target->access.own, target->bucket, NULL, &listing, err) < 0 ||
-	    bkp_supply_entries(supply, NULL, &entries, err) < 0)
+	if (open_both(target, supply, &listing, &entries, err) < 0)
 		goto out;
 	rc = find_clash(target, supply, listing, entries, err);
 out:
@@ -158,47 +189,72 @@ static int
 next(void *arg, void **out, struct bkp_error *err)
 {
 	struct bucket_target *target = arg;
-	struct fmt_entry *entry = bkp_alloc(sizeof(*entry), err);
+	struct item *item = bkp_alloc(sizeof(*item), err);
 	int rc;
 
 	*out = NULL;
-	if (entry == NULL)
+	if (item == NULL)
 		return -1;
-	*entry = (struct fmt_entry)FMT_ENTRY_INIT;
-	rc = next_entry(target->supply, target->entries, entry, err);
+	item->entry = (struct fmt_entry)FMT_ENTRY_INIT;
+	rc = next_entry(target->supply, target->entries, &item->entry, err);
 	if (rc == 1)
-		*out = entry;
+		*out = item;
 	else
-		free(entry);
+		free(item);
 	return rc < 0 ? -1 : 0;
 }
 
 static void
-discard(void *arg, void *entry)
+discard(void *arg, void *item_pointer)
 {
+	struct item *item = item_pointer;
+
 	(void)arg;
-	fmt_entry_free(entry);
-	free(entry);
+	fmt_entry_free(&item->entry);
+	free(item);
 }
 
 /* What the target cannot hold is reported by name; the rest goes on. */
 static int
-work(void *arg, unsigned worker, void *item, struct bkp_error *err)
+work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 {
 	struct bucket_target *target = arg;
-	const struct fmt_entry *entry = item;
+	struct item *item = item_pointer;
+	const struct fmt_entry *entry = &item->entry;
 	struct bkp_run *run = bkp_supply_run(target->supply);
 	struct bkp_error why = BKP_ERROR_INIT;
 	int rc = bkp_bucket_put(target->access.connections[worker],
 	    target->bucket, key_of(target->supply, entry), entry,
 	    bkp_supply_reader(target->supply, worker), &why);
 
-	if (rc < 0 && why.code == BKP_UNSUPPORTED)
+	if (rc < 0 && why.code == BKP_UNSUPPORTED) {
+		item->is_refused = true;
 		rc = bkp_run_omit(run, err, entry->path, "%s", why.message);
-	else if (rc < 0 && err != NULL)
+	} else if (rc < 0 && err != NULL) {
 		*err = why;
+	}
 	if (rc == 0)
 		bkp_run_count(run, entry->size, 1);
+	return rc;
+}
+
+static int
+done(void *arg, void *item_pointer, struct bkp_error *err)
+{
+	struct bucket_target *target = arg;
+	struct item *item = item_pointer;
+	int rc = 0;
+
+	if (item->is_refused) {
+		rc = bkp_grow(&target->refused, target->refused_count,
+		    &target->refused_cap, sizeof(*target->refused), err);
+		if (rc == 0) {
+			target->refused[target->refused_count++] =
+			    item->entry.path;
+			item->entry.path = NULL;
+		}
+	}
+	discard(arg, item);
 	return rc;
 }
 
@@ -211,7 +267,83 @@ tick(void *arg)
 }
 
 static const struct bkp_pipeline_ops pipeline = {
-    .next = next, .work = work, .discard = discard, .tick = tick};
+    .next = next, .work = work, .done = done, .discard = discard, .tick = tick};
+
+/* ---- what is there afterwards ---- */
+
+static bool
+is_refused(struct bucket_target *target, size_t *at, const char *path)
+{
+	while (*at < target->refused_count &&
+	       fmt_entry_compare(target->refused[*at], path) < 0)
+		(*at)++;
+	return *at < target->refused_count &&
+	       strcmp(target->refused[*at], path) == 0;
+}
+
+/* Compares an entry with the object at the listing's place, which is the
+ * first that is not before it. */
+static int
+compare_listed(struct bucket_target *target, const struct fmt_entry *entry,
+    const struct bkp_s3_object *object, struct bkp_error *err)
+{
+	const char *key = key_of(target->supply, entry);
+
+	if (object == NULL || strcmp(object->key, key) != 0)
+		return bkp_run_omit(bkp_supply_run(target->supply), err,
+		    entry->path,
+		    "the server took it but does not list it, so nobody will "
+		    "find it: its name clashes with another object's on this "
+		    "server");
+	if (object->size != entry->size)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "s3://%s/%s has %llu bytes on the server instead of %llu",
+		    target->bucket, key, (unsigned long long)object->size,
+		    (unsigned long long)entry->size);
+	return 0;
+}
+
+static int
+walk_both(struct bucket_target *target, struct bkp_s3_listing *listing,
+    struct bkp_entry_stream *entries, struct bkp_error *err)
+{
+	struct fmt_entry entry = FMT_ENTRY_INIT;
+	struct bkp_s3_object object;
+	size_t refused = 0;
+	int listed = bkp_s3_list_next(listing, &object, err), rc = 0;
+
+	while (listed >= 0 &&
+	       (rc = next_entry(target->supply, entries, &entry, err)) == 1) {
+		const char *key = key_of(target->supply, &entry);
+
+		while (listed == 1 && strcmp(object.key, key) < 0)
+			listed = bkp_s3_list_next(listing, &object, err);
+		rc = listed < 0 ? -1 : 0;
+		if (rc == 0 && !is_refused(target, &refused, entry.path))
+			rc = compare_listed(
+			    target, &entry, listed == 1 ? &object : NULL, err);
+		fmt_entry_free(&entry);
+		if (rc < 0)
+			return -1;
+	}
+	return listed < 0 ? -1 : rc;
+}
+
+/* MinIO takes "a/b" beside "a" and then hides it: only a listing tells. */
+static int
+compare_all(struct bucket_target *target, struct bkp_error *err)
+{
+	struct bkp_s3_listing *listing = NULL;
+	struct bkp_entry_stream *entries = NULL;
+	int rc = open_both(target, target->supply, &listing, &entries, err);
+
+	if (rc == 0)
+		rc = walk_both(target, listing, entries, err);
+	bkp_s3_list_close(listing);
+	if (entries != NULL)
+		bkp_entry_stream_close(entries);
+	return rc;
+}
 
 static int
 run_target(
@@ -227,10 +359,13 @@ run_target(
 	    bkp_s3_create_bucket(target->access.own, target->bucket, err) < 0)
 		goto out;
 	target->exists = true;
-	if (bkp_supply_entries(supply, NULL, &target->entries, err) < 0)
+	if (bkp_supply_entries(supply, bkp_supply_selection(supply),
+		&target->entries, err) < 0)
 		goto out;
 	rc = bkp_pipeline_run(
 	    workers, workers * 16, &pipeline, target, bkp_run_cancel(run), err);
+	if (rc == 0)
+		rc = compare_all(target, err);
 out:
 	bkp_bucket_tell_clock(&target->access, run, bkp_supply_prefix(supply));
 	if (rc < 0)
@@ -245,6 +380,9 @@ close_target(struct bkp_target *base)
 
 	if (target->entries != NULL)
 		bkp_entry_stream_close(target->entries);
+	for (size_t i = 0; i < target->refused_count; i++)
+		free(target->refused[i]);
+	free(target->refused);
 	bkp_bucket_access_close(&target->access);
 	free(target);
 }

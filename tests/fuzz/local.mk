@@ -22,8 +22,6 @@ FUZZ_TARGETS += tests/fuzz/fuzz_age
 tests_fuzz_fuzz_age_LDADD = $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/age
 
-include tests/fuzz/formats.mk
-
 check_PROGRAMS += $(FUZZ_TARGETS)
 if !ENABLE_FUZZERS
 TESTS += $(FUZZ_TARGETS)

@@ -14,3 +14,8 @@ endif
 
 # age: the program of that name is the witness
 EXTRA_DIST += tests/integration/test_age_interop.py
+
+# s3: the client as a program, held against servers good and bad
+check_PROGRAMS += tests/integration/s3_tool
+tests_integration_s3_tool_LDADD = libbackup/libbackup-internal.la
+EXTRA_DIST += tests/integration/test_s3.py

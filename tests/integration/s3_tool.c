@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The S3 client as a program, for the tests that hold it against real servers
+ * and against a server that misbehaves. The endpoint and the credentials come
+ * from the environment, as they do for the AWS tools.
+ *
+ *   s3_tool list BUCKET [PREFIX]       key TAB size TAB etag, a line each
+ *   s3_tool head BUCKET KEY [PART]     headers
+ *   s3_tool get BUCKET KEY [ETAG]      bytes
+ *   s3_tool put BUCKET KEY [NAME=VALUE...]        stdin
+ *   s3_tool multipart BUCKET KEY SIZE...          stdin, cut so
+ *   s3_tool delete BUCKET KEY...
+ *   s3_tool tags BUCKET KEY [NAME=VALUE...]       shows, or sets
+ *   s3_tool bucket head|create|delete|versioning BUCKET
+ *
+ * Exit status: 0, or 1 with "code CODE sys SYS: MESSAGE" on stderr.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/s3/s3.h"
+
+static struct bkp_s3_connection *connection;
+
+static int
+print_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	(void)arg;
+	(void)err;
+	return fwrite(data, 1, len, stdout) == len ? 0 : -1;
+}
+
+static void
+read_stdin(struct fmt_buf *out)
+{
+	size_t got;
+
+	do {
+		if (fmt_buf_reserve(out, 65536) != FMT_OK)
+			abort();
+		got = fread(out->data + out->len, 1, 65536, stdin);
+		out->len += got;
+	} while (got > 0);
+}
+
+static void
+read_fields(char **words, struct bkp_s3_fields *out)
+{
+	for (; *words != NULL; words++) {
+		char *value = strchr(*words, '=');
+
+		if (value == NULL ||
+		    bkp_s3_fields_add_len(out, *words, (size_t)(value - *words),
+			value + 1, strlen(value + 1), NULL) < 0)
+			abort();
+	}
+}
+
+static int
+list(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_listing *listing;
+	struct bkp_s3_object object;
+	int rc;
+
+	if (bkp_s3_list_open(connection, words[0], words[1], &listing, err) < 0)
+		return -1;
+	while ((rc = bkp_s3_list_next(listing, &object, err)) == 1)
+		printf("%s\t%llu\t%s\n", object.key,
+		    (unsigned long long)object.size, object.etag);
+	bkp_s3_list_close(listing);
+	return rc;
+}
+
+static int
+head(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	unsigned part = words[2] != NULL ? (unsigned)atoi(words[2]) : 0;
+	int rc =
+	    bkp_s3_head(connection, words[0], words[1], part, &headers, err);
+
+	for (size_t i = 0; i < headers.count; i++)
+		printf(
+		    "%s: %s\n", headers.items[i].name, headers.items[i].value);
+	bkp_s3_fields_free(&headers);
+	return rc;
+}
+
+static int
+get(char **words, struct bkp_error *err)
+{
+	const struct bkp_s3_get_options options = {
+	    .if_match = words[2], .write = print_bytes};
+
+	return bkp_s3_get(connection, words[0], words[1], &options, err);
+}
+
+static int
+put(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	struct fmt_buf bytes = FMT_BUF_INIT, etag = FMT_BUF_INIT;
+	struct bkp_s3_body body = {0};
+	int rc;
+
+	read_fields(words + 2, &headers);
+	read_stdin(&bytes);
+	body.data = bytes.data;
+	body.size = bytes.len;
+	rc = bkp_s3_put(
+	    connection, words[0], words[1], &headers, &body, NULL, &etag, err);
+	if (rc == 0)
+		printf("%s\n", (const char *)etag.data);
+	bkp_s3_fields_free(&headers);
+	fmt_buf_free(&bytes);
+	fmt_buf_free(&etag);
+	return rc;
+}
+
+static int
+multipart(char **words, struct bkp_error *err)
+{
+	struct fmt_buf bytes = FMT_BUF_INIT, etag = FMT_BUF_INIT;
+	struct bkp_s3_upload *upload = NULL;
+	size_t at = 0;
+	int rc;
+
+	read_stdin(&bytes);
+	rc = bkp_s3_upload_begin(
+	    connection, words[0], words[1], NULL, &upload, err);
+	for (char **size = words + 2; *size != NULL && rc == 0; size++) {
+		struct bkp_s3_body body = {
+		    .data = bytes.data + at, .size = strtoull(*size, NULL, 10)};
+
+		if (body.size > bytes.len - at)
+			abort();
+		at += (size_t)body.size;
+		rc = bkp_s3_upload_part(upload, &body, err);
+	}
+	if (rc == 0)
+		rc = bkp_s3_upload_complete(upload, &etag, err);
+	if (rc == 0)
+		printf("%s\n", (const char *)etag.data);
+	bkp_s3_upload_end(upload);
+	fmt_buf_free(&bytes);
+	fmt_buf_free(&etag);
+	return rc;
+}
+
+static int delete (char **words, struct bkp_error *err)
+{
+	size_t count = 0;
+
+	while (words[1 + count] != NULL)
+		count++;
+	return bkp_s3_delete_many(connection, words[0], words + 1, count, err);
+}
+
+static int
+tags(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_fields fields = BKP_S3_FIELDS_INIT;
+	int rc;
+
+	read_fields(words + 2, &fields);
+	if (fields.count > 0)
+		rc = bkp_s3_put_tags(
+		    connection, words[0], words[1], &fields, err);
+	else
+		rc = bkp_s3_get_tags(
+		    connection, words[0], words[1], &fields, err);
+	for (size_t i = 0; i < fields.count && rc == 0; i++)
+		printf("%s=%s\n", fields.items[i].name, fields.items[i].value);
+	bkp_s3_fields_free(&fields);
+	return rc;
+}
+
+static int
+bucket(char **words, struct bkp_error *err)
+{
+	enum bkp_s3_versioning versioning;
+
+	if (strcmp(words[0], "head") == 0)
+		return bkp_s3_head_bucket(connection, words[1], err);
+	if (strcmp(words[0], "create") == 0)
+		return bkp_s3_create_bucket(connection, words[1], err);
+	if (strcmp(words[0], "delete") == 0)
+		return bkp_s3_delete_bucket(connection, words[1], err);
+	if (bkp_s3_get_versioning(connection, words[1], &versioning, err) < 0)
+		return -1;
+	printf("%d\n", (int)versioning);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int words; /* at least */
+	int (*run)(char **words, struct bkp_error *err);
+} commands[] = {
+    {"list", 1, list},
+    {"head", 2, head},
+    {"get", 2, get},
+    {"put", 2, put},
+    {"multipart", 3, multipart},
+    {"delete", 2, delete},
+    {"tags", 2, tags},
+    {"bucket", 2, bucket},
+};
+
+static int
+run(int argc, char **argv, struct bkp_error *err)
+{
+	const char *style = getenv("S3_TOOL_VIRTUAL_HOST");
+	const struct bkp_s3_options options = {
+	    .backoff_ms = 5, .stall_s = 2, .is_virtual_host = style != NULL};
+	struct bkp_s3 *s3 = NULL;
+	int rc = 2;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (argc < 2 || strcmp(argv[1], commands[i].name) != 0 ||
+		    argc < 2 + commands[i].words)
+			continue;
+		rc = -1;
+		if (bkp_s3_new(&options, &s3, err) == 0 &&
+		    bkp_s3_connect(s3, NULL, &connection, err) == 0)
+			rc = commands[i].run(argv + 2, err);
+	}
+	bkp_s3_disconnect(connection);
+	bkp_s3_free(s3);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	int rc = run(argc, argv, &err);
+
+	if (rc < 0)
+		fprintf(stderr, "code %d sys %d: %s\n", err.code, err.sys,
+		    err.message);
+	return rc < 0 ? 1 : rc;
+}
