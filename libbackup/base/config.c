@@ -77,14 +77,33 @@ replace(char **slot, const char *text, struct bkp_error *err)
 	return 0;
 }
 
+/* Sets the repository, and tells the sources that walk folders about it: the
+ * repository is not backed up into itself. */
+static int
+use_repository(
+    struct bkp_config *config, const char *location, struct bkp_error *err)
+{
+	if (replace(&config->repository, location, err) < 0)
+		return -1;
+	for (size_t i = 0; i < config->source_count; i++) {
+		struct bkp_source_config *source = &config->sources[i];
+
+		if (source->kind == BKP_KIND_FILES &&
+		    replace(&source->files.repository, location, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 apply_environment(struct bkp_config *config, struct bkp_error *err)
 {
 	const char *location = getenv("BACKUP_REPOSITORY");
 	char *passphrase = NULL;
 
-	if (location != NULL && location[0] != '\0' &&
-	    replace(&config->repository, location, err) < 0)
+	if (location == NULL || location[0] == '\0')
+		location = config->repository;
+	if (location != NULL && use_repository(config, location, err) < 0)
 		return -1;
 	if (bkp_secret_load("passphrase", NULL, NULL, "BACKUP_PASSPHRASE",
 		&passphrase, err) < 0)
@@ -181,7 +200,7 @@ int
 bkp_config_set_repository(
     struct bkp_config *config, const char *location, struct bkp_error *err)
 {
-	return replace(&config->repository, location, err);
+	return use_repository(config, location, err);
 }
 
 int

@@ -144,6 +144,10 @@ bkp_source_config_free(struct bkp_source_config *source)
 	if (source == NULL)
 		return;
 	bkp_config_fields_free(fields_of(source->kind), source);
+	if (source->kind == BKP_KIND_FILES) {
+		free(source->files.repository);
+		source->files.repository = NULL;
+	}
 	free(source->prefix);
 	source->prefix = NULL;
 }
@@ -211,6 +215,10 @@ bkp_source_config_copy(const struct bkp_source_config *from,
 	copy.line = from->line;
 	if (from->kind == BKP_KIND_POSTGRES)
 		copy.postgres.all_databases = from->postgres.all_databases;
+	if (from->kind == BKP_KIND_FILES && from->files.repository != NULL &&
+	    (copy.files.repository = bkp_strdup(from->files.repository, err)) ==
+		NULL)
+		goto fail;
 	if (from->prefix != NULL &&
 	    (copy.prefix = bkp_strdup(from->prefix, err)) == NULL)
 		goto fail;

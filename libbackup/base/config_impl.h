@@ -51,6 +51,8 @@ struct bkp_files_config {
 	bool one_file_system;
 	char *root; /* a folder that stands for "/": `paths` are looked up below
 		       it, and recorded without it. NULL: "/" itself */
+	char *repository; /* not a key: where the repository is, which is not
+			     backed up into itself; NULL: not on this machine */
 };
 
 struct bkp_command_config {

@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # What each kind of source holds, as entries, and where they go back.
 libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/source/command.c \
+	libbackup/source/files.c libbackup/source/files_impl.h \
+	libbackup/source/files_attrs.c \
+	libbackup/source/files_source.c \
+	libbackup/source/files_target.c \
+	libbackup/source/files_walk.c \
+	libbackup/source/kinds.c \
 	libbackup/source/source.h
 
 # bucket

@@ -1,0 +1,920 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files back from entries. The calling thread makes folders before anything
+ * that goes into them, and links, fifos and devices; workers write files.
+ * libarchive writes; it defers the times and permissions of folders until the
+ * end, and refuses to go through a symbolic link, which keeps what is written
+ * below the folder that was named. That folder is resolved first, so links
+ * above it, which its owner made, are fine.
+ */
+#include "libbackup/source/files_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/base/pipeline.h"
+
+#define WINDOW 16
+
+/* A configured path of the source, and where it goes. */
+struct root {
+	char *path;  /* owned: "/etc/app"; "" for "/" */
+	char *place; /* owned: "/etc/app", with the links above it resolved */
+};
+
+/* A hard link whose first name is not restored: this name is instead. */
+struct stand_in {
+	char *link;  /* owned: entry path of the first name */
+	char *place; /* owned: what was written in its stead */
+};
+
+/* A folder that was there before: libarchive sets the times of new ones last,
+ * but those of old ones before they are filled. */
+struct old_folder {
+	char *place; /* owned */
+	struct timespec mtime;
+};
+
+struct files_target {
+	struct bkp_target base;
+	const struct bkp_source_config *config;
+	const struct bkp_target_options *options;
+	struct bkp_supply *supply;
+	struct bkp_run *run;
+	char *folder; /* owned: what stands for "/", resolved; "" for "/" */
+	struct root *roots;
+	size_t root_count;
+	void *stand_ins; /* tsearch tree */
+	struct old_folder *old_folders;
+	size_t old_count, old_cap;
+	struct bkp_entry_stream *stream;
+	struct archive *disk;   /* the calling thread's */
+	struct archive **disks; /* one a worker */
+	unsigned disk_count;
+};
+
+struct item {
+	struct fmt_entry entry;
+	char *place; /* owned: where it goes */
+	bool is_done;
+};
+
+/* ---- where things go ---- */
+
+/* Resolves as much of a path as exists; the rest is appended. */
+static char *
+resolve(const char *path, struct bkp_error *err)
+{
+	char *known = bkp_strdup(path[0] != '\0' ? path : "/", err);
+	char *resolved = NULL, *answer = NULL;
+
+	while (known != NULL) {
+		char *slash = strrchr(known, '/');
+
+		if ((resolved = realpath(known, NULL)) != NULL)
+			break;
+		if (errno != ENOENT || slash == NULL) {
+			(void)bkp_fail_errno(err, errno, "%s", path);
+			break;
+		}
+		if (slash == known)
+			slash++;
+		if (*slash == '\0')
+			break;
+		*slash = '\0';
+	}
+	if (resolved != NULL) {
+		const char *rest = path + strlen(known);
+
+		answer = bkp_format(err, "%s%s%s",
+		    strcmp(resolved, "/") == 0 ? "" : resolved,
+		    *rest != '\0' && *rest != '/' ? "/" : "",
+		    strcmp(rest, "/") == 0 ? "" : rest);
+	}
+	free(resolved);
+	free(known);
+	return answer;
+}
+
+/* What stands for "/": the folder named by `to`, else the source's root. */
+static int
+resolve_folder(struct files_target *target, struct bkp_error *err)
+{
+	const char *to = target->options->to;
+	char *here = NULL, *whole = NULL;
+
+	if (to == NULL)
+		to = target->config->files.root;
+	if (to == NULL)
+		to = "/";
+	if (to[0] != '/') {
+		if ((here = getcwd(NULL, 0)) == NULL)
+			return bkp_fail_errno(err, errno, "%s", to);
+		whole = bkp_format(err, "%s/%s", here, to);
+		free(here);
+		if (whole == NULL)
+			return -1;
+	}
+	target->folder = resolve(whole != NULL ? whole : to, err);
+	free(whole);
+	return target->folder != NULL ? 0 : -1;
+}
+
+static bool
+is_below(const char *path, const char *root)
+{
+	size_t len = strlen(root);
+
+	return strncmp(path, root, len) == 0 &&
+	       (path[len] == '/' || path[len] == '\0');
+}
+
+/* In place, the folder above a configured path may be reached through links
+ * (/var/run); elsewhere the whole path is made as plain folders. */
+static int
+add_root(
+    struct files_target *target, const json_t *value, struct bkp_error *err)
+{
+	struct root *root = &target->roots[target->root_count];
+	char *whole = NULL, *parent = NULL, *slash;
+	int rc = -1;
+
+	if ((root->path = bkp_files_path_text(value, err)) == NULL)
+		return -1;
+	target->root_count++;
+	if (strcmp(root->path, "/") == 0)
+		root->path[0] = '\0';
+	whole = bkp_format(err, "%s%s", target->folder, root->path);
+	if (whole == NULL)
+		goto out;
+	slash = strrchr(whole, '/');
+	if (target->options->to != NULL || target->options->is_scratch ||
+	    slash == NULL || slash == whole) {
+		root->place = whole;
+		whole = NULL;
+		rc = 0;
+		goto out;
+	}
+	*slash = '\0';
+	if ((parent = resolve(whole, err)) == NULL)
+		goto out;
+	root->place = bkp_format(err, "%s/%s", parent, slash + 1);
+	rc = root->place != NULL ? 0 : -1;
+out:
+	free(parent);
+	free(whole);
+	return rc;
+}
+
+static int
+resolve_roots(struct files_target *target, struct bkp_error *err)
+{
+	const json_t *paths =
+	    json_object_get(bkp_supply_info(target->supply), "paths");
+	size_t count = json_array_size(paths);
+
+	target->roots = bkp_alloc_array(count, sizeof(*target->roots), err);
+	if (target->roots == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (add_root(target, json_array_get(paths, i), err) < 0)
+			return -1;
+	return 0;
+}
+
+/* No component of an entry's path may lead elsewhere. */
+static bool
+is_plain_path(const char *path)
+{
+	while (*path != '\0') {
+		size_t len;
+
+		if (*path++ != '/')
+			return false;
+		len = strcspn(path, "/");
+		if (len == 0 || (len == 1 && path[0] == '.') ||
+		    (len == 2 && path[0] == '.' && path[1] == '.'))
+			return false;
+		path += len;
+	}
+	return true;
+}
+
+/* Where the entry at `path` goes; the caller frees. */
+static char *
+place_of(struct files_target *target, const char *path, struct bkp_error *err)
+{
+	size_t prefix_len = strlen(bkp_supply_prefix(target->supply));
+	const char *recorded = path + prefix_len;
+
+	if (strncmp(path, bkp_supply_prefix(target->supply), prefix_len) != 0 ||
+	    !is_plain_path(recorded)) {
+		(void)bkp_fail(err, BKP_CORRUPT,
+		    "the path of the entry '%s' leads out of its source; "
+		    "nothing of it is restored",
+		    path);
+		return NULL;
+	}
+	for (size_t i = 0; i < target->root_count; i++) {
+		const struct root *root = &target->roots[i];
+
+		if (is_below(recorded, root->path))
+			return bkp_format(err, "%s%s", root->place,
+			    recorded + strlen(root->path));
+	}
+	return bkp_format(err, "%s%s", target->folder, recorded);
+}
+
+/* ---- entries, one after another ---- */
+
+static bool
+is_kind(const struct fmt_entry *entry, const char *kind)
+{
+	return strcmp(entry->kind, kind) == 0;
+}
+
+/* The next selected entry: 1, 0 or -1. */
+static int
+next_selected(
+    struct files_target *target, struct fmt_entry *entry, struct bkp_error *err)
+{
+	int got;
+
+	for (;;) {
+		got = bkp_entry_stream_next(target->stream, entry, err);
+		if (got != 1 ||
+		    bkp_supply_is_selected(target->supply, entry->path))
+			return got;
+		fmt_entry_free(entry);
+	}
+}
+
+static int
+open_stream(struct files_target *target, struct bkp_error *err)
+{
+	if (target->stream != NULL)
+		bkp_entry_stream_close(target->stream);
+	target->stream = NULL;
+	return bkp_supply_entries(target->supply,
+	    bkp_supply_selection(target->supply), &target->stream, err);
+}
+
+/* ---- check ---- */
+
+struct check {
+	char *leaf; /* owned: path of the last entry that is no folder */
+	uint64_t bytes;
+};
+
+/* A list in which something lies below a file or a link was not written by a
+ * walk. */
+static int
+check_nesting(
+    struct check *check, const struct fmt_entry *entry, struct bkp_error *err)
+{
+	if (check->leaf != NULL && is_below(entry->path, check->leaf))
+		return bkp_fail(err, BKP_CORRUPT,
+		    "the entry '%s' lies below '%s', which is no folder; "
+		    "nothing of it is restored",
+		    entry->path, check->leaf);
+	if (is_kind(entry, "files.directory"))
+		return 0;
+	free(check->leaf);
+	check->leaf = bkp_strdup(entry->path, err);
+	return check->leaf != NULL ? 0 : -1;
+}
+
+static int
+check_entry(struct files_target *target, struct check *check,
+    const struct fmt_entry *entry, struct bkp_error *err)
+{
+	bool is_directory = is_kind(entry, "files.directory");
+	char *place;
+	struct stat st;
+	int rc = 0;
+
+	if (check_nesting(check, entry, err) < 0 ||
+	    (place = place_of(target, entry->path, err)) == NULL)
+		return -1;
+	if (entry->has_content)
+		check->bytes += entry->size;
+	if (lstat(place, &st) == 0 && !(is_directory && S_ISDIR(st.st_mode)) &&
+	    (!target->options->is_overwrite || S_ISDIR(st.st_mode)))
+		rc = bkp_fail(err, BKP_EXISTS,
+		    S_ISDIR(st.st_mode)
+			? "%s is a folder, but is to become something else; "
+			  "move it away, or restore to another folder"
+			: "%s exists already; restore to another folder, or "
+			  "allow overwriting (--overwrite)",
+		    place);
+	free(place);
+	return rc;
+}
+
+/* The folder that exists and will hold what is made. */
+static int
+check_folder(struct files_target *target, uint64_t bytes, struct bkp_error *err)
+{
+	char *path = bkp_format(err, "%s/", target->folder), *slash;
+	struct statvfs fs;
+	uint64_t free_bytes;
+	int rc = 0;
+
+	while (path != NULL && (slash = strrchr(path, '/')) != NULL &&
+	       slash != path && access(path, F_OK) < 0 && errno == ENOENT)
+		*slash = '\0';
+	if (path == NULL)
+		return -1;
+	if (target->options->to != NULL && access(path, W_OK) < 0)
+		rc = bkp_fail_errno(err, errno, "writing to %s", path);
+	else if (!target->options->is_overwrite && statvfs(path, &fs) == 0) {
+		free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+		if (target->options->to != NULL && bytes > free_bytes)
+			rc = bkp_fail(err, BKP_IO,
+			    "%s has %llu MiB free, but %llu MiB are to be "
+			    "restored; restore to another folder, or choose "
+			    "less",
+			    path, (unsigned long long)(free_bytes >> 20),
+			    (unsigned long long)(bytes >> 20));
+	}
+	free(path);
+	return rc;
+}
+
+static int
+check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
+{
+	struct files_target *target = (struct files_target *)base;
+	struct fmt_entry entry = FMT_ENTRY_INIT;
+	struct check state = {NULL, 0};
+	int got, rc = -1;
+
+	target->supply = supply;
+	target->run = bkp_supply_run(supply);
+	if (resolve_folder(target, err) < 0 || resolve_roots(target, err) < 0 ||
+	    open_stream(target, err) < 0)
+		return -1;
+	while ((got = next_selected(target, &entry, err)) == 1) {
+		if (bkp_run_check(target->run, err) < 0 ||
+		    check_entry(target, &state, &entry, err) < 0)
+			goto out;
+		fmt_entry_free(&entry);
+	}
+	if (got == 0)
+		rc = check_folder(target, state.bytes, err);
+out:
+	fmt_entry_free(&entry);
+	free(state.leaf);
+	return rc;
+}
+
+/* ---- writing ---- */
+
+static int
+open_disk(
+    struct files_target *target, struct archive **out, struct bkp_error *err)
+{
+	int flags = ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_PERM |
+		    ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_ACL |
+		    ARCHIVE_EXTRACT_SECURE_SYMLINKS |
+		    ARCHIVE_EXTRACT_SECURE_NODOTDOT;
+	struct archive *disk = archive_write_disk_new();
+
+	*out = disk;
+	if (geteuid() == 0)
+		flags |= ARCHIVE_EXTRACT_OWNER;
+	/* A flag like `immutable` would keep a scratch place from going. */
+	if (!target->options->is_scratch)
+		flags |= ARCHIVE_EXTRACT_FFLAGS;
+	if (target->options->is_overwrite)
+		flags |= ARCHIVE_EXTRACT_SAFE_WRITES;
+	if (disk == NULL ||
+	    archive_write_disk_set_options(disk, flags) != ARCHIVE_OK)
+		return bkp_fail_nomem(err, "preparing to write files");
+	if (!target->options->is_scratch &&
+	    archive_write_disk_set_standard_lookup(disk) != ARCHIVE_OK)
+		return bkp_fail_nomem(err, "preparing to write files");
+	return 0;
+}
+
+/* An error of one file is an omission; a disk that is full or read-only, or a
+ * machine at its limits, ends the run. */
+static int
+judge(struct files_target *target, const struct item *item,
+    struct archive *disk, int got, struct bkp_error *err)
+{
+	int errnum = archive_errno(disk);
+	const char *text = archive_error_string(disk);
+
+	if (got == ARCHIVE_OK)
+		return 0;
+	if (text == NULL)
+		text = "unknown error";
+	if (got == ARCHIVE_FATAL || errnum == ENOSPC || errnum == EDQUOT ||
+	    errnum == EROFS || errnum == EIO || bkp_files_is_fatal(errnum))
+		return bkp_fail(err, BKP_IO,
+		    "writing %s: %s; what was restored so far stays there",
+		    item->place, text);
+	return bkp_run_omit(target->run, err, item->entry.path,
+	    got == ARCHIVE_WARN ? "restored, but not all of its attributes: %s"
+				: "not restored: %s",
+	    text);
+}
+
+/* Where the content goes, with the holes left out. */
+struct writing {
+	struct files_target *target;
+	struct archive *disk;
+	const json_t *map; /* extents of data; NULL: all of it */
+	size_t extent;     /* the first that ends behind `at` */
+	uint64_t at;
+	int got; /* what libarchive answered when it failed */
+};
+
+static uint64_t
+number_in(const json_t *map, size_t extent, size_t n)
+{
+	return (uint64_t)json_integer_value(
+	    json_array_get(json_array_get(map, extent), n));
+}
+
+static int
+write_at(struct writing *w, const void *data, size_t len, uint64_t offset,
+    struct bkp_error *err)
+{
+	la_ssize_t got =
+	    archive_write_data_block(w->disk, data, len, (la_int64_t)offset);
+
+	if (got >= ARCHIVE_OK)
+		return 0;
+	w->got = (int)got;
+	return bkp_fail(err, BKP_IO, "writing");
+}
+
+static int
+write_piece(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	struct writing *w = arg;
+	const unsigned char *bytes = data;
+	uint64_t end = w->at + len;
+
+	bkp_run_count(w->target->run, len, 0);
+	if (bkp_run_check(w->target->run, err) < 0)
+		return -1;
+	if (w->map == NULL) {
+		if (write_at(w, data, len, w->at, err) < 0)
+			return -1;
+		w->at = end;
+		return 0;
+	}
+	for (; w->extent < json_array_size(w->map); w->extent++) {
+		uint64_t from = number_in(w->map, w->extent, 0);
+		uint64_t to = from + number_in(w->map, w->extent, 1);
+		uint64_t first = from > w->at ? from : w->at;
+		uint64_t last = to < end ? to : end;
+
+		if (first < last && write_at(w, bytes + (first - w->at),
+					(size_t)(last - first), first, err) < 0)
+			return -1;
+		if (to > end)
+			break;
+	}
+	w->at = end;
+	return 0;
+}
+
+/* Writes the content after the header. A failure to write this one file is
+ * left in w->got; one of reading it from the repository is an error. */
+static int
+write_content(struct files_target *target, struct archive *disk,
+    struct bkp_chunk_reader *reader, const struct item *item, int *got,
+    struct bkp_error *err)
+{
+	struct writing w = {.target = target,
+	    .disk = disk,
+	    .map = json_object_get(item->entry.attrs, "sparse"),
+	    .got = ARCHIVE_OK};
+	int rc =
+	    bkp_chunk_reader_entry(reader, &item->entry, write_piece, &w, err);
+
+	*got = w.got;
+	return rc < 0 && w.got != ARCHIVE_OK ? 0 : rc;
+}
+
+/* Makes what the item describes. */
+static int
+make(struct files_target *target, struct archive *disk,
+    struct bkp_chunk_reader *reader, struct item *item, struct bkp_error *err)
+{
+	struct archive_entry *header = archive_entry_new();
+	bool has_content = item->entry.has_content && item->entry.size > 0;
+	int got, rc = -1;
+
+	if (header == NULL)
+		return bkp_fail_nomem(err, "restoring a file");
+	archive_entry_copy_pathname(header, item->place);
+	if (bkp_files_to_archive(
+		&item->entry, !target->options->is_scratch, header, err) < 0) {
+		(void)bkp_fail_in(err, "%s", item->entry.path);
+		goto out;
+	}
+	got = archive_write_header(disk, header);
+	if (got < ARCHIVE_WARN) {
+		rc = judge(target, item, disk, got, err);
+		goto out;
+	}
+	if (has_content &&
+	    write_content(target, disk, reader, item, &got, err) < 0) {
+		/* Not what was stored: it must not look whole. */
+		(void)archive_write_finish_entry(disk);
+		(void)unlink(item->place);
+		goto out;
+	}
+	if (got < ARCHIVE_WARN) {
+		rc = judge(target, item, disk, got, err);
+		(void)archive_write_finish_entry(disk);
+		(void)unlink(item->place);
+		goto out;
+	}
+	got = archive_write_finish_entry(disk);
+	rc = judge(target, item, disk, got, err);
+out:
+	archive_entry_free(header);
+	return rc;
+}
+
+static int
+make_link(struct files_target *target, const struct item *item,
+    const char *first, struct bkp_error *err)
+{
+	struct archive_entry *header = archive_entry_new();
+	int got;
+
+	if (header == NULL)
+		return bkp_fail_nomem(err, "restoring a link");
+	archive_entry_copy_pathname(header, item->place);
+	archive_entry_set_filetype(header, AE_IFREG);
+	archive_entry_copy_hardlink(header, first);
+	got = archive_write_header(target->disk, header);
+	if (got >= ARCHIVE_WARN)
+		got = archive_write_finish_entry(target->disk);
+	archive_entry_free(header);
+	return judge(target, item, target->disk, got, err);
+}
+
+/* ---- hard links of which only further names are selected ---- */
+
+static int
+compare_stand_ins(const void *a, const void *b)
+{
+	const struct stand_in *left = a, *right = b;
+
+	return strcmp(left->link, right->link);
+}
+
+static void
+free_stand_in(void *node)
+{
+	struct stand_in *stand_in = node;
+
+	free(stand_in->link);
+	free(stand_in->place);
+	free(stand_in);
+}
+
+static int
+add_stand_in(struct files_target *target, const char *link, const char *place,
+    struct bkp_error *err)
+{
+	struct stand_in *new = bkp_alloc(sizeof(*new), err);
+
+	if (new == NULL)
+		return -1;
+	new->link = bkp_strdup(link, err);
+	new->place = bkp_strdup(place, err);
+	if (new->link == NULL || new->place == NULL)
+		goto fail;
+	if (tsearch(new, &target->stand_ins, compare_stand_ins) == NULL) {
+		(void)bkp_fail_nomem(err, "restoring a link");
+		goto fail;
+	}
+	return 0;
+fail:
+	free_stand_in(new);
+	return -1;
+}
+
+/* Takes the first name's entry for the item, under the item's own path. */
+static int
+fetch_first(struct files_target *target, struct item *item, const char *link,
+    struct bkp_error *err)
+{
+	struct bkp_entry_stream *stream = NULL;
+	struct fmt_entry first = FMT_ENTRY_INIT;
+	char *path;
+	int got;
+
+	if (bkp_supply_entries(target->supply, link, &stream, err) < 0)
+		return -1;
+	got = bkp_entry_stream_next(stream, &first, err);
+	bkp_entry_stream_close(stream);
+	if (got == 1 && (strcmp(first.path, link) != 0 ||
+			    is_kind(&first, "files.hardlink"))) {
+		fmt_entry_free(&first);
+		got = 0;
+	}
+	if (got == 0)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "%s is a hard link to %s, which is not in the snapshot",
+		    item->entry.path, link);
+	if (got < 0)
+		return -1;
+	/* Everything but the path is the first name's. */
+	path = item->entry.path;
+	item->entry.path = NULL;
+	fmt_entry_free(&item->entry);
+	item->entry = first;
+	free(item->entry.path);
+	item->entry.path = path;
+	return add_stand_in(target, link, item->place, err);
+}
+
+/* A link whose first name is outside the selection becomes a file. */
+static int
+prepare_link(
+    struct files_target *target, struct item *item, struct bkp_error *err)
+{
+	const json_t *value = json_object_get(item->entry.attrs, "link");
+	struct stand_in key = {NULL, NULL};
+	int rc = 0;
+
+	key.link = bkp_files_path_text(value, err);
+	if (key.link == NULL)
+		return bkp_fail_in(err, "%s", item->entry.path);
+	if (!bkp_supply_is_selected(target->supply, key.link) &&
+	    tfind(&key, &target->stand_ins, compare_stand_ins) == NULL)
+		rc = fetch_first(target, item, key.link, err);
+	free(key.link);
+	return rc;
+}
+
+static int
+finish_link(
+    struct files_target *target, struct item *item, struct bkp_error *err)
+{
+	const json_t *value = json_object_get(item->entry.attrs, "link");
+	struct stand_in key = {NULL, NULL}, **found;
+	char *first = NULL;
+	int rc = -1;
+
+	key.link = bkp_files_path_text(value, err);
+	if (key.link == NULL)
+		return -1;
+	found = tfind(&key, &target->stand_ins, compare_stand_ins);
+	first = found != NULL ? bkp_strdup((*found)->place, err)
+			      : place_of(target, key.link, err);
+	if (first != NULL)
+		rc = make_link(target, item, first, err);
+	free(first);
+	free(key.link);
+	return rc;
+}
+
+/* ---- the pipeline ---- */
+
+static void
+discard(void *arg, void *taken)
+{
+	struct item *item = taken;
+
+	(void)arg;
+	fmt_entry_free(&item->entry);
+	free(item->place);
+	free(item);
+}
+
+static int
+note_old_folder(
+    struct files_target *target, const struct item *item, struct bkp_error *err)
+{
+	struct old_folder *old;
+	struct stat st;
+
+	if (!is_kind(&item->entry, "files.directory") ||
+	    lstat(item->place, &st) < 0 || !S_ISDIR(st.st_mode))
+		return 0;
+	if (bkp_grow(&target->old_folders, target->old_count, &target->old_cap,
+		sizeof(*target->old_folders), err) < 0)
+		return -1;
+	old = &target->old_folders[target->old_count];
+	if (bkp_files_get_mtime(&item->entry, &old->mtime, err) < 0 ||
+	    (old->place = bkp_strdup(item->place, err)) == NULL)
+		return -1;
+	target->old_count++;
+	return 0;
+}
+
+/* Folders and what has no content are made here and now, in path order. */
+static int
+prepare_item(
+    struct files_target *target, struct item *item, struct bkp_error *err)
+{
+	if ((item->place = place_of(target, item->entry.path, err)) == NULL)
+		return -1;
+	if (item->place[0] == '\0') { /* "/" itself */
+		item->is_done = true;
+		return 0;
+	}
+	if (is_kind(&item->entry, "files.hardlink"))
+		return prepare_link(target, item, err);
+	if (is_kind(&item->entry, "files.file"))
+		return 0;
+	item->is_done = true;
+	if (note_old_folder(target, item, err) < 0)
+		return -1;
+	return make(target, target->disk, NULL, item, err);
+}
+
+static int
+next(void *arg, void **out, struct bkp_error *err)
+{
+	struct files_target *target = arg;
+	struct item *item = bkp_alloc(sizeof(*item), err);
+	int got;
+
+	if (item == NULL)
+		return -1;
+	got = next_selected(target, &item->entry, err);
+	if (got != 1 || prepare_item(target, item, err) < 0) {
+		discard(target, item);
+		*out = NULL;
+		return got == 0 ? 0 : -1;
+	}
+	*out = item;
+	return 0;
+}
+
+static int
+work(void *arg, unsigned worker, void *taken, struct bkp_error *err)
+{
+	struct files_target *target = arg;
+	struct item *item = taken;
+
+	if (item->is_done || is_kind(&item->entry, "files.hardlink"))
+		return 0;
+	return make(target, target->disks[worker],
+	    bkp_supply_reader(target->supply, worker), item, err);
+}
+
+static int
+done(void *arg, void *taken, struct bkp_error *err)
+{
+	struct files_target *target = arg;
+	struct item *item = taken;
+	int rc = 0;
+
+	bkp_run_count(target->run, 0, 1);
+	if (is_kind(&item->entry, "files.hardlink"))
+		rc = finish_link(target, item, err);
+	discard(target, item);
+	return rc;
+}
+
+static void
+tick(void *arg)
+{
+	struct files_target *target = arg;
+
+	bkp_run_tick(target->run);
+}
+
+/* ---- the target ---- */
+
+static int
+open_disks(struct files_target *target, struct bkp_error *err)
+{
+	unsigned count = bkp_run_workers(target->run);
+
+	target->disks = bkp_alloc_array(count, sizeof(*target->disks), err);
+	if (target->disks == NULL || open_disk(target, &target->disk, err) < 0)
+		return -1;
+	for (; target->disk_count < count; target->disk_count++)
+		if (open_disk(target, &target->disks[target->disk_count], err) <
+		    0)
+			return -1;
+	return 0;
+}
+
+/* The deferred times and permissions of folders are set here: workers first,
+ * for they may have made folders that the calling thread set up. */
+static int
+close_disks(struct files_target *target, struct bkp_error *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < target->disk_count; i++) {
+		if (archive_write_close(target->disks[i]) != ARCHIVE_OK &&
+		    rc == 0)
+			rc = bkp_fail(err, BKP_IO, "finishing the files: %s",
+			    archive_error_string(target->disks[i]));
+	}
+	if (archive_write_close(target->disk) != ARCHIVE_OK && rc == 0)
+		rc = bkp_fail(err, BKP_IO, "finishing the folders: %s",
+		    archive_error_string(target->disk));
+	return rc;
+}
+
+static void
+set_old_times(const struct files_target *target)
+{
+	for (size_t i = 0; i < target->old_count; i++) {
+		const struct old_folder *old = &target->old_folders[i];
+		struct timespec times[2] = {
+		    {.tv_nsec = UTIME_OMIT}, old->mtime};
+		int fd = open(old->place,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		/* A folder that cannot be opened was told as an omission. */
+		if (fd < 0)
+			continue;
+		(void)futimens(fd, times);
+		(void)close(fd);
+	}
+}
+
+static int
+run(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
+{
+	static const struct bkp_pipeline_ops ops = {.next = next,
+	    .work = work,
+	    .done = done,
+	    .discard = discard,
+	    .tick = tick};
+	struct files_target *target = (struct files_target *)base;
+	unsigned workers = bkp_run_workers(target->run);
+
+	if (geteuid() != 0)
+		bkp_run_message(target->run, BKP_WARNING,
+		    bkp_supply_prefix(supply),
+		    "not root: everything will belong to the user who runs "
+		    "this");
+	if (open_disks(target, err) < 0 || open_stream(target, err) < 0)
+		return -1;
+	if (bkp_pipeline_run(workers, workers * WINDOW, &ops, target,
+		bkp_run_cancel(target->run), err) < 0)
+		return -1;
+	if (close_disks(target, err) < 0)
+		return -1;
+	set_old_times(target);
+	return 0;
+}
+
+static void
+close_target(struct bkp_target *base)
+{
+	struct files_target *target = (struct files_target *)base;
+
+	for (size_t i = 0; i < target->root_count; i++) {
+		free(target->roots[i].path);
+		free(target->roots[i].place);
+	}
+	free(target->roots);
+	for (unsigned i = 0; i < target->disk_count; i++)
+		(void)archive_write_free(target->disks[i]);
+	free(target->disks);
+	if (target->disk != NULL)
+		(void)archive_write_free(target->disk);
+	if (target->stream != NULL)
+		bkp_entry_stream_close(target->stream);
+	tdestroy(target->stand_ins, free_stand_in);
+	for (size_t i = 0; i < target->old_count; i++)
+		free(target->old_folders[i].place);
+	free(target->old_folders);
+	free(target->folder);
+	free(target);
+}
+
+int
+bkp_files_target_open(const struct bkp_source_config *config,
+    const struct bkp_target_options *options, struct bkp_target **out,
+    struct bkp_error *err)
+{
+	static const struct bkp_target_ops ops = {
+	    .kind = "files", .check = check, .run = run, .close = close_target};
+	struct files_target *target = bkp_alloc(sizeof(*target), err);
+
+	if (target == NULL)
+		return -1;
+	target->base.ops = &ops;
+	target->config = config;
+	target->options = options;
+	*out = &target->base;
+	return 0;
+}
