@@ -12,7 +12,7 @@ bkp_kind_of(enum bkp_source_kind kind)
 {
 	switch (kind) {
 	case BKP_KIND_POSTGRES:
-		break;
+		return &bkp_kind_postgres;
 	case BKP_KIND_BUCKET:
 		return &bkp_kind_bucket;
 	case BKP_KIND_FILES:
