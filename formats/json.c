@@ -27,6 +27,27 @@ load(const char *text, size_t len, json_t **out)
 	return *out != NULL ? FMT_OK : load_status(&error);
 }
 
+/*
+ * Where jansson's scanner cannot grow its buffer it drops a byte of a string
+ * and goes on. Text in its short form is as long as what jansson would write,
+ * so nothing was dropped; other text is read a second time to compare.
+ */
+static enum fmt_status
+check_nothing_dropped(const char *text, size_t len, const json_t *root)
+{
+	enum fmt_status status;
+	json_t *again;
+
+	if (json_dumpb(root, NULL, 0, JSON_COMPACT) == len)
+		return FMT_OK;
+	if ((status = load(text, len, &again)) != FMT_OK)
+		return FMT_NOMEM;
+	if (!json_equal(root, again))
+		status = FMT_NOMEM;
+	json_decref(again);
+	return status;
+}
+
 enum fmt_status
 fmt_json_parse(const char *text, size_t len, json_t **out)
 {
@@ -40,9 +61,12 @@ fmt_json_parse(const char *text, size_t len, json_t **out)
 		status = load(text, len, &root);
 	if (status != FMT_OK)
 		return status;
-	if (!json_is_object(root)) {
+	status = check_nothing_dropped(text, len, root);
+	if (status == FMT_OK && !json_is_object(root))
+		status = FMT_MALFORMED;
+	if (status != FMT_OK) {
 		json_decref(root);
-		return FMT_MALFORMED;
+		return status;
 	}
 	*out = root;
 	return FMT_OK;

@@ -22,6 +22,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_age
 tests_fuzz_fuzz_age_LDADD = $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/age
 
+include tests/fuzz/formats.mk
+
 check_PROGRAMS += $(FUZZ_TARGETS)
 if !ENABLE_FUZZERS
 TESTS += $(FUZZ_TARGETS)

@@ -3,6 +3,7 @@
 UNIT_TESTS += \
 	tests/unit/test_chunker \
 	tests/unit/test_entry \
+	tests/unit/test_format_nomem \
 	tests/unit/test_index \
 	tests/unit/test_pack \
 	tests/unit/test_rowhash \
@@ -22,3 +23,8 @@ tests_unit_test_sign_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_sign_LDADD = $(UNIT_LIBS)
 tests_unit_test_snapshot_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_snapshot_LDADD = $(UNIT_LIBS)
+tests_unit_test_format_nomem_SOURCES = \
+	tests/unit/test_format_nomem.c $(FAILING_ALLOC)
+tests_unit_test_format_nomem_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_format_nomem_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_format_nomem_LDADD = $(UNIT_LIBS)
