@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "libbackup/postgres/names.h"
+#include "libbackup/postgres/sqltext.h"
+
+static const char *
+text_of(struct fmt_buf *buf)
+{
+	const char *text = fmt_buf_text(buf);
+
+	assert_non_null(text);
+	return text;
+}
+
+/* ---- names ---- */
+
+static void
+check_database(const char *name, const char *expected)
+{
+	struct fmt_buf path = FMT_BUF_INIT;
+
+	assert_int_equal(bkp_pg_path_database(&path, name), FMT_OK);
+	assert_string_equal(text_of(&path), expected);
+	fmt_buf_free(&path);
+}
+
+static void
+a_database_of_any_name_is_one_component(void **state)
+{
+	(void)state;
+	check_database("shop", "shop");
+	check_database("my.shop v2", "my.shop v2");
+	check_database("a/b=c", "a=2Fb=3Dc");
+	check_database("line\nend\x7f", "line=0Aend=7F");
+	check_database("..", "=2E=2E");
+	check_database("globals.sql", "globals=2Esql");
+	check_database("\xc3\xbc", "\xc3\xbc");
+}
+
+static void
+check_table(const char *schema, const char *name, const char *expected)
+{
+	struct fmt_buf path = FMT_BUF_INIT;
+
+	assert_int_equal(bkp_pg_path_table(&path, schema, name), FMT_OK);
+	assert_string_equal(text_of(&path), expected);
+	fmt_buf_free(&path);
+}
+
+static void
+the_dot_between_schema_and_table_is_the_only_one(void **state)
+{
+	(void)state;
+	check_table("public", "users", "public.users");
+	check_table("a.b", "c", "a=2Eb.c");
+	check_table("a", "b.c", "a.b=2Ec");
+	check_table("", "/", ".=2F");
+}
+
+static void
+sql_is_written_with_everything_quoted(void **state)
+{
+	struct fmt_buf sql = FMT_BUF_INIT;
+
+	(void)state;
+	assert_int_equal(bkp_pg_sql(&sql, "x %I %L %L %s %u %llu", "a\"b",
+			     "it's", "back\\slash", "raw", 7u, 1ull << 40),
+	    FMT_OK);
+	assert_string_equal(text_of(&sql),
+	    "x \"a\"\"b\" 'it''s'  E'back\\\\slash' raw 7 1099511627776");
+	assert_int_equal(bkp_pg_sql(&sql, "%d", 1), FMT_UNSUPPORTED);
+	fmt_buf_free(&sql);
+}
+
+/* ---- statements ---- */
+
+static void
+check_statements(const char *text, const char *const *expected)
+{
+	const char *at = text, *end = text + strlen(text);
+	struct bkp_sql_statement s;
+
+	for (; *expected != NULL; expected++) {
+		assert_true(bkp_sql_next(&at, end, &s));
+		assert_int_equal(s.len, strlen(*expected));
+		assert_memory_equal(s.text, *expected, s.len);
+	}
+	assert_false(bkp_sql_next(&at, end, &s));
+}
+
+static void
+statements_end_at_semicolons_outside_of_quotes(void **state)
+{
+	const char *const expected[] = {"SELECT ';';", "A \";\" b;",
+	    "C 'it''s; x';", "D E'\\';';", "rest", NULL};
+
+	(void)state;
+	check_statements("-- a; comment\n\\restrict abc;\n\nSELECT ';';\n"
+			 "A \";\" b; C 'it''s; x';\nD E'\\';'; rest",
+	    expected);
+}
+
+static void
+a_quote_that_never_closes_ends_with_the_text(void **state)
+{
+	const char *const expected[] = {"SELECT 'x;", NULL};
+	const char *const nothing[] = {NULL};
+
+	(void)state;
+	check_statements("SELECT 'x;", expected);
+	check_statements(" \n -- nothing", nothing);
+}
+
+static void
+identifiers_are_read_quoted_or_not(void **state)
+{
+	const char *text = " \"a \"\"b\"\"\" plain_1;";
+	const char *at = text, *end = text + strlen(text);
+	struct fmt_buf name = FMT_BUF_INIT;
+
+	(void)state;
+	assert_true(bkp_sql_identifier(&at, end, &name));
+	assert_string_equal(text_of(&name), "a \"b\"");
+	assert_true(bkp_sql_identifier(&at, end, &name));
+	assert_string_equal(text_of(&name), "plain_1");
+	assert_false(bkp_sql_identifier(&at, end, &name));
+	at = "\"open";
+	assert_false(bkp_sql_identifier(&at, at + 5, &name));
+	fmt_buf_free(&name);
+}
+
+static void
+globals_lose_what_tells_of_the_run(void **state)
+{
+	static const char text[] =
+	    "--\n-- PostgreSQL database cluster dump\n--\n\n"
+	    "\\restrict hWbV\n\n-- Started on 2026-11-20\n\n"
+	    "SET default_transaction_read_only = off;\n"
+	    "CREATE ROLE a;\nALTER ROLE a WITH LOGIN PASSWORD 'x;y';\n"
+	    "CREATE TABLESPACE fast OWNER a LOCATION '/mnt';\n"
+	    "GRANT ALL ON TABLESPACE fast TO a;\n"
+	    "GRANT \" ON TABLESPACE \" TO a;\n"
+	    "\\unrestrict hWbV\n";
+	struct fmt_buf out = FMT_BUF_INIT, tablespaces = FMT_BUF_INIT;
+
+	(void)state;
+	assert_int_equal(
+	    bkp_sql_globals(text, strlen(text), &out, &tablespaces), FMT_OK);
+	assert_string_equal(text_of(&out),
+	    "CREATE ROLE a;\nALTER ROLE a WITH LOGIN PASSWORD 'x;y';\n"
+	    "GRANT \" ON TABLESPACE \" TO a;\n");
+	assert_string_equal(text_of(&tablespaces),
+	    "CREATE TABLESPACE fast OWNER a LOCATION '/mnt';\n"
+	    "GRANT ALL ON TABLESPACE fast TO a;\n");
+	fmt_buf_free(&out);
+	fmt_buf_free(&tablespaces);
+}
+
+/* ---- the catalogue ---- */
+
+#define OBJECT(name, type, sql)                                                \
+	"--\n-- Name: " name "; Type: " type "; Schema: public; Owner: o\n"    \
+	"--\n\n" sql "\n\n"
+
+static void
+catalogue(const char *text, struct fmt_buf *out)
+{
+	assert_int_equal(bkp_sql_catalogue(text, strlen(text), out), FMT_OK);
+	(void)text_of(out);
+}
+
+static void
+the_order_of_a_dump_does_not_show_in_the_catalogue(void **state)
+{
+	struct fmt_buf a = FMT_BUF_INIT, b = FMT_BUF_INIT;
+
+	(void)state;
+	catalogue("-- Dumped from database version 15.1\n"
+		  "SET statement_timeout = 0;\n" OBJECT("t", "TABLE",
+		      "SET default_tablespace = '';\n\nCREATE TABLE t (\n"
+		      "    a integer\n);") OBJECT("t", "ACL",
+		      "GRANT SELECT ON t TO x;\nGRANT SELECT ON t TO y;")
+		      OBJECT("v", "VIEW", "CREATE VIEW v AS SELECT 1;"),
+	    &a);
+	catalogue(
+	    "-- Dumped from database version 16.2\n" OBJECT(
+		"v", "VIEW", "CREATE VIEW v AS SELECT 1;") OBJECT("t", "ACL",
+		"GRANT SELECT ON t TO y;\nGRANT SELECT ON t TO x;")
+		OBJECT("t", "TABLE", "CREATE TABLE t (\n    a integer\n);"),
+	    &b);
+	assert_string_equal((char *)a.data, (char *)b.data);
+	assert_non_null(strstr((char *)a.data, "    a integer"));
+	assert_null(strstr((char *)a.data, "default_tablespace"));
+	fmt_buf_free(&a);
+	fmt_buf_free(&b);
+}
+
+static void
+a_difference_of_one_object_shows_in_the_catalogue(void **state)
+{
+	struct fmt_buf a = FMT_BUF_INIT, b = FMT_BUF_INIT;
+
+	(void)state;
+	catalogue(OBJECT("i", "INDEX", "CREATE INDEX i ON t (a);"), &a);
+	catalogue(OBJECT("i", "INDEX", "CREATE INDEX i ON t (b);"), &b);
+	assert_string_not_equal((char *)a.data, (char *)b.data);
+	fmt_buf_free(&a);
+	fmt_buf_free(&b);
+}
+
+static void
+check_settled(const char *text, const char *expected)
+{
+	struct fmt_buf out = FMT_BUF_INIT;
+
+	assert_int_equal(bkp_sql_settle(text, strlen(text), &out), FMT_OK);
+	assert_string_equal(text_of(&out), expected);
+	fmt_buf_free(&out);
+}
+
+static void
+casts_of_arrays_are_written_as_they_are_after_a_restore(void **state)
+{
+	(void)state;
+	check_settled("CHECK (((s)::text = ANY ((ARRAY['a'::character varying, "
+		      "'it''s, [x]'::character varying])::text[])))",
+	    "CHECK (((s)::text = ANY (ARRAY[('a'::character varying)::text, "
+	    "('it''s, [x]'::character varying)::text])))");
+	check_settled("((ARRAY[f(1, 2), (3)])::\"My Type\"[])",
+	    "(ARRAY[(f(1, 2))::\"My Type\", ((3))::\"My Type\"])");
+}
+
+static void
+what_only_begins_like_a_cast_stays(void **state)
+{
+	(void)state;
+	check_settled("(ARRAY[1, 2])", "(ARRAY[1, 2])");
+	check_settled("(ARRAY[1, 2])::text", "(ARRAY[1, 2])::text");
+	check_settled("(ARRAY[1, 2", "(ARRAY[1, 2");
+	check_settled("(ARRAY[])::text[]", "(ARRAY[])::text[]");
+	check_settled("(ARRAY['x", "(ARRAY['x");
+	check_settled("", "");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_database_of_any_name_is_one_component),
+	    cmocka_unit_test(the_dot_between_schema_and_table_is_the_only_one),
+	    cmocka_unit_test(sql_is_written_with_everything_quoted),
+	    cmocka_unit_test(statements_end_at_semicolons_outside_of_quotes),
+	    cmocka_unit_test(a_quote_that_never_closes_ends_with_the_text),
+	    cmocka_unit_test(identifiers_are_read_quoted_or_not),
+	    cmocka_unit_test(globals_lose_what_tells_of_the_run),
+	    cmocka_unit_test(
+		the_order_of_a_dump_does_not_show_in_the_catalogue),
+	    cmocka_unit_test(a_difference_of_one_object_shows_in_the_catalogue),
+	    cmocka_unit_test(
+		casts_of_arrays_are_written_as_they_are_after_a_restore),
+	    cmocka_unit_test(what_only_begins_like_a_cast_stays),
+	};
+
+	return cmocka_run_group_tests_name("postgres_text", tests, NULL, NULL);
+}
