@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# A page a command, one for the library.
+# A page a command, one for the configuration, one for the library.
 dist_man_MANS += \
 	man/backup-cat.1 \
 	man/backup-create.1 \
@@ -7,4 +7,5 @@ dist_man_MANS += \
 	man/backup-list.1 \
 	man/backup-restore.1 \
 	man/backup-verify.1 \
+	man/backup.yaml.5 \
 	man/libbackup.3

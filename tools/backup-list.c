@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const struct cli_command command = {
     .name = "backup-list",
@@ -261,24 +262,104 @@ entry_event(const struct bkp_entry *e)
 	    attributes == NULL ? json_null() : attributes);
 }
 
+static const char *
+text_of(const json_t *attributes, const char *name)
+{
+	return json_string_value(json_object_get(attributes, name));
+}
+
+/* A name, or the number where there was no name for it. */
+static void
+describe_owner(const json_t *attributes, const char *name, const char *id,
+    char text[CLI_TEXT_SIZE])
+{
+	const char *known = text_of(attributes, name);
+
+	if (known != NULL)
+		(void)snprintf(text, CLI_TEXT_SIZE, "%s", known);
+	else
+		(void)snprintf(text, CLI_TEXT_SIZE, "%lld",
+		    (long long)json_integer_value(
+			json_object_get(attributes, id)));
+}
+
+/* What else people look for: mode and owner of a file, rows of a table, type
+ * of an object. */
+static void
+describe(const json_t *attributes, char *text, size_t size)
+{
+	const json_t *rows = json_object_get(attributes, "rows");
+	const char *mode = text_of(attributes, "mode");
+	const char *type = text_of(attributes, "content_type");
+	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE];
+
+	(void)snprintf(text, size, "%s", type == NULL ? "-" : type);
+	if (json_is_integer(rows))
+		(void)snprintf(text, size, "%s rows",
+		    cli_count((uint64_t)json_integer_value(rows), a));
+	if (mode == NULL)
+		return;
+	describe_owner(attributes, "user", "uid", a);
+	describe_owner(attributes, "group", "gid", b);
+	(void)snprintf(text, size, "%s %s:%s", mode, a, b);
+}
+
+/* When it changed last: seconds for files, ISO 8601 for objects. */
+static const char *
+describe_time(const json_t *attributes, char text[CLI_TEXT_SIZE])
+{
+	const char *mtime = text_of(attributes, "mtime");
+	const char *modified = text_of(attributes, "last_modified");
+	struct tm tm = {.tm_year = 0};
+
+	if (mtime != NULL)
+		return cli_time(strtoll(mtime, NULL, 10) * 1000000, text);
+	if (modified != NULL &&
+	    strptime(modified, "%Y-%m-%dT%H:%M:%S", &tm) != NULL)
+		return cli_time((int64_t)timegm(&tm) * 1000000, text);
+	return "-";
+}
+
+static void
+print_columns(const struct bkp_entry *e, const json_t *attributes)
+{
+	char size[CLI_TEXT_SIZE], time[CLI_TEXT_SIZE];
+	char text[CLI_TEXT_SIZE * 3];
+	char *safe;
+
+	describe(attributes, text, sizeof(text));
+	safe = cli_escape(text);
+	(void)printf("%-18s %10s  %-18s %-25s  ", e->kind,
+	    e->has_content ? cli_size(e->size, size) : "-",
+	    safe == NULL ? "-" : safe, describe_time(attributes, time));
+	free(safe);
+}
+
 static void
 print_entry(const struct bkp_entry *e, const struct format *format)
 {
-	char size[CLI_TEXT_SIZE];
+	json_t *attributes;
+	const char *target;
 
 	if (format->is_null) {
 		(void)printf("%s%c", e->path, 0);
 		return;
 	}
-	(void)printf("%-20s  %10s  ", e->kind,
-	    e->has_content ? cli_size(e->size, size) : "-");
+	attributes = json_loads(e->attributes, 0, NULL);
+	print_columns(e, attributes);
 	cli_print_escaped(stdout, e->path);
+	target = text_of(attributes, "target");
+	if (target != NULL) {
+		(void)fputs(" -> ", stdout);
+		cli_print_escaped(stdout, target);
+	}
 	if (format->is_long) {
 		(void)printf(
 		    "\n    sha256 %s  ", e->sha256 == NULL ? "-" : e->sha256);
 		cli_print_escaped(stdout, e->attributes);
 	}
 	(void)fputc('\n', stdout);
+	json_decref(attributes);
 }
 
 static bool

@@ -105,7 +105,8 @@ ends 0 "snapshots in JSON" backup-list --json
 is_json out
 says out '"time":"2025-11-30T23:59:59.123456Z"'
 ends 0 "entries" backup-list latest
-says out 'files/stack/a%0Ab%%FF$'
+says out '^files.file  *12 B  0644 app:7  *20..-.*  files/stack/a%0Ab%%FF$'
+says out '  files/stack/d -> a$'
 ends 0 "entries in JSON" backup-list --json latest files
 says out '"path":"files/stack/a%0Ab%25%FF"'
 ends 0 "entries ended by NUL" backup-list --null latest

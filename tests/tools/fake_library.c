@@ -253,8 +253,10 @@ bkp_entries_next(
 {
 	static const struct bkp_entry list[] = {
 	    {"files/stack/a\nb%\377", "files.file", 1, 12, NAME,
-		"{\"mode\":420}"},
-	    {"files/stack/d", "files.directory", 0, 0, NULL, "{}"}};
+		"{\"mode\":\"0644\",\"user\":\"app\",\"gid\":7,"
+		"\"mtime\":\"1764547199.5\"}"},
+	    {"files/stack/d", "files.symlink", 0, 0, NULL,
+		"{\"target\":\"a\"}"}};
 
 	if (entries->at == 1 && is_fake("fail"))
 		return fail(err, BKP_CORRUPT, "the entry list is damaged");
