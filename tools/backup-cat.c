@@ -61,7 +61,9 @@ cat(struct cli *cli)
 	if (bkp_snapshot_find(repository, cli->operands[0], name, &err) < 0 ||
 	    bkp_entry_read(repository, name, path, write_bytes, &output, &err) <
 		0) {
-		status = cli_fail(cli, &err);
+		/* What standard output refuses is told at the end. */
+		status =
+		    cli->output_errno != 0 ? CLI_FAILED : cli_fail(cli, &err);
 		goto out;
 	}
 	if (cli->is_json)

@@ -107,17 +107,15 @@ cli_finish(struct cli *cli, enum cli_status status)
 
 	cli_progress_clear(cli);
 	if (ferror(stdout))
-		sys = EIO;
-	if (fclose(stdout) == EOF)
+		sys = cli->output_errno != 0 ? cli->output_errno : EIO;
+	if (fclose(stdout) == EOF && sys == 0)
 		sys = errno;
-	/* A standard output that was closed hurts only who writes to it. */
-	if (sys != 0 || cli->is_unwritten) {
-		(void)fprintf(stderr, "%s: writing standard output: %s\n",
-		    cli->command->name,
-		    sys == 0 ? "not everything was written" : strerror(sys));
-		return CLI_FAILED;
-	}
-	return status;
+	if (sys == 0 && !cli->is_unwritten)
+		return status;
+	(void)fprintf(stderr, "%s: writing standard output: %s\n",
+	    cli->command->name,
+	    sys == 0 ? "not everything was written" : strerror(sys));
+	return CLI_FAILED;
 }
 
 /* ---- options ---- */

@@ -94,6 +94,7 @@ struct cli {
 
 	FILE *events;      /* where JSON events go */
 	bool is_terminal;  /* standard error shows a bar */
+	int output_errno;  /* why standard output failed, where known */
 	bool is_unwritten; /* an event could not be made or written */
 	struct bkp_cancel cancel;
 	struct cli_progress progress;
