@@ -18,3 +18,4 @@ include tests/integration/local.mk
 include tests/bench/local.mk
 include tests/tools/local.mk
 include tests/hygiene/local.mk
+include tests/examples/local.mk

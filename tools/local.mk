@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the commands share. Public headers only.
+# The commands: one file each over what they share. Public headers only.
+bin_PROGRAMS += \
+	tools/backup-cat \
+	tools/backup-create \
+	tools/backup-init \
+	tools/backup-list \
+	tools/backup-restore \
+	tools/backup-verify
+
 noinst_LTLIBRARIES += tools/libcli.la
 tools_libcli_la_SOURCES = \
 	tools/cli.c tools/cli.h \
@@ -9,6 +17,20 @@ tools_libcli_la_SOURCES = \
 	tools/cli_secret.c \
 	tools/cli_text.c
 tools_libcli_la_LIBADD = $(JANSSON_LIBS)
+TOOL_LIBS = tools/libcli.la libbackup/libbackup.la
+
+tools_backup_cat_SOURCES = tools/backup-cat.c
+tools_backup_cat_LDADD = $(TOOL_LIBS)
+tools_backup_create_SOURCES = tools/backup-create.c
+tools_backup_create_LDADD = $(TOOL_LIBS)
+tools_backup_init_SOURCES = tools/backup-init.c
+tools_backup_init_LDADD = $(TOOL_LIBS)
+tools_backup_list_SOURCES = tools/backup-list.c
+tools_backup_list_LDADD = $(TOOL_LIBS)
+tools_backup_restore_SOURCES = tools/backup-restore.c
+tools_backup_restore_LDADD = $(TOOL_LIBS)
+tools_backup_verify_SOURCES = tools/backup-verify.c
+tools_backup_verify_LDADD = $(TOOL_LIBS)
 
 # bash-completion looks for a file of the command's name.
 dist_bashcompletion_DATA += tools/completion/libbackup.bash

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Rules of the house that a script can see.
 HYGIENE_TESTS = \
+	tests/hygiene/exports.t \
 	tests/hygiene/headers.t \
 	tests/hygiene/includes.t \
 	tests/hygiene/usage.t \
