@@ -368,14 +368,16 @@ restore_to_file(struct command_target *target, struct bkp_supply *supply,
 		goto out;
 	}
 	if (bkp_chunk_reader_entry(bkp_supply_reader(supply, 0), &target->entry,
-		feed_file, &feed, err) == 0 &&
-	    fsync(feed.fd) == 0 && rename(partial, target->place) == 0)
-		rc = 0;
-	else if (err != NULL && err->code == BKP_OK)
+		feed_file, &feed, err) < 0)
+		goto out;
+	if (fsync(feed.fd) < 0 || rename(partial, target->place) < 0) {
 		(void)bkp_fail_errno(err, errno, "writing %s", target->place);
-	if (rc < 0)
-		(void)unlink(partial);
+		goto out;
+	}
+	rc = 0;
 out:
+	if (feed.fd >= 0 && rc < 0)
+		(void)unlink(partial);
 	if (feed.fd >= 0)
 		(void)close(feed.fd);
 	free(partial);

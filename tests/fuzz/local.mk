@@ -23,6 +23,9 @@ tests_fuzz_fuzz_age_LDADD = $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/age
 
 include tests/fuzz/formats.mk
+FUZZ_TARGETS += tests/fuzz/fuzz_config
+tests_fuzz_fuzz_config_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
+EXTRA_DIST += tests/fuzz/corpus/config
 
 check_PROGRAMS += $(FUZZ_TARGETS)
 if !ENABLE_FUZZERS

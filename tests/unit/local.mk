@@ -33,8 +33,14 @@ tests_unit_test_config_SOURCES = tests/unit/test_config.c $(FAILING_ALLOC)
 tests_unit_test_config_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_config_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_config_LDADD = $(UNIT_LIBS)
-UNIT_TESTS += tests/unit/test_files
+UNIT_TESTS += tests/unit/test_command tests/unit/test_files \
+	tests/unit/test_files_whole
+tests_unit_test_files_whole_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_files_whole_LDADD = $(UNIT_LIBS)
 FAKE_SINK = tests/unit/fake_sink.c tests/unit/fake_sink.h
+tests_unit_test_command_SOURCES = tests/unit/test_command.c $(FAKE_SINK)
+tests_unit_test_command_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_command_LDADD = $(UNIT_LIBS)
 tests_unit_test_files_SOURCES = tests/unit/test_files.c $(FAKE_SINK)
 tests_unit_test_files_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_files_LDADD = $(UNIT_LIBS)

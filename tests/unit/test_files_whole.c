@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files and commands through a whole repository, by the public calls alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <libbackup/libbackup.h>
+
+static char folder[32];
+
+static void
+write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void
+expect_text(const char *path, const char *text)
+{
+	char buffer[128] = "";
+	int fd = open(path, O_RDONLY);
+
+	if (fd < 0)
+		fail_msg("%s is not there", path);
+	assert_true(read(fd, buffer, sizeof(buffer) - 1) >= 0);
+	assert_string_equal(buffer, text);
+	close(fd);
+}
+
+static const char configuration[] = "repository: repo\n"
+				    "key_file: host.key\n"
+				    "identity_file: admin.key\n"
+				    "workers: 2\n"
+				    "sources:\n"
+				    "  - files: t\n"
+				    "    paths: [tree]\n"
+				    "  - command: c\n"
+				    "    run: [cat, input]\n"
+				    "    restore: [sh, -c, 'cat > output']\n"
+				    "    output: out\n";
+
+/* A folder with a repository, a tree and a configuration; the current one. */
+static int
+enter_folder(void **state)
+{
+	struct bkp_init_options options = BKP_INIT_OPTIONS_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+	char recipient[63];
+	const char *recipients[1] = {recipient};
+
+	(void)state;
+	(void)snprintf(folder, sizeof(folder), "/tmp/bkp-whole-XXXXXX");
+	if (mkdtemp(folder) == NULL || chdir(folder) < 0 ||
+	    mkdir("tree", 0755) < 0 || mkdir("tree/sub", 0755) < 0)
+		return -1;
+	write_text("tree/a", "content of a");
+	write_text("tree/sub/b", "content of b");
+	write_text("input", "from a command");
+	write_text("backup.yaml", configuration);
+	options.recipients = recipients;
+	options.recipient_count = 1;
+	options.key_file = "host.key";
+	if (bkp_identity_create("admin.key", recipient, &err) < 0 ||
+	    bkp_repository_init("repo", &options, &err) < 0) {
+		print_error("%s\n", err.message);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+leave_folder(void **state)
+{
+	char command[64];
+
+	(void)state;
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
+}
+
+static struct bkp_config *
+load(void)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_config *config = NULL;
+
+	if (bkp_config_load("backup.yaml", &config, &err) < 0)
+		fail_msg("%s", err.message);
+	return config;
+}
+
+static int
+back_up(struct bkp_backup_result *result, struct bkp_error *err)
+{
+	struct bkp_backup_options options = BKP_BACKUP_OPTIONS_INIT;
+	struct bkp_config *config = load();
+	int rc;
+
+	options.config = config;
+	rc = bkp_backup(&options, result, err);
+	bkp_config_free(config);
+	return rc;
+}
+
+static int
+restore(
+    const char *path, const char *to, int is_overwrite, struct bkp_error *err)
+{
+	struct bkp_restore_options options = BKP_RESTORE_OPTIONS_INIT;
+	struct bkp_restore_result result;
+	struct bkp_config *config = load();
+	int rc;
+
+	options.config = config;
+	options.snapshot = "latest";
+	options.path = path;
+	options.to = to;
+	options.is_overwrite = is_overwrite;
+	rc = bkp_restore(&options, &result, err);
+	bkp_config_free(config);
+	return rc;
+}
+
+static void
+verify(enum bkp_verify_mode mode, struct bkp_verify_result *result)
+{
+	struct bkp_verify_options options = BKP_VERIFY_OPTIONS_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_config *config = load();
+
+	options.config = config;
+	options.snapshot = "latest";
+	options.mode = mode;
+	options.scratch_directory = folder;
+	if (bkp_verify(&options, result, &err) < 0)
+		fail_msg("%s", err.message);
+	bkp_config_free(config);
+}
+
+/* What is said of the check whose name ends like this. */
+static const struct bkp_check *
+check_of(const struct bkp_verify_result *result, const char *end)
+{
+	for (size_t i = 0; i < result->check_count; i++) {
+		const char *name = result->checks[i].name;
+		size_t len = strlen(name);
+
+		if (len >= strlen(end) &&
+		    strcmp(name + len - strlen(end), end) == 0)
+			return &result->checks[i];
+	}
+	fail_msg("no check of %s", end);
+	return NULL;
+}
+
+static void
+must(int rc, const struct bkp_error *err)
+{
+	if (rc < 0)
+		fail_msg("%s", err->message);
+}
+
+static void
+what_was_lost_comes_back_and_is_proven(void **state)
+{
+	struct bkp_backup_result first, second;
+	struct bkp_verify_result verdict;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)state;
+	must(back_up(&first, &err), &err);
+	assert_int_equal(first.omission_count, 0);
+	must(back_up(&second, &err), &err);
+	assert_int_equal(second.new_chunks, 0);
+	assert_int_equal(system("rm -r tree input"), 0);
+	must(restore(NULL, NULL, 0, &err), &err);
+	expect_text("tree/a", "content of a");
+	expect_text("tree/sub/b", "content of b");
+	expect_text("output", "from a command");
+	verify(BKP_VERIFY_SCRATCH, &verdict);
+	assert_true(verdict.is_proven);
+	assert_int_equal(verdict.failed, 0);
+	assert_int_equal(verdict.files, 2);
+	bkp_verify_result_free(&verdict);
+	verify(BKP_VERIFY_LIVE, &verdict);
+	assert_true(verdict.is_proven);
+	bkp_verify_result_free(&verdict);
+}
+
+static void
+a_live_comparison_names_what_differs(void **state)
+{
+	struct bkp_backup_result result;
+	struct bkp_verify_result verdict;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)state;
+	must(back_up(&result, &err), &err);
+	write_text("tree/a", "content of x");
+	assert_int_equal(unlink("tree/sub/b"), 0);
+	write_text("tree/new", "");
+	verify(BKP_VERIFY_LIVE, &verdict);
+	assert_false(verdict.is_proven);
+	assert_int_equal(check_of(&verdict, "/tree/a")->status, BKP_CHECK_FAIL);
+	assert_non_null(strstr(check_of(&verdict, "/tree/a")->what, "SHA-256"));
+	assert_non_null(
+	    strstr(check_of(&verdict, "/sub/b")->what, "was not found"));
+	assert_non_null(
+	    strstr(check_of(&verdict, "/new")->what, "not in the snapshot"));
+	bkp_verify_result_free(&verdict);
+}
+
+static void
+a_command_that_fails_leaves_no_snapshot(void **state)
+{
+	struct bkp_backup_result result;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(unlink("input"), 0);
+	assert_int_equal(back_up(&result, &err), -1);
+	assert_int_equal(err.code, BKP_IO);
+	assert_non_null(strstr(err.message, "command/c: cat: exit status 1"));
+	assert_int_equal(restore(NULL, NULL, 1, &err), -1);
+	assert_int_equal(err.code, BKP_NOTFOUND);
+	write_text("input", "back again");
+	must(back_up(&result, &err), &err);
+}
+
+static void
+what_exists_is_not_touched_unless_told(void **state)
+{
+	struct bkp_backup_result result;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)state;
+	must(back_up(&result, &err), &err);
+	write_text("tree/sub/b", "newer");
+	assert_int_equal(unlink("tree/a"), 0);
+	assert_int_equal(restore("files/t", NULL, 0, &err), -1);
+	assert_int_equal(err.code, BKP_EXISTS);
+	assert_int_equal(access("tree/a", F_OK), -1);
+	expect_text("tree/sub/b", "newer");
+	must(restore("files/t", NULL, 1, &err), &err);
+	expect_text("tree/a", "content of a");
+	expect_text("tree/sub/b", "content of b");
+}
+
+static void
+one_path_goes_to_another_folder(void **state)
+{
+	struct bkp_backup_result result;
+	struct bkp_error err = BKP_ERROR_INIT;
+	char path[96];
+
+	(void)state;
+	must(back_up(&result, &err), &err);
+	(void)snprintf(path, sizeof(path), "files/t%s/tree/sub", folder);
+	must(restore(path, "elsewhere/deep", 0, &err), &err);
+	(void)snprintf(
+	    path, sizeof(path), "elsewhere/deep%s/tree/sub/b", folder);
+	expect_text(path, "content of b");
+	(void)snprintf(path, sizeof(path), "elsewhere/deep%s/tree/a", folder);
+	assert_int_equal(access(path, F_OK), -1);
+	must(restore("command/c", "elsewhere", 0, &err), &err);
+	expect_text("elsewhere/out", "from a command");
+}
+
+static void
+what_was_left_out_is_said_and_said_again(void **state)
+{
+	struct bkp_backup_result result;
+	struct bkp_verify_result verdict;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)state;
+	write_text("backup.yaml",
+	    "repository: repo\nkey_file: host.key\nidentity_file: admin.key\n"
+	    "sources:\n  - files: t\n    paths: [tree, gone]\n");
+	must(back_up(&result, &err), &err);
+	assert_int_equal(result.omission_count, 1);
+	verify(BKP_VERIFY_SCRATCH, &verdict);
+	assert_int_equal(verdict.failed, 0);
+	assert_true(verdict.is_proven);
+	assert_int_equal(check_of(&verdict, "/gone")->status, BKP_CHECK_SKIP);
+	bkp_verify_result_free(&verdict);
+}
+
+#define CASE(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, enter_folder, leave_folder)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    CASE(what_was_lost_comes_back_and_is_proven),
+	    CASE(a_live_comparison_names_what_differs),
+	    CASE(a_command_that_fails_leaves_no_snapshot),
+	    CASE(what_exists_is_not_touched_unless_told),
+	    CASE(one_path_goes_to_another_folder),
+	    CASE(what_was_left_out_is_said_and_said_again),
+	};
+
+	return cmocka_run_group_tests_name("files whole", tests, NULL, NULL);
+}
