@@ -106,10 +106,9 @@ struct batch {
 };
 
 static int
-lock_batch(struct bkp_pg_holder *holder, struct batch *batch,
-    const struct bkp_postgres_config *config, struct bkp_error *err)
+lock_batch(
+    struct bkp_pg_holder *holder, struct batch *batch, struct bkp_error *err)
 {
-	struct bkp_error failure = BKP_ERROR_INIT;
 	enum fmt_status status;
 
 	if (batch->count == 0)
@@ -117,14 +116,8 @@ lock_batch(struct bkp_pg_holder *holder, struct batch *batch,
 	status = fmt_buf_append_text(&batch->sql, " IN ACCESS SHARE MODE");
 	if (status != FMT_OK || fmt_buf_text(&batch->sql) == NULL)
 		return bkp_fail_nomem(err, "locking the tables");
-	if (bkp_pg_do(&holder->pg, (const char *)batch->sql.data, &failure) <
-	    0) {
-		if (failure.code == BKP_RETRY)
-			return fail_locked(holder, config, err);
-		if (err != NULL)
-			*err = failure;
+	if (bkp_pg_do(&holder->pg, (const char *)batch->sql.data, err) < 0)
 		return bkp_fail_in(err, "locking the tables");
-	}
 	fmt_buf_clear(&batch->sql);
 	batch->count = 0;
 	return 0;
@@ -132,7 +125,7 @@ lock_batch(struct bkp_pg_holder *holder, struct batch *batch,
 
 static int
 add_lock(struct bkp_pg_holder *holder, struct batch *batch, const char *quoted,
-    const struct bkp_postgres_config *config, struct bkp_error *err)
+    struct bkp_error *err)
 {
 	enum fmt_status status = bkp_pg_sql(&batch->sql, "%s ONLY %s",
 	    batch->count == 0 ? "LOCK TABLE" : ",", quoted);
@@ -140,37 +133,31 @@ add_lock(struct bkp_pg_holder *holder, struct batch *batch, const char *quoted,
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "locking the tables");
 	if (++batch->count == LOCK_BATCH)
-		return lock_batch(holder, batch, config, err);
+		return lock_batch(holder, batch, err);
 	return 0;
 }
 
 static int
-lock_tables(struct bkp_pg_holder *holder,
-    const struct bkp_postgres_config *config, struct bkp_error *err)
+lock_tables(struct bkp_pg_holder *holder, struct bkp_error *err)
 {
 	const struct bkp_pg_catalogue *catalogue = &holder->catalogue;
 	struct batch batch = {.sql = FMT_BUF_INIT};
 	int rc = -1;
 
-	if (bkp_pg_do(&holder->pg,
-		"SELECT set_config('lock_timeout',"
-		" current_setting('libbackup.lock_timeout'), true)",
-		err) < 0)
-		return -1;
 	for (size_t i = 0; i < catalogue->table_count; i++) {
 		const struct bkp_pg_table *table = &catalogue->tables[i];
 
 		if (table->is_root &&
-		    add_lock(holder, &batch, table->quoted, config, err) < 0)
+		    add_lock(holder, &batch, table->quoted, err) < 0)
 			goto out;
 		for (size_t p = 0; p < table->part_count; p++)
 			if (add_lock(holder, &batch, table->parts[p].quoted,
-				config, err) < 0)
+				err) < 0)
 				goto out;
 	}
-	if (lock_batch(holder, &batch, config, err) < 0)
+	if (lock_batch(holder, &batch, err) < 0)
 		goto out;
-	rc = bkp_pg_do(&holder->pg, "SET LOCAL lock_timeout TO 0", err);
+	rc = 0;
 out:
 	fmt_buf_free(&batch.sql);
 	return rc;
@@ -182,7 +169,7 @@ out:
  * number, the function tells the present one.
  */
 static int
-count_rewritten(struct bkp_pg_holder *holder, bool *out, struct bkp_error *err)
+find_rewritten(struct bkp_pg_holder *holder, bool *out, struct bkp_error *err)
 {
 	char *text = bkp_pg_text(&holder->pg,
 	    "SELECT count(*) FROM pg_class c"
@@ -239,19 +226,41 @@ take_snapshot(struct bkp_pg_holder *holder, struct bkp_error *err)
 		   : -1;
 }
 
+/* Reading the catalogue waits for locks too: for the size of a table. */
+static int
+read_and_lock(
+    struct bkp_pg_holder *holder, bool *is_rewritten, struct bkp_error *err)
+{
+	struct bkp_pg *pg = &holder->pg;
+
+	if (bkp_pg_do(pg,
+		"SELECT set_config('lock_timeout',"
+		" current_setting('libbackup.lock_timeout'), true)",
+		err) < 0 ||
+	    bkp_pg_catalogue_read(pg, &holder->catalogue, err) < 0 ||
+	    lock_tables(holder, err) < 0 ||
+	    bkp_pg_do(pg, "SET LOCAL lock_timeout TO 0", err) < 0)
+		return -1;
+	return find_rewritten(holder, is_rewritten, err);
+}
+
 static int
 fix_moment(struct bkp_pg_holder *holder,
     const struct bkp_postgres_config *config, struct bkp_error *err)
 {
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		struct bkp_error failure = BKP_ERROR_INIT;
 		bool is_rewritten = false;
 
-		if (take_snapshot(holder, err) < 0 ||
-		    bkp_pg_catalogue_read(
-			&holder->pg, &holder->catalogue, err) < 0 ||
-		    lock_tables(holder, config, err) < 0 ||
-		    count_rewritten(holder, &is_rewritten, err) < 0)
+		if (take_snapshot(holder, err) < 0)
 			return -1;
+		if (read_and_lock(holder, &is_rewritten, &failure) < 0) {
+			if (failure.code == BKP_RETRY)
+				return fail_locked(holder, config, err);
+			if (err != NULL)
+				*err = failure;
+			return -1;
+		}
 		if (!is_rewritten)
 			return 0;
 		forget_moment(holder);

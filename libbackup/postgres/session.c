@@ -73,7 +73,7 @@ fail_connect(PGconn *conn, struct bkp_error *err)
 	enum bkp_error_code code = BKP_IO;
 
 	/* libpq tells no SQLSTATE here, only the server's words. */
-	if (PQconnectionNeedsPassword(conn) || PQconnectionUsedPassword(conn) ||
+	if (PQconnectionNeedsPassword(conn) ||
 	    strstr(message, "authentication failed") != NULL ||
 	    strstr(message, "pg_hba.conf") != NULL)
 		code = BKP_AUTH;
@@ -242,6 +242,17 @@ code_of_state(const char *state)
 	return BKP_IO;
 }
 
+/* Of a connection's several lines the first tells what happened. */
+static int
+fail_lost(PGconn *conn, struct bkp_error *err)
+{
+	const char *message = PQerrorMessage(conn);
+	int len = (int)strcspn(message, "\n");
+
+	return bkp_fail(err, BKP_IO, "PostgreSQL: %.*s", len > 0 ? len : 25,
+	    len > 0 ? message : "the server sent no answer");
+}
+
 int
 bkp_pg_fail(struct bkp_pg *pg, const PGresult *result, struct bkp_error *err)
 {
@@ -249,10 +260,7 @@ bkp_pg_fail(struct bkp_pg *pg, const PGresult *result, struct bkp_error *err)
 
 	if (result == NULL || (primary = PQresultErrorField(
 				   result, PG_DIAG_MESSAGE_PRIMARY)) == NULL)
-		return bkp_fail(err, BKP_IO, "PostgreSQL: %s",
-		    PQerrorMessage(pg->conn)[0] != '\0'
-			? PQerrorMessage(pg->conn)
-			: "the server sent no answer");
+		return fail_lost(pg->conn, err);
 	state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
 	context = PQresultErrorField(result, PG_DIAG_CONTEXT);
