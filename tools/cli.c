@@ -224,7 +224,7 @@ set_number(struct cli *cli, const struct cli_option *option, const char *text)
 	errno = 0;
 	n = strtoul(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || n < 1 ||
-	    n > 1024)
+	    n > WORKERS_MAX)
 		return cli_usage(cli,
 		    "--%s takes a number from 1 to %d, not \"%s\"",
 		    option->name, WORKERS_MAX, text);
@@ -355,6 +355,11 @@ check_operands(struct cli *cli)
 		if (*cli->operands[i] == '\0')
 			return cli_usage(cli, "operand %d is empty", i + 1);
 	}
+	if ((command->takes & CLI_TAKES_SNAPSHOT) && cli->operand_count > 0 &&
+	    strchr(cli->operands[0], '/') != NULL)
+		return cli_usage(cli,
+		    "the snapshot comes before the path: %s latest %s",
+		    command->name, cli->operands[0]);
 	return CLI_GO_ON;
 }
 

@@ -58,7 +58,8 @@ enum {
 	CLI_TAKES_JSON = 1,
 	CLI_TAKES_CONFIG = 2,   /* -c -r -k --passphrase-file */
 	CLI_TAKES_IDENTITY = 4, /* -i */
-	CLI_TAKES_WORKERS = 8   /* -j */
+	CLI_TAKES_WORKERS = 8,  /* -j */
+	CLI_TAKES_SNAPSHOT = 16 /* as its first operand */
 };
 
 struct cli_command {

@@ -159,7 +159,12 @@ ends 2 "three operands to verify" backup-verify latest a b
 ends 2 "--live with a scratch directory" \
 	backup-verify --live --scratch-directory /tmp
 ends 2 "--null with --json" backup-list --null --json
-for n in 0 -1 1.5 x 4096 99999999999999999999; do
+for name in cat list restore verify; do
+	ends 2 "backup-$name with a path and no snapshot" \
+		"backup-$name" files/stack files/stack
+	says err "latest files/stack"
+done
+for n in 0 -1 1.5 x 65 4096 99999999999999999999; do
 	ends 2 "$n workers" backup-create --workers "$n"
 done
 ends 0 "8 workers" backup-create -j8

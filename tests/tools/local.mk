@@ -26,6 +26,8 @@ tests_tools_fake_backup_restore_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_verify_SOURCES = tools/backup-verify.c
 tests_tools_fake_backup_verify_LDADD = $(FAKE_LIBS)
 
-dist_check_SCRIPTS += tests/tools/commands.t tests/tools/terminal.t
+dist_check_SCRIPTS += tests/tools/commands.t tests/tools/first_use.t \
+	tests/tools/terminal.t
 EXTRA_DIST += tests/tools/terminal.py
-TESTS += tests/tools/commands.t tests/tools/terminal.t
+TESTS += tests/tools/commands.t tests/tools/first_use.t \
+	tests/tools/terminal.t
