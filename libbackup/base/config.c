@@ -77,8 +77,8 @@ replace(char **slot, const char *text, struct bkp_error *err)
 	return 0;
 }
 
-/* Sets the repository, and tells the sources that walk folders about it: the
- * repository is not backed up into itself. */
+/* Sets the repository (also to what it is), and tells the sources that walk
+ * folders about it: the repository is not backed up into itself. */
 static int
 use_repository(
     struct bkp_config *config, const char *location, struct bkp_error *err)
@@ -89,7 +89,8 @@ use_repository(
 		struct bkp_source_config *source = &config->sources[i];
 
 		if (source->kind == BKP_KIND_FILES &&
-		    replace(&source->files.repository, location, err) < 0)
+		    replace(
+			&source->files.repository, config->repository, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -171,7 +171,7 @@ source_open(const struct bkp_source_config *config, struct bkp_source **out,
 struct command_target {
 	struct bkp_target base;
 	const struct bkp_source_config *config;
-	const struct bkp_target_options *options;
+	struct bkp_target_options options; /* copied; strings borrowed */
 	struct bkp_run *run;
 	struct fmt_entry entry; /* what is to be restored; path NULL: nothing */
 	char *place;            /* owned: the file to write; NULL: a program */
@@ -223,12 +223,12 @@ check_file(struct command_target *target, struct bkp_error *err)
 
 	if (name == NULL)
 		return -1;
-	target->place = bkp_format(err, "%s/%s", target->options->to, name);
+	target->place = bkp_format(err, "%s/%s", target->options.to, name);
 	if (target->place == NULL)
 		return -1;
 	if (lstat(target->place, &st) < 0)
 		return 0;
-	if (S_ISDIR(st.st_mode) || !target->options->is_overwrite)
+	if (S_ISDIR(st.st_mode) || !target->options.is_overwrite)
 		return bkp_fail(err, BKP_EXISTS,
 		    "%s exists already; restore to another folder%s",
 		    target->place,
@@ -248,7 +248,7 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 	target->run = bkp_supply_run(supply);
 	if (find_entry(target, supply, err) < 0)
 		return -1;
-	if (target->options->to != NULL)
+	if (target->options.to != NULL)
 		return check_file(target, err);
 	if (restore->count == 0)
 		return bkp_fail(err, BKP_INVALID,
@@ -361,7 +361,7 @@ restore_to_file(struct command_target *target, struct bkp_supply *supply,
 	struct feed feed = {.run = target->run, .fd = -1};
 	int rc = -1;
 
-	if (partial == NULL || make_folders(target->options->to, err) < 0)
+	if (partial == NULL || make_folders(target->options.to, err) < 0)
 		goto out;
 	if ((feed.fd = mkostemp(partial, O_CLOEXEC)) < 0) {
 		(void)bkp_fail_errno(err, errno, "making %s", target->place);
@@ -424,7 +424,7 @@ target_open(const struct bkp_source_config *config,
 		return -1;
 	target->base.ops = &ops;
 	target->config = config;
-	target->options = options;
+	target->options = *options;
 	*out = &target->base;
 	return 0;
 }

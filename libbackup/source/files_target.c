@@ -45,7 +45,7 @@ struct old_folder {
 struct files_target {
 	struct bkp_target base;
 	const struct bkp_source_config *config;
-	const struct bkp_target_options *options;
+	struct bkp_target_options options; /* copied; strings borrowed */
 	struct bkp_supply *supply;
 	struct bkp_run *run;
 	char *folder; /* owned: what stands for "/", resolved; "" for "/" */
@@ -107,7 +107,7 @@ resolve(const char *path, struct bkp_error *err)
 static int
 resolve_folder(struct files_target *target, struct bkp_error *err)
 {
-	const char *to = target->options->to;
+	const char *to = target->options.to;
 	char *here = NULL, *whole = NULL;
 
 	if (to == NULL)
@@ -155,7 +155,7 @@ add_root(
 	if (whole == NULL)
 		goto out;
 	slash = strrchr(whole, '/');
-	if (target->options->to != NULL || target->options->is_scratch ||
+	if (target->options.to != NULL || target->options.is_scratch ||
 	    slash == NULL || slash == whole) {
 		root->place = whole;
 		whole = NULL;
@@ -306,7 +306,7 @@ check_entry(struct files_target *target, struct check *check,
 	if (entry->has_content)
 		check->bytes += entry->size;
 	if (lstat(place, &st) == 0 && !(is_directory && S_ISDIR(st.st_mode)) &&
-	    (!target->options->is_overwrite || S_ISDIR(st.st_mode)))
+	    (!target->options.is_overwrite || S_ISDIR(st.st_mode)))
 		rc = bkp_fail(err, BKP_EXISTS,
 		    S_ISDIR(st.st_mode)
 			? "%s is a folder, but is to become something else; "
@@ -332,11 +332,11 @@ check_folder(struct files_target *target, uint64_t bytes, struct bkp_error *err)
 		*slash = '\0';
 	if (path == NULL)
 		return -1;
-	if (target->options->to != NULL && access(path, W_OK) < 0)
+	if (target->options.to != NULL && access(path, W_OK) < 0)
 		rc = bkp_fail_errno(err, errno, "writing to %s", path);
-	else if (!target->options->is_overwrite && statvfs(path, &fs) == 0) {
+	else if (!target->options.is_overwrite && statvfs(path, &fs) == 0) {
 		free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-		if (target->options->to != NULL && bytes > free_bytes)
+		if (target->options.to != NULL && bytes > free_bytes)
 			rc = bkp_fail(err, BKP_IO,
 			    "%s has %llu MiB free, but %llu MiB are to be "
 			    "restored; restore to another folder, or choose "
@@ -391,14 +391,14 @@ open_disk(
 	if (geteuid() == 0)
 		flags |= ARCHIVE_EXTRACT_OWNER;
 	/* A flag like `immutable` would keep a scratch place from going. */
-	if (!target->options->is_scratch)
+	if (!target->options.is_scratch)
 		flags |= ARCHIVE_EXTRACT_FFLAGS;
-	if (target->options->is_overwrite)
+	if (target->options.is_overwrite)
 		flags |= ARCHIVE_EXTRACT_SAFE_WRITES;
 	if (disk == NULL ||
 	    archive_write_disk_set_options(disk, flags) != ARCHIVE_OK)
 		return bkp_fail_nomem(err, "preparing to write files");
-	if (!target->options->is_scratch &&
+	if (!target->options.is_scratch &&
 	    archive_write_disk_set_standard_lookup(disk) != ARCHIVE_OK)
 		return bkp_fail_nomem(err, "preparing to write files");
 	return 0;
@@ -521,7 +521,7 @@ make(struct files_target *target, struct archive *disk,
 		return bkp_fail_nomem(err, "restoring a file");
 	archive_entry_copy_pathname(header, item->place);
 	if (bkp_files_to_archive(
-		&item->entry, !target->options->is_scratch, header, err) < 0) {
+		&item->entry, !target->options.is_scratch, header, err) < 0) {
 		(void)bkp_fail_in(err, "%s", item->entry.path);
 		goto out;
 	}
@@ -914,7 +914,7 @@ bkp_files_target_open(const struct bkp_source_config *config,
 		return -1;
 	target->base.ops = &ops;
 	target->config = config;
-	target->options = options;
+	target->options = *options;
 	*out = &target->base;
 	return 0;
 }
