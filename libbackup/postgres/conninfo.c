@@ -8,6 +8,9 @@
 #include "formats/buf.h"
 #include "libbackup/base/fail.h"
 
+/* What a program's environment gets, and the NULL at its end. */
+#define ENV_SIZE 6
+
 /* Ours where neither the configuration nor the environment decides. */
 static const struct {
 	const char *keyword, *value, *environment;
@@ -168,6 +171,21 @@ make_text(const struct bkp_conninfo *info, char **out, struct bkp_error *err)
 	return *out != NULL ? 0 : -1;
 }
 
+/* What a server, database or role may have set otherwise and what changes the
+ * text of a schema: the time zone of partition bounds, the form of bytea in
+ * defaults, quotes around names. The source's text must be the scratch's. */
+static int
+pin_settings(char **env, struct bkp_error *err)
+{
+	const char *options = getenv("PGOPTIONS");
+
+	env[0] = bkp_strdup("PGTZ=UTC", err);
+	env[1] = bkp_format(err,
+	    "PGOPTIONS=%s%s-c bytea_output=hex -c quote_all_identifiers=off",
+	    options != NULL ? options : "", options != NULL ? " " : "");
+	return env[0] != NULL && env[1] != NULL ? 0 : -1;
+}
+
 int
 bkp_pg_access_make(const struct bkp_postgres_config *config,
     const char *database, struct bkp_pg_access *out, struct bkp_error *err)
@@ -180,15 +198,16 @@ bkp_pg_access_make(const struct bkp_postgres_config *config,
 	if (bkp_conninfo_make(config, database, &info, err) < 0)
 		return -1;
 	password = find(&info, "password");
-	if ((access.env = bkp_alloc_array(4, sizeof(char *), err)) == NULL)
+	if ((access.env = bkp_alloc_array(ENV_SIZE, sizeof(char *), err)) == NULL)
 		goto out;
 	/* The first would change the text of what is dumped. */
 	access.env[0] = bkp_strdup("PGCLIENTENCODING", err);
 	access.env[1] = bkp_strdup("PGDATABASE", err);
-	if (access.env[0] == NULL || access.env[1] == NULL)
+	if (access.env[0] == NULL || access.env[1] == NULL ||
+	    pin_settings(access.env + 2, err) < 0)
 		goto out;
 	if (password < info.count &&
-	    (access.env[2] = bkp_format(
+	    (access.env[4] = bkp_format(
 		 err, "PGPASSWORD=%s", info.values[password])) == NULL)
 		goto out;
 	if (make_text(&info, &access.conninfo, err) < 0)
@@ -205,7 +224,7 @@ out:
 void
 bkp_pg_access_free(struct bkp_pg_access *access)
 {
-	for (size_t i = 0; access->env != NULL && access->env[i] != NULL; i++)
+	for (size_t i = 0; access->env != NULL && i < ENV_SIZE; i++)
 		bkp_secret_free(access->env[i]);
 	free(access->env);
 	free(access->conninfo);
