@@ -82,7 +82,8 @@ create(struct bkp_pg_target *target, struct bkp_pg *pg,
 	    &sql, "CREATE DATABASE %I TEMPLATE template0", database->temporary);
 	if (status == FMT_OK)
 		status = append_locale(&sql, database, bkp_pg_major(pg));
-	if (status == FMT_OK && target->has_tablespaces && tablespace != NULL)
+	if (status == FMT_OK && target->has_tablespaces && tablespace != NULL &&
+	    strcmp(tablespace, "pg_default") != 0)
 		status = bkp_pg_sql(&sql, " TABLESPACE %I", tablespace);
 	if (status != FMT_OK || fmt_buf_text(&sql) == NULL)
 		rc = bkp_fail_nomem(err, "creating a database");
@@ -91,8 +92,8 @@ create(struct bkp_pg_target *target, struct bkp_pg *pg,
 	fmt_buf_free(&sql);
 	if (rc < 0)
 		return bkp_fail_in(err,
-		    "creating it with encoding %s and locale %s (the server's "
-		    "machine must have that locale)",
+		    "creating it with encoding %s and locale %s, which this "
+		    "server has to have",
 		    fact(database, "encoding"), fact(database, "collate"));
 	return bkp_pg_run(pg, err, "ALTER DATABASE %I OWNER TO %I",
 	    database->temporary, fact(database, "owner"));
