@@ -262,6 +262,29 @@ apply_setting(struct bkp_pg *pg, const char *database, const json_t *item,
 }
 
 int
+bkp_pg_target_search_path(
+    struct bkp_pg *pg, const json_t *facts, struct bkp_error *err)
+{
+	const json_t *settings = json_object_get(facts, "settings");
+
+	for (size_t i = 0; i < json_array_size(settings); i++) {
+		const json_t *item = json_array_get(settings, i);
+		const char *role =
+		    json_string_value(json_object_get(item, "role"));
+		const char *name =
+		    json_string_value(json_object_get(item, "name"));
+		const char *value =
+		    json_string_value(json_object_get(item, "value"));
+
+		if (role != NULL && role[0] == '\0' && name != NULL &&
+		    strcmp(name, "search_path") == 0 && value != NULL)
+			return bkp_pg_run(
+			    pg, err, "SET search_path TO %s", value);
+	}
+	return bkp_pg_do(pg, "SET search_path TO public", err);
+}
+
+int
 bkp_pg_target_settings(struct bkp_pg *pg,
     const struct bkp_pg_target_database *database, struct bkp_error *err)
 {

@@ -26,12 +26,14 @@ struct table {
 	char *quoted; /* owned */
 	struct fmt_rowhash expected, loaded;
 	bool is_of_extension;
+	bool is_told; /* that it took the search path */
 };
 
 struct piece {
 	struct table *table;
 	size_t first, last; /* chunks */
 	struct fmt_rowhash hash;
+	bool had_path; /* it took the search path of the database */
 };
 
 struct worker {
@@ -44,6 +46,7 @@ struct load {
 	struct bkp_supply *supply;
 	struct bkp_run *run;
 	const char *database; /* to connect to */
+	const json_t *facts;  /* borrowed */
 	struct worker *workers;
 	struct table *tables; /* largest first */
 	size_t table_count, table_cap;
@@ -297,6 +300,45 @@ relax(struct bkp_pg *pg, bool is_of_extension, struct bkp_error *err)
 	    err);
 }
 
+/*
+ * A function in a CHECK or a generated column may count on the search path
+ * that the application has. With an empty one it finds nothing; so once more
+ * with the database's own, and a word about it.
+ */
+static int
+load_with_path(struct load *load, struct worker *worker, unsigned number,
+    struct piece *piece, struct bkp_error *err)
+{
+	int rc;
+
+	if (bkp_pg_target_search_path(&worker->pg, load->facts, err) < 0)
+		return -1;
+	piece->had_path = true;
+	piece->hash = (struct fmt_rowhash)FMT_ROWHASH_INIT;
+	rc = load_chunks(load, &worker->pg, number, &worker->chunk,
+	    piece->table, piece->first, piece->last, &piece->hash, err);
+	if (rc == 0)
+		rc = bkp_pg_do(&worker->pg, "SET search_path TO ''", err);
+	return rc;
+}
+
+static int
+load_piece(struct load *load, struct worker *worker, unsigned number,
+    struct piece *piece, struct bkp_error *err)
+{
+	struct bkp_error failure = BKP_ERROR_INIT;
+
+	if (load_chunks(load, &worker->pg, number, &worker->chunk, piece->table,
+		piece->first, piece->last, &piece->hash, &failure) == 0)
+		return 0;
+	if (failure.code == BKP_NOTFOUND &&
+	    load_with_path(load, worker, number, piece, NULL) == 0)
+		return 0;
+	if (err != NULL)
+		*err = failure;
+	return -1;
+}
+
 static int
 work_piece(void *arg, unsigned number, void *item, struct bkp_error *err)
 {
@@ -309,8 +351,7 @@ work_piece(void *arg, unsigned number, void *item, struct bkp_error *err)
 		return -1;
 	if (table->is_of_extension && relax(&worker->pg, true, err) < 0)
 		return -1;
-	if (load_chunks(load, &worker->pg, number, &worker->chunk, table,
-		piece->first, piece->last, &piece->hash, err) < 0) {
+	if (load_piece(load, worker, number, piece, err) < 0) {
 		if (err != NULL && err->code == BKP_CANCELLED)
 			return -1;
 		return bkp_fail_in(err, "table %s", table->quoted);
@@ -330,10 +371,19 @@ discard_piece(void *arg, void *item)
 static int
 done_piece(void *arg, void *item, struct bkp_error *err)
 {
+	struct load *load = arg;
 	struct piece *piece = item;
 
 	(void)err;
 	fmt_rowhash_merge(&piece->table->loaded, &piece->hash);
+	if (piece->had_path && !piece->table->is_told) {
+		piece->table->is_told = true;
+		bkp_run_message(load->run, BKP_WARNING,
+		    piece->table->entry.path,
+		    "a function that it uses counts on search_path; it was "
+		    "loaded with the database's own (ALTER FUNCTION ... SET "
+		    "search_path cures it)");
+	}
 	discard_piece(arg, item);
 	return 0;
 }
@@ -357,7 +407,8 @@ bkp_pg_target_load(struct bkp_pg_target *target, struct bkp_supply *supply,
 	struct load load = {.target = target,
 	    .supply = supply,
 	    .run = bkp_supply_run(supply),
-	    .database = database->temporary};
+	    .database = database->temporary,
+	    .facts = database->facts};
 	unsigned workers = bkp_run_workers(load.run);
 	uint64_t bytes = 0;
 	int rc = -1;

@@ -73,6 +73,11 @@ int bkp_pg_target_views(struct bkp_pg *pg, struct bkp_supply *supply,
 int bkp_pg_target_settings(struct bkp_pg *pg,
     const struct bkp_pg_target_database *database, struct bkp_error *err);
 
+/* Sets the session to the search path that the database has by its own
+ * setting, or to public. */
+int bkp_pg_target_search_path(
+    struct bkp_pg *pg, const json_t *facts, struct bkp_error *err);
+
 /* Sets the privileges on an object ("DATABASE \"x\"", "LARGE OBJECT 17") to
  * exactly these. */
 int bkp_pg_target_acl(struct bkp_pg *pg, const char *object, const char *owner,
