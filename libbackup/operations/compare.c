@@ -171,7 +171,8 @@ compare_lines(const void *a, const void *b)
 static int
 split(const struct fmt_buf *text, struct lines *out, struct bkp_error *err)
 {
-	const char *at = (const char *)text->data;
+	/* An empty text may have no memory. */
+	const char *at = text->len > 0 ? (const char *)text->data : "";
 	const char *end = at + text->len;
 
 	while (at < end) {
@@ -186,7 +187,9 @@ split(const struct fmt_buf *text, struct lines *out, struct bkp_error *err)
 		out->count++;
 		at = stop + 1;
 	}
-	qsort(out->items, out->count, sizeof(*out->items), compare_lines);
+	if (out->count > 0)
+		qsort(out->items, out->count, sizeof(*out->items),
+		    compare_lines);
 	return 0;
 }
 
