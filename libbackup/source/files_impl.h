@@ -107,6 +107,31 @@ int bkp_files_get_mtime(
 int bkp_files_to_archive(const struct fmt_entry *entry, bool has_names,
     struct archive_entry *out, struct bkp_error *err);
 
+/* ---- writing (files_write.c) ---- */
+
+/* Makes what entries describe; one a thread. options are copied. */
+struct files_writer;
+
+int bkp_files_writer_new(const struct bkp_target_options *options,
+    struct bkp_run *run, struct files_writer **out, struct bkp_error *err);
+
+/* Makes the file, folder, link or device at `place`. A file has its name once
+ * it is whole: what was there before is there until then. A failure of this
+ * one entry becomes an omission; one of the repository or the machine is an
+ * error. `reader` is needed for files alone. */
+int bkp_files_writer_make(struct files_writer *writer,
+    struct bkp_chunk_reader *reader, const struct fmt_entry *entry,
+    const char *place, struct bkp_error *err);
+
+/* Makes `place` another name of `first`. */
+int bkp_files_writer_link(struct files_writer *writer,
+    const struct fmt_entry *entry, const char *place, const char *first,
+    struct bkp_error *err);
+
+/* Sets the times and permissions that were deferred. */
+int bkp_files_writer_finish(struct files_writer *writer, struct bkp_error *err);
+void bkp_files_writer_free(struct files_writer *writer); /* NULL is fine */
+
 /* ---- the parts of the kind ---- */
 
 int bkp_files_source_open(const struct bkp_source_config *config,

@@ -2,10 +2,10 @@
 /*
  * Files back from entries. The calling thread makes folders before anything
  * that goes into them, and links, fifos and devices; workers write files.
- * libarchive writes; it defers the times and permissions of folders until the
- * end, and refuses to go through a symbolic link, which keeps what is written
- * below the folder that was named. That folder is resolved first, so links
- * above it, which its owner made, are fine.
+ * libarchive writes (files_write.c); it defers the times and permissions of
+ * folders until the end, and refuses to go through a symbolic link, which keeps
+ * what is written below the folder that was named. That folder is resolved
+ * first, so links above it, which its owner made, are fine.
  */
 #include "libbackup/source/files_impl.h"
 
@@ -55,9 +55,9 @@ struct files_target {
 	struct old_folder *old_folders;
 	size_t old_count, old_cap;
 	struct bkp_entry_stream *stream;
-	struct archive *disk;   /* the calling thread's */
-	struct archive **disks; /* one a worker */
-	unsigned disk_count;
+	struct files_writer *writer;   /* the calling thread's */
+	struct files_writer **writers; /* one a worker */
+	unsigned writer_count;
 };
 
 struct item {
@@ -375,200 +375,6 @@ out:
 	return rc;
 }
 
-/* ---- writing ---- */
-
-static int
-open_disk(
-    struct files_target *target, struct archive **out, struct bkp_error *err)
-{
-	int flags = ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_PERM |
-		    ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_ACL |
-		    ARCHIVE_EXTRACT_SECURE_SYMLINKS |
-		    ARCHIVE_EXTRACT_SECURE_NODOTDOT;
-	struct archive *disk = archive_write_disk_new();
-
-	*out = disk;
-	if (geteuid() == 0)
-		flags |= ARCHIVE_EXTRACT_OWNER;
-	/* A flag like `immutable` would keep a scratch place from going. */
-	if (!target->options.is_scratch)
-		flags |= ARCHIVE_EXTRACT_FFLAGS;
-	if (target->options.is_overwrite)
-		flags |= ARCHIVE_EXTRACT_SAFE_WRITES;
-	if (disk == NULL ||
-	    archive_write_disk_set_options(disk, flags) != ARCHIVE_OK)
-		return bkp_fail_nomem(err, "preparing to write files");
-	if (!target->options.is_scratch &&
-	    archive_write_disk_set_standard_lookup(disk) != ARCHIVE_OK)
-		return bkp_fail_nomem(err, "preparing to write files");
-	return 0;
-}
-
-/* An error of one file is an omission; a disk that is full or read-only, or a
- * machine at its limits, ends the run. */
-static int
-judge(struct files_target *target, const struct item *item,
-    struct archive *disk, int got, struct bkp_error *err)
-{
-	int errnum = archive_errno(disk);
-	const char *text = archive_error_string(disk);
-
-	if (got == ARCHIVE_OK)
-		return 0;
-	if (text == NULL)
-		text = "unknown error";
-	if (got == ARCHIVE_FATAL || errnum == ENOSPC || errnum == EDQUOT ||
-	    errnum == EROFS || errnum == EIO || bkp_files_is_fatal(errnum))
-		return bkp_fail(err, BKP_IO,
-		    "writing %s: %s; what was restored so far stays there",
-		    item->place, text);
-	return bkp_run_omit(target->run, err, item->entry.path,
-	    got == ARCHIVE_WARN ? "restored, but not all of its attributes: %s"
-				: "not restored: %s",
-	    text);
-}
-
-/* Where the content goes, with the holes left out. */
-struct writing {
-	struct files_target *target;
-	struct archive *disk;
-	const json_t *map; /* extents of data; NULL: all of it */
-	size_t extent;     /* the first that ends behind `at` */
-	uint64_t at;
-	int got; /* what libarchive answered when it failed */
-};
-
-static uint64_t
-number_in(const json_t *map, size_t extent, size_t n)
-{
-	return (uint64_t)json_integer_value(
-	    json_array_get(json_array_get(map, extent), n));
-}
-
-static int
-write_at(struct writing *w, const void *data, size_t len, uint64_t offset,
-    struct bkp_error *err)
-{
-	la_ssize_t got =
-	    archive_write_data_block(w->disk, data, len, (la_int64_t)offset);
-
-	if (got >= ARCHIVE_OK)
-		return 0;
-	w->got = (int)got;
-	return bkp_fail(err, BKP_IO, "writing");
-}
-
-static int
-write_piece(void *arg, const void *data, size_t len, struct bkp_error *err)
-{
-	struct writing *w = arg;
-	const unsigned char *bytes = data;
-	uint64_t end = w->at + len;
-
-	bkp_run_count(w->target->run, len, 0);
-	if (bkp_run_check(w->target->run, err) < 0)
-		return -1;
-	if (w->map == NULL) {
-		if (write_at(w, data, len, w->at, err) < 0)
-			return -1;
-		w->at = end;
-		return 0;
-	}
-	for (; w->extent < json_array_size(w->map); w->extent++) {
-		uint64_t from = number_in(w->map, w->extent, 0);
-		uint64_t to = from + number_in(w->map, w->extent, 1);
-		uint64_t first = from > w->at ? from : w->at;
-		uint64_t last = to < end ? to : end;
-
-		if (first < last && write_at(w, bytes + (first - w->at),
-					(size_t)(last - first), first, err) < 0)
-			return -1;
-		if (to > end)
-			break;
-	}
-	w->at = end;
-	return 0;
-}
-
-/* Writes the content after the header. A failure to write this one file is
- * left in w->got; one of reading it from the repository is an error. */
-static int
-write_content(struct files_target *target, struct archive *disk,
-    struct bkp_chunk_reader *reader, const struct item *item, int *got,
-    struct bkp_error *err)
-{
-	struct writing w = {.target = target,
-	    .disk = disk,
-	    .map = json_object_get(item->entry.attrs, "sparse"),
-	    .got = ARCHIVE_OK};
-	int rc =
-	    bkp_chunk_reader_entry(reader, &item->entry, write_piece, &w, err);
-
-	*got = w.got;
-	return rc < 0 && w.got != ARCHIVE_OK ? 0 : rc;
-}
-
-/* Makes what the item describes. */
-static int
-make(struct files_target *target, struct archive *disk,
-    struct bkp_chunk_reader *reader, struct item *item, struct bkp_error *err)
-{
-	struct archive_entry *header = archive_entry_new();
-	bool has_content = item->entry.has_content && item->entry.size > 0;
-	int got, rc = -1;
-
-	if (header == NULL)
-		return bkp_fail_nomem(err, "restoring a file");
-	archive_entry_copy_pathname(header, item->place);
-	if (bkp_files_to_archive(
-		&item->entry, !target->options.is_scratch, header, err) < 0) {
-		(void)bkp_fail_in(err, "%s", item->entry.path);
-		goto out;
-	}
-	got = archive_write_header(disk, header);
-	if (got < ARCHIVE_WARN) {
-		rc = judge(target, item, disk, got, err);
-		goto out;
-	}
-	if (has_content &&
-	    write_content(target, disk, reader, item, &got, err) < 0) {
-		/* Not what was stored: it must not look whole. */
-		(void)archive_write_finish_entry(disk);
-		(void)unlink(item->place);
-		goto out;
-	}
-	if (got < ARCHIVE_WARN) {
-		rc = judge(target, item, disk, got, err);
-		(void)archive_write_finish_entry(disk);
-		(void)unlink(item->place);
-		goto out;
-	}
-	got = archive_write_finish_entry(disk);
-	rc = judge(target, item, disk, got, err);
-out:
-	archive_entry_free(header);
-	return rc;
-}
-
-static int
-make_link(struct files_target *target, const struct item *item,
-    const char *first, struct bkp_error *err)
-{
-	struct archive_entry *header = archive_entry_new();
-	int got;
-
-	if (header == NULL)
-		return bkp_fail_nomem(err, "restoring a link");
-	archive_entry_copy_pathname(header, item->place);
-	archive_entry_set_filetype(header, AE_IFREG);
-	archive_entry_copy_hardlink(header, first);
-	got = archive_write_header(target->disk, header);
-	if (got >= ARCHIVE_WARN)
-		got = archive_write_finish_entry(target->disk);
-	archive_entry_free(header);
-	return judge(target, item, target->disk, got, err);
-}
-
 /* ---- hard links of which only further names are selected ---- */
 
 static int
@@ -681,7 +487,8 @@ finish_link(
 	first = found != NULL ? bkp_strdup((*found)->place, err)
 			      : place_of(target, key.link, err);
 	if (first != NULL)
-		rc = make_link(target, item, first, err);
+		rc = bkp_files_writer_link(
+		    target->writer, &item->entry, item->place, first, err);
 	free(first);
 	free(key.link);
 	return rc;
@@ -739,7 +546,8 @@ prepare_item(
 	item->is_done = true;
 	if (note_old_folder(target, item, err) < 0)
 		return -1;
-	return make(target, target->disk, NULL, item, err);
+	return bkp_files_writer_make(
+	    target->writer, NULL, &item->entry, item->place, err);
 }
 
 static int
@@ -769,8 +577,9 @@ work(void *arg, unsigned worker, void *taken, struct bkp_error *err)
 
 	if (item->is_done || is_kind(&item->entry, "files.hardlink"))
 		return 0;
-	return make(target, target->disks[worker],
-	    bkp_supply_reader(target->supply, worker), item, err);
+	return bkp_files_writer_make(target->writers[worker],
+	    bkp_supply_reader(target->supply, worker), &item->entry,
+	    item->place, err);
 }
 
 static int
@@ -798,37 +607,30 @@ tick(void *arg)
 /* ---- the target ---- */
 
 static int
-open_disks(struct files_target *target, struct bkp_error *err)
+open_writers(struct files_target *target, struct bkp_error *err)
 {
 	unsigned count = bkp_run_workers(target->run);
 
-	target->disks = bkp_alloc_array(count, sizeof(*target->disks), err);
-	if (target->disks == NULL || open_disk(target, &target->disk, err) < 0)
+	target->writers = bkp_alloc_array(count, sizeof(*target->writers), err);
+	if (target->writers == NULL ||
+	    bkp_files_writer_new(
+		&target->options, target->run, &target->writer, err) < 0)
 		return -1;
-	for (; target->disk_count < count; target->disk_count++)
-		if (open_disk(target, &target->disks[target->disk_count], err) <
-		    0)
+	for (; target->writer_count < count; target->writer_count++)
+		if (bkp_files_writer_new(&target->options, target->run,
+			&target->writers[target->writer_count], err) < 0)
 			return -1;
 	return 0;
 }
 
-/* The deferred times and permissions of folders are set here: workers first,
- * for they may have made folders that the calling thread set up. */
+/* The calling thread's writer last: it has the times of the folders. */
 static int
-close_disks(struct files_target *target, struct bkp_error *err)
+finish_writers(struct files_target *target, struct bkp_error *err)
 {
-	int rc = 0;
-
-	for (unsigned i = 0; i < target->disk_count; i++) {
-		if (archive_write_close(target->disks[i]) != ARCHIVE_OK &&
-		    rc == 0)
-			rc = bkp_fail(err, BKP_IO, "finishing the files: %s",
-			    archive_error_string(target->disks[i]));
-	}
-	if (archive_write_close(target->disk) != ARCHIVE_OK && rc == 0)
-		rc = bkp_fail(err, BKP_IO, "finishing the folders: %s",
-		    archive_error_string(target->disk));
-	return rc;
+	for (unsigned i = 0; i < target->writer_count; i++)
+		if (bkp_files_writer_finish(target->writers[i], err) < 0)
+			return -1;
+	return bkp_files_writer_finish(target->writer, err);
 }
 
 static void
@@ -865,12 +667,12 @@ run(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 		    bkp_supply_prefix(supply),
 		    "not root: everything will belong to the user who runs "
 		    "this");
-	if (open_disks(target, err) < 0 || open_stream(target, err) < 0)
+	if (open_writers(target, err) < 0 || open_stream(target, err) < 0)
 		return -1;
 	if (bkp_pipeline_run(workers, workers * WINDOW, &ops, target,
 		bkp_run_cancel(target->run), err) < 0)
 		return -1;
-	if (close_disks(target, err) < 0)
+	if (finish_writers(target, err) < 0)
 		return -1;
 	set_old_times(target);
 	return 0;
@@ -886,11 +688,10 @@ close_target(struct bkp_target *base)
 		free(target->roots[i].place);
 	}
 	free(target->roots);
-	for (unsigned i = 0; i < target->disk_count; i++)
-		(void)archive_write_free(target->disks[i]);
-	free(target->disks);
-	if (target->disk != NULL)
-		(void)archive_write_free(target->disk);
+	for (unsigned i = 0; i < target->writer_count; i++)
+		bkp_files_writer_free(target->writers[i]);
+	free(target->writers);
+	bkp_files_writer_free(target->writer);
 	if (target->stream != NULL)
 		bkp_entry_stream_close(target->stream);
 	tdestroy(target->stand_ins, free_stand_in);

@@ -7,6 +7,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/files_source.c \
 	libbackup/source/files_target.c \
 	libbackup/source/files_walk.c \
+	libbackup/source/files_write.c \
 	libbackup/source/kinds.c \
 	libbackup/source/source.h
 

@@ -163,26 +163,32 @@ bkp_sink_entry(
 	return 0;
 }
 
-static struct bkp_entry_stream *
-open_stream(const struct bkp_sink *sink, const char *prefix)
+static int
+open_stream(const struct bkp_sink *sink, const char *prefix,
+    struct bkp_entry_stream **out, struct bkp_error *err)
 {
-	struct bkp_entry_stream *stream = calloc(1, sizeof(*stream));
+	struct bkp_entry_stream *stream = bkp_alloc(sizeof(*stream), err);
 
-	assert_non_null(stream);
+	if (stream == NULL)
+		return -1;
 	stream->sink = sink;
-	stream->prefix = strdup(prefix != NULL ? prefix : "");
-	assert_non_null(stream->prefix);
-	return stream;
+	stream->prefix = bkp_strdup(prefix != NULL ? prefix : "", err);
+	if (stream->prefix == NULL) {
+		free(stream);
+		return -1;
+	}
+	*out = stream;
+	return 0;
 }
 
 int
 bkp_sink_previous(
     struct bkp_sink *sink, struct bkp_entry_stream **out, struct bkp_error *err)
 {
-	(void)err;
-	*out =
-	    sink->previous != NULL ? open_stream(sink->previous, NULL) : NULL;
-	return 0;
+	*out = NULL;
+	if (sink->previous == NULL)
+		return 0;
+	return open_stream(sink->previous, NULL, out, err);
 }
 
 bool
@@ -194,25 +200,29 @@ bkp_sink_has_entry(struct bkp_sink *sink, const struct fmt_entry *previous)
 
 /* ---- streams ---- */
 
-static void
+static enum fmt_status
 copy_entry(const struct fmt_entry *from, struct fmt_entry *to)
 {
-	assert_int_equal(fmt_entry_init(to, from->path, from->kind), FMT_OK);
+	enum fmt_status status = fmt_entry_init(to, from->path, from->kind);
+
+	if (status != FMT_OK)
+		return status;
 	to->attrs = json_deep_copy(from->attrs);
 	to->has_content = from->has_content;
 	to->has_sha256 = from->has_sha256;
 	to->size = from->size;
 	memcpy(to->sha256, from->sha256, sizeof(to->sha256));
-	for (size_t i = 0; i < from->chunk_count; i++)
-		assert_int_equal(
-		    fmt_entry_add_chunk(to, &from->chunks[i]), FMT_OK);
+	for (size_t i = 0; status == FMT_OK && i < from->chunk_count; i++)
+		status = fmt_entry_add_chunk(to, &from->chunks[i]);
+	if (status != FMT_OK)
+		fmt_entry_free(to);
+	return status;
 }
 
 int
 bkp_entry_stream_next(struct bkp_entry_stream *stream, struct fmt_entry *entry,
     struct bkp_error *err)
 {
-	(void)err;
 	while (stream->next < stream->sink->entry_count) {
 		const struct fmt_entry *next =
 		    &stream->sink->entries[stream->next++];
@@ -220,7 +230,8 @@ bkp_entry_stream_next(struct bkp_entry_stream *stream, struct fmt_entry *entry,
 		if (strncmp(next->path, stream->prefix,
 			strlen(stream->prefix)) != 0)
 			continue;
-		copy_entry(next, entry);
+		if (copy_entry(next, entry) != FMT_OK)
+			return bkp_fail_nomem(err, "faking");
 		return 1;
 	}
 	return 0;
@@ -362,16 +373,14 @@ int
 bkp_supply_entries(struct bkp_supply *supply, const char *prefix,
     struct bkp_entry_stream **out, struct bkp_error *err)
 {
-	(void)err;
-	*out = open_stream(supply->from, prefix);
-	return 0;
+	return open_stream(supply->from, prefix, out, err);
 }
 
 struct bkp_chunk_reader *
 bkp_supply_reader(struct bkp_supply *supply, unsigned worker)
 {
 	assert_true(worker < FAKE_WORKERS);
-	only_reader.supply = supply;
+	(void)supply;
 	return &only_reader;
 }
 
@@ -408,6 +417,7 @@ fake_restore(struct bkp_supply *supply, const struct bkp_kind *kind,
 	struct bkp_target *target = NULL;
 	int rc = -1;
 
+	only_reader.supply = supply;
 	if (kind->target_open(config, options, &target, err) < 0)
 		return -1;
 	if (target->ops->check(target, supply, err) == 0 &&

@@ -41,7 +41,9 @@ FAKE_SINK = tests/unit/fake_sink.c tests/unit/fake_sink.h
 tests_unit_test_command_SOURCES = tests/unit/test_command.c $(FAKE_SINK)
 tests_unit_test_command_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_command_LDADD = $(UNIT_LIBS)
-tests_unit_test_files_SOURCES = tests/unit/test_files.c $(FAKE_SINK)
+tests_unit_test_files_SOURCES = tests/unit/test_files.c $(FAKE_SINK) \
+	$(FAILING_ALLOC)
+tests_unit_test_files_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_files_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_files_LDADD = $(UNIT_LIBS)
 tests_unit_test_secret_SOURCES = tests/unit/test_secret.c $(FAILING_ALLOC)

@@ -21,6 +21,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/compare.h"
 #include "libbackup/source/files_impl.h"
+#include "tests/unit/failing_alloc.h"
 #include "tests/unit/fake_sink.h"
 
 /* Each test has a folder: `tree` in it is backed up as "/", `back` is where it
@@ -811,7 +812,101 @@ a_damaged_content_leaves_no_half_file(void **state)
 	    fake_restore(&supply, kind(), &config, &options, &err), -1);
 	assert_int_equal(err.code, BKP_CORRUPT);
 	assert_int_equal(access(at(back, "/d/a"), F_OK), -1);
+	assert_int_equal(rmdir(at(back, "/d")), 0); /* nor anything else */
+
+	/* What was there before is there afterwards. */
+	make_folder(at(back, "/d"));
+	write_text(at(back, "/d/a"), "precious");
+	options.is_overwrite = true;
+	supply.read = 0;
+	assert_int_equal(
+	    fake_restore(&supply, kind(), &config, &options, &err), -1);
+	assert_int_equal(err.code, BKP_CORRUPT);
+	expect_text(at(back, "/d/a"), "precious");
 	fake_sink_free(&sink);
+}
+
+/* Memory fails on the calling thread, which walks, decides and hands over. */
+static void
+running_out_of_memory_anywhere_is_an_error_and_leaks_nothing(void **state)
+{
+	struct bkp_target_options options = {.to = back, .is_overwrite = true};
+	struct bkp_supply supply = {.prefix = "files/t"};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_sink sink, whole;
+	int rc, n;
+
+	(void)state;
+	make_folder(at(tree, "/d"));
+	write_text(at(tree, "/d/a"), "1");
+	assert_int_equal(link(at(tree, "/d/a"), at(tree, "/d/b")), 0);
+	assert_int_equal(symlink("a", at(tree, "/d/c")), 0);
+	fake_sink_init(&whole, NULL, NULL);
+	back_up(&whole);
+	settle(&whole);
+	for (n = 0;; n++) {
+		fake_sink_init(&sink, NULL, NULL);
+		sink.previous = &whole;
+		failing_alloc_at(n);
+		rc = fake_backup(&sink, kind(), &config, &err);
+		if (!failing_alloc_end())
+			break;
+		assert_int_equal(rc, -1);
+		assert_int_equal(err.code, BKP_NOMEM);
+		fake_sink_free(&sink);
+	}
+	assert_int_equal(rc, 0);
+	assert_int_equal(sink.entry_count, 4);
+	assert_true(n > 30);
+	fake_sink_free(&sink);
+	supply.from = &whole;
+	for (n = 0;; n++) {
+		failing_alloc_at(n);
+		rc = fake_restore(&supply, kind(), &config, &options, &err);
+		if (!failing_alloc_end())
+			break;
+		assert_int_equal(rc, -1);
+		assert_int_equal(err.code, BKP_NOMEM);
+	}
+	assert_int_equal(rc, 0);
+	assert_true(n > 20);
+	expect_text(at(back, "/d/b"), "1");
+	fake_sink_free(&whole);
+}
+
+static void
+other_file_systems_are_entered_only_where_asked(void **state)
+{
+	static char dev[] = "/dev", shm[] = "/dev/shm";
+	char *both[2] = {dev, shm},
+	     *skip[] = {(char[]){"/dev/[!s]*"}, (char[]){"/dev/s[!h]*"}};
+	char name[64], entry[96];
+	struct stat above, below;
+	struct bkp_sink sink;
+	bool is_other;
+
+	(void)state;
+	assert_int_equal(stat(dev, &above), 0);
+	assert_int_equal(stat(shm, &below), 0);
+	is_other = above.st_dev != below.st_dev;
+	(void)snprintf(name, sizeof(name), "%s/bkp-%d", shm, (int)getpid());
+	(void)snprintf(entry, sizeof(entry), "files/t%s", name);
+	write_text(name, "x");
+	config.files.root = NULL;
+	config.files.one_file_system = true;
+	config.files.exclude = (struct bkp_strings){skip, 2};
+	config.files.paths = (struct bkp_strings){both, 1};
+	fake_sink_init(&sink, NULL, NULL);
+	back_up(&sink);
+	assert_non_null(fake_entry(&sink, "files/t/dev/shm"));
+	assert_true((fake_entry(&sink, entry) == NULL) == is_other);
+	fake_sink_free(&sink);
+	config.files.paths.count = 2;
+	fake_sink_init(&sink, NULL, NULL);
+	back_up(&sink);
+	assert_non_null(fake_entry(&sink, entry));
+	fake_sink_free(&sink);
+	assert_int_equal(unlink(name), 0);
 }
 
 static void
@@ -896,6 +991,8 @@ main(void)
 	    CASE(nothing_is_written_through_a_link),
 	    CASE(a_hard_link_alone_becomes_a_file),
 	    CASE(a_damaged_content_leaves_no_half_file),
+	    CASE(running_out_of_memory_anywhere_is_an_error_and_leaks_nothing),
+	    CASE(other_file_systems_are_entered_only_where_asked),
 	    CASE(a_scratch_place_proves_the_same_entries),
 	    CASE(cancel_stops_a_walk),
 	};
