@@ -15,6 +15,8 @@
 #define LINE_EVERY_MS 30000
 #define EVENT_EVERY_MS 1000
 #define SMOOTH_MS 8000.0
+#define GAUGE_MIN 14 /* columns, with two blanks before it */
+#define GAUGE_MAX 42
 
 /* What a line says, worked out once for all its forms. */
 struct figures {
@@ -168,30 +170,57 @@ make_tail(const struct figures *f, unsigned dropped, char *tail, size_t size)
 	}
 }
 
+static size_t
+at_most(size_t n, size_t limit)
+{
+	return n < limit ? n : limit;
+}
+
+/* Chooses what there is room for in `width` columns and makes the tail. With a
+ * gauge: all figures, or all but the amount; else as many as leave a part of
+ * the phase. Returns the columns of the gauge with its blanks, 0 for none. */
+static size_t
+fit(const struct figures *f, size_t phase, size_t width, char *tail,
+    size_t size)
+{
+	size_t least, room;
+	unsigned dropped;
+
+	for (dropped = 0; f->part >= 0 && dropped < 2; dropped++) {
+		make_tail(f, dropped, tail, size);
+		least = (dropped == 0 ? phase : at_most(phase, 24)) + GAUGE_MIN;
+		if (least + strlen(tail) > width)
+			continue;
+		room = width - strlen(tail);
+		return room < phase + GAUGE_MIN
+			   ? GAUGE_MIN
+			   : at_most(room - phase, GAUGE_MAX);
+	}
+	for (dropped = 0; dropped <= 3; dropped++) {
+		make_tail(f, dropped, tail, size);
+		if (at_most(phase, 16) + strlen(tail) <= width)
+			break;
+	}
+	return 0;
+}
+
 /*
  * "phase  [====>    ]  42%  1.2 GiB of 3.0 GiB  85.0 MiB/s  0:21 left". The
- * last column stays free, for some terminals wrap when it is written. Where
- * there is no room the gauge goes, then figures, then the end of the phase.
+ * last column stays free, for some terminals wrap when it is written.
  */
 static void
 draw_bar(struct cli *cli, const struct figures *f)
 {
-	size_t width = terminal_width() - 1, tail_width, used, gauge;
-	size_t least = strlen(cli->progress.phase);
+	const char *name = cli->progress.phase;
+	size_t width = terminal_width() - 1, tail_width, gauge;
 	char tail[CLI_TEXT_SIZE * 8], phase[512], clipped[512];
-	unsigned dropped = 0;
 
-	least = least > 16 ? 16 : least;
-	do {
-		make_tail(f, dropped, tail, sizeof(tail));
-		tail_width = clip(tail, width, clipped, sizeof(clipped));
-	} while (tail_width + least > width && ++dropped <= 3);
-	used =
-	    clip(cli->progress.phase, width - tail_width, phase, sizeof(phase));
+	gauge = fit(f, clip(name, width, phase, sizeof(phase)), width, tail,
+	    sizeof(tail));
+	tail_width = clip(tail, width - gauge, clipped, sizeof(clipped));
+	(void)clip(name, width - gauge - tail_width, phase, sizeof(phase));
 	(void)fprintf(stderr, "\r%s", phase);
-	gauge = width - tail_width - used;
-	gauge = gauge > 42 ? 42 : gauge;
-	if (f->part >= 0 && gauge >= 12) {
+	if (gauge > 0) {
 		(void)fputs("  ", stderr);
 		draw_gauge(gauge - 2, f->part);
 	}
