@@ -109,6 +109,20 @@ pack_path(const unsigned char name[32], char path[96])
 	(void)snprintf(path, 96, "packs/%.2s/%s", hex, hex);
 }
 
+/* The index knows the pack, so that it is not there is damage. */
+static int
+fetch(struct bkp_chunk_reader *reader, const char *path, uint64_t offset,
+    uint64_t len, struct bkp_error *err)
+{
+	fmt_buf_clear(&reader->stored);
+	if (bkp_store_get(reader->repository->store, path, offset, len,
+		&reader->stored, err) == 0)
+		return 0;
+	if (err != NULL && err->code == BKP_NOTFOUND)
+		err->code = BKP_CORRUPT;
+	return -1;
+}
+
 /* Fetches the head of a pack and finds its payload key. */
 static int
 open_pack(struct bkp_chunk_reader *reader, const struct fmt_index_pack *from,
@@ -120,9 +134,7 @@ open_pack(struct bkp_chunk_reader *reader, const struct fmt_index_pack *from,
 	char path[96];
 
 	pack_path(from->name, path);
-	fmt_buf_clear(&reader->stored);
-	if (bkp_store_get(reader->repository->store, path, 0, len,
-		&reader->stored, err) < 0)
+	if (fetch(reader, path, 0, len, err) < 0)
 		return -1;
 	status = fmt_age_payload_open(
 	    reader->kind == FMT_PACK_DATA ? &keys->data : &keys->metadata, 1,
@@ -130,6 +142,9 @@ open_pack(struct bkp_chunk_reader *reader, const struct fmt_index_pack *from,
 	if (status == FMT_OK)
 		status = fmt_age_plain_size(
 		    &pack->payload, from->stored_size, &pack->plain_size);
+	/* Nobody wrote a pack of another version here. */
+	if (status == FMT_UNSUPPORTED)
+		status = FMT_MALFORMED;
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "%s: %s: opening",
 		    reader->repository->store->location, path);
@@ -194,10 +209,8 @@ fill_window(struct bkp_chunk_reader *reader, const struct pack *pack,
 	pack_path(pack->name, path);
 	fmt_age_payload_range(&pack->payload, pack->stored_size, start,
 	    end - start, &file_offset, &file_len);
-	fmt_buf_clear(&reader->stored);
 	fmt_buf_clear(&window->bytes);
-	if (bkp_store_get(reader->repository->store, path, file_offset,
-		file_len, &reader->stored, err) < 0)
+	if (fetch(reader, path, file_offset, file_len, err) < 0)
 		return -1;
 	status = fmt_age_payload_read(&pack->payload, pack->stored_size, start,
 	    end - start, reader->stored.data, reader->stored.len,

@@ -11,8 +11,9 @@
 #include "libbackup/repository/session_own.h"
 
 #define LEVEL 1
-#define KEEP_FRAME (16u * 1024 * 1024) /* a larger buffer is freed after use   \
-					*/
+#define KEEP_FRAME                                                             \
+	(16u * 1024 * 1024) /* a larger buffer is freed after use              \
+			     */
 
 struct bkp_chunk_writer {
 	struct bkp_session *session;

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Entries out of the metadata chunks of a list. One chunk is held at a time. */
+/*
+ * Entries out of the metadata chunks of a list. One chunk is held at a time.
+ * Every line of a list names its path, so the chunk where a prefix begins is
+ * found by binary search over the first lines.
+ */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,9 +19,127 @@ struct bkp_entry_stream {
 	char *prefix;          /* owned */
 	size_t prefix_len;
 	struct fmt_buf plain; /* secret */
+	bool is_amid;         /* the next line may go on with an entry that
+				 began before the first chunk fed */
 	bool has_finished;    /* all chunks are fed */
 	bool has_ended;       /* the last wanted entry was given */
 };
+
+static int
+read_chunk(struct bkp_entry_stream *stream, size_t n, struct bkp_error *err)
+{
+	fmt_buf_clear(&stream->plain);
+	if (bkp_chunk_reader_get(
+		stream->chunks, &stream->list[n], &stream->plain, err) < 0)
+		return bkp_fail_in(err, "reading an entry list");
+	return 0;
+}
+
+static int
+bad_list(const struct bkp_entry_stream *stream, enum fmt_status status,
+    size_t chunk, struct bkp_error *err)
+{
+	return bkp_fail_format(err, status,
+	    "reading an entry list: chunk %zu of %zu", chunk,
+	    stream->list_count);
+}
+
+/* ---- where to begin ---- */
+
+/* The length of the first line from `at`, with its newline. */
+static size_t
+line_length(const struct fmt_buf *plain, size_t at)
+{
+	const unsigned char *start = plain->data + at;
+	const unsigned char *newline = memchr(start, '\n', plain->len - at);
+
+	return newline != NULL ? (size_t)(newline - start) + 1
+			       : plain->len - at;
+}
+
+static json_t *
+parse_line(const struct fmt_buf *plain, size_t at)
+{
+	return plain->len == at ? NULL
+				: json_loadb((const char *)plain->data + at,
+				      line_length(plain, at), 0, NULL);
+}
+
+/* Compares the path of a chunk's first line with the prefix. */
+static int
+compare_first(struct bkp_entry_stream *stream, size_t n, int *order,
+    struct bkp_error *err)
+{
+	struct fmt_buf path = FMT_BUF_INIT;
+	enum fmt_status status = FMT_MALFORMED;
+	const char *escaped;
+	json_t *line;
+
+	if (read_chunk(stream, n, err) < 0)
+		return -1;
+	line = parse_line(&stream->plain, 0);
+	escaped = json_string_value(json_object_get(line, "path"));
+	if (escaped != NULL)
+		status = fmt_path_unescape(escaped, strlen(escaped), &path);
+	json_decref(line);
+	if (status == FMT_OK && fmt_buf_text(&path) == NULL)
+		status = FMT_NOMEM;
+	if (status == FMT_OK)
+		*order =
+		    fmt_entry_compare((const char *)path.data, stream->prefix);
+	fmt_buf_free(&path);
+	return status == FMT_OK ? 0 : bad_list(stream, status, n + 1, err);
+}
+
+/* Sets `at` to the last chunk whose first line comes before the prefix: no
+ * entry that is wanted begins earlier. */
+static int
+find_start(struct bkp_entry_stream *stream, struct bkp_error *err)
+{
+	size_t low = 0, high = stream->list_count;
+
+	if (stream->prefix_len == 0)
+		return 0;
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+		int order = 0;
+
+		if (compare_first(stream, middle, &order, err) < 0)
+			return -1;
+		if (order < 0)
+			low = middle;
+		else
+			high = middle;
+	}
+	stream->at = low;
+	stream->is_amid = low > 0;
+	return 0;
+}
+
+/* How many bytes of the chunk at hand belong to an entry that began before
+ * it: the lines up to the first that has a kind. */
+static size_t
+skip_rest(struct bkp_entry_stream *stream)
+{
+	size_t at = 0;
+
+	while (at < stream->plain.len) {
+		json_t *line = parse_line(&stream->plain, at);
+		bool is_first = json_object_get(line, "kind") != NULL;
+
+		/* What is no JSON is left to the reader to refuse. */
+		if (line == NULL || is_first) {
+			json_decref(line);
+			stream->is_amid = false;
+			return at;
+		}
+		json_decref(line);
+		at += line_length(&stream->plain, at);
+	}
+	return at;
+}
+
+/* ---- opening and closing ---- */
 
 int
 bkp_entry_stream_open(struct bkp_repository *repository,
@@ -35,14 +158,15 @@ bkp_entry_stream_open(struct bkp_repository *repository,
 	if (stream->prefix == NULL)
 		goto fail;
 	stream->prefix_len = strlen(stream->prefix);
-	if (bkp_chunk_reader_new_of(
-		repository, FMT_PACK_METADATA, &stream->chunks, err) < 0)
-		goto fail;
 	status = fmt_entry_reader_new(&stream->entries);
 	if (status != FMT_OK) {
 		(void)bkp_fail_format(err, status, "reading an entry list");
 		goto fail;
 	}
+	if (bkp_chunk_reader_new_of(
+		repository, FMT_PACK_METADATA, &stream->chunks, err) < 0 ||
+	    find_start(stream, err) < 0)
+		goto fail;
 	*out = stream;
 	return 0;
 fail:
@@ -62,29 +186,28 @@ bkp_entry_stream_close(struct bkp_entry_stream *stream)
 	free(stream);
 }
 
+/* ---- reading ---- */
+
 /* Feeds the next chunk of the list, or says that there is none. */
 static int
 feed(struct bkp_entry_stream *stream, struct bkp_error *err)
 {
 	enum fmt_status status;
+	size_t skipped = 0;
 
 	if (stream->at == stream->list_count) {
 		stream->has_finished = true;
 		status = fmt_entry_reader_finish(stream->entries);
 	} else {
-		fmt_buf_clear(&stream->plain);
-		if (bkp_chunk_reader_get(stream->chunks,
-			&stream->list[stream->at], &stream->plain, err) < 0)
-			return bkp_fail_in(err, "reading an entry list");
+		if (read_chunk(stream, stream->at, err) < 0)
+			return -1;
+		if (stream->is_amid)
+			skipped = skip_rest(stream);
 		stream->at++;
-		status = fmt_entry_reader_feed(
-		    stream->entries, stream->plain.data, stream->plain.len);
+		status = fmt_entry_reader_feed(stream->entries,
+		    stream->plain.data + skipped, stream->plain.len - skipped);
 	}
-	if (status != FMT_OK)
-		return bkp_fail_format(err, status,
-		    "reading an entry list: chunk %zu of %zu", stream->at,
-		    stream->list_count);
-	return 0;
+	return status == FMT_OK ? 0 : bad_list(stream, status, stream->at, err);
 }
 
 /* The next entry of the list, wanted or not. 1, 0 at the end, -1. */
@@ -98,9 +221,7 @@ next_entry(struct bkp_entry_stream *stream, struct fmt_entry *entry,
 
 		status = fmt_entry_reader_next(stream->entries, entry, &have);
 		if (status != FMT_OK)
-			return bkp_fail_format(err, status,
-			    "reading an entry list: chunk %zu of %zu",
-			    stream->at, stream->list_count);
+			return bad_list(stream, status, stream->at, err);
 		if (have)
 			return 1;
 		if (stream->has_finished)

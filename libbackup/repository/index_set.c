@@ -196,8 +196,12 @@ load_file(struct bkp_store *store, const struct fmt_age_identity *metadata,
 	int rc = -1;
 
 	(void)snprintf(path, sizeof(path), "index/%s", file->name);
-	if (bkp_store_stat(store, path, &object, err) < 0)
+	if (bkp_store_stat(store, path, &object, err) < 0) {
+		/* It was listed a moment ago. */
+		if (err != NULL && err->code == BKP_NOTFOUND)
+			err->code = BKP_RETRY;
 		return -1;
+	}
 	if (prepare_fetch(&fetch, metadata, err) < 0)
 		goto out;
 	rc = fetch_pieces(&fetch, object.size, err);

@@ -120,6 +120,8 @@ add_snapshot(struct bkp_repository *repository, const char *name,
 		out->count++;
 		return 0;
 	}
+	if (problem.code == BKP_NOTFOUND)
+		return 0; /* removed since it was listed */
 	if (!is_damage(&problem)) {
 		if (err != NULL)
 			*err = problem;

@@ -9,3 +9,9 @@ tests_unit_test_repository_SOURCES = tests/unit/test_repository.c \
 	$(REPOSITORY_FIXTURE)
 tests_unit_test_repository_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_repository_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += \
+	tests/unit/test_repository_session
+tests_unit_test_repository_session_SOURCES = \
+	tests/unit/test_repository_session.c $(REPOSITORY_FIXTURE)
+tests_unit_test_repository_session_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_repository_session_LDADD = $(UNIT_LIBS)
