@@ -107,7 +107,8 @@ encode_key(const char *prefix, bool is_upper,
 	for (size_t i = 0; i < CHECKSUM; i++)
 		symbols[SYMBOLS + i] =
 		    (unsigned char)(sum >> 5 * (CHECKSUM - 1 - i) & 31);
-	out = stpcpy(out, prefix);
+	while (*prefix != '\0')
+		*out++ = *prefix++;
 	*out++ = '1';
 	for (size_t i = 0; i < sizeof symbols; i++) {
 		char c = charset[symbols[i]];
