@@ -6,7 +6,15 @@ EXTRA_DIST += \
 	tests/integration/conftest.py \
 	tests/integration/pytest.ini \
 	tests/integration/tap.py \
-	tests/integration/test_harness.py
+	tests/integration/test_harness.py \
+	tests/integration/test_interrupted.py \
+	tests/integration/test_keys.py \
+	tests/integration/test_refuses_bucket.py \
+	tests/integration/test_refuses_input.py \
+	tests/integration/test_refuses_postgres.py \
+	tests/integration/test_refuses_repository.py \
+	tests/integration/test_round_trip.py \
+	tests/integration/test_samples.py
 
 if INTEGRATION_TESTS
 TESTS += tests/integration/run

@@ -4,6 +4,8 @@ every test. An error in setting a test up is that test's failure."""
 
 import sys
 
+SLOW = 5
+
 _reported = 0
 
 
@@ -30,6 +32,11 @@ def _result(verdict, nodeid, remark=""):
     _emit("%s %d - %s%s" % (verdict, _reported, _name(nodeid), remark))
 
 
+def pytest_addoption(parser):
+    # Its own reporter is off, but explaining an assertion asks for this.
+    parser.addoption("--verbose", action="count", default=0, dest="verbose")
+
+
 def pytest_collection_finish(session):
     _emit("1..%d" % len(session.items))
 
@@ -54,6 +61,8 @@ def pytest_runtest_logreport(report):
             "Skipped: "))
     elif report.when == "call":
         _result("ok", report.nodeid)
+        if report.duration > SLOW:
+            _comment("took %.0f s" % report.duration)
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 from botocore.config import Config
@@ -75,17 +76,17 @@ class Minio:
 
 
 def empty_bucket(client, bucket):
-    """Removes every object and every version."""
-    for page in client.get_paginator("list_object_versions").paginate(
-            Bucket=bucket):
-        doomed = [{"Key": item["Key"], "VersionId": item["VersionId"]}
-                  for kind in ("Versions", "DeleteMarkers")
-                  for item in page.get(kind, [])]
-        if doomed:
-            answer = client.delete_objects(
-                Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
-            if answer.get("Errors"):
-                raise RuntimeError(str(answer["Errors"][0]))
+    """Removes every object and every version, one by one: a request for many
+    is XML, which cannot hold every key."""
+    def remove(item):
+        client.delete_object(Bucket=bucket, Key=item["Key"],
+                             VersionId=item["VersionId"])
+
+    with ThreadPoolExecutor(8) as pool:
+        for page in client.get_paginator("list_object_versions").paginate(
+                Bucket=bucket):
+            for kind in ("Versions", "DeleteMarkers"):
+                list(pool.map(remove, page.get(kind, [])))
 
 
 def remove_bucket(client, bucket):

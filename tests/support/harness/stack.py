@@ -21,18 +21,16 @@ def patience(seconds):
 class Result:
     """How a command ended and what it said."""
 
-    def __init__(self, argv, status, out, err, seconds=0.0, peak_kib=0):
+    def __init__(self, argv, status, out, err):
         self.argv = argv
         self.status = status
         self.out = out
         self.err = err
-        self.seconds = seconds
-        self.peak_kib = peak_kib
 
     @property
     def events(self):
         """What --json printed."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        return [json.loads(line) for line in self.out.split("\n") if line]
 
     @property
     def result(self):
@@ -43,11 +41,6 @@ class Result:
 
     def of_type(self, kind):
         return [event for event in self.events if event["type"] == kind]
-
-    @property
-    def message(self):
-        """The error that a person would read."""
-        return self.err
 
     def __str__(self):
         return "%s\nended with %s\n--- stdout\n%s--- stderr\n%s" % (

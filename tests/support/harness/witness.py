@@ -27,6 +27,8 @@ ROWS = """
         coalesce(sum(('x' || right(h, 15))::bit(60)::bigint), 0)
     FROM (SELECT md5(t::text) AS h FROM ONLY {} AS t) AS hashed"""
 
+VIEW = " (materialised view)"
+
 ATTRIBUTES = ("ContentType", "ContentEncoding", "ContentDisposition",
               "ContentLanguage", "CacheControl", "Metadata", "ETag")
 
@@ -55,16 +57,17 @@ def database(postgres, name):
                 seen[label] = connection.execute(
                     sql.SQL("SELECT last_value, is_called FROM {}").format(
                         what)).fetchone()
-            elif populated:
-                seen[label] = rows(connection, what)
+            elif kind == "m":
+                seen[label + VIEW] = populated and rows(connection, what)
             else:
-                seen[label] = "not populated"
+                seen[label] = rows(connection, what)
         seen["large objects"] = connection.execute(
             "SELECT oid::bigint, md5(lo_get(oid)), lomacl::text"
             " FROM pg_largeobject_metadata ORDER BY 1").fetchall()
         seen["database"] = connection.execute(
             "SELECT pg_encoding_to_char(encoding), datcollate, datctype,"
-            " datconnlimit, datacl::text, pg_get_userbyid(datdba),"
+            " datconnlimit, coalesce(datacl, acldefault('d', datdba))::text,"
+            " pg_get_userbyid(datdba),"
             " shobj_description(oid, 'pg_database')"
             " FROM pg_database WHERE datname = %s", (name,)).fetchall()
         seen["database settings"] = connection.execute(
@@ -76,9 +79,10 @@ def database(postgres, name):
 
 
 def row_total(seen):
-    """How many rows a database witness counted."""
-    return sum(value[0] for value in seen.values()
-               if isinstance(value, tuple) and len(value) == 3)
+    """How many rows of tables a database witness counted."""
+    return sum(value[0] for label, value in seen.items()
+               if isinstance(value, tuple) and len(value) == 3
+               and not label.endswith(VIEW))
 
 
 def _object(client, bucket, key):
