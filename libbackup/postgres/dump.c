@@ -91,8 +91,7 @@ bkp_pg_dump_schema(const struct bkp_pg_programs *programs,
 	char *encoding_option = bkp_format(err, "--encoding=%s", encoding);
 	const char *argv[] = {programs->dump, NULL, "--format=custom",
 	    "--schema-only", "--create", "--no-password",
-	    "--lock-wait-timeout=60000", snapshot_option, encoding_option,
-	    NULL};
+	    "--lock-wait-timeout=2000", snapshot_option, encoding_option, NULL};
 	int rc = -1;
 
 	if (snapshot_option != NULL && encoding_option != NULL)

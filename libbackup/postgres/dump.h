@@ -23,7 +23,8 @@ int bkp_pg_programs_find(const char *bindir, unsigned major,
     struct bkp_pg_programs *out, struct bkp_error *err);
 void bkp_pg_programs_free(struct bkp_pg_programs *programs);
 
-/* pg_dump -Fc --schema-only --create under an exported snapshot, appended. */
+/* pg_dump -Fc --schema-only --create under an exported snapshot, appended. It
+ * waits two seconds for a lock that somebody else wants, and then fails. */
 int bkp_pg_dump_schema(const struct bkp_pg_programs *programs,
     const struct bkp_postgres_config *config, const char *database,
     const char *snapshot, const char *encoding, struct bkp_run *run,

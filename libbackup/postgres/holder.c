@@ -292,6 +292,21 @@ fail:
 	return -1;
 }
 
+bool
+bkp_pg_holder_is_waited_for(struct bkp_pg_holder *holder)
+{
+	char *text = bkp_pg_text(&holder->pg,
+	    "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted"
+	    " AND locktype = 'relation' AND mode = 'AccessExclusiveLock'"
+	    " AND database = (SELECT oid FROM pg_database"
+	    "  WHERE datname = current_database()))",
+	    NULL);
+	bool answer = text != NULL && text[0] == 't';
+
+	free(text);
+	return answer;
+}
+
 int
 bkp_pg_holder_ping(struct bkp_pg_holder *holder, struct bkp_error *err)
 {

@@ -38,6 +38,13 @@ int bkp_pg_holder_open(struct bkp_pg_holder *holder,
     const struct bkp_postgres_config *config, const char *database,
     struct bkp_run *run, struct bkp_error *err);
 
+/*
+ * True where somebody waits for an exclusive lock on a table. Whoever wants to
+ * read such a table now waits behind him, and he waits for the holder: only
+ * letting go of the moment helps.
+ */
+bool bkp_pg_holder_is_waited_for(struct bkp_pg_holder *holder);
+
 /* -1 where the transaction is gone. */
 int bkp_pg_holder_ping(struct bkp_pg_holder *holder, struct bkp_error *err);
 

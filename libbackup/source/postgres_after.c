@@ -310,6 +310,10 @@ bkp_pg_target_settings(struct bkp_pg *pg,
 	    bkp_pg_run(pg, err, "ALTER DATABASE %I CONNECTION LIMIT %u", name,
 		(unsigned)limit) < 0)
 		goto out;
+	rc = 0;
+	if (json_is_null(json_object_get(facts, "acl")))
+		goto out; /* never granted, never revoked */
+	rc = -1;
 	if (bkp_pg_sql(&object, "DATABASE %I", name) != FMT_OK ||
 	    fmt_buf_text(&object) == NULL) {
 		(void)bkp_fail_nomem(err, "setting up the database");

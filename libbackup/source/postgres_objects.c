@@ -62,24 +62,6 @@ write_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
 	return 0;
 }
 
-/* True where the ACL is what an object has anyway: its owner may do all. */
-static bool
-is_default_acl(const json_t *acl, const char *owner)
-{
-	if (json_array_size(acl) != 2)
-		return false;
-	for (size_t i = 0; i < 2; i++) {
-		const json_t *item = json_array_get(acl, i);
-		const char *grantee =
-		    json_string_value(json_object_get(item, "grantee"));
-
-		if (grantee == NULL || strcmp(grantee, owner) != 0 ||
-		    json_is_true(json_object_get(item, "grantable")))
-			return false;
-	}
-	return true;
-}
-
 /* Owner, comment and privileges. */
 static int
 set_attributes(struct bkp_pg *pg, const char *oid, const json_t *attrs,
@@ -101,8 +83,8 @@ set_attributes(struct bkp_pg *pg, const char *oid, const json_t *attrs,
 		bkp_pg_run(pg, err, "COMMENT ON LARGE OBJECT %s IS %L", oid,
 		    comment) < 0))
 		return -1;
-	if (is_default_acl(acl, owner))
-		return 0;
+	if (json_is_null(acl))
+		return 0; /* never granted, never revoked */
 	if ((object = bkp_format(err, "LARGE OBJECT %s", oid)) == NULL)
 		return -1;
 	rc = bkp_pg_target_acl(pg, object, owner, acl, err);

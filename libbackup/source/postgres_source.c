@@ -14,6 +14,10 @@
 #include "libbackup/postgres/front.h"
 #include "libbackup/postgres/names.h"
 
+/* So often the moment is let go of and taken again where somebody waits for a
+ * lock between the holder's and pg_dump's. */
+#define ATTEMPTS 5
+
 /* ---- which databases ---- */
 
 static int
@@ -154,6 +158,23 @@ front_database(const struct bkp_postgres_config *config)
 	return config->databases.count > 0 ? config->databases.items[0] : NULL;
 }
 
+/* The holder and, in its snapshot, the schema: pg_dump locks the tables for
+ * itself, so it is let at them at once. */
+static int
+try_holder(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, const char *name,
+    struct bkp_run *run, struct bkp_error *err)
+{
+	struct bkp_pg_holder *holder = &database->holder;
+
+	if (bkp_pg_holder_open(holder, source->config, name, run, err) < 0)
+		return -1;
+	fmt_buf_clear(&database->archive);
+	return bkp_pg_dump_schema(&source->programs, source->config,
+	    holder->database, holder->snapshot, bkp_pg_encoding(&holder->pg),
+	    run, &database->archive, err);
+}
+
 static int
 open_holder(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_sink *sink,
@@ -162,11 +183,25 @@ open_holder(struct bkp_pg_source *source,
 	char *name = database->holder.database;
 	struct bkp_pg_holder *holder = &database->holder;
 	json_t *facts;
-	int rc;
+	int rc = -1;
 
 	database->holder.database = NULL;
-	rc = bkp_pg_holder_open(
-	    holder, source->config, name, bkp_sink_run(sink), err);
+	for (int attempt = 0; rc < 0 && attempt < ATTEMPTS; attempt++) {
+		bool is_waited_for;
+
+		rc =
+		    try_holder(source, database, name, bkp_sink_run(sink), err);
+		if (rc == 0 || holder->pg.conn == NULL)
+			break;
+		is_waited_for = bkp_pg_holder_is_waited_for(holder);
+		bkp_pg_holder_close(holder);
+		if (!is_waited_for)
+			break;
+		(void)bkp_fail(err, BKP_RETRY,
+		    "again and again somebody asks for an exclusive lock on a "
+		    "table before the schema is read: try again when that has "
+		    "ended");
+	}
 	if (rc < 0)
 		(void)bkp_fail_in(err, "database %s", name);
 	free(name);
@@ -285,16 +320,11 @@ put_catalogue(struct bkp_pg_source *source,
     struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_sink_run(sink);
-	const struct bkp_pg_holder *holder = &database->holder;
 	struct fmt_buf text = FMT_BUF_SECRET_INIT;
 	int rc = -1;
 
-	bkp_run_phase(run, 0, 0, "%s: reading the schema", database->path);
-	if (bkp_pg_dump_schema(&source->programs, source->config,
-		holder->database, holder->snapshot,
-		bkp_pg_encoding(&holder->pg), run, &database->archive,
-		err) < 0 ||
-	    bkp_pg_dump_catalogue(
+	bkp_run_phase(run, 0, 0, "%s: the schema", database->path);
+	if (bkp_pg_dump_catalogue(
 		&source->programs, &database->archive, run, &text, err) < 0)
 		goto out;
 	rc = put_entry(sink, database->path, "catalogue.sql",
