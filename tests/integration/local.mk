@@ -27,3 +27,6 @@ EXTRA_DIST += tests/integration/test_age_interop.py
 check_PROGRAMS += tests/integration/s3_tool
 tests_integration_s3_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_s3.py
+
+# postgres: there and back, and what is refused
+EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql
