@@ -14,13 +14,13 @@
 #include "libbackup/operations.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/base/tree.h"
 #include "libbackup/operations/compare.h"
 #include "libbackup/operations/content.h"
 #include "libbackup/operations/opened.h"
@@ -405,16 +405,6 @@ tell_omissions(struct bkp_verify *verify, struct bkp_error *err)
 }
 
 static int
-remove_one(
-    const char *path, const struct stat *info, int type, struct FTW *where)
-{
-	(void)info;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
-static int
 make_directory(struct bkp_verify *verify, struct bkp_error *err)
 {
 	const char *base = verify->options->scratch_directory;
@@ -440,9 +430,7 @@ make_directory(struct bkp_verify *verify, struct bkp_error *err)
 static void
 end_verify(struct bkp_verify *verify)
 {
-	if (verify->directory != NULL)
-		(void)nftw(
-		    verify->directory, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+	bkp_tree_remove(verify->directory);
 	free(verify->directory);
 	bkp_contents_free(verify->contents);
 	bkp_opened_fini(&verify->opened);

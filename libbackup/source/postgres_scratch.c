@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 
 #include "libbackup/base/child.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/base/tree.h"
 #include "libbackup/postgres/programs.h"
 #include "libbackup/postgres/session.h"
 
@@ -41,23 +41,6 @@ struct scratch {
 };
 
 /* ---- folders ---- */
-
-static int
-remove_one(
-    const char *path, const struct stat *info, int type, struct FTW *where)
-{
-	(void)info;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
-static void
-remove_tree(const char *path)
-{
-	if (path != NULL)
-		(void)nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS);
-}
 
 /* Root cannot run a server, and its folders are closed to others. */
 static int
@@ -260,8 +243,8 @@ close_scratch(struct bkp_scratch *base)
 	if (scratch->server != NULL)
 		(void)bkp_child_stop(scratch->server, SIGQUIT, STOP_MS, NULL);
 	bkp_child_free(scratch->server);
-	remove_tree(scratch->socket);
-	remove_tree(scratch->folder);
+	bkp_tree_remove(scratch->socket);
+	bkp_tree_remove(scratch->folder);
 	bkp_source_config_free(&scratch->base.place);
 	free(scratch->folder);
 	free(scratch->data);
