@@ -116,6 +116,8 @@ struct bkp_verify_result {
 	uint64_t passed, failed, skipped;
 	uint64_t rows, objects, files; /* compared */
 	uint64_t duration_ms;
+	size_t omission_count; /* left out when the backup was made: what is
+				  proven is not everything */
 	void *memory;
 };
 

@@ -16,6 +16,7 @@ static const struct cli_command command = {
 	    NULL},
     .statuses = (const char *const[]){"0  proven",
 	"1  not proven, or failed before there was a verdict", "2  wrong usage",
+	"3  what the snapshot holds is proven, but the backup was degraded",
 	NULL},
     .examples = (const char *const[]){"backup-verify",
 	"backup-verify --live latest postgres/app", NULL},
@@ -39,6 +40,14 @@ is_proven(const struct bkp_verify_result *r)
 	return r->is_proven && r->passed > 0 && r->failed == 0;
 }
 
+static const char *
+state(const struct bkp_verify_result *r)
+{
+	if (!is_proven(r))
+		return "failed";
+	return r->omission_count > 0 ? "degraded" : "complete";
+}
+
 static void
 emit_result(struct cli *cli, const struct bkp_verify_result *r)
 {
@@ -52,13 +61,13 @@ emit_result(struct cli *cli, const struct bkp_verify_result *r)
 	cli_emit(cli,
 	    json_pack(
 		"{s:s, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-		"type", "result", "command", command.name, "state",
-		is_proven(r) ? "complete" : "failed", "is_proven", is_proven(r),
-		"snapshot", r->snapshot, "passed", (json_int_t)r->passed,
-		"failed", (json_int_t)r->failed, "skipped",
-		(json_int_t)r->skipped, "rows", (json_int_t)r->rows, "objects",
-		(json_int_t)r->objects, "files", (json_int_t)r->files,
-		"duration_ms", (json_int_t)r->duration_ms));
+		"type", "result", "command", command.name, "state", state(r),
+		"is_proven", is_proven(r), "snapshot", r->snapshot, "passed",
+		(json_int_t)r->passed, "failed", (json_int_t)r->failed,
+		"skipped", (json_int_t)r->skipped, "rows", (json_int_t)r->rows,
+		"objects", (json_int_t)r->objects, "files",
+		(json_int_t)r->files, "duration_ms",
+		(json_int_t)r->duration_ms));
 }
 
 static void
@@ -93,6 +102,10 @@ tell_people(const struct cli *cli, const struct bkp_verify_result *r)
 	    is_proven(r) ? "PROVEN" : "NOT PROVEN", r->snapshot,
 	    cli_count(r->passed, a), cli_count(r->failed, b));
 	(void)printf("%s skipped\n", cli_count(r->skipped, a));
+	if (r->omission_count > 0)
+		(void)printf("degraded: %s left out when the backup was made, "
+			     "named above\n",
+		    cli_count(r->omission_count, a));
 }
 
 static enum cli_status
@@ -123,7 +136,10 @@ verify(struct cli *cli, bool is_live, const char *scratch)
 		emit_result(cli, &result);
 	else
 		tell_people(cli, &result);
-	status = is_proven(&result) ? CLI_COMPLETE : CLI_FAILED;
+	status = CLI_FAILED;
+	if (is_proven(&result))
+		status =
+		    result.omission_count > 0 ? CLI_DEGRADED : CLI_COMPLETE;
 out:
 	bkp_verify_result_free(&result);
 	bkp_config_free(config);

@@ -2,6 +2,7 @@
 /* The course of a command: descriptors, signals, options, help, the end. */
 #include "tools/cli.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -253,6 +254,7 @@ set_list(struct cli *cli, struct cli_list *list, const char *text)
 static enum cli_status
 set_option(struct cli *cli, const struct cli_option *option, const char *text)
 {
+	assert(option != NULL); /* getopt_long knows the same table */
 	if (option->argument == NULL) {
 		*(bool *)option->to = true;
 		return CLI_GO_ON;

@@ -188,8 +188,8 @@ split(const struct fmt_buf *text, struct lines *out, struct bkp_error *err)
 		at = stop + 1;
 	}
 	if (out->count > 0)
-		qsort(out->items, out->count, sizeof(*out->items),
-		    compare_lines);
+		qsort(
+		    out->items, out->count, sizeof(*out->items), compare_lines);
 	return 0;
 }
 

@@ -145,3 +145,34 @@ bkp_opened_fini(struct bkp_opened *opened)
 	bkp_repository_close(opened->repository);
 	opened->repository = NULL;
 }
+
+static bool
+is_chosen(const struct bkp_opened *opened, const char *path)
+{
+	for (size_t i = 0; i < opened->chosen_count; i++)
+		if (is_within(path, opened->chosen[i].selection))
+			return true;
+	return false;
+}
+
+bool
+bkp_opened_omission(const struct bkp_opened *opened, size_t n,
+    const char **path, const char **reason)
+{
+	const json_t *omissions = opened->snapshot.omissions;
+
+	for (size_t i = 0; i < json_array_size(omissions); i++) {
+		const json_t *item = json_array_get(omissions, i);
+		const char *text =
+		    json_string_value(json_object_get(item, "path"));
+
+		if (text == NULL || !is_chosen(opened, text) || n-- > 0)
+			continue;
+		*path = text;
+		*reason = json_string_value(json_object_get(item, "reason"));
+		if (*reason == NULL)
+			*reason = "no reason recorded";
+		return true;
+	}
+	return false;
+}

@@ -35,6 +35,11 @@ int bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
     const char *snapshot, const char *path, struct bkp_error *err);
 void bkp_opened_fini(struct bkp_opened *opened);
 
+/* What was left out when the backup was made and is within what was chosen:
+ * the n-th, as {path, reason}; false beyond the last. The path is escaped. */
+bool bkp_opened_omission(const struct bkp_opened *opened, size_t n,
+    const char **path, const char **reason);
+
 /* Workers of a run: as configured, or one a processor up to 8. */
 unsigned bkp_worker_count(const struct bkp_config *config);
 

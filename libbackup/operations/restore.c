@@ -183,21 +183,13 @@ run_parts(struct restore *restore, struct bkp_error *err)
 static int
 repeat_omissions(struct restore *restore, struct bkp_error *err)
 {
-	const json_t *omissions = restore->opened.snapshot.omissions;
+	const char *path, *reason;
 
-	for (size_t i = 0; i < json_array_size(omissions); i++) {
-		const json_t *item = json_array_get(omissions, i);
-		const char *path =
-		    json_string_value(json_object_get(item, "path"));
-		const char *reason =
-		    json_string_value(json_object_get(item, "reason"));
-
-		if (path != NULL &&
-		    bkp_run_omit(restore->run, err, path,
-			"not in the snapshot: %s",
-			reason != NULL ? reason : "no reason recorded") < 0)
+	for (size_t n = 0;
+	     bkp_opened_omission(&restore->opened, n, &path, &reason); n++)
+		if (bkp_run_omit(restore->run, err, path,
+			"not in the snapshot: %s", reason) < 0)
 			return -1;
-	}
 	return 0;
 }
 

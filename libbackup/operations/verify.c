@@ -374,31 +374,52 @@ bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,
 		verify->files++;
 }
 
-/* What was left out, now or when the backup was made, is part of the verdict:
- * now it is a failure to restore, then it was told and is said again. */
+/* Whether the same thing was left out when the backup was made. 1, 0 or -1. */
 static int
-tell_omissions(struct bkp_verify *verify, struct bkp_error *err)
+was_left_out(struct bkp_verify *verify, const char *path, struct bkp_error *err)
 {
-	const json_t *recorded = verify->opened.snapshot.omissions;
+	struct fmt_buf escaped = FMT_BUF_INIT;
+	const char *text = NULL, *recorded, *reason;
+	int found = 0;
+
+	if (fmt_path_escape(path, &escaped) != FMT_OK ||
+	    (text = fmt_buf_text(&escaped)) == NULL)
+		found = bkp_fail_nomem(err, "comparing what was left out");
+	for (size_t n = 0; found == 0 && bkp_opened_omission(&verify->opened, n,
+					     &recorded, &reason);
+	     n++)
+		found = strcmp(recorded, text) == 0;
+	fmt_buf_free(&escaped);
+	return found;
+}
+
+/* What was left out is part of the verdict: now it is a failure to restore;
+ * when the backup was made it was told, and is said again. */
+static int
+tell_omissions(struct bkp_verify *verify, struct bkp_verify_result *result,
+    struct bkp_error *err)
+{
 	const struct bkp_omission *omissions;
+	const char *path, *reason;
 	size_t count;
 
 	omissions = bkp_run_omissions(verify->run, &count);
-	for (size_t i = 0; i < count; i++)
-		if (bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
+	for (size_t i = 0; i < count; i++) {
+		int found = was_left_out(verify, omissions[i].path, err);
+
+		if (found < 0)
+			return -1;
+		if (found == 0 &&
+		    bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
 			omissions[i].path, "%s", omissions[i].reason) < 0)
 			return -1;
-	for (size_t i = 0; i < json_array_size(recorded); i++) {
-		const json_t *item = json_array_get(recorded, i);
-		const char *path =
-		    json_string_value(json_object_get(item, "path"));
-		const char *reason =
-		    json_string_value(json_object_get(item, "reason"));
-
-		if (bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err,
-			path != NULL ? path : "?",
+	}
+	for (size_t n = 0;
+	     bkp_opened_omission(&verify->opened, n, &path, &reason); n++) {
+		result->omission_count++;
+		if (bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err, path,
 			"was left out when the backup was made: %s",
-			reason != NULL ? reason : "no reason recorded") < 0)
+			reason) < 0)
 			return -1;
 	}
 	return 0;
@@ -465,7 +486,7 @@ finish_verify(struct bkp_verify *verify, uint64_t began_ms,
 	    .objects = verify->objects,
 	    .files = verify->files};
 
-	if (tell_omissions(verify, err) < 0 ||
+	if (tell_omissions(verify, &answer, err) < 0 ||
 	    bkp_verdict_finish(verify->verdict, &answer, err) < 0)
 		return -1;
 	verify->verdict = NULL; /* the result's now */

@@ -295,7 +295,12 @@ what_was_left_out_is_said_and_said_again(void **state)
 	verify(BKP_VERIFY_SCRATCH, &verdict);
 	assert_int_equal(verdict.failed, 0);
 	assert_true(verdict.is_proven);
+	assert_int_equal(verdict.omission_count, 1);
 	assert_int_equal(check_of(&verdict, "/gone")->status, BKP_CHECK_SKIP);
+	bkp_verify_result_free(&verdict);
+	verify(BKP_VERIFY_LIVE, &verdict);
+	assert_true(verdict.is_proven);
+	assert_int_equal(verdict.omission_count, 1);
 	bkp_verify_result_free(&verdict);
 }
 
