@@ -26,7 +26,8 @@ EXTRA_DIST += tests/integration/test_age_interop.py
 # s3: the client as a program, held against servers good and bad
 check_PROGRAMS += tests/integration/s3_tool
 tests_integration_s3_tool_LDADD = libbackup/libbackup-internal.la
-EXTRA_DIST += tests/integration/test_s3.py
+EXTRA_DIST += tests/integration/test_s3.py \
+	tests/integration/test_s3_bucket.py
 
 # postgres: there and back, and what is refused
 EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql

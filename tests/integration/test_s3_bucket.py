@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Buckets backed up, lost, restored and proven, with boto3 as the witness."""
+
+import io
+import os
+
+import pytest
+
+from harness import witness
+from harness.minio import empty_bucket
+from harness.stack import DEGRADED, FAILED
+
+AWKWARD = ["a b+c/\u00fc/\u00e9&x=1?#%41", "dir/", "e\u0301", "\u00e9", "A", "a",
+           "a-b", "a.b", "*'() ~!$,;:@[]{}|\\^`\"<>", "\U0001f600",
+           "x" * 255 + "/" + "y" * 255]
+
+
+def put_parts(s3, bucket, key, sizes, **options):
+    upload = s3.create_multipart_upload(Bucket=bucket, Key=key, **options)
+    parts = []
+    for number, size in enumerate(sizes, 1):
+        part = s3.upload_part(
+            Bucket=bucket, Key=key, UploadId=upload["UploadId"],
+            PartNumber=number, Body=io.BytesIO(os.urandom(size)))
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    s3.complete_multipart_upload(
+        Bucket=bucket, Key=key, UploadId=upload["UploadId"],
+        MultipartUpload={"Parts": parts})
+
+
+def fill(s3, bucket):
+    for key in AWKWARD:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode() * 7)
+    s3.put_object(Bucket=bucket, Key="big", Body=io.BytesIO(os.urandom(20 << 20)))
+    s3.put_object(
+        Bucket=bucket, Key="rich", Body=b"<p>rich</p>",
+        ContentType="text/html; charset=utf-8", CacheControl="max-age=60",
+        ContentDisposition="attachment; filename=\"a b.html\"",
+        ContentEncoding="identity", ContentLanguage="de-CH",
+        Metadata={"owner": "somebody", "note": "two  spaces"},
+        Tagging="team=blue&kind=a%20b%2Bc")
+    put_parts(s3, bucket, "parts/even", [5 << 20, 5 << 20, 1234],
+              ContentType="video/mp4", Metadata={"m": "1"}, Tagging="x=y")
+    put_parts(s3, bucket, "parts/odd", [6 << 20, 5 << 20, 7 << 20, 99])
+    put_parts(s3, bucket, "parts/sly", [(5 << 20) + 1, 5 << 20, 77])
+    put_parts(s3, bucket, "parts/one", [3 << 20])
+    # At the end: boto3 waits 30 s with a long body that follows an empty one.
+    s3.put_object(Bucket=bucket, Key="empty", Body=b"")
+
+
+@pytest.fixture
+def filled(stack, s3, minio, bucket):
+    fill(s3, bucket)
+    stack.add_bucket("up", minio, bucket=bucket)
+    return bucket
+
+
+def seen(s3, bucket):
+    return witness.bucket(s3, bucket)
+
+
+def test_a_bucket_comes_back_as_it_was(stack, s3, filled):
+    before = seen(s3, filled)
+    stack.create()
+    empty_bucket(s3, filled)
+    stack.restore()
+    assert not witness.differences(before, seen(s3, filled))
+
+
+def test_a_bucket_comes_back_under_another_name(stack, s3, filled):
+    before = seen(s3, filled)
+    stack.create()
+    stack.restore("latest", "bucket/up", "--to", filled + "-again")
+    assert not witness.differences(before, seen(s3, filled + "-again"))
+
+
+def test_a_prefix_is_restored_alone(stack, s3, filled):
+    stack.create()
+    empty_bucket(s3, filled)
+    stack.restore("latest", "bucket/up/parts/")
+    keys = [item["Key"] for item in
+            s3.list_objects_v2(Bucket=filled)["Contents"]]
+    assert keys == ["parts/even", "parts/odd", "parts/one", "parts/sly"]
+
+
+def test_a_second_backup_fetches_only_what_changed(
+        stack, s3, minio, filled):
+    stack.create()
+    s3.put_object(Bucket=filled, Key="a", Body=b"changed")
+    s3.put_object(Bucket=filled, Key="new", Body=b"new")
+    s3.delete_object(Bucket=filled, Key="A")
+    result = stack.create()
+    assert result["stored_bytes"] < 100000
+    paths = stack.entries("latest", "bucket/up/")
+    assert "bucket/up/new" in paths and "bucket/up/A" not in paths
+    before = seen(s3, filled)
+    empty_bucket(s3, filled)
+    stack.restore()
+    assert not witness.differences(before, seen(s3, filled))
+
+
+def test_what_exists_is_not_overwritten_unless_asked(stack, s3, filled):
+    stack.create()
+    s3.put_object(Bucket=filled, Key="a", Body=b"newer")
+    before = seen(s3, filled)
+    done = stack.admin("backup-restore", "latest")
+    assert done.status == FAILED
+    assert "exists already" in done.message and "--overwrite" in done.message
+    assert not witness.differences(before, seen(s3, filled))
+    stack.restore("latest", "--overwrite")
+    assert s3.get_object(Bucket=filled, Key="a")["Body"].read() == b"a" * 7
+
+
+def test_other_objects_in_the_bucket_are_left_alone(stack, s3, filled):
+    stack.create()
+    empty_bucket(s3, filled)
+    s3.put_object(Bucket=filled, Key="stranger", Body=b"stays")
+    stack.restore()
+    assert s3.get_object(
+        Bucket=filled, Key="stranger")["Body"].read() == b"stays"
+
+
+def test_a_bucket_that_was_deleted_is_made_again(stack, s3, filled):
+    before = seen(s3, filled)
+    stack.create()
+    empty_bucket(s3, filled)
+    s3.delete_bucket(Bucket=filled)
+    stack.restore()
+    assert not witness.differences(before, seen(s3, filled))
+
+
+def test_a_missing_bucket_fails_and_is_named(stack, minio):
+    stack.add_bucket("up", minio, bucket="no-such-bucket")
+    done = stack.run("backup-create")
+    assert done.status == FAILED
+    assert "no-such-bucket" in done.message
+    assert "check the bucket's name" in done.message
+
+
+def test_wrong_credentials_fail_and_are_not_told(stack, s3, minio, filled):
+    stack.add_bucket("up", minio, bucket=filled,
+                     secret_key_file=stack.secret("wrong", "wrong-password"))
+    done = stack.run("backup-create")
+    assert done.status == FAILED
+    assert "credentials" in done.message or "secret" in done.message
+    assert "wrong-password" not in done.message
+    assert stack.snapshots() == []
+
+
+def test_a_restore_is_proven_in_a_scratch_bucket(stack, s3, minio, filled):
+    stack.add_bucket("up", minio, bucket=filled, scratch_bucket=True)
+    stack.create()
+    buckets = {item["Name"] for item in s3.list_buckets()["Buckets"]}
+    result = stack.verify("latest").result
+    assert result["objects"] == len(AWKWARD) + 7
+    assert buckets == {item["Name"]
+                       for item in s3.list_buckets()["Buckets"]}
+
+
+def test_a_live_bucket_is_compared(stack, s3, filled):
+    stack.create()
+    stack.verify("latest", "--live")
+    s3.put_object(Bucket=filled, Key="a", Body=b"a" * 6 + b"b")
+    done = stack.admin("backup-verify", "latest", "--live")
+    assert done.status == FAILED
+    assert "bucket/up/a" in done.out + done.err
+
+
+def test_what_a_server_hides_is_left_out_by_name(stack, s3, minio, bucket):
+    """MinIO takes "a/b" beside "a", and lists only one of them."""
+    s3.put_object(Bucket=bucket, Key="a/b", Body=b"below")
+    stack.add_bucket("up", minio, bucket=bucket)
+    stack.create()
+    empty_bucket(s3, bucket)
+    s3.put_object(Bucket=bucket, Key="a", Body=b"above")
+    done = stack.admin("backup-restore", "latest")
+    assert done.status == DEGRADED, str(done)
+    assert "bucket/up/a/b" in done.out + done.err
+    assert "does not list it" in done.out + done.err
+    s3.delete_object(Bucket=bucket, Key="a/b")
