@@ -181,6 +181,15 @@ end_fetch(struct fetch *fetch)
 		(void)close(fetch->fd);
 }
 
+/* True where decryption failed, and nothing else did. */
+static bool
+problem_is_damage(const struct bkp_error *err)
+{
+	return err != NULL &&
+	       (err->code == BKP_CORRUPT || err->code == BKP_AUTH ||
+		   err->code == BKP_UNSUPPORTED);
+}
+
 static int
 load_file(struct bkp_store *store, const struct fmt_age_identity *metadata,
     struct bkp_index_file *file, struct bkp_error *err)
@@ -205,11 +214,11 @@ load_file(struct bkp_store *store, const struct fmt_age_identity *metadata,
 	if (prepare_fetch(&fetch, metadata, err) < 0)
 		goto out;
 	rc = fetch_pieces(&fetch, object.size, err);
-	if (rc < 0 && check_digest(&fetch, file->name, &damage) < 0 &&
-	    damage.code == BKP_CORRUPT && err != NULL && err->sys == 0)
-		*err = damage;
-	else if (rc == 0)
+	if (rc == 0)
 		rc = check_digest(&fetch, file->name, err);
+	else if (problem_is_damage(err) &&
+		 check_digest(&fetch, file->name, &damage) < 0)
+		*err = damage;
 	if (rc == 0)
 		rc = map_index(fetch.fd, fetch.plain_len, file, err);
 	if (rc < 0)

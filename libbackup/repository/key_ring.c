@@ -182,8 +182,8 @@ bkp_key_ring_check(const struct bkp_key_ring *ring,
 
 	if (strcmp(ring->repository, config->id) != 0)
 		return bkp_fail(err, BKP_AUTH,
-		    "%s belongs to repository %s, this is %s", what,
-		    ring->repository, config->id);
+		    "%s belongs to repository %s, this is %s (says config)",
+		    what, ring->repository, config->id);
 	if (!is_recipient(&ring->data_recipient, config->data_recipient))
 		exchanged = "data_recipient";
 	else if (!is_recipient(
