@@ -10,55 +10,6 @@
 #define LOCK_BATCH 100
 #define ATTEMPTS 5
 
-/* ---- poolers ---- */
-
-static int
-read_pid(struct bkp_pg *pg, int *out, struct bkp_error *err)
-{
-	char *text = bkp_pg_text(pg, "SELECT pg_backend_pid()", err);
-
-	if (text == NULL)
-		return -1;
-	*out = atoi(text);
-	free(text);
-	return 0;
-}
-
-/*
- * A direct connection is told the process id of its own server process. Where
- * that differs from what the server says there is a pooler in between; whether
- * it changes the server process between transactions shows when a second
- * client keeps one busy.
- */
-static int
-refuse_pooler(struct bkp_pg *pg, const struct bkp_postgres_config *config,
-    const char *database, struct bkp_error *err)
-{
-	struct bkp_pg other = BKP_PG_INIT;
-	int before = 0, between = 0, after = 0;
-	int rc = -1;
-
-	if (read_pid(pg, &before, err) < 0)
-		return -1;
-	if (before == PQbackendPID(pg->conn))
-		return 0;
-	if (bkp_pg_open(&other, config, database, pg->run, err) < 0 ||
-	    bkp_pg_do(&other, "BEGIN", err) < 0 ||
-	    read_pid(&other, &between, err) < 0 ||
-	    read_pid(pg, &after, err) < 0)
-		goto out;
-	if (before != after || before == between)
-		(void)bkp_fail(err, BKP_INVALID,
-		    "a connection pooler in transaction mode is in between: "
-		    "a backup needs one server process for its whole time; "
-		    "use the server's direct port");
-	else
-		rc = 0;
-out:
-	bkp_pg_close(&other);
-	return rc;
-}
-
 /* ---- locks ---- */
 
 /* Says who holds the lock that was waited for; a new connection, for the
@@ -282,9 +233,7 @@ bkp_pg_holder_open(struct bkp_pg_holder *holder,
 		goto fail;
 	holder->pg.is_ticking = true;
 	holder->database = bkp_strdup(PQdb(holder->pg.conn), err);
-	if (holder->database == NULL ||
-	    refuse_pooler(&holder->pg, config, database, err) < 0 ||
-	    fix_moment(holder, config, err) < 0)
+	if (holder->database == NULL || fix_moment(holder, config, err) < 0)
 		goto fail;
 	return 0;
 fail:

@@ -29,10 +29,10 @@ struct bkp_pg_holder {
 	}
 
 /*
- * Connects, refuses a transaction pooler, takes the snapshot, reads the
- * catalogue and locks the tables. A table that somebody has locked is waited
- * for as long as lock_timeout of the connection says (60 s unless its options
- * set it); the error names the table and who holds it.
+ * Connects, takes the snapshot, reads the catalogue and locks the tables. A
+ * table that somebody has locked is waited for as long as lock_timeout of the
+ * connection says (60 s unless its options set it); the error names the table
+ * and who holds it.
  */
 int bkp_pg_holder_open(struct bkp_pg_holder *holder,
     const struct bkp_postgres_config *config, const char *database,

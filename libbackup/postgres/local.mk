@@ -10,6 +10,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/holder.c libbackup/postgres/holder.h \
 	libbackup/postgres/largeobject.c libbackup/postgres/largeobject.h \
 	libbackup/postgres/names.c libbackup/postgres/names.h \
+	libbackup/postgres/pooler.c libbackup/postgres/pooler.h \
 	libbackup/postgres/programs.c libbackup/postgres/programs.h \
 	libbackup/postgres/session.c libbackup/postgres/session.h \
 	libbackup/postgres/sqlarray.c \

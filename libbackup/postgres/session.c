@@ -8,6 +8,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/conninfo.h"
 #include "libbackup/postgres/names.h"
+#include "libbackup/postgres/pooler.h"
 
 #define WAIT_MS 200
 
@@ -112,7 +113,8 @@ bkp_pg_open(struct bkp_pg *pg, const struct bkp_postgres_config *config,
 		    PQparameterStatus(pg->conn, "server_version"));
 		goto out;
 	}
-	rc = pin_settings(pg, err);
+	if (bkp_pg_refuse_pooler(pg, &info, err) == 0)
+		rc = pin_settings(pg, err);
 out:
 	bkp_conninfo_free(&info);
 	if (rc < 0)

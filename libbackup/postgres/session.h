@@ -30,7 +30,8 @@ struct bkp_pg {
 		NULL, NULL, false                                              \
 	}
 
-/* Connects to `database` (NULL: the one that conninfo names). */
+/* Connects to `database` (NULL: the one that conninfo names). A pooler in
+ * transaction mode is refused. */
 int bkp_pg_open(struct bkp_pg *pg, const struct bkp_postgres_config *config,
     const char *database, struct bkp_run *run, struct bkp_error *err);
 void bkp_pg_close(struct bkp_pg *pg); /* BKP_PG_INIT is fine */
