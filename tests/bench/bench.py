@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """make bench: ours beside what people use today, in turn, in one run.
 
+The columns: seconds, bytes stored, the peak memory of the largest process and
+of all processes together, and our time divided by theirs.
+
 Figures are medians over the rounds, with the smallest and the largest;
 ratios are medians of each round's ratio, since machines drift. Everything is
 in the page cache and on one machine: what is compared is work, not disks."""
@@ -34,32 +37,40 @@ def folder_size(path):
                for where, _, names in os.walk(path) for name in names)
 
 
-class Tree(threading.Thread):
-    """Watches how much memory a command and all its children use at once: a
-    fiftieth of a second apart, so a short peak may be missed. The largest
-    single process is known exactly (wait4)."""
+class Memory(threading.Thread):
+    """Watches how much memory a command and all its children use: together,
+    and the largest of them alone. It looks fifty times a second, so a short
+    peak of the sum may be missed; that of one process is its own record
+    (VmHWM), of which only the last moment is."""
 
-    def __init__(self, pid):
+    def __init__(self, session):
         super().__init__(daemon=True)
-        self.pid, self.peak_kib, self.is_over = pid, 0, False
+        self.session = session
+        self.together_kib = self.largest_kib = 0
+        self.is_over = False
         self.start()
 
     def run(self):
         while not self.is_over:
-            self.peak_kib = max(self.peak_kib, self._resident())
+            together = 0
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    if os.getsid(int(pid)) == self.session:
+                        together += self._look_at(pid)
+                except OSError:
+                    continue  # it has ended meanwhile
+            self.together_kib = max(self.together_kib, together)
             time.sleep(0.02)
 
-    def _resident(self):
-        total = 0
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                if os.getsid(int(pid)) != self.pid:
-                    continue
-                with open("/proc/%s/statm" % pid) as statm:
-                    total += int(statm.read().split()[1]) * 4
-            except OSError:
-                continue
-        return total
+    def _look_at(self, pid):
+        figures = {}
+        with open("/proc/%s/status" % pid) as status:
+            for line in status:
+                name, _, value = line.partition(":")
+                if name in ("VmHWM", "VmRSS"):
+                    figures[name] = int(value.split()[0])
+        self.largest_kib = max(self.largest_kib, figures.get("VmHWM", 0))
+        return figures.get("VmRSS", 0)
 
 
 class Run:
@@ -74,19 +85,17 @@ class Run:
             self.argv, env=self.env, cwd="/", stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             start_new_session=True)
-        tree = Tree(process.pid)
-        err = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
+        memory = Memory(process.pid)
+        err = process.communicate()[1]
         seconds = time.monotonic() - began
-        tree.is_over = True
-        process.returncode = os.waitstatus_to_exitcode(status)
+        memory.is_over = True
         if process.returncode != COMPLETE:
             raise RuntimeError("%s ended with %d: %s" % (
                 self.argv[0], process.returncode, err.decode()[-2000:]))
         return {
             "seconds": seconds,
-            "mib": usage.ru_maxrss / 1024,
-            "tree mib": tree.peak_kib / 1024,
+            "largest": memory.largest_kib / 1024,
+            "together": memory.together_kib / 1024,
             "stored": folder_size(self.stored) if self.stored else None,
         }
 
@@ -113,7 +122,7 @@ class Table:
     def show(self):
         print("\n%s" % self.title)
         print("  %-30s %8s %17s %9s %9s %9s %7s" % (
-            "", "median s", "[min-max]", "stored MB", "process", "tree MiB",
+            "", "median s", "[min-max]", "stored MB", "peak MiB", "together",
             "ratio"))
         for name, rows in self.rows.items():
             seconds = [row["seconds"] for row in rows]
@@ -122,7 +131,7 @@ class Table:
                 name, statistics.median(seconds),
                 "[%.2f-%.2f]" % (min(seconds), max(seconds)),
                 "" if stored is None else "%.1f" % (stored / 1e6),
-                self.median(name, "mib"), self.median(name, "tree mib"),
+                self.median(name, "largest"), self.median(name, "together"),
                 "" if name == OURS else "%.2f" % self.ratio(name)),
                 flush=True)
 
