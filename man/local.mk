@@ -9,3 +9,6 @@ dist_man_MANS += \
 	man/backup-verify.1 \
 	man/backup.yaml.5 \
 	man/libbackup.3
+
+# the repository on disk
+dist_man_MANS += man/libbackup-repository.5
