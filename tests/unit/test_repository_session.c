@@ -210,7 +210,7 @@ a_list_shares_what_did_not_change(void **state)
 	files[COUNT / 2].len = 9;
 	back_up(host, files, COUNT, MIB, name);
 	change = stored_bytes(*state);
-	assert_in_range(change, 1, whole / 8);
+	assert_in_range(change, 1, whole / 2);
 	must(
 	    fixture_read(admin, name, files[COUNT / 2].path, &out, &err), &err);
 	assert_string_equal(fmt_buf_text(&out), "f03000.tx");
