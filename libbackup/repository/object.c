@@ -91,7 +91,8 @@ bkp_object_get(struct bkp_store *store, const char *folder, const char *name,
 	path_of(folder, name, path);
 	if (bkp_store_get(store, path, 0, BKP_STORE_WHOLE, out, err) < 0)
 		return -1;
-	rc = name_of(out->data + before, out->len - before, actual, err);
+	rc = name_of(out->len > before ? out->data + before : (const void *)"",
+	    out->len - before, actual, err);
 	if (rc == 0 && strcmp(actual, name) != 0)
 		rc = bkp_fail(err, BKP_CORRUPT,
 		    "%s: %s: its bytes are not the ones that were stored "
