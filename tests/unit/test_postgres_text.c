@@ -242,6 +242,7 @@ what_only_begins_like_a_cast_stays(void **state)
 	(void)state;
 	check_settled("(ARRAY[1, 2])", "(ARRAY[1, 2])");
 	check_settled("(ARRAY[1, 2])::text", "(ARRAY[1, 2])::text");
+	check_settled("(ARRAY[1]) - ab[]", "(ARRAY[1]) - ab[]");
 	check_settled("(ARRAY[1, 2", "(ARRAY[1, 2");
 	check_settled("(ARRAY[])::text[]", "(ARRAY[])::text[]");
 	check_settled("(ARRAY['x", "(ARRAY['x");
