@@ -28,6 +28,11 @@ class Result:
         self.err = err
 
     @property
+    def message(self):
+        """What a person would read of a failure."""
+        return self.err
+
+    @property
     def events(self):
         """What --json printed."""
         return [json.loads(line) for line in self.out.split("\n") if line]
