@@ -23,6 +23,7 @@ static const struct cli_command command = {
 	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT,
     .operands_min = 2,
     .operands_max = 2,
+    .only_prints = true,
 };
 
 struct output {
@@ -38,8 +39,10 @@ write_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
 	if (bkp_cancel_is_requested(&output->cli->cancel))
 		return cli_error(
 		    err, BKP_CANCELLED, 0, "stopped before the end");
-	if (fwrite(data, 1, len, stdout) != len)
+	if (fwrite(data, 1, len, stdout) != len) {
+		output->cli->output_errno = errno;
 		return cli_error(err, BKP_IO, errno, "writing standard output");
+	}
 	output->bytes += len;
 	return 0;
 }

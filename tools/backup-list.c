@@ -23,6 +23,7 @@ static const struct cli_command command = {
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
 	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT,
     .operands_max = 2,
+    .only_prints = true,
 };
 
 struct format {

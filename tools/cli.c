@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -101,6 +102,15 @@ cli_start(struct cli *cli)
 	catch (SIGPIPE, on_pipe);
 }
 
+/* True where standard output is a pipe that nobody reads any more. */
+static bool
+reader_is_gone(void)
+{
+	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	return poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
+}
+
 int
 cli_finish(struct cli *cli, enum cli_status status)
 {
@@ -108,11 +118,15 @@ cli_finish(struct cli *cli, enum cli_status status)
 
 	cli_progress_clear(cli);
 	if (ferror(stdout))
-		sys = cli->output_errno != 0 ? cli->output_errno : EIO;
+		sys = cli->output_errno != 0 ? cli->output_errno
+		      : reader_is_gone()     ? EPIPE
+					     : EIO;
 	if (fclose(stdout) == EOF && sys == 0)
 		sys = errno;
 	if (sys == 0 && !cli->is_unwritten)
 		return status;
+	if (sys == EPIPE && cli->command->only_prints)
+		return CLI_FAILED;
 	(void)fprintf(stderr, "%s: writing standard output: %s\n",
 	    cli->command->name,
 	    sys == 0 ? "not everything was written" : strerror(sys));

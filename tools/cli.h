@@ -71,6 +71,7 @@ struct cli_command {
 	const char *const *examples; /* lines; NULL ended */
 	unsigned takes;
 	int operands_min, operands_max; /* max -1: any number */
+	bool only_prints; /* a reader that has enough (head) is no trouble */
 };
 
 /* State of the progress line. */

@@ -240,6 +240,11 @@ exec 8<&-
 "$bin/fake-backup-create" >&9 2>err
 [ $? -eq 1 ] && grep -q 'Broken pipe' err
 result $? "a pipe that nobody reads is a failure, not a death"
+for name in list cat; do
+	"$bin/fake-backup-$name" latest a >&9 2>err
+	[ $? -eq 1 ] && [ ! -s err ]
+	result $? "backup-$name ends quietly where nobody reads any more"
+done
 exec 9>&-
 
 # ---- signals ----
