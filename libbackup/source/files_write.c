@@ -129,7 +129,9 @@ write_at(struct writing *w, const void *data, size_t len, uint64_t offset,
 
 	if (got >= ARCHIVE_OK)
 		return 0;
-	w->got = (int)got;
+	/* A failed write (a full disk) is but a warning to libarchive, which
+	 * goes on and leaves a hole in the file. */
+	w->got = got == ARCHIVE_WARN ? ARCHIVE_FAILED : (int)got;
 	return bkp_fail(err, BKP_IO, "writing");
 }
 
