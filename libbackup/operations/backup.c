@@ -166,6 +166,29 @@ open_repository(struct backup *backup, struct bkp_error *err)
 	return bkp_session_begin(backup->repository, &backup->session, err);
 }
 
+/* Earlier snapshots only save work. That one of them is damaged must not keep
+ * new backups from being made: without them everything is read again. */
+static int
+list_snapshots(struct backup *backup, struct bkp_snapshot_list *list,
+    struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (bkp_snapshot_list(backup->repository, list, &problem) == 0)
+		return 0;
+	if (problem.code != BKP_CORRUPT && problem.code != BKP_AUTH &&
+	    problem.code != BKP_UNSUPPORTED) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	bkp_run_message(backup->run, BKP_WARNING, NULL,
+	    "reading everything again, since earlier snapshots cannot be "
+	    "listed: %s",
+	    problem.message);
+	return 0;
+}
+
 static int
 open_parts(struct backup *backup, struct bkp_error *err)
 {
@@ -175,7 +198,7 @@ open_parts(struct backup *backup, struct bkp_error *err)
 	if (bkp_contents_new(backup->session, bkp_run_workers(backup->run),
 		&backup->contents, err) < 0)
 		return -1;
-	if (bkp_snapshot_list(backup->repository, &list, err) < 0)
+	if (list_snapshots(backup, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; i < backup->part_count; i++) {
 		struct part *part = &backup->parts[i];
