@@ -93,7 +93,7 @@ judge(struct files_writer *writer, const struct fmt_entry *entry,
 		text = "unknown error";
 	if (got == ARCHIVE_FATAL ||
 	    is_about_machine(archive_errno(writer->disk)))
-		return bkp_fail(err, BKP_IO,
+		return bkp_fail_errno(err, archive_errno(writer->disk),
 		    "writing %s: %s; what was restored so far stays there",
 		    place, text);
 	return bkp_run_omit(writer->run, err, entry->path,

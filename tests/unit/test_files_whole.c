@@ -7,15 +7,31 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <libbackup/libbackup.h>
 
 static char folder[32];
+static bool is_disk_full;
+
+/* Stands in front of the C library's, for libarchive too: large writes fail on
+ * demand, and everything around them goes on, as on a disk that is full. */
+__attribute__((visibility("default"))) ssize_t
+write(int fd, const void *data, size_t len)
+{
+	if (is_disk_full && len >= 60000) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return (ssize_t)syscall(SYS_write, fd, data, len);
+}
 
 static void
 write_text(const char *path, const char *text)
@@ -304,6 +320,40 @@ what_was_left_out_is_said_and_said_again(void **state)
 	bkp_verify_result_free(&verdict);
 }
 
+static void
+a_file_that_a_full_disk_cuts_short_is_an_error_and_not_left(void **state)
+{
+	struct bkp_backup_result result;
+	struct bkp_error err = BKP_ERROR_INIT;
+	int rc;
+
+	(void)state;
+	assert_int_equal(system("head -c 3000000 /dev/urandom > tree/a"), 0);
+	must(back_up(&result, &err), &err);
+	is_disk_full = true;
+	rc = restore("files/t", "elsewhere", 0, &err);
+	is_disk_full = false;
+	assert_int_equal(rc, -1);
+	assert_non_null(strstr(err.message, "No space left"));
+	assert_int_not_equal(system("find elsewhere -name a | grep -q ."), 0);
+}
+
+/* The chain of backups must not end because an old one was damaged. */
+static void
+a_damaged_snapshot_does_not_stop_the_next_backup(void **state)
+{
+	struct bkp_backup_result result;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)state;
+	must(back_up(&result, &err), &err);
+	assert_int_equal(system("f=$(ls repo/snapshots/*) && chmod u+w $f && "
+				"printf x >> $f"),
+	    0);
+	must(back_up(&result, &err), &err);
+	assert_int_equal(result.omission_count, 0);
+}
+
 #define CASE(name)                                                             \
 	cmocka_unit_test_setup_teardown(name, enter_folder, leave_folder)
 
@@ -317,6 +367,8 @@ main(void)
 	    CASE(what_exists_is_not_touched_unless_told),
 	    CASE(one_path_goes_to_another_folder),
 	    CASE(what_was_left_out_is_said_and_said_again),
+	    CASE(a_file_that_a_full_disk_cuts_short_is_an_error_and_not_left),
+	    CASE(a_damaged_snapshot_does_not_stop_the_next_backup),
 	};
 
 	return cmocka_run_group_tests_name("files whole", tests, NULL, NULL);
