@@ -31,8 +31,10 @@ struct fetch {
 	struct bkp_bucket_item *item;
 	bool is_open;     /* the content has begun */
 	bool has_tags;    /* the object has some */
+	bool lacks_tags;  /* and they may not be read */
 	bool is_listed;   /* the parts were asked for one by one */
 	bool is_restless; /* it never stayed the same for long enough */
+	bool is_ours;     /* what failed is on this side, not the server's */
 	char *etag;       /* of what came; owned */
 	uint64_t *parts;  /* owned */
 	size_t part_count;
@@ -183,12 +185,14 @@ begin(void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
 	if (length != NULL)
 		fetch->item->size = strtoull(length, NULL, 10);
 	fetch->has_tags = tags != NULL && strtoul(tags, NULL, 10) > 0;
+	fetch->is_ours = true;
 	if (copy_unquoted(etag, &fetch->etag, err) < 0 ||
 	    bkp_bucket_attrs_read(headers, &fetch->attrs, err) < 0 ||
 	    bkp_s3_etag_new(fetch->etag, fetch->item->size, fetch->parts,
 		fetch->part_count, &fetch->check, err) < 0 ||
 	    bkp_content_begin(fetch->content, &fetch->item->entry, err) < 0)
 		return -1;
+	fetch->is_ours = false;
 	fetch->is_open = true;
 	return 0;
 }
@@ -199,8 +203,10 @@ take(void *arg, const void *data, size_t len, struct bkp_error *err)
 	struct fetch *fetch = arg;
 
 	if (bkp_s3_etag_update(fetch->check, data, len, err) < 0 ||
-	    bkp_content_write(fetch->content, data, len, err) < 0)
+	    bkp_content_write(fetch->content, data, len, err) < 0) {
+		fetch->is_ours = true;
 		return -1;
+	}
 	bkp_run_count(fetch->run, len, 0);
 	return 0;
 }
@@ -247,6 +253,32 @@ look_again(struct fetch *fetch, char **etag, struct bkp_error *err)
 	return rc;
 }
 
+/* ---- refusals ---- */
+
+static bool
+is_about_object(const struct bkp_error *why)
+{
+	switch (why->code) {
+	case BKP_AUTH:
+		return why->sys == 401 || why->sys == 403;
+	case BKP_RETRY:
+		return why->sys == 429 || why->sys >= 500;
+	case BKP_UNSUPPORTED:
+		return why->sys >= 400;
+	default:
+		return false;
+	}
+}
+
+/* True where the server refuses this object, but not the bucket: then it is
+ * no reason to go without the others. */
+static bool
+is_refused(struct fetch *fetch, const struct bkp_error *why)
+{
+	return !fetch->is_ours && is_about_object(why) &&
+	       bkp_s3_head_bucket(fetch->connection, fetch->bucket, NULL) == 0;
+}
+
 /* ---- attributes ---- */
 
 /* Writes down the ETag, and how the object was cut. 1: the guess about the
@@ -285,15 +317,24 @@ static int
 note_tags(struct fetch *fetch, struct bkp_error *err)
 {
 	struct bkp_s3_fields tags = BKP_S3_FIELDS_INIT;
+	struct bkp_error why = BKP_ERROR_INIT;
 	int rc;
 
 	if (!fetch->has_tags)
 		return 0;
 	rc = bkp_s3_get_tags(
-	    fetch->connection, fetch->bucket, fetch->item->key, &tags, err);
+	    fetch->connection, fetch->bucket, fetch->item->key, &tags, &why);
 	if (rc == 0)
-		rc = bkp_bucket_attrs_add_tags(fetch->attrs, &tags, err);
+		rc = bkp_bucket_attrs_add_tags(fetch->attrs, &tags, &why);
 	bkp_s3_fields_free(&tags);
+	if (rc < 0 && is_refused(fetch, &why)) {
+		fetch->lacks_tags = true;
+		return bkp_run_omit(fetch->run, err, fetch->item->entry.path,
+		    "its tags cannot be read, all else of it was: %s",
+		    why.message);
+	}
+	if (rc < 0 && err != NULL)
+		*err = why;
 	return rc;
 }
 
@@ -302,7 +343,11 @@ note_rest(struct fetch *fetch, struct bkp_error *err)
 {
 	struct bkp_bucket_item *item = fetch->item;
 
-	if (note_tags(fetch, err) < 0 ||
+	if (note_tags(fetch, err) < 0)
+		return -1;
+	/* Without a date the next backup does not take it for unchanged, and
+	 * looks for the tags again. */
+	if (!fetch->lacks_tags &&
 	    bkp_bucket_attrs_set(
 		fetch->attrs, "last_modified", item->last_modified, err) < 0)
 		return -1;
@@ -333,8 +378,10 @@ fetch_object(struct fetch *fetch, struct bkp_error *err)
 		fetch->is_restless = true;
 		rc = -1;
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		rc = bkp_content_end(fetch->content, err);
+		fetch->is_ours = rc < 0;
+	}
 	if (rc == 0)
 		fetch->is_open = false;
 	if (rc == 0)
@@ -365,6 +412,10 @@ bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
 		    fetch.is_restless
 			? "replaced as often as it was fetched"
 			: "vanished between listing and fetching");
+	} else if (is_refused(&fetch, &why)) {
+		item->is_gone = item->is_refused = true;
+		rc =
+		    bkp_run_omit(run, err, item->entry.path, "%s", why.message);
 	} else if (err != NULL) {
 		*err = why;
 	}

@@ -75,8 +75,9 @@ const char *bkp_bucket_attrs_get(const json_t *attrs, const char *name);
 
 /* An object on its way from a listing to an entry; freed by item_free. */
 struct bkp_bucket_item {
-	bool is_kept; /* the entry is that of the last snapshot */
-	bool is_gone; /* it vanished: nothing to hand over */
+	bool is_kept;    /* the entry is that of the last snapshot */
+	bool is_gone;    /* nothing to hand over: it was left out */
+	bool is_refused; /* because the server refused it */
 	char *key, *etag, *last_modified, *storage_class;
 	uint64_t size;
 	struct fmt_entry entry;
@@ -85,7 +86,8 @@ struct bkp_bucket_item {
 void bkp_bucket_item_free(struct bkp_bucket_item *item);
 
 /* Fetches bytes, headers and tags into the item's entry, whose path and kind
- * are set. An object that is gone is noted as left out. */
+ * are set. An object that is gone, or that the server refuses although it
+ * still answers for the bucket, is noted as left out. */
 int bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
     struct bkp_run *run, struct bkp_content *content,
     struct bkp_bucket_item *item, struct bkp_error *err);

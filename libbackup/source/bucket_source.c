@@ -28,6 +28,7 @@ struct bucket_source {
 	/* while it runs */
 	struct bkp_sink *sink;
 	struct bkp_s3_listing *listing;
+	uint64_t refused;                  /* objects */
 	struct bkp_entry_stream *previous; /* NULL: none, or at its end */
 	struct fmt_entry
 	    candidate; /* of it, not yet compared; path NULL: none */
@@ -254,6 +255,8 @@ done(void *arg, void *item_pointer, struct bkp_error *err)
 	struct bkp_bucket_item *item = item_pointer;
 	int rc = 0;
 
+	if (item->is_refused)
+		source->refused++;
 	if (!item->is_gone)
 		rc = bkp_sink_entry(source->sink, &item->entry, err);
 	bkp_bucket_item_free(item);
@@ -313,6 +316,19 @@ run_pipeline(struct bucket_source *source, struct bkp_error *err)
 	return fold_end(&source->listed, err);
 }
 
+/* One object may be refused; all of them are a wrong permission, and a backup
+ * of nothing is none. */
+static int
+check_refused(const struct bucket_source *source, struct bkp_error *err)
+{
+	if (source->refused == 0 || source->refused < source->listed.objects)
+		return 0;
+	return bkp_fail(err, BKP_AUTH,
+	    "s3://%s lists its objects, but refuses every one of the %llu; "
+	    "these credentials need s3:GetObject",
+	    source->config->bucket, (unsigned long long)source->refused);
+}
+
 static int
 run_source(
     struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
@@ -322,6 +338,8 @@ run_source(
 
 	source->sink = sink;
 	rc = run_pipeline(source, err);
+	if (rc == 0)
+		rc = check_refused(source, err);
 	if (rc == 0 && !bkp_sink_is_digest_only(sink))
 		rc = look_again(source, err);
 	bkp_bucket_tell_clock(

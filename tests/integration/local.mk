@@ -27,7 +27,8 @@ EXTRA_DIST += tests/integration/test_age_interop.py
 check_PROGRAMS += tests/integration/s3_tool
 tests_integration_s3_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_s3.py \
-	tests/integration/test_s3_bucket.py
+	tests/integration/test_s3_bucket.py \
+	tests/integration/test_s3_refused.py
 
 # postgres: there and back, and what is refused
 EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql

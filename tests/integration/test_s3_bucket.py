@@ -105,7 +105,7 @@ def test_what_exists_is_not_overwritten_unless_asked(stack, s3, filled):
     before = seen(s3, filled)
     done = stack.admin("backup-restore", "latest")
     assert done.status == FAILED
-    assert "exists already" in done.message and "--overwrite" in done.message
+    assert "exists already" in done.err and "--overwrite" in done.err
     assert not witness.differences(before, seen(s3, filled))
     stack.restore("latest", "--overwrite")
     assert s3.get_object(Bucket=filled, Key="a")["Body"].read() == b"a" * 7
@@ -133,8 +133,8 @@ def test_a_missing_bucket_fails_and_is_named(stack, minio):
     stack.add_bucket("up", minio, bucket="no-such-bucket")
     done = stack.run("backup-create")
     assert done.status == FAILED
-    assert "no-such-bucket" in done.message
-    assert "check the bucket's name" in done.message
+    assert "no-such-bucket" in done.err
+    assert "check the bucket's name" in done.err
 
 
 def test_wrong_credentials_fail_and_are_not_told(stack, s3, minio, filled):
@@ -142,8 +142,8 @@ def test_wrong_credentials_fail_and_are_not_told(stack, s3, minio, filled):
                      secret_key_file=stack.secret("wrong", "wrong-password"))
     done = stack.run("backup-create")
     assert done.status == FAILED
-    assert "credentials" in done.message or "secret" in done.message
-    assert "wrong-password" not in done.message
+    assert "credentials" in done.err or "secret" in done.err
+    assert "wrong-password" not in done.err
     assert stack.snapshots() == []
 
 

@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	tests/support/python.sh \
 	tests/support/harness/__init__.py \
 	tests/support/harness/folder.py \
+	tests/support/harness/gate.py \
 	tests/support/harness/minio.py \
 	tests/support/harness/postgres.py \
 	tests/support/harness/process.py \
