@@ -107,7 +107,8 @@ class Demo:
 
     def configure(self):
         self.stack.add_postgres("shop", self.postgres, DATABASE)
-        self.stack.add_bucket("uploads", self.minio)
+        self.stack.add_bucket("uploads", self.minio,
+                              scratch_bucket=True)
         self.stack.add("files", "stack", paths=[self.files])
         self.stack.add("command", "cache", run=["cat", self.dump],
                        restore=["dd", "status=none", "of=" + self.dump],
