@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/json.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/s3/request.h"
 #include "libbackup/s3/xml.h"
@@ -50,6 +51,7 @@ static const struct meaning meanings[] = {
     {"TemporaryRedirect", BKP_S3_FAILED, BKP_INVALID,
 	"set the endpoint or region that the bucket lives in"},
     {"KeyTooLongError", BKP_S3_FAILED, BKP_UNSUPPORTED, HINT_KEY},
+    {"KeyTooLong", BKP_S3_FAILED, BKP_UNSUPPORTED, HINT_KEY},
     {"XMinioInvalidObjectName", BKP_S3_FAILED, BKP_UNSUPPORTED, HINT_KEY},
     {"XMinioInvalidResourceName", BKP_S3_FAILED, BKP_UNSUPPORTED, HINT_KEY},
     {"InvalidResourceName", BKP_S3_FAILED, BKP_UNSUPPORTED, HINT_KEY},
@@ -111,18 +113,36 @@ meaning_of_status(long status, bool has_key)
 		meaning.hint = "set the endpoint or region that the bucket "
 			       "lives in";
 	} else if (status >= 400) {
-		meaning.error = BKP_INVALID;
+		/* What a server has against one object is no reason to go
+		 * without the others. */
+		meaning.error = has_key ? BKP_UNSUPPORTED : BKP_INVALID;
 	}
 	return meaning;
 }
 
-static struct meaning
-meaning_of(const char *code, long status, bool has_key)
+/* Codes that mean something else where a key can be the reason. Servers check
+ * a signature over the key as they understood it, so bytes that are not UTF-8
+ * make a right signature wrong for some. */
+static bool
+is_about_key(const char *code, long status, const char *key)
 {
+	if (key == NULL)
+		return false;
+	if (strcmp(code, "SignatureDoesNotMatch") == 0)
+		return !fmt_utf8_is_valid(key);
+	return strcmp(code, "InvalidArgument") == 0 || status == 414;
+}
+
+static struct meaning
+meaning_of(const char *code, long status, const char *key)
+{
+	if (is_about_key(code, status, key))
+		return (struct meaning){"", BKP_S3_FAILED, BKP_UNSUPPORTED,
+		    "this server does not take such a key"};
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
 		if (strcmp(meanings[i].code, code) == 0)
 			return meanings[i];
-	return meaning_of_status(status, has_key);
+	return meaning_of_status(status, key != NULL);
 }
 
 /* ---- error documents ---- */
@@ -191,8 +211,7 @@ bkp_s3_judge(const struct bkp_s3_request *request,
 	bool is_misplaced;
 
 	read_document(response, &document);
-	meaning =
-	    meaning_of(document.code, response->status, request->key != NULL);
+	meaning = meaning_of(document.code, response->status, request->key);
 	is_misplaced =
 	    document.region[0] != '\0' && meaning.error == BKP_INVALID;
 	if (document.code[0] == '\0')

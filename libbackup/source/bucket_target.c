@@ -18,6 +18,7 @@ struct bucket_target {
 	/* while it runs */
 	struct bkp_supply *supply;
 	struct bkp_entry_stream *entries;
+	uint64_t tried; /* objects */
 	char **refused; /* paths that it would not take, in order; owned */
 	size_t refused_count, refused_cap;
 };
@@ -245,6 +246,7 @@ done(void *arg, void *item_pointer, struct bkp_error *err)
 	struct item *item = item_pointer;
 	int rc = 0;
 
+	target->tried++;
 	if (item->is_refused) {
 		rc = bkp_grow(&target->refused, target->refused_count,
 		    &target->refused_cap, sizeof(*target->refused), err);
@@ -345,6 +347,18 @@ compare_all(struct bucket_target *target, struct bkp_error *err)
 	return rc;
 }
 
+/* One key may be too much for a server; where all are, nothing was restored. */
+static int
+check_refused(const struct bucket_target *target, struct bkp_error *err)
+{
+	if (target->refused_count == 0 || target->refused_count < target->tried)
+		return 0;
+	return bkp_fail(err, BKP_UNSUPPORTED,
+	    "s3://%s takes none of the %zu objects; its server said of each "
+	    "why",
+	    target->bucket, target->refused_count);
+}
+
 static int
 run_target(
     struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
@@ -364,6 +378,8 @@ run_target(
 		goto out;
 	rc = bkp_pipeline_run(
 	    workers, workers * 16, &pipeline, target, bkp_run_cancel(run), err);
+	if (rc == 0)
+		rc = check_refused(target, err);
 	if (rc == 0)
 		rc = compare_all(target, err);
 out:

@@ -178,6 +178,15 @@ def test_what_will_not_pass_is_asked_once_and_explained(
     assert len(fake.requests) == 1
 
 
+@pytest.mark.parametrize("key,expected", [
+    (b"plain", AUTH), ("\u00fc".encode(), AUTH), (b"\xff", UNSUPPORTED)],
+    ids=["ascii", "utf8", "bytes"])
+def test_a_signature_over_bytes_may_be_too_much_for_a_server(key, expected):
+    with Fake(error(403, "SignatureDoesNotMatch")) as fake:
+        refused(tool(fake.endpoint, "put", "bucket", key, stdin=b"x"),
+                expected)
+
+
 def test_a_server_that_is_not_there_is_named():
     with Fake(hang_up) as fake:
         endpoint = fake.endpoint

@@ -132,3 +132,44 @@ def test_a_server_that_fails_on_everything_fails_the_run(
     assert done.status == FAILED, str(done)
     assert "InvalidAccessKeyId" in done.err
     assert stack.snapshots() == []
+
+
+@pytest.mark.parametrize("status,code", [
+    (400, "InvalidArgument"), (400, "XMinioInvalidObjectName"),
+    (400, "KeyTooLongError"), (400, "NeverHeardOf"), (414, "")])
+def test_a_key_that_the_target_refuses_is_left_out_in_its_words(
+        stack, s3, minio, filled, status, code):
+    def answer(method, path):
+        if method == "PUT" and path.startswith("/%s/locked/one" % filled):
+            return status, code
+        return None
+
+    before = witness.bucket(s3, filled)
+    stack.add_bucket("up", minio, bucket=filled)
+    stack.create()
+    empty_bucket(s3, filled)
+    with Gate(minio, answer) as gate:
+        stack.add_bucket("up", gate, bucket=filled)
+        done = stack.admin("backup-restore", "--json", "latest")
+    assert done.status == DEGRADED, str(done)
+    left = omitted(done)
+    assert list(left) == ["bucket/up/locked/one"]
+    assert (code or "414") in left["bucket/up/locked/one"]
+    del before["locked/one"]
+    assert not witness.differences(before, witness.bucket(s3, filled))
+
+
+def test_a_target_that_refuses_every_key_fails(stack, s3, minio, filled):
+    def answer(method, path):
+        if method == "PUT" and path.startswith("/%s/" % filled):
+            return 400, "InvalidArgument"
+        return None
+
+    stack.add_bucket("up", minio, bucket=filled)
+    stack.create()
+    empty_bucket(s3, filled)
+    with Gate(minio, answer) as gate:
+        stack.add_bucket("up", gate, bucket=filled)
+        done = stack.admin("backup-restore", "latest")
+    assert done.status == FAILED, str(done)
+    assert "none of the 4 objects" in done.err
