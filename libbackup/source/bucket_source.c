@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,14 +6,11 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
+#include "libbackup/source/bucket_changes.h"
 #include "libbackup/source/bucket_impl.h"
 
-/* A fold over a listing: two listings are equal where these are. */
-struct fold {
-	EVP_MD_CTX *md;
-	uint64_t objects;
-	unsigned char digest[EVP_MAX_MD_SIZE];
-};
+/* So many changes during a run are named, then they are only counted. */
+#define NAMED_MAX 30
 
 struct bucket_source {
 	struct bkp_source base;
@@ -22,8 +18,11 @@ struct bucket_source {
 	struct bkp_bucket_access access;
 	enum bkp_s3_versioning versioning;
 	time_t listed_at;
-	struct fold listed; /* what the run went by */
-	bool is_stable;     /* a second listing said the same */
+	struct bkp_bucket_listed *listed; /* what the run went by; owned */
+	uint64_t objects;                 /* of it */
+	uint64_t changed;                 /* meanwhile, as a second one says */
+	uint64_t changes[3];              /* by enum bkp_bucket_change */
+	bool is_stable;                   /* nothing did */
 
 	/* while it runs */
 	struct bkp_sink *sink;
@@ -36,84 +35,48 @@ struct bucket_source {
 
 /* ---- two listings ---- */
 
-static int
-fold_begin(struct fold *fold, struct bkp_error *err)
+static void
+tell_change(void *arg, enum bkp_bucket_change change, const char *key)
 {
-	fold->objects = 0;
-	if (fold->md == NULL)
-		fold->md = EVP_MD_CTX_new();
-	if (fold->md == NULL ||
-	    EVP_DigestInit_ex(fold->md, EVP_sha256(), NULL) != 1)
-		return bkp_fail(err, BKP_IO, "OpenSSL cannot hash");
-	return 0;
-}
+	static const char *const words[] = {"appeared", "changed", "vanished"};
+	struct bucket_source *source = arg;
+	char *path;
 
-static int
-fold_add(struct fold *fold, const struct bkp_s3_object *object,
-    struct bkp_error *err)
-{
-	/* The NULs keep apart what stands side by side. */
-	if (EVP_DigestUpdate(fold->md, object->key, strlen(object->key) + 1) !=
-		1 ||
-	    EVP_DigestUpdate(
-		fold->md, object->etag, strlen(object->etag) + 1) != 1 ||
-	    EVP_DigestUpdate(fold->md, object->last_modified,
-		strlen(object->last_modified) + 1) != 1)
-		return bkp_fail(err, BKP_IO, "OpenSSL cannot hash");
-	fold->objects++;
-	return 0;
-}
-
-static int
-fold_end(struct fold *fold, struct bkp_error *err)
-{
-	if (EVP_DigestFinal_ex(fold->md, fold->digest, NULL) != 1)
-		return bkp_fail(err, BKP_IO, "OpenSSL cannot hash");
-	return 0;
-}
-
-static int
-fold_bucket(
-    struct bucket_source *source, struct fold *fold, struct bkp_error *err)
-{
-	struct bkp_s3_listing *listing = NULL;
-	struct bkp_s3_object object;
-	int rc;
-
-	if (fold_begin(fold, err) < 0 ||
-	    bkp_s3_list_open(source->access.own, source->config->bucket,
-		source->config->prefix, &listing, err) < 0)
-		return -1;
-	while ((rc = bkp_s3_list_next(listing, &object, err)) == 1)
-		if (fold_add(fold, &object, err) < 0) {
-			rc = -1;
-			break;
-		}
-	bkp_s3_list_close(listing);
-	return rc == 0 ? fold_end(fold, err) : -1;
+	source->changes[change]++;
+	if (source->changed++ >= NAMED_MAX)
+		return;
+	/* Without memory for its name it is counted all the same. */
+	path = bkp_format(NULL, "%s/%s", source->base.prefix, key);
+	if (path != NULL)
+		bkp_run_message(bkp_sink_run(source->sink), BKP_WARNING, path,
+		    "%s while the bucket was backed up", words[change]);
+	free(path);
 }
 
 /* Whether anything came, changed or went while the objects were fetched. */
 static int
 look_again(struct bucket_source *source, struct bkp_error *err)
 {
-	struct fold now = {.md = NULL};
-	int rc = fold_bucket(source, &now, err);
+	struct bkp_s3_listing *now = NULL;
+	int rc = bkp_s3_list_open(source->access.own, source->config->bucket,
+	    source->config->prefix, &now, err);
 
-	if (rc == 0) {
-		source->is_stable =
-		    now.objects == source->listed.objects &&
-		    memcmp(now.digest, source->listed.digest, 32) == 0;
-		if (!source->is_stable)
-			bkp_run_message(bkp_sink_run(source->sink), BKP_WARNING,
-			    source->base.prefix,
-			    "the bucket changed while it was backed up "
-			    "(%llu objects before, %llu after): what came or "
-			    "changed after its turn is in the next backup",
-			    (unsigned long long)source->listed.objects,
-			    (unsigned long long)now.objects);
-	}
-	EVP_MD_CTX_free(now.md);
+	if (rc == 0)
+		rc = bkp_bucket_listed_compare(
+		    source->listed, now, tell_change, source, err);
+	bkp_s3_list_close(now);
+	source->is_stable = rc == 0 && source->changed == 0;
+	if (rc == 0 && !source->is_stable)
+		bkp_run_message(bkp_sink_run(source->sink), BKP_WARNING,
+		    source->base.prefix,
+		    "the bucket changed while it was backed up: %llu objects "
+		    "appeared, %llu changed, %llu vanished%s; what came or "
+		    "changed after its turn is in the next backup",
+		    (unsigned long long)source->changes[BKP_BUCKET_APPEARED],
+		    (unsigned long long)source->changes[BKP_BUCKET_CHANGED],
+		    (unsigned long long)source->changes[BKP_BUCKET_VANISHED],
+		    source->changed > NAMED_MAX ? " (the first are named)"
+						: "");
 	return rc;
 }
 
@@ -212,7 +175,8 @@ next(void *arg, void **out, struct bkp_error *err)
 	*out = NULL;
 	if (rc <= 0)
 		return rc;
-	if (fold_add(&source->listed, &object, err) < 0 ||
+	source->objects++;
+	if (bkp_bucket_listed_add(source->listed, &object, err) < 0 ||
 	    new_item(source, &object, &item, err) < 0)
 		return -1;
 	if (seek_previous(source, item->entry.path, err) < 0) {
@@ -306,14 +270,14 @@ run_pipeline(struct bucket_source *source, struct bkp_error *err)
 	unsigned workers = bkp_run_workers(run);
 
 	source->listed_at = time(NULL);
-	if (fold_begin(&source->listed, err) < 0 ||
+	if (bkp_bucket_listed_new(&source->listed, err) < 0 ||
 	    bkp_sink_previous(source->sink, &source->previous, err) < 0 ||
 	    bkp_s3_list_open(source->access.own, source->config->bucket,
 		source->config->prefix, &source->listing, err) < 0 ||
 	    bkp_pipeline_run(workers, workers * 16, &pipeline, source,
 		bkp_run_cancel(run), err) < 0)
 		return -1;
-	return fold_end(&source->listed, err);
+	return 0;
 }
 
 /* One object may be refused; all of them are a wrong permission, and a backup
@@ -321,7 +285,7 @@ run_pipeline(struct bucket_source *source, struct bkp_error *err)
 static int
 check_refused(const struct bucket_source *source, struct bkp_error *err)
 {
-	if (source->refused == 0 || source->refused < source->listed.objects)
+	if (source->refused == 0 || source->refused < source->objects)
 		return 0;
 	return bkp_fail(err, BKP_AUTH,
 	    "s3://%s lists its objects, but refuses every one of the %llu; "
@@ -362,11 +326,12 @@ source_info(struct bkp_source *base, json_t **info, struct bkp_error *err)
 	if (strftime(listed_at, sizeof(listed_at), "%Y-%m-%dT%H:%M:%SZ", &tm) ==
 	    0)
 		listed_at[0] = '\0';
-	*info = json_pack("{s:s, s:s, s:s, s:b, s:b, s:s, s:I}", "endpoint",
-	    bkp_s3_endpoint(source->access.s3), "bucket",
+	*info = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:s, s:I}",
+	    "endpoint", bkp_s3_endpoint(source->access.s3), "bucket",
 	    source->config->bucket, "versioning", words[source->versioning],
-	    "fuzzy", 1, "stable", source->is_stable ? 1 : 0, "listed_at",
-	    listed_at, "objects", (json_int_t)source->listed.objects);
+	    "fuzzy", 1, "stable", source->is_stable ? 1 : 0,
+	    "changed_during_run", (json_int_t)source->changed, "listed_at",
+	    listed_at, "objects", (json_int_t)source->objects);
 	if (*info == NULL)
 		return bkp_fail_nomem(err, "describing a bucket");
 	return 0;
@@ -381,7 +346,7 @@ close_source(struct bkp_source *base)
 	if (source->previous != NULL)
 		bkp_entry_stream_close(source->previous);
 	fmt_entry_free(&source->candidate);
-	EVP_MD_CTX_free(source->listed.md);
+	bkp_bucket_listed_free(source->listed);
 	bkp_bucket_access_close(&source->access);
 	free(source);
 }

@@ -15,6 +15,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket.c libbackup/source/bucket_impl.h \
 	libbackup/source/bucket_attrs.c \
+	libbackup/source/bucket_changes.c libbackup/source/bucket_changes.h \
 	libbackup/source/bucket_fetch.c \
 	libbackup/source/bucket_put.c libbackup/source/bucket_put.h \
 	libbackup/source/bucket_scratch.c \

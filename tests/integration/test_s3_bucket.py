@@ -7,8 +7,9 @@ import os
 import pytest
 
 from harness import witness
+from harness.gate import Gate
 from harness.minio import empty_bucket
-from harness.stack import DEGRADED, FAILED
+from harness.stack import COMPLETE, DEGRADED, FAILED
 
 AWKWARD = ["a b+c/\u00fc/\u00e9&x=1?#%41", "dir/", "e\u0301", "\u00e9", "A", "a",
            "a-b", "a.b", "*'() ~!$,;:@[]{}|\\^`\"<>", "\U0001f600",
@@ -178,3 +179,40 @@ def test_what_a_server_hides_is_left_out_by_name(stack, s3, minio, bucket):
     assert "bucket/up/a/b" in done.out + done.err
     assert "does not list it" in done.out + done.err
     s3.delete_object(Bucket=bucket, Key="a/b")
+
+
+def test_what_changes_during_a_backup_is_named(stack, s3, minio, bucket):
+    listings = []
+
+    def meanwhile(method, path):
+        if method == "GET" and "list-type=2" in path:
+            listings.append(path)
+            if len(listings) == 2:
+                s3.put_object(Bucket=bucket, Key="b", Body=b"other")
+                s3.delete_object(Bucket=bucket, Key="c")
+                for number in range(40):
+                    s3.put_object(Bucket=bucket, Key="d%02d" % number,
+                                  Body=b"")
+
+    for key in "abc":
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    with Gate(minio, meanwhile) as gate:
+        stack.add_bucket("up", gate, bucket=bucket)
+        done = stack.run("backup-create", "--json")
+    assert done.status == COMPLETE, str(done)
+    told = [(event["path"], event["text"].split()[0])
+            for event in done.of_type("message")
+            if "while the bucket was backed up" in event["text"]]
+    assert told[:3] == [("bucket/up/b", "changed"),
+                        ("bucket/up/c", "vanished"),
+                        ("bucket/up/d00", "appeared")]
+    assert len(told) == 30
+    assert any("40 objects appeared, 1 changed, 1 vanished" in event["text"]
+               for event in done.of_type("message"))
+
+
+def test_a_bucket_that_rests_is_not_said_to_change(stack, filled):
+    done = stack.run("backup-create", "--json")
+    assert done.status == COMPLETE, str(done)
+    assert not [event for event in done.of_type("message")
+                if "while" in event["text"]]
