@@ -12,7 +12,9 @@
 
 struct item {
 	char *key, *etag, *last_modified, *storage_class; /* owned */
+	char *tags; /* owned; NULL: the server did not say */
 	uint64_t size;
+	bool has_metadata; /* the server told more than it must */
 };
 
 struct bkp_s3_listing {
@@ -21,7 +23,9 @@ struct bkp_s3_listing {
 	struct item *items;                   /* of this page */
 	size_t count, cap, next;
 	char *last_key; /* the greatest so far, of all pages */
-	char *token;    /* for the next page */
+	char *token;    /* of this page; NULL: the first */
+	char *next_token;
+	bool wants_metadata;
 	bool is_encoded, is_truncated, has_truncated, has_page;
 	uint64_t key_count; /* as the server says; UINT64_MAX: it does not */
 	unsigned empty_pages;
@@ -34,6 +38,7 @@ free_item(struct item *item)
 	free(item->etag);
 	free(item->last_modified);
 	free(item->storage_class);
+	free(item->tags);
 	memset(item, 0, sizeof(*item));
 }
 
@@ -57,6 +62,7 @@ bkp_s3_list_close(struct bkp_s3_listing *listing)
 	free(listing->prefix);
 	free(listing->last_key);
 	free(listing->token);
+	free(listing->next_token);
 	free(listing);
 }
 
@@ -77,6 +83,12 @@ bkp_s3_list_open(struct bkp_s3_connection *connection, const char *bucket,
 	}
 	*out = listing;
 	return 0;
+}
+
+void
+bkp_s3_list_ask_metadata(struct bkp_s3_listing *listing)
+{
+	listing->wants_metadata = true;
 }
 
 static int
@@ -156,6 +168,10 @@ take_content(struct bkp_s3_listing *listing, const char *name, const char *text,
 		return set_text(&item->storage_class, text, len, err);
 	if (strcmp(name, "Size") == 0)
 		return set_size(listing, item, text, err);
+	if (strcmp(name, "UserMetadata") == 0 || strcmp(name, "Internal") == 0)
+		item->has_metadata = true;
+	if (strcmp(name, "UserTags") == 0)
+		return set_text(&item->tags, text, len, err);
 	return 0;
 }
 
@@ -172,6 +188,10 @@ end_content(struct bkp_s3_listing *listing, struct bkp_error *err)
 		    listing, err, "an object is without key, ETag or date");
 	if (item->storage_class == NULL &&
 	    set_text(&item->storage_class, "", 0, err) < 0)
+		return -1;
+	/* A server that tells metadata leaves out the tags that are not. */
+	if (item->tags == NULL && item->has_metadata &&
+	    set_text(&item->tags, "", 0, err) < 0)
 		return -1;
 	listing->count++;
 	return 0;
@@ -205,7 +225,7 @@ take_element(void *arg, const char *path, const char *text, size_t len,
 		if (listing->token != NULL && strcmp(listing->token, text) == 0)
 			return broken(
 			    listing, err, "the server repeats its token");
-		return set_text(&listing->token, text, len, err);
+		return set_text(&listing->next_token, text, len, err);
 	}
 	return 0;
 }
@@ -267,7 +287,7 @@ check_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 {
 	if (!listing->has_truncated)
 		return broken(listing, err, "the answer has no IsTruncated");
-	if (listing->is_truncated && listing->token == NULL)
+	if (listing->is_truncated && listing->next_token == NULL)
 		return broken(listing, err, "there is more, but no token");
 	if (listing->key_count != UINT64_MAX &&
 	    listing->key_count != listing->count)
@@ -298,11 +318,14 @@ build_query(const struct bkp_s3_listing *listing, struct bkp_s3_fields *query,
 	    bkp_s3_fields_add(
 		query, "continuation-token", listing->token, err) < 0)
 		return -1;
+	if (listing->wants_metadata &&
+	    bkp_s3_fields_add(query, "metadata", "true", err) < 0)
+		return -1;
 	return 0;
 }
 
 static int
-fetch_page(struct bkp_s3_listing *listing, struct bkp_error *err)
+ask_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 {
 	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
 	const struct bkp_s3_request request = {
@@ -316,6 +339,8 @@ fetch_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 	listing->is_encoded = listing->has_truncated = false;
 	listing->is_truncated = false;
 	listing->key_count = UINT64_MAX;
+	free(listing->next_token);
+	listing->next_token = NULL;
 	if (rc == 0) {
 		rc = bkp_s3_xml_read(response.body.data, response.body.len,
 		    take_element, listing, err);
@@ -325,10 +350,41 @@ fetch_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 			(void)bkp_fail_in(
 			    err, "listing s3://%s", listing->bucket);
 	}
-	listing->has_page = rc == 0;
 	bkp_s3_fields_free(&query);
 	bkp_s3_response_free(&response);
 	return rc;
+}
+
+/* MinIO writes the names of metadata as those of elements, and not every name
+ * makes one; a stricter server may refuse a parameter that it does not know. */
+static bool
+is_worth_asking_plainly(enum bkp_error_code code)
+{
+	return code == BKP_CORRUPT || code == BKP_INVALID ||
+	       code == BKP_UNSUPPORTED || code == BKP_AUTH;
+}
+
+static int
+fetch_page(struct bkp_s3_listing *listing, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+	int rc = ask_page(listing, &why);
+
+	if (rc < 0 && listing->wants_metadata &&
+	    is_worth_asking_plainly(why.code)) {
+		listing->wants_metadata = false;
+		rc = ask_page(listing, &why);
+	}
+	listing->has_page = rc == 0;
+	if (rc < 0) {
+		if (err != NULL)
+			*err = why;
+		return -1;
+	}
+	free(listing->token);
+	listing->token = listing->next_token;
+	listing->next_token = NULL;
+	return 0;
 }
 
 int
@@ -349,5 +405,6 @@ bkp_s3_list_next(struct bkp_s3_listing *listing, struct bkp_s3_object *object,
 	object->etag = item->etag;
 	object->last_modified = item->last_modified;
 	object->storage_class = item->storage_class;
+	object->tags = item->tags;
 	return 1;
 }

@@ -116,6 +116,7 @@ struct bkp_s3_object {
 	const char *etag;          /* without quotes */
 	const char *last_modified; /* as the server wrote it */
 	const char *storage_class; /* "" where it did not say */
+	const char *tags; /* "a=1&b=2", encoded; NULL: it did not say */
 };
 
 /*
@@ -126,6 +127,9 @@ struct bkp_s3_object {
 struct bkp_s3_listing;
 int bkp_s3_list_open(struct bkp_s3_connection *connection, const char *bucket,
     const char *prefix, struct bkp_s3_listing **out, struct bkp_error *err);
+/* Asks for the tags of each object too, before the first of them. MinIO and
+ * RustFS tell; others give the plain listing. */
+void bkp_s3_list_ask_metadata(struct bkp_s3_listing *listing);
 /* 1: *object is valid until the next call; 0: end; -1. */
 int bkp_s3_list_next(struct bkp_s3_listing *listing,
     struct bkp_s3_object *object, struct bkp_error *err);

@@ -205,6 +205,47 @@ bkp_bucket_attrs_add_tags(
 	return rc;
 }
 
+/* Sets the tag that stands in `len` bytes of a query. */
+static int
+add_tag(json_t *tags, const char *text, size_t len)
+{
+	struct fmt_buf name = FMT_BUF_INIT, value = FMT_BUF_INIT;
+	const char *equals = memchr(text, '=', len);
+	size_t name_len = equals != NULL ? (size_t)(equals - text) : len;
+	size_t rest = equals != NULL ? len - name_len - 1 : 0;
+	int rc = -1;
+
+	if (bkp_s3_decode(text, name_len, true, &name) == FMT_OK &&
+	    bkp_s3_decode(text + len - rest, rest, true, &value) == FMT_OK &&
+	    fmt_buf_text(&name) != NULL && fmt_buf_text(&value) != NULL)
+		rc = bkp_bucket_attrs_set(tags, (const char *)name.data,
+		    (const char *)value.data, NULL);
+	fmt_buf_free(&name);
+	fmt_buf_free(&value);
+	return rc;
+}
+
+/* What cannot be read is not the same: then the object is looked at. */
+bool
+bkp_bucket_attrs_have_tags(const json_t *attrs, const char *query)
+{
+	const json_t *before = json_object_get(attrs, "tags");
+	json_t *now = json_object();
+	bool is_same = now != NULL;
+
+	while (is_same && *query != '\0') {
+		size_t len = strcspn(query, "&");
+
+		is_same = len == 0 || add_tag(now, query, len) == 0;
+		query += len + (query[len] == '&');
+	}
+	if (is_same)
+		is_same = before != NULL ? json_equal(before, now) == 1
+					 : json_object_size(now) == 0;
+	json_decref(now);
+	return is_same;
+}
+
 /* ---- to headers ---- */
 
 /* Adds a header, or a tag, from a JSON text. */

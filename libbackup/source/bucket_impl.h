@@ -50,6 +50,9 @@ int bkp_bucket_attrs_read(
 int bkp_bucket_attrs_add_tags(
     json_t *attrs, const struct bkp_s3_fields *tags, struct bkp_error *err);
 
+/* True where they hold just the tags of "a=1&b=2". */
+bool bkp_bucket_attrs_have_tags(const json_t *attrs, const char *query);
+
 /* The headers that give an object its attributes back, without tags. */
 int bkp_bucket_attrs_headers(
     const json_t *attrs, struct bkp_s3_fields *headers, struct bkp_error *err);

@@ -115,7 +115,8 @@ has_text(const json_t *attrs, const char *name, const char *text)
 
 /* True where the object is still what the last snapshot holds. */
 static bool
-is_unchanged(struct bucket_source *source, const struct bkp_bucket_item *item)
+is_unchanged(struct bucket_source *source, const struct bkp_bucket_item *item,
+    const char *tags)
 {
 	const struct fmt_entry *before = &source->candidate;
 
@@ -125,6 +126,8 @@ is_unchanged(struct bucket_source *source, const struct bkp_bucket_item *item)
 	       (has_text(before->attrs, "etag", item->etag) ||
 		   has_text(before->attrs, "etag_opaque", item->etag)) &&
 	       has_text(before->attrs, "last_modified", item->last_modified) &&
+	       (tags == NULL ||
+		   bkp_bucket_attrs_have_tags(before->attrs, tags)) &&
 	       bkp_sink_has_entry(source->sink, before);
 }
 
@@ -183,7 +186,7 @@ next(void *arg, void **out, struct bkp_error *err)
 		bkp_bucket_item_free(item);
 		return -1;
 	}
-	if (is_unchanged(source, item)) {
+	if (is_unchanged(source, item, object.tags)) {
 		item->is_kept = true;
 		fmt_entry_free(&item->entry);
 		item->entry = source->candidate;
@@ -273,8 +276,11 @@ run_pipeline(struct bucket_source *source, struct bkp_error *err)
 	if (bkp_bucket_listed_new(&source->listed, err) < 0 ||
 	    bkp_sink_previous(source->sink, &source->previous, err) < 0 ||
 	    bkp_s3_list_open(source->access.own, source->config->bucket,
-		source->config->prefix, &source->listing, err) < 0 ||
-	    bkp_pipeline_run(workers, workers * 16, &pipeline, source,
+		source->config->prefix, &source->listing, err) < 0)
+		return -1;
+	if (source->previous != NULL)
+		bkp_s3_list_ask_metadata(source->listing);
+	if (bkp_pipeline_run(workers, workers * 16, &pipeline, source,
 		bkp_run_cancel(run), err) < 0)
 		return -1;
 	return 0;

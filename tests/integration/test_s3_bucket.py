@@ -216,3 +216,55 @@ def test_a_bucket_that_rests_is_not_said_to_change(stack, filled):
     assert done.status == COMPLETE, str(done)
     assert not [event for event in done.of_type("message")
                 if "while" in event["text"]]
+
+
+def fetched(gate, bucket):
+    """The keys of the objects that were asked for since the last time."""
+    keys = {path.split("?")[0][len(bucket) + 2:]
+            for method, path in gate.requests
+            if method == "GET" and path.startswith("/%s/" % bucket)}
+    gate.requests.clear()
+    return keys - {""}
+
+
+def tag(s3, bucket, key, **tags):
+    s3.put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": [
+        {"Key": name, "Value": value} for name, value in tags.items()]})
+
+
+def test_new_tags_alone_are_seen_by_the_next_backup(stack, s3, minio, bucket):
+    for key in ("gets", "keeps", "loses", "none", "turns"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    tag(s3, bucket, "keeps", **{"a b": "c+d /=", "x": ""})
+    tag(s3, bucket, "loses", a="1")
+    tag(s3, bucket, "turns", a="1", b="2")
+    with Gate(minio, lambda method, path: None) as gate:
+        stack.add_bucket("up", gate, bucket=bucket)
+        stack.create()
+        assert len(fetched(gate, bucket)) == 5
+        tag(s3, bucket, "gets", new="1")
+        tag(s3, bucket, "turns", a="1", b="3")
+        s3.delete_object_tagging(Bucket=bucket, Key="loses")
+        stack.create()
+        assert fetched(gate, bucket) == {"gets", "loses", "turns"}
+        stack.create()
+        assert fetched(gate, bucket) == set()
+        before = seen(s3, bucket)
+        empty_bucket(s3, bucket)
+        stack.restore()
+    assert not witness.differences(before, seen(s3, bucket))
+
+
+def test_metadata_that_breaks_a_listing_does_not_break_a_backup(
+        stack, s3, minio, bucket):
+    """MinIO makes an element's name of what is no element's name."""
+    s3.put_object(Bucket=bucket, Key="a", Body=b"a", Metadata={"x&y": "1"})
+    with Gate(minio, lambda method, path: None) as gate:
+        stack.add_bucket("up", gate, bucket=bucket)
+        stack.create()
+        s3.put_object(Bucket=bucket, Key="b", Body=b"b")
+        fetched(gate, bucket)
+        stack.create()
+        assert fetched(gate, bucket) == {"b"}
+    assert sorted(stack.entries("latest", "bucket/up/")) == [
+        "bucket/up/a", "bucket/up/b"]
