@@ -323,7 +323,7 @@ int
 bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
     const struct fmt_chunk_ref *ref, struct fmt_buf *out, struct bkp_error *err)
 {
-	struct fmt_index_place place;
+	struct fmt_index_place place, other;
 	char pack[HEX_NAME], chunk[HEX_NAME];
 
 	if (reader->kind == FMT_PACK_DATA && !reader->repository->keys.has_data)
@@ -335,6 +335,12 @@ bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
 		return -1;
 	if (read_chunk(reader, ref, &place, out, err) == 0)
 		return 0;
+	/* What had been lost with a pack may have been stored again. */
+	for (size_t n = 1; bkp_index_set_find_copy(
+		 &reader->repository->index, ref->id, n, &other);
+	     n++)
+		if (read_chunk(reader, ref, &other, out, NULL) == 0)
+			return 0;
 	fmt_hex(place.pack.name, 32, pack);
 	fmt_hex(ref->id, FMT_ID_SIZE, chunk);
 	return bkp_fail_in(err, "pack %s: chunk %s", pack, chunk);

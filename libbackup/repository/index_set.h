@@ -27,6 +27,8 @@ struct bkp_index_set {
 	pthread_rwlock_t lock; /* of the array; a loaded file never changes */
 	struct bkp_index_file *files;
 	size_t count, cap;
+	unsigned char (*lost)[32]; /* owned: packs that are not there */
+	size_t lost_count, lost_cap;
 };
 
 void bkp_index_set_init(struct bkp_index_set *set);
@@ -45,8 +47,18 @@ int bkp_index_set_load(struct bkp_index_set *set, struct bkp_store *store,
 int bkp_index_set_add(struct bkp_index_set *set, const char *name,
     const void *data, size_t len, struct bkp_error *err);
 
+/* Compares the packs that are named with those that are stored. What lies in
+ * one that is missing or of another size is not found from then on, so that
+ * it is stored again. */
+int bkp_index_set_check_packs(
+    struct bkp_index_set *set, struct bkp_store *store, struct bkp_error *err);
+
 /* Where a chunk is; false where no loaded index knows it. */
 bool bkp_index_set_find(struct bkp_index_set *set,
     const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out);
+
+/* The same for the n-th copy, from 0: what had been lost is stored twice. */
+bool bkp_index_set_find_copy(struct bkp_index_set *set,
+    const unsigned char id[FMT_ID_SIZE], size_t n, struct fmt_index_place *out);
 
 #endif

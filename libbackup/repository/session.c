@@ -77,6 +77,8 @@ bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
 	    set_up_chunker(session, err) < 0 ||
 	    bkp_store_probe(repository->store, err) < 0 ||
 	    bkp_repository_load_index(repository, err) < 0 ||
+	    bkp_index_set_check_packs(
+		&repository->index, repository->store, err) < 0 ||
 	    bkp_background_start(UPLOAD_THREADS, UPLOAD_DEPTH,
 		&bkp_session_upload_ops, session, &session->uploads, err) < 0) {
 		bkp_session_end(session);

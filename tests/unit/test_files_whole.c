@@ -354,6 +354,33 @@ a_damaged_snapshot_does_not_stop_the_next_backup(void **state)
 	assert_int_equal(result.omission_count, 0);
 }
 
+/* What an earlier backup stored and somebody lost must not be counted on. */
+static void
+what_lay_in_a_lost_pack_is_stored_again(void **state)
+{
+	static const char *const losses[] = {
+	    "find repo/packs -size +100k -delete",
+	    "chmod -R u+w repo && find repo/packs -size +100k -exec truncate "
+	    "-s -1 {} +"};
+	struct bkp_backup_result result;
+	struct bkp_verify_result verdict;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(system("head -c 300000 /dev/urandom > tree/a"), 0);
+	must(back_up(&result, &err), &err);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(system(losses[i]), 0);
+		must(back_up(&result, &err), &err);
+		assert_true(result.new_chunks > 0);
+		verify(BKP_VERIFY_SCRATCH, &verdict);
+		assert_true(verdict.is_proven);
+		bkp_verify_result_free(&verdict);
+		must(back_up(&result, &err), &err);
+		assert_int_equal(result.new_chunks, 0);
+	}
+}
+
 #define CASE(name)                                                             \
 	cmocka_unit_test_setup_teardown(name, enter_folder, leave_folder)
 
@@ -369,6 +396,7 @@ main(void)
 	    CASE(what_was_left_out_is_said_and_said_again),
 	    CASE(a_file_that_a_full_disk_cuts_short_is_an_error_and_not_left),
 	    CASE(a_damaged_snapshot_does_not_stop_the_next_backup),
+	    CASE(what_lay_in_a_lost_pack_is_stored_again),
 	};
 
 	return cmocka_run_group_tests_name("files whole", tests, NULL, NULL);
