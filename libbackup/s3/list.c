@@ -371,7 +371,7 @@ fetch_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 	int rc = ask_page(listing, &why);
 
 	if (rc < 0 && listing->wants_metadata &&
-	    is_worth_asking_plainly(why.code)) {
+	    is_worth_asking_plainly((enum bkp_error_code)why.code)) {
 		listing->wants_metadata = false;
 		rc = ask_page(listing, &why);
 	}
