@@ -9,6 +9,7 @@
 
 #include "formats/entry_impl.h"
 #include "formats/json.h"
+#include "formats/json_plain.h"
 #include "formats/path.h"
 #include "formats/sign.h"
 
@@ -127,11 +128,16 @@ append_facts(const struct fmt_entry *entry, struct fmt_buf *out)
 	if (status == FMT_OK && entry->attrs != NULL)
 		status = fmt_json_append(entry->attrs, out);
 	if (status == FMT_OK && entry->has_content)
-		status = fmt_buf_printf(
-		    out, ",\"size\":%llu", (unsigned long long)entry->size);
+		status = fmt_buf_append_text(out, ",\"size\":");
+	if (status == FMT_OK && entry->has_content)
+		status = fmt_plain_append_uint(entry->size, out);
 	if (status == FMT_OK && entry->has_content && entry->has_sha256) {
 		fmt_hex(entry->sha256, sizeof(entry->sha256), hex);
-		status = fmt_buf_printf(out, ",\"sha256\":\"%s\"", hex);
+		status = fmt_buf_append_text(out, ",\"sha256\":\"");
+		if (status == FMT_OK)
+			status = fmt_buf_append_text(out, hex);
+		if (status == FMT_OK)
+			status = fmt_buf_append_byte(out, '"');
 	}
 	return status;
 }

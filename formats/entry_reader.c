@@ -4,9 +4,6 @@
 
 #include "formats/entry.h"
 #include "formats/entry_impl.h"
-#include "formats/json.h"
-#include "formats/path.h"
-#include "formats/sign.h"
 
 struct fmt_entry_reader {
 	struct fmt_buf bytes;
@@ -88,145 +85,87 @@ find_line(struct fmt_entry_reader *reader, const char **line, size_t *len)
 	return FMT_OK;
 }
 
-static bool
-has_any_content_key(const json_t *root)
-{
-	return json_object_get(root, "sha256") != NULL ||
-	       json_object_get(root, "chunks") != NULL ||
-	       json_object_get(root, "more") != NULL;
-}
-
+/* Notes what the line says about current's lines to come, and checks that the
+ * chunks so far, of which `count` are new, fit the size. */
 static enum fmt_status
-read_content_facts(const json_t *root, struct fmt_entry *entry)
+note_line(struct fmt_entry_reader *reader, size_t count, bool more)
 {
-	const json_t *sha256 = json_object_get(root, "sha256");
-	enum fmt_status status;
+	const struct fmt_entry *entry = &reader->current;
 
-	if (json_object_get(root, "size") == NULL)
-		return has_any_content_key(root) ? FMT_MALFORMED : FMT_OK;
-	status = fmt_json_get_uint(root, "size", &entry->size);
-	if (status != FMT_OK)
-		return status;
-	entry->has_content = true;
-	if (sha256 == NULL)
-		return FMT_OK;
-	if (!json_is_string(sha256) ||
-	    fmt_unhex(json_string_value(sha256), entry->sha256,
-		sizeof(entry->sha256)) != FMT_OK)
+	if (count == 0 && (reader->is_open || more))
+		return FMT_MALFORMED; /* such a line would say nothing */
+	for (size_t i = entry->chunk_count - count; i < entry->chunk_count;
+	     i++) {
+		/* Neither can be 2^63, so the sum does not wrap. */
+		reader->chunk_bytes += entry->chunks[i].len;
+		if (reader->chunk_bytes > entry->size)
+			return FMT_MALFORMED;
+	}
+	reader->is_open = more;
+	if (!more && entry->has_content && reader->chunk_bytes != entry->size)
 		return FMT_MALFORMED;
-	entry->has_sha256 = true;
 	return FMT_OK;
 }
 
+/* A line that starts an entry, which becomes current. */
 static enum fmt_status
-read_facts(const json_t *root, struct fmt_entry *entry)
-{
-	const json_t *kind = json_object_get(root, "kind");
-	json_t *attrs = json_object_get(root, "attrs");
-
-	if (!json_is_string(kind) ||
-	    !fmt_entry_kind_is_valid(json_string_value(kind)))
-		return FMT_MALFORMED;
-	if (attrs != NULL && !json_is_object(attrs))
-		return FMT_MALFORMED;
-	entry->kind = strdup(json_string_value(kind));
-	if (entry->kind == NULL)
-		return FMT_NOMEM;
-	entry->attrs = json_incref(attrs);
-	return read_content_facts(root, entry);
-}
-
-/* Adds the line's chunks to current; afterwards is_open says whether more
- * lines must follow. */
-static enum fmt_status
-read_chunks(struct fmt_entry_reader *reader, const json_t *root)
-{
-	const json_t *chunks = json_object_get(root, "chunks");
-	const json_t *more = json_object_get(root, "more");
-	struct fmt_entry *entry = &reader->current;
-	size_t count = json_array_size(chunks);
-	enum fmt_status status = FMT_OK;
-
-	if ((chunks != NULL && !json_is_array(chunks)) ||
-	    (more != NULL && !json_is_boolean(more)))
-		return FMT_MALFORMED;
-	if (count == 0 && (reader->is_open || json_is_true(more)))
-		return FMT_MALFORMED; /* such a line would say nothing */
-	for (size_t i = 0; i < count && status == FMT_OK; i++) {
-		struct fmt_chunk_ref ref;
-
-		status = fmt_json_get_ref(json_array_get(chunks, i), &ref);
-		if (status != FMT_OK)
-			return status;
-		/* Neither can be 2^63, so the sum does not wrap. */
-		reader->chunk_bytes += ref.len;
-		if (reader->chunk_bytes > entry->size)
-			return FMT_MALFORMED;
-		status = fmt_entry_add_chunk(entry, &ref);
-	}
-	reader->is_open = json_is_true(more);
-	if (status == FMT_OK && !reader->is_open && entry->has_content &&
-	    reader->chunk_bytes != entry->size)
-		status = FMT_MALFORMED;
-	return status;
-}
-
-/* A line that starts an entry. *path is taken where it becomes current's. */
-static enum fmt_status
-start_entry(struct fmt_entry_reader *reader, const json_t *root, char **path)
+start_entry(struct fmt_entry_reader *reader, struct fmt_entry_line *line)
 {
 	struct fmt_buf *last = &reader->last;
+	const char *path = line->entry.path;
 	enum fmt_status status;
 
 	if (reader->is_open)
 		return FMT_MALFORMED;
 	if (last->len > 0 &&
-	    fmt_entry_compare((const char *)last->data, *path) >= 0)
+	    fmt_entry_compare((const char *)last->data, path) >= 0)
 		return FMT_MALFORMED;
 	fmt_buf_clear(last);
-	status = fmt_buf_append(last, *path, strlen(*path) + 1);
+	status = fmt_buf_append(last, path, strlen(path) + 1);
 	if (status != FMT_OK)
 		return status;
-	reader->current.path = *path;
-	*path = NULL;
+	reader->current = line->entry;
+	line->entry = (struct fmt_entry)FMT_ENTRY_INIT;
 	reader->chunk_bytes = 0;
-	if ((status = read_facts(root, &reader->current)) != FMT_OK)
-		return status;
-	return read_chunks(reader, root);
+	return note_line(reader, reader->current.chunk_count, line->more);
 }
 
 /* A line without a kind goes on with the entry of the line before. */
 static enum fmt_status
 continue_entry(
-    struct fmt_entry_reader *reader, const json_t *root, const char *path)
+    struct fmt_entry_reader *reader, const struct fmt_entry_line *line)
 {
-	if (reader->is_open)
-		return strcmp(path, reader->current.path) == 0
-			   ? read_chunks(reader, root)
+	const struct fmt_entry *entry = &line->entry;
+	enum fmt_status status;
+
+	if (!reader->is_open)
+		return reader->may_start_inside && reader->last.len == 0
+			   ? FMT_OK
 			   : FMT_MALFORMED;
-	if (reader->may_start_inside && reader->last.len == 0)
-		return FMT_OK;
-	return FMT_MALFORMED;
+	if (strcmp(entry->path, reader->current.path) != 0)
+		return FMT_MALFORMED;
+	for (size_t i = 0; i < entry->chunk_count; i++) {
+		status =
+		    fmt_entry_add_chunk(&reader->current, &entry->chunks[i]);
+		if (status != FMT_OK)
+			return status;
+	}
+	return note_line(reader, entry->chunk_count, line->more);
 }
 
 static enum fmt_status
-read_line(struct fmt_entry_reader *reader, const char *line, size_t len)
+read_line(struct fmt_entry_reader *reader, const char *text, size_t len)
 {
-	char *path = NULL;
-	json_t *root = NULL;
+	struct fmt_entry_line line = FMT_ENTRY_LINE_INIT;
 	enum fmt_status status;
 
-	if ((status = fmt_json_parse(line, len, &root)) != FMT_OK)
+	if ((status = fmt_entry_line_read(text, len, &line)) != FMT_OK)
 		return status;
-	status = fmt_path_from_json(json_object_get(root, "path"), &path);
-	if (status == FMT_OK) {
-		if (json_object_get(root, "kind") != NULL)
-			status = start_entry(reader, root, &path);
-		else
-			status = continue_entry(reader, root, path);
-	}
-	free(path);
-	json_decref(root);
+	if (line.entry.kind != NULL)
+		status = start_entry(reader, &line);
+	else
+		status = continue_entry(reader, &line);
+	fmt_entry_free(&line.entry);
 	return status;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/json.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "formats/json_plain.h"
 #include "formats/sign.h"
 
 /* What a failed load was. Where jansson runs out of memory it says so, or says
@@ -82,7 +82,13 @@ enum fmt_status
 fmt_json_append(const json_t *value, struct fmt_buf *out)
 {
 	size_t start = out->len;
+	enum fmt_status status = fmt_plain_append(value, out);
 
+	if (status == FMT_OK)
+		return FMT_OK;
+	out->len = start;
+	if (status != FMT_MALFORMED)
+		return status;
 	if (json_dump_callback(
 		value, append_portion, out, JSON_COMPACT | JSON_SORT_KEYS) == 0)
 		return FMT_OK;
@@ -127,28 +133,22 @@ enum fmt_status
 fmt_json_append_refs(
     const struct fmt_chunk_ref *refs, size_t count, struct fmt_buf *out)
 {
-	char text[2 * FMT_ID_SIZE + 20];
-	enum fmt_status status;
+	char hex[2 * FMT_ID_SIZE + 1];
+	enum fmt_status status = fmt_buf_append_byte(out, '[');
 
-	if ((status = fmt_buf_append_byte(out, '[')) != FMT_OK)
-		return status;
-	for (size_t i = 0; i < count; i++) {
-		size_t len = 0;
-		int digits;
-
-		if (i > 0)
-			text[len++] = ',';
-		text[len++] = '[';
-		text[len++] = '"';
-		fmt_hex(refs[i].id, FMT_ID_SIZE, text + len);
-		len += (size_t)2 * FMT_ID_SIZE;
-		digits = snprintf(text + len, sizeof(text) - len, "\",%u]",
-		    (unsigned)refs[i].len);
-		len += (size_t)digits;
-		if ((status = fmt_buf_append(out, text, len)) != FMT_OK)
-			return status;
+	for (size_t i = 0; i < count && status == FMT_OK; i++) {
+		fmt_hex(refs[i].id, FMT_ID_SIZE, hex);
+		status = fmt_buf_append_text(out, i > 0 ? ",[\"" : "[\"");
+		if (status == FMT_OK)
+			status = fmt_buf_append(out, hex, sizeof(hex) - 1);
+		if (status == FMT_OK)
+			status = fmt_buf_append_text(out, "\",");
+		if (status == FMT_OK)
+			status = fmt_plain_append_uint(refs[i].len, out);
+		if (status == FMT_OK)
+			status = fmt_buf_append_byte(out, ']');
 	}
-	return fmt_buf_append_byte(out, ']');
+	return status == FMT_OK ? fmt_buf_append_byte(out, ']') : status;
 }
 
 /* The range of the second byte decides over-long forms, surrogates and what

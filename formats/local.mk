@@ -10,10 +10,13 @@ formats_libformats_la_SOURCES += \
 	formats/bytes.h \
 	formats/chunker.c formats/chunker.h \
 	formats/entry.c formats/entry.h formats/entry_impl.h \
+	formats/entry_line.c \
 	formats/entry_reader.c \
 	formats/index.c formats/index.h formats/index_impl.h \
 	formats/index_builder.c \
 	formats/json.c formats/json.h \
+	formats/json_plain.c formats/json_plain.h \
+	formats/json_plain_write.c \
 	formats/pack.c formats/pack.h \
 	formats/path.c formats/path.h \
 	formats/rowhash.c formats/rowhash.h \

@@ -141,15 +141,14 @@ fmt_path_append_json(const char *path, struct fmt_buf *out)
 }
 
 enum fmt_status
-fmt_path_from_json(const json_t *value, char **out)
+fmt_path_from_text(const char *text, size_t len, char **out)
 {
 	struct fmt_buf path = FMT_BUF_INIT;
 	enum fmt_status status;
 
-	if (!json_is_string(value) || json_string_length(value) == 0)
+	if (len == 0)
 		return FMT_MALFORMED;
-	status = unescape(
-	    json_string_value(value), json_string_length(value), &path);
+	status = unescape(text, len, &path);
 	if (status == FMT_OK && fmt_buf_text(&path) == NULL)
 		status = FMT_NOMEM;
 	if (status != FMT_OK) {
@@ -158,4 +157,13 @@ fmt_path_from_json(const json_t *value, char **out)
 	}
 	*out = (char *)path.data;
 	return FMT_OK;
+}
+
+enum fmt_status
+fmt_path_from_json(const json_t *value, char **out)
+{
+	if (!json_is_string(value))
+		return FMT_MALFORMED;
+	return fmt_path_from_text(
+	    json_string_value(value), json_string_length(value), out);
 }

@@ -13,6 +13,10 @@
 /* Appends the escaped path between quotes, ready to be JSON. */
 enum fmt_status fmt_path_append_json(const char *path, struct fmt_buf *out);
 
+/* The path that is escaped in `text`; *out is new memory, the caller's.
+ * FMT_MALFORMED where it is empty or not well escaped. */
+enum fmt_status fmt_path_from_text(const char *text, size_t len, char **out);
+
 /* The path that a JSON string holds; *out is new memory, the caller's.
  * FMT_MALFORMED where it is no string, is empty or not well escaped. */
 enum fmt_status fmt_path_from_json(const json_t *value, char **out);

@@ -11,3 +11,8 @@ bench: all
 	$(srcdir)/tests/bench/run --tools tools --scale $(BENCH_SCALE) \
 		--rounds $(BENCH_ROUNDS) --objects $(BENCH_OBJECTS)
 .PHONY: bench
+
+# Entry lists alone: make tests/bench/entry_bench
+EXTRA_PROGRAMS += tests/bench/entry_bench
+tests_bench_entry_bench_LDADD = formats/libformats.la
+CLEANFILES += tests/bench/entry_bench

@@ -2,7 +2,8 @@
 /*
  * Entry lists. Whatever the bytes are, the reader answers the same however
  * they are portioned, and an entry that it takes is written and read back as
- * the same entry.
+ * the same entry. A space in a line, which makes the reader leave it to
+ * jansson, changes nothing.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -63,6 +64,31 @@ is_same(const struct fmt_buf *a, const struct fmt_buf *b)
 	       (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
 }
 
+/* Puts a space behind the brace that a line begins with. */
+static void
+put_spaces(const uint8_t *data, size_t size, struct fmt_buf *spaced)
+{
+	for (size_t i = 0; i < size; i++) {
+		require(fmt_buf_append_byte(spaced, data[i]) == FMT_OK);
+		if (data[i] == '{' && (i == 0 || data[i - 1] == '\n'))
+			require(fmt_buf_append_byte(spaced, ' ') == FMT_OK);
+	}
+}
+
+static void
+spaces_change_nothing(const uint8_t *data, size_t size, enum fmt_status status,
+    const struct fmt_buf *expected)
+{
+	struct fmt_buf spaced = FMT_BUF_INIT, found = FMT_BUF_INIT;
+
+	put_spaces(data, size, &spaced);
+	require(read_list(spaced.data, spaced.len, spaced.len + 1, &found) ==
+		status);
+	require(is_same(&found, expected));
+	fmt_buf_free(&spaced);
+	fmt_buf_free(&found);
+}
+
 static void
 escaping_comes_back(const uint8_t *data, size_t size)
 {
@@ -97,6 +123,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require((status == FMT_OK) == (other == FMT_OK));
 		if (status == FMT_OK)
 			require(is_same(&once, &bytewise));
+		spaces_change_nothing(data, size, status, &once);
 	}
 	if (status == FMT_OK) {
 		require(read_list(once.data, once.len, once.len + 1, &again) ==

@@ -174,6 +174,35 @@ the_line_is_the_one_in_the_specification(void **state)
 }
 
 static void
+attributes_are_written_as_jansson_writes_them(void **state)
+{
+	static const char *const attrs[] = {"{}",
+	    "{\"z\":1,\"a\":{\"d\":[],\"c\":[1,{}]},\"m\":\"\"}",
+	    "{\"t\":true,\"f\":false,\"n\":null,\"r\":1.5,\"i\":-7}",
+	    "{\"s\":\"\\\"\\\\/\\u007f\\u0085\\n\\u0001\",\"\\\"k\":0}",
+	    "{\"u\":\"gr\xc3\xbc\xc3\x9f\",\"max\":9223372036854775807}",
+	    "{\"a\":[[[[[[[[[[[[\"deep\"]]]]]]]]]]]]}"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(attrs) / sizeof(attrs[0]); i++) {
+		struct fmt_entry entry = FMT_ENTRY_INIT;
+		struct fmt_buf buf = FMT_BUF_INIT;
+		char *expected;
+
+		assert_int_equal(fmt_entry_init(&entry, "p", "k"), FMT_OK);
+		entry.attrs = json_loads(attrs[i], 0, NULL);
+		expected =
+		    json_dumps(entry.attrs, JSON_COMPACT | JSON_SORT_KEYS);
+		assert_non_null(expected);
+		assert_int_equal(fmt_entry_encode(&entry, &buf), FMT_OK);
+		assert_non_null(strstr(fmt_buf_text(&buf), expected));
+		free(expected);
+		fmt_entry_free(&entry);
+		fmt_buf_free(&buf);
+	}
+}
+
+static void
 what_no_reader_would_take_is_not_written(void **state)
 {
 	struct fmt_entry entry = FMT_ENTRY_INIT;
@@ -420,6 +449,64 @@ wrong_types_and_values_are_malformed(void **state)
 	    FMT_OK);
 }
 
+/* Reads the one entry of a line that is `front` and `rest`. */
+static enum fmt_status
+read_one(const char *front, const char *rest, struct fmt_entry *entry)
+{
+	struct fmt_buf line = FMT_BUF_INIT;
+	enum fmt_status status;
+	size_t count;
+
+	assert_int_equal(fmt_buf_append_text(&line, front), FMT_OK);
+	assert_int_equal(fmt_buf_append_text(&line, rest), FMT_OK);
+	status = read_all(
+	    (const char *)line.data, line.len, line.len, &count, entry);
+	fmt_buf_free(&line);
+	return status;
+}
+
+/* Lines as our writer has them are not read by what reads all others. */
+static void
+white_space_changes_nothing(void **state)
+{
+	static const char *const attrs[] = {"{}", "{\"\":\"\"}",
+	    "{\"a\":{\"b\":[[],{},1,\"x\"]},\"c\":true,\"d\":false,"
+	    "\"e\":null}",
+	    "{\"a\":\"\\\"\\\\gr\xc3\xbc\xc3\x9f\x7f\",\"\\\"\":0}",
+	    "{\"b\":1,\"a\":2}", "{\"a\":1,\"a\":2}", "{\"a\":01}",
+	    "{\"a\":-1}", "{\"a\":1.5}", "{\"a\":1e3}",
+	    "{\"a\":\"\\n\\u00e9\"}", "{\"a\":\"\\q\"}", "{\"a\":\"\t\"}",
+	    "{\"a\":\"\xc3\"}", "{\"a\":\"\xed\xa0\x80\"}",
+	    "{\"a\":\"\\u0000\"}", "{\"a\":999999999999999999}",
+	    "{\"a\":9223372036854775807}", "{\"a\":9223372036854775808}",
+	    "{\"a\":}", "{\"a\"}", "{\"a\":1,}", "{,}", "{\"a\":[1,]}",
+	    "{\"a\":[1}", "{\"a\":tru}", "{\"a\":1", "[1]", "null", "1",
+	    "{\"a\":\"", "{\"a\":[[[[[[[[[[[[1]]]]]]]]]]]]}"};
+	size_t good = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(attrs) / sizeof(attrs[0]); i++) {
+		struct fmt_entry plain = FMT_ENTRY_INIT, spaced = plain;
+		char rest[512];
+		enum fmt_status status;
+
+		snprintf(rest, sizeof(rest),
+		    "\"path\":\"a\\\"%%25\",\"kind\":\"k\",\"attrs\":%s,"
+		    "\"size\":5,\"sha256\":\"" ID_A "\",\"chunks\":[[\"" ID_A
+		    "\",5]]}\n",
+		    attrs[i]);
+		status = read_one("{", rest, &plain);
+		assert_int_equal(read_one("{ ", rest, &spaced), status);
+		if (status == FMT_OK) {
+			assert_same(&plain, &spaced);
+			good++;
+		}
+		fmt_entry_free(&plain);
+		fmt_entry_free(&spaced);
+	}
+	assert_int_equal(good, 12);
+}
+
 static void
 keys_of_a_later_version_are_ignored(void **state)
 {
@@ -629,6 +716,8 @@ main(void)
 	    cmocka_unit_test(
 		a_chunk_put_in_front_changes_two_lines_of_a_long_list),
 	    cmocka_unit_test(wrong_types_and_values_are_malformed),
+	    cmocka_unit_test(white_space_changes_nothing),
+	    cmocka_unit_test(attributes_are_written_as_jansson_writes_them),
 	    cmocka_unit_test(keys_of_a_later_version_are_ignored),
 	    cmocka_unit_test(entries_out_of_order_or_twice_are_malformed),
 	    cmocka_unit_test(lines_of_one_entry_belong_together),
