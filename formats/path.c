@@ -90,10 +90,13 @@ fmt_path_escape(const char *path, struct fmt_buf *out)
 static enum fmt_status
 unescape(const char *text, size_t len, struct fmt_buf *out)
 {
-	const char *end = text + len;
+	const char *end;
 	enum fmt_status status;
 
-	while (text < end) {
+	/* No text may be a NULL, to which nothing may be added. */
+	if (len == 0)
+		return FMT_OK;
+	for (end = text + len; text < end;) {
 		const char *stop = memchr(text, '%', (size_t)(end - text));
 		char digits[3] = "";
 		unsigned char byte;
