@@ -470,8 +470,8 @@ static void
 white_space_changes_nothing(void **state)
 {
 	static const char *const attrs[] = {"{}", "{\"\":\"\"}",
-	    "{\"a\":{\"b\":[[],{},1,\"x\"]},\"c\":true,\"d\":false,"
-	    "\"e\":null}",
+	    ("{\"a\":{\"b\":[[],{},1,\"x\"]},\"c\":true,\"d\":false,"
+	     "\"e\":null}"),
 	    "{\"a\":\"\\\"\\\\gr\xc3\xbc\xc3\x9f\x7f\",\"\\\"\":0}",
 	    "{\"b\":1,\"a\":2}", "{\"a\":1,\"a\":2}", "{\"a\":01}",
 	    "{\"a\":-1}", "{\"a\":1.5}", "{\"a\":1e3}",
