@@ -3,32 +3,24 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "formats/buf.h"
+#include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
 
 #define DEFAULT_REGION "us-east-1"
 #define FILE_MAX_SIZE (1u << 20)
 
-static void
-free_secret(char *secret)
-{
-	if (secret != NULL)
-		OPENSSL_cleanse(secret, strlen(secret));
-	free(secret);
-}
-
 void
 bkp_s3_credentials_free(struct bkp_s3_credentials *credentials)
 {
-	free_secret(credentials->access_key);
-	free_secret(credentials->secret_key);
-	free_secret(credentials->session_token);
+	bkp_secret_free(credentials->access_key);
+	bkp_secret_free(credentials->secret_key);
+	bkp_secret_free(credentials->session_token);
 	free(credentials->region);
 	free(credentials->endpoint);
 	memset(credentials, 0, sizeof(*credentials));
@@ -65,48 +57,25 @@ read_file(const char *path, struct fmt_buf *out, struct bkp_error *err)
 	return rc;
 }
 
-/* The content of a file that holds one secret, without its newline. */
-static int
-read_secret(const char *path, char **out, struct bkp_error *err)
+static const char *
+set_variable(const char *name)
 {
-	struct fmt_buf text = FMT_BUF_SECRET_INIT;
-	int rc = read_file(path, &text, err);
+	const char *value = getenv(name);
 
-	if (rc == 0)
-		rc = bkp_fail(err, BKP_NOTFOUND, "%s does not exist", path);
-	if (rc == 1) {
-		while (text.len > 0 && (text.data[text.len - 1] == '\n' ||
-					   text.data[text.len - 1] == '\r'))
-			text.len--;
-		*out = strndup(
-		    text.len > 0 ? (const char *)text.data : "", text.len);
-		rc = *out != NULL ? 0
-				  : bkp_fail_nomem(err, "reading credentials");
-	}
-	fmt_buf_free(&text);
-	return rc;
+	return value != NULL && *value != '\0' ? value : NULL;
 }
 
 /* NAME or the file that NAME_FILE names. *out stays where neither is set. */
 static int
 from_environment(const char *name, char **out, struct bkp_error *err)
 {
-	const char *value = getenv(name);
 	char file_name[64];
 
 	if (*out != NULL)
 		return 0;
-	if (value != NULL && *value != '\0') {
-		*out = bkp_strdup(value, err);
-		return *out != NULL ? 0 : -1;
-	}
 	(void)snprintf(file_name, sizeof(file_name), "%s_FILE", name);
-	value = getenv(file_name);
-	if (value == NULL || *value == '\0')
-		return 0;
-	if (read_secret(value, out, err) < 0)
-		return bkp_fail_in(err, "%s", file_name);
-	return 0;
+	return bkp_secret_load(
+	    name, set_variable(name), set_variable(file_name), NULL, out, err);
 }
 
 /* ---- profiles ---- */
