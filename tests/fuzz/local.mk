@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # One target a codec: tests/fuzz/fuzz_<codec>.c defines LLVMFuzzerTestOneInput.
 # An ordinary build links it with a main that replays corpus/<codec>, and `make
-# check` runs that; --enable-fuzzers links it with libFuzzer instead:
+# check` runs that; --enable-fuzzers links it with libFuzzer instead
+# (configure CC=clang --enable-fuzzers --enable-sanitizers; make check TESTS=):
 #	./tests/fuzz/fuzz_age -max_total_time=600 work/ $(top_srcdir)/tests/fuzz/corpus/age
 # An input that made a target fail goes into the corpus and stays there.
 FUZZ_TARGETS =

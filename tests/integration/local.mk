@@ -32,3 +32,6 @@ EXTRA_DIST += tests/integration/test_s3.py \
 
 # postgres: there and back, and what is refused
 EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql
+
+# formats: the recipes of the specifications, with age, zstd and od
+EXTRA_DIST += tests/integration/test_formats_by_hand.py
