@@ -255,13 +255,18 @@ meaning_of_curl(CURLcode code)
 		meaning.error = BKP_RETRY;
 		meaning.hint = "check that the server runs, and the endpoint";
 		break;
+	case CURLE_SSL_CONNECT_ERROR:
+		meaning.end = BKP_S3_AGAIN;
+		meaning.error = BKP_RETRY;
+		meaning.hint = "if it speaks no TLS, write http:// in the "
+			       "endpoint; otherwise try again later";
+		break;
 	case CURLE_COULDNT_RESOLVE_PROXY:
 	case CURLE_OPERATION_TIMEDOUT:
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
-	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
 	case CURLE_AGAIN:

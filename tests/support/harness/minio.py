@@ -4,6 +4,7 @@
 import os
 import secrets
 import shutil
+import ssl
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,10 @@ def find_minio():
 class Minio:
     REGION = "us-east-1"
 
-    def __init__(self, folder):
+    def __init__(self, folder, certificates=None):
+        """`certificates`: a folder with public.crt, private.key and ca.crt;
+        the server then speaks TLS."""
+        self.certificates = certificates
         self.home = os.path.join(folder, "minio")
         os.mkdir(self.home, 0o700)
         self.access_key = secrets.token_hex(8)
@@ -35,7 +39,10 @@ class Minio:
 
     def start(self):
         self.port = free_port()
-        self.endpoint = "http://127.0.0.1:%d" % self.port
+        self.endpoint = "%s://127.0.0.1:%d" % (
+            "https" if self.certificates else "http", self.port)
+        options = ["--certs-dir", self.certificates] \
+            if self.certificates else []
         env = {
             "PATH": os.environ["PATH"],
             "HOME": self.home,
@@ -47,6 +54,7 @@ class Minio:
         }
         self.server = Server(
             [self._program, "server", "--quiet", "--anonymous",
+             *options,
              "--address", "127.0.0.1:%d" % self.port,
              "--console-address", "127.0.0.1:%d" % free_port(),
              os.path.join(self.home, "data")],
@@ -56,10 +64,20 @@ class Minio:
     def _is_ready(self):
         try:
             urllib.request.urlopen(
-                self.endpoint + "/minio/health/ready", timeout=2).close()
+                self.endpoint + "/minio/health/ready", timeout=2,
+                context=self._trust()).close()
             return True
         except (urllib.error.URLError, OSError):
             return False
+
+    @property
+    def ca_file(self):
+        return os.path.join(self.certificates, "ca.crt")
+
+    def _trust(self):
+        if self.certificates is None:
+            return None
+        return ssl.create_default_context(cafile=self.ca_file)
 
     def stop(self):
         self.server.stop()
@@ -68,6 +86,7 @@ class Minio:
         """An S3 client that is not ours."""
         return boto3.client(
             "s3", endpoint_url=self.endpoint, region_name=self.REGION,
+            verify=self.ca_file if self.certificates else None,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             config=Config(s3={"addressing_style": "path"},
