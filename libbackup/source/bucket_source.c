@@ -262,7 +262,7 @@ prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 		source->access.own, source->config->bucket, err) < 0 ||
 	    bkp_s3_get_versioning(source->access.own, source->config->bucket,
 		&source->versioning, err) < 0)
-		return bkp_fail_in(err, "%s", base->prefix);
+		return -1;
 	return 0;
 }
 
@@ -314,8 +314,6 @@ run_source(
 		rc = look_again(source, err);
 	bkp_bucket_tell_clock(
 	    &source->access, bkp_sink_run(sink), base->prefix);
-	if (rc < 0)
-		(void)bkp_fail_in(err, "%s", base->prefix);
 	return rc;
 }
 

@@ -165,23 +165,21 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 
 	if (bkp_bucket_access_open(&target->access, target->config,
 		bkp_supply_run(supply), err) < 0)
-		goto fail;
+		return -1;
 	target->exists =
 	    bkp_s3_head_bucket(target->access.own, target->bucket, &why) == 0;
 	if (!target->exists && why.code != BKP_NOTFOUND) {
 		if (err != NULL)
 			*err = why;
-		goto fail;
+		return -1;
 	}
 	if (!target->exists || target->options.is_scratch)
 		return 0;
 	if (check_writable(target, err) < 0 ||
 	    (!target->options.is_overwrite &&
 		check_free(target, supply, err) < 0))
-		goto fail;
+		return -1;
 	return 0;
-fail:
-	return bkp_fail_in(err, "%s", bkp_supply_prefix(supply));
 }
 
 /* ---- run ---- */
@@ -384,8 +382,6 @@ run_target(
 		rc = compare_all(target, err);
 out:
 	bkp_bucket_tell_clock(&target->access, run, bkp_supply_prefix(supply));
-	if (rc < 0)
-		(void)bkp_fail_in(err, "%s", bkp_supply_prefix(supply));
 	return rc;
 }
 

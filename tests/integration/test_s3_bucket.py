@@ -107,6 +107,7 @@ def test_what_exists_is_not_overwritten_unless_asked(stack, s3, filled):
     done = stack.admin("backup-restore", "latest")
     assert done.status == FAILED
     assert "exists already" in done.err and "--overwrite" in done.err
+    assert done.err.count("bucket/up: ") == 1
     assert not witness.differences(before, seen(s3, filled))
     stack.restore("latest", "--overwrite")
     assert s3.get_object(Bucket=filled, Key="a")["Body"].read() == b"a" * 7
@@ -136,6 +137,7 @@ def test_a_missing_bucket_fails_and_is_named(stack, minio):
     assert done.status == FAILED
     assert "no-such-bucket" in done.err
     assert "check the bucket's name" in done.err
+    assert done.err.count("bucket/up: ") == 1
 
 
 def test_wrong_credentials_fail_and_are_not_told(stack, s3, minio, filled):
