@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -83,17 +84,19 @@ cli_secret_can_ask(void)
 	return true;
 }
 
-/* One line, by the byte. poll, unlike read, always returns on a signal, so
- * that Ctrl-C gets the echo back. Returns the length or -1 with errno. */
+/* One line, by the byte. ppoll, unlike read, always returns on a signal, so
+ * that Ctrl-C gets the echo back; `unblocked` is the signal mask for the wait,
+ * outside of which the signals are blocked, so that none falls between the
+ * question and the wait. Returns the length or -1 with errno. */
 static ssize_t
-read_line(int fd, char secret[CLI_SECRET_SIZE])
+read_line(int fd, const sigset_t *unblocked, char secret[CLI_SECRET_SIZE])
 {
 	struct pollfd ready = {.fd = fd, .events = POLLIN};
 	size_t len = 0;
 	ssize_t n;
 
 	for (;;) {
-		if (poll(&ready, 1, -1) < 0)
+		if (ppoll(&ready, 1, NULL, unblocked) < 0)
 			return -1;
 		n = read(fd, secret + len, 1);
 		if (n < 0)
@@ -122,6 +125,7 @@ cli_secret_ask(
     const char *prompt, char secret[CLI_SECRET_SIZE], struct bkp_error *err)
 {
 	struct termios before, silent;
+	sigset_t stops, unblocked;
 	ssize_t len = -1;
 	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC), sys = errno;
 
@@ -135,9 +139,14 @@ cli_secret_ask(
 		sys = errno;
 		goto out;
 	}
+	(void)sigemptyset(&stops);
+	(void)sigaddset(&stops, SIGINT);
+	(void)sigaddset(&stops, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &stops, &unblocked);
 	put(fd, prompt);
-	len = read_line(fd, secret);
+	len = read_line(fd, &unblocked, secret);
 	sys = errno;
+	(void)sigprocmask(SIG_SETMASK, &unblocked, NULL);
 	(void)tcsetattr(fd, TCSAFLUSH, &before);
 	put(fd, "\n");
 out:
