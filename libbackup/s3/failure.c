@@ -120,25 +120,21 @@ meaning_of_status(long status, bool has_key)
 	return meaning;
 }
 
-/* Codes that mean something else where a key can be the reason. Servers check
- * a signature over the key as they understood it, so bytes that are not UTF-8
- * make a right signature wrong for some. */
+/* Servers check a signature over the key as they understood it, so bytes that
+ * are not UTF-8 make a right signature wrong for some. */
 static bool
-is_about_key(const char *code, long status, const char *key)
+is_about_key(const char *code, const char *key)
 {
-	if (key == NULL)
-		return false;
-	if (strcmp(code, "SignatureDoesNotMatch") == 0)
-		return !fmt_utf8_is_valid(key);
-	return strcmp(code, "InvalidArgument") == 0 || status == 414;
+	return key != NULL && strcmp(code, "SignatureDoesNotMatch") == 0 &&
+	       !fmt_utf8_is_valid(key);
 }
 
 static struct meaning
 meaning_of(const char *code, long status, const char *key)
 {
-	if (is_about_key(code, status, key))
-		return (struct meaning){"", BKP_S3_FAILED, BKP_UNSUPPORTED,
-		    "this server does not take such a key"};
+	if (is_about_key(code, key))
+		return (struct meaning){
+		    "", BKP_S3_FAILED, BKP_UNSUPPORTED, HINT_KEY};
 	for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
 		if (strcmp(meanings[i].code, code) == 0)
 			return meanings[i];
