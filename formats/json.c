@@ -72,15 +72,25 @@ fmt_json_parse(const char *text, size_t len, json_t **out)
 	return FMT_OK;
 }
 
+struct portions {
+	struct fmt_buf *out;
+	enum fmt_status status; /* the first failure stays */
+};
+
 static int
 append_portion(const char *portion, size_t len, void *arg)
 {
-	return fmt_buf_append(arg, portion, len) == FMT_OK ? 0 : -1;
+	struct portions *portions = arg;
+
+	if (portions->status == FMT_OK)
+		portions->status = fmt_buf_append(portions->out, portion, len);
+	return portions->status == FMT_OK ? 0 : -1;
 }
 
 enum fmt_status
 fmt_json_append(const json_t *value, struct fmt_buf *out)
 {
+	struct portions portions = {.out = out, .status = FMT_OK};
 	size_t start = out->len;
 	enum fmt_status status = fmt_plain_append(value, out);
 
@@ -89,8 +99,11 @@ fmt_json_append(const json_t *value, struct fmt_buf *out)
 	out->len = start;
 	if (status != FMT_MALFORMED)
 		return status;
-	if (json_dump_callback(
-		value, append_portion, out, JSON_COMPACT | JSON_SORT_KEYS) == 0)
+	/* jansson does not look at the answer where the portion is a key, and
+	 * goes on without it, so its own answer is half of the truth. */
+	if (json_dump_callback(value, append_portion, &portions,
+		JSON_COMPACT | JSON_SORT_KEYS) == 0 &&
+	    portions.status == FMT_OK)
 		return FMT_OK;
 	/* A value made by jansson's own calls can always be written, so what
 	 * is missing is memory. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/failing_alloc.h"
 
+#include <limits.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +25,35 @@ failing_alloc_end(void)
 	return has_failed;
 }
 
+/* What is left of all threads' allocations; below 0 one has failed. */
+#define NEVER LLONG_MAX
+static atomic_llong left_of_all = NEVER;
+
+void
+failing_alloc_once_at(unsigned n)
+{
+	atomic_store(&left_of_all, (long long)n);
+}
+
+bool
+failing_alloc_once_end(void)
+{
+	return atomic_exchange(&left_of_all, NEVER) < 0;
+}
+
+static bool
+must_fail_once(void)
+{
+	if (atomic_load_explicit(&left_of_all, memory_order_relaxed) == NEVER)
+		return false;
+	return atomic_fetch_sub(&left_of_all, 1) == 0;
+}
+
 static bool
 must_fail(void)
 {
+	if (must_fail_once())
+		return true;
 	if (!is_on)
 		return false;
 	if (left-- > 0)

@@ -24,4 +24,10 @@ void failing_alloc_at(int n);
 /* Back to normal; true where one was made to fail. */
 bool failing_alloc_end(void);
 
+/* The same for operations that have threads of their own: `n` allocations of
+ * the whole process succeed and the next one alone fails, so that what is done
+ * about it has memory. Returns whether one failed so far. */
+void failing_alloc_once_at(unsigned n);
+bool failing_alloc_once_end(void);
+
 #endif

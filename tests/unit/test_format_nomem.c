@@ -249,6 +249,30 @@ fails_cleanly(enum fmt_status (*codec)(void), int at_least)
 	}
 }
 
+/* An encoder that lost one piece must not go on as if it were there: only the
+ * allocation that is counted fails, and all after it have memory again. */
+static void
+a_piece_that_is_lost_is_told(void **state)
+{
+	enum fmt_status (*const encoders[])(void) = {
+	    encode_entry, encode_snapshot, encode_directory, build_index};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(encoders) / sizeof(encoders[0]); i++) {
+		bool has_failed = true;
+
+		for (unsigned n = 0; has_failed; n++) {
+			enum fmt_status status;
+
+			failing_alloc_once_at(n);
+			status = encoders[i]();
+			has_failed = failing_alloc_once_end();
+			assert_int_equal(
+			    status, has_failed ? FMT_NOMEM : FMT_OK);
+		}
+	}
+}
+
 static void
 entries_and_paths_survive_it(void **state)
 {
@@ -371,6 +395,7 @@ main(void)
 	    cmocka_unit_test(entries_and_paths_survive_it),
 	    cmocka_unit_test(snapshots_survive_it),
 	    cmocka_unit_test(packs_and_indexes_survive_it),
+	    cmocka_unit_test(a_piece_that_is_lost_is_told),
 	    cmocka_unit_test(a_single_failure_is_never_taken_for_damage),
 	};
 
