@@ -24,6 +24,7 @@ struct making {
 	size_t key_count;
 	char writer[BKP_OBJECT_NAME];
 	bool has_key_file;
+	bool is_uncertain; /* there may be a repository all the same */
 };
 
 /* ---- before anything is touched ---- */
@@ -201,8 +202,7 @@ may_be_there(struct making *making, const struct fmt_buf *config)
 }
 
 static int
-put_config(struct making *making, int64_t now_us, bool *is_uncertain,
-    struct bkp_error *err)
+put_config(struct making *making, int64_t now_us, struct bkp_error *err)
 {
 	struct fmt_buf config = FMT_BUF_INIT;
 	int rc;
@@ -211,7 +211,7 @@ put_config(struct making *making, int64_t now_us, bool *is_uncertain,
 	if (rc == 0) {
 		rc = bkp_store_put_new(
 		    making->store, "config", config.data, config.len, err);
-		*is_uncertain = rc < 0 && may_be_there(making, &config);
+		making->is_uncertain = rc < 0 && may_be_there(making, &config);
 	}
 	fmt_buf_free(&config);
 	return rc;
@@ -221,14 +221,13 @@ static int
 make(struct making *making, struct bkp_error *err)
 {
 	int64_t now_us = bkp_now_us();
-	bool is_uncertain = false;
 
 	if (put_keys(making, err) == 0 &&
 	    put_writer(making, now_us, err) == 0 &&
 	    write_key_file(making, err) == 0 &&
-	    put_config(making, now_us, &is_uncertain, err) == 0)
+	    put_config(making, now_us, err) == 0)
 		return 0;
-	if (is_uncertain)
+	if (making->is_uncertain)
 		return bkp_fail_in(err,
 		    "the repository may have been made all the same, so its "
 		    "key file %s is kept; try to open it",
@@ -261,6 +260,8 @@ bkp_repository_init_store(struct bkp_store *store,
 	    check_empty(store, err) == 0 &&
 	    bkp_key_ring_new(&making.ring, err) == 0)
 		rc = make(&making, err);
+	if (rc < 0 && !making.is_uncertain)
+		bkp_store_undo_create(store);
 	bkp_key_ring_wipe(&making.ring);
 	free(making.recipients);
 	bkp_store_close(store);

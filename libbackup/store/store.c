@@ -144,6 +144,13 @@ bkp_store_probe(struct bkp_store *store, struct bkp_error *err)
 }
 
 void
+bkp_store_undo_create(struct bkp_store *store)
+{
+	if (store->ops->undo_create != NULL)
+		store->ops->undo_create(store);
+}
+
+void
 bkp_store_close(struct bkp_store *store)
 {
 	if (store != NULL)

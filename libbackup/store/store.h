@@ -64,6 +64,7 @@ struct bkp_store_ops {
 	int (*remove)(
 	    struct bkp_store *store, const char *name, struct bkp_error *err);
 	int (*probe)(struct bkp_store *store, struct bkp_error *err);
+	void (*undo_create)(struct bkp_store *store); /* may be NULL */
 	void (*close)(struct bkp_store *store);
 };
 
@@ -90,6 +91,9 @@ int bkp_store_list(struct bkp_store *store, const char *prefix,
 int bkp_store_remove(
     struct bkp_store *store, const char *name, struct bkp_error *err);
 int bkp_store_probe(struct bkp_store *store, struct bkp_error *err);
+/* After CREATE, where what was begun in the place failed and its objects have
+ * been removed again: takes away the empty folders that this made, too. */
+void bkp_store_undo_create(struct bkp_store *store);
 void bkp_store_close(struct bkp_store *store); /* NULL is fine */
 
 /* True where `name` is one that a store takes. */

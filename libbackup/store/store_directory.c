@@ -24,6 +24,7 @@
 struct directory {
 	struct bkp_store base;
 	int fd;
+	bool has_made_root, was_empty; /* at CREATE */
 };
 
 static int
@@ -498,6 +499,55 @@ directory_list(struct bkp_store *store, const char *prefix,
 
 /* ---- opening ---- */
 
+static bool
+is_dot(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Calls fn, where there is one, for whatever is in the directory. Answers how
+ * many that are; below 0: it cannot be read. */
+static int
+each_inside(int root, void (*fn)(int root, const char *name))
+{
+	int fd = open_at(root, ".", O_RDONLY | O_DIRECTORY, 0), count = 0;
+	const struct dirent *entry;
+	DIR *dir;
+
+	if (fd < 0 || (dir = fdopendir(fd)) == NULL) {
+		if (fd >= 0)
+			(void)close(fd);
+		return -1;
+	}
+	while ((entry = readdir(dir)) != NULL)
+		if (!is_dot(entry->d_name)) {
+			count++;
+			if (fn != NULL)
+				fn(root, entry->d_name);
+		}
+	(void)closedir(dir);
+	return count;
+}
+
+static void
+remove_empty(int root, const char *name)
+{
+	(void)unlinkat(root, name, AT_REMOVEDIR);
+}
+
+/* Where the place was empty, every folder in it came after CREATE. One that
+ * holds anything stays, as whoever put that there will want it. */
+static void
+directory_undo_create(struct bkp_store *store)
+{
+	struct directory *directory = (struct directory *)store;
+
+	if (directory->was_empty && directory->fd >= 0)
+		(void)each_inside(directory->fd, remove_empty);
+	if (directory->has_made_root)
+		(void)rmdir(store->location);
+}
+
 static void
 directory_close(struct bkp_store *store)
 {
@@ -518,12 +568,13 @@ static const struct bkp_store_ops directory_ops = {
     .list = directory_list,
     .remove = directory_remove,
     .probe = directory_probe,
+    .undo_create = directory_undo_create,
     .close = directory_close,
 };
 
 /* Makes the directory itself and makes its name last. */
 static int
-create_root(const char *path, struct bkp_error *err)
+create_root(const char *path, bool *has_made, struct bkp_error *err)
 {
 	char *parent;
 	int rc = 0, fd;
@@ -533,6 +584,7 @@ create_root(const char *path, struct bkp_error *err)
 			return 0;
 		return bkp_fail_errno(err, errno, "%s: making it", path);
 	}
+	*has_made = true;
 	if ((parent = bkp_format(err, "%s/..", path)) == NULL)
 		return -1;
 	fd = open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY, 0);
@@ -574,16 +626,20 @@ bkp_store_directory_open(const char *path, enum bkp_store_mode mode,
 	directory->base.location = bkp_strdup(path, err);
 	if (directory->base.location == NULL)
 		goto fail;
-	if (mode == BKP_STORE_CREATE && create_root(path, err) < 0)
+	if (mode == BKP_STORE_CREATE &&
+	    create_root(path, &directory->has_made_root, err) < 0)
 		goto fail;
 	if ((directory->fd = open_root(path, err)) < 0)
 		goto fail;
+	if (mode == BKP_STORE_CREATE)
+		directory->was_empty = each_inside(directory->fd, NULL) == 0;
 	if (mode == BKP_STORE_CREATE &&
 	    bkp_store_probe(&directory->base, err) < 0)
 		goto fail;
 	*out = &directory->base;
 	return 0;
 fail:
+	directory_undo_create(&directory->base);
 	directory_close(&directory->base);
 	return -1;
 }

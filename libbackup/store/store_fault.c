@@ -145,6 +145,12 @@ fault_probe(struct bkp_store *store, struct bkp_error *err)
 }
 
 static void
+fault_undo_create(struct bkp_store *store)
+{
+	bkp_store_undo_create(((struct faulty *)store)->inner);
+}
+
+static void
 fault_close(struct bkp_store *store)
 {
 	struct faulty *faulty = (struct faulty *)store;
@@ -163,6 +169,7 @@ static const struct bkp_store_ops fault_ops = {
     .list = fault_list,
     .remove = fault_remove,
     .probe = fault_probe,
+    .undo_create = fault_undo_create,
     .close = fault_close,
 };
 

@@ -217,6 +217,33 @@ a_failed_init_takes_back_what_it_made(void **state)
 	assert_names(fixture, "config", "config\n");
 }
 
+/* With a key file that cannot be written, which is found out late. */
+static void
+a_failed_init_leaves_no_folder_of_its_own(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *recipients[1] = {"age1nonsense"};
+	struct bkp_init_options options = fixture_options(fixture, recipients);
+	struct bkp_error err = BKP_ERROR_INIT;
+	char place[64], inside[80], key_file[80];
+
+	(void)snprintf(place, sizeof(place), "%s/place", fixture->folder);
+	(void)snprintf(inside, sizeof(inside), "%s/keys", place);
+	(void)snprintf(key_file, sizeof(key_file), "%s/no/key", place);
+	assert_int_equal(bkp_repository_init(place, &options, &err), -1);
+	assert_non_null(strstr(err.message, "age1nonsense"));
+	assert_int_equal(access(place, F_OK), -1);
+	recipients[0] = fixture->recipient;
+	options.key_file = key_file;
+	assert_int_equal(bkp_repository_init(place, &options, &err), -1);
+	assert_int_equal(access(place, F_OK), -1);
+	/* What was there before stays, and nothing is added to it. */
+	assert_int_equal(mkdir(place, 0700), 0);
+	assert_int_equal(bkp_repository_init(place, &options, &err), -1);
+	assert_int_equal(access(inside, F_OK), -1);
+	assert_int_equal(rmdir(place), 0);
+}
+
 /* Where an answer is lost, a repository that came to be keeps its keys. */
 static void
 no_repository_is_ever_without_keys(void **state)
@@ -566,6 +593,7 @@ main(void)
 	    CASE_INITIALISED(what_is_there_already_is_left_alone),
 	    CASE(what_makes_no_sense_is_refused_before_anything_is_made),
 	    CASE(a_failed_init_takes_back_what_it_made),
+	    CASE(a_failed_init_leaves_no_folder_of_its_own),
 	    CASE(no_repository_is_ever_without_keys),
 	    CASE(a_place_without_a_repository_says_so),
 	    CASE_INITIALISED(no_key_and_wrong_keys_are_told_apart),
