@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/json.h"
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 
@@ -60,21 +61,29 @@ bkp_writer_put(struct bkp_store *store, const struct bkp_key_ring *ring,
 
 /* ---- reading ---- */
 
-static bool
-is_signed(
+/* FMT_OK where the administrators signed it; FMT_AUTH where they did not. */
+static enum fmt_status
+check_signature(
     const struct fmt_buf *text, size_t first_len, const unsigned char admin[32])
 {
 	unsigned char signature[FMT_SIGNATURE_SIZE];
-	json_t *line = json_loadb((const char *)text->data + first_len,
-	    text->len - first_len, 0, NULL);
-	const char *hex = json_string_value(json_object_get(line, "signature"));
-	bool is_good = hex != NULL &&
-		       fmt_unhex(hex, signature, sizeof(signature)) == FMT_OK &&
-		       fmt_sign_verify(admin, CONTEXT, text->data, first_len,
-			   signature) == FMT_OK;
+	enum fmt_status status;
+	const char *hex;
+	json_t *line;
 
+	status = fmt_json_parse(
+	    (const char *)text->data + first_len, text->len - first_len, &line);
+	if (status != FMT_OK)
+		return status == FMT_NOMEM ? status : FMT_AUTH;
+	hex = json_string_value(json_object_get(line, "signature"));
+	if (hex == NULL ||
+	    fmt_unhex(hex, signature, sizeof(signature)) != FMT_OK)
+		status = FMT_AUTH;
+	else
+		status = fmt_sign_verify(
+		    admin, CONTEXT, text->data, first_len, signature);
 	json_decref(line);
-	return is_good;
+	return status;
 }
 
 static bool
@@ -101,6 +110,7 @@ decode(const struct fmt_buf *text, const struct bkp_key_ring *ring,
 {
 	const unsigned char *newline =
 	    text->len > 0 ? memchr(text->data, '\n', text->len) : NULL;
+	enum fmt_status status;
 	size_t first_len;
 	json_t *line;
 	bool is_good;
@@ -108,11 +118,18 @@ decode(const struct fmt_buf *text, const struct bkp_key_ring *ring,
 	if (newline == NULL)
 		return bkp_fail(err, BKP_CORRUPT, "this is no writer");
 	first_len = (size_t)(newline - text->data) + 1;
-	if (!is_signed(text, first_len, ring->admin_public))
+	status = check_signature(text, first_len, ring->admin_public);
+	if (status != FMT_OK && status != FMT_AUTH)
+		return bkp_fail_format(err, status, "checking its signature");
+	if (status == FMT_AUTH)
 		return bkp_fail(err, BKP_AUTH,
 		    "this writer was not let in by the administrators (the "
 		    "signature does not fit)");
-	line = json_loadb((const char *)text->data, first_len, 0, NULL);
+	status = fmt_json_parse((const char *)text->data, first_len, &line);
+	if (status == FMT_NOMEM)
+		return bkp_fail_nomem(err, "reading a writer");
+	if (status != FMT_OK)
+		return bkp_fail(err, BKP_CORRUPT, "this is no writer");
 	is_good = read_writer(line, ring->repository, out);
 	json_decref(line);
 	if (!is_good)

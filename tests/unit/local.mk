@@ -73,9 +73,14 @@ tests_unit_test_store_memory_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_store_memory_LDADD = $(UNIT_LIBS)
 
 # operations
-UNIT_TESTS += tests/unit/test_compare
+UNIT_TESTS += tests/unit/test_compare tests/unit/test_operations_nomem
 tests_unit_test_compare_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_compare_LDADD = $(UNIT_LIBS)
+tests_unit_test_operations_nomem_SOURCES = \
+	tests/unit/test_operations_nomem.c $(FAILING_ALLOC)
+tests_unit_test_operations_nomem_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_operations_nomem_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_operations_nomem_LDADD = $(UNIT_LIBS)
 
 # age: the vectors print TAP themselves
 check_PROGRAMS += tests/unit/test_age_vectors
