@@ -96,20 +96,29 @@ gather_admin_keys(
 	return out->items == NULL ? -1 : 0;
 }
 
-/* 0: the ring is filled; -1: this object does not serve, and err says why. */
+/* 0: the ring is filled; -1: this object does not serve, and err says why.
+ * *fits becomes false where the reason is that none of the keys opens it. */
 static int
 try_key_object(struct bkp_repository *repository, const char *name,
-    const struct admin_keys *admin, struct bkp_key_ring *out,
+    const struct admin_keys *admin, struct bkp_key_ring *out, bool *fits,
     struct bkp_error *err)
 {
-	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT, stored = FMT_BUF_INIT;
+	enum fmt_status status;
 	struct bkp_key_ring ring = BKP_KEY_RING_INIT;
 	char what[96];
 	int rc;
 
 	(void)snprintf(what, sizeof(what), "keys/%s", name);
-	rc = bkp_object_open(repository->store, "keys", name, admin->items,
-	    admin->count, &plain, err);
+	rc = bkp_object_get(repository->store, "keys", name, &stored, err);
+	if (rc == 0) {
+		status = fmt_age_open(admin->items, admin->count, stored.data,
+		    stored.len, &plain);
+		*fits = status != FMT_NOMATCH;
+		if (status != FMT_OK)
+			rc = bkp_fail_format(err, status, "%s: %s: decrypting",
+			    repository->store->location, what);
+	}
 	if (rc == 0)
 		rc = bkp_admin_key_decode(plain.data, plain.len, &ring, err);
 	if (rc == 0)
@@ -118,33 +127,37 @@ try_key_object(struct bkp_repository *repository, const char *name,
 		*out = ring;
 	bkp_key_ring_wipe(&ring);
 	fmt_buf_free(&plain);
+	fmt_buf_free(&stored);
 	return rc;
 }
 
-/* The more telling of two reasons: that nothing fits tells least. */
-static void
-keep_reason(struct bkp_error *kept, const struct bkp_error *reason)
-{
-	if (kept->code == BKP_OK ||
-	    (kept->code == BKP_AUTH && reason->code != BKP_AUTH))
-		*kept = *reason;
-}
-
+/* What was tried, in the words of whoever gave it, and what to do now. */
 static int
-no_key_fits(const struct bkp_repository *repository, size_t count,
-    const struct bkp_error *reason, struct bkp_error *err)
+no_key_fits(const struct bkp_repository *repository,
+    const struct bkp_keys *keys, size_t count, struct bkp_error *err)
 {
-	if (reason->code != BKP_OK && reason->code != BKP_AUTH) {
-		if (err != NULL)
-			*err = *reason;
-		return -1;
-	}
+	const char *location = repository->store->location;
+
+	if (count == 0)
+		return bkp_fail(err, BKP_AUTH,
+		    "%s: its folder keys/ is empty, so that no identity and "
+		    "no passphrase opens it; bring that folder back from a "
+		    "copy of the repository",
+		    location);
+	if (keys->identity_file == NULL)
+		return bkp_fail(err, BKP_AUTH,
+		    "the passphrase does not open repository %s; check "
+		    "BACKUP_PASSPHRASE, or the file that "
+		    "BACKUP_PASSPHRASE_FILE or --passphrase-file names",
+		    location);
 	return bkp_fail(err, BKP_AUTH,
-	    "%s: the identity or passphrase opens none of the %zu objects in "
-	    "keys/%s%s",
-	    repository->store->location, count,
-	    reason->code != BKP_OK ? "; the first says: " : "",
-	    reason->message);
+	    "%s%s does not open repository %s; name the identity file of one "
+	    "of its administrators%s",
+	    keys->identity_file,
+	    keys->passphrase != NULL ? " (nor does the passphrase)" : "",
+	    location,
+	    keys->passphrase != NULL ? ", or check the passphrase"
+				     : ", or give its passphrase");
 }
 
 /* One damaged key object must not lock out whoever holds another. */
@@ -161,14 +174,19 @@ open_admin_key(struct bkp_repository *repository, const struct bkp_keys *keys,
 	    bkp_object_names(repository->store, "keys", "", &names, err) < 0)
 		goto out;
 	for (size_t i = 0; rc < 0 && i < names.count; i++) {
+		bool fits = true;
+
 		problem = (struct bkp_error)BKP_ERROR_INIT;
 		rc = try_key_object(
-		    repository, names.items[i], &admin, out, &problem);
-		if (rc < 0)
-			keep_reason(&reason, &problem);
+		    repository, names.items[i], &admin, out, &fits, &problem);
+		/* That a key does not fit says less than any other reason. */
+		if (rc < 0 && fits && reason.code == BKP_OK)
+			reason = problem;
 	}
-	if (rc < 0)
-		(void)no_key_fits(repository, names.count, &reason, err);
+	if (rc < 0 && reason.code == BKP_OK)
+		(void)no_key_fits(repository, keys, names.count, err);
+	else if (rc < 0 && err != NULL)
+		*err = reason;
 out:
 	bkp_names_free(&names);
 	wipe_admin_keys(&admin);

@@ -118,6 +118,7 @@ def test_a_passphrase_opens_a_repository(tmp_path_of_test, stack):
     result = host.run("backup-cat", "--passphrase-file", wrong, "latest",
                       path, text=False)
     assert result.status == FAILED and result.out == b""
+    assert "the passphrase does not open repository" in result.err
 
 
 def test_refuses_a_key_file_of_another_repository(saved, tmp_path_of_test):
@@ -142,7 +143,7 @@ def test_refuses_an_identity_that_opens_nothing(saved):
     result = saved.run("backup-restore", "--identity-file", stranger,
                        "latest", "--to", saved.path("out"), "files/plans")
     assert result.status == FAILED, str(result)
-    assert "the identity" in result.err and "keys" in result.err, str(result)
+    assert stranger + " does not open repository" in result.err, str(result)
 
 
 def test_refuses_to_init_over_a_repository_or_a_key(saved):

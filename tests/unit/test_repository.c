@@ -306,6 +306,18 @@ no_key_and_wrong_keys_are_told_apart(void **state)
 	keys.identity_file = path;
 	assert_int_equal(open_keys(fixture, &keys, &err), -1);
 	assert_int_equal(err.code, BKP_AUTH);
+	assert_non_null(strstr(err.message, path));
+	assert_non_null(strstr(err.message, "or give its passphrase"));
+	keys.passphrase = "wrong";
+	assert_int_equal(open_keys(fixture, &keys, &err), -1);
+	assert_int_equal(err.code, BKP_AUTH);
+	assert_non_null(strstr(err.message, "nor does the passphrase"));
+	keys.identity_file = NULL;
+	assert_int_equal(open_keys(fixture, &keys, &err), -1);
+	assert_int_equal(err.code, BKP_AUTH);
+	assert_non_null(strstr(err.message, "the passphrase does not open"));
+	assert_non_null(strstr(err.message, "--passphrase-file"));
+	keys.passphrase = NULL;
 	keys.identity_file = "/nonexistent/identity";
 	assert_int_equal(open_keys(fixture, &keys, &err), -1);
 	assert_int_equal(err.code, BKP_NOTFOUND);
