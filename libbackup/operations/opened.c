@@ -146,6 +146,43 @@ bkp_opened_fini(struct bkp_opened *opened)
 	opened->repository = NULL;
 }
 
+int
+bkp_opened_count(const struct bkp_opened *opened,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    struct bkp_amount *out, struct bkp_error *err)
+{
+	struct bkp_amount amount = {0, 0};
+	struct bkp_entry_stream *stream = NULL;
+	struct fmt_entry entry = FMT_ENTRY_INIT;
+	int found;
+
+	if (strcmp(chosen->selection, chosen->source->prefix) == 0) {
+		out->entries = chosen->source->entries;
+		out->bytes = chosen->source->bytes;
+		return 0;
+	}
+	if (bkp_supply_entries(supply, chosen->selection, &stream, err) < 0)
+		return -1;
+	while ((found = bkp_entry_stream_next(stream, &entry, err)) > 0) {
+		if (bkp_supply_is_selected(supply, entry.path)) {
+			amount.entries++;
+			amount.bytes += entry.has_content ? entry.size : 0;
+		}
+		fmt_entry_free(&entry);
+	}
+	bkp_entry_stream_close(stream);
+	if (found < 0)
+		return -1;
+	if (amount.entries == 0)
+		return bkp_fail(err, BKP_NOTFOUND,
+		    "snapshot %.12s holds nothing at '%s'; 'backup-list %.12s "
+		    "%s' shows what it holds",
+		    opened->name, chosen->selection, opened->name,
+		    chosen->source->prefix);
+	*out = amount;
+	return 0;
+}
+
 static bool
 is_chosen(const struct bkp_opened *opened, const char *path)
 {

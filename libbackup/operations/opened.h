@@ -35,6 +35,17 @@ int bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
     const char *snapshot, const char *path, struct bkp_error *err);
 void bkp_opened_fini(struct bkp_opened *opened);
 
+struct bkp_amount {
+	uint64_t entries, bytes;
+};
+
+/* What the selection holds, counted where it is less than the source.
+ * BKP_NOTFOUND where nothing is there: a path that was misspelt must not be a
+ * restore, or a proof, that went well. */
+int bkp_opened_count(const struct bkp_opened *opened,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    struct bkp_amount *out, struct bkp_error *err);
+
 /* What was left out when the backup was made and is within what was chosen:
  * the n-th, as {path, reason}; false beyond the last. The path is escaped. */
 bool bkp_opened_omission(const struct bkp_opened *opened, size_t n,

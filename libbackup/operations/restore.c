@@ -18,7 +18,7 @@ struct part {
 	struct bkp_source_config bare; /* used where there is no other */
 	struct bkp_target *target;
 	struct bkp_supply *supply;
-	uint64_t entries, bytes; /* of what is selected */
+	struct bkp_amount amount;
 };
 
 struct restore {
@@ -61,42 +61,6 @@ config_of(struct restore *restore, struct part *part, struct bkp_error *err)
 	return &part->bare;
 }
 
-/* What the selection holds. A path that nothing is at is most often misspelt,
- * and must not be a restore that went well. */
-static int
-count_selected(
-    struct restore *restore, struct part *part, struct bkp_error *err)
-{
-	const struct bkp_chosen *chosen = part->chosen;
-	struct bkp_entry_stream *stream = NULL;
-	struct fmt_entry entry = FMT_ENTRY_INIT;
-	int found;
-
-	part->entries = chosen->source->entries;
-	part->bytes = chosen->source->bytes;
-	if (strcmp(chosen->selection, chosen->source->prefix) == 0)
-		return 0;
-	part->entries = part->bytes = 0;
-	if (bkp_supply_entries(part->supply, chosen->selection, &stream, err) <
-	    0)
-		return -1;
-	while ((found = bkp_entry_stream_next(stream, &entry, err)) > 0) {
-		if (bkp_supply_is_selected(part->supply, entry.path)) {
-			part->entries++;
-			part->bytes += entry.has_content ? entry.size : 0;
-		}
-		fmt_entry_free(&entry);
-	}
-	bkp_entry_stream_close(stream);
-	if (found == 0 && part->entries == 0)
-		return bkp_fail(err, BKP_NOTFOUND,
-		    "snapshot %.12s holds nothing at '%s'; 'backup-list %.12s "
-		    "%s' shows what it holds",
-		    restore->opened.name, chosen->selection,
-		    restore->opened.name, chosen->source->prefix);
-	return found;
-}
-
 static int
 open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 {
@@ -111,7 +75,8 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 		return -1;
 	if (bkp_supply_new(restore->run, restore->opened.repository,
 		chosen->source, chosen->selection, &part->supply, err) < 0 ||
-	    count_selected(restore, part, err) < 0)
+	    bkp_opened_count(
+		&restore->opened, chosen, part->supply, &part->amount, err) < 0)
 		return -1;
 	if (chosen->kind->target_open(config, &options, &part->target, err) < 0)
 		return -1;
@@ -154,8 +119,8 @@ run_part(struct restore *restore, struct part *part, struct bkp_error *err)
 {
 	const struct fmt_snapshot_source *source = part->chosen->source;
 
-	bkp_run_phase(restore->run, part->bytes, part->entries, "restoring %s",
-	    source->prefix);
+	bkp_run_phase(restore->run, part->amount.bytes, part->amount.entries,
+	    "restoring %s", source->prefix);
 	if (bkp_run_check(restore->run, err) < 0)
 		return -1;
 	if (part->target->ops->run(part->target, part->supply, err) < 0)
@@ -228,8 +193,8 @@ bkp_restore(const struct bkp_restore_options *options,
 	memset(result, 0, sizeof(*result));
 	memcpy(result->snapshot, restore.opened.name, sizeof(result->snapshot));
 	for (size_t i = 0; i < restore.part_count; i++) {
-		result->entries += restore.parts[i].entries;
-		result->bytes += restore.parts[i].bytes;
+		result->entries += restore.parts[i].amount.entries;
+		result->bytes += restore.parts[i].amount.bytes;
 	}
 	(void)bkp_run_omissions(restore.run, &result->omission_count);
 	result->duration_ms = bkp_clock_ms() - began_ms;

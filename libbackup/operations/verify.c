@@ -169,11 +169,15 @@ run_source(struct walk *walk, const struct bkp_source_config *place,
 	struct bkp_verify *verify = walk->verify;
 	struct bkp_source *source = NULL;
 	struct bkp_sink *sink = NULL;
+	const struct fmt_snapshot_source *recorded = walk->chosen->source;
+	bool is_whole = verify->options->mode == BKP_VERIFY_LIVE;
 	int rc = -1;
 
-	bkp_run_phase(verify->run, walk->chosen->source->bytes,
-	    walk->chosen->source->entries, "comparing %s",
-	    walk->chosen->source->prefix);
+	/* A scratch place holds what was selected; a live one all of it. */
+	bkp_run_phase(verify->run,
+	    is_whole ? recorded->bytes : verify->selected.bytes,
+	    is_whole ? recorded->entries : verify->selected.entries,
+	    "comparing %s", recorded->prefix);
 	if (bkp_sink_new_digest(verify->run, verify->contents,
 		walk->chosen->source->prefix, walk->chosen->kind->comparisons,
 		see, walk, &sink, err) < 0)
@@ -232,8 +236,8 @@ restore_into(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	struct bkp_target *target = NULL;
 	int rc = -1;
 
-	bkp_run_phase(verify->run, chosen->source->bytes,
-	    chosen->source->entries, "restoring %s into a scratch place",
+	bkp_run_phase(verify->run, verify->selected.bytes,
+	    verify->selected.entries, "restoring %s into a scratch place",
 	    chosen->source->prefix);
 	if (chosen->kind->target_open(place, &options, &target, err) < 0)
 		return -1;
@@ -347,7 +351,10 @@ verify_part(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	if (bkp_supply_new(verify->run, verify->opened.repository,
 		chosen->source, chosen->selection, &supply, err) < 0)
 		return -1;
-	if (verify->options->mode == BKP_VERIFY_LIVE)
+	if (bkp_opened_count(
+		&verify->opened, chosen, supply, &verify->selected, err) < 0)
+		rc = -1;
+	else if (verify->options->mode == BKP_VERIFY_LIVE)
 		rc = verify_live(verify, chosen, supply, err);
 	else
 		rc = verify_scratch(verify, chosen, supply, err);

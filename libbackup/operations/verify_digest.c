@@ -150,8 +150,9 @@ bkp_verify_digests(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	unsigned workers = bkp_run_workers(verify->run);
 	int rc;
 
-	bkp_run_phase(verify->run, chosen->source->bytes,
-	    chosen->source->entries, "reading back %s", chosen->source->prefix);
+	bkp_run_phase(verify->run, verify->selected.bytes,
+	    verify->selected.entries, "reading back %s",
+	    chosen->source->prefix);
 	if (bkp_supply_entries(
 		supply, bkp_supply_selection(supply), &digests.stream, err) < 0)
 		return -1;

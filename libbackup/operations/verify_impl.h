@@ -15,6 +15,7 @@ struct bkp_verify {
 	struct bkp_contents *contents; /* digest only */
 	struct bkp_verdict *verdict;
 	char *directory; /* owned: scratch places are made below it */
+	struct bkp_amount selected; /* of the source at hand */
 	uint64_t rows, objects, files;
 };
 

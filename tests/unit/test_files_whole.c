@@ -295,6 +295,51 @@ one_path_goes_to_another_folder(void **state)
 	expect_text("elsewhere/out", "from a command");
 }
 
+/* The largest totals that were told. */
+static void
+note_totals(void *arg, const struct bkp_progress *progress)
+{
+	struct bkp_progress *largest = arg;
+
+	if (progress->bytes_total > largest->bytes_total)
+		largest->bytes_total = progress->bytes_total;
+	if (progress->items_total > largest->items_total)
+		largest->items_total = progress->items_total;
+}
+
+static void
+a_part_is_verified_with_totals_of_its_own(void **state)
+{
+	struct bkp_verify_options options = BKP_VERIFY_OPTIONS_INIT;
+	struct bkp_progress largest = {.bytes_total = 0};
+	struct bkp_config *config = load();
+	struct bkp_backup_result backup;
+	struct bkp_verify_result verdict;
+	struct bkp_error err = BKP_ERROR_INIT;
+	char path[96];
+
+	(void)state;
+	must(back_up(&backup, &err), &err);
+	(void)snprintf(path, sizeof(path), "files/t%s/tree/sub/b", folder);
+	options.config = config;
+	options.snapshot = "latest";
+	options.path = path;
+	options.scratch_directory = folder;
+	options.events.arg = &largest;
+	options.events.progress = note_totals;
+	must(bkp_verify(&options, &verdict, &err), &err);
+	assert_true(verdict.is_proven);
+	assert_int_equal(verdict.files, 1);
+	assert_int_equal(largest.bytes_total, strlen("content of b"));
+	assert_int_equal(largest.items_total, 1);
+	bkp_verify_result_free(&verdict);
+	path[strlen(path) - 1] = 'c';
+	assert_int_equal(bkp_verify(&options, &verdict, &err), -1);
+	assert_int_equal(err.code, BKP_NOTFOUND);
+	assert_non_null(strstr(err.message, path));
+	bkp_config_free(config);
+}
+
 static void
 what_was_left_out_is_said_and_said_again(void **state)
 {
@@ -393,6 +438,7 @@ main(void)
 	    CASE(a_command_that_fails_leaves_no_snapshot),
 	    CASE(what_exists_is_not_touched_unless_told),
 	    CASE(one_path_goes_to_another_folder),
+	    CASE(a_part_is_verified_with_totals_of_its_own),
 	    CASE(what_was_left_out_is_said_and_said_again),
 	    CASE(a_file_that_a_full_disk_cuts_short_is_an_error_and_not_left),
 	    CASE(a_damaged_snapshot_does_not_stop_the_next_backup),
