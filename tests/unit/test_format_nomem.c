@@ -16,6 +16,7 @@
 
 #include "formats/entry.h"
 #include "formats/index.h"
+#include "formats/json.h"
 #include "formats/pack.h"
 #include "formats/sign.h"
 #include "formats/snapshot.h"
@@ -249,13 +250,39 @@ fails_cleanly(enum fmt_status (*codec)(void), int at_least)
 	}
 }
 
+/* A fraction, which jansson writes and not the short way; the buffer grows
+ * within the second key. */
+static enum fmt_status
+encode_by_jansson(void)
+{
+	static const char text[] = "{\"a\":0.5,\"a key that is longer than the "
+				   "sixty-four bytes that a "
+				   "buffer begins with\":7}";
+	json_t *value = json_pack("{s:f,s:i}", "a", 0.5,
+	    "a key that is longer than the sixty-four bytes that a buffer "
+	    "begins with",
+	    7);
+	struct fmt_buf out = FMT_BUF_INIT;
+	enum fmt_status status = FMT_NOMEM;
+
+	if (value != NULL)
+		status = fmt_json_append(value, &out);
+	if (status == FMT_OK) {
+		assert_int_equal(out.len, strlen(text));
+		assert_memory_equal(out.data, text, out.len);
+	}
+	json_decref(value);
+	fmt_buf_free(&out);
+	return status;
+}
+
 /* An encoder that lost one piece must not go on as if it were there: only the
  * allocation that is counted fails, and all after it have memory again. */
 static void
 a_piece_that_is_lost_is_told(void **state)
 {
-	enum fmt_status (*const encoders[])(void) = {
-	    encode_entry, encode_snapshot, encode_directory, build_index};
+	enum fmt_status (*const encoders[])(void) = {encode_entry,
+	    encode_snapshot, encode_directory, build_index, encode_by_jansson};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(encoders) / sizeof(encoders[0]); i++) {
