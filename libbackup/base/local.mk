@@ -12,5 +12,5 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/pipeline.c libbackup/base/pipeline.h \
 	libbackup/base/background.c \
 	libbackup/base/run.c libbackup/base/run.h \
-	libbackup/base/tree.c libbackup/base/tree.h \
+	libbackup/base/temporary.c libbackup/base/temporary.h \
 	libbackup/base/secret.c

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
-#include "libbackup/base/tree.h"
+#include "libbackup/base/temporary.h"
 #include "libbackup/operations/compare.h"
 #include "libbackup/operations/content.h"
 #include "libbackup/operations/opened.h"
@@ -438,9 +438,7 @@ make_directory(struct bkp_verify *verify, struct bkp_error *err)
 	const char *base = verify->options->scratch_directory;
 
 	if (base == NULL)
-		base = getenv("TMPDIR");
-	if (base == NULL || base[0] == '\0')
-		base = "/tmp";
+		base = bkp_temporary_directory();
 	verify->directory = bkp_format(err, "%s/backup-verify-XXXXXX", base);
 	if (verify->directory == NULL)
 		return -1;
@@ -458,7 +456,7 @@ make_directory(struct bkp_verify *verify, struct bkp_error *err)
 static void
 end_verify(struct bkp_verify *verify)
 {
-	bkp_tree_remove(verify->directory);
+	bkp_temporary_remove(verify->directory);
 	free(verify->directory);
 	bkp_contents_free(verify->contents);
 	bkp_opened_fini(&verify->opened);

@@ -12,32 +12,11 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/base/temporary.h"
 
 #define PIECE (1u << 20) /* bytes fetched at a time */
 
-/* ---- a file without a name ---- */
-
-static int
-open_unnamed(struct bkp_error *err)
-{
-	const char *directory = getenv("TMPDIR");
-	char path[4096];
-	int fd;
-
-	if (directory == NULL || directory[0] == '\0')
-		directory = "/tmp";
-	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		return fd;
-	/* Not every file system has files without a name. */
-	(void)snprintf(
-	    path, sizeof(path), "%s/libbackup-index-XXXXXX", directory);
-	if ((fd = mkostemp(path, O_CLOEXEC)) < 0)
-		return bkp_fail_errno(
-		    err, errno, "making a temporary file in %s", directory);
-	(void)unlink(path);
-	return fd;
-}
+/* ---- the file that is mapped ---- */
 
 static int
 write_all(int fd, const unsigned char *data, size_t len, struct bkp_error *err)
@@ -166,7 +145,7 @@ prepare_fetch(struct fetch *fetch, const struct fmt_age_identity *metadata,
 	if ((fetch->digest = EVP_MD_CTX_new()) == NULL ||
 	    EVP_DigestInit_ex(fetch->digest, EVP_sha256(), NULL) != 1)
 		return bkp_fail_nomem(err, "hashing an object");
-	fetch->fd = open_unnamed(err);
+	fetch->fd = bkp_temporary_file(err);
 	return fetch->fd < 0 ? -1 : 0;
 }
 
@@ -347,7 +326,7 @@ bkp_index_set_add(struct bkp_index_set *set, const char *name, const void *data,
     size_t len, struct bkp_error *err)
 {
 	struct bkp_index_file file = {.map = NULL};
-	int fd = open_unnamed(err), rc;
+	int fd = bkp_temporary_file(err), rc;
 
 	if (fd < 0)
 		return -1;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/base/temporary.h"
 
 /* A text of the file; the buffer is used again for the next. */
 struct text {
@@ -21,28 +22,6 @@ struct bkp_bucket_listed {
 	struct text key, etag, last_modified; /* the one being compared */
 };
 
-static int
-open_unnamed(struct bkp_error *err)
-{
-	const char *directory = getenv("TMPDIR");
-	char path[4096];
-	int fd;
-
-	if (directory == NULL || directory[0] == '\0')
-		directory = "/tmp";
-	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		return fd;
-	/* Not every file system has files without a name. */
-	(void)snprintf(
-	    path, sizeof(path), "%s/libbackup-listing-XXXXXX", directory);
-	if ((fd = mkostemp(path, O_CLOEXEC)) < 0)
-		return bkp_fail_errno(
-		    err, errno, "making a temporary file in %s", directory);
-	(void)unlink(path);
-	return fd;
-}
-
 int
 bkp_bucket_listed_new(struct bkp_bucket_listed **out, struct bkp_error *err)
 {
@@ -51,7 +30,7 @@ bkp_bucket_listed_new(struct bkp_bucket_listed **out, struct bkp_error *err)
 
 	if (listed == NULL)
 		return -1;
-	if ((fd = open_unnamed(err)) < 0) {
+	if ((fd = bkp_temporary_file(err)) < 0) {
 		free(listed);
 		return -1;
 	}

@@ -14,7 +14,7 @@
 
 #include "libbackup/base/child.h"
 #include "libbackup/base/fail.h"
-#include "libbackup/base/tree.h"
+#include "libbackup/base/temporary.h"
 #include "libbackup/postgres/programs.h"
 #include "libbackup/postgres/session.h"
 
@@ -243,8 +243,8 @@ close_scratch(struct bkp_scratch *base)
 	if (scratch->server != NULL)
 		(void)bkp_child_stop(scratch->server, SIGQUIT, STOP_MS, NULL);
 	bkp_child_free(scratch->server);
-	bkp_tree_remove(scratch->socket);
-	bkp_tree_remove(scratch->folder);
+	bkp_temporary_remove(scratch->socket);
+	bkp_temporary_remove(scratch->folder);
 	bkp_source_config_free(&scratch->base.place);
 	free(scratch->folder);
 	free(scratch->data);
