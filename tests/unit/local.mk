@@ -122,7 +122,10 @@ tests_unit_test_cli_text_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cli_text_LDADD = tools/libcli.la $(CMOCKA_LIBS)
 
 # postgres
-UNIT_TESTS += tests/unit/test_postgres_session tests/unit/test_postgres_text
+UNIT_TESTS += tests/unit/test_postgres_programs \
+	tests/unit/test_postgres_session tests/unit/test_postgres_text
+tests_unit_test_postgres_programs_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_postgres_programs_LDADD = $(UNIT_LIBS)
 tests_unit_test_postgres_session_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_postgres_session_LDADD = $(UNIT_LIBS)
 tests_unit_test_postgres_text_CFLAGS = $(UNIT_CFLAGS)
