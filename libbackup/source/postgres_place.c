@@ -243,3 +243,46 @@ out:
 	bkp_pg_close(&pg);
 	return rc;
 }
+
+/* ---- what a killed restore left ---- */
+
+static void
+tell_leftover(struct bkp_run *run, const char *quoted, bool is_former)
+{
+	if (is_former)
+		bkp_run_message(run, BKP_WARNING, NULL,
+		    "the server has a database %s: a restore moved it aside "
+		    "and was stopped before it was removed. It holds what was "
+		    "there before that restore; look at whether the restored "
+		    "one is whole before you drop it",
+		    quoted);
+	else
+		bkp_run_message(run, BKP_WARNING, NULL,
+		    "the server has an unfinished database %s, which a restore "
+		    "that was killed left; where no restore is running, remove "
+		    "it: DROP DATABASE %s",
+		    quoted, quoted);
+}
+
+int
+bkp_pg_place_tell_leftovers(
+    struct bkp_pg *pg, struct bkp_run *run, struct bkp_error *err)
+{
+	PGresult *result = NULL;
+
+	/* One with somebody in it is most likely a restore under way. */
+	if (bkp_pg_query(pg,
+		"SELECT pg_catalog.quote_ident(datname),"
+		" datname ~ '[.]replaced-[0-9a-f]{8}$'"
+		" FROM pg_catalog.pg_database d"
+		" WHERE datname ~ '[.](restoring|replaced)-[0-9a-f]{8}$'"
+		" AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity a"
+		" WHERE a.datname = d.datname) ORDER BY 1",
+		0, NULL, &result, err) < 0)
+		return -1;
+	for (int i = 0; i < PQntuples(result); i++)
+		tell_leftover(run, PQgetvalue(result, i, 0),
+		    PQgetvalue(result, i, 1)[0] == 't');
+	PQclear(result);
+	return 0;
+}

@@ -271,7 +271,7 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 		if (check_database(
 			target, supply, &pg, &target->databases[i], err) < 0)
 			goto out;
-	rc = 0;
+	rc = bkp_pg_place_tell_leftovers(&pg, bkp_supply_run(supply), err);
 out:
 	bkp_pg_close(&pg);
 	return rc;

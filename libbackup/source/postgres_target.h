@@ -54,6 +54,11 @@ int bkp_pg_place_swap(struct bkp_pg_target *target, struct bkp_supply *supply,
 void bkp_pg_place_drop(
     struct bkp_pg_target *target, struct bkp_pg_target_database *database);
 
+/* Says which databases a killed restore left on the server, and what to do
+ * about them. */
+int bkp_pg_place_tell_leftovers(
+    struct bkp_pg *pg, struct bkp_run *run, struct bkp_error *err);
+
 /* Loads the rows of all tables of a database with every worker, or the
  * selected ones into tables that exist (postgres_load.c). */
 int bkp_pg_target_load(struct bkp_pg_target *target, struct bkp_supply *supply,

@@ -396,3 +396,23 @@ def test_a_verification_leaves_nothing_behind(app, postgres, database):
     app.verify()
     assert os.listdir(os.path.join(app.commands.home, "tmp")) == []
     settle(postgres)
+
+
+def test_what_a_killed_restore_left_is_told(app, postgres, database):
+    postgres.execute(database, "CREATE TABLE t (i int)")
+    app.create()
+    twin = database + "_told"
+    left = [twin + ".restoring-0123abcd", twin + ".replaced-0123abcd"]
+    try:
+        for name in left:
+            postgres.create_database(name)
+        result = app.admin("backup-restore", "--to", twin, "latest",
+                           "postgres/app/" + database)
+        assert result.status == 0, str(result)
+        assert 'DROP DATABASE "%s"' % left[0] in result.err, str(result)
+        assert left[1] in result.err, str(result)
+        assert 'DROP DATABASE "%s"' % left[1] not in result.err, str(result)
+        assert set(left) <= set(postgres.databases())
+    finally:
+        for name in left + [twin]:
+            postgres.drop_database(name)
