@@ -14,9 +14,12 @@
 #include "libbackup/operations.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
@@ -26,6 +29,8 @@
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/operations/verify_impl.h"
+
+#define SCRATCH_NAME "backup-verify-"
 
 /* ---- entry by entry ---- */
 
@@ -432,6 +437,31 @@ tell_omissions(struct bkp_verify *verify, struct bkp_verify_result *result,
 	return 0;
 }
 
+#define DAY_S (24 * 60 * 60)
+
+/* A verification that was killed could not remove its folder, which is as
+ * large as what it restored. One of today may be at work. */
+static void
+tell_leftovers(struct bkp_verify *verify, const char *base)
+{
+	char pattern[4096];
+	struct stat st;
+	glob_t found;
+
+	if (snprintf(pattern, sizeof(pattern), "%s/" SCRATCH_NAME "??????",
+		base) >= (int)sizeof(pattern) ||
+	    glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		if (lstat(found.gl_pathv[i], &st) == 0 && S_ISDIR(st.st_mode) &&
+		    st.st_uid == geteuid() && st.st_mtime < time(NULL) - DAY_S)
+			bkp_run_message(verify->run, BKP_WARNING, NULL,
+			    "%s was left by a verification that was killed; "
+			    "remove it: rm -r '%s'",
+			    found.gl_pathv[i], found.gl_pathv[i]);
+	globfree(&found);
+}
+
 static int
 make_directory(struct bkp_verify *verify, struct bkp_error *err)
 {
@@ -439,7 +469,8 @@ make_directory(struct bkp_verify *verify, struct bkp_error *err)
 
 	if (base == NULL)
 		base = bkp_temporary_directory();
-	verify->directory = bkp_format(err, "%s/backup-verify-XXXXXX", base);
+	tell_leftovers(verify, base);
+	verify->directory = bkp_format(err, "%s/" SCRATCH_NAME "XXXXXX", base);
 	if (verify->directory == NULL)
 		return -1;
 	if (mkdtemp(verify->directory) == NULL) {

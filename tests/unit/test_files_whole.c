@@ -340,6 +340,47 @@ a_part_is_verified_with_totals_of_its_own(void **state)
 	bkp_config_free(config);
 }
 
+/* Counts what is said about folders of killed verifications. */
+static void
+note_leftover(
+    void *arg, enum bkp_level level, const char *path, const char *text)
+{
+	(void)path;
+	if (level == BKP_WARNING && strstr(text, "rm -r") != NULL &&
+	    strstr(text, "backup-verify-oldone") != NULL)
+		++*(int *)arg;
+	else if (strstr(text, "backup-verify-newone") != NULL)
+		*(int *)arg += 100;
+}
+
+static void
+the_folder_of_a_killed_verification_is_told(void **state)
+{
+	struct bkp_verify_options options = BKP_VERIFY_OPTIONS_INIT;
+	struct bkp_config *config = load();
+	struct bkp_backup_result backup;
+	struct bkp_verify_result verdict;
+	struct bkp_error err = BKP_ERROR_INIT;
+	int told = 0;
+
+	(void)state;
+	must(back_up(&backup, &err), &err);
+	assert_int_equal(system("mkdir backup-verify-oldone "
+				"backup-verify-newone && touch -d '2 days ago' "
+				"backup-verify-oldone"),
+	    0);
+	options.config = config;
+	options.snapshot = "latest";
+	options.scratch_directory = folder;
+	options.events.arg = &told;
+	options.events.message = note_leftover;
+	must(bkp_verify(&options, &verdict, &err), &err);
+	assert_int_equal(told, 1);
+	assert_int_equal(access("backup-verify-oldone", F_OK), 0);
+	bkp_verify_result_free(&verdict);
+	bkp_config_free(config);
+}
+
 static void
 what_was_left_out_is_said_and_said_again(void **state)
 {
@@ -439,6 +480,7 @@ main(void)
 	    CASE(what_exists_is_not_touched_unless_told),
 	    CASE(one_path_goes_to_another_folder),
 	    CASE(a_part_is_verified_with_totals_of_its_own),
+	    CASE(the_folder_of_a_killed_verification_is_told),
 	    CASE(what_was_left_out_is_said_and_said_again),
 	    CASE(a_file_that_a_full_disk_cuts_short_is_an_error_and_not_left),
 	    CASE(a_damaged_snapshot_does_not_stop_the_next_backup),
