@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libbackup/postgres/dump.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "libbackup/base/child.h"
 #include "libbackup/base/fail.h"
@@ -50,10 +47,8 @@ keep_output(void *arg, const void *data, size_t len, struct bkp_error *err)
 		   : bkp_fail_format(err, status, "keeping a program's output");
 }
 
-/* Runs a program that connects to `database`: `--dbname=<conninfo>` stands at
- * argv[at]. */
-static int
-run_connected(const char **argv, size_t at,
+int
+bkp_pg_run_program(const char **argv, size_t at,
     const struct bkp_postgres_config *config, const char *database,
     struct bkp_run *run, struct fmt_buf *out, struct bkp_error *err)
 {
@@ -95,7 +90,8 @@ bkp_pg_dump_schema(const struct bkp_pg_programs *programs,
 	int rc = -1;
 
 	if (snapshot_option != NULL && encoding_option != NULL)
-		rc = run_connected(argv, 1, config, database, run, out, err);
+		rc = bkp_pg_run_program(
+		    argv, 1, config, database, run, out, err);
 	free(snapshot_option);
 	free(encoding_option);
 	return rc;
@@ -145,7 +141,7 @@ bkp_pg_dump_globals(const struct bkp_pg_programs *programs,
 	int rc = -1;
 
 	if (initial == NULL ||
-	    run_connected(argv, 1, config, database, run, &text, err) < 0)
+	    bkp_pg_run_program(argv, 1, config, database, run, &text, err) < 0)
 		goto out;
 	status = bkp_sql_globals(
 	    (const char *)text.data, text.len, out, tablespaces);
@@ -153,72 +149,5 @@ bkp_pg_dump_globals(const struct bkp_pg_programs *programs,
 out:
 	free(initial);
 	fmt_buf_free(&text);
-	return rc;
-}
-
-/* ---- back ---- */
-
-/* pg_restore reads an archive from a file with several connections; a schema
- * may hold passwords of foreign servers, so the file has no name and no disk.
- * *path is a new string that is valid while the descriptor is open. */
-static int
-open_archive(const struct fmt_buf *archive, int *fd_out, char **path,
-    struct bkp_error *err)
-{
-	int fd = memfd_create("schema", MFD_CLOEXEC);
-	size_t done = 0;
-
-	if (fd < 0)
-		return bkp_fail_errno(err, errno, "making a file in memory");
-	while (done < archive->len) {
-		ssize_t n =
-		    write(fd, archive->data + done, archive->len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			(void)bkp_fail_errno(
-			    err, errno, "writing a file in memory");
-			goto fail;
-		}
-		done += (size_t)n;
-	}
-	*path = bkp_format(err, "/proc/%ld/fd/%d", (long)getpid(), fd);
-	if (*path == NULL)
-		goto fail;
-	*fd_out = fd;
-	return 0;
-fail:
-	(void)close(fd);
-	return -1;
-}
-
-int
-bkp_pg_restore_section(const struct bkp_pg_programs *programs,
-    const struct bkp_postgres_config *config, const char *database,
-    const struct fmt_buf *archive, const char *section, unsigned jobs,
-    bool has_tablespaces, struct bkp_run *run, struct bkp_error *err)
-{
-	char section_option[32], jobs_option[32];
-	const char *argv[] = {programs->restore, NULL, "--exit-on-error",
-	    "--no-password", section_option, jobs_option, NULL, NULL, NULL};
-	size_t next = 6;
-	char *path = NULL;
-	int fd = -1;
-	int rc = -1;
-
-	(void)snprintf(
-	    section_option, sizeof(section_option), "--section=%s", section);
-	(void)snprintf(jobs_option, sizeof(jobs_option), "--jobs=%u", jobs);
-	if (!has_tablespaces)
-		argv[next++] = "--no-tablespaces";
-	if (open_archive(archive, &fd, &path, err) < 0)
-		return -1;
-	argv[next] = path;
-	rc = run_connected(argv, 1, config, database, run, NULL, err);
-	if (rc < 0)
-		(void)bkp_fail_in(err, "restoring the schema (%s)", section);
-	free(path);
-	(void)close(fd);
 	return rc;
 }

@@ -42,13 +42,10 @@ int bkp_pg_dump_globals(const struct bkp_pg_programs *programs,
     bool has_passwords, struct bkp_run *run, struct fmt_buf *out,
     struct fmt_buf *tablespaces, struct bkp_error *err);
 
-/*
- * Restores one section ("pre-data", "post-data") of a schema archive into a
- * database with `jobs` connections, ending at the first error.
- */
-int bkp_pg_restore_section(const struct bkp_pg_programs *programs,
+/* Runs one of the programs against `database`: argv[at] is filled with
+ * --dbname. What it prints is appended to `out`; NULL: dropped. */
+int bkp_pg_run_program(const char **argv, size_t at,
     const struct bkp_postgres_config *config, const char *database,
-    const struct fmt_buf *archive, const char *section, unsigned jobs,
-    bool has_tablespaces, struct bkp_run *run, struct bkp_error *err);
+    struct bkp_run *run, struct fmt_buf *out, struct bkp_error *err);
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/postgres/restore.h"
 #include "libbackup/source/postgres_target.h"
 
 static int
@@ -33,12 +34,17 @@ read_archive(struct bkp_supply *supply,
 static int
 restore_section(struct bkp_pg_target *target, struct bkp_supply *supply,
     const struct bkp_pg_target_database *database,
-    const struct fmt_buf *archive, const char *section, unsigned jobs,
+    const struct fmt_buf *archive, enum bkp_pg_section section,
     struct bkp_error *err)
 {
-	return bkp_pg_restore_section(&target->programs, target->config,
-	    database->temporary, archive, section, jobs,
-	    target->has_tablespaces, bkp_supply_run(supply), err);
+	struct bkp_run *run = bkp_supply_run(supply);
+	const struct bkp_pg_restore what = {.program = target->programs.restore,
+	    .config = target->config,
+	    .archive = archive,
+	    .has_tablespaces = target->has_tablespaces};
+
+	return bkp_pg_restore_schema(&what, database->temporary, section,
+	    bkp_run_workers(run), run, err);
 }
 
 /* An extension may have come in another version than it was. */
@@ -118,14 +124,14 @@ build(struct bkp_pg_target *target, struct bkp_supply *supply,
 	bkp_run_phase(run, 0, 0, "%s: making the schema", database->name);
 	if (read_archive(supply, database, &archive, err) < 0 ||
 	    restore_section(
-		target, supply, database, &archive, "pre-data", 1, err) < 0 ||
+		target, supply, database, &archive, BKP_PG_PRE_DATA, err) < 0 ||
 	    bkp_pg_target_load(target, supply, database, err) < 0 ||
 	    restore_sequences(target, supply, database, err) < 0 ||
 	    bkp_pg_target_objects(target, supply, database, err) < 0)
 		goto out;
 	bkp_run_phase(run, 0, 0, "%s: indexes and constraints", database->name);
-	if (restore_section(target, supply, database, &archive, "post-data",
-		bkp_run_workers(run), err) < 0 ||
+	if (restore_section(target, supply, database, &archive,
+		BKP_PG_POST_DATA, err) < 0 ||
 	    finish(target, supply, database, err) < 0)
 		goto out;
 	rc = bkp_pg_place_swap(target, supply, database, err);
