@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/json.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/names.h"
 
@@ -69,19 +70,18 @@ load_json(
     struct bkp_pg *pg, const char *sql, json_t **out, struct bkp_error *err)
 {
 	char *text = bkp_pg_text(pg, sql, err);
-	json_error_t reason;
-	json_t *json;
+	enum fmt_status status;
 
 	if (text == NULL)
 		return -1;
-	json = json_loads(text, JSON_ALLOW_NUL, &reason);
+	status = fmt_json_parse(text, strlen(text), out);
 	free(text);
-	if (json == NULL)
+	if (status == FMT_MALFORMED)
 		return bkp_fail(err, BKP_UNSUPPORTED,
-		    "describing the database: a name is not UTF-8 (%s)",
-		    reason.text);
-	*out = json;
-	return 0;
+		    "describing the database: a name is not UTF-8");
+	return status == FMT_OK
+		   ? 0
+		   : bkp_fail_format(err, status, "describing the database");
 }
 
 int

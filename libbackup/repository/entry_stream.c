@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/json.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/repository_own.h"
 
@@ -60,9 +61,12 @@ line_length(const struct fmt_buf *plain, size_t at)
 static json_t *
 parse_line(const struct fmt_buf *plain, size_t at)
 {
-	return plain->len == at ? NULL
-				: json_loadb((const char *)plain->data + at,
-				      line_length(plain, at), 0, NULL);
+	json_t *line = NULL;
+
+	if (plain->len == at || fmt_json_parse((const char *)plain->data + at,
+				    line_length(plain, at), &line) != FMT_OK)
+		return NULL;
+	return line;
 }
 
 /* Compares the path of a chunk's first line with the prefix. */

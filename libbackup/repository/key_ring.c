@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/json.h"
 #include "libbackup/base/fail.h"
 
 #define CONFIG_TYPE "libbackup repository"
@@ -150,14 +151,12 @@ bkp_repository_config_decode(const void *data, size_t len,
     struct bkp_repository_config *out, struct bkp_error *err)
 {
 	struct bkp_repository_config config;
-	json_error_t problem;
-	json_t *root = json_loadb(data, len, JSON_REJECT_DUPLICATES, &problem);
+	enum fmt_status status;
+	json_t *root = NULL;
 	int rc;
 
-	if (root == NULL)
-		return bkp_fail(err, BKP_CORRUPT,
-		    "config: this is no JSON (line %d): %s", problem.line,
-		    problem.text);
+	if ((status = fmt_json_parse(data, len, &root)) != FMT_OK)
+		return bkp_fail_format(err, status, "config");
 	if ((rc = read_config(root, &config, err)) == 0)
 		*out = config;
 	json_decref(root);

@@ -2,7 +2,9 @@
 /* Large objects as entries. The list comes through a cursor of the holder, a
  * few hundred at a time, for there may be millions. */
 #include <stdlib.h>
+#include <string.h>
 
+#include "formats/json.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
 #include "libbackup/postgres/largeobject.h"
@@ -77,7 +79,8 @@ new_object(struct objects *objects, const char *oid, const char *attrs,
 		goto fail;
 	if (fmt_entry_init(&object->entry, path, "postgres.largeobject") !=
 		FMT_OK ||
-	    (object->entry.attrs = json_loads(attrs, 0, NULL)) == NULL) {
+	    fmt_json_parse(attrs, strlen(attrs), &object->entry.attrs) !=
+		FMT_OK) {
 		(void)bkp_fail(err, BKP_UNSUPPORTED,
 		    "large object %s cannot be described: a name or comment "
 		    "is not UTF-8, or memory is short",

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/json.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/describe.h"
 #include "libbackup/postgres/front.h"
@@ -334,6 +335,24 @@ out:
 	return rc;
 }
 
+/* The form for people. jansson loses a key where memory is short for one
+ * moment, so the text is read again. */
+static char *
+dump_for_people(const json_t *json)
+{
+	char *text = json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	json_t *again = NULL;
+
+	if (text != NULL &&
+	    (fmt_json_parse(text, strlen(text), &again) != FMT_OK ||
+		!json_equal(json, again))) {
+		free(text);
+		text = NULL;
+	}
+	json_decref(again);
+	return text;
+}
+
 static int
 put_database(struct bkp_pg_source_database *database, struct bkp_sink *sink,
     struct bkp_error *err)
@@ -347,7 +366,7 @@ put_database(struct bkp_pg_source_database *database, struct bkp_sink *sink,
 	if (bkp_pg_describe_database(pg, &json, err) < 0 ||
 	    bkp_pg_describe_versions(pg, &versions, err) < 0)
 		goto out;
-	dumped = json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	dumped = dump_for_people(json);
 	if (dumped == NULL || fmt_buf_append_text(&text, dumped) != FMT_OK ||
 	    fmt_buf_append_byte(&text, '\n') != FMT_OK ||
 	    json_object_set_new(

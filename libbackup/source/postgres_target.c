@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/json.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/front.h"
 
@@ -40,6 +41,7 @@ read_facts(struct bkp_supply *supply, struct bkp_pg_target_database *database,
 {
 	struct fmt_buf text = FMT_BUF_INIT;
 	char *path = bkp_format(err, "%s/database.json", database->path);
+	enum fmt_status status;
 	int rc = -1;
 
 	if (path == NULL)
@@ -47,12 +49,9 @@ read_facts(struct bkp_supply *supply, struct bkp_pg_target_database *database,
 	if (bkp_supply_read(supply, path, &text, err) < 0 ||
 	    read_attrs(supply, path, &database->versions, err) < 0)
 		goto out;
-	database->facts =
-	    json_loadb((const char *)text.data, text.len, 0, NULL);
-	if (database->facts == NULL)
-		(void)bkp_fail(err, BKP_CORRUPT, "%s is not JSON", path);
-	else
-		rc = 0;
+	status =
+	    fmt_json_parse((const char *)text.data, text.len, &database->facts);
+	rc = status == FMT_OK ? 0 : bkp_fail_format(err, status, "%s", path);
 out:
 	free(path);
 	fmt_buf_free(&text);
