@@ -268,6 +268,11 @@ bkp_pg_fail(struct bkp_pg *pg, const PGresult *result, struct bkp_error *err)
 	context = PQresultErrorField(result, PG_DIAG_CONTEXT);
 	if (context == NULL)
 		context = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+	if (context == NULL && bkp_pg_is_state(result, "42501"))
+		context =
+		    "the role lacks this privilege: a backup reads with "
+		    "pg_read_all_data and SELECT on large objects, a restore "
+		    "creates databases and roles and sets owners";
 	return bkp_fail(err, state != NULL ? code_of_state(state) : BKP_IO,
 	    "%s%s%s%s%s%s", primary, detail != NULL ? " (" : "",
 	    detail != NULL ? detail : "", detail != NULL ? ")" : "",

@@ -399,6 +399,9 @@ add_root(struct files_walk *walk, struct frame *top, const char *path,
 		return -1;
 	rc = lstat(whole, &st) < 0 ? errno : 0;
 	free(whole);
+	if (rc == ENOENT && !walk->is_digest_only)
+		bkp_run_message(walk->run, BKP_WARNING, path,
+		    "is not there: make it, or correct 'paths'");
 	/* A comparison tells by itself what it does not find. */
 	if (rc != 0)
 		return walk->is_digest_only ? 0 : omit(walk, rc, err);
