@@ -8,7 +8,7 @@ import fill
 import pytest
 from harness import witness
 from harness.minio import empty_bucket
-from harness.stack import COMPLETE, DEGRADED
+from harness.stack import COMPLETE, DEGRADED, patience
 
 SCALE = 0.02
 
@@ -205,3 +205,15 @@ def test_cat_gives_the_bytes_of_one_entry(application):
     result = application.admin("backup-cat", "latest", path, text=False)
     with open(os.path.join(application.files, "random.bin"), "rb") as content:
         assert result.status == COMPLETE and result.out == content.read()
+
+
+def test_memory_stays_small_whatever_the_size(stack):
+    stack.options["workers"] = 2
+    stack.add("command", "big", output="out",
+              run=["head", "-c", "400000000", "/dev/urandom"])
+    process = stack.start("backup-create", "--quiet")
+    status, usage = os.wait4(process.pid, 0)[1:]
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == COMPLETE, process.stderr.read()
+    # A sanitizer keeps what was freed; it is also what makes tests patient.
+    assert usage.ru_maxrss < 256 * 1024 * patience(1)

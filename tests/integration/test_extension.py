@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration tables of an extension, on a server that has one."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from harness import postgres as servers
+
+SCRIPT = """
+CREATE TABLE setting (name text PRIMARY KEY, value text, is_own bool);
+CREATE TABLE job (id serial, what text);
+CREATE TABLE state (x int);
+INSERT INTO setting VALUES ('built in', '1', false);
+INSERT INTO state VALUES (1);
+SELECT pg_extension_config_dump('setting', 'WHERE is_own');
+SELECT pg_extension_config_dump('job', '');
+SELECT pg_extension_config_dump('job_id_seq', '');
+"""
+
+
+@pytest.fixture
+def extended(session_folder, monkeypatch):
+    """A server looks for extensions beside its own program: it is copied."""
+    theirs = servers.find_bindir()
+    share = subprocess.run(
+        [os.path.join(theirs, "pg_config"), "--sharedir"], check=True,
+        capture_output=True, text=True).stdout.strip()
+    if not theirs.startswith("/usr/lib/postgresql/"):
+        pytest.fail("this test knows Debian's folders, not " + theirs)
+    top = os.path.join(session_folder, "extended")
+    bindir = top + theirs[len("/usr"):]
+    shutil.copytree(theirs, bindir)
+    os.symlink(os.path.join(os.path.dirname(theirs), "lib"),
+               os.path.join(os.path.dirname(bindir), "lib"))
+    shared = top + share[len("/usr"):]
+    shutil.copytree(share, shared)
+    for name, text in (("own.control", "default_version = '1'\n"),
+                       ("own--1.sql", SCRIPT)):
+        with open(os.path.join(shared, "extension", name), "w") as out:
+            out.write(text)
+    monkeypatch.setattr(servers, "find_bindir", lambda: bindir)
+    server = servers.Postgres(top)
+    yield server
+    server.stop()
+
+
+def rows(server, database):
+    with server.connect(database) as connection:
+        return [connection.execute(sql).fetchall() for sql in (
+            "SELECT * FROM setting ORDER BY 1", "SELECT * FROM job ORDER BY 1",
+            "SELECT * FROM state", "SELECT last_value FROM job_id_seq")]
+
+
+def test_configuration_tables_of_an_extension_come_back(extended, stack):
+    extended.create_database("app")
+    with extended.connect("app") as connection:
+        connection.execute("CREATE EXTENSION own")
+        connection.execute("INSERT INTO setting VALUES ('mine', '2', true)")
+        connection.execute("INSERT INTO job (what) VALUES ('a'), ('b')")
+    before = rows(extended, "app")
+    stack.add_postgres("app", extended, "app", bindir=extended.bindir)
+    stack.create()
+    stack.verify()
+    extended.drop_database("app")
+    stack.restore()
+    assert rows(extended, "app") == before
