@@ -19,6 +19,7 @@ formats_libformats_la_SOURCES += \
 	formats/json_plain_write.c \
 	formats/pack.c formats/pack.h \
 	formats/path.c formats/path.h \
+	formats/record.c formats/record.h \
 	formats/rowhash.c formats/rowhash.h \
 	formats/sign.c formats/sign.h \
 	formats/snapshot.c formats/snapshot.h formats/snapshot_impl.h \
@@ -33,6 +34,7 @@ dist_noinst_DATA += \
 	formats/entry.md \
 	formats/index.md \
 	formats/pack.md \
+	formats/record.md \
 	formats/rowhash.md \
 	formats/snapshot.md
 dist_noinst_DATA += formats/chunker.md

@@ -6,6 +6,7 @@
 
 #include "formats/json.h"
 #include "formats/path.h"
+#include "formats/record.h"
 #include "formats/sign.h"
 #include "formats/snapshot_impl.h"
 
@@ -28,6 +29,7 @@ fmt_snapshot_free(struct fmt_snapshot *snapshot)
 		free(snapshot->tags[i]);
 	free(snapshot->tags);
 	free(snapshot->host);
+	free(snapshot->seen);
 	json_decref(snapshot->omissions);
 	*snapshot = (struct fmt_snapshot)FMT_SNAPSHOT_INIT;
 }
@@ -48,6 +50,7 @@ is_within_limits(const struct fmt_snapshot *snapshot)
 		    snapshot->sources[i].bytes > INT64_MAX)
 			return false;
 	return snapshot->sequence <= INT64_MAX &&
+	       snapshot->roster <= INT64_MAX &&
 	       snapshot->stored_bytes <= INT64_MAX &&
 	       snapshot->new_chunks <= INT64_MAX &&
 	       snapshot->known_chunks <= INT64_MAX;
@@ -81,6 +84,8 @@ check_snapshot(const struct fmt_snapshot *snapshot)
 	if (!fmt_snapshot_is_hex(snapshot->repository, 32) ||
 	    (snapshot->previous[0] != '\0' &&
 		!fmt_snapshot_is_hex(snapshot->previous, 64)) ||
+	    (snapshot->session[0] != '\0' &&
+		!fmt_snapshot_is_hex(snapshot->session, 32)) ||
 	    snapshot->host == NULL || !fmt_utf8_is_valid(snapshot->host) ||
 	    (snapshot->omissions != NULL &&
 		!json_is_array(snapshot->omissions)) ||
@@ -88,6 +93,9 @@ check_snapshot(const struct fmt_snapshot *snapshot)
 		return FMT_MALFORMED;
 	for (size_t i = 0; i < snapshot->tag_count; i++)
 		if (!fmt_utf8_is_valid(snapshot->tags[i]))
+			return FMT_MALFORMED;
+	for (size_t i = 0; i < snapshot->seen_count; i++)
+		if (!fmt_snapshot_is_hex(snapshot->seen[i], 64))
 			return FMT_MALFORMED;
 	return is_within_limits(snapshot) ? FMT_OK : FMT_LIMIT;
 }
@@ -184,6 +192,20 @@ tags_value(const struct fmt_snapshot *snapshot)
 	return array;
 }
 
+static json_t *
+seen_value(const struct fmt_snapshot *snapshot)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array != NULL && i < snapshot->seen_count; i++)
+		if (json_array_append_new(
+			array, json_string(snapshot->seen[i])) != 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	return array;
+}
+
 /* The whole of line 1, or NULL: no memory. */
 static json_t *
 snapshot_value(const struct fmt_snapshot *s)
@@ -199,6 +221,9 @@ snapshot_value(const struct fmt_snapshot *s)
 	set(root, "finished_us", json_integer(s->finished_us), &failed);
 	set(root, "sequence", json_integer((json_int_t)s->sequence), &failed);
 	set(root, "previous", json_string(s->previous), &failed);
+	set(root, "session", json_string(s->session), &failed);
+	set(root, "seen", seen_value(s), &failed);
+	set(root, "roster", json_integer((json_int_t)s->roster), &failed);
 	set(root, "tags", tags_value(s), &failed);
 	set(root, "omissions",
 	    s->omissions != NULL ? json_incref(s->omissions) : json_array(),
@@ -217,33 +242,10 @@ snapshot_value(const struct fmt_snapshot *s)
 	return root;
 }
 
-/* Appends line 2 for the line from `start` to the end of `out`. */
-static enum fmt_status
-append_signature(
-    const unsigned char seed[32], size_t start, struct fmt_buf *out)
-{
-	unsigned char signer[32], signature[FMT_SIGNATURE_SIZE];
-	char signer_hex[65], signature_hex[2 * FMT_SIGNATURE_SIZE + 1];
-	enum fmt_status status;
-
-	if ((status = fmt_sign_public(seed, signer)) != FMT_OK)
-		return status;
-	status = fmt_sign(seed, FMT_SNAPSHOT_CONTEXT, out->data + start,
-	    out->len - start, signature);
-	if (status != FMT_OK)
-		return status;
-	fmt_hex(signer, sizeof(signer), signer_hex);
-	fmt_hex(signature, sizeof(signature), signature_hex);
-	return fmt_buf_printf(out,
-	    "\n{\"signature\":\"%s\",\"signer\":\"%s\"}\n", signature_hex,
-	    signer_hex);
-}
-
 enum fmt_status
 fmt_snapshot_encode(const struct fmt_snapshot *snapshot,
     const unsigned char seed[32], struct fmt_buf *out)
 {
-	size_t start = out->len;
 	enum fmt_status status;
 	json_t *root;
 
@@ -251,13 +253,7 @@ fmt_snapshot_encode(const struct fmt_snapshot *snapshot,
 		return status;
 	if ((root = snapshot_value(snapshot)) == NULL)
 		return FMT_NOMEM;
-	status = fmt_json_append(root, out);
-	if (status == FMT_OK && out->len - start > FMT_SNAPSHOT_MAX_LINE)
-		status = FMT_LIMIT;
-	if (status == FMT_OK)
-		status = append_signature(seed, start, out);
+	status = fmt_record_encode(root, FMT_SNAPSHOT_CONTEXT, seed, out);
 	json_decref(root);
-	if (status != FMT_OK)
-		out->len = start;
 	return status;
 }

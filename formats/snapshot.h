@@ -26,15 +26,20 @@ struct fmt_snapshot_source {
 };
 
 struct fmt_snapshot {
-	char repository[33];  /* hex id of the repository it belongs to */
-	char *host;	      /* owned: who wrote it */
-	int64_t time_us;      /* the recovery point, microseconds UTC */
-	int64_t finished_us;  /* when it was committed */
-	uint64_t sequence;    /* 1, 2, 3... of this writer */
-	char previous[65];    /* name of this writer's previous one, or "" */
-	char **tags;	      /* owned */
+	char repository[33]; /* hex id of the repository it belongs to */
+	char *host;          /* owned: who wrote it */
+	int64_t time_us;     /* the recovery point, microseconds UTC */
+	int64_t finished_us; /* when it was committed */
+	uint64_t sequence;   /* 1, 2, 3... of this writer */
+	char previous[65];   /* name of this writer's previous one, or "" */
+	char session[33];    /* id of the session that wrote it, or "" */
+	char (*seen)[65];    /* owned: names of the snapshots, of any writer,
+				that nothing came after when it was made */
+	size_t seen_count;
+	uint64_t roster; /* number of the roster that was valid then */
+	char **tags;     /* owned */
 	size_t tag_count;
-	json_t *omissions;    /* owned: array of {path, reason}; empty: whole */
+	json_t *omissions; /* owned: array of {path, reason}; empty: whole */
 	uint64_t stored_bytes; /* what it added to the repository */
 	uint64_t new_chunks, known_chunks;
 	struct fmt_snapshot_source *sources; /* owned, sorted by prefix */
@@ -42,7 +47,10 @@ struct fmt_snapshot {
 	unsigned char signer[32]; /* Ed25519 public key; set by decode */
 };
 
-#define FMT_SNAPSHOT_INIT {.sources = NULL}
+#define FMT_SNAPSHOT_INIT                                                      \
+	{                                                                      \
+		.sources = NULL                                                \
+	}
 
 void fmt_snapshot_free(struct fmt_snapshot *snapshot);
 

@@ -10,9 +10,6 @@
 #define FMT_SNAPSHOT_VERSION 1
 #define FMT_SNAPSHOT_CONTEXT "libbackup snapshot v1"
 
-/* Bytes of the first line: a list of 800,000 metadata chunks fits. */
-#define FMT_SNAPSHOT_MAX_LINE ((size_t)64 * 1024 * 1024)
-
 /* Exactly so many lower-case hex digits. */
 bool fmt_snapshot_is_hex(const char *text, size_t digits);
 

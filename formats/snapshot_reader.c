@@ -4,7 +4,7 @@
 
 #include "formats/json.h"
 #include "formats/path.h"
-#include "formats/sign.h"
+#include "formats/record.h"
 #include "formats/snapshot.h"
 #include "formats/snapshot_impl.h"
 
@@ -179,18 +179,29 @@ get_numbers(const json_t *root, struct fmt_snapshot *out)
 	return status;
 }
 
+/* The snapshots of all writers that this one came after. */
 static enum fmt_status
-check_version(const json_t *root)
+get_seen(const json_t *root, struct fmt_snapshot *out)
 {
-	const char *type = json_string_value(json_object_get(root, "type"));
-	const json_t *version = json_object_get(root, "version");
+	const json_t *seen = json_object_get(root, "seen");
+	size_t count = json_array_size(seen);
 
-	if (type == NULL || strcmp(type, "snapshot") != 0 ||
-	    !json_is_integer(version))
+	if (!json_is_array(seen))
 		return FMT_MALFORMED;
-	return json_integer_value(version) == FMT_SNAPSHOT_VERSION
-		   ? FMT_OK
-		   : FMT_UNSUPPORTED;
+	if (count == 0)
+		return FMT_OK;
+	out->seen = calloc(count, sizeof(*out->seen));
+	if (out->seen == NULL)
+		return FMT_NOMEM;
+	for (size_t i = 0; i < count; i++) {
+		const char *name = json_string_value(json_array_get(seen, i));
+
+		if (name == NULL || !fmt_snapshot_is_hex(name, 64))
+			return FMT_MALFORMED;
+		memcpy(out->seen[i], name, sizeof(out->seen[i]));
+		out->seen_count++;
+	}
+	return FMT_OK;
 }
 
 static enum fmt_status
@@ -198,12 +209,18 @@ get_all(const json_t *root, struct fmt_snapshot *out)
 {
 	enum fmt_status status;
 
-	status = check_version(root);
+	status = fmt_record_check(root, "snapshot", FMT_SNAPSHOT_VERSION);
 	if (status == FMT_OK)
 		status =
 		    get_hex(root, "repository", 32, false, out->repository);
 	if (status == FMT_OK)
 		status = get_hex(root, "previous", 64, true, out->previous);
+	if (status == FMT_OK)
+		status = get_hex(root, "session", 32, true, out->session);
+	if (status == FMT_OK)
+		status = get_seen(root, out);
+	if (status == FMT_OK)
+		status = fmt_json_get_uint(root, "roster", &out->roster);
 	if (status == FMT_OK)
 		status = get_text(root, "host", &out->host);
 	if (status == FMT_OK)
@@ -217,70 +234,19 @@ get_all(const json_t *root, struct fmt_snapshot *out)
 	return status;
 }
 
-/* Checks line 1 against the signature and the key in line 2. */
-static enum fmt_status
-check_signature(const char *line, size_t len, const char *second,
-    size_t second_len, unsigned char signer[32])
-{
-	unsigned char signature[FMT_SIGNATURE_SIZE];
-	const char *signer_hex, *signature_hex;
-	enum fmt_status status;
-	json_t *root;
-
-	status = fmt_json_parse(second, second_len, &root);
-	if (status != FMT_OK)
-		return status;
-	signer_hex = json_string_value(json_object_get(root, "signer"));
-	signature_hex = json_string_value(json_object_get(root, "signature"));
-	if (signer_hex == NULL || signature_hex == NULL ||
-	    fmt_unhex(signer_hex, signer, 32) != FMT_OK ||
-	    fmt_unhex(signature_hex, signature, sizeof(signature)) != FMT_OK)
-		status = FMT_MALFORMED;
-	json_decref(root);
-	if (status != FMT_OK)
-		return status;
-	return fmt_sign_verify(
-	    signer, FMT_SNAPSHOT_CONTEXT, line, len, signature);
-}
-
-/* Where the two lines are: both ended, and nothing after them. */
-static enum fmt_status
-split_lines(const char *text, size_t len, size_t *first, size_t *second)
-{
-	const char *newline = len > 0 ? memchr(text, '\n', len) : NULL;
-
-	*first = newline != NULL ? (size_t)(newline - text) : len;
-	if (*first > FMT_SNAPSHOT_MAX_LINE)
-		return FMT_LIMIT;
-	if (newline == NULL || newline == text + len - 1)
-		return FMT_TRUNCATED;
-	len -= *first + 1;
-	newline = memchr(newline + 1, '\n', len);
-	if (newline == NULL)
-		return FMT_TRUNCATED;
-	*second = (size_t)(newline - text) - *first - 1;
-	return *second == len - 1 ? FMT_OK : FMT_MALFORMED;
-}
-
 enum fmt_status
 fmt_snapshot_decode(const void *data, size_t len, struct fmt_snapshot *out)
 {
 	struct fmt_snapshot read = FMT_SNAPSHOT_INIT;
-	const char *text = data;
-	size_t first, second;
+	struct fmt_record record = FMT_RECORD_INIT;
 	enum fmt_status status;
-	json_t *root = NULL;
 
-	if ((status = split_lines(text, len, &first, &second)) != FMT_OK)
+	status = fmt_record_decode(data, len, FMT_SNAPSHOT_CONTEXT, &record);
+	if (status != FMT_OK)
 		return status;
-	/* Before anything of line 1 is looked at. */
-	status =
-	    check_signature(text, first, text + first + 1, second, read.signer);
-	if (status == FMT_OK)
-		status = fmt_json_parse(text, first, &root);
-	if (status == FMT_OK)
-		status = get_all(root, &read);
-	json_decref(root);
+	memcpy(read.signer, record.signer, sizeof(read.signer));
+	status = get_all(record.body, &read);
+	fmt_record_free(&record);
 	if (status != FMT_OK) {
 		fmt_snapshot_free(&read);
 		return status;

@@ -11,6 +11,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/fail.c libbackup/base/fail.h \
 	libbackup/base/pipeline.c libbackup/base/pipeline.h \
 	libbackup/base/background.c \
+	libbackup/base/place.c libbackup/base/place.h \
 	libbackup/base/run.c libbackup/base/run.h \
 	libbackup/base/temporary.c libbackup/base/temporary.h \
 	libbackup/base/secret.c

@@ -25,3 +25,10 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/snapshots.c \
 	libbackup/repository/upload.c \
 	libbackup/repository/writers.c libbackup/repository/writers.h
+# What is stated about a repository, who is at work, what may go.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/repository/condemned.h \
+	libbackup/repository/history.h \
+	libbackup/repository/presence.h \
+	libbackup/repository/reach.h \
+	libbackup/repository/roster.h

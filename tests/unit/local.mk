@@ -13,13 +13,15 @@ include tests/unit/repository.mk
 
 # base
 UNIT_TESTS += tests/unit/test_buf tests/unit/test_fail \
-	tests/unit/test_pipeline
+	tests/unit/test_pipeline tests/unit/test_place
 tests_unit_test_buf_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_buf_LDADD = $(UNIT_LIBS)
 tests_unit_test_fail_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_fail_LDADD = $(UNIT_LIBS)
 tests_unit_test_pipeline_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pipeline_LDADD = $(UNIT_LIBS)
+tests_unit_test_place_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_place_LDADD = $(UNIT_LIBS)
 
 # children, configuration, files, commands
 FAILING_ALLOC = tests/unit/failing_alloc.c tests/unit/failing_alloc.h

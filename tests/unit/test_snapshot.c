@@ -27,6 +27,12 @@ make_snapshot(struct fmt_snapshot *s)
 	*s = (struct fmt_snapshot)FMT_SNAPSHOT_INIT;
 	memset(s->repository, 'a', 32);
 	memset(s->previous, 'b', 64);
+	memset(s->session, 'c', 32);
+	s->seen = calloc(2, sizeof(*s->seen));
+	s->seen_count = 2;
+	memset(s->seen[0], 'b', 64);
+	memset(s->seen[1], 'd', 64);
+	s->roster = 9;
 	s->host = copy("db1");
 	s->time_us = 1700000000123456;
 	s->finished_us = 1700000100000000;
@@ -131,6 +137,10 @@ a_snapshot_comes_back_with_its_signer(void **state)
 	assert_int_equal(fmt_snapshot_decode(buf.data, buf.len, &b), FMT_OK);
 	assert_string_equal(a.repository, b.repository);
 	assert_string_equal(a.previous, b.previous);
+	assert_string_equal(a.session, b.session);
+	assert_int_equal(b.seen_count, 2);
+	assert_string_equal(a.seen[1], b.seen[1]);
+	assert_true(a.roster == b.roster);
 	assert_string_equal(a.host, b.host);
 	assert_true(a.time_us == b.time_us && a.finished_us == b.finished_us);
 	assert_true(a.sequence == b.sequence);
@@ -152,7 +162,8 @@ a_snapshot_comes_back_with_its_signer(void **state)
 #define REST                                                                   \
 	"\"finished_us\":0,\"host\":\"\",\"known_chunks\":0,\"new_chunks\":0," \
 	"\"omissions\":[],\"previous\":\"\",\"repository\":\"" A32 "\","       \
-	"\"sequence\":1,\"sources\":[],\"stored_bytes\":0,\"tags\":[],"        \
+	"\"roster\":0,\"seen\":[],\"sequence\":1,\"session\":\"\","            \
+	"\"sources\":[],\"stored_bytes\":0,\"tags\":[],"                       \
 	"\"time_us\":-5,\"type\":\"snapshot\",\"version\":1}"
 
 static void
@@ -199,6 +210,8 @@ signed_nonsense_is_malformed(void **state)
 	    {"host", "5"}, {"known_chunks", "-1"}, {"new_chunks", "1.5"},
 	    {"omissions", "[1]"}, {"omissions", "{}"}, {"previous", "\"abc\""},
 	    {"repository", "\"\""}, {"repository", "\"" A32 "a\""},
+	    {"roster", "-1"}, {"seen", "{}"}, {"seen", "[1]"},
+	    {"seen", "[\"00\"]"}, {"session", "\"ab\""}, {"session", "0"},
 	    {"sequence", "null"}, {"sources", "{}"}, {"sources", "[1]"},
 	    {"sources", "[{}]"}, {"stored_bytes", "[]"}, {"tags", "[1]"},
 	    {"tags", "\"x\""}, {"time_us", "true"}, {"type", "1"},

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_REPOSITORY_HISTORY_H
+#define LIBBACKUP_REPOSITORY_HISTORY_H
+
+/*
+ * Whether the snapshots that are there are the ones that should be there.
+ *
+ * Each snapshot names those that nothing came after when it was made (`seen`,
+ * and `previous` of its own writer), so all but the newest are vouched for by
+ * later ones. What was removed with good reason is in the newest checkpoint.
+ * And each machine remembers the newest that it has seen, so that a store
+ * which is put back to an earlier state is found out, too.
+ */
+
+#include "libbackup/repository/repository_own.h"
+
+/* ---- checkpoints ---- */
+
+/*
+ * checkpoints/<name>: a signed record, encrypted to the metadata recipient, by
+ * a writer that may prune: "these snapshots are there, and those have been
+ * removed". Writing it is what removes a snapshot; deleting the object comes
+ * after. The newest (highest sequence) counts; where two have the same, a
+ * snapshot is removed if either says so, and kept names are joined.
+ * formats/checkpoint.md.
+ */
+struct bkp_checkpoint {
+	uint64_t sequence; /* 1, 2, 3... of the repository */
+	int64_t time_us;
+	char (*kept)[BKP_OBJECT_NAME]; /* owned, sorted */
+	size_t kept_count, kept_cap;
+	char (*removed)[BKP_OBJECT_NAME]; /* owned, sorted: all that were
+		removed and could still be named by a snapshot that is kept */
+	size_t removed_count, removed_cap;
+	char (*expired)[33]; /* owned, sorted: sessions that were given up; what
+				they commit afterwards does not count */
+	size_t expired_count, expired_cap;
+	size_t damaged; /* objects that were left out; the first one: */
+	struct bkp_error damage;
+};
+
+/* The newest state, joined. No checkpoint at all is sequence 0, and fine. */
+int bkp_checkpoint_load(struct bkp_repository *repository,
+    struct bkp_checkpoint *out, struct bkp_error *err);
+void bkp_checkpoint_free(struct bkp_checkpoint *checkpoint);
+
+/* Writes the next one (sequence + 1), then removes those that it replaces. */
+int bkp_checkpoint_put(struct bkp_repository *repository,
+    struct bkp_checkpoint *checkpoint, struct bkp_error *err);
+
+bool bkp_checkpoint_has_removed(
+    const struct bkp_checkpoint *checkpoint, const char *name);
+
+/* True where a snapshot does not count: it has been removed, or its session
+ * had been given up before it was committed. */
+bool bkp_checkpoint_is_void(const struct bkp_checkpoint *checkpoint,
+    const struct bkp_named_snapshot *snapshot);
+
+/* ---- findings ---- */
+
+enum bkp_history_kind {
+	BKP_HISTORY_DAMAGED,     /* it is there and cannot be read */
+	BKP_HISTORY_FORGED,      /* signed by nobody who may */
+	BKP_HISTORY_MISSING,     /* another one names it */
+	BKP_HISTORY_ROLLED_BACK, /* this machine has seen it, or newer records
+				  */
+	BKP_HISTORY_RETURNED,    /* removed, and there again: a note */
+	BKP_HISTORY_VOID,        /* of a session that was given up: a note */
+	BKP_HISTORY_RECORD       /* a checkpoint or roster is damaged */
+};
+
+struct bkp_history_finding {
+	enum bkp_history_kind kind;
+	bool is_note;               /* nothing is wrong with the repository */
+	char name[BKP_OBJECT_NAME]; /* of the object, or "" */
+	char *text;                 /* owned: a sentence, and what to do */
+};
+
+struct bkp_history {
+	struct bkp_snapshots snapshots; /* those that count */
+	struct bkp_checkpoint checkpoint;
+	struct bkp_history_finding *findings; /* owned */
+	size_t count, cap;
+};
+
+/* Reads everything and compares. -1 only where the store or memory fails. */
+int bkp_history_read(struct bkp_repository *repository, struct bkp_history *out,
+    struct bkp_error *err);
+void bkp_history_free(struct bkp_history *history);
+
+/* Findings that are no notes. */
+size_t bkp_history_problems(const struct bkp_history *history);
+
+/* Names of the snapshots that nothing came after; for the next one's `seen`.
+ * *out is the caller's (free()). */
+int bkp_history_tips(const struct bkp_snapshots *snapshots, char (**out)[65],
+    size_t *count, struct bkp_error *err);
+
+/* Remembers on this machine what has been seen (tips, and numbers of checkpoint
+ * and roster). Never forgets a tip that is missing; a place that takes no
+ * writes is told as a message and is no failure. `err` tells why. */
+int bkp_history_remember(struct bkp_repository *repository,
+    const struct bkp_history *history, struct bkp_error *err);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_REPOSITORY_PRESENCE_H
+#define LIBBACKUP_REPOSITORY_PRESENCE_H
+
+/*
+ * Who is at work: sessions/<32 hex digits>, a signed record encrypted to the
+ * metadata recipient, which is put before anything is decided from what the
+ * repository holds, put again from time to time (its age, by the server's
+ * clock, is the sign of life), and removed at the end. prune.md has the whole
+ * protocol, and prune.pml its model.
+ */
+
+#include "libbackup/repository/repository_own.h"
+
+#define BKP_PRESENCE_LEASE_S (24 * 3600) /* without a sign of life */
+#define BKP_PRESENCE_TOUCH_S (10 * 60)
+
+struct bkp_presence; /* this process */
+
+/* `what`: "backup", "prune", "key", "repair". */
+int bkp_presence_begin(struct bkp_repository *repository, const char *what,
+    struct bkp_presence **out, struct bkp_error *err);
+const char *bkp_presence_id(const struct bkp_presence *presence);
+
+/* Gives a sign of life where the last is BKP_PRESENCE_TOUCH_S old. Cheap
+ * otherwise; any thread. */
+int bkp_presence_touch(struct bkp_presence *presence, struct bkp_error *err);
+
+/* Whether we still count. BKP_RETRY: somebody gave us up (the object is not
+ * there any more), and what was written may be deleted: do it again. */
+int bkp_presence_check(struct bkp_presence *presence, struct bkp_error *err);
+
+/* Removes the object; NULL is fine. */
+void bkp_presence_end(struct bkp_presence *presence);
+
+/* One that is there. */
+struct bkp_presence_info {
+	char id[33];
+	char what[16], host[BKP_WRITER_NAME]; /* "" where it cannot be read */
+	int64_t touched_us;                   /* server's clock */
+	bool is_expired;                      /* lease over */
+};
+
+/* All others but `self` (may be NULL); *now_us: the server's clock. *out is the
+ * caller's (free()). */
+int bkp_presence_list(struct bkp_repository *repository,
+    const struct bkp_presence *self, struct bkp_presence_info **out,
+    size_t *count, int64_t *now_us, struct bkp_error *err);
+
+#endif
