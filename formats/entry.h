@@ -94,4 +94,16 @@ enum fmt_status fmt_entry_reader_finish(struct fmt_entry_reader *reader);
 enum fmt_status fmt_entry_reader_next(struct fmt_entry_reader *reader,
     struct fmt_entry *entry, bool *have);
 
+/*
+ * What a metadata chunk of a list refers to, whatever entry it begins in: each
+ * line's path and the chunks in that line (none for a folder). is_first: an
+ * entry begins here; else the line goes on with one. Answers FMT_OK to go on;
+ * anything else ends the call with it. Borrowed until the callback returns.
+ */
+typedef enum fmt_status fmt_entry_refs_fn(void *arg, const char *path,
+    bool is_first, const struct fmt_chunk_ref *refs, size_t count);
+
+enum fmt_status fmt_entry_refs(
+    const void *lines, size_t len, fmt_entry_refs_fn *fn, void *arg);
+
 #endif

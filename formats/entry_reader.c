@@ -226,3 +226,30 @@ fmt_entry_reader_next(
 	}
 	return FMT_OK;
 }
+
+/* ---- what a part of a list refers to ---- */
+
+enum fmt_status
+fmt_entry_refs(const void *lines, size_t len, fmt_entry_refs_fn *fn, void *arg)
+{
+	const char *at = lines, *end = at + len;
+	enum fmt_status status = FMT_OK;
+
+	while (status == FMT_OK && at < end) {
+		struct fmt_entry_line line = FMT_ENTRY_LINE_INIT;
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+
+		if (newline == NULL)
+			return FMT_TRUNCATED;
+		if ((size_t)(newline - at) >= FMT_ENTRY_MAX_LINE)
+			return FMT_LIMIT;
+		status = fmt_entry_line_read(at, (size_t)(newline - at), &line);
+		if (status != FMT_OK)
+			return status;
+		status = fn(arg, line.entry.path, line.entry.kind != NULL,
+		    line.entry.chunks, line.entry.chunk_count);
+		fmt_entry_free(&line.entry);
+		at = newline + 1;
+	}
+	return status;
+}

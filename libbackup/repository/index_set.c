@@ -223,6 +223,7 @@ bkp_index_set_free(struct bkp_index_set *set)
 		free_file(&set->files[i]);
 	free(set->files);
 	free(set->lost);
+	free(set->damaged);
 	pthread_rwlock_destroy(&set->lock);
 }
 
@@ -237,12 +238,23 @@ find_file(const struct bkp_index_set *set, const char *name)
 }
 
 static bool
-is_loaded(struct bkp_index_set *set, const char *name)
+is_damaged(const struct bkp_index_set *set, const char *name)
+{
+	for (size_t i = 0; i < set->damaged_count; i++) {
+		if (strcmp(set->damaged[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* True where it is loaded, or was found not to be loadable. */
+static bool
+is_settled(struct bkp_index_set *set, const char *name)
 {
 	bool is_there;
 
 	pthread_rwlock_rdlock(&set->lock);
-	is_there = find_file(set, name) != NULL;
+	is_there = find_file(set, name) != NULL || is_damaged(set, name);
 	pthread_rwlock_unlock(&set->lock);
 	return is_there;
 }
@@ -304,6 +316,42 @@ fail:
 	return -1;
 }
 
+static int
+note_damage(struct bkp_index_set *set, const char *name,
+    const struct bkp_error *problem, struct bkp_error *err)
+{
+	struct bkp_index_damage *damage;
+	int rc = 0;
+
+	pthread_rwlock_wrlock(&set->lock);
+	if (!is_damaged(set, name)) {
+		rc = bkp_grow(&set->damaged, set->damaged_count,
+		    &set->damaged_cap, sizeof(*set->damaged), err);
+		if (rc == 0) {
+			damage = &set->damaged[set->damaged_count++];
+			memcpy(damage->name, name, sizeof(damage->name));
+			damage->problem = *problem;
+		}
+	}
+	pthread_rwlock_unlock(&set->lock);
+	return rc;
+}
+
+int
+bkp_index_set_is_whole(struct bkp_index_set *set, struct bkp_error *err)
+{
+	int rc = 0;
+
+	pthread_rwlock_rdlock(&set->lock);
+	if (set->damaged_count > 0) {
+		if (err != NULL)
+			*err = set->damaged[0].problem;
+		rc = -1;
+	}
+	pthread_rwlock_unlock(&set->lock);
+	return rc;
+}
+
 int
 bkp_index_set_load(struct bkp_index_set *set, struct bkp_store *store,
     const struct fmt_age_identity *metadata, bkp_is_writer_fn *is_writer,
@@ -313,9 +361,19 @@ bkp_index_set_load(struct bkp_index_set *set, struct bkp_store *store,
 	int rc = bkp_object_names(store, "index", "", &names, err);
 
 	for (size_t i = 0; rc == 0 && i < names.count; i++) {
-		if (!is_loaded(set, names.items[i]))
-			rc = load_one(set, store, metadata, names.items[i],
-			    is_writer, arg, err);
+		struct bkp_error problem = BKP_ERROR_INIT;
+
+		if (is_settled(set, names.items[i]) ||
+		    load_one(set, store, metadata, names.items[i], is_writer,
+			arg, &problem) == 0)
+			continue;
+		if (problem_is_damage(&problem)) {
+			rc = note_damage(set, names.items[i], &problem, err);
+		} else {
+			if (err != NULL)
+				*err = problem;
+			rc = -1;
+		}
 	}
 	bkp_names_free(&names);
 	return rc;

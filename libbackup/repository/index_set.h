@@ -23,12 +23,20 @@ struct bkp_index_file {
 	struct fmt_index view;
 };
 
+/* One that is there and cannot be read. */
+struct bkp_index_damage {
+	char name[BKP_OBJECT_NAME];
+	struct bkp_error problem;
+};
+
 struct bkp_index_set {
 	pthread_rwlock_t lock; /* of the array; a loaded file never changes */
 	struct bkp_index_file *files;
 	size_t count, cap;
 	unsigned char (*lost)[32]; /* owned: packs that are not there */
 	size_t lost_count, lost_cap;
+	struct bkp_index_damage *damaged; /* owned; not tried again */
+	size_t damaged_count, damaged_cap;
 };
 
 void bkp_index_set_init(struct bkp_index_set *set);
@@ -38,10 +46,15 @@ void bkp_index_set_free(struct bkp_index_set *set);
 typedef bool bkp_is_writer_fn(void *arg, const unsigned char key[32]);
 
 /* Loads every index object that is not loaded yet: digest, decryption, every
- * record and the signature of a known writer are checked. */
+ * record and the signature of a known writer are checked. One that is damaged
+ * is noted in `damaged` and left out, for all that the others know is true
+ * without it; whoever decides what may go asks bkp_index_set_is_whole. */
 int bkp_index_set_load(struct bkp_index_set *set, struct bkp_store *store,
     const struct fmt_age_identity *metadata, bkp_is_writer_fn *is_writer,
     void *arg, struct bkp_error *err);
+
+/* 0 where nothing was left out; else -1 and why the first one was. */
+int bkp_index_set_is_whole(struct bkp_index_set *set, struct bkp_error *err);
 
 /* Adds an index that this process has just written (encoded, plain). */
 int bkp_index_set_add(struct bkp_index_set *set, const char *name,

@@ -333,6 +333,15 @@ int
 bkp_repository_load_index(
     struct bkp_repository *repository, struct bkp_error *err)
 {
+	if (bkp_repository_load_good_index(repository, err) < 0)
+		return -1;
+	return bkp_index_set_is_whole(&repository->index, err);
+}
+
+int
+bkp_repository_load_good_index(
+    struct bkp_repository *repository, struct bkp_error *err)
+{
 	return bkp_index_set_load(&repository->index, repository->store,
 	    &repository->keys.metadata, bkp_repository_is_writer, repository,
 	    err);
@@ -343,15 +352,21 @@ bkp_repository_find_chunk(struct bkp_repository *repository,
     const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out,
     struct bkp_error *err)
 {
+	struct bkp_error damage = BKP_ERROR_INIT;
 	char hex[2 * FMT_ID_SIZE + 1];
 
 	if (bkp_index_set_find(&repository->index, id, out))
 		return 0;
-	if (bkp_repository_load_index(repository, err) < 0)
+	if (bkp_repository_load_good_index(repository, err) < 0)
 		return -1;
 	if (bkp_index_set_find(&repository->index, id, out))
 		return 0;
 	fmt_hex(id, FMT_ID_SIZE, hex);
+	if (bkp_index_set_is_whole(&repository->index, &damage) < 0)
+		return bkp_fail(err, (enum bkp_error_code)damage.code,
+		    "chunk %.12s: no index object knows where it is, and one "
+		    "is damaged (backup-check --repair makes it anew): %s",
+		    hex, damage.message);
 	return bkp_fail(err, BKP_CORRUPT,
 	    "chunk %s: no index object knows where it is", hex);
 }

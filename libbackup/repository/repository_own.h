@@ -22,8 +22,14 @@ struct bkp_repository {
 /* True where the key is a writer's. `arg` is the repository. */
 bool bkp_repository_is_writer(void *arg, const unsigned char key[32]);
 
-/* Loads the index objects that are not loaded yet. */
+/* Loads the index objects that are not loaded yet; one that is damaged is an
+ * error, and the others are loaded. */
 int bkp_repository_load_index(
+    struct bkp_repository *repository, struct bkp_error *err);
+
+/* The same where damage is no error: for reading and for backups, which store
+ * again what the damaged ones knew. */
+int bkp_repository_load_good_index(
     struct bkp_repository *repository, struct bkp_error *err);
 
 /* Where a chunk is. Loads what is new in the index where it is not known:

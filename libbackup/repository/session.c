@@ -76,7 +76,7 @@ bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
 	if (check_writer(session, err) < 0 ||
 	    set_up_chunker(session, err) < 0 ||
 	    bkp_store_probe(repository->store, err) < 0 ||
-	    bkp_repository_load_index(repository, err) < 0 ||
+	    bkp_repository_load_good_index(repository, err) < 0 ||
 	    bkp_index_set_check_packs(
 		&repository->index, repository->store, err) < 0 ||
 	    bkp_background_start(UPLOAD_THREADS, UPLOAD_DEPTH,

@@ -700,6 +700,59 @@ a_long_list_is_read_in_little_memory(void **state)
 	fmt_buf_free(&line);
 }
 
+struct seen {
+	size_t lines, firsts, refs;
+	char paths[64];
+};
+
+static enum fmt_status
+note_refs(void *arg, const char *path, bool is_first,
+    const struct fmt_chunk_ref *refs, size_t count)
+{
+	struct seen *seen = arg;
+
+	seen->lines++;
+	seen->firsts += is_first;
+	seen->refs += count;
+	if (count > 0)
+		assert_int_equal(refs[count - 1].len, 7);
+	(void)strncat(seen->paths, path, 15);
+	return strcmp(path, "stop") == 0 ? FMT_LIMIT : FMT_OK;
+}
+
+static void
+what_a_part_of_a_list_refers_to_is_told_line_by_line(void **state)
+{
+	/* It begins amid an entry. */
+	static const char lines[] =
+	    "{\"path\":\"a\",\"chunks\":[[\"" ID_A "\",7],[\"" ID_A "\",7]],"
+	    "\"more\":true}\n"
+	    "{\"path\":\"a\",\"chunks\":[[\"" ID_A "\",7]]}\n"
+	    "{\"path\":\"b\",\"kind\":\"files.directory\"}\n"
+	    "{\"path\":\"c\",\"kind\":\"files.file\",\"size\":7,"
+	    "\"chunks\":[[\"" ID_A "\",7]]}\n";
+	static const char stop[] = "{\"path\":\"stop\",\"kind\":\"x\"}\n"
+				   "{\"path\":\"z\",\"kind\":\"x\"}\n";
+	struct seen seen = {0};
+
+	(void)state;
+	assert_int_equal(
+	    fmt_entry_refs(lines, strlen(lines), note_refs, &seen), FMT_OK);
+	assert_int_equal(seen.lines, 4);
+	assert_int_equal(seen.firsts, 2);
+	assert_int_equal(seen.refs, 4);
+	assert_string_equal(seen.paths, "aabc");
+	assert_int_equal(fmt_entry_refs("", 0, note_refs, &seen), FMT_OK);
+	assert_int_equal(
+	    fmt_entry_refs(stop, strlen(stop), note_refs, &seen), FMT_LIMIT);
+	assert_int_equal(seen.lines, 5);
+	assert_int_equal(
+	    fmt_entry_refs(lines, strlen(lines) - 1, note_refs, &seen),
+	    FMT_TRUNCATED);
+	assert_int_equal(
+	    fmt_entry_refs("{}\n", 3, note_refs, &seen), FMT_MALFORMED);
+}
+
 int
 main(void)
 {
@@ -722,6 +775,8 @@ main(void)
 	    cmocka_unit_test(entries_out_of_order_or_twice_are_malformed),
 	    cmocka_unit_test(lines_of_one_entry_belong_together),
 	    cmocka_unit_test(a_list_cut_inside_a_line_is_truncated),
+	    cmocka_unit_test(
+		what_a_part_of_a_list_refers_to_is_told_line_by_line),
 	    cmocka_unit_test(
 		reading_may_start_inside_an_entry_where_that_is_said),
 	    cmocka_unit_test(a_reader_that_failed_stays_failed),

@@ -16,6 +16,7 @@
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/object.h"
+#include "libbackup/repository/repository_own.h"
 #include "tests/unit/repository_fixture.h"
 
 #define PIECE ((size_t)64 << 10)
@@ -240,6 +241,35 @@ a_missing_pack_or_index_is_damage(void **state)
 		fmt_buf_free(&good);
 		free(names);
 	}
+	free(backup.noise);
+}
+
+/* The chunks that only a damaged index knew are stored again, and what the
+ * earlier backup holds can be read by that. */
+static void
+backups_go_on_over_a_damaged_index(void **state)
+{
+	struct backup backup = make_backup(*state);
+	struct bkp_repository *host = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+	char *index = fixture_names(backup.fixture, "index/");
+	char name[65];
+
+	index[strcspn(index, "\n")] = '\0';
+	assert_int_equal(
+	    bkp_store_put(backup.fixture->memory, index, "x", 1, NULL), 0);
+	host = fixture_open_host(backup.fixture);
+	assert_int_equal(bkp_repository_load_index(host, &err), -1);
+	assert_int_equal(err.code, BKP_CORRUPT);
+	assert_non_null(strstr(err.message, index));
+	err = (struct bkp_error)BKP_ERROR_INIT;
+	(void)fixture_back_up(host, backup.files, 3, PIECE, name, &err);
+	assert_string_equal(err.message, "");
+	bkp_repository_close(host);
+	memcpy(backup.name, name, sizeof(backup.name));
+	(void)read_all(&backup, &err);
+	assert_string_equal(err.message, "");
+	free(index);
 	free(backup.noise);
 }
 
@@ -480,6 +510,7 @@ main(void)
 	    CASE(a_truncated_object_is_noticed),
 	    CASE(an_object_under_the_name_of_another_is_noticed),
 	    CASE(a_missing_pack_or_index_is_damage),
+	    CASE(backups_go_on_over_a_damaged_index),
 	    CASE(what_a_stranger_signed_is_refused),
 	    CASE(after_any_failed_call_the_repository_is_as_it_was),
 	    CASE(after_a_kill_at_any_call_the_repository_is_as_it_was),
