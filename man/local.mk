@@ -12,3 +12,6 @@ dist_man_MANS += \
 
 # the repository on disk
 dist_man_MANS += man/libbackup-repository.5
+
+# getting everything back without the project
+dist_man_MANS += man/libbackup-recovery.7

@@ -37,3 +37,6 @@ EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql
 
 # formats: the recipes of the specifications, with age, zstd and od
 EXTRA_DIST += tests/integration/test_formats_by_hand.py
+
+# recovery: the scripts of the man page, without the project
+EXTRA_DIST += tests/integration/test_recovery.py

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scripts of libbackup-recovery(7), run as they stand there, where none
+of the project's commands can be found."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+import fill
+import pytest
+from harness import witness
+
+PAGE = os.path.join(os.environ["top_srcdir"], "man", "libbackup-recovery.7")
+TOOLS = ("age", "awk", "basename", "cat", "chmod", "chown", "cp", "cut",
+         "head", "id", "jq", "ln", "mkdir", "od", "paste", "pg_restore",
+         "printf", "psql", "rm", "sed", "sha256sum", "sh", "sort", "tail",
+         "tar", "touch", "tr", "xargs", "zstd")
+
+
+def script(name):
+    """A script of the page, as a person would read it off a terminal."""
+    with open(PAGE, encoding="utf-8") as page:
+        blocks = re.findall(r"(?ms)^\.Bd -literal\n(#!/bin/sh\n.*?)^\.Ed$",
+                            page.read())
+    found, = [block for block in blocks
+              if block.startswith("#!/bin/sh\n# %s " % name)]
+    assert not re.search(r"\\[^e]", found), "roff that a reader would not see"
+    return found.replace("\\e", "\\")
+
+
+@pytest.fixture
+def bare(stack, postgres):
+    """Runs a script where there is nothing but the standard tools."""
+    tools = stack.path("bin")
+    os.mkdir(tools)
+    for name in TOOLS:
+        found = (postgres.program(name) if name in ("psql", "pg_restore")
+                 else shutil.which(name))
+        assert found, name
+        os.symlink(found, os.path.join(tools, name))
+
+    def run(name, *args):
+        path = stack.path(name)
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(script(name))
+        done = subprocess.run(
+            ["sh", path, *args], cwd=stack.folder, check=False, text=True,
+            capture_output=True, env={
+                "PATH": tools, "PGHOST": postgres.home, "PGUSER":
+                postgres.USER, "PGPORT": str(postgres.port)})
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done
+    return run
+
+
+@pytest.fixture
+def application(postgres, database, minio, s3, bucket, stack):
+    s3.delete_bucket(Bucket=bucket)
+    objects = fill.fill_bucket(s3, bucket, 0.01)
+    postgres.drop_database(database)
+    fill.fill_database(postgres, database, objects, 0.01)
+    stack.files = stack.path("stack")
+    fill.fill_folder(stack.files)
+    stack.add_postgres("app", postgres, database)
+    stack.add_bucket("uploads", minio, bucket_name=bucket)
+    stack.add("files", "stack", paths=[stack.files])
+    yield stack
+    postgres.drop_database(database)
+    fill.drop_roles(postgres)
+
+
+def plain(folder, unescape=False):
+    """What the page promises of files."""
+    return {re.sub(rb"%([0-9A-F]{2})", lambda m: bytes([int(m[1], 16)]), name)
+            if unescape else name: {key: info.get(key) for key in (
+                "mode", "uid", "gid", "mtime", "sha256", "target")}
+            for name, info in witness.folder(folder).items()}
+
+
+def test_everything_comes_back_from_a_repository_without_the_project(
+        application, bare, postgres, database, s3, bucket):
+    postgres.execute(database, "SELECT lo_from_bytea(0, '\\x00ff27' ||"
+                     " decode(repeat('61625c', 9000), 'hex'))")
+    before = witness.database(postgres, database)
+    objects = witness.bucket(s3, bucket)
+    application.create()
+    postgres.execute(database, "CREATE TABLE public.later ()")
+    application.create()
+    out = application.path("out")
+
+    listed = bare("recover.sh", application.repository,
+                  application.identity, out).stdout.splitlines()
+    assert [line.split()[-1] for line in listed] == application.snapshots()
+    done = bare("recover.sh", application.repository, application.identity,
+                out, application.snapshots()[0])
+    assert done.stderr == ""
+    tree = os.path.join(out, "tree")
+    assert not witness.differences(plain(application.files), plain(
+        tree + "/files/stack" + application.files, True))
+    found = {name.decode(): info["sha256"] for name, info in plain(
+        tree + "/bucket/uploads", True).items() if info["sha256"]}
+    with open(os.path.join(out, "odd.txt"), encoding="utf-8") as odd:
+        for line in odd:
+            place, path = line.rstrip("\n").split("\t")
+            with open(os.path.join(out, place), "rb") as content:
+                found[path.removeprefix("bucket/uploads/")] = (
+                    hashlib.sha256(content.read()).hexdigest())
+    assert found == {key: info["sha256"] for key, info in objects.items()}
+
+    postgres.drop_database(database)
+    fill.drop_roles(postgres)
+    bare("recover-database.sh", out, "postgres/app/" + database)
+    after = witness.database(postgres, database)
+    for facts in (before, after):  # the page says so of these
+        for name in ("database", "database settings",
+                     "app.never_filled (materialised view)"):
+            del facts[name]
+    assert not witness.differences(before, after)
