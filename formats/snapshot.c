@@ -51,6 +51,7 @@ is_within_limits(const struct fmt_snapshot *snapshot)
 			return false;
 	return snapshot->sequence <= INT64_MAX &&
 	       snapshot->roster <= INT64_MAX &&
+	       snapshot->checkpoint <= INT64_MAX &&
 	       snapshot->stored_bytes <= INT64_MAX &&
 	       snapshot->new_chunks <= INT64_MAX &&
 	       snapshot->known_chunks <= INT64_MAX;
@@ -224,6 +225,8 @@ snapshot_value(const struct fmt_snapshot *s)
 	set(root, "session", json_string(s->session), &failed);
 	set(root, "seen", seen_value(s), &failed);
 	set(root, "roster", json_integer((json_int_t)s->roster), &failed);
+	set(root, "checkpoint", json_integer((json_int_t)s->checkpoint),
+	    &failed);
 	set(root, "tags", tags_value(s), &failed);
 	set(root, "omissions",
 	    s->omissions != NULL ? json_incref(s->omissions) : json_array(),

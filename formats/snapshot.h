@@ -36,8 +36,9 @@ struct fmt_snapshot {
 	char (*seen)[65];    /* owned: names of the snapshots, of any writer,
 				that nothing came after when it was made */
 	size_t seen_count;
-	uint64_t roster; /* number of the roster that was valid then */
-	char **tags;     /* owned */
+	uint64_t roster;     /* number of the roster that was valid then */
+	uint64_t checkpoint; /* the highest number of one that was known */
+	char **tags;         /* owned */
 	size_t tag_count;
 	json_t *omissions; /* owned: array of {path, reason}; empty: whole */
 	uint64_t stored_bytes; /* what it added to the repository */

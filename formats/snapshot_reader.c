@@ -222,6 +222,9 @@ get_all(const json_t *root, struct fmt_snapshot *out)
 	if (status == FMT_OK)
 		status = fmt_json_get_uint(root, "roster", &out->roster);
 	if (status == FMT_OK)
+		status =
+		    fmt_json_get_uint(root, "checkpoint", &out->checkpoint);
+	if (status == FMT_OK)
 		status = get_text(root, "host", &out->host);
 	if (status == FMT_OK)
 		status = get_numbers(root, out);

@@ -33,6 +33,7 @@ make_snapshot(struct fmt_snapshot *s)
 	memset(s->seen[0], 'b', 64);
 	memset(s->seen[1], 'd', 64);
 	s->roster = 9;
+	s->checkpoint = 10;
 	s->host = copy("db1");
 	s->time_us = 1700000000123456;
 	s->finished_us = 1700000100000000;
@@ -141,6 +142,7 @@ a_snapshot_comes_back_with_its_signer(void **state)
 	assert_int_equal(b.seen_count, 2);
 	assert_string_equal(a.seen[1], b.seen[1]);
 	assert_true(a.roster == b.roster);
+	assert_true(b.checkpoint == 10);
 	assert_string_equal(a.host, b.host);
 	assert_true(a.time_us == b.time_us && a.finished_us == b.finished_us);
 	assert_true(a.sequence == b.sequence);
@@ -160,7 +162,8 @@ a_snapshot_comes_back_with_its_signer(void **state)
 
 #define A32 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define REST                                                                   \
-	"\"finished_us\":0,\"host\":\"\",\"known_chunks\":0,\"new_chunks\":0," \
+	"\"checkpoint\":0,\"finished_us\":0,\"host\":\"\","                    \
+	"\"known_chunks\":0,\"new_chunks\":0,"                                 \
 	"\"omissions\":[],\"previous\":\"\",\"repository\":\"" A32 "\","       \
 	"\"roster\":0,\"seen\":[],\"sequence\":1,\"session\":\"\","            \
 	"\"sources\":[],\"stored_bytes\":0,\"tags\":[],"                       \
@@ -206,16 +209,16 @@ keys_of_a_later_version_are_ignored_but_not_the_version(void **state)
 static void
 signed_nonsense_is_malformed(void **state)
 {
-	static const char *const wrong[][2] = {{"finished_us", "\"0\""},
-	    {"host", "5"}, {"known_chunks", "-1"}, {"new_chunks", "1.5"},
-	    {"omissions", "[1]"}, {"omissions", "{}"}, {"previous", "\"abc\""},
-	    {"repository", "\"\""}, {"repository", "\"" A32 "a\""},
-	    {"roster", "-1"}, {"seen", "{}"}, {"seen", "[1]"},
-	    {"seen", "[\"00\"]"}, {"session", "\"ab\""}, {"session", "0"},
-	    {"sequence", "null"}, {"sources", "{}"}, {"sources", "[1]"},
-	    {"sources", "[{}]"}, {"stored_bytes", "[]"}, {"tags", "[1]"},
-	    {"tags", "\"x\""}, {"time_us", "true"}, {"type", "1"},
-	    {"version", "\"1\""},
+	static const char *const wrong[][2] = {{"checkpoint", "-1"},
+	    {"finished_us", "\"0\""}, {"host", "5"}, {"known_chunks", "-1"},
+	    {"new_chunks", "1.5"}, {"omissions", "[1]"}, {"omissions", "{}"},
+	    {"previous", "\"abc\""}, {"repository", "\"\""},
+	    {"repository", "\"" A32 "a\""}, {"roster", "-1"}, {"seen", "{}"},
+	    {"seen", "[1]"}, {"seen", "[\"00\"]"}, {"session", "\"ab\""},
+	    {"session", "0"}, {"sequence", "null"}, {"sources", "{}"},
+	    {"sources", "[1]"}, {"sources", "[{}]"}, {"stored_bytes", "[]"},
+	    {"tags", "[1]"}, {"tags", "\"x\""}, {"time_us", "true"},
+	    {"type", "1"}, {"version", "\"1\""},
 	    {"sources", "[{\"bytes\":0,\"entries\":0,\"kind\":\"k\","
 			"\"list\":[[\"00\",1]],\"prefix\":\"p\"}]"},
 	    {"sources",
