@@ -38,6 +38,10 @@ dist_noinst_DATA += \
 	formats/rowhash.md \
 	formats/snapshot.md
 dist_noinst_DATA += formats/chunker.md
+# What is there and what was removed.
+formats_libformats_la_SOURCES += \
+	formats/checkpoint.c formats/checkpoint.h
+dist_noinst_DATA += formats/checkpoint.md
 # age files
 formats_libformats_la_SOURCES += \
 	formats/age.c formats/age.h formats/age_impl.h \

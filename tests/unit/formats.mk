@@ -28,3 +28,7 @@ tests_unit_test_format_nomem_SOURCES = \
 tests_unit_test_format_nomem_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_format_nomem_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_format_nomem_LDADD = $(UNIT_LIBS)
+# Checkpoints.
+UNIT_TESTS += tests/unit/test_checkpoint
+tests_unit_test_checkpoint_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_checkpoint_LDADD = $(UNIT_LIBS)
