@@ -30,5 +30,6 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/condemned.h \
 	libbackup/repository/history.h \
 	libbackup/repository/presence.h \
+	libbackup/repository/prune.h \
 	libbackup/repository/reach.h \
 	libbackup/repository/roster.h
