@@ -27,13 +27,15 @@ fmt_index_open(const void *data, size_t len, struct fmt_index *out)
 		return FMT_UNSUPPORTED;
 	view.pack_count = fmt_load_le32(view.data + 12);
 	view.chunk_count = fmt_load_le64(view.data + 16);
-	if (fmt_load_le64(view.data + 24) != 0)
-		return FMT_MALFORMED;
+	view.base_count = fmt_load_le64(view.data + 24);
 	if (view.chunk_count > FMT_INDEX_MAX_CHUNKS)
 		return FMT_LIMIT;
-	/* Below 2^33 records of 48 bytes: no overflow. */
+	if (view.base_count > view.chunk_count)
+		return FMT_MALFORMED;
+	/* Below 2^34 records of up to 64 bytes: no overflow. */
 	records = view.pack_count * (uint64_t)FMT_INDEX_PACK +
-		  view.chunk_count * FMT_INDEX_CHUNK;
+		  view.chunk_count * FMT_INDEX_CHUNK +
+		  view.base_count * FMT_INDEX_BASE;
 	if (len - FMT_INDEX_HEAD - FMT_INDEX_TAIL < records)
 		return FMT_TRUNCATED;
 	if (len - FMT_INDEX_HEAD - FMT_INDEX_TAIL > records)
@@ -53,6 +55,35 @@ static const unsigned char *
 chunk_record(const struct fmt_index *index, uint64_t n)
 {
 	return pack_record(index, index->pack_count) + n * FMT_INDEX_CHUNK;
+}
+
+static const unsigned char *
+base_record(const struct fmt_index *index, uint64_t n)
+{
+	return chunk_record(index, index->chunk_count) + n * FMT_INDEX_BASE;
+}
+
+bool
+fmt_index_base(const struct fmt_index *index,
+    const unsigned char id[FMT_ID_SIZE], unsigned char base[FMT_ID_SIZE])
+{
+	uint64_t low = 0, high = index->base_count;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+		const unsigned char *record = base_record(index, middle);
+		int order = memcmp(record, id, FMT_ID_SIZE);
+
+		if (order == 0) {
+			memcpy(base, record + FMT_ID_SIZE, FMT_ID_SIZE);
+			return true;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
 }
 
 void
@@ -80,6 +111,7 @@ fmt_index_at(
 	out->chunk.offset = fmt_load_le32(record + 36);
 	out->chunk.stored_len = fmt_load_le32(record + 40);
 	out->chunk.raw_len = fmt_load_le32(record + 44);
+	out->chunk.has_base = fmt_index_base(index, record, out->chunk.base);
 	return FMT_OK;
 }
 
@@ -184,6 +216,30 @@ check_chunks(const struct fmt_index *index)
 	return FMT_OK;
 }
 
+/* In order, each of a chunk that is here, and of no chunk to itself. */
+static enum fmt_status
+check_bases(const struct fmt_index *index)
+{
+	uint64_t chunk = 0;
+
+	for (uint64_t i = 0; i < index->base_count; i++) {
+		const unsigned char *record = base_record(index, i);
+
+		if (memcmp(record, record + FMT_ID_SIZE, FMT_ID_SIZE) == 0)
+			return FMT_MALFORMED;
+		while (
+		    chunk < index->chunk_count &&
+		    memcmp(chunk_record(index, chunk), record, FMT_ID_SIZE) < 0)
+			chunk++;
+		if (chunk == index->chunk_count ||
+		    memcmp(chunk_record(index, chunk), record, FMT_ID_SIZE) !=
+			0)
+			return FMT_MALFORMED;
+		chunk++;
+	}
+	return FMT_OK;
+}
+
 enum fmt_status
 fmt_index_check(const struct fmt_index *index)
 {
@@ -202,5 +258,7 @@ fmt_index_check(const struct fmt_index *index)
 		status = check_packs(index);
 	if (status == FMT_OK)
 		status = check_chunks(index);
+	if (status == FMT_OK)
+		status = check_bases(index);
 	return status;
 }

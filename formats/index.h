@@ -20,7 +20,7 @@ enum fmt_pack_kind { FMT_PACK_DATA = 1, FMT_PACK_METADATA = 2 };
 
 struct fmt_index_pack {
 	unsigned char name[32]; /* SHA-256 of the stored object */
-	uint64_t stored_size;	/* of the stored object (the age file) */
+	uint64_t stored_size;   /* of the stored object (the age file) */
 	enum fmt_pack_kind kind;
 };
 
@@ -36,13 +36,14 @@ struct fmt_index_builder;
 enum fmt_status fmt_index_builder_new(struct fmt_index_builder **out);
 void fmt_index_builder_free(struct fmt_index_builder *builder);
 
-/* Adds a pack and its chunks (copied). */
+/* Adds a pack and its chunks (copied), with their bases. */
 enum fmt_status fmt_index_builder_add(struct fmt_index_builder *builder,
     const struct fmt_index_pack *pack, const struct fmt_pack_chunk *chunks,
     size_t count);
 
 /* Appends the encoded index, signed with an Ed25519 seed, to `out`. An id that
- * was added twice is kept once. */
+ * was added twice is kept once: the one that is no difference, else the first.
+ */
 enum fmt_status fmt_index_builder_encode(struct fmt_index_builder *builder,
     const unsigned char seed[32], struct fmt_buf *out);
 
@@ -52,6 +53,7 @@ struct fmt_index {
 	size_t len;
 	uint32_t pack_count;
 	uint64_t chunk_count;
+	uint64_t base_count;      /* of the chunks stored as a difference */
 	unsigned char signer[32]; /* Ed25519 public key that signed it */
 };
 
@@ -67,11 +69,17 @@ enum fmt_status fmt_index_check(const struct fmt_index *index);
 bool fmt_index_find(const struct fmt_index *index,
     const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out);
 
+/* The base of a chunk that is stored as a difference, which must be had to
+ * read it; false where it is stored whole, or not here. The places that find
+ * and at give tell the same. */
+bool fmt_index_base(const struct fmt_index *index,
+    const unsigned char id[FMT_ID_SIZE], unsigned char base[FMT_ID_SIZE]);
+
 /* The n-th record and pack in order, n below the counts. FMT_MALFORMED where a
  * record names a pack that is not there. */
-enum fmt_status fmt_index_at(const struct fmt_index *index, uint64_t n,
-    struct fmt_index_place *out);
-void fmt_index_pack_at(const struct fmt_index *index, uint32_t n,
-    struct fmt_index_pack *out);
+enum fmt_status fmt_index_at(
+    const struct fmt_index *index, uint64_t n, struct fmt_index_place *out);
+void fmt_index_pack_at(
+    const struct fmt_index *index, uint32_t n, struct fmt_index_pack *out);
 
 #endif

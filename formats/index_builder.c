@@ -95,7 +95,9 @@ fmt_index_builder_add(struct fmt_index_builder *builder,
 	for (size_t i = 0; i < count; i++)
 		if (chunks[i].stored_len == 0 ||
 		    (uint64_t)chunks[i].offset + chunks[i].stored_len >
-			pack->stored_size)
+			pack->stored_size ||
+		    (chunks[i].has_base &&
+			memcmp(chunks[i].id, chunks[i].base, FMT_ID_SIZE) == 0))
 			return FMT_MALFORMED;
 	if ((status = make_room(builder, count)) != FMT_OK)
 		return status;
@@ -106,7 +108,8 @@ fmt_index_builder_add(struct fmt_index_builder *builder,
 	return FMT_OK;
 }
 
-/* By id; among equal ids the one that was added first comes first. */
+/* By id; among equal ids one that is no difference comes first, as others may
+ * be differences to it, then the one that was added first. */
 static int
 compare_records(const void *a, const void *b)
 {
@@ -115,6 +118,8 @@ compare_records(const void *a, const void *b)
 
 	if (order != 0)
 		return order;
+	if (x->chunk.has_base != y->chunk.has_base)
+		return x->chunk.has_base ? 1 : -1;
 	if (x->pack != y->pack)
 		return x->pack < y->pack ? -1 : 1;
 	if (x->chunk.offset != y->chunk.offset)
@@ -139,15 +144,25 @@ sort_and_drop_doubles(struct fmt_index_builder *builder)
 	builder->record_count = kept + 1;
 }
 
+static uint64_t
+count_bases(const struct fmt_index_builder *builder)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < builder->record_count; i++)
+		count += builder->records[i].chunk.has_base;
+	return count;
+}
+
 static unsigned char *
-store_head(const struct fmt_index_builder *builder,
+store_head(const struct fmt_index_builder *builder, uint64_t bases,
     const unsigned char signer[32], unsigned char *p)
 {
 	memcpy(p, FMT_INDEX_MAGIC, 8);
 	fmt_store_le32(p + 8, FMT_INDEX_VERSION);
 	fmt_store_le32(p + 12, (uint32_t)builder->pack_count);
 	fmt_store_le64(p + 16, builder->record_count);
-	fmt_store_le64(p + 24, 0);
+	fmt_store_le64(p + 24, bases);
 	memcpy(p + 32, signer, 32);
 	return p + FMT_INDEX_HEAD;
 }
@@ -173,6 +188,15 @@ store_records(const struct fmt_index_builder *builder, unsigned char *p)
 		fmt_store_le32(p + 40, record->chunk.stored_len);
 		fmt_store_le32(p + 44, record->chunk.raw_len);
 	}
+	for (size_t i = 0; i < builder->record_count; i++) {
+		const struct record *record = &builder->records[i];
+
+		if (!record->chunk.has_base)
+			continue;
+		memcpy(p, record->chunk.id, FMT_ID_SIZE);
+		memcpy(p + FMT_ID_SIZE, record->chunk.base, FMT_ID_SIZE);
+		p += FMT_INDEX_BASE;
+	}
 	return p;
 }
 
@@ -182,18 +206,20 @@ fmt_index_builder_encode(struct fmt_index_builder *builder,
 {
 	unsigned char signer[32], digest[32], *start, *p;
 	enum fmt_status status;
+	uint64_t bases;
 	size_t size;
 
 	if ((status = fmt_sign_public(seed, signer)) != FMT_OK)
 		return status;
 	sort_and_drop_doubles(builder);
+	bases = count_bases(builder);
 	size = FMT_INDEX_HEAD + FMT_INDEX_TAIL +
 	       builder->pack_count * FMT_INDEX_PACK +
-	       builder->record_count * FMT_INDEX_CHUNK;
+	       builder->record_count * FMT_INDEX_CHUNK + bases * FMT_INDEX_BASE;
 	if ((status = fmt_buf_reserve(out, size)) != FMT_OK)
 		return status;
 	start = out->data + out->len;
-	p = store_records(builder, store_head(builder, signer, start));
+	p = store_records(builder, store_head(builder, bases, signer, start));
 	if ((status = fmt_index_digest(start, size, digest)) != FMT_OK ||
 	    (status = fmt_sign(
 		 seed, FMT_INDEX_CONTEXT, digest, sizeof(digest), p)) != FMT_OK)

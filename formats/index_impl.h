@@ -13,11 +13,12 @@
 #define FMT_INDEX_VERSION 1u
 #define FMT_INDEX_CONTEXT "libbackup index v1"
 
-/* The head, a pack, a chunk and the signature: multiples of 16, so that in a
- * mapped file every integer is aligned. */
+/* The head, a pack, a chunk, a base and the signature: multiples of 16, so that
+ * in a mapped file every integer is aligned. */
 #define FMT_INDEX_HEAD ((size_t)64)
 #define FMT_INDEX_PACK ((size_t)48)
 #define FMT_INDEX_CHUNK ((size_t)48)
+#define FMT_INDEX_BASE ((size_t)64)
 #define FMT_INDEX_TAIL ((size_t)64)
 
 #define FMT_INDEX_MAX_CHUNKS (UINT64_C(1) << 32)

@@ -8,6 +8,7 @@
  * and a reader that lost every index can rebuild it. formats/pack.md.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +22,11 @@ struct fmt_pack_chunk {
 	unsigned char id[FMT_ID_SIZE];
 	uint32_t offset;     /* of its zstd frame */
 	uint32_t stored_len; /* of its zstd frame */
-	uint32_t raw_len;    /* decompressed */
+	uint32_t raw_len;    /* of the chunk itself */
+	/* Stored as a difference to another chunk (delta.md). The directory
+	 * does not tell, the index does. */
+	bool has_base;
+	unsigned char base[FMT_ID_SIZE];
 };
 
 /* Bytes a directory of `count` chunks takes in the payload. */

@@ -39,7 +39,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (is_good)
 			require(is_found &&
 				found.chunk.offset == place.chunk.offset &&
-				found.chunk.raw_len == place.chunk.raw_len);
+				found.chunk.raw_len == place.chunk.raw_len &&
+				found.chunk.has_base == place.chunk.has_base);
 	}
 	/* What is not there, at both ends and somewhere. */
 	if (size >= FMT_ID_SIZE)

@@ -143,6 +143,7 @@ ids_that_are_not_spread_evenly_are_found_too(void **state)
 			chunks[i].offset = 0;
 			chunks[i].stored_len = 5;
 			chunks[i].raw_len = i;
+			chunks[i].has_base = false;
 		}
 		fmt_buf_clear(&buf);
 		assert_int_equal(fmt_index_builder_new(&builder), FMT_OK);
@@ -240,6 +241,134 @@ an_id_added_twice_is_kept_once_the_first_place_wins(void **state)
 	assert_int_equal(place.pack.name[0], 0);
 	fmt_index_builder_free(builder);
 	fmt_buf_free(&buf);
+}
+
+/* An index of ten chunks, every third a difference to chunk 100 + n. */
+static void
+make_index_with_bases(struct fmt_buf *out)
+{
+	struct fmt_index_pack pack = {.stored_size = 50, .kind = FMT_PACK_DATA};
+	struct fmt_pack_chunk chunks[10];
+	struct fmt_index_builder *builder;
+
+	memset(chunks, 0, sizeof(chunks));
+	for (unsigned n = 0; n < 10; n++) {
+		make_id(n, chunks[n].id);
+		make_id(100 + n, chunks[n].base);
+		chunks[n].has_base = n % 3 == 0;
+		chunks[n].stored_len = 5;
+	}
+	assert_int_equal(fmt_index_builder_new(&builder), FMT_OK);
+	assert_int_equal(
+	    fmt_index_builder_add(builder, &pack, chunks, 10), FMT_OK);
+	assert_int_equal(fmt_index_builder_encode(builder, seed, out), FMT_OK);
+	fmt_index_builder_free(builder);
+}
+
+static void
+the_base_of_a_difference_is_told(void **state)
+{
+	struct fmt_buf buf = FMT_BUF_INIT;
+	struct fmt_index_place place;
+	struct fmt_index index;
+
+	(void)state;
+	make_index_with_bases(&buf);
+	assert_int_equal(buf.len, 64 + 48 + 10 * 48 + 4 * 64 + 64);
+	assert_int_equal(fmt_index_open(buf.data, buf.len, &index), FMT_OK);
+	assert_int_equal(fmt_index_check(&index), FMT_OK);
+	assert_int_equal(index.base_count, 4);
+	for (unsigned n = 0; n < 12; n++) {
+		unsigned char id[32], base[32], expected[32];
+
+		make_id(n, id);
+		make_id(100 + n, expected);
+		assert_int_equal(fmt_index_find(&index, id, &place), n < 10);
+		if (n < 10)
+			assert_int_equal(place.chunk.has_base, n % 3 == 0);
+		assert_int_equal(
+		    fmt_index_base(&index, id, base), n < 10 && n % 3 == 0);
+		if (n >= 10 || n % 3 != 0)
+			continue;
+		assert_memory_equal(base, expected, 32);
+		assert_memory_equal(place.chunk.base, expected, 32);
+	}
+	for (size_t len = 0; len < buf.len; len++)
+		assert_int_equal(
+		    fmt_index_open(buf.data, len, &index), FMT_TRUNCATED);
+	fmt_buf_free(&buf);
+}
+
+static void
+a_whole_copy_wins_over_a_difference(void **state)
+{
+	struct fmt_index_pack pack = {.stored_size = 50, .kind = FMT_PACK_DATA};
+	struct fmt_pack_chunk chunks[2] = {
+	    {.id = {1}, .stored_len = 5, .has_base = true, .base = {2}},
+	    {.id = {1}, .offset = 10, .stored_len = 5}};
+	struct fmt_index_builder *builder;
+	struct fmt_buf buf = FMT_BUF_INIT;
+	struct fmt_index_place place;
+	struct fmt_index index;
+
+	(void)state;
+	for (size_t first = 0; first < 2; first++) {
+		fmt_buf_clear(&buf);
+		assert_int_equal(fmt_index_builder_new(&builder), FMT_OK);
+		for (size_t i = 0; i < 2; i++)
+			assert_int_equal(fmt_index_builder_add(builder, &pack,
+					     &chunks[(first + i) % 2], 1),
+			    FMT_OK);
+		assert_int_equal(
+		    fmt_index_builder_encode(builder, seed, &buf), FMT_OK);
+		fmt_index_builder_free(builder);
+		assert_int_equal(
+		    fmt_index_open(buf.data, buf.len, &index), FMT_OK);
+		assert_int_equal(fmt_index_check(&index), FMT_OK);
+		assert_int_equal(index.base_count, 0);
+		assert_true(fmt_index_find(&index, chunks[0].id, &place));
+		assert_int_equal(place.chunk.offset, 10);
+	}
+	fmt_buf_free(&buf);
+}
+
+static void
+bases_that_are_nonsense_are_malformed(void **state)
+{
+	struct fmt_pack_chunk own = {
+	    .id = {7}, .stored_len = 1, .has_base = true, .base = {7}};
+	struct fmt_index_pack pack = {.stored_size = 50, .kind = FMT_PACK_DATA};
+	size_t bases = 64 + 48 + 10 * 48;
+	struct fmt_index_builder *builder;
+	struct fmt_buf buf = FMT_BUF_INIT;
+	struct fmt_index index;
+
+	(void)state;
+	/* A base of a chunk that is not here; one of itself; out of order. */
+	make_index_with_bases(&buf);
+	buf.data[bases + 31] ^= 1;
+	sign_again(&buf);
+	assert_int_equal(open_and_check(&buf), FMT_MALFORMED);
+	buf.data[bases + 31] ^= 1;
+	sign_again(&buf);
+	assert_int_equal(open_and_check(&buf), FMT_OK);
+	memcpy(buf.data + bases + 32, buf.data + bases, 32);
+	sign_again(&buf);
+	assert_int_equal(open_and_check(&buf), FMT_MALFORMED);
+	fmt_buf_clear(&buf);
+	make_index_with_bases(&buf);
+	memcpy(buf.data + bases, buf.data + bases + 64, 64);
+	sign_again(&buf);
+	assert_int_equal(open_and_check(&buf), FMT_MALFORMED);
+	/* More bases than chunks. */
+	buf.data[24] = 11;
+	assert_int_equal(
+	    fmt_index_open(buf.data, buf.len, &index), FMT_MALFORMED);
+	fmt_buf_free(&buf);
+	assert_int_equal(fmt_index_builder_new(&builder), FMT_OK);
+	assert_int_equal(
+	    fmt_index_builder_add(builder, &pack, &own, 1), FMT_MALFORMED);
+	fmt_index_builder_free(builder);
 }
 
 static void
@@ -381,6 +510,9 @@ main(void)
 	    cmocka_unit_test(the_bytes_lie_where_the_specification_says),
 	    cmocka_unit_test(
 		an_id_added_twice_is_kept_once_the_first_place_wins),
+	    cmocka_unit_test(the_base_of_a_difference_is_told),
+	    cmocka_unit_test(a_whole_copy_wins_over_a_difference),
+	    cmocka_unit_test(bases_that_are_nonsense_are_malformed),
 	    cmocka_unit_test(a_chunk_beyond_its_pack_is_not_taken),
 	    cmocka_unit_test(every_flipped_bit_is_seen),
 	    cmocka_unit_test(every_cut_and_every_byte_too_many_is_seen),
