@@ -63,7 +63,8 @@ fmt_pack_directory_encode(
 	for (size_t i = 0; i < count; i++, p += RECORD) {
 		memcpy(p, chunks[i].id, FMT_ID_SIZE);
 		fmt_store_le32(p + 32, chunks[i].stored_len);
-		fmt_store_le32(p + 36, chunks[i].raw_len);
+		fmt_store_le32(p + 36, chunks[i].has_base ? chunks[i].delta_len
+							  : chunks[i].raw_len);
 	}
 	fmt_store_le32(p, (uint32_t)count);
 	fmt_store_le32(p + 4, VERSION);

@@ -23,10 +23,13 @@ struct fmt_pack_chunk {
 	uint32_t offset;     /* of its zstd frame */
 	uint32_t stored_len; /* of its zstd frame */
 	uint32_t raw_len;    /* of the chunk itself */
-	/* Stored as a difference to another chunk (delta.md). The directory
-	 * does not tell, the index does. */
+	/* Stored as a difference (delta.md) of delta_len bytes to the chunk
+	 * `base`. An index tells base and raw_len, but not delta_len; the
+	 * directory of a pack tells delta_len in place of raw_len, and neither
+	 * whether nor to what: there the frame must be looked at. */
 	bool has_base;
 	unsigned char base[FMT_ID_SIZE];
+	uint32_t delta_len;
 };
 
 /* Bytes a directory of `count` chunks takes in the payload. */

@@ -180,8 +180,8 @@ bkp_chunk_writer_flush(struct bkp_chunk_writer *writer, struct bkp_error *err)
 }
 
 static int
-append(struct bkp_chunk_writer *writer, const unsigned char *id,
-    uint32_t raw_len, struct bkp_error *err)
+append(struct bkp_chunk_writer *writer, const struct fmt_pack_chunk *chunk,
+    struct bkp_error *err)
 {
 	if (writer->pack != NULL &&
 	    bkp_pack_is_full(writer->pack, writer->frame.len) &&
@@ -193,20 +193,22 @@ append(struct bkp_chunk_writer *writer, const unsigned char *id,
 			return -1;
 		atomic_fetch_add(&writer->session->unflushed, 1);
 	}
-	return bkp_pack_add(writer->pack, id, raw_len, writer->frame.data,
-	    writer->frame.len, err);
+	return bkp_pack_add(
+	    writer->pack, chunk, writer->frame.data, writer->frame.len, err);
 }
 
 static int
 store_chunk(struct bkp_chunk_writer *writer, const unsigned char *id,
     const void *data, size_t len, struct bkp_error *err)
 {
+	struct fmt_pack_chunk chunk = {.raw_len = (uint32_t)len};
 	int rc = compress(writer, data, len, err);
 
+	memcpy(chunk.id, id, sizeof(chunk.id));
 	if (rc == 0)
 		rc = prove(writer, data, len, err);
 	if (rc == 0)
-		rc = append(writer, id, (uint32_t)len, err);
+		rc = append(writer, &chunk, err);
 	if (writer->frame.cap > KEEP_FRAME)
 		fmt_buf_free(&writer->frame);
 	return rc;

@@ -77,11 +77,10 @@ bkp_pack_is_full(const struct bkp_pack *pack, size_t frame_len)
 }
 
 int
-bkp_pack_add(struct bkp_pack *pack, const unsigned char id[FMT_ID_SIZE],
-    uint32_t raw_len, const void *frame, size_t frame_len,
-    struct bkp_error *err)
+bkp_pack_add(struct bkp_pack *pack, const struct fmt_pack_chunk *chunk,
+    const void *frame, size_t frame_len, struct bkp_error *err)
 {
-	struct fmt_pack_chunk *chunk;
+	struct fmt_pack_chunk *added;
 
 	if (frame_len > UINT32_MAX - pack->payload_len)
 		return bkp_fail(err, BKP_INVALID, "a chunk is too large");
@@ -92,11 +91,10 @@ bkp_pack_add(struct bkp_pack *pack, const unsigned char id[FMT_ID_SIZE],
 		    pack->writer, frame, frame_len, &pack->sealed),
 		err) < 0)
 		return -1;
-	chunk = &pack->chunks[pack->count++];
-	memcpy(chunk->id, id, FMT_ID_SIZE);
-	chunk->offset = (uint32_t)pack->payload_len;
-	chunk->stored_len = (uint32_t)frame_len;
-	chunk->raw_len = raw_len;
+	added = &pack->chunks[pack->count++];
+	*added = *chunk;
+	added->offset = (uint32_t)pack->payload_len;
+	added->stored_len = (uint32_t)frame_len;
 	pack->payload_len += frame_len;
 	return 0;
 }

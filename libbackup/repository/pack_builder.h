@@ -38,10 +38,9 @@ int bkp_pack_begin(struct bkp_pack *pack, enum fmt_pack_kind kind,
 /* True where a frame of this length would make the pack too large. */
 bool bkp_pack_is_full(const struct bkp_pack *pack, size_t frame_len);
 
-/* Appends a chunk's frame. */
-int bkp_pack_add(struct bkp_pack *pack, const unsigned char id[FMT_ID_SIZE],
-    uint32_t raw_len, const void *frame, size_t frame_len,
-    struct bkp_error *err);
+/* Appends a chunk's frame. `chunk` says all but where that lies. */
+int bkp_pack_add(struct bkp_pack *pack, const struct fmt_pack_chunk *chunk,
+    const void *frame, size_t frame_len, struct bkp_error *err);
 
 /* Appends the directory, ends the age file, finds the name. */
 int bkp_pack_finish(struct bkp_pack *pack, struct bkp_error *err);

@@ -23,6 +23,7 @@ make_payload(
 		text[6] = (char)('0' + i % 10);
 		len = ZSTD_compress(frame, sizeof(frame), text, 7, 1);
 		assert_false(ZSTD_isError(len));
+		chunks[i] = (struct fmt_pack_chunk){.has_base = false};
 		memset(chunks[i].id, (int)i + 1, FMT_ID_SIZE);
 		chunks[i].offset = (uint32_t)payload->len;
 		chunks[i].stored_len = (uint32_t)len;
@@ -31,6 +32,32 @@ make_payload(
 	}
 	assert_int_equal(
 	    fmt_pack_directory_encode(chunks, count, payload), FMT_OK);
+}
+
+static void
+a_difference_is_told_by_its_own_length(void **state)
+{
+	struct fmt_pack_chunk chunk = {.stored_len = 5,
+	    .raw_len = 1000,
+	    .has_base = true,
+	    .base = {1},
+	    .delta_len = 70};
+	struct fmt_buf payload = FMT_BUF_INIT;
+	struct fmt_pack_chunk *back = NULL;
+	size_t count = 0, need = 0;
+
+	(void)state;
+	assert_int_equal(fmt_buf_append(&payload, "frame", 5), FMT_OK);
+	assert_int_equal(
+	    fmt_pack_directory_encode(&chunk, 1, &payload), FMT_OK);
+	assert_int_equal(fmt_pack_directory_decode(payload.data, payload.len,
+			     payload.len, &back, &count, &need),
+	    FMT_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(back[0].raw_len, 70);
+	assert_false(back[0].has_base);
+	free(back);
+	fmt_buf_free(&payload);
 }
 
 static enum fmt_status
@@ -259,6 +286,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_directory_comes_back),
+	    cmocka_unit_test(a_difference_is_told_by_its_own_length),
 	    cmocka_unit_test(the_directory_has_the_bytes_of_the_specification),
 	    cmocka_unit_test(zstd_passes_over_the_directory),
 	    cmocka_unit_test(a_short_tail_asks_for_what_is_needed),
