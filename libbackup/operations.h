@@ -38,12 +38,15 @@ struct bkp_backup_options {
 	const struct bkp_cancel *cancel;
 };
 
-#define BKP_BACKUP_OPTIONS_INIT {.size = sizeof(struct bkp_backup_options)}
+#define BKP_BACKUP_OPTIONS_INIT                                                \
+	{                                                                      \
+		.size = sizeof(struct bkp_backup_options)                      \
+	}
 
 struct bkp_backup_result {
 	char snapshot[65];
 	uint64_t entries;
-	uint64_t bytes;	       /* plaintext of all entries */
+	uint64_t bytes;        /* plaintext of all entries */
 	uint64_t stored_bytes; /* added to the repository */
 	uint64_t new_chunks, known_chunks;
 	uint64_t rows, objects, files; /* by what they are */
@@ -67,7 +70,10 @@ struct bkp_restore_options {
 	const struct bkp_cancel *cancel;
 };
 
-#define BKP_RESTORE_OPTIONS_INIT {.size = sizeof(struct bkp_restore_options)}
+#define BKP_RESTORE_OPTIONS_INIT                                               \
+	{                                                                      \
+		.size = sizeof(struct bkp_restore_options)                     \
+	}
 
 struct bkp_restore_result {
 	char snapshot[65];
@@ -84,7 +90,7 @@ BKP_API int bkp_restore(const struct bkp_restore_options *options,
 
 enum bkp_verify_mode {
 	BKP_VERIFY_SCRATCH, /* restore into scratch places and compare */
-	BKP_VERIFY_LIVE	    /* compare the configured places as they are */
+	BKP_VERIFY_LIVE     /* compare the configured places as they are */
 };
 
 struct bkp_verify_options {
@@ -98,7 +104,10 @@ struct bkp_verify_options {
 	const struct bkp_cancel *cancel;
 };
 
-#define BKP_VERIFY_OPTIONS_INIT {.size = sizeof(struct bkp_verify_options)}
+#define BKP_VERIFY_OPTIONS_INIT                                                \
+	{                                                                      \
+		.size = sizeof(struct bkp_verify_options)                      \
+	}
 
 enum bkp_check_status { BKP_CHECK_PASS, BKP_CHECK_FAIL, BKP_CHECK_SKIP };
 
@@ -125,6 +134,39 @@ struct bkp_verify_result {
 BKP_API int bkp_verify(const struct bkp_verify_options *options,
     struct bkp_verify_result *result, struct bkp_error *err);
 BKP_API void bkp_verify_result_free(struct bkp_verify_result *result);
+
+/* ---- retention ---- */
+
+/*
+ * Which snapshots stay. A group is a host and the set of sources that it
+ * backed up together; each rule is applied to each group by itself, and what
+ * one rule keeps stays. backup-prune(1) says what each rule means.
+ */
+struct bkp_retention {
+	size_t size;
+	unsigned keep_last; /* 0: there is no such rule; so for the next ones */
+	unsigned keep_hourly, keep_daily, keep_weekly; /* by UTC, ISO weeks */
+	unsigned keep_monthly, keep_yearly;
+	const char *keep_within;      /* "30d", "1y6m"; NULL: no such rule */
+	const char *const *keep_tags; /* these stay for ever */
+	size_t keep_tag_count;
+};
+
+#define BKP_RETENTION_INIT                                                     \
+	{                                                                      \
+		.size = sizeof(struct bkp_retention)                           \
+	}
+
+/* Why one snapshot stays or goes. */
+struct bkp_decision {
+	const char *snapshot; /* whole name */
+	const char *host;
+	const char *sources; /* "files/etc, postgres/app" */
+	int64_t time_us;
+	int is_kept;
+	const char *const *reasons; /* "daily 3 of 7 (2026-11-18)" */
+	size_t reason_count;
+};
 
 #ifdef __cplusplus
 }

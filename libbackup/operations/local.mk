@@ -6,6 +6,10 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/content.c libbackup/operations/content.h \
 	libbackup/operations/opened.c libbackup/operations/opened.h \
 	libbackup/operations/restore.c \
+	libbackup/operations/retention.c libbackup/operations/retention.h \
+	libbackup/operations/retention_impl.h \
+	libbackup/operations/retention_reasons.c \
+	libbackup/operations/retention_rules.c \
 	libbackup/operations/sink.c libbackup/operations/sink.h \
 	libbackup/operations/supply.c \
 	libbackup/operations/texts.c \

@@ -84,6 +84,13 @@ tests_unit_test_operations_nomem_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_operations_nomem_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_operations_nomem_LDADD = $(UNIT_LIBS)
 
+# retention
+UNIT_TESTS += tests/unit/test_retention
+tests_unit_test_retention_SOURCES = tests/unit/test_retention.c $(FAILING_ALLOC)
+tests_unit_test_retention_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_retention_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_retention_LDADD = $(UNIT_LIBS)
+
 # age: the vectors print TAP themselves
 check_PROGRAMS += tests/unit/test_age_vectors
 TESTS += tests/unit/test_age_vectors
