@@ -21,7 +21,18 @@ const struct config_field bkp_config_fields[] = {
     {"passphrase_file", FIELD_SECRET_FILE, GLOBAL(passphrase), false},
     {"workers", FIELD_COUNT, GLOBAL(workers), false},
     {"tags", FIELD_TEXTS, GLOBAL(tags), false},
+    {"retention", FIELD_RETENTION, 0, false},
     {"sources", FIELD_SOURCES, 0, false}, END};
+
+const struct config_field bkp_config_retention_fields[] = {
+    {"keep_last", FIELD_NUMBER, GLOBAL(retention.keep_last), false},
+    {"keep_hourly", FIELD_NUMBER, GLOBAL(retention.keep_hourly), false},
+    {"keep_daily", FIELD_NUMBER, GLOBAL(retention.keep_daily), false},
+    {"keep_weekly", FIELD_NUMBER, GLOBAL(retention.keep_weekly), false},
+    {"keep_monthly", FIELD_NUMBER, GLOBAL(retention.keep_monthly), false},
+    {"keep_yearly", FIELD_NUMBER, GLOBAL(retention.keep_yearly), false},
+    {"keep_within", FIELD_DURATION, GLOBAL(retention.keep_within), false},
+    {"keep_tags", FIELD_TEXTS, GLOBAL(retention.keep_tags), false}, END};
 
 static const struct config_field postgres_fields[] = {
     {"postgres", FIELD_NAME, SOURCE(name), true},
@@ -101,6 +112,7 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_LOCATION:
 	case FIELD_FILE_NAME:
 	case FIELD_CONNINFO:
+	case FIELD_DURATION:
 		free(*text);
 		*text = NULL;
 		break;
@@ -114,8 +126,12 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_DATABASES:
 		bkp_strings_free(slot);
 		break;
+	case FIELD_RETENTION:
+		bkp_config_fields_free(bkp_config_retention_fields, slot);
+		break;
 	case FIELD_BOOL:
 	case FIELD_COUNT:
+	case FIELD_NUMBER:
 	case FIELD_SOURCES:
 		break;
 	}
@@ -184,6 +200,7 @@ copy_field(const struct config_field *field, const void *from, void *to,
 	case FIELD_LOCATION:
 	case FIELD_FILE_NAME:
 	case FIELD_CONNINFO:
+	case FIELD_DURATION:
 	case FIELD_SECRET:
 	case FIELD_SECRET_FILE:
 		if (*text == NULL || *copy != NULL)
@@ -197,6 +214,8 @@ copy_field(const struct config_field *field, const void *from, void *to,
 		*(bool *)to = *(const bool *)from;
 		return 0;
 	case FIELD_COUNT:
+	case FIELD_NUMBER:
+	case FIELD_RETENTION:
 	case FIELD_SOURCES:
 		break;
 	}

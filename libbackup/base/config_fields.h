@@ -21,6 +21,9 @@ enum field_type {
 	FIELD_DATABASES,   /* struct bkp_strings, or `all` */
 	FIELD_BOOL,        /* bool */
 	FIELD_COUNT,       /* unsigned, 1 to 64 */
+	FIELD_NUMBER,      /* unsigned, 0 to 100,000 */
+	FIELD_DURATION,    /* char *, "30d" */
+	FIELD_RETENTION,   /* of struct bkp_config, a map of its own */
 	FIELD_SOURCES      /* of struct bkp_config */
 };
 
@@ -35,6 +38,9 @@ struct config_field {
 
 /* Of struct bkp_config. */
 extern const struct config_field bkp_config_fields[];
+
+/* What `retention` holds; of struct bkp_config, too. */
+extern const struct config_field bkp_config_retention_fields[];
 
 struct config_kind {
 	const char *name; /* "postgres"; NULL ends */

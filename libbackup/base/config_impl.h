@@ -74,6 +74,14 @@ struct bkp_source_config {
 	};
 };
 
+/* What stays when snapshots are pruned; 0 and NULL: no such rule. */
+struct bkp_retention_config {
+	unsigned keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly,
+	    keep_yearly;
+	char *keep_within; /* "30d"; it was understood */
+	struct bkp_strings keep_tags;
+};
+
 struct bkp_config {
 	char *path;
 	char *repository;
@@ -82,6 +90,7 @@ struct bkp_config {
 	char *passphrase;        /* secret */
 	unsigned workers;        /* 0: the number of processors, at most 8 */
 	struct bkp_strings tags; /* put on every snapshot */
+	struct bkp_retention_config retention;
 	struct bkp_source_config *sources; /* sorted by prefix */
 	size_t source_count;
 };

@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "libbackup/base/config_fields.h"
+#include "libbackup/base/duration.h"
 #include "libbackup/base/fail.h"
 
 #define WORKERS_MAX 64
+#define NUMBER_MAX 100000
 
 static const char name_bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				 "abcdefghijklmnopqrstuvwxyz"
@@ -276,8 +278,9 @@ read_bool(struct reader *r, const yaml_node_t *node,
 }
 
 static int
-read_count(struct reader *r, const yaml_node_t *node,
-    const struct config_field *field, struct bkp_error *err)
+read_number(struct reader *r, const yaml_node_t *node,
+    const struct config_field *field, unsigned least, unsigned most,
+    struct bkp_error *err)
 {
 	const char *text = bkp_config_scalar(node);
 	unsigned long value = 0;
@@ -285,16 +288,34 @@ read_count(struct reader *r, const yaml_node_t *node,
 
 	if (text != NULL && text[0] >= '0' && text[0] <= '9')
 		value = strtoul(text, &end, 10);
-	if (end == NULL || *end != '\0' || value < 1 || value > WORKERS_MAX)
+	if (end == NULL || *end != '\0' || value < least || value > most)
 		return bkp_config_fail(r->file, node, err,
-		    "'%s' needs a number from 1 to %d", field->name,
-		    WORKERS_MAX);
+		    "'%s' needs a number from %u to %u", field->name, least,
+		    most);
 	*(unsigned *)bkp_config_slot(r->base, field) = (unsigned)value;
 	return 0;
 }
 
+static int
+read_duration(struct reader *r, const yaml_node_t *node,
+    const struct config_field *field, struct bkp_error *err)
+{
+	struct bkp_error error = BKP_ERROR_INIT;
+	int64_t us;
+
+	if (read_text(r, node, field, err) < 0)
+		return -1;
+	if (bkp_duration_read(
+		*(char **)bkp_config_slot(r->base, field), &us, &error) == 0)
+		return 0;
+	return bkp_config_fail(
+	    r->file, node, err, "'%s': %s", field->name, error.message);
+}
+
 /* ---- maps ---- */
 
+static int read_retention(
+    struct reader *r, const yaml_node_t *node, struct bkp_error *err);
 static int read_sources(
     struct reader *r, const yaml_node_t *node, struct bkp_error *err);
 
@@ -328,7 +349,13 @@ read_field(struct reader *r, const yaml_node_t *node,
 	case FIELD_BOOL:
 		return read_bool(r, node, field, err);
 	case FIELD_COUNT:
-		return read_count(r, node, field, err);
+		return read_number(r, node, field, 1, WORKERS_MAX, err);
+	case FIELD_NUMBER:
+		return read_number(r, node, field, 0, NUMBER_MAX, err);
+	case FIELD_DURATION:
+		return read_duration(r, node, field, err);
+	case FIELD_RETENTION:
+		return read_retention(r, node, err);
 	case FIELD_SOURCES:
 		break;
 	}
@@ -425,6 +452,19 @@ read_map(struct reader *r, const yaml_node_t *node, struct bkp_error *err)
 			return -1;
 	}
 	return require_fields(r, node, err);
+}
+
+static int
+read_retention(
+    struct reader *parent, const yaml_node_t *node, struct bkp_error *err)
+{
+	struct reader r = {.file = parent->file,
+	    .config = parent->config,
+	    .what = "'retention'",
+	    .fields = bkp_config_retention_fields,
+	    .base = parent->config};
+
+	return read_map(&r, node, err);
 }
 
 /* ---- sources ---- */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libbackup/base/duration.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/retention_impl.h"
 
@@ -251,8 +252,7 @@ check_retention(const struct bkp_retention *retention, int64_t *within_us,
 	*within_us = 0;
 	return retention->keep_within == NULL
 		   ? 0
-		   : bkp_retention_within(
-			 retention->keep_within, within_us, err);
+		   : bkp_duration_read(retention->keep_within, within_us, err);
 }
 
 int

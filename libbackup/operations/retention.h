@@ -73,10 +73,6 @@ struct bkp_decisions {
 /* False where no rule would keep anything: tags alone are no policy. */
 bool bkp_retention_has_rule(const struct bkp_retention *retention);
 
-/* "36h", "30d", "2w", "6m", "1y6m" in microseconds; a month is 31 days and a
- * year 366, so that nothing goes early. BKP_INVALID. */
-int bkp_retention_within(const char *text, int64_t *us, struct bkp_error *err);
-
 /* `scope` may be NULL. BKP_INVALID: there is no rule, or a bad one. Names and
  * hosts in the decisions are borrowed from the candidates. */
 int bkp_retention_decide(const struct bkp_retention *retention,

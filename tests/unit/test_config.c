@@ -122,7 +122,16 @@ static const char whole[] =
     "  - command: redis\n"
     "    run: [redis-cli, --rdb, /dev/stdout]\n"
     "    restore: [sh, -c, \"cat > dump.rdb\"]\n"
-    "    output: dump.rdb\n";
+    "    output: dump.rdb\n"
+    "retention:\n"
+    "  keep_last: 1\n"
+    "  keep_hourly: 0\n"
+    "  keep_daily: 7\n"
+    "  keep_weekly: 4\n"
+    "  keep_monthly: 12\n"
+    "  keep_yearly: 10\n"
+    "  keep_within: 1m2w\n"
+    "  keep_tags: [audit, legal]\n";
 
 static void
 check_whole_sources(const struct bkp_config *config)
@@ -161,6 +170,22 @@ check_whole_sources(const struct bkp_config *config)
 }
 
 static void
+check_whole_retention(const struct bkp_config *config)
+{
+	const struct bkp_retention_config *r = &config->retention;
+
+	assert_int_equal(r->keep_last, 1);
+	assert_int_equal(r->keep_hourly, 0);
+	assert_int_equal(r->keep_daily, 7);
+	assert_int_equal(r->keep_weekly, 4);
+	assert_int_equal(r->keep_monthly, 12);
+	assert_int_equal(r->keep_yearly, 10);
+	assert_string_equal(r->keep_within, "1m2w");
+	assert_int_equal(r->keep_tags.count, 2);
+	assert_string_equal(r->keep_tags.items[1], "legal");
+}
+
+static void
 every_key_arrives_and_sources_are_sorted(void **state)
 {
 	struct bkp_keys keys = BKP_KEYS_INIT;
@@ -183,6 +208,7 @@ every_key_arrives_and_sources_are_sorted(void **state)
 	assert_string_equal(config->tags.items[1], "a b");
 	assert_int_equal(config->source_count, 4);
 	check_whole_sources(config);
+	check_whole_retention(config);
 	assert_string_equal(bkp_config_source(config, 3), "postgres/shop");
 	assert_null(bkp_config_source(config, 4));
 	bkp_config_free(config);
@@ -270,6 +296,15 @@ wrong_types_are_told_with_their_line(void **state)
 	refuse("workers: many\n", "t.yaml:1: 'workers' needs a number");
 	refuse("workers: 0\n", "t.yaml:1: 'workers' needs a number");
 	refuse("workers: 4x\n", "t.yaml:1: 'workers' needs a number");
+	refuse("retention:\n  keep_daily: -1\n",
+	    "t.yaml:2: 'keep_daily' needs a number from 0 to 100000");
+	refuse("retention:\n  keep_daily: 100001\n",
+	    "t.yaml:2: 'keep_daily' needs a number from 0 to 100000");
+	refuse("retention:\n  keep_within: soon\n",
+	    "t.yaml:2: 'keep_within': 'soon' is no duration");
+	refuse("retention:\n  keep_dayly: 7\n",
+	    "t.yaml:2: unknown key 'keep_dayly'; did you mean 'keep_daily'?");
+	refuse("retention: 7\n", "t.yaml:1: 'retention' is made of");
 	refuse("workers: 99999999999999999999\n",
 	    "t.yaml:1: 'workers' needs a number");
 	refuse("sources: {}\n", "t.yaml:1: 'sources' needs a list");

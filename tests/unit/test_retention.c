@@ -9,6 +9,7 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "libbackup/base/duration.h"
 #include "libbackup/operations/retention.h"
 #include "tests/unit/failing_alloc.h"
 
@@ -345,17 +346,17 @@ durations_are_read_or_refused(void **state)
 	int64_t us = 7;
 
 	(void)state;
-	assert_int_equal(bkp_retention_within("36h", &us, NULL), 0);
+	assert_int_equal(bkp_duration_read("36h", &us, NULL), 0);
 	assert_int_equal(us, 36 * HOUR);
-	assert_int_equal(bkp_retention_within("2w", &us, NULL), 0);
+	assert_int_equal(bkp_duration_read("2w", &us, NULL), 0);
 	assert_int_equal(us, 14 * DAY);
-	assert_int_equal(bkp_retention_within("1y6m", &us, NULL), 0);
+	assert_int_equal(bkp_duration_read("1y6m", &us, NULL), 0);
 	assert_int_equal(us, (366 + 6 * 31) * DAY);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct bkp_error err = BKP_ERROR_INIT;
 
 		us = 7;
-		assert_int_equal(bkp_retention_within(bad[i], &us, &err), -1);
+		assert_int_equal(bkp_duration_read(bad[i], &us, &err), -1);
 		assert_int_equal(err.code, BKP_INVALID);
 		assert_int_equal(us, 7);
 	}
