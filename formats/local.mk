@@ -53,3 +53,9 @@ formats_libformats_la_SOURCES += \
 	formats/age_stanza.c \
 	formats/age_text.c
 dist_noinst_DATA += formats/age.md
+# Chunks as differences to others.
+formats_libformats_la_SOURCES += \
+	formats/delta.c formats/delta.h formats/delta_impl.h \
+	formats/delta_make.c \
+	formats/siphash.c formats/siphash.h
+dist_noinst_DATA += formats/delta.md

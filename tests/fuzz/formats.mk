@@ -17,3 +17,6 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/pack \
 	tests/fuzz/corpus/rowhash \
 	tests/fuzz/corpus/snapshot
+FUZZ_TARGETS += tests/fuzz/fuzz_delta
+tests_fuzz_fuzz_delta_LDADD = $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/delta

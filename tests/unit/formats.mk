@@ -32,3 +32,6 @@ tests_unit_test_format_nomem_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_checkpoint
 tests_unit_test_checkpoint_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_checkpoint_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test_delta
+tests_unit_test_delta_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_delta_LDADD = $(UNIT_LIBS)

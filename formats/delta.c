@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/delta.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/delta_impl.h"
+#include "formats/sign.h"
+
+/* ---- the text ---- */
+
+/* A number from 1 without leading zeros, and the byte that ends it. */
+static bool
+take_number(const unsigned char **at, const unsigned char *end, char after,
+    uint32_t *out)
+{
+	const unsigned char *p = *at;
+	uint32_t value = 0;
+
+	if (p == end || *p == '0')
+		return false;
+	for (; p < end && *p >= '0' && *p <= '9'; p++) {
+		value = value * 10 + (uint32_t)(*p - '0');
+		if (value > FMT_DELTA_MAX)
+			return false;
+	}
+	if (p == end || *p != (unsigned char)after || p == *at)
+		return false;
+	*at = p + 1;
+	*out = value;
+	return true;
+}
+
+static bool
+take_text(const unsigned char **at, const unsigned char *end, const char *text)
+{
+	size_t len = strlen(text);
+
+	if ((size_t)(end - *at) < len || memcmp(*at, text, len) != 0)
+		return false;
+	*at += len;
+	return true;
+}
+
+static bool
+take_id(const unsigned char **at, const unsigned char *end,
+    unsigned char id[FMT_ID_SIZE])
+{
+	char hex[2 * FMT_ID_SIZE + 1];
+
+	if (end - *at < 2 * FMT_ID_SIZE)
+		return false;
+	memcpy(hex, *at, 2 * FMT_ID_SIZE);
+	hex[2 * FMT_ID_SIZE] = '\0';
+	*at += 2 * FMT_ID_SIZE;
+	return fmt_unhex(hex, id, FMT_ID_SIZE) == FMT_OK;
+}
+
+enum fmt_status
+fmt_delta_head(const void *delta, size_t len, struct fmt_delta_head *out)
+{
+	const unsigned char *at = delta, *end;
+	struct fmt_delta_head head;
+
+	if (len == 0)
+		return FMT_MALFORMED;
+	end = at + len;
+	if (!take_text(&at, end, FMT_DELTA_MAGIC))
+		return FMT_MALFORMED;
+	if (!take_text(&at, end, FMT_DELTA_VERSION))
+		return FMT_UNSUPPORTED;
+	if (!take_id(&at, end, head.base) || !take_text(&at, end, " ") ||
+	    !take_number(&at, end, ' ', &head.base_len) ||
+	    !take_number(&at, end, '\n', &head.len))
+		return FMT_MALFORMED;
+	head.head_len = len - (size_t)(end - at);
+	*out = head;
+	return FMT_OK;
+}
+
+enum fmt_status
+fmt_delta_op(const unsigned char **at, const unsigned char *end,
+    struct fmt_delta_op *out)
+{
+	struct fmt_delta_op op = {.lines = NULL};
+	const unsigned char *p = *at;
+
+	if (p == end)
+		return FMT_TRUNCATED;
+	op.is_copy = *p == '=';
+	if (!op.is_copy && *p != '+')
+		return FMT_MALFORMED;
+	p++;
+	if (op.is_copy && !take_number(&p, end, ' ', &op.first))
+		return FMT_MALFORMED;
+	if (!take_number(&p, end, '\n', &op.count))
+		return FMT_MALFORMED;
+	op.lines = p;
+	if (op.is_copy)
+		op.first--;
+	for (uint32_t i = 0; !op.is_copy && i < op.count; i++) {
+		p = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
+		if (p == NULL)
+			return FMT_TRUNCATED;
+		p++;
+	}
+	op.len = (size_t)(p - op.lines);
+	*at = p;
+	*out = op;
+	return FMT_OK;
+}
+
+/* ---- applying ---- */
+
+/* Where the lines of the base begin; the last one is where it ends. */
+static enum fmt_status
+find_lines(
+    const unsigned char *base, size_t len, uint32_t **starts, size_t *count)
+{
+	const unsigned char *at = base, *end = base + len;
+	size_t lines = 0;
+	uint32_t *found;
+
+	if (end[-1] != '\n')
+		return FMT_MALFORMED;
+	for (size_t i = 0; i < len; i++)
+		lines += base[i] == '\n';
+	if ((found = malloc((lines + 1) * sizeof(*found))) == NULL)
+		return FMT_NOMEM;
+	for (size_t i = 0; i < lines; i++) {
+		found[i] = (uint32_t)(at - base);
+		at = (const unsigned char *)memchr(
+			 at, '\n', (size_t)(end - at)) +
+		     1;
+	}
+	found[lines] = (uint32_t)len;
+	*starts = found;
+	*count = lines;
+	return FMT_OK;
+}
+
+/* The bytes that an op stands for. */
+static enum fmt_status
+resolve(const struct fmt_delta_op *op, const unsigned char *base,
+    const uint32_t *starts, size_t lines, const unsigned char **bytes,
+    size_t *len)
+{
+	*bytes = op->lines;
+	*len = op->len;
+	if (!op->is_copy)
+		return FMT_OK;
+	if (op->first >= lines || op->count > lines - op->first)
+		return FMT_MALFORMED;
+	*bytes = base + starts[op->first];
+	*len = starts[op->first + op->count] - starts[op->first];
+	return FMT_OK;
+}
+
+enum fmt_status
+fmt_delta_apply(const void *delta, size_t len, const void *base,
+    size_t base_len, struct fmt_buf *out)
+{
+	const unsigned char *at = delta, *end = at + len, *bytes;
+	struct fmt_delta_head head;
+	struct fmt_delta_op op;
+	uint32_t *starts = NULL;
+	size_t lines = 0, n, done = 0;
+	enum fmt_status status;
+
+	if ((status = fmt_delta_head(delta, len, &head)) != FMT_OK)
+		return status;
+	if (head.base_len != base_len)
+		return FMT_MALFORMED;
+	if ((status = find_lines(base, base_len, &starts, &lines)) == FMT_OK)
+		status = fmt_buf_reserve(out, head.len);
+	for (at += head.head_len; status == FMT_OK && at < end; done += n) {
+		n = 0;
+		if ((status = fmt_delta_op(&at, end, &op)) != FMT_OK ||
+		    (status = resolve(&op, base, starts, lines, &bytes, &n)) !=
+			FMT_OK)
+			break;
+		if (n > head.len - done) {
+			status = FMT_MALFORMED;
+			break;
+		}
+		memcpy(out->data + out->len + done, bytes, n);
+	}
+	free(starts);
+	if (status == FMT_OK && done != head.len)
+		status = FMT_TRUNCATED;
+	if (status == FMT_OK)
+		out->len += done;
+	return status;
+}

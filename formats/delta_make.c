@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/delta.h"
+#include "formats/delta_impl.h"
+#include "formats/sign.h"
+
+/* How far ahead of where it stands a base is looked at for a line before that
+ * is looked up, so that of equal lines the next one is taken. */
+#define AHEAD 16
+
+/* The fewest lines that are copied. A hash of 64 bits that two lines share by
+ * chance then needs a neighbour that fits as well; delta.md says what that is
+ * worth. */
+#define RUN_MIN 2
+
+/* ---- lines ---- */
+
+void
+fmt_delta_lines_free(struct fmt_delta_lines *lines)
+{
+	free(lines->hashes);
+	free(lines->starts);
+	*lines = (struct fmt_delta_lines)FMT_DELTA_LINES_INIT;
+}
+
+static enum fmt_status
+make_room(struct fmt_delta_lines *lines)
+{
+	size_t cap = lines->cap > 0 ? lines->cap + lines->cap / 2 : 1024;
+	uint64_t *hashes;
+	uint32_t *starts;
+
+	if (lines->count < lines->cap)
+		return FMT_OK;
+	if ((hashes = realloc(lines->hashes, cap * sizeof(*hashes))) == NULL)
+		return FMT_NOMEM;
+	lines->hashes = hashes;
+	starts = realloc(lines->starts, (cap + 1) * sizeof(*starts));
+	if (starts == NULL)
+		return FMT_NOMEM;
+	lines->starts = starts;
+	lines->cap = cap;
+	return FMT_OK;
+}
+
+enum fmt_status
+fmt_delta_split(const unsigned char key[FMT_SIPHASH_KEY], const void *data,
+    size_t len, struct fmt_delta_lines *out)
+{
+	const unsigned char *start = data, *at = start, *end, *newline;
+	enum fmt_status status = FMT_OK;
+
+	out->count = 0;
+	if (len > FMT_DELTA_MAX)
+		return FMT_LIMIT;
+	if ((status = make_room(out)) != FMT_OK)
+		return status;
+	out->starts[0] = 0;
+	if (len == 0)
+		return FMT_OK;
+	end = start + len;
+	if (end[-1] != '\n')
+		return FMT_TRUNCATED;
+	while (at < end && (status = make_room(out)) == FMT_OK) {
+		newline = memchr(at, '\n', (size_t)(end - at));
+		out->hashes[out->count++] =
+		    fmt_siphash(key, at, (size_t)(newline - at));
+		at = newline + 1;
+		out->starts[out->count] = (uint32_t)(at - start);
+	}
+	return status;
+}
+
+/* ---- finding what the base has ---- */
+
+/* Where in the base each hash is first: open addressing, at most half full;
+ * positions from 1, 0 is free. */
+struct places {
+	const struct fmt_delta_base *base;
+	uint32_t *slots; /* owned */
+	size_t mask;
+};
+
+static size_t
+probe(const struct places *places, uint64_t hash)
+{
+	size_t at = (size_t)hash & places->mask;
+
+	while (places->slots[at] != 0 &&
+	       places->base->hashes[places->slots[at] - 1] != hash)
+		at = (at + 1) & places->mask;
+	return at;
+}
+
+static enum fmt_status
+set_up_places(struct places *places, const struct fmt_delta_base *base)
+{
+	size_t size = 16;
+
+	if (base->count > FMT_DELTA_MAX)
+		return FMT_LIMIT;
+	while (size < 2 * base->count)
+		size *= 2;
+	places->base = base;
+	places->mask = size - 1;
+	places->slots = calloc(size, sizeof(*places->slots));
+	if (places->slots == NULL)
+		return FMT_NOMEM;
+	for (size_t i = base->count; i > 0; i--)
+		places->slots[probe(places, base->hashes[i - 1])] = (uint32_t)i;
+	return FMT_OK;
+}
+
+/* How many lines from `n` on are those of the base from `at` on. */
+static size_t
+run_length(const struct fmt_delta_base *base, size_t at,
+    const struct fmt_delta_lines *lines, size_t n)
+{
+	size_t run = 0;
+
+	while (at + run < base->count && n + run < lines->count &&
+	       base->hashes[at + run] == lines->hashes[n + run])
+		run++;
+	return run;
+}
+
+/* The run of the base that stands at line `n`, looked for from `from` on, then
+ * anywhere; its length, or 0. */
+static size_t
+find_run(const struct places *places, const struct fmt_delta_lines *lines,
+    size_t n, size_t from, size_t *at)
+{
+	size_t run;
+	uint32_t slot;
+
+	for (*at = from; *at < from + AHEAD; (*at)++)
+		if ((run = run_length(places->base, *at, lines, n)) >= RUN_MIN)
+			return run;
+	slot = places->slots[probe(places, lines->hashes[n])];
+	if (slot == 0)
+		return 0;
+	*at = slot - 1;
+	run = run_length(places->base, *at, lines, n);
+	return run >= RUN_MIN ? run : 0;
+}
+
+/* ---- writing ---- */
+
+struct maker {
+	const unsigned char *data;
+	const struct fmt_delta_lines *lines;
+	struct fmt_buf *out;
+	size_t limit; /* of out->len */
+};
+
+static enum fmt_status
+put_copy(struct maker *maker, size_t first, size_t count)
+{
+	enum fmt_status status =
+	    fmt_buf_printf(maker->out, "=%zu %zu\n", first + 1, count);
+
+	if (status == FMT_OK && maker->out->len > maker->limit)
+		status = FMT_LIMIT;
+	return status;
+}
+
+/* Lines of the chunk as they are. */
+static enum fmt_status
+put_lines(struct maker *maker, size_t first, size_t end)
+{
+	const uint32_t *starts = maker->lines->starts;
+	enum fmt_status status;
+
+	if (first == end)
+		return FMT_OK;
+	status = fmt_buf_printf(maker->out, "+%zu\n", end - first);
+	if (status != FMT_OK)
+		return status;
+	if (maker->out->len + (starts[end] - starts[first]) > maker->limit)
+		return FMT_LIMIT;
+	return fmt_buf_append(maker->out, maker->data + starts[first],
+	    starts[end] - starts[first]);
+}
+
+static enum fmt_status
+put_ops(struct maker *maker, const struct places *places)
+{
+	const struct fmt_delta_lines *lines = maker->lines;
+	size_t from = 0, kept = 0, n = 0, at = 0;
+	enum fmt_status status = FMT_OK;
+
+	while (n < lines->count) {
+		size_t run = find_run(places, lines, n, from, &at);
+
+		if (run == 0) {
+			n++;
+			/* Too much already: no need to look on. */
+			if (lines->starts[n] - lines->starts[kept] >
+			    maker->limit)
+				return FMT_LIMIT;
+			continue;
+		}
+		if ((status = put_lines(maker, kept, n)) != FMT_OK ||
+		    (status = put_copy(maker, at, run)) != FMT_OK)
+			return status;
+		from = at + run;
+		n += run;
+		kept = n;
+	}
+	return put_lines(maker, kept, n);
+}
+
+enum fmt_status
+fmt_delta_make(const struct fmt_delta_base *base, const void *data, size_t len,
+    const struct fmt_delta_lines *lines, size_t max, struct fmt_buf *out)
+{
+	struct maker maker = {data, lines, out, 0};
+	struct places places = {.slots = NULL};
+	size_t before = out->len;
+	char hex[2 * FMT_ID_SIZE + 1];
+	enum fmt_status status;
+
+	if (base->len == 0 || base->len > FMT_DELTA_MAX || len == 0 ||
+	    len > FMT_DELTA_MAX)
+		return FMT_LIMIT;
+	maker.limit = before + (max < len ? max : len - 1);
+	fmt_hex(base->id, FMT_ID_SIZE, hex);
+	status =
+	    fmt_buf_printf(out, FMT_DELTA_MAGIC FMT_DELTA_VERSION "%s %u %zu\n",
+		hex, (unsigned)base->len, len);
+	if (status == FMT_OK)
+		status = set_up_places(&places, base);
+	if (status == FMT_OK)
+		status = put_ops(&maker, &places);
+	if (status == FMT_OK && out->len > maker.limit)
+		status = FMT_LIMIT;
+	if (status != FMT_OK)
+		out->len = before;
+	free(places.slots);
+	return status;
+}
+
+/* ---- proving ---- */
+
+/* Whether the op stands for the lines from `n` on. */
+static bool
+is_right(const struct fmt_delta_op *op, const struct fmt_delta_base *base,
+    const unsigned char *data, const struct fmt_delta_lines *lines, size_t n)
+{
+	const uint32_t *starts = lines->starts;
+
+	if (op->count > lines->count - n)
+		return false;
+	if (!op->is_copy)
+		return op->len == starts[n + op->count] - starts[n] &&
+		       memcmp(op->lines, data + starts[n], op->len) == 0;
+	if (op->first >= base->count || op->count > base->count - op->first)
+		return false;
+	return memcmp(base->hashes + op->first, lines->hashes + n,
+		   op->count * sizeof(*base->hashes)) == 0;
+}
+
+enum fmt_status
+fmt_delta_prove(const void *delta, size_t delta_len,
+    const struct fmt_delta_base *base, const void *data, size_t len,
+    const struct fmt_delta_lines *lines)
+{
+	const unsigned char *at = delta, *end = at + delta_len;
+	struct fmt_delta_head head;
+	struct fmt_delta_op op;
+	enum fmt_status status;
+	size_t n = 0;
+
+	if ((status = fmt_delta_head(delta, delta_len, &head)) != FMT_OK)
+		return status;
+	if (memcmp(head.base, base->id, FMT_ID_SIZE) != 0 ||
+	    head.base_len != base->len || head.len != len ||
+	    lines->starts[lines->count] != len)
+		return FMT_MALFORMED;
+	for (at += head.head_len; at < end; n += op.count) {
+		if ((status = fmt_delta_op(&at, end, &op)) != FMT_OK)
+			return status;
+		if (!is_right(&op, base, data, lines, n))
+			return FMT_MALFORMED;
+	}
+	return n == lines->count ? FMT_OK : FMT_TRUNCATED;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A chunk as a difference to another. The input is a base, a zero byte, and the
+ * rest, which is taken for a difference to it, and for a new chunk: what is
+ * made of that is proven and comes back.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/delta.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const unsigned char key[FMT_SIPHASH_KEY] = "sixteen bytes of";
+
+static void
+require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void
+is_applied_or_refused(
+    const uint8_t *base, size_t base_len, const uint8_t *delta, size_t len)
+{
+	struct fmt_buf out = FMT_BUF_INIT;
+	struct fmt_delta_head head;
+	enum fmt_status status;
+
+	status = fmt_delta_apply(delta, len, base, base_len, &out);
+	if (status == FMT_OK) {
+		require(fmt_delta_head(delta, len, &head) == FMT_OK);
+		require(out.len == head.len && head.base_len == base_len);
+	} else {
+		require(out.len == 0);
+	}
+	fmt_buf_free(&out);
+}
+
+static void
+comes_back(
+    const uint8_t *before, size_t before_len, const uint8_t *text, size_t len)
+{
+	struct fmt_delta_lines old = FMT_DELTA_LINES_INIT;
+	struct fmt_delta_lines new = FMT_DELTA_LINES_INIT;
+	struct fmt_delta_base base = {.len = (uint32_t)before_len};
+	struct fmt_buf delta = FMT_BUF_INIT, back = FMT_BUF_INIT;
+
+	if (fmt_delta_split(key, before, before_len, &old) != FMT_OK ||
+	    fmt_delta_split(key, text, len, &new) != FMT_OK)
+		goto out;
+	base.hashes = old.hashes;
+	base.count = old.count;
+	if (fmt_delta_make(&base, text, len, &new, len, &delta) != FMT_OK)
+		goto out;
+	require(fmt_delta_prove(
+		    delta.data, delta.len, &base, text, len, &new) == FMT_OK);
+	require(fmt_delta_apply(delta.data, delta.len, before, before_len,
+		    &back) == FMT_OK);
+	require(back.len == len && memcmp(back.data, text, len) == 0);
+out:
+	fmt_delta_lines_free(&old);
+	fmt_delta_lines_free(&new);
+	fmt_buf_free(&delta);
+	fmt_buf_free(&back);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const uint8_t *zero = size > 0 ? memchr(data, 0, size) : NULL;
+	const uint8_t *rest;
+	size_t len;
+
+	if (zero == NULL || zero == data)
+		return 0;
+	rest = zero + 1;
+	len = size - (size_t)(rest - data);
+	is_applied_or_refused(data, (size_t)(zero - data), rest, len);
+	comes_back(data, (size_t)(zero - data), rest, len);
+	return 0;
+}
