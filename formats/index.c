@@ -86,6 +86,12 @@ fmt_index_base(const struct fmt_index *index,
 	return false;
 }
 
+const unsigned char *
+fmt_index_id_at(const struct fmt_index *index, uint64_t n)
+{
+	return chunk_record(index, n);
+}
+
 void
 fmt_index_pack_at(
     const struct fmt_index *index, uint32_t n, struct fmt_index_pack *out)

@@ -79,6 +79,8 @@ bool fmt_index_base(const struct fmt_index *index,
  * record names a pack that is not there. */
 enum fmt_status fmt_index_at(
     const struct fmt_index *index, uint64_t n, struct fmt_index_place *out);
+/* The id alone; borrowed from the index. */
+const unsigned char *fmt_index_id_at(const struct fmt_index *index, uint64_t n);
 void fmt_index_pack_at(
     const struct fmt_index *index, uint32_t n, struct fmt_index_pack *out);
 

@@ -8,7 +8,16 @@ AM_TESTS_ENVIRONMENT = \
 	CC='$(CC)'; export CC; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
-	top_builddir='$(abs_top_builddir)'; export top_builddir;
+	top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	BACKUP_CACHE_DIR='$(abs_top_builddir)/tests/cache'; \
+	export BACKUP_CACHE_DIR; \
+	BACKUP_STATE_DIR='$(abs_top_builddir)/tests/state'; \
+	export BACKUP_STATE_DIR;
+
+# Where the commands under test keep what belongs to this machine.
+clean-local:
+	rm -rf tests/cache tests/state
+.PHONY: clean-local
 
 include tests/unit/local.mk
 include tests/fuzz/local.mk

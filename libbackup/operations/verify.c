@@ -506,6 +506,7 @@ begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 	if (bkp_opened_init(&verify->opened, options->config, options->snapshot,
 		options->path, err) < 0)
 		return -1;
+	bkp_repository_without_cache(verify->opened.repository);
 	if (bkp_verdict_new(&verify->verdict, err) < 0)
 		return -1;
 	if (bkp_contents_new(

@@ -3,17 +3,22 @@
 #define LIBBACKUP_REPOSITORY_INDEX_SET_H
 
 /*
- * The index objects that are loaded: each decrypted into a file without a name
- * and mapped, so that it takes address space and page cache, not memory of
- * the process. It only grows, until it is freed.
+ * The index objects that are loaded: each decrypted into a file, of this
+ * machine's cache where there is one and without a name otherwise, and mapped,
+ * so that it takes address space and page cache. What is resident of the maps
+ * is kept below about 100 MiB; the directory takes 6 bytes a chunk. The set
+ * only grows, until it is freed.
  *
  * Thread rule: look-ups and loading may happen at the same time.
  */
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "formats/index.h"
+#include "libbackup/repository/index_cache.h"
+#include "libbackup/repository/index_directory.h"
 #include "libbackup/repository/object.h"
 
 struct bkp_index_file {
@@ -30,9 +35,15 @@ struct bkp_index_damage {
 };
 
 struct bkp_index_set {
-	pthread_rwlock_t lock; /* of the array; a loaded file never changes */
+	pthread_mutex_t loading; /* held while files come in */
+	pthread_rwlock_t lock;   /* of the array; a loaded file never changes */
 	struct bkp_index_file *files;
 	size_t count, cap;
+	size_t mapped; /* bytes of all files */
+	struct bkp_index_directory directory;
+	size_t noted; /* files, from the first, that are in the directory */
+	struct bkp_index_cache cache;
+	atomic_size_t touches;     /* look-ups that read a map */
 	unsigned char (*lost)[32]; /* owned: packs that are not there */
 	size_t lost_count, lost_cap;
 	struct bkp_index_damage *damaged; /* owned; not tried again */
@@ -42,13 +53,22 @@ struct bkp_index_set {
 void bkp_index_set_init(struct bkp_index_set *set);
 void bkp_index_set_free(struct bkp_index_set *set);
 
+/* Keeps decrypted index objects of the repository with this id on this machine
+ * from now on; NULL: not (any more), so that all are read from the store. Fails
+ * for want of memory only. */
+int bkp_index_set_use_cache(
+    struct bkp_index_set *set, const char *id, struct bkp_error *err);
+
 /* Says whether a writer's key is one that may write to this repository. */
 typedef bool bkp_is_writer_fn(void *arg, const unsigned char key[32]);
 
 /* Loads every index object that is not loaded yet: digest, decryption, every
- * record and the signature of a known writer are checked. One that is damaged
- * is noted in `damaged` and left out, for all that the others know is true
- * without it; whoever decides what may go asks bkp_index_set_is_whole. */
+ * record and the signature of a known writer are checked. Of one that this
+ * machine has checked before, that it is still that, and the writer. What
+ * vanishes meanwhile (a prune joins index objects) makes it list again. One
+ * that is damaged is noted in `damaged` and left out, for all that the others
+ * know is true without it; whoever decides what may go asks
+ * bkp_index_set_is_whole. */
 int bkp_index_set_load(struct bkp_index_set *set, struct bkp_store *store,
     const struct fmt_age_identity *metadata, bkp_is_writer_fn *is_writer,
     void *arg, struct bkp_error *err);
@@ -65,6 +85,14 @@ int bkp_index_set_add(struct bkp_index_set *set, const char *name,
  * it is stored again. */
 int bkp_index_set_check_packs(
     struct bkp_index_set *set, struct bkp_store *store, struct bkp_error *err);
+
+/* Whether check_packs missed a pack. Under the lock. */
+bool bkp_index_set_is_lost(
+    const struct bkp_index_set *set, const unsigned char pack[32]);
+
+/* Gives what is resident of the maps back to the page cache: for those who
+ * read all of them. */
+void bkp_index_set_relax(struct bkp_index_set *set);
 
 /* Where a chunk is; false where no loaded index knows it. */
 bool bkp_index_set_find(struct bkp_index_set *set,

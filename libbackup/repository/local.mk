@@ -8,7 +8,16 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/fields.c libbackup/repository/fields.h \
 	libbackup/repository/file.c libbackup/repository/file.h \
 	libbackup/repository/identity.c \
+	libbackup/repository/index_cache.c \
+	libbackup/repository/index_cache.h \
+	libbackup/repository/index_directory.c \
+	libbackup/repository/index_directory.h \
+	libbackup/repository/index_fetch.c \
+	libbackup/repository/index_fetch.h \
+	libbackup/repository/index_load.c \
+	libbackup/repository/index_packs.c \
 	libbackup/repository/index_set.c libbackup/repository/index_set.h \
+	libbackup/repository/index_set_own.h \
 	libbackup/repository/init.c \
 	libbackup/repository/key_documents.c \
 	libbackup/repository/key_ring.c libbackup/repository/key_ring.h \

@@ -288,11 +288,26 @@ int
 bkp_repository_open(const char *location, const struct bkp_keys *keys,
     struct bkp_repository **out, struct bkp_error *err)
 {
+	struct bkp_repository *repository;
 	struct bkp_store *store;
 
 	if (bkp_store_open(location, BKP_STORE_OPEN, &store, err) < 0)
 		return -1;
-	return bkp_repository_open_store(store, keys, out, err);
+	if (bkp_repository_open_store(store, keys, &repository, err) < 0)
+		return -1;
+	if (bkp_index_set_use_cache(
+		&repository->index, repository->config.id, err) < 0) {
+		bkp_repository_close(repository);
+		return -1;
+	}
+	*out = repository;
+	return 0;
+}
+
+void
+bkp_repository_without_cache(struct bkp_repository *repository)
+{
+	(void)bkp_index_set_use_cache(&repository->index, NULL, NULL);
 }
 
 void

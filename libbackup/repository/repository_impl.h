@@ -27,6 +27,10 @@ int bkp_repository_open_store(struct bkp_store *store,
     const struct bkp_keys *keys, struct bkp_repository **out,
     struct bkp_error *err);
 
+/* For proofs: from now on nothing is taken from the cache of this machine that
+ * bkp_repository_open gave it, so that damage in the store is seen. */
+void bkp_repository_without_cache(struct bkp_repository *repository);
+
 /* ---- reading ---- */
 
 /* Reads, verifies (digest, signature, known writer) and decodes a snapshot. */

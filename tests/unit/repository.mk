@@ -21,3 +21,9 @@ tests_unit_test_repository_damage_SOURCES = \
 	tests/unit/test_repository_damage.c $(REPOSITORY_FIXTURE)
 tests_unit_test_repository_damage_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_repository_damage_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += \
+	tests/unit/test_index_set
+tests_unit_test_index_set_SOURCES = \
+	tests/unit/test_index_set.c $(REPOSITORY_FIXTURE)
+tests_unit_test_index_set_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_index_set_LDADD = $(UNIT_LIBS)

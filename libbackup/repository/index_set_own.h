@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_REPOSITORY_INDEX_SET_OWN_H
+#define LIBBACKUP_REPOSITORY_INDEX_SET_OWN_H
+
+/* What the two files of the set share: index_set.c and index_load.c. */
+
+#include "libbackup/repository/index_set.h"
+
+/* Maps `len` bytes of a file and looks at them as an index. */
+int bkp_index_file_map(
+    int fd, uint64_t len, struct bkp_index_file *file, struct bkp_error *err);
+void bkp_index_file_free(struct bkp_index_file *file);
+
+/* Takes the file, also on failure. Under `loading`. */
+int bkp_index_set_append(struct bkp_index_set *set, struct bkp_index_file *file,
+    struct bkp_error *err);
+
+/* Makes the files that were appended findable. Only who holds `loading`
+ * changes the array of files, so that reading it takes no lock. */
+int bkp_index_set_note_new(struct bkp_index_set *set, struct bkp_error *err);
+
+#endif
