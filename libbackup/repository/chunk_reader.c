@@ -2,11 +2,14 @@
 /*
  * Reading chunks out of packs. Of a pack only the 64 KiB segments that hold a
  * chunk are fetched and decrypted, and at least READ_AHEAD of them, so that
- * small chunks beside each other come out of one fetch: the window. The
- * payload keys of the last packs are remembered.
+ * small chunks beside each other come out of one fetch: the window. There are
+ * two, one for chunks that are stored whole and one for differences, since
+ * these and their bases are read in turn. The payload keys of the last packs
+ * are remembered, and the last base.
  *
- * Memory: the window (READ_AHEAD, or the largest chunk read), its stored form
- * while it is decrypted, and a zstd context.
+ * Memory: the windows (READ_AHEAD, or the largest chunk read), the stored form
+ * of one while it is decrypted, a zstd context, and for differences twice
+ * FMT_DELTA_MAX at the most, and 4 bytes a line of the base.
  */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -16,6 +19,7 @@
 #include <zstd.h>
 
 #include "formats/age.h"
+#include "formats/delta.h"
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/repository_own.h"
@@ -46,9 +50,12 @@ struct bkp_chunk_reader {
 	ZSTD_DCtx *zstd; /* owned */
 	struct pack packs[PACKS];
 	uint64_t clock;
-	struct window window;
-	struct fmt_buf stored; /* fetched, still encrypted */
-	struct fmt_buf plain;  /* of bkp_chunk_reader_entry */
+	struct window windows[2]; /* of whole chunks, of differences */
+	struct fmt_buf stored;    /* fetched, still encrypted */
+	struct fmt_buf plain;     /* of bkp_chunk_reader_entry */
+	struct fmt_buf delta;     /* a difference */
+	struct fmt_buf base;      /* the base that was used last */
+	unsigned char base_id[FMT_ID_SIZE]; /* where base is not empty */
 };
 
 int
@@ -62,8 +69,11 @@ bkp_chunk_reader_new_of(struct bkp_repository *repository,
 		return -1;
 	reader->repository = repository;
 	reader->kind = kind;
-	reader->window.bytes.is_secret = true;
+	reader->windows[0].bytes.is_secret = true;
+	reader->windows[1].bytes.is_secret = true;
 	reader->plain.is_secret = true;
+	reader->delta.is_secret = true;
+	reader->base.is_secret = true;
 	if (bkp_chunk_hasher_init(&reader->hasher, repository, err) < 0)
 		goto fail;
 	if ((reader->zstd = ZSTD_createDCtx()) == NULL) {
@@ -92,9 +102,12 @@ bkp_chunk_reader_free(struct bkp_chunk_reader *reader)
 	bkp_chunk_hasher_free(&reader->hasher);
 	(void)ZSTD_freeDCtx(reader->zstd);
 	OPENSSL_cleanse(reader->packs, sizeof(reader->packs));
-	fmt_buf_free(&reader->window.bytes);
+	fmt_buf_free(&reader->windows[0].bytes);
+	fmt_buf_free(&reader->windows[1].bytes);
 	fmt_buf_free(&reader->stored);
 	fmt_buf_free(&reader->plain);
+	fmt_buf_free(&reader->delta);
+	fmt_buf_free(&reader->base);
 	free(reader);
 }
 
@@ -192,10 +205,10 @@ is_in_window(const struct window *window, const struct pack *pack,
 
 /* Fetches and decrypts whole segments that hold [offset, offset + len). */
 static int
-fill_window(struct bkp_chunk_reader *reader, const struct pack *pack,
-    uint64_t offset, uint64_t len, struct bkp_error *err)
+fill_window(struct bkp_chunk_reader *reader, struct window *window,
+    const struct pack *pack, uint64_t offset, uint64_t len,
+    struct bkp_error *err)
 {
-	struct window *window = &reader->window;
 	uint64_t start = offset / FMT_AGE_SEGMENT * FMT_AGE_SEGMENT;
 	uint64_t end = offset + len, file_offset, file_len;
 	enum fmt_status status;
@@ -231,6 +244,7 @@ fetch_frame(struct bkp_chunk_reader *reader,
     const struct fmt_index_place *place, struct bkp_error *err)
 {
 	uint64_t offset = place->chunk.offset, len = place->chunk.stored_len;
+	struct window *window = &reader->windows[place->chunk.has_base];
 	const struct pack *pack = find_pack(reader, &place->pack, err);
 
 	if (pack == NULL)
@@ -240,10 +254,10 @@ fetch_frame(struct bkp_chunk_reader *reader,
 		    err, BKP_CORRUPT, "the index places it beyond its pack");
 		return NULL;
 	}
-	if (!is_in_window(&reader->window, pack, offset, len) &&
-	    fill_window(reader, pack, offset, len, err) < 0)
+	if (!is_in_window(window, pack, offset, len) &&
+	    fill_window(reader, window, pack, offset, len, err) < 0)
 		return NULL;
-	return reader->window.bytes.data + (offset - reader->window.offset);
+	return window->bytes.data + (offset - window->offset);
 }
 
 /* ---- chunks ---- */
@@ -265,23 +279,22 @@ check_id(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
 
 /* Decompresses behind out's content, which stays as long as it was. */
 static int
-decompress(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
-    const unsigned char *frame, size_t frame_len, struct fmt_buf *out,
-    struct bkp_error *err)
+decompress(struct bkp_chunk_reader *reader, const unsigned char *frame,
+    size_t frame_len, uint32_t len, struct fmt_buf *out, struct bkp_error *err)
 {
 	size_t n;
 
-	if (ZSTD_getFrameContentSize(frame, frame_len) != ref->len)
+	if (ZSTD_getFrameContentSize(frame, frame_len) != len)
 		return bkp_fail(
 		    err, BKP_CORRUPT, "its frame has another length");
-	if (fmt_buf_reserve(out, ref->len > 0 ? ref->len : 1) != FMT_OK)
+	if (fmt_buf_reserve(out, len > 0 ? len : 1) != FMT_OK)
 		return bkp_fail_nomem(err, "reading a chunk");
 	n = ZSTD_decompressDCtx(
-	    reader->zstd, out->data + out->len, ref->len, frame, frame_len);
+	    reader->zstd, out->data + out->len, len, frame, frame_len);
 	if (ZSTD_isError(n))
 		return bkp_fail(err, BKP_CORRUPT, "decompressing: %s",
 		    ZSTD_getErrorName(n));
-	if (n != ref->len)
+	if (n != len)
 		return bkp_fail(
 		    err, BKP_CORRUPT, "its frame has another length");
 	return 0;
@@ -302,21 +315,137 @@ check_place(const struct bkp_chunk_reader *reader,
 	return 0;
 }
 
+/* ---- differences ---- */
+
+/* Reads one copy of a base, which is stored whole. Its id is not looked at: a
+ * wrong one makes a wrong chunk, and that is seen by the chunk's. */
+static int
+read_base(struct bkp_chunk_reader *reader, const struct fmt_delta_head *head,
+    const struct fmt_index_place *place, struct bkp_error *err)
+{
+	struct fmt_chunk_ref ref = {.len = head->base_len};
+	const unsigned char *frame;
+
+	fmt_buf_clear(&reader->base);
+	if (check_place(reader, &ref, place, err) < 0 ||
+	    (frame = fetch_frame(reader, place, err)) == NULL ||
+	    decompress(reader, frame, place->chunk.stored_len, ref.len,
+		&reader->base, err) < 0)
+		return -1;
+	reader->base.len = ref.len;
+	return 0;
+}
+
+/* Applies the difference to the base, behind out's content. */
+static int
+apply(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
+    struct fmt_buf *out, struct bkp_error *err)
+{
+	size_t before = out->len;
+	enum fmt_status status = fmt_delta_apply(reader->delta.data,
+	    reader->delta.len, reader->base.data, reader->base.len, out);
+
+	if (status == FMT_NOMEM)
+		return bkp_fail_nomem(err, "reading a chunk");
+	if (status != FMT_OK)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "its difference does not fit its base: %s",
+		    fmt_status_text(status));
+	out->len = before;
+	return check_id(reader, ref, out->data + before, err);
+}
+
+static int
+fail_in_base(const struct fmt_delta_head *head,
+    const struct fmt_index_place *place, struct bkp_error *err)
+{
+	char pack[HEX_NAME], base[HEX_NAME];
+
+	fmt_hex(place->pack.name, 32, pack);
+	fmt_hex(head->base, FMT_ID_SIZE, base);
+	return bkp_fail_in(err, "its base %s in pack %s", base, pack);
+}
+
+/* Tries every copy of the base. */
+static int
+apply_to_base(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
+    const struct fmt_delta_head *head, struct fmt_buf *out,
+    struct bkp_error *err)
+{
+	struct bkp_repository *repository = reader->repository;
+	struct bkp_error *problem = err;
+	struct fmt_index_place place;
+
+	if (reader->base.len > 0 &&
+	    memcmp(reader->base_id, head->base, FMT_ID_SIZE) == 0 &&
+	    apply(reader, ref, out, NULL) == 0)
+		return 0;
+	if (bkp_repository_find_chunk(repository, head->base, &place, err) < 0)
+		return bkp_fail_in(err, "its base");
+	for (size_t n = 0;
+	     bkp_index_set_find_copy(&repository->index, head->base, n, &place);
+	     n++) {
+		int rc = read_base(reader, head, &place, problem);
+
+		if (rc == 0 && apply(reader, ref, out, problem) == 0) {
+			memcpy(reader->base_id, head->base, FMT_ID_SIZE);
+			return 0;
+		}
+		fmt_buf_clear(&reader->base);
+		if (problem != NULL)
+			(void)fail_in_base(head, &place, problem);
+		problem = NULL; /* the first one is told */
+	}
+	return -1;
+}
+
+static int
+read_difference(struct bkp_chunk_reader *reader,
+    const struct fmt_chunk_ref *ref, const unsigned char *frame,
+    size_t frame_len, uint32_t len, struct fmt_buf *out, struct bkp_error *err)
+{
+	struct fmt_delta_head head;
+	enum fmt_status status;
+
+	fmt_buf_clear(&reader->delta);
+	if (decompress(reader, frame, frame_len, len, &reader->delta, err) < 0)
+		return -1;
+	reader->delta.len = len;
+	status = fmt_delta_head(reader->delta.data, len, &head);
+	if (status == FMT_UNSUPPORTED)
+		return bkp_fail(err, BKP_UNSUPPORTED,
+		    "it is a difference of a later version; use a later "
+		    "libbackup");
+	if (status != FMT_OK || head.len != ref->len)
+		return bkp_fail(
+		    err, BKP_CORRUPT, "its frame has another length");
+	return apply_to_base(reader, ref, &head, out, err);
+}
+
 static int
 read_chunk(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
     const struct fmt_index_place *place, struct fmt_buf *out,
     struct bkp_error *err)
 {
+	size_t frame_len = place->chunk.stored_len;
 	const unsigned char *frame;
+	unsigned long long len;
+	int rc;
 
 	if (check_place(reader, ref, place, err) < 0 ||
-	    (frame = fetch_frame(reader, place, err)) == NULL ||
-	    decompress(reader, ref, frame, place->chunk.stored_len, out, err) <
-		0 ||
-	    check_id(reader, ref, out->data + out->len, err) < 0)
+	    (frame = fetch_frame(reader, place, err)) == NULL)
 		return -1;
-	out->len += ref->len;
-	return 0;
+	/* A difference is shorter than its chunk; an error is above all. */
+	len = ZSTD_getFrameContentSize(frame, frame_len);
+	if (len < ref->len && len <= FMT_DELTA_MAX)
+		rc = read_difference(
+		    reader, ref, frame, frame_len, (uint32_t)len, out, err);
+	else if ((rc = decompress(
+		      reader, frame, frame_len, ref->len, out, err)) == 0)
+		rc = check_id(reader, ref, out->data + out->len, err);
+	if (rc == 0)
+		out->len += ref->len;
+	return rc;
 }
 
 int

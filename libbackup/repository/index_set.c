@@ -193,22 +193,50 @@ count_touch(struct bkp_index_set *set)
 		bkp_index_set_relax(set);
 }
 
+/* The n-th copy that is stored whole, or the n-th difference. */
+static bool
+find_nth(const struct bkp_index_set *set, const unsigned char id[FMT_ID_SIZE],
+    bool is_difference, size_t n, struct fmt_index_place *out)
+{
+	size_t at = bkp_index_directory_home(&set->directory, id);
+	uint32_t file;
+
+	while (bkp_index_directory_next(&set->directory, id, &at, &file))
+		if (fmt_index_find(&set->files[file].view, id, out) &&
+		    out->chunk.has_base == is_difference &&
+		    !bkp_index_set_is_lost(set, out->pack.name) && n-- == 0)
+			return true;
+	return false;
+}
+
+/* The n-th copy: first those stored whole, which others may be differences to,
+ * then the differences to a base that is there. */
+static bool
+find_copy(const struct bkp_index_set *set, const unsigned char id[FMT_ID_SIZE],
+    size_t n, struct fmt_index_place *out)
+{
+	struct fmt_index_place base;
+	size_t whole = 0;
+
+	for (; find_nth(set, id, false, whole, out); whole++)
+		if (whole == n)
+			return true;
+	n -= whole;
+	for (size_t k = 0; find_nth(set, id, true, k, out); k++)
+		if (find_nth(set, out->chunk.base, false, 0, &base) && n-- == 0)
+			return true;
+	return false;
+}
+
 bool
 bkp_index_set_find_copy(struct bkp_index_set *set,
     const unsigned char id[FMT_ID_SIZE], size_t n, struct fmt_index_place *out)
 {
 	struct fmt_index_place place;
-	bool is_found = false;
-	uint32_t file;
-	size_t at;
+	bool is_found;
 
 	pthread_rwlock_rdlock(&set->lock);
-	at = bkp_index_directory_home(&set->directory, id);
-	while (!is_found &&
-	       bkp_index_directory_next(&set->directory, id, &at, &file))
-		is_found = fmt_index_find(&set->files[file].view, id, &place) &&
-			   !bkp_index_set_is_lost(set, place.pack.name) &&
-			   n-- == 0;
+	is_found = find_copy(set, id, n, &place);
 	pthread_rwlock_unlock(&set->lock);
 	if (is_found) {
 		*out = place;

@@ -94,7 +94,9 @@ bool bkp_index_set_is_lost(
  * read all of them. */
 void bkp_index_set_relax(struct bkp_index_set *set);
 
-/* Where a chunk is; false where no loaded index knows it. */
+/* Where a chunk is; false where no loaded index knows it. A copy that is stored
+ * whole is preferred to a difference, so what is told of a base is always
+ * such a copy; a difference whose base has no such copy is not found. */
 bool bkp_index_set_find(struct bkp_index_set *set,
     const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out);
 
