@@ -150,8 +150,9 @@ open_pack(struct bkp_chunk_reader *reader, const struct fmt_index_pack *from,
 	if (fetch(reader, path, 0, len, err) < 0)
 		return -1;
 	status = fmt_age_payload_open(
-	    reader->kind == FMT_PACK_DATA ? &keys->data : &keys->metadata, 1,
-	    reader->stored.data, reader->stored.len, &pack->payload);
+	    reader->kind == FMT_PACK_DATA ? keys->data : keys->metadata,
+	    keys->count, reader->stored.data, reader->stored.len,
+	    &pack->payload);
 	if (status == FMT_OK)
 		status = fmt_age_plain_size(
 		    &pack->payload, from->stored_size, &pack->plain_size);

@@ -38,6 +38,18 @@ encode_identity(const struct fmt_age_identity *identity,
 }
 
 int
+bkp_identity_text_make(const struct fmt_age_identity *identity,
+    char recipient[FMT_AGE_RECIPIENT_TEXT], struct fmt_buf *out,
+    struct bkp_error *err)
+{
+	enum fmt_status status = encode_identity(identity, recipient, out);
+
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "making an identity");
+	return 0;
+}
+
+int
 bkp_identity_create(const char *path, char recipient[63], struct bkp_error *err)
 {
 	char public_text[FMT_AGE_RECIPIENT_TEXT];
@@ -46,11 +58,11 @@ bkp_identity_create(const char *path, char recipient[63], struct bkp_error *err)
 	enum fmt_status status;
 	int rc;
 
-	if ((status = fmt_age_identity_new(&identity)) == FMT_OK)
-		status = encode_identity(&identity, public_text, &text);
-	if (status != FMT_OK)
+	if ((status = fmt_age_identity_new(&identity)) != FMT_OK)
 		rc = bkp_fail_format(err, status, "making an identity");
 	else
+		rc = bkp_identity_text_make(&identity, public_text, &text, err);
+	if (rc == 0)
 		rc = bkp_secret_file_write(path, text.data, text.len, err);
 	if (rc == 0)
 		memcpy(recipient, public_text, sizeof(public_text));
@@ -155,4 +167,17 @@ bkp_identity_file_read(const char *path, struct fmt_age_identity **out,
 	*out = identities.items;
 	*count = identities.count;
 	return 0;
+}
+
+int
+bkp_identity_text_parse(const struct fmt_buf *text,
+    struct fmt_age_identity *out, struct bkp_error *err)
+{
+	struct identities identities = {NULL, 0, 0};
+	int rc = read_lines(&identities, text, err);
+
+	if (rc == 0)
+		*out = identities.items[0];
+	wipe_identities(&identities);
+	return rc;
 }

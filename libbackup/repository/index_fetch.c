@@ -105,10 +105,10 @@ check_digest(struct fetch *fetch, const char *name, struct bkp_error *err)
 
 static int
 prepare(struct fetch *fetch, const struct fmt_age_identity *metadata,
-    struct bkp_error *err)
+    size_t count, struct bkp_error *err)
 {
 	enum fmt_status status =
-	    fmt_age_reader_new(metadata, 1, &fetch->reader);
+	    fmt_age_reader_new(metadata, count, &fetch->reader);
 
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "decrypting");
@@ -142,8 +142,8 @@ fetch_and_check(
 
 int
 bkp_index_fetch(struct bkp_store *store,
-    const struct fmt_age_identity *metadata, const char *name, int fd,
-    uint64_t *plain_len, bool *is_file_bad, struct bkp_error *err)
+    const struct fmt_age_identity *metadata, size_t count, const char *name,
+    int fd, uint64_t *plain_len, bool *is_file_bad, struct bkp_error *err)
 {
 	char path[96];
 	struct fetch fetch = {.store = store,
@@ -158,7 +158,7 @@ bkp_index_fetch(struct bkp_store *store,
 	(void)snprintf(path, sizeof(path), "index/%s", name);
 	if (bkp_store_stat(store, path, &object, err) < 0)
 		return -1;
-	rc = prepare(&fetch, metadata, err);
+	rc = prepare(&fetch, metadata, count, err);
 	if (rc == 0)
 		rc = fetch_and_check(&fetch, name, object.size, err);
 	if (rc == 0)

@@ -18,7 +18,8 @@ struct loader {
 	struct bkp_index_set *set;
 	struct bkp_store *store;
 	const struct fmt_age_identity *metadata;
-	bkp_is_writer_fn *is_writer;
+	size_t metadata_count;
+	bkp_index_signer_fn *check;
 	void *arg;
 };
 
@@ -27,10 +28,7 @@ static int
 check_writer(const struct loader *loader, const struct bkp_index_file *file,
     struct bkp_error *err)
 {
-	if (loader->is_writer(loader->arg, file->view.signer))
-		return 0;
-	return bkp_fail(
-	    err, BKP_AUTH, "it is signed by a key that is not a writer's");
+	return loader->check(loader->arg, file->view.signer, file->name, err);
 }
 
 /* Checked once: what the cache holds has been. */
@@ -66,8 +64,9 @@ fetch_into(const struct loader *loader, int fd, struct bkp_index_file *file,
 {
 	uint64_t len;
 
-	if (bkp_index_fetch(loader->store, loader->metadata, file->name, fd,
-		&len, is_file_bad, err) < 0)
+	if (bkp_index_fetch(loader->store, loader->metadata,
+		loader->metadata_count, file->name, fd, &len, is_file_bad,
+		err) < 0)
 		return -1;
 	if (bkp_index_file_map(fd, len, file, err) == 0 &&
 	    check_writer(loader, file, err) == 0 &&
@@ -278,10 +277,11 @@ load_all(const struct loader *loader, struct bkp_error *err)
 
 int
 bkp_index_set_load(struct bkp_index_set *set, struct bkp_store *store,
-    const struct fmt_age_identity *metadata, bkp_is_writer_fn *is_writer,
-    void *arg, struct bkp_error *err)
+    const struct fmt_age_identity *metadata, size_t metadata_count,
+    bkp_index_signer_fn *check, void *arg, struct bkp_error *err)
 {
-	struct loader loader = {set, store, metadata, is_writer, arg};
+	struct loader loader = {
+	    set, store, metadata, metadata_count, check, arg};
 	int rc;
 
 	pthread_mutex_lock(&set->loading);

@@ -59,8 +59,9 @@ void bkp_index_set_free(struct bkp_index_set *set);
 int bkp_index_set_use_cache(
     struct bkp_index_set *set, const char *id, struct bkp_error *err);
 
-/* Says whether a writer's key is one that may write to this repository. */
-typedef bool bkp_is_writer_fn(void *arg, const unsigned char key[32]);
+/* 0 where an index object that this key signed counts here; -1 and why not. */
+typedef int bkp_index_signer_fn(void *arg, const unsigned char key[32],
+    const char *name, struct bkp_error *err);
 
 /* Loads every index object that is not loaded yet: digest, decryption, every
  * record and the signature of a known writer are checked. Of one that this
@@ -70,8 +71,8 @@ typedef bool bkp_is_writer_fn(void *arg, const unsigned char key[32]);
  * know is true without it; whoever decides what may go asks
  * bkp_index_set_is_whole. */
 int bkp_index_set_load(struct bkp_index_set *set, struct bkp_store *store,
-    const struct fmt_age_identity *metadata, bkp_is_writer_fn *is_writer,
-    void *arg, struct bkp_error *err);
+    const struct fmt_age_identity *metadata, size_t metadata_count,
+    bkp_index_signer_fn *check, void *arg, struct bkp_error *err);
 
 /* 0 where nothing was left out; else -1 and why the first one was. */
 int bkp_index_set_is_whole(struct bkp_index_set *set, struct bkp_error *err);

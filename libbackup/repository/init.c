@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making a repository. Keys and the writer come first, then the host key file,
+ * Making a repository. Keys and the roster come first, then the host key file,
  * and `config`, which makes it a repository, last; so there is never one
  * without keys. A run that fails takes away what it made and nothing else.
  */
@@ -10,19 +10,15 @@
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/key_objects.h"
 #include "libbackup/repository/repository_own.h"
-
-#define KEY_OBJECTS 2
 
 /* What has been made so far. */
 struct making {
 	struct bkp_store *store;
 	const struct bkp_init_options *options;
-	struct fmt_age_recipient *recipients; /* owned */
-	struct bkp_key_ring ring;
-	char keys[KEY_OBJECTS][BKP_OBJECT_NAME];
-	size_t key_count;
-	char writer[BKP_OBJECT_NAME];
+	struct bkp_key_ring ring; /* secret */
+	struct bkp_roster roster; /* owned */
 	bool has_key_file;
 	bool is_uncertain; /* there may be a repository all the same */
 };
@@ -54,21 +50,14 @@ check_options(const struct bkp_init_options *options, struct bkp_error *err)
 }
 
 static int
-parse_recipients(struct making *making, struct bkp_error *err)
+add_recipients(struct making *making, struct bkp_error *err)
 {
 	const struct bkp_init_options *options = making->options;
 
-	making->recipients = bkp_alloc_array(
-	    options->recipient_count, sizeof(*making->recipients), err);
-	if (making->recipients == NULL)
-		return -1;
 	for (size_t i = 0; i < options->recipient_count; i++) {
-		const char *text = options->recipients[i];
-
-		if (fmt_age_recipient_parse(
-			text, strlen(text), &making->recipients[i]) != FMT_OK)
-			return bkp_fail(err, BKP_INVALID,
-			    "'%.80s' is not an age recipient (age1...)", text);
+		if (bkp_roster_add_recipient(
+			&making->roster, options->recipients[i], "", err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -111,45 +100,32 @@ fail:
 /* ---- the objects ---- */
 
 static int
-put_key(struct making *making, const struct fmt_age_recipient *recipients,
-    size_t count, struct bkp_error *err)
-{
-	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
-	int rc = bkp_admin_key_encode(&making->ring, &plain, err);
-
-	if (rc == 0)
-		rc = bkp_object_seal(making->store, "keys", recipients, count,
-		    plain.data, plain.len, making->keys[making->key_count++],
-		    NULL, err);
-	fmt_buf_free(&plain);
-	return rc;
-}
-
-/* A passphrase cannot share an age file with recipients. */
-static int
 put_keys(struct making *making, struct bkp_error *err)
 {
 	const struct bkp_init_options *options = making->options;
-	const struct fmt_age_recipient passphrase = {
-	    .kind = FMT_AGE_SCRYPT,
-	    .passphrase = options->passphrase,
-	    .work_factor = options->work_factor,
-	};
 
-	if (options->recipient_count > 0 &&
-	    put_key(making, making->recipients, options->recipient_count, err) <
-		0)
+	if (options->passphrase != NULL &&
+	    bkp_key_objects_add_passphrase(making->store, &making->roster,
+		options->passphrase, options->work_factor, "", err) < 0)
 		return -1;
-	if (options->passphrase != NULL)
-		return put_key(making, &passphrase, 1, err);
-	return 0;
+	return bkp_key_objects_put_admin(
+	    making->store, &making->ring, &making->roster, err);
 }
 
+/* Whoever makes a repository may prune it from this host. */
 static int
-put_writer(struct making *making, int64_t now_us, struct bkp_error *err)
+put_roster(struct making *making, struct bkp_error *err)
 {
-	return bkp_writer_put(
-	    making->store, &making->ring, now_us, making->writer, err);
+	char name[BKP_OBJECT_NAME];
+
+	if (bkp_roster_set_generation(&making->roster, 1, &making->ring, err) <
+		0 ||
+	    bkp_roster_add_host(&making->roster, &making->ring, true, err) < 0)
+		return -1;
+	return bkp_roster_put(making->store, &making->ring, &making->roster,
+		   name, err) == 0
+		   ? 0
+		   : -1;
 }
 
 static int
@@ -162,23 +138,25 @@ write_key_file(struct making *making, struct bkp_error *err)
 	return 0;
 }
 
-static void
-remove_object(struct making *making, const char *folder, const char *name)
+static int
+remove_object(
+    void *arg, const struct bkp_store_object *object, struct bkp_error *err)
 {
-	char path[128];
+	struct making *making = arg;
 
-	if (name[0] == '\0')
-		return;
-	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-	(void)bkp_store_remove(making->store, path, NULL);
+	(void)err;
+	(void)bkp_store_remove(making->store, object->name, NULL);
+	return 0;
 }
 
+/* The place was empty, so that all in these folders is ours. */
 static void
 take_back(struct making *making)
 {
-	for (size_t i = 0; i < making->key_count; i++)
-		remove_object(making, "keys", making->keys[i]);
-	remove_object(making, "writers", making->writer);
+	(void)bkp_store_list(
+	    making->store, "keys/", remove_object, making, NULL);
+	(void)bkp_store_list(
+	    making->store, "roster/", remove_object, making, NULL);
 	if (making->has_key_file)
 		(void)unlink(making->options->key_file);
 }
@@ -222,8 +200,7 @@ make(struct making *making, struct bkp_error *err)
 {
 	int64_t now_us = bkp_now_us();
 
-	if (put_keys(making, err) == 0 &&
-	    put_writer(making, now_us, err) == 0 &&
+	if (put_keys(making, err) == 0 && put_roster(making, err) == 0 &&
 	    write_key_file(making, err) == 0 &&
 	    put_config(making, now_us, err) == 0)
 		return 0;
@@ -252,18 +229,18 @@ bkp_repository_init_store(struct bkp_store *store,
     const struct bkp_init_options *given, struct bkp_error *err)
 {
 	struct bkp_init_options options = adopt(given);
-	struct making making = {.store = store, .options = &options};
+	struct making making = {
+	    .store = store, .options = &options, .roster = BKP_ROSTER_INIT};
 	int rc = -1;
 
 	if (check_options(&options, err) == 0 &&
-	    parse_recipients(&making, err) == 0 &&
-	    check_empty(store, err) == 0 &&
+	    add_recipients(&making, err) == 0 && check_empty(store, err) == 0 &&
 	    bkp_key_ring_new(&making.ring, err) == 0)
 		rc = make(&making, err);
 	if (rc < 0 && !making.is_uncertain)
 		bkp_store_undo_create(store);
 	bkp_key_ring_wipe(&making.ring);
-	free(making.recipients);
+	bkp_roster_free(&making.roster);
 	bkp_store_close(store);
 	return rc;
 }

@@ -11,6 +11,7 @@
 #include "libbackup/repository/key_ring.h"
 
 #define ADMIN_TYPE "libbackup administrator key"
+#define HOSTS_TYPE "libbackup hosts key"
 #define HOST_TYPE "libbackup host key"
 #define HEX_KEY 65
 
@@ -29,17 +30,38 @@ add_key(struct fmt_buf *out, const char *name, const unsigned char key[32])
 	return status;
 }
 
+/* Appends `,"name":"<identities, the newest first, spaces between them>"`. */
 static enum fmt_status
-add_identity(struct fmt_buf *out, const char *name,
-    const struct fmt_age_identity *identity)
+add_identities(struct fmt_buf *out, const char *name,
+    const struct fmt_age_identity *identities, size_t count)
 {
 	char text[FMT_AGE_IDENTITY_TEXT];
-	enum fmt_status status = fmt_age_identity_text(identity, text);
+	enum fmt_status status = fmt_buf_printf(out, ",\"%s\":\"", name);
 
-	if (status == FMT_OK)
-		status = fmt_buf_printf(out, ",\"%s\":\"%s\"", name, text);
+	for (size_t i = count; i-- > 0 && status == FMT_OK;) {
+		status = fmt_age_identity_text(&identities[i], text);
+		if (status == FMT_OK)
+			status =
+			    fmt_buf_printf(out, "%s%s", text, i > 0 ? " " : "");
+	}
 	OPENSSL_cleanse(text, sizeof(text));
-	return status;
+	return status == FMT_OK ? fmt_buf_append_text(out, "\"") : status;
+}
+
+static enum fmt_status
+add_recipients(struct fmt_buf *out, const char *name,
+    const struct fmt_age_recipient *recipients, size_t count)
+{
+	char text[FMT_AGE_RECIPIENT_TEXT];
+	enum fmt_status status = fmt_buf_printf(out, ",\"%s\":\"", name);
+
+	for (size_t i = count; i-- > 0 && status == FMT_OK;) {
+		status = fmt_age_recipient_text(&recipients[i], text);
+		if (status == FMT_OK)
+			status =
+			    fmt_buf_printf(out, "%s%s", text, i > 0 ? " " : "");
+	}
+	return status == FMT_OK ? fmt_buf_append_text(out, "\"") : status;
 }
 
 static enum fmt_status
@@ -57,10 +79,10 @@ bkp_admin_key_encode(
 	enum fmt_status status;
 
 	if ((status = add_head(out, ADMIN_TYPE, ring->repository)) != FMT_OK ||
-	    (status = add_identity(out, "data_identity", &ring->data)) !=
-		FMT_OK ||
-	    (status = add_identity(
-		 out, "metadata_identity", &ring->metadata)) != FMT_OK ||
+	    (status = add_identities(
+		 out, "data_identity", ring->data, ring->count)) != FMT_OK ||
+	    (status = add_identities(out, "metadata_identity", ring->metadata,
+		 ring->count)) != FMT_OK ||
 	    (status = add_key(out, "id_key", ring->id_key)) != FMT_OK ||
 	    (status = add_key(out, "admin_seed", ring->admin_seed)) != FMT_OK ||
 	    (status = fmt_buf_append_text(out, "}\n")) != FMT_OK)
@@ -68,10 +90,35 @@ bkp_admin_key_encode(
 	return 0;
 }
 
+/* What a host knows of the generations. */
+static enum fmt_status
+add_generations(struct fmt_buf *out, const struct bkp_key_ring *ring)
+{
+	enum fmt_status status = add_recipients(
+	    out, "data_recipient", ring->data_recipients, ring->count);
+
+	if (status == FMT_OK)
+		status = add_identities(
+		    out, "metadata_identity", ring->metadata, ring->count);
+	return status;
+}
+
+int
+bkp_hosts_key_encode(
+    const struct bkp_key_ring *ring, struct fmt_buf *out, struct bkp_error *err)
+{
+	enum fmt_status status;
+
+	if ((status = add_head(out, HOSTS_TYPE, ring->repository)) != FMT_OK ||
+	    (status = add_generations(out, ring)) != FMT_OK ||
+	    (status = fmt_buf_append_text(out, "}\n")) != FMT_OK)
+		return bkp_fail_format(err, status, "writing the hosts' key");
+	return 0;
+}
+
 static enum fmt_status
 encode_host_key(const struct bkp_key_ring *ring, struct fmt_buf *out)
 {
-	char recipient[FMT_AGE_RECIPIENT_TEXT];
 	enum fmt_status status;
 
 	if ((status = fmt_buf_printf(out,
@@ -81,14 +128,10 @@ encode_host_key(const struct bkp_key_ring *ring, struct fmt_buf *out)
 		 "what is in them.\n"
 		 "# Keep it secret all the same.\n",
 		 ring->repository)) != FMT_OK ||
-	    (status = fmt_age_recipient_text(
-		 &ring->data_recipient, recipient)) != FMT_OK ||
 	    (status = add_head(out, HOST_TYPE, ring->repository)) != FMT_OK ||
-	    (status = fmt_buf_printf(out,
-		 ",\"name\":\"%s\",\"data_recipient\":\"%s\"", ring->writer,
-		 recipient)) != FMT_OK ||
-	    (status = add_identity(
-		 out, "metadata_identity", &ring->metadata)) != FMT_OK ||
+	    (status = fmt_buf_printf(out, ",\"name\":\"%s\"", ring->writer)) !=
+		FMT_OK ||
+	    (status = add_generations(out, ring)) != FMT_OK ||
 	    (status = add_key(out, "id_key", ring->id_key)) != FMT_OK ||
 	    (status = add_key(out, "admin_public_key", ring->admin_public)) !=
 		FMT_OK ||
@@ -129,26 +172,116 @@ get_text(
 	return true;
 }
 
-static bool
-get_identity(const struct bkp_fields *fields, const char *name,
-    struct fmt_age_identity *identity, struct fmt_age_recipient *recipient)
+/* The next of the words that are left in *text, or 0. */
+static size_t
+next_word(const char **text, size_t *left)
+{
+	const char *space;
+
+	while (*left > 0 && **text == ' ') {
+		(*text)++;
+		(*left)--;
+	}
+	if (*left == 0)
+		return 0;
+	space = memchr(*text, ' ', *left);
+	return space != NULL ? (size_t)(space - *text) : *left;
+}
+
+/* How many there are; 0 where one is damaged or there are too many. */
+static size_t
+get_identities(const struct bkp_fields *fields, const char *name,
+    struct fmt_age_identity out[BKP_GENERATIONS])
 {
 	const struct bkp_field *field = bkp_fields_find(fields, name);
+	const char *at = field != NULL ? field->value : "";
+	size_t left = field != NULL ? field->value_len : 0, count = 0, len;
 
-	return field != NULL &&
-	       fmt_age_identity_parse(
-		   field->value, field->value_len, identity) == FMT_OK &&
-	       fmt_age_identity_recipient(identity, recipient) == FMT_OK;
+	while ((len = next_word(&at, &left)) > 0) {
+		if (count == BKP_GENERATIONS ||
+		    fmt_age_identity_parse(at, len, &out[count]) != FMT_OK)
+			return 0;
+		at += len;
+		left -= len;
+		count++;
+	}
+	return count;
+}
+
+static size_t
+get_recipients(const struct bkp_fields *fields, const char *name,
+    struct fmt_age_recipient out[BKP_GENERATIONS])
+{
+	const struct bkp_field *field = bkp_fields_find(fields, name);
+	const char *at = field != NULL ? field->value : "";
+	size_t left = field != NULL ? field->value_len : 0, count = 0, len;
+
+	while ((len = next_word(&at, &left)) > 0) {
+		if (count == BKP_GENERATIONS ||
+		    fmt_age_recipient_parse(at, len, &out[count]) != FMT_OK)
+			return 0;
+		at += len;
+		left -= len;
+		count++;
+	}
+	return count;
+}
+
+static void
+swap_generations(struct bkp_key_ring *ring, size_t i, size_t j)
+{
+	struct fmt_age_identity data = ring->data[i];
+	struct fmt_age_identity metadata = ring->metadata[i];
+	struct fmt_age_recipient recipient = ring->data_recipients[i];
+
+	ring->data[i] = ring->data[j];
+	ring->metadata[i] = ring->metadata[j];
+	ring->data_recipients[i] = ring->data_recipients[j];
+	ring->data[j] = data;
+	ring->metadata[j] = metadata;
+	ring->data_recipients[j] = recipient;
+	OPENSSL_cleanse(&data, sizeof(data));
+	OPENSSL_cleanse(&metadata, sizeof(metadata));
+}
+
+/* From the newest first, as written, to the oldest first; the newest is to be
+ * written with until a roster says otherwise. */
+static bool
+set_generations(struct bkp_key_ring *ring, size_t data, size_t metadata)
+{
+	if (metadata == 0 || data != metadata)
+		return false;
+	ring->count = metadata;
+	for (size_t i = 0; i < metadata / 2; i++)
+		swap_generations(ring, i, metadata - 1 - i);
+	ring->data_recipient = ring->data_recipients[metadata - 1];
+	return fmt_age_identity_recipient(&ring->metadata[metadata - 1],
+		   &ring->metadata_recipient) == FMT_OK;
+}
+
+/* What an administrator knows of the generations. */
+static bool
+get_own_generations(const struct bkp_fields *fields, struct bkp_key_ring *ring)
+{
+	size_t data = get_identities(fields, "data_identity", ring->data);
+
+	for (size_t i = 0; i < data; i++) {
+		if (fmt_age_identity_recipient(
+			&ring->data[i], &ring->data_recipients[i]) != FMT_OK)
+			return false;
+	}
+	return set_generations(ring, data,
+	    get_identities(fields, "metadata_identity", ring->metadata));
 }
 
 static bool
-get_recipient(const struct bkp_fields *fields, const char *name,
-    struct fmt_age_recipient *out)
+get_generations(const struct bkp_fields *fields, struct bkp_key_ring *ring)
 {
-	const struct bkp_field *field = bkp_fields_find(fields, name);
+	size_t data =
+	    get_recipients(fields, "data_recipient", ring->data_recipients);
 
-	return field != NULL && fmt_age_recipient_parse(field->value,
-				    field->value_len, out) == FMT_OK;
+	return set_generations(ring, data,
+	    get_identities(fields, "metadata_identity", ring->metadata));
 }
 
 static int
@@ -184,10 +317,7 @@ bkp_admin_key_decode(const void *data, size_t len, struct bkp_key_ring *out,
 		return -1;
 	if (get_text(&fields, "repository", ring.repository,
 		sizeof(ring.repository)) &&
-	    get_identity(
-		&fields, "data_identity", &ring.data, &ring.data_recipient) &&
-	    get_identity(&fields, "metadata_identity", &ring.metadata,
-		&ring.metadata_recipient) &&
+	    get_own_generations(&fields, &ring) &&
 	    bkp_fields_hex(&fields, "id_key", ring.id_key, 32) &&
 	    bkp_fields_hex(&fields, "admin_seed", ring.admin_seed, 32) &&
 	    fmt_sign_public(ring.admin_seed, ring.admin_public) == FMT_OK) {
@@ -196,6 +326,26 @@ bkp_admin_key_decode(const void *data, size_t len, struct bkp_key_ring *out,
 	} else {
 		rc = damaged(err);
 	}
+	bkp_key_ring_wipe(&ring);
+	return rc;
+}
+
+int
+bkp_hosts_key_decode(const void *data, size_t len, struct bkp_key_ring *out,
+    struct bkp_error *err)
+{
+	struct bkp_key_ring ring = BKP_KEY_RING_INIT;
+	struct bkp_fields fields;
+	int rc;
+
+	if ((rc = parse_document(data, len, HOSTS_TYPE, &fields, err)) < 0)
+		return -1;
+	if (get_text(&fields, "repository", ring.repository,
+		sizeof(ring.repository)) &&
+	    get_generations(&fields, &ring))
+		*out = ring;
+	else
+		rc = damaged(err);
 	bkp_key_ring_wipe(&ring);
 	return rc;
 }
@@ -213,9 +363,7 @@ decode_host_key(const char *text, size_t len, struct bkp_key_ring *out,
 	if (get_text(&fields, "repository", ring.repository,
 		sizeof(ring.repository)) &&
 	    get_text(&fields, "name", ring.writer, sizeof(ring.writer)) &&
-	    get_recipient(&fields, "data_recipient", &ring.data_recipient) &&
-	    get_identity(&fields, "metadata_identity", &ring.metadata,
-		&ring.metadata_recipient) &&
+	    get_generations(&fields, &ring) &&
 	    bkp_fields_hex(&fields, "id_key", ring.id_key, 32) &&
 	    bkp_fields_hex(
 		&fields, "admin_public_key", ring.admin_public, 32) &&

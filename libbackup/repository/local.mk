@@ -32,13 +32,19 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/session.c libbackup/repository/session_own.h \
 	libbackup/repository/snapshot_list.c \
 	libbackup/repository/snapshots.c \
-	libbackup/repository/upload.c \
-	libbackup/repository/writers.c libbackup/repository/writers.h
+	libbackup/repository/upload.c
+# Keys, and the roster of who may open and who may write.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/repository/key_objects.c libbackup/repository/key_objects.h \
+	libbackup/repository/names.c \
+	libbackup/repository/open_keys.c \
+	libbackup/repository/roster.c libbackup/repository/roster.h \
+	libbackup/repository/roster_record.c
+EXTRA_DIST += libbackup/repository/roster.md
 # What is stated about a repository, who is at work, what may go.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/condemned.h \
 	libbackup/repository/history.h \
 	libbackup/repository/presence.h \
 	libbackup/repository/prune.h \
-	libbackup/repository/reach.h \
-	libbackup/repository/roster.h
+	libbackup/repository/reach.h

@@ -7,6 +7,7 @@
  * the stored bytes in hex. Whatever is read whole is held against its name.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,14 @@ struct bkp_names {
 int bkp_object_names(struct bkp_store *store, const char *folder,
     const char *start, struct bkp_names *out, struct bkp_error *err);
 void bkp_names_free(struct bkp_names *names);
+
+/* Looks for a name; adds one, or all of another list, at their places unless
+ * they are there. */
+bool bkp_names_has(const struct bkp_names *names, const char *name);
+int bkp_names_add(
+    struct bkp_names *names, const char *name, struct bkp_error *err);
+int bkp_names_join(struct bkp_names *names, const struct bkp_names *other,
+    struct bkp_error *err);
 
 /* Appends an object's stored bytes; BKP_CORRUPT where they do not fit the
  * name. */

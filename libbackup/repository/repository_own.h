@@ -9,18 +9,19 @@
 #include "libbackup/repository/key_ring.h"
 #include "libbackup/repository/object.h"
 #include "libbackup/repository/repository_impl.h"
-#include "libbackup/repository/writers.h"
+#include "libbackup/repository/roster.h"
 
 struct bkp_repository {
 	struct bkp_store *store; /* owned */
 	struct bkp_repository_config config;
 	struct bkp_key_ring keys; /* secret */
-	struct bkp_writers writers;
+	struct bkp_roster roster; /* who may open and write */
 	struct bkp_index_set index;
 };
 
-/* True where the key is a writer's. `arg` is the repository. */
-bool bkp_repository_is_writer(void *arg, const unsigned char key[32]);
+/* Finds the keys that fit into the ring, and the roster (open_keys.c). */
+int bkp_repository_open_keys(struct bkp_repository *repository,
+    const struct bkp_keys *keys, struct bkp_error *err);
 
 /* Loads the index objects that are not loaded yet; one that is damaged is an
  * error, and the others are loaded. */

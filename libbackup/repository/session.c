@@ -20,7 +20,7 @@ static int
 check_writer(struct bkp_session *session, struct bkp_error *err)
 {
 	const struct bkp_repository *repository = session->repository;
-	const struct bkp_error *damage = &repository->writers.damage;
+	const struct bkp_roster *roster = &repository->roster;
 	enum fmt_status status;
 
 	if (!repository->keys.has_signing)
@@ -32,15 +32,20 @@ check_writer(struct bkp_session *session, struct bkp_error *err)
 	    fmt_sign_public(repository->keys.signing_seed, session->public_key);
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "preparing to sign");
-	if (bkp_writers_has(&repository->writers, session->public_key))
+	if (bkp_roster_may_write(roster, session->public_key))
 		return 0;
-	if (damage->code == BKP_OK)
+	if (bkp_roster_writer(roster, session->public_key) != NULL)
+		return bkp_fail(err, BKP_AUTH,
+		    "%s: the key of this host (%s) has been revoked; an "
+		    "administrator makes a new one by backup-key host",
+		    repository->store->location, repository->keys.writer);
+	if (roster->damage.code == BKP_OK)
 		return bkp_fail(err, BKP_AUTH,
 		    "%s: the key of this host (%s) is not among the writers of "
 		    "the repository",
 		    repository->store->location, repository->keys.writer);
 	if (err != NULL)
-		*err = *damage;
+		*err = roster->damage;
 	return bkp_fail_in(err, "the key of this host (%s) is not known",
 	    repository->keys.writer);
 }

@@ -42,7 +42,8 @@ json_of(
 	char *json = NULL;
 
 	if (bkp_object_open(repository->store, "snapshots", name,
-		&repository->keys.metadata, 1, &text, err) == 0) {
+		repository->keys.metadata, repository->keys.count, &text,
+		err) == 0) {
 		const char *newline = memchr(text.data, '\n', text.len);
 		size_t len = newline != NULL
 				 ? (size_t)(newline - (const char *)text.data)

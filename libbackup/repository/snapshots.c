@@ -11,24 +11,18 @@
 /* The signature was checked by the codec, against the key that the snapshot
  * names; whether that key may write, and here, is asked now. */
 static int
-check_origin(struct bkp_repository *repository,
+check_origin(struct bkp_repository *repository, const char *name,
     const struct fmt_snapshot *snapshot, struct bkp_error *err)
 {
-	const struct bkp_error *damage = &repository->writers.damage;
+	const struct bkp_roster *roster = &repository->roster;
 
 	if (strcmp(snapshot->repository, repository->config.id) != 0)
 		return bkp_fail(err, BKP_AUTH,
 		    "it was made for repository %s, this is %s",
 		    snapshot->repository, repository->config.id);
-	if (bkp_writers_has(&repository->writers, snapshot->signer))
+	if (bkp_roster_believes_snapshot(roster, snapshot->signer, name))
 		return 0;
-	if (damage->code != BKP_OK)
-		return bkp_fail(err, (enum bkp_error_code)damage->code,
-		    "its writer is not known, and a writer could not be "
-		    "read: %s",
-		    damage->message);
-	return bkp_fail(
-	    err, BKP_AUTH, "it is signed by a key that is not a writer's");
+	return bkp_roster_refuse(roster, snapshot->signer, err);
 }
 
 static int
@@ -43,7 +37,7 @@ decode_snapshot(struct bkp_repository *repository, const char *name,
 	if (status != FMT_OK)
 		rc = bkp_fail_format(err, status, "reading it");
 	else
-		rc = check_origin(repository, &snapshot, err);
+		rc = check_origin(repository, name, &snapshot, err);
 	if (rc < 0) {
 		fmt_snapshot_free(&snapshot);
 		return bkp_fail_in(
@@ -59,7 +53,8 @@ read_snapshot(struct bkp_repository *repository, const char *name,
     struct fmt_buf *text, struct fmt_snapshot *out, struct bkp_error *err)
 {
 	if (bkp_object_open(repository->store, "snapshots", name,
-		&repository->keys.metadata, 1, text, err) < 0)
+		repository->keys.metadata, repository->keys.count, text,
+		err) < 0)
 		return -1;
 	return decode_snapshot(repository, name, text, out, err);
 }

@@ -109,17 +109,21 @@ store_index(
 	fmt_buf_free(&plain);
 }
 
-static bool
-is_writer(void *arg, const unsigned char key[32])
+static int
+check_signer(void *arg, const unsigned char key[32], const char *name,
+    struct bkp_error *err)
 {
 	struct test *test = arg;
 
 	(void)key;
+	(void)name;
 	if (test->vanishing[0] != '\0')
 		(void)bkp_store_remove(
 		    test->fixture->memory, test->vanishing, NULL);
 	test->vanishing[0] = '\0';
-	return test->is_believed;
+	return test->is_believed
+		   ? 0
+		   : bkp_fail(err, BKP_AUTH, "nobody knows the signer");
 }
 
 static int
@@ -127,7 +131,8 @@ load(struct test *test, struct bkp_index_set *set, struct bkp_error *err)
 {
 	test->fault.calls = 0;
 	return bkp_index_set_load(set, test->store,
-	    &test->repository->keys.metadata, is_writer, test, err);
+	    test->repository->keys.metadata, test->repository->keys.count,
+	    check_signer, test, err);
 }
 
 /* A set as a process of its own has it, loaded. */

@@ -14,6 +14,7 @@
 #include "formats/age.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/key.h"
+#include "libbackup/repository/repository_own.h"
 #include "tests/unit/repository_fixture.h"
 
 static int
@@ -59,15 +60,15 @@ count_names(struct fixture *fixture, const char *prefix)
 /* ---- making one ---- */
 
 static void
-a_new_repository_has_keys_a_writer_and_config(void **state)
+a_new_repository_has_keys_a_roster_and_config(void **state)
 {
 	struct fixture *fixture = *state;
 	struct stat st;
 
-	assert_int_equal(count_names(fixture, "keys/"), 1);
-	assert_int_equal(count_names(fixture, "writers/"), 1);
+	assert_int_equal(count_names(fixture, "keys/"), 2);
+	assert_int_equal(count_names(fixture, "roster/"), 2);
 	assert_names(fixture, "config", "config\n");
-	assert_int_equal(count_names(fixture, ""), 3);
+	assert_int_equal(count_names(fixture, ""), 5);
 	assert_int_equal(stat(fixture->key_file, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
@@ -97,7 +98,7 @@ a_passphrase_opens_it_as_well(void **state)
 
 	options.passphrase = FIXTURE_PASSPHRASE;
 	assert_int_equal(init(fixture, &options, NULL), 0);
-	assert_int_equal(count_names(fixture, "keys/"), 2);
+	assert_int_equal(count_names(fixture, "keys/"), 4);
 	keys.passphrase = FIXTURE_PASSPHRASE;
 	assert_int_equal(open_keys(fixture, &keys, &err), 0);
 	keys.passphrase = "wrong";
@@ -388,49 +389,6 @@ edit_config(struct fixture *fixture, const char *what, const char *with)
 	fmt_buf_free(&edited);
 }
 
-/* The recipient that config names, for replacing. */
-static void
-config_member(struct fixture *fixture, const char *name, char out[80])
-{
-	struct fmt_buf config = FMT_BUF_INIT;
-	const char *at;
-	char quoted[64];
-
-	assert_int_equal(bkp_store_get(fixture->memory, "config", 0,
-			     BKP_STORE_WHOLE, &config, NULL),
-	    0);
-	(void)snprintf(quoted, sizeof(quoted), "\"%s\":\"", name);
-	assert_non_null(at = strstr(fmt_buf_text(&config), quoted));
-	at += strlen(quoted);
-	(void)snprintf(out, 80, "%.*s", (int)strcspn(at, "\""), at);
-	fmt_buf_free(&config);
-}
-
-static void
-an_exchanged_recipient_is_noticed(void **state)
-{
-	static const char *const members[] = {
-	    "data_recipient", "metadata_recipient"};
-	struct fixture *fixture = *state;
-
-	for (int i = 0; i < 2; i++) {
-		struct bkp_keys keys = fixture_host_keys(fixture);
-		struct bkp_error err = BKP_ERROR_INIT;
-		char own[80];
-
-		config_member(fixture, members[i], own);
-		edit_config(fixture, own, fixture->recipient);
-		assert_int_equal(open_keys(fixture, &keys, &err), -1);
-		assert_int_equal(err.code, BKP_AUTH);
-		assert_non_null(strstr(err.message, members[i]));
-		keys = fixture_admin_keys(fixture);
-		assert_int_equal(open_keys(fixture, &keys, &err), -1);
-		assert_int_equal(err.code, BKP_AUTH);
-		edit_config(fixture, fixture->recipient, own);
-		assert_int_equal(open_keys(fixture, &keys, NULL), 0);
-	}
-}
-
 static void
 a_newer_version_is_not_touched(void **state)
 {
@@ -484,7 +442,20 @@ damage_first(struct fixture *fixture, const char *prefix)
 }
 
 static void
-one_damaged_key_object_does_not_lock_out_the_other(void **state)
+damage_all(struct fixture *fixture, const char *prefix)
+{
+	char *names = fixture_names(fixture, prefix);
+
+	for (char *name = names; *name != '\0'; name += strlen(name) + 1) {
+		name[strcspn(name, "\n")] = '\0';
+		assert_int_equal(
+		    bkp_store_put(fixture->memory, name, "x", 1, NULL), 0);
+	}
+	free(names);
+}
+
+static void
+one_damaged_key_object_locks_nobody_out(void **state)
 {
 	struct fixture *fixture = *state;
 	const char *recipients[1] = {fixture->recipient};
@@ -492,21 +463,21 @@ one_damaged_key_object_does_not_lock_out_the_other(void **state)
 	struct bkp_keys phrase = BKP_KEYS_INIT;
 	struct bkp_keys admin = fixture_admin_keys(fixture);
 	struct bkp_error err = BKP_ERROR_INIT;
-	int opened = 0;
 
 	options.passphrase = FIXTURE_PASSPHRASE;
 	phrase.passphrase = FIXTURE_PASSPHRASE;
 	assert_int_equal(init(fixture, &options, NULL), 0);
 	damage_first(fixture, "keys/");
-	opened += open_keys(fixture, &phrase, &err) == 0;
-	opened += open_keys(fixture, &admin, &err) == 0;
-	assert_int_equal(opened, 1);
+	assert_int_equal(open_keys(fixture, &phrase, NULL), 0);
+	assert_int_equal(open_keys(fixture, &admin, NULL), 0);
+	damage_all(fixture, "keys/");
+	assert_int_equal(open_keys(fixture, &admin, &err), -1);
 	assert_int_equal(err.code, BKP_CORRUPT);
 	assert_non_null(strstr(err.message, "keys/"));
 }
 
 static void
-a_host_without_its_writer_cannot_back_up(void **state)
+one_damaged_roster_stops_nobody_and_two_stop_backups(void **state)
 {
 	struct fixture *fixture = *state;
 	const struct fixture_file file = {"a", "x", 1};
@@ -514,12 +485,19 @@ a_host_without_its_writer_cannot_back_up(void **state)
 	struct bkp_repository *repository;
 	char name[65];
 
-	damage_first(fixture, "writers/");
+	damage_first(fixture, "roster/");
+	repository = fixture_open_host(fixture);
+	assert_int_equal(repository->roster.number, 1);
+	assert_int_equal(repository->roster.damaged, 1);
+	assert_int_equal(
+	    fixture_back_up(repository, &file, 1, 100, name, NULL), 0);
+	bkp_repository_close(repository);
+	damage_all(fixture, "roster/");
 	repository = fixture_open_host(fixture);
 	assert_int_equal(
 	    fixture_back_up(repository, &file, 1, 100, name, &err), -1);
 	assert_int_equal(err.code, BKP_CORRUPT);
-	assert_non_null(strstr(err.message, "writers/"));
+	assert_non_null(strstr(err.message, "roster/"));
 	bkp_repository_close(repository);
 }
 
@@ -598,7 +576,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    CASE_INITIALISED(a_new_repository_has_keys_a_writer_and_config),
+	    CASE_INITIALISED(a_new_repository_has_keys_a_roster_and_config),
 	    CASE_INITIALISED(the_host_opens_metadata_and_the_administrator_all),
 	    CASE(a_passphrase_opens_it_as_well),
 	    CASE(a_passphrase_alone_is_enough),
@@ -611,11 +589,11 @@ main(void)
 	    CASE_INITIALISED(no_key_and_wrong_keys_are_told_apart),
 	    CASE_INITIALISED(a_key_file_that_others_may_read_is_refused),
 	    CASE_INITIALISED(the_key_file_of_another_repository_is_named),
-	    CASE_INITIALISED(an_exchanged_recipient_is_noticed),
 	    CASE_INITIALISED(a_newer_version_is_not_touched),
 	    CASE_INITIALISED(a_damaged_config_is_told_as_such),
-	    CASE(one_damaged_key_object_does_not_lock_out_the_other),
-	    CASE_INITIALISED(a_host_without_its_writer_cannot_back_up),
+	    CASE(one_damaged_key_object_locks_nobody_out),
+	    CASE_INITIALISED(
+		one_damaged_roster_stops_nobody_and_two_stop_backups),
 	    CASE_INITIALISED(an_administrator_alone_does_not_write),
 	    CASE(an_identity_file_is_what_age_expects),
 	    CASE(a_repository_in_a_folder_works_by_its_path),

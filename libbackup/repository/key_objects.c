@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/repository/key_objects.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/repository_own.h"
+
+/* ---- one document, sealed twice ---- */
+
+/* Names are added also where the store then fails: the object may be there. */
+static int
+put_copies(struct bkp_store *store, const struct fmt_age_recipient *recipients,
+    size_t count, const struct fmt_buf *plain, struct bkp_names *names,
+    struct bkp_error *err)
+{
+	for (int i = 0; i < BKP_KEY_COPIES; i++) {
+		char name[BKP_OBJECT_NAME] = "";
+		int rc = bkp_object_seal(store, "keys", recipients, count,
+		    plain->data, plain->len, name, NULL, err);
+
+		if (name[0] != '\0' && bkp_names_add(names, name, err) < 0)
+			return -1;
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+parse_recipient(
+    const char *text, struct fmt_age_recipient *out, struct bkp_error *err)
+{
+	enum fmt_status status =
+	    fmt_age_recipient_parse(text, strlen(text), out);
+
+	if (status != FMT_OK)
+		return bkp_fail_format(
+		    err, status, "reading the recipient '%.80s'", text);
+	return 0;
+}
+
+/* Takes the place of what the list held, also on failure. */
+static int
+replace_copies(struct bkp_store *store,
+    const struct fmt_age_recipient *recipients, size_t count,
+    const struct fmt_buf *plain, struct bkp_names *names, struct bkp_error *err)
+{
+	bkp_names_free(names);
+	return put_copies(store, recipients, count, plain, names, err);
+}
+
+/* ---- administrators ---- */
+
+int
+bkp_key_objects_put_admin(struct bkp_store *store,
+    const struct bkp_key_ring *ring, struct bkp_roster *roster,
+    struct bkp_error *err)
+{
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	struct fmt_age_recipient *recipients;
+	int rc = 0;
+
+	recipients =
+	    bkp_alloc_array(roster->key_count, sizeof(*recipients), err);
+	if (recipients == NULL)
+		return -1;
+	for (size_t i = 0; rc == 0 && i < roster->key_count; i++)
+		rc = parse_recipient(
+		    roster->keys[i].recipient, &recipients[i], err);
+	if (rc == 0)
+		rc = bkp_admin_key_encode(ring, &plain, err);
+	if (rc == 0)
+		rc = replace_copies(store, recipients, roster->key_count,
+		    &plain, &roster->admin_objects, err);
+	fmt_buf_free(&plain);
+	free(recipients);
+	return rc;
+}
+
+int
+bkp_roster_add_recipient(struct bkp_roster *roster, const char *text,
+    const char *label, struct bkp_error *err)
+{
+	char own[FMT_AGE_RECIPIENT_TEXT];
+	struct fmt_age_recipient recipient;
+	struct bkp_roster_key *key;
+
+	if (fmt_age_recipient_parse(text, strlen(text), &recipient) != FMT_OK ||
+	    fmt_age_recipient_text(&recipient, own) != FMT_OK)
+		return bkp_fail(err, BKP_INVALID,
+		    "'%.80s' is not an age recipient (age1...)", text);
+	for (size_t i = 0; i < roster->key_count; i++) {
+		if (strcmp(roster->keys[i].recipient, own) == 0)
+			return 0;
+	}
+	if ((key = bkp_roster_add_key(roster, err)) == NULL)
+		return -1;
+	(void)snprintf(key->label, sizeof(key->label), "%s", label);
+	memcpy(key->recipient, own, sizeof(key->recipient));
+	key->added_us = bkp_now_us();
+	return 0;
+}
+
+int
+bkp_key_objects_add_passphrase(struct bkp_store *store,
+    struct bkp_roster *roster, const char *passphrase, unsigned work_factor,
+    const char *label, struct bkp_error *err)
+{
+	const struct fmt_age_recipient recipient = {.kind = FMT_AGE_SCRYPT,
+	    .passphrase = passphrase,
+	    .work_factor = work_factor};
+	struct bkp_roster_key *key = bkp_roster_add_key(roster, err);
+	struct fmt_buf text = FMT_BUF_SECRET_INIT;
+	struct fmt_age_identity identity;
+	enum fmt_status status;
+	int rc;
+
+	if (key == NULL)
+		return -1;
+	(void)snprintf(key->label, sizeof(key->label), "%s", label);
+	key->added_us = bkp_now_us();
+	if ((status = fmt_age_identity_new(&identity)) != FMT_OK)
+		rc = bkp_fail_format(err, status, "making an identity");
+	else
+		rc = bkp_identity_text_make(
+		    &identity, key->recipient, &text, err);
+	if (rc == 0)
+		rc = put_copies(
+		    store, &recipient, 1, &text, &key->passphrase, err);
+	OPENSSL_cleanse(&identity, sizeof(identity));
+	fmt_buf_free(&text);
+	return rc;
+}
+
+/* ---- hosts ---- */
+
+int
+bkp_key_objects_put_hosts(struct bkp_store *store,
+    const struct bkp_key_ring *ring, struct bkp_roster *roster,
+    struct bkp_error *err)
+{
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	struct fmt_age_recipient *recipients;
+	size_t count = 0;
+	int rc = 0;
+
+	recipients =
+	    bkp_alloc_array(roster->writer_count, sizeof(*recipients), err);
+	if (recipients == NULL)
+		return -1;
+	for (size_t i = 0; rc == 0 && i < roster->writer_count; i++) {
+		const struct bkp_roster_writer *writer = &roster->writers[i];
+
+		if (writer->revoked_us == 0)
+			rc = parse_recipient(
+			    writer->recipient, &recipients[count++], err);
+	}
+	if (rc == 0)
+		rc = bkp_hosts_key_encode(ring, &plain, err);
+	if (rc == 0 && count > 0)
+		rc = replace_copies(store, recipients, count, &plain,
+		    &roster->host_objects, err);
+	else if (rc == 0)
+		bkp_names_free(&roster->host_objects);
+	fmt_buf_free(&plain);
+	free(recipients);
+	return rc;
+}
+
+static int
+host_recipient(const struct bkp_key_ring *ring,
+    char out[FMT_AGE_RECIPIENT_TEXT], struct bkp_error *err)
+{
+	struct fmt_age_recipient recipient;
+	struct fmt_age_identity identity;
+	enum fmt_status status;
+
+	if (bkp_key_ring_host_identity(ring, &identity, err) < 0)
+		return -1;
+	status = fmt_age_identity_recipient(&identity, &recipient);
+	OPENSSL_cleanse(&identity, sizeof(identity));
+	if (status == FMT_OK)
+		status = fmt_age_recipient_text(&recipient, out);
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "deriving a host's key");
+	return 0;
+}
+
+int
+bkp_roster_add_host(struct bkp_roster *roster, const struct bkp_key_ring *ring,
+    bool may_prune, struct bkp_error *err)
+{
+	struct bkp_roster_writer *writer = bkp_roster_add_writer(roster, err);
+	enum fmt_status status;
+
+	if (writer == NULL || host_recipient(ring, writer->recipient, err) < 0)
+		return -1;
+	status = fmt_sign_public(ring->signing_seed, writer->public_key);
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "registering a writer");
+	memcpy(writer->name, ring->writer, sizeof(writer->name));
+	writer->may_prune = may_prune;
+	writer->added_us = bkp_now_us();
+	return 0;
+}
+
+int
+bkp_roster_set_generation(struct bkp_roster *roster, uint64_t generation,
+    const struct bkp_key_ring *ring, struct bkp_error *err)
+{
+	enum fmt_status status;
+
+	roster->generation = generation;
+	status = fmt_age_recipient_text(
+	    &ring->data_recipient, roster->data_recipient);
+	if (status == FMT_OK)
+		status = fmt_age_recipient_text(
+		    &ring->metadata_recipient, roster->metadata_recipient);
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "writing the roster");
+	return 0;
+}

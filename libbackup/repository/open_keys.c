@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From what a person or a host holds to all the keys of a repository, and the
+ * roster that says which of them are in use.
+ */
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/repository_own.h"
+
+/* ---- administrators ---- */
+
+struct admin_keys {
+	struct fmt_age_identity *items; /* owned, secret */
+	size_t count;
+};
+
+static void
+wipe_admin_keys(struct admin_keys *admin)
+{
+	if (admin->items != NULL)
+		OPENSSL_cleanse(
+		    admin->items, admin->count * sizeof(*admin->items));
+	free(admin->items);
+}
+
+/* The identities of the file, and the passphrase as one more. */
+static int
+gather_admin_keys(
+    const struct bkp_keys *keys, struct admin_keys *out, struct bkp_error *err)
+{
+	struct fmt_age_identity *from_file = NULL;
+	size_t count = 0;
+
+	if (keys->identity_file != NULL &&
+	    bkp_identity_file_read(
+		keys->identity_file, &from_file, &count, err) < 0)
+		return -1;
+	out->items = bkp_alloc_array(count + 1, sizeof(*out->items), err);
+	if (out->items != NULL) {
+		if (count > 0)
+			memcpy(
+			    out->items, from_file, count * sizeof(*out->items));
+		out->count = count;
+		if (keys->passphrase != NULL) {
+			out->items[count].kind = FMT_AGE_SCRYPT;
+			out->items[count].passphrase = keys->passphrase;
+			out->count++;
+		}
+	}
+	if (from_file != NULL)
+		OPENSSL_cleanse(from_file, count * sizeof(*from_file));
+	free(from_file);
+	return out->items == NULL ? -1 : 0;
+}
+
+/* The objects of keys/, each read once. */
+struct key_object {
+	char name[BKP_OBJECT_NAME];
+	struct fmt_buf stored; /* owned */
+	bool is_there;
+};
+
+struct key_objects {
+	struct key_object *items; /* owned */
+	size_t count;
+	/* Why one that may have been ours did not serve. */
+	struct bkp_error reason;
+};
+
+static void
+free_objects(struct key_objects *objects)
+{
+	for (size_t i = 0; i < objects->count; i++)
+		fmt_buf_free(&objects->items[i].stored);
+	free(objects->items);
+}
+
+/* One damaged key object must not lock out whoever holds another. */
+static void
+note_reason(struct key_objects *objects, const struct bkp_error *problem)
+{
+	if (objects->reason.code == BKP_OK)
+		objects->reason = *problem;
+}
+
+static bool
+is_about_the_object(const struct bkp_error *err)
+{
+	return err->code == BKP_CORRUPT || err->code == BKP_NOTFOUND;
+}
+
+static int
+read_objects(
+    struct bkp_store *store, struct key_objects *out, struct bkp_error *err)
+{
+	struct bkp_names names = BKP_NAMES_INIT;
+	int rc = bkp_object_names(store, "keys", "", &names, err);
+
+	if (rc == 0)
+		out->items =
+		    bkp_alloc_array(names.count, sizeof(*out->items), err);
+	if (rc < 0 || out->items == NULL) {
+		bkp_names_free(&names);
+		return -1;
+	}
+	out->count = names.count;
+	for (size_t i = 0; i < names.count; i++) {
+		struct key_object *object = &out->items[i];
+		struct bkp_error problem = BKP_ERROR_INIT;
+
+		memcpy(object->name, names.items[i], sizeof(object->name));
+		object->is_there = bkp_object_get(store, "keys", object->name,
+				       &object->stored, &problem) == 0;
+		if (object->is_there)
+			continue;
+		if (!is_about_the_object(&problem)) {
+			if (err != NULL)
+				*err = problem;
+			rc = -1;
+			break;
+		}
+		note_reason(out, &problem);
+	}
+	bkp_names_free(&names);
+	return rc;
+}
+
+/* Opens one object: 1; 0 where none of the keys does or it is damaged; -1 where
+ * memory is out. */
+static int
+open_object(const struct bkp_repository *repository,
+    struct key_objects *objects, const struct key_object *object,
+    const struct fmt_age_identity *identities, size_t count,
+    struct fmt_buf *plain, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	enum fmt_status status;
+
+	if (!object->is_there)
+		return 0;
+	fmt_buf_clear(plain);
+	status = fmt_age_open(
+	    identities, count, object->stored.data, object->stored.len, plain);
+	if (status == FMT_NOMEM)
+		return bkp_fail_nomem(err, "decrypting a key");
+	/* That a key does not fit says less than any other reason. */
+	if (status != FMT_OK && status != FMT_NOMATCH) {
+		(void)bkp_fail_format(&problem, status,
+		    "%s: keys/%s: decrypting", repository->store->location,
+		    object->name);
+		note_reason(objects, &problem);
+	}
+	return status == FMT_OK ? 1 : 0;
+}
+
+/* What is wrong with one object is noted, what is wrong with us is an error. */
+static int
+pass_over(struct key_objects *objects, const struct bkp_error *problem,
+    struct bkp_error *err)
+{
+	if (problem->code == BKP_NOMEM) {
+		if (err != NULL)
+			*err = *problem;
+		return -1;
+	}
+	note_reason(objects, problem);
+	return 0;
+}
+
+/* What a passphrase opens is an identity, which then takes its place. */
+static int
+open_passphrase(const struct bkp_repository *repository,
+    struct key_objects *objects, struct admin_keys *admin,
+    struct bkp_error *err)
+{
+	struct fmt_age_identity *last = &admin->items[admin->count - 1];
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < objects->count; i++) {
+		const struct key_object *object = &objects->items[i];
+		struct bkp_error problem = BKP_ERROR_INIT;
+
+		rc = open_object(
+		    repository, objects, object, last, 1, &plain, err);
+		if (rc <= 0)
+			continue;
+		if (bkp_identity_text_parse(&plain, last, &problem) == 0)
+			break;
+		(void)bkp_fail_in(&problem, "%s: keys/%s",
+		    repository->store->location, object->name);
+		rc = pass_over(objects, &problem, err);
+	}
+	if (last->kind == FMT_AGE_SCRYPT)
+		admin->count--;
+	fmt_buf_free(&plain);
+	return rc < 0 ? -1 : 0;
+}
+
+/* Adds what one opened object holds to the ring. */
+static int
+take_document(const struct bkp_repository *repository,
+    const struct key_object *object, const struct fmt_buf *plain,
+    struct bkp_key_ring *ring, struct bkp_error *err)
+{
+	struct bkp_key_ring read = BKP_KEY_RING_INIT;
+	char what[96];
+	int rc;
+
+	(void)snprintf(what, sizeof(what), "keys/%s", object->name);
+	rc = bkp_admin_key_decode(plain->data, plain->len, &read, err);
+	if (rc == 0)
+		rc = bkp_key_ring_check(&read, &repository->config, what, err);
+	if (rc < 0) {
+		(void)bkp_fail_in(err, "%s", repository->store->location);
+	} else if (ring->count == 0) {
+		*ring = read;
+	} else if (memcmp(ring->id_key, read.id_key, 32) != 0 ||
+		   memcmp(ring->admin_public, read.admin_public, 32) != 0) {
+		rc = bkp_fail(err, BKP_AUTH,
+		    "%s: %s does not belong with the other keys of the "
+		    "repository: somebody put it there; remove it",
+		    repository->store->location, what);
+	} else {
+		rc = bkp_key_ring_join(ring, &read, err);
+	}
+	bkp_key_ring_wipe(&read);
+	return rc;
+}
+
+/* Every object that the keys open counts: the newest may be damaged, and two
+ * administrators may have changed it at the same time. */
+static int
+open_documents(const struct bkp_repository *repository,
+    struct key_objects *objects, const struct admin_keys *admin,
+    struct bkp_key_ring *ring, struct bkp_error *err)
+{
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; rc >= 0 && i < objects->count; i++) {
+		const struct key_object *object = &objects->items[i];
+		struct bkp_error problem = BKP_ERROR_INIT;
+
+		rc = open_object(repository, objects, object, admin->items,
+		    admin->count, &plain, err);
+		if (rc <= 0 || take_document(repository, object, &plain, ring,
+				   &problem) == 0)
+			continue;
+		rc = pass_over(objects, &problem, err);
+		/* Which of two is the stranger's cannot be told here. */
+		if (rc == 0 && ring->count > 0 && problem.code == BKP_AUTH) {
+			if (err != NULL)
+				*err = problem;
+			rc = -1;
+		}
+	}
+	fmt_buf_free(&plain);
+	return rc < 0 ? -1 : 0;
+}
+
+/* What was tried, in the words of whoever gave it, and what to do now. */
+static int
+no_key_fits(const struct bkp_repository *repository,
+    const struct bkp_keys *keys, size_t count, struct bkp_error *err)
+{
+	const char *location = repository->store->location;
+
+	if (count == 0)
+		return bkp_fail(err, BKP_AUTH,
+		    "%s: its folder keys/ is empty, so that no identity and "
+		    "no passphrase opens it; bring that folder back from a "
+		    "copy of the repository",
+		    location);
+	if (keys->identity_file == NULL)
+		return bkp_fail(err, BKP_AUTH,
+		    "the passphrase does not open repository %s; check "
+		    "BACKUP_PASSPHRASE, or the file that "
+		    "BACKUP_PASSPHRASE_FILE or --passphrase-file names",
+		    location);
+	return bkp_fail(err, BKP_AUTH,
+	    "%s%s does not open repository %s; name the identity file of one "
+	    "of its administrators%s",
+	    keys->identity_file,
+	    keys->passphrase != NULL ? " (nor does the passphrase)" : "",
+	    location,
+	    keys->passphrase != NULL ? ", or check the passphrase"
+				     : ", or give its passphrase");
+}
+
+static int
+open_admin_key(struct bkp_repository *repository, const struct bkp_keys *keys,
+    struct bkp_key_ring *out, struct bkp_error *err)
+{
+	struct key_objects objects = {NULL, 0, BKP_ERROR_INIT};
+	struct bkp_key_ring ring = BKP_KEY_RING_INIT;
+	struct admin_keys admin = {NULL, 0};
+	int rc = -1;
+
+	if (gather_admin_keys(keys, &admin, err) < 0 ||
+	    read_objects(repository->store, &objects, err) < 0)
+		goto out;
+	if (keys->passphrase != NULL &&
+	    open_passphrase(repository, &objects, &admin, err) < 0)
+		goto out;
+	rc = open_documents(repository, &objects, &admin, &ring, err);
+	if (rc < 0)
+		goto out;
+	if (ring.count > 0) {
+		*out = ring;
+	} else if (objects.reason.code == BKP_OK) {
+		rc = no_key_fits(repository, keys, objects.count, err);
+	} else {
+		if (err != NULL)
+			*err = objects.reason;
+		rc = -1;
+	}
+out:
+	bkp_key_ring_wipe(&ring);
+	free_objects(&objects);
+	wipe_admin_keys(&admin);
+	return rc;
+}
+
+/* ---- hosts ---- */
+
+static int
+open_host_key(struct bkp_repository *repository, const char *path,
+    struct bkp_key_ring *out, struct bkp_error *err)
+{
+	struct bkp_key_ring ring = BKP_KEY_RING_INIT;
+	char what[4096];
+	int rc;
+
+	(void)snprintf(what, sizeof(what), "key file %s", path);
+	rc = bkp_host_key_read(path, &ring, err);
+	if (rc == 0)
+		rc = bkp_key_ring_check(&ring, &repository->config, what, err);
+	if (rc == 0)
+		*out = ring;
+	bkp_key_ring_wipe(&ring);
+	return rc;
+}
+
+/* Adds the host's own secrets to an administrator's. */
+static int
+add_signing(struct bkp_key_ring *ring, const struct bkp_key_ring *host,
+    struct bkp_error *err)
+{
+	if (memcmp(ring->id_key, host->id_key, 32) != 0 ||
+	    memcmp(ring->admin_public, host->admin_public, 32) != 0)
+		return bkp_fail(err, BKP_AUTH,
+		    "the key file and the administrator's key do not belong "
+		    "together; give one of them");
+	ring->has_signing = true;
+	memcpy(ring->signing_seed, host->signing_seed, 32);
+	memcpy(ring->writer, host->writer, sizeof(ring->writer));
+	return 0;
+}
+
+static int
+take_hosts_document(struct bkp_repository *repository, const char *name,
+    const struct fmt_age_identity *own, struct bkp_error *err)
+{
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	struct bkp_key_ring read = BKP_KEY_RING_INIT;
+	int rc;
+
+	rc = bkp_object_open(
+	    repository->store, "keys", name, own, 1, &plain, err);
+	if (rc == 0)
+		rc = bkp_hosts_key_decode(plain.data, plain.len, &read, err);
+	if (rc == 0)
+		rc = bkp_key_ring_check(
+		    &read, &repository->config, "keys/", err);
+	if (rc == 0)
+		rc = bkp_key_ring_join(&repository->keys, &read, err);
+	bkp_key_ring_wipe(&read);
+	fmt_buf_free(&plain);
+	return rc;
+}
+
+/* The keys were rotated since this host's key file was made: the new ones lie
+ * in the repository, sealed to the host. The roster, which is signed, names
+ * the objects. */
+static int
+fetch_generations(struct bkp_repository *repository, struct bkp_error *err)
+{
+	const struct bkp_names *objects = &repository->roster.host_objects;
+	struct bkp_error problem = BKP_ERROR_INIT;
+	struct fmt_age_identity own;
+	size_t opened = 0;
+
+	if (bkp_key_ring_host_identity(&repository->keys, &own, err) < 0)
+		return -1;
+	for (size_t i = 0; i < objects->count; i++) {
+		opened += take_hosts_document(repository, objects->items[i],
+			      &own, &problem) == 0;
+	}
+	OPENSSL_cleanse(&own, sizeof(own));
+	if (opened > 0)
+		return 0;
+	if (err != NULL)
+		*err = problem;
+	return bkp_fail_in(err,
+	    "the keys of the repository were rotated, and the new ones cannot "
+	    "be had");
+}
+
+static bool
+choose_generation(struct bkp_repository *repository)
+{
+	return bkp_key_ring_choose(&repository->keys,
+	    repository->roster.data_recipient,
+	    repository->roster.metadata_recipient);
+}
+
+static int
+catch_up_host(struct bkp_repository *repository, struct bkp_error *err)
+{
+	const struct bkp_roster *roster = &repository->roster;
+	const struct bkp_roster_writer *self = NULL;
+	unsigned char public_key[32];
+
+	if (choose_generation(repository))
+		return 0;
+	if (fmt_sign_public(repository->keys.signing_seed, public_key) ==
+	    FMT_OK)
+		self = bkp_roster_writer(roster, public_key);
+	if (self != NULL && self->revoked_us != 0)
+		return bkp_fail(err, BKP_AUTH,
+		    "%s: the key of this host (%s) has been revoked and the "
+		    "keys of the repository rotated since; an administrator "
+		    "makes a new key file by backup-key host",
+		    repository->store->location, repository->keys.writer);
+	if (fetch_generations(repository, err) < 0)
+		return -1;
+	if (choose_generation(repository))
+		return 0;
+	return bkp_fail(err, BKP_AUTH,
+	    "%s: the roster names keys that key file and repository do not "
+	    "hold; an administrator makes them anew by backup-key rotate",
+	    repository->store->location);
+}
+
+/* ---- all keys ---- */
+
+/* An administrator goes on with what can be opened: it may be all there is.
+ * What the roster names is what is written with. */
+static int
+catch_up_admin(struct bkp_repository *repository, struct bkp_error *err)
+{
+	const struct bkp_roster *roster = &repository->roster;
+	struct bkp_key_ring *keys = &repository->keys;
+	enum fmt_status status;
+
+	if (choose_generation(repository))
+		return 0;
+	status = fmt_age_recipient_parse(roster->data_recipient,
+	    strlen(roster->data_recipient), &keys->data_recipient);
+	if (status == FMT_OK)
+		status = fmt_age_recipient_parse(roster->metadata_recipient,
+		    strlen(roster->metadata_recipient),
+		    &keys->metadata_recipient);
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "reading the roster");
+	return 0;
+}
+
+int
+bkp_repository_open_keys(struct bkp_repository *repository,
+    const struct bkp_keys *keys, struct bkp_error *err)
+{
+	bool has_admin =
+	    keys->identity_file != NULL || keys->passphrase != NULL;
+	struct bkp_key_ring host = BKP_KEY_RING_INIT;
+	int rc = 0;
+
+	if (keys->key_file == NULL && !has_admin)
+		return bkp_fail(err, BKP_AUTH,
+		    "%s: no key was given; name a key file, an identity file "
+		    "or a passphrase",
+		    repository->store->location);
+	if (keys->key_file != NULL)
+		rc = open_host_key(repository, keys->key_file, &host, err);
+	if (rc == 0 && has_admin)
+		rc = open_admin_key(repository, keys, &repository->keys, err);
+	else if (rc == 0)
+		repository->keys = host;
+	if (rc == 0 && has_admin && keys->key_file != NULL)
+		rc = add_signing(&repository->keys, &host, err);
+	bkp_key_ring_wipe(&host);
+	if (rc < 0 || bkp_roster_load(repository->store, &repository->keys,
+			  &repository->roster, err) < 0)
+		return -1;
+	if (repository->roster.number == 0)
+		return 0;
+	return has_admin ? catch_up_admin(repository, err)
+			 : catch_up_host(repository, err);
+}
