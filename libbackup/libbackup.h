@@ -5,6 +5,7 @@
 /* Everything public. Start with operations.h. */
 
 #include <libbackup/cancel.h>
+#include <libbackup/check.h>
 #include <libbackup/config.h>
 #include <libbackup/error.h>
 #include <libbackup/events.h>

@@ -9,6 +9,7 @@ pkgconfig_DATA = libbackup/libbackup.pc
 pkgincludesubdir = $(includedir)/libbackup
 pkgincludesub_HEADERS = \
 	libbackup/cancel.h \
+	libbackup/check.h \
 	libbackup/config.h \
 	libbackup/error.h \
 	libbackup/events.h \

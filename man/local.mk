@@ -2,6 +2,7 @@
 # A page a command, one for the configuration, one for the library.
 dist_man_MANS += \
 	man/backup-cat.1 \
+	man/backup-check.1 \
 	man/backup-create.1 \
 	man/backup-init.1 \
 	man/backup-list.1 \

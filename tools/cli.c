@@ -202,8 +202,9 @@ make_getopt(const struct table *table, struct option *longs, char *letters)
 	for (i = 0; i < table->count; i++) {
 		o = &table->options[i];
 		longs[i].name = o->name;
-		longs[i].has_arg =
-		    o->argument == NULL ? no_argument : required_argument;
+		longs[i].has_arg = o->argument == NULL    ? no_argument
+				   : o->kind == CLI_MAYBE ? optional_argument
+							  : required_argument;
 		longs[i].flag = NULL;
 		longs[i].val = FIRST_LONG + (int)i;
 		if (o->letter == 0)
@@ -273,6 +274,10 @@ set_option(struct cli *cli, const struct cli_option *option, const char *text)
 		*(bool *)option->to = true;
 		return CLI_GO_ON;
 	}
+	if (option->kind == CLI_MAYBE && text == NULL) {
+		*(const char **)option->to = "";
+		return CLI_GO_ON;
+	}
 	/* Most often a variable of a script that was never set. */
 	if (*text == '\0')
 		return cli_usage(
@@ -319,12 +324,19 @@ print_lines(const char *title, const char *const *lines, const char *before)
 static void
 print_option(const struct cli_option *o)
 {
+	const char *before = " ", *after = "";
 	char left[64];
 
-	(void)snprintf(left, sizeof(left), "%c%c%c --%s%s%s",
+	if (o->argument == NULL)
+		before = "";
+	else if (o->kind == CLI_MAYBE) {
+		before = "[=";
+		after = "]";
+	}
+	(void)snprintf(left, sizeof(left), "%c%c%c --%s%s%s%s",
 	    o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-	    o->letter ? ',' : ' ', o->name, o->argument == NULL ? "" : " ",
-	    o->argument == NULL ? "" : o->argument);
+	    o->letter ? ',' : ' ', o->name, before,
+	    o->argument == NULL ? "" : o->argument, after);
 	(void)printf("  %-30s %s\n", left, o->help);
 }
 

@@ -40,6 +40,7 @@ struct cli_list {
 enum cli_kind {
 	CLI_FLAG,  /* bool */
 	CLI_TEXT,  /* const char *; the last one given wins */
+	CLI_MAYBE, /* the same; "" where no value is given */
 	CLI_LIST,  /* struct cli_list; every one given counts */
 	CLI_NUMBER /* unsigned, 1 to 64 */
 };

@@ -2,6 +2,7 @@
 # The commands: one file each over what they share. Public headers only.
 bin_PROGRAMS += \
 	tools/backup-cat \
+	tools/backup-check \
 	tools/backup-create \
 	tools/backup-init \
 	tools/backup-list \
@@ -21,6 +22,8 @@ TOOL_LIBS = tools/libcli.la libbackup/libbackup.la
 
 tools_backup_cat_SOURCES = tools/backup-cat.c
 tools_backup_cat_LDADD = $(TOOL_LIBS)
+tools_backup_check_SOURCES = tools/backup-check.c
+tools_backup_check_LDADD = $(TOOL_LIBS)
 tools_backup_create_SOURCES = tools/backup-create.c
 tools_backup_create_LDADD = $(TOOL_LIBS)
 tools_backup_init_SOURCES = tools/backup-init.c
@@ -34,8 +37,8 @@ tools_backup_verify_LDADD = $(TOOL_LIBS)
 
 # bash-completion looks for a file of the command's name.
 dist_bashcompletion_DATA += tools/completion/libbackup.bash
-COMPLETED = backup-cat backup-create backup-init backup-list backup-restore \
-	backup-verify
+COMPLETED = backup-cat backup-check backup-create backup-init backup-list \
+	backup-restore backup-verify
 
 install-data-hook:
 	cd '$(DESTDIR)$(bashcompletiondir)' && for name in $(COMPLETED); do \

@@ -2,6 +2,7 @@
 # Backup, restore, verify: each reads as the story of the operation.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/backup.c \
+	libbackup/operations/check.c \
 	libbackup/operations/compare.c libbackup/operations/compare.h \
 	libbackup/operations/content.c libbackup/operations/content.h \
 	libbackup/operations/opened.c libbackup/operations/opened.h \

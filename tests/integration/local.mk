@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	tests/integration/conftest.py \
 	tests/integration/pytest.ini \
 	tests/integration/tap.py \
+	tests/integration/test_check.py \
 	tests/integration/test_extension.py \
 	tests/integration/test_harness.py \
 	tests/integration/test_interrupted.py \

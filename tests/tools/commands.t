@@ -39,7 +39,7 @@ is_empty() { [ ! -s "$1" ]; result $? "  and $1 is empty"; }
 
 # is_json FILE: every line is an object with one of the types.
 is_json() {
-	! grep -v -q -E '^\{"type":"(message|progress|omission|result|error|check|snapshot|entry)",.*\}$' "$1"
+	! grep -v -q -E '^\{"type":"(message|progress|omission|result|error|check|finding|snapshot|entry)",.*\}$' "$1"
 	result $? "  and every line of $1 is an event"
 }
 
@@ -95,6 +95,42 @@ says out '"is_proven":false'
 FAKE=nothing
 ends 1 "a verification that compared nothing" backup-verify
 says out '^NOT PROVEN: '
+unset FAKE
+
+# ---- checks ----
+ends 0 "a clean repository" backup-check
+says out '^NOTE    3 packs$'
+says out '^CLEAN$'
+ends 0 "a quiet one" backup-check --quiet
+lacks out NOTE
+ends 0 "how much is to be read" backup-check --read-data=2.5% --max-age 2d \
+	--budget 3K --json
+is_json out
+says out '"packs_read":25,"bytes_read":3072,"chunks_read":172800'
+ends 0 "everything is to be read" backup-check --read-data --json
+says out '"packs_read":1000,'
+for wrong in --read-data=0 --read-data=101% --read-data=x --read-data=-5 \
+	--max-age=30 --max-age=d --max-age=3x --max-age=-3d --budget=3K \
+	"--read-data --budget=0K" "--read-data --budget=99999999999999999T"; do
+	# shellcheck disable=SC2086 # two options
+	ends 2 "a wrong option ($wrong)" backup-check $wrong
+done
+export FAKE=look
+ends 3 "a repository to look at" backup-check
+says out '^LOOK    there is no snapshot$'
+FAKE=bad
+ends 1 "a damaged repository" backup-check
+says out '^DAMAGE  packs/3f/.*: it is not there$'
+says out 'hurts snapshot 3f2a9c010000: bucket/up/a%1B$'
+says out 'and 3 more'
+says out '^DAMAGED: 1 finding'
+ends 1 "the same in JSON" backup-check --json
+is_json out
+says out '"hurt":\[{"snapshot":"3f2a.*","paths":\["bucket/up/a%1B","bucket/up/b"\]}\]'
+says out '"state":"failed"'
+FAKE=fail
+ends 1 "a check that failed" backup-check
+lacks out CLEAN
 unset FAKE
 
 # ---- lists and bytes ----

@@ -389,3 +389,41 @@ bkp_verify_result_free(struct bkp_verify_result *result)
 {
 	result->checks = NULL;
 }
+
+int
+bkp_check(const struct bkp_check_options *options,
+    struct bkp_check_result *result, struct bkp_error *err)
+{
+	static const struct bkp_hurt hurt[] = {
+	    {NAME, "bucket/up/a\033"}, {NAME, "bucket/up/b"}};
+	static const struct bkp_finding findings[] = {
+	    {BKP_FINDING_DAMAGE, "pack-missing", "packs/3f/" NAME,
+		"packs/3f/" NAME ": it is not there", hurt, 2, 5},
+	    {BKP_FINDING_WARNING, "no-snapshot", "snapshots/",
+		"there is no snapshot", NULL, 0, 0},
+	    {BKP_FINDING_NOTE, "orphans", "packs/", "3 packs", NULL, 0, 0}};
+	size_t omissions = 0, first = is_fake("bad")    ? 0
+				      : is_fake("look") ? 1
+							: 2;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	result->findings = findings + first;
+	result->finding_count = 3 - first;
+	result->damage = first == 0;
+	result->warnings = first <= 1;
+	result->notes = 1;
+	/* What was asked for, to be seen in what is told. */
+	result->packs_read = (uint64_t)(options->read_percent * 10);
+	result->bytes_read = options->budget;
+	result->chunks_read = options->max_age_s;
+	/* A library that errs about its own counts is not believed. */
+	result->is_clean = 1;
+	return 0;
+}
+
+void
+bkp_check_result_free(struct bkp_check_result *result)
+{
+	result->findings = NULL;
+}

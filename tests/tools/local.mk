@@ -6,6 +6,7 @@ tests_tools_libfake_la_SOURCES = tests/tools/fake_library.c \
 
 FAKE_COMMANDS = \
 	tests/tools/fake-backup-cat \
+	tests/tools/fake-backup-check \
 	tests/tools/fake-backup-create \
 	tests/tools/fake-backup-init \
 	tests/tools/fake-backup-list \
@@ -15,6 +16,8 @@ check_PROGRAMS += $(FAKE_COMMANDS)
 FAKE_LIBS = tools/libcli.la tests/tools/libfake.la
 tests_tools_fake_backup_cat_SOURCES = tools/backup-cat.c
 tests_tools_fake_backup_cat_LDADD = $(FAKE_LIBS)
+tests_tools_fake_backup_check_SOURCES = tools/backup-check.c
+tests_tools_fake_backup_check_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_create_SOURCES = tools/backup-create.c
 tests_tools_fake_backup_create_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_init_SOURCES = tools/backup-init.c

@@ -44,7 +44,7 @@ _backup_operand()
 		-[crkijtR] | --config | --repository | --key-file | \
 			--identity-file | --passphrase-file | --workers | \
 			--tag | --to | --recipient | --new-identity | \
-			--scratch-directory)
+			--scratch-directory | --max-age | --budget)
 			((i++))
 			;;
 		-*) ;;
@@ -60,6 +60,7 @@ _backup_complete()
 	COMPREPLY=()
 	case $tool in
 	backup-cat) options='--config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-check) options='--read-data --max-age --budget --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
@@ -79,11 +80,12 @@ _backup_complete()
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	-j | -R | --workers | --recipient | --tag) return ;;
+	-j | -R | --workers | --recipient | --tag | --max-age | \
+		--budget) return ;;
 	esac
 	case $tool:$word:$(_backup_operand) in
 	*:-*) words=$options ;;
-	backup-init:*) ;;
+	backup-init:* | backup-check:*) ;;
 	backup-create:*) words=$(_backup_prefixes) ;;
 	*:0) words=$(_backup_names) ;;
 	*:1) words=$(_backup_prefixes) ;;
@@ -91,5 +93,5 @@ _backup_complete()
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 
-complete -F _backup_complete backup-cat backup-create backup-init \
-	backup-list backup-restore backup-verify
+complete -F _backup_complete backup-cat backup-check backup-create \
+	backup-init backup-list backup-restore backup-verify

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A check from its beginning to what is known at its end. */
+#include <stdlib.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/checker.h"
+
+void
+bkp_checker_init(struct bkp_checker *checker, struct bkp_repository *repository,
+    struct bkp_run *run)
+{
+	*checker = (struct bkp_checker){
+	    .repository = repository,
+	    .run = run,
+	    .snapshots = BKP_SNAPSHOTS_INIT,
+	};
+	bkp_known_set_init(&checker->bad_chunks);
+}
+
+void
+bkp_checker_free(struct bkp_checker *checker)
+{
+	bkp_finding_list_free(&checker->findings);
+	bkp_snapshots_free(&checker->snapshots);
+	bkp_known_set_free(&checker->bad_chunks);
+	free(checker->packs.items);
+}
+
+/* ---- what is no damage ---- */
+
+static int
+note_packs(struct bkp_checker *checker, struct bkp_error *err)
+{
+	const struct bkp_check_packs *packs = &checker->packs;
+	size_t orphans = 0, ghosts = 0;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < packs->count; i++) {
+		const struct bkp_check_pack *pack = &packs->items[i];
+
+		if (pack->is_stored && !pack->is_indexed) {
+			orphans++;
+			bytes += pack->stored_size;
+		}
+		ghosts += !pack->is_stored && !pack->is_needed;
+	}
+	if (orphans > 0 &&
+	    bkp_finding_add(&checker->findings, NULL, BKP_FINDING_NOTE,
+		"orphans", "packs/", err,
+		"%zu packs with %llu bytes are in no index object; a backup "
+		"that goes on, or one that was cut off, leaves such, and "
+		"backup-prune removes them",
+		orphans, (unsigned long long)bytes) < 0)
+		return -1;
+	if (ghosts == 0)
+		return 0;
+	return bkp_finding_add(&checker->findings, NULL, BKP_FINDING_NOTE,
+	    "ghosts", "index/", err,
+	    "the index names %zu packs that are not there, and no snapshot "
+	    "needs them",
+	    ghosts);
+}
+
+int
+bkp_check_sum_up(struct bkp_checker *checker, struct bkp_error *err)
+{
+	if (checker->snapshots.count == 0 &&
+	    bkp_finding_add(&checker->findings, NULL, BKP_FINDING_WARNING,
+		"no-snapshot", "snapshots/", err,
+		"there is no snapshot, so nothing could be restored; "
+		"backup-create makes one") < 0)
+		return -1;
+	return note_packs(checker, err);
+}
+
+/* ---- the story ---- */
+
+int
+bkp_checker_run(struct bkp_checker *checker, struct bkp_error *err)
+{
+	bkp_run_phase(checker->run, 0, 0, "checking what lies beside packs");
+	if (bkp_check_objects(checker, err) < 0 ||
+	    bkp_check_snapshots(checker, err) < 0 ||
+	    bkp_check_index(checker, err) < 0 ||
+	    bkp_check_list_packs(checker, err) < 0 ||
+	    bkp_check_read_packs(checker, err) < 0 ||
+	    bkp_check_walk(checker, err) < 0)
+		return -1;
+	return bkp_check_sum_up(checker, err);
+}

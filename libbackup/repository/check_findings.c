@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a check has found, and whom it hurts. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/checker.h"
+
+#define TEXT_MAX 1024
+#define HURT_MAX 100000 /* that are named, of one finding */
+
+int
+bkp_finding_add(struct bkp_finding_list *list, size_t *number,
+    enum bkp_finding_level level, const char *kind, const char *object,
+    struct bkp_error *err, const char *format, ...)
+{
+	struct bkp_finding_item item = {.level = level, .kind = kind};
+	char text[TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	if (bkp_grow(&list->items, list->count, &list->cap,
+		sizeof(*list->items), err) < 0)
+		return -1;
+	item.object = bkp_strdup(object, err);
+	item.text = bkp_strdup(text, err);
+	if (item.object == NULL || item.text == NULL) {
+		free(item.object);
+		free(item.text);
+		return -1;
+	}
+	list->items[list->count++] = item;
+	if (number != NULL)
+		*number = list->count;
+	return 0;
+}
+
+/* The list's own copy of a path; entries come one after another, so the last
+ * one is most often the same. */
+static const char *
+keep_path(
+    struct bkp_finding_list *list, const char *path, struct bkp_error *err)
+{
+	char *copy;
+
+	if (list->path_count > 0 &&
+	    strcmp(list->paths[list->path_count - 1], path) == 0)
+		return list->paths[list->path_count - 1];
+	if (bkp_grow(&list->paths, list->path_count, &list->path_cap,
+		sizeof(*list->paths), err) < 0 ||
+	    (copy = bkp_strdup(path, err)) == NULL)
+		return NULL;
+	list->paths[list->path_count++] = copy;
+	return copy;
+}
+
+int
+bkp_finding_hurt(struct bkp_finding_list *list, size_t number,
+    const char *snapshot, const char *path, struct bkp_error *err)
+{
+	struct bkp_finding_item *item = &list->items[number - 1];
+	const struct bkp_hurt *last =
+	    item->hurt_count > 0 ? &item->hurt[item->hurt_count - 1] : NULL;
+	const char *copy;
+
+	item->level = BKP_FINDING_DAMAGE;
+	if (last != NULL && strcmp(last->snapshot, snapshot) == 0 &&
+	    strcmp(last->path, path) == 0)
+		return 0;
+	if (item->hurt_count < HURT_MAX) {
+		if (bkp_grow(&item->hurt, item->hurt_count, &item->hurt_cap,
+			sizeof(*item->hurt), err) < 0 ||
+		    (copy = keep_path(list, path, err)) == NULL)
+			return -1;
+		item->hurt[item->hurt_count++] =
+		    (struct bkp_hurt){snapshot, copy};
+	}
+	item->hurt_total++;
+	return 0;
+}
+
+void
+bkp_finding_list_free(struct bkp_finding_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		free(list->items[i].object);
+		free(list->items[i].text);
+		free(list->items[i].hurt);
+	}
+	for (size_t i = 0; i < list->path_count; i++)
+		free(list->paths[i]);
+	free(list->items);
+	free(list->paths);
+	*list = (struct bkp_finding_list){.items = NULL};
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The objects that are read whole. */
+#include <stdio.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/checker.h"
+
+/* Named by their content, and plain to everybody who has the key at hand. */
+static const struct folder {
+	const char *name, *kind, *advice;
+} folders[] = {
+    {"keys", "key-damaged",
+	"who uses that key cannot open the repository; bring the object back "
+	"from a copy, or add the key again with backup-key"},
+    {"roster", "roster-damaged",
+	"bring the object back from a copy, or write the next one with "
+	"backup-key"},
+    {"checkpoints", "checkpoint-damaged",
+	"bring the object back from a copy; backup-prune writes the next one"},
+    {"condemned", "condemned-damaged",
+	"nobody acts on it; the next backup-prune makes a new list"},
+};
+
+bool
+bkp_check_is_damage(const struct bkp_error *problem)
+{
+	return problem->code == BKP_CORRUPT || problem->code == BKP_AUTH ||
+	       problem->code == BKP_UNSUPPORTED;
+}
+
+/* ---- folders of small objects ---- */
+
+static int
+check_object(struct bkp_checker *checker, const struct folder *folder,
+    const char *name, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	struct fmt_buf stored = FMT_BUF_INIT;
+	char path[BKP_PACK_PATH];
+	int rc;
+
+	rc = bkp_object_get(
+	    checker->repository->store, folder->name, name, &stored, &problem);
+	fmt_buf_free(&stored);
+	if (rc == 0 || problem.code == BKP_NOTFOUND)
+		return 0; /* good, or removed since it was listed */
+	if (!bkp_check_is_damage(&problem)) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	(void)snprintf(path, sizeof(path), "%s/%s", folder->name, name);
+	return bkp_finding_add(&checker->findings, NULL, BKP_FINDING_DAMAGE,
+	    folder->kind, path, err, "%s; %s", problem.message, folder->advice);
+}
+
+int
+bkp_check_objects(struct bkp_checker *checker, struct bkp_error *err)
+{
+	for (size_t f = 0; f < sizeof(folders) / sizeof(folders[0]); f++) {
+		struct bkp_names names = BKP_NAMES_INIT;
+		int rc = bkp_object_names(checker->repository->store,
+		    folders[f].name, "", &names, err);
+
+		for (size_t i = 0; rc == 0 && i < names.count; i++)
+			rc = check_object(
+			    checker, &folders[f], names.items[i], err);
+		bkp_names_free(&names);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- snapshots ---- */
+
+static int
+check_snapshot(
+    struct bkp_checker *checker, const char *name, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	char path[BKP_PACK_PATH];
+	struct fmt_snapshot snapshot;
+	size_t number;
+
+	if (bkp_repository_snapshot(
+		checker->repository, name, &snapshot, &problem) == 0) {
+		fmt_snapshot_free(&snapshot);
+		return 0;
+	}
+	if (problem.code == BKP_NOTFOUND)
+		return 0;
+	if (!bkp_check_is_damage(&problem)) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	(void)snprintf(path, sizeof(path), "snapshots/%s", name);
+	if (bkp_finding_add(&checker->findings, &number, BKP_FINDING_DAMAGE,
+		"snapshot-damaged", path, err, "%s", problem.message) < 0)
+		return -1;
+	return bkp_finding_hurt(&checker->findings, number, name, "", err);
+}
+
+int
+bkp_check_snapshots(struct bkp_checker *checker, struct bkp_error *err)
+{
+	struct bkp_names names = BKP_NAMES_INIT;
+	int rc;
+
+	if (bkp_snapshots_read(checker->repository, &checker->snapshots, err) <
+	    0)
+		return -1;
+	if (checker->snapshots.damaged == 0)
+		return 0;
+	rc = bkp_object_names(
+	    checker->repository->store, "snapshots", "", &names, err);
+	for (size_t i = 0; rc == 0 && i < names.count; i++)
+		rc = check_snapshot(checker, names.items[i], err);
+	bkp_names_free(&names);
+	return rc;
+}
+
+/* ---- index ---- */
+
+int
+bkp_check_index(struct bkp_checker *checker, struct bkp_error *err)
+{
+	struct bkp_index_set *set = &checker->repository->index;
+
+	if (bkp_repository_load_good_index(checker->repository, err) < 0)
+		return -1;
+	for (size_t i = 0; i < set->damaged_count; i++) {
+		const struct bkp_index_damage *damage = &set->damaged[i];
+		char path[BKP_PACK_PATH];
+
+		(void)snprintf(path, sizeof(path), "index/%s", damage->name);
+		if (bkp_finding_add(&checker->findings, &checker->unknown,
+			BKP_FINDING_DAMAGE, "index-damaged", path, err, "%s",
+			damage->problem.message) < 0)
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_REPOSITORY_CHECKER_H
+#define LIBBACKUP_REPOSITORY_CHECKER_H
+
+/*
+ * The check of a repository. Snapshots are read before the index, and the
+ * index before packs are listed, which is the reverse of the order of writing:
+ * a backup that goes on meanwhile is no damage.
+ *
+ *   check_objects    what is read whole: keys, writers, index, snapshots
+ *   check_packs      the packs that are stored beside those that are indexed
+ *   check_read       the bytes of packs, by several workers
+ *   check_walk       the chunks that snapshots refer to
+ *   check_memory     which packs were read when
+ *
+ * Memory: 80 bytes a pack, 20 bytes for each metadata chunk of entry lists,
+ * and a pack (16 MiB, twice where it is decrypted) for each worker.
+ */
+
+#include "libbackup/base/run.h"
+#include "libbackup/check.h"
+#include "libbackup/repository/known_set.h"
+#include "libbackup/repository/repository_own.h"
+
+/* ---- findings ---- */
+
+struct bkp_finding_item {
+	enum bkp_finding_level level;
+	const char *kind;      /* a literal */
+	char *object;          /* owned */
+	char *text;            /* owned */
+	struct bkp_hurt *hurt; /* owned; snapshot borrowed, path owned by the
+				  list */
+	size_t hurt_count, hurt_cap;
+	uint64_t hurt_total;
+};
+
+struct bkp_finding_list {
+	struct bkp_finding_item *items; /* owned */
+	size_t count, cap;
+	char **paths; /* owned, each too */
+	size_t path_count, path_cap;
+};
+
+/* Numbers of findings begin at 1, so that 0 is none. */
+int bkp_finding_add(struct bkp_finding_list *list, size_t *number,
+    enum bkp_finding_level level, const char *kind, const char *object,
+    struct bkp_error *err, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
+
+/* Notes that an entry is hurt, which makes the finding damage. The same once
+ * more, right after it, is counted once. `snapshot` is borrowed. */
+int bkp_finding_hurt(struct bkp_finding_list *list, size_t number,
+    const char *snapshot, const char *path, struct bkp_error *err);
+void bkp_finding_list_free(struct bkp_finding_list *list);
+
+/* ---- packs ---- */
+
+enum bkp_pack_state {
+	BKP_PACK_GOOD,
+	BKP_PACK_LOST,  /* nothing of it can be read */
+	BKP_PACK_PARTLY /* all but the chunks in bad_chunks */
+};
+
+struct bkp_check_pack {
+	unsigned char name[32];
+	uint64_t stored_size, indexed_size;
+	int64_t read_us; /* when its bytes were last found good; 0: never */
+	size_t finding;
+	enum fmt_pack_kind kind; /* where it is indexed */
+	enum bkp_pack_state state;
+	bool is_stored, is_indexed;
+	bool is_needed; /* a snapshot needs it and it is not good */
+};
+
+struct bkp_check_packs {
+	struct bkp_check_pack *items; /* owned, by name */
+	size_t count, cap;
+	uint64_t stored, stored_bytes;
+};
+
+struct bkp_check_pack *bkp_check_packs_find(
+    const struct bkp_check_packs *packs, const unsigned char name[32]);
+
+/* "packs/3f/3f2a..." */
+#define BKP_PACK_PATH 96
+void bkp_pack_path(const unsigned char name[32], char path[BKP_PACK_PATH]);
+
+/* ---- which packs were read when ---- */
+
+struct bkp_check_memory_item {
+	unsigned char name[32];
+	int64_t read_us;
+};
+
+struct bkp_check_memory {
+	struct bkp_check_memory_item *items; /* owned, by name */
+	size_t count;
+};
+
+/* What this machine remembers of a repository; BKP_NOTFOUND: nothing. */
+int bkp_check_memory_load(const char *repository_id,
+    struct bkp_check_memory *out, struct bkp_error *err);
+int bkp_check_memory_save(const char *repository_id,
+    const struct bkp_check_packs *packs, struct bkp_error *err);
+void bkp_check_memory_free(struct bkp_check_memory *memory);
+
+/* ---- the check ---- */
+
+struct bkp_checker {
+	struct bkp_repository *repository; /* borrowed */
+	struct bkp_run *run;               /* borrowed */
+	double read_percent;
+	uint64_t max_age_s, budget;
+
+	struct bkp_finding_list findings;
+	struct bkp_snapshots snapshots;
+	struct bkp_check_packs packs;
+	struct bkp_known_set bad_chunks; /* by bkp_check_chunk_key */
+	size_t unknown;                  /* finding: chunks in no index */
+	uint64_t entries, hurt_snapshots;
+	uint64_t packs_read, bytes_read, chunks_read;
+};
+
+void bkp_checker_init(struct bkp_checker *checker,
+    struct bkp_repository *repository, struct bkp_run *run);
+void bkp_checker_free(struct bkp_checker *checker);
+
+/* All of it; 0 also where damage was found. */
+int bkp_checker_run(struct bkp_checker *checker, struct bkp_error *err);
+
+/* Its parts, in this order. */
+int bkp_check_objects(struct bkp_checker *checker, struct bkp_error *err);
+int bkp_check_snapshots(struct bkp_checker *checker, struct bkp_error *err);
+int bkp_check_index(struct bkp_checker *checker, struct bkp_error *err);
+int bkp_check_list_packs(struct bkp_checker *checker, struct bkp_error *err);
+int bkp_check_read_packs(struct bkp_checker *checker, struct bkp_error *err);
+int bkp_check_walk(struct bkp_checker *checker, struct bkp_error *err);
+int bkp_check_sum_up(struct bkp_checker *checker, struct bkp_error *err);
+
+/* Notes that one chunk of a pack is bad; the others stay good. */
+int bkp_check_bad_chunk(struct bkp_checker *checker,
+    struct bkp_check_pack *pack, const unsigned char id[FMT_ID_SIZE],
+    struct bkp_error *err);
+bool bkp_check_is_bad_chunk(struct bkp_checker *checker,
+    const struct bkp_check_pack *pack, const unsigned char id[FMT_ID_SIZE]);
+
+/* True where the error is about the stored bytes, and no other trouble. */
+bool bkp_check_is_damage(const struct bkp_error *problem);
+
+#endif
