@@ -7,22 +7,9 @@
 
 #include "formats/json.h"
 #include "formats/record.h"
-#include "formats/snapshot_impl.h"
 
 #define VERSION 1
 #define CONTEXT "libbackup checkpoint v1"
-
-/* Names of one length, each with a NUL. */
-struct list {
-	char *items;
-	size_t count, digits;
-};
-
-static const char *
-item_of(const struct list *list, size_t n)
-{
-	return list->items + n * (list->digits + 1);
-}
 
 void
 fmt_checkpoint_free(struct fmt_checkpoint *checkpoint)
@@ -35,19 +22,6 @@ fmt_checkpoint_free(struct fmt_checkpoint *checkpoint)
 }
 
 /* ---- what both ways must hold ---- */
-
-static bool
-is_list_valid(const struct list *list, bool is_sorted)
-{
-	for (size_t i = 0; i < list->count; i++) {
-		if (!fmt_snapshot_is_hex(item_of(list, i), list->digits))
-			return false;
-		if (is_sorted && i > 0 &&
-		    strcmp(item_of(list, i - 1), item_of(list, i)) >= 0)
-			return false;
-	}
-	return true;
-}
 
 /* Both are sorted. */
 static bool
@@ -71,16 +45,13 @@ have_common(const struct fmt_checkpoint *checkpoint)
 static bool
 is_valid(const struct fmt_checkpoint *c)
 {
-	const struct list kept = {(char *)c->kept, c->kept_count, 64};
-	const struct list removed = {(char *)c->removed, c->removed_count, 64};
-	const struct list expired = {(char *)c->expired, c->expired_count, 32};
-	const struct list replaced = {
-	    (char *)c->replaced, c->replaced_count, 64};
-
-	return fmt_snapshot_is_hex(c->repository, 32) && c->sequence > 0 &&
-	       is_list_valid(&kept, true) && is_list_valid(&removed, true) &&
-	       is_list_valid(&expired, true) &&
-	       is_list_valid(&replaced, false) && !have_common(c);
+	return fmt_json_are_names(c->repository, 1, 32, false) &&
+	       c->sequence > 0 &&
+	       fmt_json_are_names(c->kept, c->kept_count, 64, true) &&
+	       fmt_json_are_names(c->removed, c->removed_count, 64, true) &&
+	       fmt_json_are_names(c->expired, c->expired_count, 32, true) &&
+	       fmt_json_are_names(c->replaced, c->replaced_count, 64, false) &&
+	       !have_common(c);
 }
 
 /* ---- writing ---- */
@@ -90,20 +61,6 @@ set(json_t *object, const char *key, json_t *value, bool *failed)
 {
 	if (json_object_set_new(object, key, value) != 0)
 		*failed = true;
-}
-
-static json_t *
-list_value(const void *items, size_t count, size_t digits)
-{
-	json_t *array = json_array();
-	const char *item = items;
-
-	for (size_t i = 0; array != NULL && i < count; i++, item += digits + 1)
-		if (json_array_append_new(array, json_string(item)) != 0) {
-			json_decref(array);
-			array = NULL;
-		}
-	return array;
 }
 
 /* The whole of line 1, or NULL: no memory. */
@@ -118,13 +75,13 @@ body_of(const struct fmt_checkpoint *c)
 	set(root, "repository", json_string(c->repository), &failed);
 	set(root, "sequence", json_integer((json_int_t)c->sequence), &failed);
 	set(root, "time_us", json_integer(c->time_us), &failed);
-	set(root, "kept", list_value(c->kept, c->kept_count, 64), &failed);
-	set(root, "removed", list_value(c->removed, c->removed_count, 64),
+	set(root, "kept", fmt_json_names(c->kept, c->kept_count, 64), &failed);
+	set(root, "removed", fmt_json_names(c->removed, c->removed_count, 64),
 	    &failed);
-	set(root, "expired", list_value(c->expired, c->expired_count, 32),
+	set(root, "expired", fmt_json_names(c->expired, c->expired_count, 32),
 	    &failed);
-	set(root, "replaced", list_value(c->replaced, c->replaced_count, 64),
-	    &failed);
+	set(root, "replaced",
+	    fmt_json_names(c->replaced, c->replaced_count, 64), &failed);
 	if (failed) {
 		json_decref(root);
 		return NULL;
@@ -153,32 +110,6 @@ fmt_checkpoint_encode(const struct fmt_checkpoint *checkpoint,
 /* ---- reading ---- */
 
 static enum fmt_status
-get_list(const json_t *root, const char *key, size_t digits, void *items,
-    size_t *count)
-{
-	const json_t *array = json_object_get(root, key);
-	size_t size = json_array_size(array);
-	char *copy;
-
-	if (!json_is_array(array))
-		return FMT_MALFORMED;
-	if (size == 0)
-		return FMT_OK;
-	if ((copy = calloc(size, digits + 1)) == NULL)
-		return FMT_NOMEM;
-	memcpy(items, &copy, sizeof(copy));
-	*count = size;
-	for (size_t i = 0; i < size; i++, copy += digits + 1) {
-		const char *text = json_string_value(json_array_get(array, i));
-
-		if (text == NULL || strlen(text) != digits)
-			return FMT_MALFORMED;
-		memcpy(copy, text, digits);
-	}
-	return FMT_OK;
-}
-
-static enum fmt_status
 get_head(const json_t *root, struct fmt_checkpoint *out)
 {
 	const char *repository =
@@ -202,16 +133,16 @@ get_all(const json_t *root, struct fmt_checkpoint *out)
 	enum fmt_status status = get_head(root, out);
 
 	if (status == FMT_OK)
-		status =
-		    get_list(root, "kept", 64, &out->kept, &out->kept_count);
+		status = fmt_json_get_names(
+		    root, "kept", 64, &out->kept, &out->kept_count);
 	if (status == FMT_OK)
-		status = get_list(
+		status = fmt_json_get_names(
 		    root, "removed", 64, &out->removed, &out->removed_count);
 	if (status == FMT_OK)
-		status = get_list(
+		status = fmt_json_get_names(
 		    root, "expired", 32, &out->expired, &out->expired_count);
 	if (status == FMT_OK)
-		status = get_list(
+		status = fmt_json_get_names(
 		    root, "replaced", 64, &out->replaced, &out->replaced_count);
 	if (status == FMT_OK && !is_valid(out))
 		status = FMT_MALFORMED;

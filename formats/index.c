@@ -103,6 +103,12 @@ fmt_index_pack_at(
 	out->kind = (enum fmt_pack_kind)fmt_load_le32(record + 40);
 }
 
+uint32_t
+fmt_index_pack_of(const struct fmt_index *index, uint64_t n)
+{
+	return fmt_load_le32(chunk_record(index, n) + 32);
+}
+
 enum fmt_status
 fmt_index_at(
     const struct fmt_index *index, uint64_t n, struct fmt_index_place *out)
@@ -160,8 +166,8 @@ narrow(const struct fmt_index *index, const unsigned char *id, uint64_t *low,
 }
 
 bool
-fmt_index_find(const struct fmt_index *index,
-    const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out)
+fmt_index_lookup(const struct fmt_index *index,
+    const unsigned char id[FMT_ID_SIZE], uint64_t *n)
 {
 	uint64_t low = 0, high = index->chunk_count;
 
@@ -172,14 +178,26 @@ fmt_index_find(const struct fmt_index *index,
 		int order =
 		    memcmp(chunk_record(index, middle), id, FMT_ID_SIZE);
 
-		if (order == 0)
-			return fmt_index_at(index, middle, out) == FMT_OK;
+		if (order == 0) {
+			*n = middle;
+			return true;
+		}
 		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	return false;
+}
+
+bool
+fmt_index_find(const struct fmt_index *index,
+    const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out)
+{
+	uint64_t n;
+
+	return fmt_index_lookup(index, id, &n) &&
+	       fmt_index_at(index, n, out) == FMT_OK;
 }
 
 static enum fmt_status

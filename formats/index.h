@@ -69,6 +69,10 @@ enum fmt_status fmt_index_check(const struct fmt_index *index);
 bool fmt_index_find(const struct fmt_index *index,
     const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out);
 
+/* The same, and which record it is. */
+bool fmt_index_lookup(const struct fmt_index *index,
+    const unsigned char id[FMT_ID_SIZE], uint64_t *n);
+
 /* The base of a chunk that is stored as a difference, which must be had to
  * read it; false where it is stored whole, or not here. The places that find
  * and at give tell the same. */
@@ -83,5 +87,9 @@ enum fmt_status fmt_index_at(
 const unsigned char *fmt_index_id_at(const struct fmt_index *index, uint64_t n);
 void fmt_index_pack_at(
     const struct fmt_index *index, uint32_t n, struct fmt_index_pack *out);
+
+/* The number of the pack that the n-th record names, of an index that has been
+ * checked. */
+uint32_t fmt_index_pack_of(const struct fmt_index *index, uint64_t n);
 
 #endif

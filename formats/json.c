@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats/json_plain.h"
@@ -209,6 +210,64 @@ fmt_utf8_is_valid(const char *text)
 			return false;
 		bytes += len;
 		left -= len;
+	}
+	return true;
+}
+
+/* ---- names ---- */
+
+json_t *
+fmt_json_names(const void *items, size_t count, size_t digits)
+{
+	json_t *array = json_array();
+	const char *item = items;
+
+	for (size_t i = 0; array != NULL && i < count; i++, item += digits + 1)
+		if (json_array_append_new(array, json_string(item)) != 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	return array;
+}
+
+enum fmt_status
+fmt_json_get_names(const json_t *object, const char *key, size_t digits,
+    void *items, size_t *count)
+{
+	const json_t *array = json_object_get(object, key);
+	size_t size = json_array_size(array);
+	char *copy;
+
+	if (!json_is_array(array))
+		return FMT_MALFORMED;
+	if (size == 0)
+		return FMT_OK;
+	if ((copy = calloc(size, digits + 1)) == NULL)
+		return FMT_NOMEM;
+	memcpy(items, &copy, sizeof(copy));
+	*count = size;
+	for (size_t i = 0; i < size; i++, copy += digits + 1) {
+		const char *text = json_string_value(json_array_get(array, i));
+
+		if (text == NULL || strlen(text) != digits)
+			return FMT_MALFORMED;
+		memcpy(copy, text, digits);
+	}
+	return FMT_OK;
+}
+
+bool
+fmt_json_are_names(
+    const void *items, size_t count, size_t digits, bool is_sorted)
+{
+	const char *item = items;
+
+	for (size_t i = 0; i < count; i++, item += digits + 1) {
+		if (strlen(item) != digits ||
+		    strspn(item, "0123456789abcdef") != digits)
+			return false;
+		if (is_sorted && i > 0 && strcmp(item - digits - 1, item) >= 0)
+			return false;
 	}
 	return true;
 }

@@ -35,6 +35,21 @@ enum fmt_status fmt_json_get_ref(const json_t *pair, struct fmt_chunk_ref *out);
 enum fmt_status fmt_json_append_refs(
     const struct fmt_chunk_ref *refs, size_t count, struct fmt_buf *out);
 
+/* An array of names, `count` strings of `digits` characters, each with a NUL
+ * behind it; NULL where memory is short. */
+json_t *fmt_json_names(const void *items, size_t count, size_t digits);
+
+/* Reads such an array, which must be there: *items is a char (**)[digits + 1],
+ * the caller's (free()), left alone where there are none; also on failure.
+ * Only their lengths are checked. */
+enum fmt_status fmt_json_get_names(const json_t *object, const char *key,
+    size_t digits, void *items, size_t *count);
+
+/* True where the names are lower-case hex and, with is_sorted, strictly
+ * increasing. */
+bool fmt_json_are_names(
+    const void *items, size_t count, size_t digits, bool is_sorted);
+
 /* How many bytes the UTF-8 character at `bytes` has; 0 where there is no valid
  * one within `len`. */
 size_t fmt_utf8_length(const unsigned char *bytes, size_t len);

@@ -42,6 +42,11 @@ dist_noinst_DATA += formats/chunker.md
 formats_libformats_la_SOURCES += \
 	formats/checkpoint.c formats/checkpoint.h
 dist_noinst_DATA += formats/checkpoint.md
+# Who is at work, what may go.
+formats_libformats_la_SOURCES += \
+	formats/condemned.c formats/condemned.h \
+	formats/presence.c formats/presence.h
+dist_noinst_DATA += formats/condemned.md formats/presence.md
 # age files
 formats_libformats_la_SOURCES += \
 	formats/age.c formats/age.h formats/age_impl.h \
