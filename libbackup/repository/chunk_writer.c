@@ -219,10 +219,8 @@ static int
 claim(struct bkp_session *session, const unsigned char *id, bool *is_new,
     struct bkp_error *err)
 {
-	struct fmt_index_place place;
-
 	*is_new = false;
-	if (bkp_index_set_find(&session->repository->index, id, &place))
+	if (bkp_session_finds(session, id))
 		return 0;
 	return bkp_known_set_add(&session->known, id, is_new, err);
 }
@@ -246,6 +244,7 @@ bkp_chunk_writer_put(struct bkp_chunk_writer *writer, const void *data,
 		atomic_store(&session->has_failed, true);
 		return -1;
 	}
+	(void)bkp_presence_touch(session->presence, NULL);
 	if (writer->kind == FMT_PACK_DATA)
 		atomic_fetch_add(
 		    is_new ? &session->new_chunks : &session->known_chunks, 1);

@@ -60,7 +60,7 @@ bkp_index_set_init(struct bkp_index_set *set)
 }
 
 void
-bkp_index_set_free(struct bkp_index_set *set)
+bkp_index_set_clear(struct bkp_index_set *set)
 {
 	for (size_t i = 0; i < set->count; i++)
 		bkp_index_file_free(&set->files[i]);
@@ -68,6 +68,19 @@ bkp_index_set_free(struct bkp_index_set *set)
 	free(set->lost);
 	free(set->damaged);
 	bkp_index_directory_free(&set->directory);
+	set->files = NULL;
+	set->lost = NULL;
+	set->damaged = NULL;
+	set->directory = (struct bkp_index_directory){.slots = NULL};
+	set->count = set->cap = set->mapped = set->noted = 0;
+	set->lost_count = set->lost_cap = 0;
+	set->damaged_count = set->damaged_cap = 0;
+}
+
+void
+bkp_index_set_free(struct bkp_index_set *set)
+{
+	bkp_index_set_clear(set);
 	bkp_index_cache_close(&set->cache);
 	pthread_mutex_destroy(&set->loading);
 	pthread_rwlock_destroy(&set->lock);

@@ -95,6 +95,10 @@ bool bkp_index_set_is_lost(
  * read all of them. */
 void bkp_index_set_relax(struct bkp_index_set *set);
 
+/* Lets go of everything but the cache, so that the next load finds what is in
+ * the store and nothing else. Nobody may be at work with it. */
+void bkp_index_set_clear(struct bkp_index_set *set);
+
 /* Where a chunk is; false where no loaded index knows it. A copy that is stored
  * whole is preferred to a difference, so what is told of a base is always
  * such a copy; a difference whose base has no such copy is not found. */

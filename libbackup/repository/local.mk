@@ -43,9 +43,9 @@ libbackup_libbackup_internal_la_SOURCES += \
 EXTRA_DIST += libbackup/repository/roster.md
 # What is stated about a repository, who is at work, what may go.
 libbackup_libbackup_internal_la_SOURCES += \
-	libbackup/repository/condemned.h \
+	libbackup/repository/condemned.c libbackup/repository/condemned.h \
 	libbackup/repository/history.h \
-	libbackup/repository/presence.h \
+	libbackup/repository/presence.c libbackup/repository/presence.h \
 	libbackup/repository/prune.h \
 	libbackup/repository/reach.h
 	libbackup/repository/reach.h \
@@ -60,3 +60,4 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/check_read.c \
 	libbackup/repository/check_walk.c \
 	libbackup/repository/prover.c libbackup/repository/prover.h
+	libbackup/repository/reach.c libbackup/repository/reach.h

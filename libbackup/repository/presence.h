@@ -22,6 +22,14 @@ int bkp_presence_begin(struct bkp_repository *repository, const char *what,
     struct bkp_presence **out, struct bkp_error *err);
 const char *bkp_presence_id(const struct bkp_presence *presence);
 
+/* States which condemned lists this session knows and does not build upon.
+ * Once, after reading them and before anything else is decided: a list that
+ * came later waits until the session is over. Where there are none, nothing is
+ * stored. */
+struct bkp_condemned;
+int bkp_presence_heed(struct bkp_presence *presence,
+    const struct bkp_condemned *condemned, struct bkp_error *err);
+
 /* Gives a sign of life where the last is BKP_PRESENCE_TOUCH_S old. Cheap
  * otherwise; any thread. */
 int bkp_presence_touch(struct bkp_presence *presence, struct bkp_error *err);
@@ -30,21 +38,41 @@ int bkp_presence_touch(struct bkp_presence *presence, struct bkp_error *err);
  * there any more), and what was written may be deleted: do it again. */
 int bkp_presence_check(struct bkp_presence *presence, struct bkp_error *err);
 
-/* Removes the object; NULL is fine. */
+/* Whether a commit went through is not known: the object stays until its lease
+ * is over. */
+void bkp_presence_leave(struct bkp_presence *presence);
+
+/* Removes the object, or says in it that the session is over where the store
+ * does not let us; NULL is fine. */
 void bkp_presence_end(struct bkp_presence *presence);
 
 /* One that is there. */
 struct bkp_presence_info {
 	char id[33];
 	char what[16], host[BKP_WRITER_NAME]; /* "" where it cannot be read */
-	int64_t touched_us;                   /* server's clock */
+	int64_t began_us, touched_us;         /* server's clock */
 	bool is_expired;                      /* lease over */
+	bool is_given_up; /* by a prune that has not finished with it */
+	bool is_ended;    /* only the object is left */
+	/* Condemned lists that it does not build upon; sorted; borrowed from
+	 * the list. */
+	const char (*heeds)[BKP_OBJECT_NAME];
+	size_t heed_count;
 };
 
-/* All others but `self` (may be NULL); *now_us: the server's clock. *out is the
- * caller's (free()). */
+/* All others but `self` (may be NULL); *now_us: the server's clock, or this
+ * machine's where self is NULL (for showing). *out is the caller's (free()). */
 int bkp_presence_list(struct bkp_repository *repository,
-    const struct bkp_presence *self, struct bkp_presence_info **out,
-    size_t *count, int64_t *now_us, struct bkp_error *err);
+    struct bkp_presence *self, struct bkp_presence_info **out, size_t *count,
+    int64_t *now_us, struct bkp_error *err);
+
+bool bkp_presence_heeds(const struct bkp_presence_info *info, const char *list);
+
+/* Of whoever prunes. give_up: from then on the session's check fails. forget:
+ * that has been written into a checkpoint; takes the objects away. */
+int bkp_presence_give_up(
+    struct bkp_repository *repository, const char *id, struct bkp_error *err);
+int bkp_presence_forget(
+    struct bkp_repository *repository, const char *id, struct bkp_error *err);
 
 #endif

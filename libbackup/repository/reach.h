@@ -20,6 +20,11 @@ struct bkp_reach;
  * another copy exists). */
 int bkp_reach_new(struct bkp_repository *repository, struct bkp_reach **out,
     struct bkp_error *err);
+/* The same, with condemned lists that have been read. */
+struct bkp_condemned;
+int bkp_reach_new_under(struct bkp_repository *repository,
+    const struct bkp_condemned *condemned, struct bkp_reach **out,
+    struct bkp_error *err);
 void bkp_reach_free(struct bkp_reach *reach);
 
 /* A chunk that a snapshot needs and no good pack holds. `path` is NULL for the

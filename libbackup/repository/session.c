@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A session from its beginning to the snapshot that it ends in. */
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,21 @@ set_up_chunker(struct bkp_session *session, struct bkp_error *err)
 	return 0;
 }
 
+/* First it is said that we are at work, then the rest is read: a prune waits
+ * for whoever may have seen the repository without its condemned list. */
+static int
+announce(struct bkp_session *session, struct bkp_error *err)
+{
+	struct bkp_repository *repository = session->repository;
+
+	if (bkp_presence_begin(repository, "backup", &session->presence, err) <
+		0 ||
+	    bkp_condemned_load(repository, &session->condemned, err) < 0 ||
+	    bkp_presence_heed(session->presence, &session->condemned, err) < 0)
+		return -1;
+	return bkp_repository_load_good_index(repository, err);
+}
+
 int
 bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
     struct bkp_error *err)
@@ -81,7 +97,7 @@ bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
 	if (check_writer(session, err) < 0 ||
 	    set_up_chunker(session, err) < 0 ||
 	    bkp_store_probe(repository->store, err) < 0 ||
-	    bkp_repository_load_good_index(repository, err) < 0 ||
+	    announce(session, err) < 0 ||
 	    bkp_index_set_check_packs(
 		&repository->index, repository->store, err) < 0 ||
 	    bkp_background_start(UPLOAD_THREADS, UPLOAD_DEPTH,
@@ -114,6 +130,8 @@ bkp_session_end(struct bkp_session *session)
 	fmt_index_builder_free(session->builder);
 	free_spare(session);
 	bkp_known_set_free(&session->known);
+	bkp_presence_end(session->presence);
+	bkp_condemned_free(&session->condemned);
 	pthread_mutex_destroy(&session->lock);
 	OPENSSL_cleanse(&session->chunker, sizeof(session->chunker));
 	free(session);
@@ -121,20 +139,52 @@ bkp_session_end(struct bkp_session *session)
 
 /* ---- what is there ---- */
 
-bool
-bkp_session_has_entry(
-    struct bkp_session *session, const struct fmt_entry *entry)
+/* A base has to be there whole, and to stay. */
+static bool
+finds_whole(struct bkp_session *session, const unsigned char *id)
 {
 	struct bkp_index_set *index = &session->repository->index;
 	struct fmt_index_place place;
 
-	for (size_t i = 0; i < entry->chunk_count; i++) {
-		const unsigned char *id = entry->chunks[i].id;
+	for (size_t n = 0; bkp_index_set_find_copy(index, id, n, &place); n++)
+		if (!place.chunk.has_base &&
+		    !bkp_condemned_has(&session->condemned, place.pack.name))
+			return true;
+	return bkp_known_set_has(&session->known, id);
+}
 
-		if (!bkp_index_set_find(index, id, &place) &&
-		    !bkp_known_set_has(&session->known, id))
+bool
+bkp_session_finds(
+    struct bkp_session *session, const unsigned char id[FMT_ID_SIZE])
+{
+	struct bkp_index_set *index = &session->repository->index;
+	struct fmt_index_place place;
+
+	for (size_t n = 0; bkp_index_set_find_copy(index, id, n, &place); n++)
+		if (!bkp_condemned_has(&session->condemned, place.pack.name) &&
+		    (!place.chunk.has_base ||
+			finds_whole(session, place.chunk.base)))
+			return true;
+	return false;
+}
+
+bool
+bkp_session_knows(
+    struct bkp_session *session, const unsigned char id[FMT_ID_SIZE])
+{
+	return bkp_session_finds(session, id) ||
+	       bkp_known_set_has(&session->known, id);
+}
+
+bool
+bkp_session_has_entry(
+    struct bkp_session *session, const struct fmt_entry *entry)
+{
+	/* That it is not heard matters at the end, and is told there. */
+	(void)bkp_presence_touch(session->presence, NULL);
+	for (size_t i = 0; i < entry->chunk_count; i++)
+		if (!bkp_session_knows(session, entry->chunks[i].id))
 			return false;
-	}
 	return true;
 }
 
@@ -202,6 +252,8 @@ fill_snapshot(struct bkp_session *session, struct fmt_snapshot *snapshot,
 		return -1;
 	memcpy(snapshot->repository, repository->config.id,
 	    sizeof(snapshot->repository));
+	(void)snprintf(snapshot->session, sizeof(snapshot->session), "%s",
+	    bkp_presence_id(session->presence));
 	snapshot->finished_us = bkp_now_us();
 	snapshot->new_chunks = atomic_load(&session->new_chunks);
 	snapshot->known_chunks = atomic_load(&session->known_chunks);
@@ -235,10 +287,32 @@ put_snapshot(struct bkp_session *session, const struct fmt_snapshot *snapshot,
 	return rc;
 }
 
+/* The only step that counts. Where its outcome is not known, our place among
+ * the sessions is kept: somebody may still find the snapshot. */
+static int
+put_and_check(struct bkp_session *session, const struct fmt_snapshot *snapshot,
+    char name[65], struct bkp_error *err)
+{
+	if (bkp_presence_check(session->presence, err) < 0)
+		return -1;
+	if (put_snapshot(session, snapshot, name, err) < 0) {
+		bkp_presence_leave(session->presence);
+		return -1;
+	}
+	if (bkp_presence_check(session->presence, err) < 0) {
+		bkp_presence_leave(session->presence);
+		return bkp_fail_in(
+		    err, "the snapshot %.12s may not count", name);
+	}
+	return 0;
+}
+
 int
 bkp_session_commit(struct bkp_session *session, struct fmt_snapshot *snapshot,
     char name[65], struct bkp_error *err)
 {
+	char new_name[BKP_OBJECT_NAME];
+
 	if (session->lists != NULL &&
 	    bkp_chunk_writer_flush(session->lists, err) < 0)
 		return -1;
@@ -248,8 +322,9 @@ bkp_session_commit(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	    check_whole(session, err) < 0 ||
 	    bkp_session_write_index(session, err) < 0 ||
 	    fill_snapshot(session, snapshot, err) < 0 ||
-	    put_snapshot(session, snapshot, name, err) < 0)
+	    put_and_check(session, snapshot, new_name, err) < 0)
 		return -1;
+	memcpy(name, new_name, sizeof(new_name));
 	session->is_committed = true;
 	return 0;
 }

@@ -23,8 +23,10 @@
 #include <stdatomic.h>
 
 #include "libbackup/base/pipeline.h"
+#include "libbackup/repository/condemned.h"
 #include "libbackup/repository/known_set.h"
 #include "libbackup/repository/pack_builder.h"
+#include "libbackup/repository/presence.h"
 #include "libbackup/repository/repository_own.h"
 
 #define BKP_INDEX_CHUNKS 131072
@@ -32,7 +34,9 @@
 struct bkp_session {
 	struct bkp_repository *repository;
 	struct fmt_chunker chunker;
-	unsigned char public_key[32]; /* the writer's */
+	unsigned char public_key[32];   /* the writer's */
+	struct bkp_presence *presence;  /* owned */
+	struct bkp_condemned condemned; /* not built upon */
 	struct bkp_known_set known;
 	struct bkp_background *uploads; /* owned */
 	struct bkp_chunk_writer *lists; /* owned: all entry lists' chunks */
@@ -47,6 +51,16 @@ struct bkp_session {
 	struct bkp_pack *spare; /* owned: packs to use again */
 	uint64_t stored_bytes;
 };
+
+/* True where a chunk need not be stored: it is in the repository, in a pack
+ * that is not to go, and so is what it is a difference to; or this session
+ * stores it. Whoever builds upon a chunk asks this, not the index. */
+bool bkp_session_knows(
+    struct bkp_session *session, const unsigned char id[FMT_ID_SIZE]);
+
+/* The same without what this session is storing. */
+bool bkp_session_finds(
+    struct bkp_session *session, const unsigned char id[FMT_ID_SIZE]);
 
 /* A pack to fill, begun; the caller's. */
 int bkp_session_take_pack(struct bkp_session *session, enum fmt_pack_kind kind,

@@ -163,8 +163,17 @@ store_pack(void *arg, void *item, struct bkp_error *err)
 	struct bkp_session *session = arg;
 	const struct bkp_pack *pack = item;
 	char hex[BKP_OBJECT_NAME], path[96];
+	struct bkp_error problem = BKP_ERROR_INIT;
 	bool is_due = false;
 
+	/* One that we are not heard with is tried again; one that does not
+	 * count any more needs no more packs. */
+	(void)bkp_presence_touch(session->presence, &problem);
+	if (problem.code == BKP_RETRY) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
 	fmt_hex(pack->name, sizeof(pack->name), hex);
 	(void)snprintf(path, sizeof(path), "packs/%.2s/%s", hex, hex);
 	if (bkp_store_put(session->repository->store, path, pack->sealed.data,

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/store/store.h"
@@ -10,6 +11,7 @@
 struct object {
 	char *name;          /* owned */
 	struct fmt_buf data; /* owned */
+	int64_t modified_us;
 };
 
 struct objects {
@@ -40,6 +42,15 @@ unlock(struct objects *objects, int rc)
 {
 	pthread_mutex_unlock(&objects->lock);
 	return rc;
+}
+
+static int64_t
+now_us(void)
+{
+	struct timespec now = {0, 0};
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* The place of the first object whose name is not below `name`. */
@@ -91,6 +102,7 @@ insert(struct objects *objects, const char *name, struct fmt_buf *data,
 	    (objects->count - at) * sizeof(*objects->items));
 	objects->items[at].name = copy;
 	objects->items[at].data = *data;
+	objects->items[at].modified_us = now_us();
 	objects->count++;
 	return 0;
 }
@@ -115,6 +127,7 @@ store_bytes(struct bkp_store *store, const char *name, const void *bytes,
 	} else {
 		fmt_buf_free(&there->data);
 		there->data = data;
+		there->modified_us = now_us();
 	}
 	if (rc < 0)
 		fmt_buf_free(&data);
@@ -174,7 +187,7 @@ memory_stat(struct bkp_store *store, const char *name,
 		return unlock(objects, missing(err));
 	out->name = name;
 	out->size = object->data.len;
-	out->modified_us = 0;
+	out->modified_us = object->modified_us;
 	return unlock(objects, 0);
 }
 
@@ -182,7 +195,8 @@ memory_stat(struct bkp_store *store, const char *name,
  * that the callback runs without the lock. 1, 0 at the end, -1. */
 static int
 next_object(struct bkp_store *store, const char *from, const char *prefix,
-    bool is_after, char **name, uint64_t *size, struct bkp_error *err)
+    bool is_after, char **name, struct bkp_store_object *out,
+    struct bkp_error *err)
 {
 	struct objects *objects = lock(store);
 	size_t at = lower_bound(objects, from);
@@ -194,7 +208,8 @@ next_object(struct bkp_store *store, const char *from, const char *prefix,
 	if (at < objects->count &&
 	    strncmp(objects->items[at].name, prefix, strlen(prefix)) == 0) {
 		*name = bkp_strdup(objects->items[at].name, err);
-		*size = objects->items[at].data.len;
+		out->size = objects->items[at].data.len;
+		out->modified_us = objects->items[at].modified_us;
 		rc = *name == NULL ? -1 : 1;
 	}
 	return unlock(objects, rc);
@@ -209,7 +224,7 @@ memory_list(struct bkp_store *store, const char *prefix, bkp_store_list_fn *fn,
 	int rc;
 
 	while ((rc = next_object(store, last != NULL ? last : prefix, prefix,
-		    last != NULL, &name, &object.size, err)) == 1) {
+		    last != NULL, &name, &object, err)) == 1) {
 		free(last);
 		last = name;
 		object.name = name;

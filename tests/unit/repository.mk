@@ -27,3 +27,9 @@ tests_unit_test_index_set_SOURCES = \
 	tests/unit/test_index_set.c $(REPOSITORY_FIXTURE)
 tests_unit_test_index_set_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_index_set_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += \
+	tests/unit/test_reach
+tests_unit_test_reach_SOURCES = tests/unit/test_reach.c \
+	$(REPOSITORY_FIXTURE)
+tests_unit_test_reach_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_reach_LDADD = $(UNIT_LIBS)

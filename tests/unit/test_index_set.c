@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "formats/sign.h"
+#include "libbackup/base/fail.h"
 #include "libbackup/repository/repository_own.h"
 #include "tests/unit/repository_fixture.h"
 
