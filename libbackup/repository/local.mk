@@ -47,9 +47,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/history.h \
 	libbackup/repository/presence.c libbackup/repository/presence.h \
 	libbackup/repository/prune.h \
-	libbackup/repository/reach.h
-	libbackup/repository/reach.h \
-	libbackup/repository/roster.h
+	libbackup/repository/reach.c libbackup/repository/reach.h
 # Check and repair.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/check.c libbackup/repository/checker.h \
@@ -60,4 +58,3 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/check_read.c \
 	libbackup/repository/check_walk.c \
 	libbackup/repository/prover.c libbackup/repository/prover.h
-	libbackup/repository/reach.c libbackup/repository/reach.h
