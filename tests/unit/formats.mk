@@ -35,3 +35,10 @@ tests_unit_test_checkpoint_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_delta
 tests_unit_test_delta_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_delta_LDADD = $(UNIT_LIBS)
+# Proofs.
+UNIT_TESTS += tests/unit/test_proof_record
+tests_unit_test_proof_record_SOURCES = tests/unit/test_proof_record.c \
+	$(FAILING_ALLOC)
+tests_unit_test_proof_record_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_proof_record_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_proof_record_LDADD = $(UNIT_LIBS)

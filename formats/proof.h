@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FORMATS_PROOF_H
+#define FORMATS_PROOF_H
+
+/*
+ * A proof: what a verification of a snapshot found. A signed record.
+ * formats/proof.md.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/buf.h"
+#include "formats/status.h"
+
+enum fmt_proof_level {
+	FMT_PROOF_READ,     /* every byte was read back and digested */
+	FMT_PROOF_PARTLY,   /* some sources restored, others read back */
+	FMT_PROOF_RESTORED, /* every source restored and compared */
+	FMT_PROOF_LEVELS
+};
+
+/* "read", "partly restored", "restored". */
+const char *fmt_proof_level_name(enum fmt_proof_level level);
+
+struct fmt_proof {
+	char repository[33]; /* hex id of the repository it belongs to */
+	char snapshot[65];
+	int64_t time_us; /* of the verdict, microseconds UTC */
+	char *host;      /* owned: where it was tried */
+	char *path;      /* owned, raw: what was tried; "": everything */
+	bool is_proven;
+	enum fmt_proof_level level;
+	uint64_t passed, failed, skipped;
+	uint64_t rows, objects, files;
+	uint64_t duration_ms;
+	unsigned char signer[32]; /* Ed25519 public key; set by decode */
+};
+
+#define FMT_PROOF_INIT                                                         \
+	{                                                                      \
+		.host = NULL                                                   \
+	}
+
+void fmt_proof_free(struct fmt_proof *proof);
+
+/* Appends both lines, signed with an Ed25519 seed. */
+enum fmt_status fmt_proof_encode(const struct fmt_proof *proof,
+    const unsigned char seed[32], struct fmt_buf *out);
+
+/* Reads it and checks the signature against the key that it names; whether
+ * that key may say such a thing is the caller's question. FMT_UNSUPPORTED: a
+ * newer version. */
+enum fmt_status fmt_proof_decode(
+    const void *data, size_t len, struct fmt_proof *out);
+
+#endif
