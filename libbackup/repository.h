@@ -90,6 +90,8 @@ struct bkp_snapshot {
 	const char *const *tags;
 	size_t tag_count;
 	size_t omission_count; /* above 0: degraded */
+	int64_t proven_us; /* the last verification that went well; 0: none */
+	int64_t failed_us; /* the last one that did not; 0: none */
 	uint64_t stored_bytes; /* what it added to the repository */
 	uint64_t new_chunks;
 	uint64_t known_chunks;

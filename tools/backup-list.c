@@ -32,7 +32,7 @@ struct format {
 
 /* ---- snapshots ---- */
 
-enum { COLUMNS = 8 };
+enum { COLUMNS = 9 };
 
 struct row {
 	char *cells[COLUMNS]; /* owned */
@@ -98,6 +98,15 @@ join(const struct bkp_snapshot *s, bool is_tags)
 	return safe;
 }
 
+/* When it was last proven, or that it was not. */
+static const char *
+proof_of(const struct bkp_snapshot *s, char text[CLI_TEXT_SIZE])
+{
+	if (s->failed_us != 0 && s->failed_us >= s->proven_us)
+		return "failed";
+	return s->proven_us != 0 ? cli_time(s->proven_us, text) : "-";
+}
+
 static bool
 fill_row(struct row *row, const struct bkp_snapshot *s, size_t name_len)
 {
@@ -111,7 +120,8 @@ fill_row(struct row *row, const struct bkp_snapshot *s, size_t name_len)
 	row->cells[4] = strdup(cli_size(bytes_of(s), text));
 	row->cells[5] = strdup(cli_size(s->stored_bytes, text));
 	row->cells[6] = strdup(s->omission_count > 0 ? "degraded" : "complete");
-	row->cells[7] = join(s, true);
+	row->cells[7] = strdup(proof_of(s, text));
+	row->cells[8] = join(s, true);
 	for (i = 0; i < COLUMNS; i++) {
 		if (row->cells[i] == NULL)
 			return false;
@@ -162,7 +172,7 @@ print_snapshots(const struct bkp_snapshot_list *list,
     const struct format *format, struct bkp_error *err)
 {
 	static const char *const titles[COLUMNS] = {"NAME", "TIME", "HOST",
-	    "SOURCES", "SIZE", "ADDED", "STATE", "TAGS"};
+	    "SOURCES", "SIZE", "ADDED", "STATE", "PROVEN", "TAGS"};
 	struct row *rows = calloc(list->count + 1, sizeof(*rows));
 	size_t len = format->is_long ? 64 : short_length(list), i, c;
 	bool is_whole = rows != NULL && len > 0;
@@ -183,6 +193,14 @@ print_snapshots(const struct bkp_snapshot_list *list,
 }
 
 static json_t *
+proof_time(int64_t us)
+{
+	char text[CLI_TEXT_SIZE];
+
+	return us == 0 ? json_null() : json_string(cli_time_utc(us, text));
+}
+
+static json_t *
 snapshot_event(const struct bkp_snapshot *s)
 {
 	char time[CLI_TEXT_SIZE], finished[CLI_TEXT_SIZE];
@@ -200,7 +218,7 @@ snapshot_event(const struct bkp_snapshot *s)
 		(void)json_array_append_new(tags, cli_json_text(s->tags[i]));
 	return json_pack(
 	    "{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, "
-	    "s:I}",
+	    "s:I, s:o, s:o}",
 	    "type", "snapshot", "name", s->name, "time",
 	    cli_time_utc(s->time_us, time), "finished",
 	    cli_time_utc(s->finished_us, finished), "host",
@@ -210,7 +228,8 @@ snapshot_event(const struct bkp_snapshot *s)
 	    "stored_bytes", (json_int_t)s->stored_bytes, "new_chunks",
 	    (json_int_t)s->new_chunks, "known_chunks",
 	    (json_int_t)s->known_chunks, "omissions",
-	    (json_int_t)s->omission_count);
+	    (json_int_t)s->omission_count, "proven", proof_time(s->proven_us),
+	    "proof_failed", proof_time(s->failed_us));
 }
 
 static void

@@ -16,4 +16,5 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/texts.c \
 	libbackup/operations/verdict.c libbackup/operations/verdict.h \
 	libbackup/operations/verify.c libbackup/operations/verify_impl.h \
-	libbackup/operations/verify_digest.c
+	libbackup/operations/verify_digest.c \
+	libbackup/operations/verify_record.c

@@ -318,6 +318,10 @@ verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 			verify->directory, verify->run, &scratch, err) < 0)
 			goto out;
 	}
+	if (scratch != NULL)
+		verify->restored++;
+	else
+		verify->read_back++;
 	rc = scratch != NULL
 		 ? prove_in_scratch(verify, chosen, supply, scratch, err)
 		 : bkp_verify_digests(verify, chosen, supply, err);
@@ -547,6 +551,8 @@ bkp_verify(const struct bkp_verify_options *options,
 		if (verify_part(&verify, &verify.opened.chosen[i], err) < 0)
 			goto out;
 	rc = finish_verify(&verify, began_ms, result, err);
+	if (rc == 0)
+		bkp_verify_record(&verify, result);
 out:
 	end_verify(&verify);
 	return rc;

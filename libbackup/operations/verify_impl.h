@@ -17,6 +17,7 @@ struct bkp_verify {
 	char *directory; /* owned: scratch places are made below it */
 	struct bkp_amount selected; /* of the source at hand */
 	uint64_t rows, objects, files;
+	size_t restored, read_back; /* sources: how each was tried */
 };
 
 /* Counts an entry that agreed. */
@@ -28,5 +29,10 @@ void bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,
 int bkp_verify_digests(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
     struct bkp_error *err);
+
+/* Keeps the verdict with the repository. Where that cannot be done it is told,
+ * and the verdict stands all the same. (verify_record.c) */
+void bkp_verify_record(
+    struct bkp_verify *verify, const struct bkp_verify_result *result);
 
 #endif

@@ -26,6 +26,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/object.c libbackup/repository/object.h \
 	libbackup/repository/pack_builder.c \
 	libbackup/repository/pack_builder.h \
+	libbackup/repository/proofs.c libbackup/repository/proofs.h \
 	libbackup/repository/repository.c \
 	libbackup/repository/repository_impl.h \
 	libbackup/repository/repository_own.h \

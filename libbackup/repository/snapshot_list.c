@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/proofs.h"
 #include "libbackup/repository/repository_own.h"
 
 #define SHORTEST_START 4
@@ -119,6 +120,21 @@ fill_list(struct bkp_repository *repository, struct list_memory *memory,
 	return 0;
 }
 
+static int
+fill_proofs(struct bkp_repository *repository, struct bkp_snapshot *items,
+    size_t count, struct bkp_error *err)
+{
+	struct bkp_proofs proofs = BKP_PROOFS_INIT;
+
+	if (bkp_proofs_load(repository, &proofs, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		bkp_proofs_of(&proofs, items[i].name, &items[i].proven_us,
+		    &items[i].failed_us);
+	bkp_proofs_free(&proofs);
+	return 0;
+}
+
 /* Where some are damaged: says which, and what is left to use. */
 static int
 refuse_damaged(const struct bkp_snapshots *snapshots, struct bkp_error *err)
@@ -151,6 +167,8 @@ bkp_snapshot_list(struct bkp_repository *repository,
 	}
 	items = bkp_alloc_array(memory->snapshots.count, sizeof(*items), err);
 	if (items == NULL || fill_list(repository, memory, items, err) < 0)
+		goto fail;
+	if (fill_proofs(repository, items, memory->snapshots.count, err) < 0)
 		goto fail;
 	out->items = items;
 	out->count = memory->snapshots.count;

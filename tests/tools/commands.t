@@ -135,8 +135,9 @@ unset FAKE
 
 # ---- lists and bytes ----
 ends 0 "snapshots" backup-list
-says out '^NAME  *TIME  *HOST  *SOURCES  *SIZE  *ADDED  *STATE  *TAGS$'
-says out '^3f2a9c010  20..-.*web%1B\[2J1 .*degraded  nightly$'
+says out '^NAME  *TIME  *HOST  *SOURCES  *SIZE  *ADDED  *STATE  *PROVEN  *TAGS$'
+says out '^3f2a9c010  20..-.*web%1B\[2J1 .*degraded  failed  *nightly$'
+says out 'complete  2025-11-30'
 ends 0 "snapshots in JSON" backup-list --json
 is_json out
 says out '"time":"2025-11-30T23:59:59.123456Z"'

@@ -209,12 +209,15 @@ bkp_snapshot_list(struct bkp_repository *repository,
 		.tags = tags,
 		.tag_count = 1,
 		.omission_count = 1,
+		.proven_us = 1764547199123456,
+		.failed_us = 1764547199123456,
 		.stored_bytes = 1023,
 		.sources = &source,
 		.source_count = 1},
 	    {.name = "3f2a9c01"
 		     "ff000000000000000000000000000000000000000000000000000000",
 		.host = "web1",
+		.proven_us = 1764504000000000,
 		.sources = &source,
 		.source_count = 1}};
 

@@ -33,3 +33,7 @@ tests_unit_test_reach_SOURCES = tests/unit/test_reach.c \
 	$(REPOSITORY_FIXTURE)
 tests_unit_test_reach_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reach_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test_proofs
+tests_unit_test_proofs_SOURCES = tests/unit/test_proofs.c $(REPOSITORY_FIXTURE)
+tests_unit_test_proofs_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_proofs_LDADD = $(UNIT_LIBS)

@@ -751,15 +751,15 @@ random_retention(uint64_t *seed)
 	static const char *const tags[] = {"audit"};
 	struct bkp_retention r = BKP_RETENTION_INIT;
 
-	r.keep_last = next_random(seed) % 4;
-	r.keep_hourly = next_random(seed) % 6;
-	r.keep_daily = next_random(seed) % 8;
-	r.keep_weekly = next_random(seed) % 5;
-	r.keep_monthly = next_random(seed) % 4;
-	r.keep_yearly = next_random(seed) % 3;
+	r.keep_last = (unsigned)(next_random(seed) % 4);
+	r.keep_hourly = (unsigned)(next_random(seed) % 6);
+	r.keep_daily = (unsigned)(next_random(seed) % 8);
+	r.keep_weekly = (unsigned)(next_random(seed) % 5);
+	r.keep_monthly = (unsigned)(next_random(seed) % 4);
+	r.keep_yearly = (unsigned)(next_random(seed) % 3);
 	r.keep_within = withins[next_random(seed) % 4];
 	r.keep_tags = tags;
-	r.keep_tag_count = next_random(seed) % 2;
+	r.keep_tag_count = (unsigned)(next_random(seed) % 2);
 	if (!bkp_retention_has_rule(&r))
 		r.keep_last = 1;
 	return r;
@@ -834,12 +834,12 @@ raise(struct bkp_retention *retention, uint64_t *seed)
 	    &retention->keep_hourly, &retention->keep_daily,
 	    &retention->keep_weekly, &retention->keep_monthly,
 	    &retention->keep_yearly};
-	size_t which = next_random(seed) % 7;
+	size_t which = (unsigned)(next_random(seed) % 7);
 
 	if (which == 6)
 		retention->keep_within = "3m";
 	else
-		*numbers[which] += 1 + next_random(seed) % 3;
+		*numbers[which] += 1 + (unsigned)(next_random(seed) % 3);
 }
 
 static void

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The verdict, kept with the backup, so that it is known later which snapshot
+ * was proven and none that is the last proof is removed.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "formats/json.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/operations/verify_impl.h"
+#include "libbackup/repository/proofs.h"
+
+#define HOST_SIZE 256
+
+static enum fmt_proof_level
+level_of(const struct bkp_verify *verify)
+{
+	if (verify->read_back == 0)
+		return FMT_PROOF_RESTORED;
+	return verify->restored == 0 ? FMT_PROOF_READ : FMT_PROOF_PARTLY;
+}
+
+/* Whether the verdict says something of the snapshot. What differs from a place
+ * in use may have changed there; and a part that is proven is no whole. */
+static bool
+is_kept(const struct bkp_verify *verify, const struct bkp_verify_result *result)
+{
+	const char *path = verify->options->path;
+
+	if (verify->options->mode != BKP_VERIFY_SCRATCH)
+		return false;
+	return !result->is_proven || path == NULL || path[0] == '\0';
+}
+
+static int
+put(struct bkp_verify *verify, const struct bkp_verify_result *result,
+    bool *is_local, struct bkp_error *err)
+{
+	const char *path = verify->options->path;
+	struct fmt_proof proof = {.time_us = bkp_clock_utc_us(),
+	    .is_proven = result->is_proven,
+	    .level = level_of(verify),
+	    .passed = result->passed,
+	    .failed = result->failed,
+	    .skipped = result->skipped,
+	    .rows = result->rows,
+	    .objects = result->objects,
+	    .files = result->files,
+	    .duration_ms = result->duration_ms};
+	char host[HOST_SIZE] = "";
+	int rc = -1;
+
+	if (gethostname(host, sizeof(host) - 1) < 0 || !fmt_utf8_is_valid(host))
+		host[0] = '\0';
+	memcpy(proof.snapshot, result->snapshot, sizeof(proof.snapshot));
+	proof.host = bkp_strdup(host, err);
+	proof.path = bkp_strdup(path != NULL ? path : "", err);
+	if (proof.host != NULL && proof.path != NULL)
+		rc = bkp_proof_put(
+		    verify->opened.repository, &proof, is_local, err);
+	fmt_proof_free(&proof);
+	return rc;
+}
+
+void
+bkp_verify_record(
+    struct bkp_verify *verify, const struct bkp_verify_result *result)
+{
+	struct bkp_error error = BKP_ERROR_INIT;
+	bool is_local = false;
+
+	if (!is_kept(verify, result))
+		return;
+	if (put(verify, result, &is_local, &error) < 0)
+		bkp_run_message(verify->run, BKP_WARNING, NULL,
+		    "the verdict stands, but could not be kept with the "
+		    "repository: %s",
+		    error.message);
+	else if (is_local)
+		bkp_run_message(verify->run, BKP_INFO, NULL,
+		    "the repository takes no writes: the verdict is kept on "
+		    "this machine");
+}
