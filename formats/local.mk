@@ -67,3 +67,8 @@ formats_libformats_la_SOURCES += \
 	formats/delta_make.c \
 	formats/siphash.c formats/siphash.h
 dist_noinst_DATA += formats/delta.md
+# archives
+formats_libformats_la_SOURCES += \
+	formats/archive.c formats/archive.h \
+	formats/archive_names.c
+dist_noinst_DATA += formats/archive.md

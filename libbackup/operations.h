@@ -168,6 +168,47 @@ struct bkp_decision {
 	size_t reason_count;
 };
 
+/* ---- archives ---- */
+
+/*
+ * One snapshot, or a part of it, into one file that age, zstd and tar open,
+ * and that can be named wherever a repository is read. Needs a key that opens
+ * contents. The file is there when it is whole, or not at all.
+ */
+struct bkp_archive_options {
+	size_t size;
+	const struct bkp_config *config;
+	const char *snapshot; /* as in restore */
+	const char *path;     /* as in restore */
+	const char *output;   /* a file, "-", or "s3://bucket/key" */
+	const char *const *recipients; /* "age1..."; or */
+	size_t recipient_count;
+	const char *passphrase; /* alone; neither: whoever opens the
+				   repository opens the archive */
+	unsigned work_factor;	/* scrypt log2 N for the passphrase; 0: 18 */
+	uint64_t split;	      /* files of so many bytes: FILE.001...; 0: one */
+	const char *endpoint; /* of the bucket; NULL: a configured source of
+				 that bucket, or the environment */
+	int is_overwrite;     /* may replace what has that name */
+	struct bkp_events events;
+	const struct bkp_cancel *cancel;
+};
+
+#define BKP_ARCHIVE_OPTIONS_INIT {.size = sizeof(struct bkp_archive_options)}
+
+struct bkp_archive_result {
+	char snapshot[65];
+	uint64_t entries;
+	uint64_t bytes;	       /* plaintext of all entries */
+	uint64_t stored_bytes; /* of the archive */
+	size_t parts;	       /* files */
+	uint64_t duration_ms;
+	size_t omission_count; /* left out when the snapshot was made */
+};
+
+BKP_API int bkp_archive_write(const struct bkp_archive_options *options,
+    struct bkp_archive_result *result, struct bkp_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -193,6 +193,9 @@ void cli_progress_clear(struct cli *cli);
 
 /* Each writes into `text` and returns it. */
 const char *cli_size(uint64_t bytes, char text[CLI_TEXT_SIZE]);  /* "1.2 GiB" */
+/* "700M" or "4GiB" to bytes (1024 each); plain digits are bytes. False where
+ * it is no size above 0. */
+bool cli_size_read(const char *text, uint64_t *out);
 const char *cli_count(uint64_t n, char text[CLI_TEXT_SIZE]);     /* "1,234" */
 const char *cli_duration(uint64_t ms, char text[CLI_TEXT_SIZE]); /* "1:02" */
 const char *cli_time(int64_t us, char text[CLI_TEXT_SIZE]);      /* local */

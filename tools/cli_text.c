@@ -2,6 +2,8 @@
 /* Numbers, times and paths, as people and as JSON want them. */
 #include "tools/cli.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,32 @@ cli_size(uint64_t bytes, char text[CLI_TEXT_SIZE])
 	}
 	(void)snprintf(text, CLI_TEXT_SIZE, "%.1f %s", value, units[i]);
 	return text;
+}
+
+bool
+cli_size_read(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMGTPE";
+	unsigned long long value;
+	const char *unit;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || errno != 0 || value == 0)
+		return false;
+	unit = *end != '\0' ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	for (; unit != NULL && unit >= units; unit--) {
+		if (value > UINT64_MAX / 1024)
+			return false;
+		value *= 1024;
+	}
+	if (*end != '\0' && strchr("KMGTPEkmgtpe", *end) != NULL)
+		end += strcmp(end + 1, "iB") == 0 ? 3 : 1;
+	if (*end != '\0')
+		return false;
+	*out = value;
+	return true;
 }
 
 const char *

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The commands: one file each over what they share. Public headers only.
 bin_PROGRAMS += \
+	tools/backup-archive \
 	tools/backup-cat \
 	tools/backup-check \
 	tools/backup-create \
@@ -20,6 +21,8 @@ tools_libcli_la_SOURCES = \
 tools_libcli_la_LIBADD = $(JANSSON_LIBS)
 TOOL_LIBS = tools/libcli.la libbackup/libbackup.la
 
+tools_backup_archive_SOURCES = tools/backup-archive.c
+tools_backup_archive_LDADD = $(TOOL_LIBS)
 tools_backup_cat_SOURCES = tools/backup-cat.c
 tools_backup_cat_LDADD = $(TOOL_LIBS)
 tools_backup_check_SOURCES = tools/backup-check.c

@@ -46,6 +46,7 @@ struct window {
 struct bkp_chunk_reader {
 	struct bkp_repository *repository;
 	enum fmt_pack_kind kind;
+	struct bkp_archive_cursor *archive; /* owned; NULL: of packs */
 	struct bkp_chunk_hasher hasher;
 	ZSTD_DCtx *zstd; /* owned */
 	struct pack packs[PACKS];
@@ -74,6 +75,13 @@ bkp_chunk_reader_new_of(struct bkp_repository *repository,
 	reader->plain.is_secret = true;
 	reader->delta.is_secret = true;
 	reader->base.is_secret = true;
+	if (repository->archive != NULL) {
+		if (bkp_archive_cursor_new(
+			repository->archive, &reader->archive, err) < 0)
+			goto fail;
+		*out = reader;
+		return 0;
+	}
 	if (bkp_chunk_hasher_init(&reader->hasher, repository, err) < 0)
 		goto fail;
 	if ((reader->zstd = ZSTD_createDCtx()) == NULL) {
@@ -99,6 +107,7 @@ bkp_chunk_reader_free(struct bkp_chunk_reader *reader)
 {
 	if (reader == NULL)
 		return;
+	bkp_archive_cursor_free(reader->archive);
 	bkp_chunk_hasher_free(&reader->hasher);
 	(void)ZSTD_freeDCtx(reader->zstd);
 	OPENSSL_cleanse(reader->packs, sizeof(reader->packs));
@@ -456,6 +465,8 @@ bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
 	struct fmt_index_place place, other;
 	char pack[HEX_NAME], chunk[HEX_NAME];
 
+	if (reader->archive != NULL)
+		return bkp_archive_cursor_get(reader->archive, ref, out, err);
 	if (reader->kind == FMT_PACK_DATA && !reader->repository->keys.has_data)
 		return bkp_fail(err, BKP_AUTH,
 		    "a host's key file opens metadata only; to read content, "

@@ -181,3 +181,38 @@ bkp_identity_text_parse(const struct fmt_buf *text,
 	wipe_identities(&identities);
 	return rc;
 }
+
+int
+bkp_keys_identities(const struct bkp_keys *keys, struct fmt_age_identity **out,
+    size_t *count, struct bkp_error *err)
+{
+	struct fmt_age_identity *from_file = NULL, *all;
+	size_t n = 0;
+
+	if (keys->identity_file != NULL &&
+	    bkp_identity_file_read(keys->identity_file, &from_file, &n, err) <
+		0)
+		return -1;
+	all = bkp_alloc_array(n + 1, sizeof(*all), err);
+	if (all != NULL && n > 0)
+		memcpy(all, from_file, n * sizeof(*all));
+	bkp_identities_free(from_file, n);
+	if (all == NULL)
+		return -1;
+	if (keys->passphrase != NULL) {
+		all[n].kind = FMT_AGE_SCRYPT;
+		all[n].passphrase = keys->passphrase;
+		n++;
+	}
+	*out = all;
+	*count = n;
+	return 0;
+}
+
+void
+bkp_identities_free(struct fmt_age_identity *identities, size_t count)
+{
+	if (identities != NULL)
+		OPENSSL_cleanse(identities, count * sizeof(*identities));
+	free(identities);
+}

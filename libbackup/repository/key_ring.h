@@ -142,5 +142,10 @@ int bkp_identity_text_parse(const struct fmt_buf *text,
 int bkp_identity_text_make(const struct fmt_age_identity *identity,
     char recipient[FMT_AGE_RECIPIENT_TEXT], struct fmt_buf *out,
     struct bkp_error *err);
+/* The identities of the identity file, and the passphrase (borrowed) as one
+ * more. Free with bkp_identities_free, which wipes them. */
+int bkp_keys_identities(const struct bkp_keys *keys,
+    struct fmt_age_identity **out, size_t *count, struct bkp_error *err);
+void bkp_identities_free(struct fmt_age_identity *identities, size_t count);
 
 #endif

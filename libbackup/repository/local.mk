@@ -42,6 +42,11 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/roster.c libbackup/repository/roster.h \
 	libbackup/repository/roster_record.c
 EXTRA_DIST += libbackup/repository/roster.md
+	libbackup/repository/upload.c \
+	libbackup/repository/writers.c libbackup/repository/writers.h
+# An archive in place of one.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/repository/archive_view.c libbackup/repository/archive_view.h
 # What is stated about a repository, who is at work, what may go.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/condemned.c libbackup/repository/condemned.h \

@@ -17,45 +17,6 @@ struct admin_keys {
 	size_t count;
 };
 
-static void
-wipe_admin_keys(struct admin_keys *admin)
-{
-	if (admin->items != NULL)
-		OPENSSL_cleanse(
-		    admin->items, admin->count * sizeof(*admin->items));
-	free(admin->items);
-}
-
-/* The identities of the file, and the passphrase as one more. */
-static int
-gather_admin_keys(
-    const struct bkp_keys *keys, struct admin_keys *out, struct bkp_error *err)
-{
-	struct fmt_age_identity *from_file = NULL;
-	size_t count = 0;
-
-	if (keys->identity_file != NULL &&
-	    bkp_identity_file_read(
-		keys->identity_file, &from_file, &count, err) < 0)
-		return -1;
-	out->items = bkp_alloc_array(count + 1, sizeof(*out->items), err);
-	if (out->items != NULL) {
-		if (count > 0)
-			memcpy(
-			    out->items, from_file, count * sizeof(*out->items));
-		out->count = count;
-		if (keys->passphrase != NULL) {
-			out->items[count].kind = FMT_AGE_SCRYPT;
-			out->items[count].passphrase = keys->passphrase;
-			out->count++;
-		}
-	}
-	if (from_file != NULL)
-		OPENSSL_cleanse(from_file, count * sizeof(*from_file));
-	free(from_file);
-	return out->items == NULL ? -1 : 0;
-}
-
 /* The objects of keys/, each read once. */
 struct key_object {
 	char name[BKP_OBJECT_NAME];
@@ -300,7 +261,8 @@ open_admin_key(struct bkp_repository *repository, const struct bkp_keys *keys,
 	struct admin_keys admin = {NULL, 0};
 	int rc = -1;
 
-	if (gather_admin_keys(keys, &admin, err) < 0 ||
+	if (bkp_keys_identities(
+		keys, &admin.items, &admin.count, err) < 0 ||
 	    read_objects(repository->store, &objects, err) < 0)
 		goto out;
 	if (keys->passphrase != NULL &&
@@ -321,7 +283,7 @@ open_admin_key(struct bkp_repository *repository, const struct bkp_keys *keys,
 out:
 	bkp_key_ring_wipe(&ring);
 	free_objects(&objects);
-	wipe_admin_keys(&admin);
+	bkp_identities_free(admin.items, admin.count);
 	return rc;
 }
 

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "libbackup/archive/input.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/archive_view.h"
 
 int64_t
 bkp_now_us(void)
@@ -84,6 +86,8 @@ bkp_repository_open(const char *location, const struct bkp_keys *keys,
 	struct bkp_repository *repository;
 	struct bkp_store *store;
 
+	if (bkp_archive_is_location(location))
+		return bkp_archive_view_open(location, keys, out, err);
 	if (bkp_store_open(location, BKP_STORE_OPEN, &store, err) < 0)
 		return -1;
 	if (bkp_repository_open_store(store, keys, &repository, err) < 0)
@@ -112,6 +116,7 @@ bkp_repository_close(struct bkp_repository *repository)
 	bkp_roster_free(&repository->roster);
 	bkp_key_ring_wipe(&repository->keys);
 	bkp_store_close(repository->store);
+	bkp_archive_close(repository->archive);
 	free(repository);
 }
 

@@ -37,6 +37,10 @@ void bkp_repository_without_cache(struct bkp_repository *repository);
 int bkp_repository_snapshot(struct bkp_repository *repository, const char *name,
     struct fmt_snapshot *out, struct bkp_error *err);
 
+/* Its plaintext as it was signed, both lines, appended to `out`. */
+int bkp_snapshot_record(struct bkp_repository *repository, const char *name,
+    struct fmt_buf *out, struct bkp_error *err);
+
 /* An iterator over a list of metadata chunks that starts at the first path
  * >= prefix and ends after the last that begins with it. The refs are
  * borrowed until close. */

@@ -5,6 +5,7 @@
 /* What the files of this room share and nobody else sees. */
 
 #include "formats/index.h"
+#include "libbackup/archive/reader.h"
 #include "libbackup/repository/index_set.h"
 #include "libbackup/repository/key_ring.h"
 #include "libbackup/repository/object.h"
@@ -13,6 +14,8 @@
 
 struct bkp_repository {
 	struct bkp_store *store; /* owned */
+	struct bkp_archive *archive; /* owned; NULL, or what is read in place
+					of a repository (archive_view.h) */
 	struct bkp_repository_config config;
 	struct bkp_key_ring keys; /* secret */
 	struct bkp_roster roster; /* who may open and write */

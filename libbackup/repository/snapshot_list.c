@@ -42,9 +42,7 @@ json_of(
 	struct fmt_buf text = FMT_BUF_INIT;
 	char *json = NULL;
 
-	if (bkp_object_open(repository->store, "snapshots", name,
-		repository->keys.metadata, repository->keys.count, &text,
-		err) == 0) {
+	if (bkp_snapshot_record(repository, name, &text, err) == 0) {
 		const char *newline = memchr(text.data, '\n', text.len);
 		size_t len = newline != NULL
 				 ? (size_t)(newline - (const char *)text.data)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/archive_view.h"
 #include "libbackup/repository/repository_own.h"
 
 /* ---- one ---- */
@@ -47,16 +48,14 @@ decode_snapshot(struct bkp_repository *repository, const char *name,
 	return 0;
 }
 
-/* Reads a snapshot; `text` takes its plaintext (both lines). */
-static int
-read_snapshot(struct bkp_repository *repository, const char *name,
-    struct fmt_buf *text, struct fmt_snapshot *out, struct bkp_error *err)
+int
+bkp_snapshot_record(struct bkp_repository *repository, const char *name,
+    struct fmt_buf *out, struct bkp_error *err)
 {
-	if (bkp_object_open(repository->store, "snapshots", name,
-		repository->keys.metadata, repository->keys.count, text,
-		err) < 0)
-		return -1;
-	return decode_snapshot(repository, name, text, out, err);
+	if (repository->archive != NULL)
+		return bkp_archive_record(repository->archive, out, err);
+	return bkp_object_open(repository->store, "snapshots", name,
+	    repository->keys.metadata, repository->keys.count, out, err);
 }
 
 int
@@ -64,8 +63,13 @@ bkp_repository_snapshot(struct bkp_repository *repository, const char *name,
     struct fmt_snapshot *out, struct bkp_error *err)
 {
 	struct fmt_buf text = FMT_BUF_INIT;
-	int rc = read_snapshot(repository, name, &text, out, err);
+	int rc;
 
+	if (repository->archive != NULL)
+		return bkp_archive_view_snapshot(repository, name, out, err);
+	rc = bkp_snapshot_record(repository, name, &text, err);
+	if (rc == 0)
+		rc = decode_snapshot(repository, name, &text, out, err);
 	fmt_buf_free(&text);
 	return rc;
 }

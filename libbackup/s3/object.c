@@ -94,7 +94,7 @@ continues(const struct getting *getting, const struct bkp_s3_fields *headers)
 	unsigned long long first;
 
 	return range != NULL && sscanf(range, "bytes %llu-", &first) == 1 &&
-	       first == getting->done;
+	       first == getting->options->first + getting->done;
 }
 
 static int
@@ -110,6 +110,9 @@ begin_get(void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
 			    "the transfer broke");
 		return 0;
 	}
+	if (getting->options->len > 0 && !continues(getting, headers))
+		return bkp_fail(err, BKP_CORRUPT,
+		    "the server did not give the range that it was asked for");
 	getting->has_begun = true;
 	getting->total =
 	    length != NULL ? strtoull(length, NULL, 10) : UINT64_MAX;
@@ -137,14 +140,21 @@ get_headers(const struct getting *getting, struct bkp_s3_fields *headers,
 {
 	const char *etag =
 	    getting->etag != NULL ? getting->etag : getting->options->if_match;
-	char range[48];
+	uint64_t first = getting->options->first + getting->done;
+	uint64_t len = getting->options->len;
+	char range[64];
 
 	if (etag != NULL && add_if_match(headers, etag, err) < 0)
 		return -1;
-	if (getting->done == 0)
+	if (getting->done == 0 && len == 0)
 		return 0;
-	(void)snprintf(range, sizeof(range), "bytes=%llu-",
-	    (unsigned long long)getting->done);
+	if (len == 0)
+		(void)snprintf(range, sizeof(range), "bytes=%llu-",
+		    (unsigned long long)first);
+	else
+		(void)snprintf(range, sizeof(range), "bytes=%llu-%llu",
+		    (unsigned long long)first,
+		    (unsigned long long)(getting->options->first + len - 1));
 	return bkp_s3_fields_add(headers, "range", range, err);
 }
 

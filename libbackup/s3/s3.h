@@ -146,6 +146,7 @@ int bkp_s3_head(struct bkp_s3_connection *connection, const char *bucket,
 struct bkp_s3_get_options {
 	const char *if_match;   /* an ETag without quotes; NULL: any */
 	const char *version_id; /* NULL: the current one */
+	uint64_t first, len; /* a range of bytes; len 0: the whole object */
 	/* Called once, before the first byte, with the headers of the answer.
 	 * May be NULL. */
 	int (*begin)(void *arg, const struct bkp_s3_fields *headers,

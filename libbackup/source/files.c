@@ -110,11 +110,13 @@ const struct bkp_kind bkp_kind_files = {.kind = BKP_KIND_FILES,
     .source_open = bkp_files_source_open,
     .target_open = bkp_files_target_open,
     .scratch_open = scratch_open,
-    .comparisons = comparisons};
+    .comparisons = comparisons,
+    .to_tar = bkp_files_to_tar};
 
 const struct bkp_kind bkp_kind_files_unprivileged = {.kind = BKP_KIND_FILES,
     .name = "files",
     .source_open = bkp_files_source_open,
     .target_open = bkp_files_target_open,
     .scratch_open = scratch_open,
-    .comparisons = comparisons_unprivileged};
+    .comparisons = comparisons_unprivileged,
+    .to_tar = bkp_files_to_tar};

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "formats/archive.h"
 #include "libbackup/base/fail.h"
 
 #define ACL_TYPES                                                              \
@@ -460,4 +461,37 @@ bkp_files_to_archive(const struct fmt_entry *entry, bool has_names,
 		return -1;
 	archive_entry_set_mtime(out, mtime.tv_sec, mtime.tv_nsec);
 	return get_extended(entry, out, err);
+}
+
+static int
+link_to_tar(const struct fmt_entry *entry, struct archive_entry *out,
+    struct bkp_error *err)
+{
+	struct fmt_buf name = FMT_BUF_INIT;
+	enum fmt_status status;
+	char *first =
+	    bkp_files_path_text(json_object_get(entry->attrs, "link"), err);
+
+	if (first == NULL)
+		return -1;
+	status = fmt_archive_name(first, &name);
+	if (status == FMT_OK && fmt_buf_text(&name) == NULL)
+		status = FMT_NOMEM;
+	if (status == FMT_OK) {
+		archive_entry_set_filetype(out, AE_IFREG);
+		archive_entry_copy_hardlink(out, (const char *)name.data);
+	}
+	fmt_buf_free(&name);
+	free(first);
+	return status == FMT_OK ? 0
+				: bkp_fail_format(err, status, "naming a link");
+}
+
+int
+bkp_files_to_tar(const struct fmt_entry *entry, struct archive_entry *out,
+    struct bkp_error *err)
+{
+	if (strcmp(entry->kind, "files.hardlink") == 0)
+		return link_to_tar(entry, out, err);
+	return bkp_files_to_archive(entry, true, out, err);
 }

@@ -107,6 +107,11 @@ int bkp_files_get_mtime(
 int bkp_files_to_archive(const struct fmt_entry *entry, bool has_names,
     struct archive_entry *out, struct bkp_error *err);
 
+/* The same for a member of a tar: a second name of a file is a link to the
+ * member of the first (formats/archive.h). */
+int bkp_files_to_tar(const struct fmt_entry *entry, struct archive_entry *out,
+    struct bkp_error *err);
+
 /* ---- writing (files_write.c) ---- */
 
 /* Makes what entries describe; one a thread. options are copied. */

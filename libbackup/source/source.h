@@ -184,6 +184,8 @@ struct bkp_comparison {
 	const char *const *ignored; /* attribute names, NULL ended; or NULL */
 };
 
+struct archive_entry;
+
 /* Everything one kind of source can do. */
 struct bkp_kind {
 	enum bkp_source_kind kind;
@@ -202,6 +204,10 @@ struct bkp_kind {
 	    const json_t *info, const char *directory, struct bkp_run *run,
 	    struct bkp_scratch **out, struct bkp_error *err);
 	const struct bkp_comparison *comparisons; /* entry_kind NULL ends */
+	/* What tar can say of an entry beside its name: type, size, owner,
+	 * times. NULL member: a plain file that belongs to nobody. */
+	int (*to_tar)(const struct fmt_entry *entry, struct archive_entry *out,
+	    struct bkp_error *err);
 };
 
 extern const struct bkp_kind bkp_kind_postgres; /* source/postgres.c */

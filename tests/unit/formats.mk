@@ -42,3 +42,7 @@ tests_unit_test_proof_record_SOURCES = tests/unit/test_proof_record.c \
 tests_unit_test_proof_record_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_proof_record_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_proof_record_LDADD = $(UNIT_LIBS)
+# archives
+UNIT_TESTS += tests/unit/test_archive_format
+tests_unit_test_archive_format_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_archive_format_LDADD = $(UNIT_LIBS)

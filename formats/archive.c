@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Places, trailer and manifest of an archive. */
+#include "formats/archive.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/bytes.h"
+#include "formats/json.h"
+#include "formats/path.h"
+#include "formats/record.h"
+#include "formats/sign.h"
+
+#define CONTEXT "libbackup archive v1"
+#define VERSION 1u
+
+/* A zstd skippable frame: magic and content size, then content. */
+#define FRAME_MAGIC UINT32_C(0x184d2a5c)
+#define FRAME_HEAD ((size_t)8)
+
+static const char magic[8] = {'b', 'k', 'p', 'a', 'r', 'c', 'h', '\n'};
+
+/* ---- places ---- */
+
+void
+fmt_archive_place_encode(
+    const struct fmt_archive_place *place, unsigned char id[FMT_ID_SIZE])
+{
+	fmt_store_le64(id, place->frame);
+	fmt_store_le32(id + 8, place->frame_len);
+	fmt_store_le32(id + 12, place->offset);
+	memcpy(id + 16, place->digest, sizeof(place->digest));
+}
+
+void
+fmt_archive_place_decode(
+    const unsigned char id[FMT_ID_SIZE], struct fmt_archive_place *out)
+{
+	out->frame = fmt_load_le64(id);
+	out->frame_len = fmt_load_le32(id + 8);
+	out->offset = fmt_load_le32(id + 12);
+	memcpy(out->digest, id + 16, sizeof(out->digest));
+}
+
+/* ---- trailer ---- */
+
+enum fmt_status
+fmt_archive_trailer_encode(
+    const struct fmt_chunk_ref *manifest, struct fmt_buf *out)
+{
+	enum fmt_status status = fmt_buf_reserve(out, FMT_ARCHIVE_TRAILER);
+	unsigned char *p;
+
+	if (status != FMT_OK)
+		return status;
+	p = out->data + out->len;
+	fmt_store_le32(p, FRAME_MAGIC);
+	fmt_store_le32(p + 4, (uint32_t)(FMT_ARCHIVE_TRAILER - FRAME_HEAD));
+	memcpy(p + 8, manifest->id, FMT_ID_SIZE);
+	fmt_store_le32(p + 40, manifest->len);
+	fmt_store_le32(p + 44, VERSION);
+	memcpy(p + 48, magic, sizeof(magic));
+	out->len += FMT_ARCHIVE_TRAILER;
+	return FMT_OK;
+}
+
+enum fmt_status
+fmt_archive_trailer_decode(
+    const void *tail, uint64_t payload_size, struct fmt_chunk_ref *manifest)
+{
+	const unsigned char *p = tail;
+	struct fmt_archive_place place;
+	struct fmt_chunk_ref ref;
+
+	if (payload_size < FMT_ARCHIVE_TRAILER ||
+	    memcmp(p + 48, magic, sizeof(magic)) != 0 ||
+	    fmt_load_le32(p) != FRAME_MAGIC)
+		return FMT_MALFORMED;
+	if (fmt_load_le32(p + 44) != VERSION)
+		return FMT_UNSUPPORTED;
+	if (fmt_load_le32(p + 4) != FMT_ARCHIVE_TRAILER - FRAME_HEAD)
+		return FMT_MALFORMED;
+	memcpy(ref.id, p + 8, FMT_ID_SIZE);
+	ref.len = fmt_load_le32(p + 40);
+	fmt_archive_place_decode(ref.id, &place);
+	payload_size -= FMT_ARCHIVE_TRAILER;
+	if (ref.len == 0 || place.frame_len == 0 ||
+	    place.frame > payload_size ||
+	    place.frame_len > payload_size - place.frame)
+		return FMT_MALFORMED;
+	*manifest = ref;
+	return FMT_OK;
+}
+
+/* ---- writing the manifest ---- */
+
+void
+fmt_archive_manifest_free(struct fmt_archive_manifest *manifest)
+{
+	for (size_t i = 0; i < manifest->source_count; i++) {
+		free(manifest->sources[i].prefix);
+		free(manifest->sources[i].list);
+	}
+	free(manifest->sources);
+	free(manifest->path);
+	*manifest = (struct fmt_archive_manifest)FMT_ARCHIVE_MANIFEST_INIT;
+}
+
+/* Sets `key` to a value, which is taken; NULL is want of memory. */
+static enum fmt_status
+set(json_t *object, const char *key, json_t *value)
+{
+	if (value == NULL || json_object_set_new(object, key, value) < 0)
+		return FMT_NOMEM;
+	return FMT_OK;
+}
+
+static json_t *
+hex_value(const void *data, size_t len)
+{
+	char hex[2 * 32 + 1];
+
+	fmt_hex(data, len, hex);
+	return json_string(hex);
+}
+
+static json_t *
+path_value(const char *path)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	json_t *value = NULL;
+
+	if (path[0] == '\0')
+		return json_string("");
+	if (fmt_path_escape(path, &text) == FMT_OK)
+		value = json_stringn((const char *)text.data, text.len);
+	fmt_buf_free(&text);
+	return value;
+}
+
+static json_t *
+ref_value(const struct fmt_chunk_ref *ref)
+{
+	return json_pack(
+	    "[o, I]", hex_value(ref->id, FMT_ID_SIZE), (json_int_t)ref->len);
+}
+
+static json_t *
+list_value(const struct fmt_chunk_ref *list, size_t count)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array != NULL && i < count; i++) {
+		if (json_array_append_new(array, ref_value(&list[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *
+source_value(const struct fmt_archive_source *source)
+{
+	json_t *value = json_object();
+
+	if (value == NULL)
+		return NULL;
+	if (set(value, "prefix", path_value(source->prefix)) == FMT_OK &&
+	    set(value, "entries", json_integer((json_int_t)source->entries)) ==
+		FMT_OK &&
+	    set(value, "bytes", json_integer((json_int_t)source->bytes)) ==
+		FMT_OK &&
+	    set(value, "list", list_value(source->list, source->list_count)) ==
+		FMT_OK)
+		return value;
+	json_decref(value);
+	return NULL;
+}
+
+static enum fmt_status
+add_sources(json_t *body, const struct fmt_archive_manifest *manifest)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array != NULL && i < manifest->source_count; i++) {
+		if (json_array_append_new(
+			array, source_value(&manifest->sources[i])) < 0) {
+			json_decref(array);
+			return FMT_NOMEM;
+		}
+	}
+	return set(body, "sources", array);
+}
+
+enum fmt_status
+fmt_archive_manifest_encode(const struct fmt_archive_manifest *manifest,
+    const unsigned char seed[32], struct fmt_buf *out)
+{
+	json_t *body = json_object();
+	enum fmt_status status = FMT_NOMEM;
+
+	if (body != NULL &&
+	    set(body, "type", json_string("archive")) == FMT_OK &&
+	    set(body, "version", json_integer(VERSION)) == FMT_OK &&
+	    set(body, "repository", json_string(manifest->repository)) ==
+		FMT_OK &&
+	    set(body, "snapshot", json_string(manifest->snapshot)) == FMT_OK &&
+	    set(body, "created_us", json_integer(manifest->created_us)) ==
+		FMT_OK &&
+	    set(body, "path", path_value(manifest->path)) == FMT_OK &&
+	    set(body, "record", ref_value(&manifest->record)) == FMT_OK &&
+	    set(body, "entries_sha256",
+		hex_value(manifest->entries_sha256, 32)) == FMT_OK &&
+	    set(body, "sums_sha256", hex_value(manifest->sums_sha256, 32)) ==
+		FMT_OK)
+		status = add_sources(body, manifest);
+	if (status == FMT_OK)
+		status = fmt_record_encode(body, CONTEXT, seed, out);
+	json_decref(body);
+	return status;
+}
+
+/* ---- reading the manifest ---- */
+
+/* Copies a string of exactly `len` hex digits. */
+static enum fmt_status
+get_hex_text(const json_t *object, const char *key, char *out, size_t len)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	if (text == NULL || strlen(text) != len ||
+	    strspn(text, "0123456789abcdef") != len)
+		return FMT_MALFORMED;
+	memcpy(out, text, len + 1);
+	return FMT_OK;
+}
+
+static enum fmt_status
+get_digest(const json_t *object, const char *key, unsigned char out[32])
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text != NULL ? fmt_unhex(text, out, 32) : FMT_MALFORMED;
+}
+
+static enum fmt_status
+get_source(const json_t *value, struct fmt_archive_source *out)
+{
+	const json_t *list = json_object_get(value, "list");
+	size_t count = json_array_size(list);
+	enum fmt_status status;
+
+	if (!json_is_array(list))
+		return FMT_MALFORMED;
+	status =
+	    fmt_path_from_json(json_object_get(value, "prefix"), &out->prefix);
+	if (status == FMT_OK)
+		status = fmt_json_get_uint(value, "entries", &out->entries);
+	if (status == FMT_OK)
+		status = fmt_json_get_uint(value, "bytes", &out->bytes);
+	if (status != FMT_OK)
+		return status;
+	out->list = calloc(count > 0 ? count : 1, sizeof(*out->list));
+	if (out->list == NULL)
+		return FMT_NOMEM;
+	for (; out->list_count < count; out->list_count++) {
+		status = fmt_json_get_ref(json_array_get(list, out->list_count),
+		    &out->list[out->list_count]);
+		if (status != FMT_OK)
+			return status;
+	}
+	return FMT_OK;
+}
+
+static enum fmt_status
+get_sources(const json_t *body, struct fmt_archive_manifest *out)
+{
+	const json_t *array = json_object_get(body, "sources");
+	size_t count = json_array_size(array);
+
+	if (!json_is_array(array) || count == 0)
+		return FMT_MALFORMED;
+	out->sources = calloc(count, sizeof(*out->sources));
+	if (out->sources == NULL)
+		return FMT_NOMEM;
+	for (size_t i = 0; i < count; i++) {
+		enum fmt_status status;
+
+		out->source_count++;
+		status = get_source(json_array_get(array, i), &out->sources[i]);
+		if (status != FMT_OK)
+			return status;
+		if (i > 0 && fmt_entry_compare(out->sources[i - 1].prefix,
+				 out->sources[i].prefix) >= 0)
+			return FMT_MALFORMED;
+	}
+	return FMT_OK;
+}
+
+/* A path that may be empty. */
+static enum fmt_status
+get_path(const json_t *body, char **out)
+{
+	const json_t *value = json_object_get(body, "path");
+
+	if (!json_is_string(value))
+		return FMT_MALFORMED;
+	if (json_string_length(value) > 0)
+		return fmt_path_from_json(value, out);
+	*out = calloc(1, 1);
+	return *out != NULL ? FMT_OK : FMT_NOMEM;
+}
+
+static enum fmt_status
+get_body(const json_t *body, struct fmt_archive_manifest *out)
+{
+	const json_t *created = json_object_get(body, "created_us");
+	enum fmt_status status = fmt_record_check(body, "archive", VERSION);
+
+	if (status != FMT_OK)
+		return status;
+	if (!json_is_integer(created) ||
+	    get_hex_text(body, "repository", out->repository, 32) != FMT_OK ||
+	    get_hex_text(body, "snapshot", out->snapshot, 64) != FMT_OK ||
+	    get_digest(body, "entries_sha256", out->entries_sha256) != FMT_OK ||
+	    get_digest(body, "sums_sha256", out->sums_sha256) != FMT_OK)
+		return FMT_MALFORMED;
+	out->created_us = json_integer_value(created);
+	status =
+	    fmt_json_get_ref(json_object_get(body, "record"), &out->record);
+	if (status == FMT_OK)
+		status = get_path(body, &out->path);
+	if (status == FMT_OK)
+		status = get_sources(body, out);
+	return status;
+}
+
+enum fmt_status
+fmt_archive_manifest_decode(
+    const void *data, size_t len, struct fmt_archive_manifest *out)
+{
+	struct fmt_archive_manifest manifest = FMT_ARCHIVE_MANIFEST_INIT;
+	struct fmt_record record = FMT_RECORD_INIT;
+	enum fmt_status status;
+
+	status = fmt_record_decode(data, len, CONTEXT, &record);
+	if (status != FMT_OK)
+		return status;
+	status = get_body(record.body, &manifest);
+	memcpy(manifest.signer, record.signer, sizeof(manifest.signer));
+	fmt_record_free(&record);
+	if (status != FMT_OK) {
+		fmt_archive_manifest_free(&manifest);
+		return status;
+	}
+	*out = manifest;
+	return FMT_OK;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/archive/parts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libbackup/base/fail.h"
+
+char *
+bkp_archive_part_name(
+    const char *location, size_t n, int digits, struct bkp_error *err)
+{
+	return bkp_format(err, "%s.%0*zu", location, digits, n);
+}
+
+void
+bkp_archive_parts_free(struct bkp_archive_parts *parts)
+{
+	for (size_t i = 0; i < parts->count; i++)
+		free(parts->names[i]);
+	free(parts->names);
+	*parts = (struct bkp_archive_parts)BKP_ARCHIVE_PARTS_INIT;
+}
+
+/* The number that `name` has as a part of `base`; 0: it is none. */
+static size_t
+number_of(const char *name, const char *base, int digits)
+{
+	size_t len = strlen(base);
+
+	if (strncmp(name, base, len) != 0 || name[len] != '.')
+		return 0;
+	name += len + 1;
+	if (strlen(name) != (size_t)digits ||
+	    strspn(name, "0123456789") != (size_t)digits)
+		return 0;
+	return strtoul(name, NULL, 10);
+}
+
+/* The highest number of a part that is there. */
+static int
+find_last(const char *location, int digits, size_t *out, struct bkp_error *err)
+{
+	const char *slash = strrchr(location, '/');
+	const char *base = slash != NULL ? slash + 1 : location;
+	char *folder = slash != NULL
+			   ? strndup(location, (size_t)(slash - location) + 1)
+			   : strdup(".");
+	struct dirent *item;
+	DIR *dir;
+
+	*out = 0;
+	if (folder == NULL)
+		return bkp_fail_nomem(err, "looking for an archive");
+	if ((dir = opendir(folder)) == NULL) {
+		(void)bkp_fail_errno(
+		    err, errno, "looking for the archive %s", location);
+		free(folder);
+		return -1;
+	}
+	while ((item = readdir(dir)) != NULL) {
+		size_t n = number_of(item->d_name, base, digits);
+
+		if (n > *out)
+			*out = n;
+	}
+	(void)closedir(dir);
+	free(folder);
+	return 0;
+}
+
+static int
+add_part(struct bkp_archive_parts *parts, const char *location, int digits,
+    struct bkp_error *err)
+{
+	size_t n = parts->count;
+
+	if (bkp_grow(&parts->names, n, &parts->cap, sizeof(*parts->names),
+		err) < 0 ||
+	    (parts->names[n] = bkp_archive_part_name(
+		 location, n + 1, digits, err)) == NULL)
+		return -1;
+	parts->count++;
+	if (access(parts->names[n], F_OK) == 0)
+		return 0;
+	return bkp_fail(err, BKP_CORRUPT,
+	    "the archive %s: its part %s is missing; without it nothing behind "
+	    "it can be read, so bring it back from another copy",
+	    location, parts->names[n]);
+}
+
+int
+bkp_archive_parts_find(
+    const char *location, struct bkp_archive_parts *out, struct bkp_error *err)
+{
+	struct bkp_archive_parts parts = BKP_ARCHIVE_PARTS_INIT;
+	size_t last = 0;
+	int digits = 3, rc;
+
+	rc = find_last(location, digits, &last, err);
+	if (rc == 0 && last == 0)
+		rc = find_last(location, digits = 5, &last, err);
+	if (rc == 0 && last == 0)
+		rc = bkp_fail(err, BKP_NOTFOUND,
+		    "there is neither an archive %s nor its first part "
+		    "%s.001",
+		    location, location);
+	while (rc == 0 && parts.count < last)
+		rc = add_part(&parts, location, digits, err);
+	if (rc < 0) {
+		bkp_archive_parts_free(&parts);
+		return -1;
+	}
+	*out = parts;
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_OPERATIONS_ARCHIVE_RECIPIENTS_H
+#define LIBBACKUP_OPERATIONS_ARCHIVE_RECIPIENTS_H
+
+/* Whom an archive is encrypted to. */
+
+#include "formats/age.h"
+#include "libbackup/operations.h"
+
+struct bkp_archive_recipients {
+	struct fmt_age_recipient *items; /* owned */
+	size_t count;
+};
+
+#define BKP_ARCHIVE_RECIPIENTS_INIT                                            \
+	{                                                                      \
+		NULL, 0                                                        \
+	}
+
+/* Those named in the options; where none is, whoever opens the repository:
+ * the identities of the identity file, or the passphrase (borrowed). */
+int bkp_archive_recipients_init(struct bkp_archive_recipients *recipients,
+    const struct bkp_archive_options *options, struct bkp_error *err);
+void bkp_archive_recipients_fini(struct bkp_archive_recipients *recipients);
+
+#endif
