@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/copies.h"
 #include "libbackup/repository/key_objects.h"
 #include "libbackup/repository/repository_own.h"
 
@@ -122,10 +123,8 @@ put_roster(struct making *making, struct bkp_error *err)
 		0 ||
 	    bkp_roster_add_host(&making->roster, &making->ring, true, err) < 0)
 		return -1;
-	return bkp_roster_put(making->store, &making->ring, &making->roster,
-		   name, err) == 0
-		   ? 0
-		   : -1;
+	return bkp_roster_put(
+	    making->store, &making->ring, &making->roster, name, err);
 }
 
 static int
@@ -157,6 +156,8 @@ take_back(struct making *making)
 	    making->store, "keys/", remove_object, making, NULL);
 	(void)bkp_store_list(
 	    making->store, "roster/", remove_object, making, NULL);
+	(void)bkp_store_list(
+	    making->store, BKP_COPIES, remove_object, making, NULL);
 	if (making->has_key_file)
 		(void)unlink(making->options->key_file);
 }
@@ -186,6 +187,9 @@ put_config(struct making *making, int64_t now_us, struct bkp_error *err)
 	int rc;
 
 	rc = bkp_repository_config_encode(&making->ring, now_us, &config, err);
+	if (rc == 0)
+		rc = bkp_store_put(making->store, BKP_COPIES "config",
+		    config.data, config.len, err);
 	if (rc == 0) {
 		rc = bkp_store_put_new(
 		    making->store, "config", config.data, config.len, err);

@@ -7,27 +7,34 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/copies.h"
 #include "libbackup/repository/repository_own.h"
 
-/* ---- one document, sealed twice ---- */
+/* ---- one document ---- */
 
-/* Names are added also where the store then fails: the object may be there. */
+/* The name is added also where the store then fails: it may be there. */
 static int
-put_copies(struct bkp_store *store, const struct fmt_age_recipient *recipients,
+put_object(struct bkp_store *store, const struct fmt_age_recipient *recipients,
     size_t count, const struct fmt_buf *plain, struct bkp_names *names,
     struct bkp_error *err)
 {
-	for (int i = 0; i < BKP_KEY_COPIES; i++) {
-		char name[BKP_OBJECT_NAME] = "";
-		int rc = bkp_object_seal(store, "keys", recipients, count,
-		    plain->data, plain->len, name, NULL, err);
+	struct fmt_buf sealed = FMT_BUF_INIT;
+	char name[BKP_OBJECT_NAME] = "";
+	enum fmt_status status;
+	int rc;
 
-		if (name[0] != '\0' && bkp_names_add(names, name, err) < 0)
-			return -1;
-		if (rc < 0)
-			return -1;
-	}
-	return 0;
+	status =
+	    fmt_age_seal(recipients, count, plain->data, plain->len, &sealed);
+	if (status != FMT_OK)
+		rc = bkp_fail_format(err, status, "encrypting a key");
+	else
+		rc = bkp_copies_put(
+		    store, "keys", sealed.data, sealed.len, name, err);
+	if (name[0] != '\0' &&
+	    bkp_names_add(names, name, rc < 0 ? NULL : err) < 0)
+		rc = -1;
+	fmt_buf_free(&sealed);
+	return rc;
 }
 
 static int
@@ -41,16 +48,6 @@ parse_recipient(
 		return bkp_fail_format(
 		    err, status, "reading the recipient '%.80s'", text);
 	return 0;
-}
-
-/* Takes the place of what the list held, also on failure. */
-static int
-replace_copies(struct bkp_store *store,
-    const struct fmt_age_recipient *recipients, size_t count,
-    const struct fmt_buf *plain, struct bkp_names *names, struct bkp_error *err)
-{
-	bkp_names_free(names);
-	return put_copies(store, recipients, count, plain, names, err);
 }
 
 /* ---- administrators ---- */
@@ -74,8 +71,10 @@ bkp_key_objects_put_admin(struct bkp_store *store,
 	if (rc == 0)
 		rc = bkp_admin_key_encode(ring, &plain, err);
 	if (rc == 0)
-		rc = replace_copies(store, recipients, roster->key_count,
-		    &plain, &roster->admin_objects, err);
+		bkp_names_free(&roster->admin_objects);
+	if (rc == 0)
+		rc = put_object(store, recipients, roster->key_count, &plain,
+		    &roster->admin_objects, err);
 	fmt_buf_free(&plain);
 	free(recipients);
 	return rc;
@@ -129,7 +128,7 @@ bkp_key_objects_add_passphrase(struct bkp_store *store,
 		rc = bkp_identity_text_make(
 		    &identity, key->recipient, &text, err);
 	if (rc == 0)
-		rc = put_copies(
+		rc = put_object(
 		    store, &recipient, 1, &text, &key->passphrase, err);
 	OPENSSL_cleanse(&identity, sizeof(identity));
 	fmt_buf_free(&text);
@@ -161,11 +160,11 @@ bkp_key_objects_put_hosts(struct bkp_store *store,
 	}
 	if (rc == 0)
 		rc = bkp_hosts_key_encode(ring, &plain, err);
-	if (rc == 0 && count > 0)
-		rc = replace_copies(store, recipients, count, &plain,
-		    &roster->host_objects, err);
-	else if (rc == 0)
+	if (rc == 0)
 		bkp_names_free(&roster->host_objects);
+	if (rc == 0 && count > 0)
+		rc = put_object(store, recipients, count, &plain,
+		    &roster->host_objects, err);
 	fmt_buf_free(&plain);
 	free(recipients);
 	return rc;

@@ -2,15 +2,13 @@
 #ifndef LIBBACKUP_REPOSITORY_KEY_OBJECTS_H
 #define LIBBACKUP_REPOSITORY_KEY_OBJECTS_H
 
-/* Writing the objects of keys/, each twice, and noting them in a roster that
- * is going to be put. */
+/* Writing the objects of keys/ and noting them in a roster that is going to be
+ * put. */
 
 #include "libbackup/repository/roster.h"
 
-#define BKP_KEY_COPIES 2
-
 /* Seals all that the ring holds to everybody in roster->keys. Afterwards
- * admin_objects are these objects only. */
+ * admin_objects is this object only. */
 int bkp_key_objects_put_admin(struct bkp_store *store,
     const struct bkp_key_ring *ring, struct bkp_roster *roster,
     struct bkp_error *err);
@@ -25,7 +23,7 @@ int bkp_roster_add_recipient(struct bkp_roster *roster, const char *text,
     const char *label, struct bkp_error *err);
 
 /* Makes an identity that a passphrase opens, stores it, and adds it to the
- * roster's keys. Its age objects hold it as text, as `age -i` takes it. */
+ * roster's keys. Its age object holds it as text, as `age -i` takes it. */
 int bkp_key_objects_add_passphrase(struct bkp_store *store,
     struct bkp_roster *roster, const char *passphrase, unsigned work_factor,
     const char *label, struct bkp_error *err);

@@ -36,6 +36,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/upload.c
 # Keys, and the roster of who may open and who may write.
 libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/repository/copies.c libbackup/repository/copies.h \
 	libbackup/repository/key_objects.c libbackup/repository/key_objects.h \
 	libbackup/repository/names.c \
 	libbackup/repository/open_keys.c \

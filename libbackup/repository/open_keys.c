@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/copies.h"
 #include "libbackup/repository/repository_own.h"
 
 /* ---- administrators ---- */
@@ -58,7 +59,7 @@ read_objects(
     struct bkp_store *store, struct key_objects *out, struct bkp_error *err)
 {
 	struct bkp_names names = BKP_NAMES_INIT;
-	int rc = bkp_object_names(store, "keys", "", &names, err);
+	int rc = bkp_copies_names(store, "keys", &names, err);
 
 	if (rc == 0)
 		out->items =
@@ -73,7 +74,7 @@ read_objects(
 		struct bkp_error problem = BKP_ERROR_INIT;
 
 		memcpy(object->name, names.items[i], sizeof(object->name));
-		object->is_there = bkp_object_get(store, "keys", object->name,
+		object->is_there = bkp_copies_get(store, "keys", object->name,
 				       &object->stored, &problem) == 0;
 		if (object->is_there)
 			continue;
@@ -327,12 +328,19 @@ static int
 take_hosts_document(struct bkp_repository *repository, const char *name,
     const struct fmt_age_identity *own, struct bkp_error *err)
 {
-	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	struct fmt_buf stored = FMT_BUF_INIT, plain = FMT_BUF_SECRET_INIT;
 	struct bkp_key_ring read = BKP_KEY_RING_INIT;
+	enum fmt_status status;
 	int rc;
 
-	rc = bkp_object_open(
-	    repository->store, "keys", name, own, 1, &plain, err);
+	rc = bkp_copies_get(repository->store, "keys", name, &stored, err);
+	if (rc == 0) {
+		status = fmt_age_open(own, 1, stored.data, stored.len, &plain);
+		if (status != FMT_OK)
+			rc = bkp_fail_format(err, status,
+			    "%s: keys/%s: decrypting",
+			    repository->store->location, name);
+	}
 	if (rc == 0)
 		rc = bkp_hosts_key_decode(plain.data, plain.len, &read, err);
 	if (rc == 0)
@@ -342,6 +350,7 @@ take_hosts_document(struct bkp_repository *repository, const char *name,
 		rc = bkp_key_ring_join(&repository->keys, &read, err);
 	bkp_key_ring_wipe(&read);
 	fmt_buf_free(&plain);
+	fmt_buf_free(&stored);
 	return rc;
 }
 

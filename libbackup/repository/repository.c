@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a repository: config, then keys (open_keys.c). */
+#include "libbackup/repository/copies.h"
 #include "libbackup/repository/repository_own.h"
 
 #include <openssl/core_names.h>
@@ -26,30 +27,46 @@ bkp_now_us(void)
 /* ---- config ---- */
 
 static int
-read_config(struct bkp_repository *repository, struct bkp_error *err)
+read_config_at(
+    struct bkp_repository *repository, const char *path, struct bkp_error *err)
 {
-	struct bkp_store *store = repository->store;
 	struct fmt_buf text = FMT_BUF_INIT;
-	struct bkp_error problem = BKP_ERROR_INIT;
-	int rc;
+	int rc = bkp_store_get(
+	    repository->store, path, 0, BKP_STORE_WHOLE, &text, err);
 
-	rc =
-	    bkp_store_get(store, "config", 0, BKP_STORE_WHOLE, &text, &problem);
 	if (rc == 0) {
 		rc = bkp_repository_config_decode(
 		    text.data, text.len, &repository->config, err);
 		if (rc < 0)
-			(void)bkp_fail_in(err, "%s", store->location);
-	} else if (problem.code == BKP_NOTFOUND) {
-		(void)bkp_fail(err, BKP_NOTFOUND,
-		    "%s: there is no repository here (no object 'config'); "
-		    "backup-init makes one",
-		    store->location);
-	} else if (err != NULL) {
-		*err = problem;
+			(void)bkp_fail_in(
+			    err, "%s", repository->store->location);
 	}
 	fmt_buf_free(&text);
 	return rc;
+}
+
+static int
+read_config(struct bkp_repository *repository, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT, other = BKP_ERROR_INIT;
+
+	if (read_config_at(repository, "config", &problem) == 0)
+		return 0;
+	if (problem.code == BKP_NOTFOUND || problem.code == BKP_CORRUPT) {
+		if (read_config_at(repository, BKP_COPIES "config", &other) ==
+		    0)
+			return 0;
+		if (other.code != BKP_NOTFOUND && other.code != BKP_CORRUPT)
+			problem = other;
+	}
+	if (problem.code == BKP_NOTFOUND)
+		return bkp_fail(err, BKP_NOTFOUND,
+		    "%s: there is no repository here (no object 'config'); "
+		    "backup-init makes one",
+		    repository->store->location);
+	if (err != NULL)
+		*err = problem;
+	return -1;
 }
 
 /* ---- opening and closing ---- */

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/copies.h"
 #include "libbackup/repository/repository_own.h"
 
 /* ---- memory ---- */
@@ -173,9 +174,7 @@ static int
 join(struct bkp_roster *roster, const struct bkp_roster *other,
     const struct bkp_roster *base, struct bkp_error *err)
 {
-	/* Copies have the same time; what was put apart has not. */
-	if (roster->time_us != other->time_us)
-		roster->is_joined = true;
+	roster->is_joined = true;
 	join_generation(roster, other);
 	if (roster->time_us < other->time_us)
 		roster->time_us = other->time_us;
@@ -213,7 +212,7 @@ read_one(struct bkp_store *store, const struct bkp_key_ring *ring,
     const char *name, struct bkp_roster *out, struct bkp_error *err)
 {
 	struct fmt_buf text = FMT_BUF_INIT;
-	int rc = bkp_object_get(store, "roster", name, &text, err);
+	int rc = bkp_copies_get(store, "roster", name, &text, err);
 
 	if (rc == 0 &&
 	    (rc = bkp_roster_decode(text.data, text.len, ring, out, err)) < 0)
@@ -289,7 +288,7 @@ bkp_roster_load(struct bkp_store *store, const struct bkp_key_ring *ring,
 	struct rosters rosters = {NULL, 0, 0, 0, BKP_ERROR_INIT};
 	struct bkp_roster roster = BKP_ROSTER_INIT;
 	struct bkp_names names = BKP_NAMES_INIT;
-	int rc = bkp_object_names(store, "roster", "", &names, err);
+	int rc = bkp_copies_names(store, "roster", &names, err);
 
 	for (size_t i = 0; rc == 0 && i < names.count; i++)
 		rc = add_roster(store, ring, names.items[i], &rosters, err);
@@ -312,33 +311,22 @@ bkp_roster_load(struct bkp_store *store, const struct bkp_key_ring *ring,
 
 /* ---- writing ---- */
 
-static int
-put_copy(struct bkp_store *store, const struct bkp_key_ring *ring,
-    const struct bkp_roster *roster, int copy, char name[BKP_OBJECT_NAME],
-    struct bkp_error *err)
-{
-	struct fmt_buf text = FMT_BUF_INIT;
-	int rc = bkp_roster_encode(roster, ring, copy, &text, err);
-
-	if (rc == 0)
-		rc = bkp_object_put(
-		    store, "roster", text.data, text.len, name, err);
-	fmt_buf_free(&text);
-	return rc;
-}
-
 int
 bkp_roster_put(struct bkp_store *store, const struct bkp_key_ring *ring,
     struct bkp_roster *roster, char name[BKP_OBJECT_NAME],
     struct bkp_error *err)
 {
-	char other[BKP_OBJECT_NAME];
+	struct fmt_buf text = FMT_BUF_INIT;
+	int rc;
 
 	roster->number++;
 	roster->time_us = bkp_now_us();
-	if (put_copy(store, ring, roster, 1, name, err) < 0)
-		return -1;
-	return put_copy(store, ring, roster, 2, other, err) < 0 ? 1 : 0;
+	rc = bkp_roster_encode(roster, ring, &text, err);
+	if (rc == 0)
+		rc = bkp_copies_put(
+		    store, "roster", text.data, text.len, name, err);
+	fmt_buf_free(&text);
+	return rc;
 }
 
 /* ---- what is asked of it ---- */

@@ -8,11 +8,10 @@
  * not encrypted: it holds no secret) and replaces the one before it, whose
  * number is one lower; old ones stay. roster.md.
  *
- * Each is stored twice, as two objects that differ in their member `copy`, so
- * that one damaged object loses nothing. Where two administrators changed it
- * at the same time there are different ones with the same number: both count,
- * and what either took away or revoked is gone. The next change writes one
- * that joins them.
+ * Each is stored twice (copies.h), so that one damaged object loses nothing.
+ * Where two administrators changed it at the same time there are two with the
+ * same number: both count, and what either took away or revoked is gone. The
+ * next change writes one that joins them.
  *
  * A roster that was removed or damaged leaves the one before it, so a
  * revocation could be undone by whoever holds the store; that is why
@@ -24,8 +23,6 @@
 
 #include "libbackup/repository/key_ring.h"
 #include "libbackup/repository/object.h"
-
-#define BKP_ROSTER_COPIES 2
 
 /* A way in: an age recipient that the administrators' object is sealed to. */
 struct bkp_roster_key {
@@ -59,7 +56,7 @@ struct bkp_roster {
 	char data_recipient[FMT_AGE_RECIPIENT_TEXT];
 	char metadata_recipient[FMT_AGE_RECIPIENT_TEXT];
 	struct bkp_names admin_objects; /* owned, sorted: keys/<name>, sealed to
-					   all of `keys`, all the same */
+					   all of `keys` */
 	struct bkp_names host_objects;  /* owned, sorted: keys/<name>, sealed to
 					  the hosts when the keys were rotated */
 	struct bkp_roster_key *keys;    /* owned */
@@ -86,9 +83,7 @@ int bkp_roster_load(struct bkp_store *store, const struct bkp_key_ring *ring,
 void bkp_roster_free(struct bkp_roster *roster);
 
 /* Writes the next one: sets number (one more) and time, signs (ring
- * has_admin). 0: both copies are stored; 1: one is, which is enough for it to
- * count, and `err` says why the other is not; -1. Writes the name of the
- * first. */
+ * has_admin). Where it fails it may count all the same: read it again. */
 int bkp_roster_put(struct bkp_store *store, const struct bkp_key_ring *ring,
     struct bkp_roster *roster, char name[BKP_OBJECT_NAME],
     struct bkp_error *err);
@@ -127,7 +122,7 @@ int bkp_roster_refuse(const struct bkp_roster *roster,
 /* ---- the record (roster_record.c) ---- */
 
 int bkp_roster_encode(const struct bkp_roster *roster,
-    const struct bkp_key_ring *ring, int copy, struct fmt_buf *out,
+    const struct bkp_key_ring *ring, struct fmt_buf *out,
     struct bkp_error *err);
 
 /* BKP_AUTH: another key than the administrators' signed it. */

@@ -86,18 +86,17 @@ writers_value(const struct bkp_roster *roster)
 
 int
 bkp_roster_encode(const struct bkp_roster *roster,
-    const struct bkp_key_ring *ring, int copy, struct fmt_buf *out,
-    struct bkp_error *err)
+    const struct bkp_key_ring *ring, struct fmt_buf *out, struct bkp_error *err)
 {
 	enum fmt_status status;
 	json_t *body;
 
-	body = json_pack(
-	    "{s:s,s:i,s:s,s:I,s:I,s:i,s:I,s:s,s:s,s:o,s:o,s:o,s:o}", "type",
-	    TYPE, "version", VERSION, "repository", ring->repository, "number",
-	    (json_int_t)roster->number, "time_us", (json_int_t)roster->time_us,
-	    "copy", copy, "generation", (json_int_t)roster->generation,
-	    "data_recipient", roster->data_recipient, "metadata_recipient",
+	body = json_pack("{s:s,s:i,s:s,s:I,s:I,s:I,s:s,s:s,s:o,s:o,s:o,s:o}",
+	    "type", TYPE, "version", VERSION, "repository", ring->repository,
+	    "number", (json_int_t)roster->number, "time_us",
+	    (json_int_t)roster->time_us, "generation",
+	    (json_int_t)roster->generation, "data_recipient",
+	    roster->data_recipient, "metadata_recipient",
 	    roster->metadata_recipient, "admin_objects",
 	    names_value(&roster->admin_objects), "host_objects",
 	    names_value(&roster->host_objects), "keys", keys_value(roster),

@@ -529,9 +529,20 @@ each_inside(int root, void (*fn)(int root, const char *name))
 	return count;
 }
 
+/* With the empty folders in it. */
 static void
 remove_empty(int root, const char *name)
 {
+	int fd;
+
+	if (unlinkat(root, name, AT_REMOVEDIR) == 0 ||
+	    (errno != ENOTEMPTY && errno != EEXIST))
+		return;
+	fd = open_at(root, name, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return;
+	(void)each_inside(fd, remove_empty);
+	(void)close(fd);
 	(void)unlinkat(root, name, AT_REMOVEDIR);
 }
 

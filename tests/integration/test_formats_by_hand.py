@@ -37,8 +37,7 @@ def saved(stack):
         key = json.loads("".join(
             line for line in lines if not line.startswith("#")))
     stack.metadata = stack.secret("metadata.txt", key["metadata_identity"])
-    document, copy = glob.glob(os.path.join(stack.repository, "keys", "*"))
-    assert opens(stack.identity, copy)
+    document, = glob.glob(os.path.join(stack.repository, "keys", "*"))
     opened = shell('age -d -i "$KEY" "$FILE"', stack.folder,
                    KEY=stack.identity, FILE=document)
     stack.data = stack.secret(

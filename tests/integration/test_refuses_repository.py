@@ -57,9 +57,9 @@ def _kind(stack, path):
     return os.path.relpath(path, stack.repository).split(os.sep)[0]
 
 
-# Of each of these objects there are two, and reading goes on with one;
+# Each of these objects has a copy, and reading goes on with one of them;
 # backup-check tells which is damaged.
-TWICE = {"keys", "roster"}
+TWICE = {"config", "copies", "keys", "roster"}
 
 
 def test_a_flipped_bit_anywhere_in_any_object(saved):

@@ -65,10 +65,11 @@ a_new_repository_has_keys_a_roster_and_config(void **state)
 	struct fixture *fixture = *state;
 	struct stat st;
 
-	assert_int_equal(count_names(fixture, "keys/"), 2);
-	assert_int_equal(count_names(fixture, "roster/"), 2);
+	assert_int_equal(count_names(fixture, "keys/"), 1);
+	assert_int_equal(count_names(fixture, "roster/"), 1);
 	assert_names(fixture, "config", "config\n");
-	assert_int_equal(count_names(fixture, ""), 5);
+	assert_int_equal(count_names(fixture, "copies/"), 3);
+	assert_int_equal(count_names(fixture, ""), 6);
 	assert_int_equal(stat(fixture->key_file, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
@@ -98,7 +99,7 @@ a_passphrase_opens_it_as_well(void **state)
 
 	options.passphrase = FIXTURE_PASSPHRASE;
 	assert_int_equal(init(fixture, &options, NULL), 0);
-	assert_int_equal(count_names(fixture, "keys/"), 4);
+	assert_int_equal(count_names(fixture, "keys/"), 2);
 	keys.passphrase = FIXTURE_PASSPHRASE;
 	assert_int_equal(open_keys(fixture, &keys, &err), 0);
 	keys.passphrase = "wrong";
@@ -149,7 +150,7 @@ what_is_there_already_is_left_alone(void **state)
 	assert_int_equal(bkp_store_remove(fixture->memory, "config", NULL), 0);
 	assert_int_equal(init(fixture, &options, &err), -1);
 	assert_int_equal(err.code, BKP_EXISTS);
-	assert_non_null(strstr(err.message, "keys/"));
+	assert_non_null(strstr(err.message, "copies/"));
 	assert_int_equal(access(other, F_OK), -1);
 	free(before);
 }
@@ -416,6 +417,11 @@ a_damaged_config_is_told_as_such(void **state)
 		assert_int_equal(bkp_store_put(fixture->memory, "config",
 				     texts[i], strlen(texts[i]), NULL),
 		    0);
+		if (i == 0)
+			assert_int_equal(open_keys(fixture, &keys, NULL), 0);
+		assert_int_equal(bkp_store_put(fixture->memory, "copies/config",
+				     texts[i], strlen(texts[i]), NULL),
+		    0);
 		assert_int_equal(open_keys(fixture, &keys, &err), -1);
 		assert_int_equal(err.code, BKP_CORRUPT);
 		assert_non_null(strstr(err.message, "config"));
@@ -471,6 +477,8 @@ one_damaged_key_object_locks_nobody_out(void **state)
 	assert_int_equal(open_keys(fixture, &phrase, NULL), 0);
 	assert_int_equal(open_keys(fixture, &admin, NULL), 0);
 	damage_all(fixture, "keys/");
+	assert_int_equal(open_keys(fixture, &phrase, NULL), 0);
+	damage_all(fixture, "copies/keys/");
 	assert_int_equal(open_keys(fixture, &admin, &err), -1);
 	assert_int_equal(err.code, BKP_CORRUPT);
 	assert_non_null(strstr(err.message, "keys/"));
@@ -488,11 +496,11 @@ one_damaged_roster_stops_nobody_and_two_stop_backups(void **state)
 	damage_first(fixture, "roster/");
 	repository = fixture_open_host(fixture);
 	assert_int_equal(repository->roster.number, 1);
-	assert_int_equal(repository->roster.damaged, 1);
 	assert_int_equal(
 	    fixture_back_up(repository, &file, 1, 100, name, NULL), 0);
 	bkp_repository_close(repository);
 	damage_all(fixture, "roster/");
+	damage_all(fixture, "copies/roster/");
 	repository = fixture_open_host(fixture);
 	assert_int_equal(
 	    fixture_back_up(repository, &file, 1, 100, name, &err), -1);
