@@ -125,6 +125,8 @@ find_lines(
 		return FMT_MALFORMED;
 	for (size_t i = 0; i < len; i++)
 		lines += base[i] == '\n';
+	if (lines > FMT_DELTA_LINES_MAX)
+		return FMT_LIMIT;
 	if ((found = malloc((lines + 1) * sizeof(*found))) == NULL)
 		return FMT_NOMEM;
 	for (size_t i = 0; i < lines; i++) {

@@ -21,6 +21,9 @@
 /* The longest base and the longest chunk that is stored as a difference. */
 #define FMT_DELTA_MAX ((size_t)8 << 20)
 
+/* The most lines of either. */
+#define FMT_DELTA_LINES_MAX ((size_t)1 << 18)
+
 /* ---- reading ---- */
 
 struct fmt_delta_head {
@@ -55,7 +58,8 @@ struct fmt_delta_lines {
 void fmt_delta_lines_free(struct fmt_delta_lines *lines);
 
 /* Finds and hashes the lines of a chunk. FMT_TRUNCATED where the last one does
- * not end with a newline, FMT_LIMIT beyond FMT_DELTA_MAX. */
+ * not end with a newline, FMT_LIMIT beyond FMT_DELTA_MAX or
+ * FMT_DELTA_LINES_MAX. */
 enum fmt_status fmt_delta_split(const unsigned char key[FMT_SIPHASH_KEY],
     const void *data, size_t len, struct fmt_delta_lines *out);
 

@@ -64,6 +64,8 @@ fmt_delta_split(const unsigned char key[FMT_SIPHASH_KEY], const void *data,
 	if (end[-1] != '\n')
 		return FMT_TRUNCATED;
 	while (at < end && (status = make_room(out)) == FMT_OK) {
+		if (out->count == FMT_DELTA_LINES_MAX)
+			return FMT_LIMIT;
 		newline = memchr(at, '\n', (size_t)(end - at));
 		out->hashes[out->count++] =
 		    fmt_siphash(key, at, (size_t)(newline - at));
@@ -99,7 +101,7 @@ set_up_places(struct places *places, const struct fmt_delta_base *base)
 {
 	size_t size = 16;
 
-	if (base->count > FMT_DELTA_MAX)
+	if (base->count > FMT_DELTA_LINES_MAX)
 		return FMT_LIMIT;
 	while (size < 2 * base->count)
 		size *= 2;

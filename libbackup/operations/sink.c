@@ -120,6 +120,16 @@ bkp_sink_content(struct bkp_sink *sink, unsigned worker)
 	return bkp_contents_item(sink->contents, worker);
 }
 
+int
+bkp_sink_rows(struct bkp_sink *sink, const char *database,
+    struct bkp_row_cache **out, struct bkp_error *err)
+{
+	*out = NULL;
+	if (sink->session == NULL)
+		return 0;
+	return bkp_session_rows(sink->session, database, out, err);
+}
+
 bool
 bkp_sink_is_digest_only(const struct bkp_sink *sink)
 {

@@ -8,23 +8,10 @@
 #include <zstd.h>
 
 #include "libbackup/base/fail.h"
-#include "libbackup/repository/session_own.h"
+#include "libbackup/repository/chunk_writer_own.h"
 
-#define LEVEL 1
-#define KEEP_FRAME                                                             \
-	(16u * 1024 * 1024) /* a larger buffer is freed after use              \
-			     */
-
-struct bkp_chunk_writer {
-	struct bkp_session *session;
-	enum fmt_pack_kind kind;
-	struct bkp_chunk_hasher hasher;
-	ZSTD_CCtx *compressor;   /* owned */
-	ZSTD_DCtx *decompressor; /* owned */
-	struct fmt_buf frame;
-	struct fmt_buf proof;  /* a piece of what was decompressed again */
-	struct bkp_pack *pack; /* owned; NULL where nothing is pending */
-};
+/* A larger buffer is freed after use. */
+#define KEEP_FRAME (16u * 1024 * 1024)
 
 static int
 set_up_zstd(struct bkp_chunk_writer *writer, struct bkp_error *err)
@@ -35,8 +22,6 @@ set_up_zstd(struct bkp_chunk_writer *writer, struct bkp_error *err)
 	    fmt_buf_reserve(&writer->proof, ZSTD_DStreamOutSize()) != FMT_OK)
 		return bkp_fail_nomem(err, "setting up compression");
 	if (ZSTD_isError(ZSTD_CCtx_setParameter(
-		writer->compressor, ZSTD_c_compressionLevel, LEVEL)) ||
-	    ZSTD_isError(ZSTD_CCtx_setParameter(
 		writer->compressor, ZSTD_c_checksumFlag, 1)))
 		return bkp_fail(
 		    err, BKP_UNSUPPORTED, "zstd refuses its parameters");
@@ -72,14 +57,14 @@ bkp_chunk_writer_new(struct bkp_session *session, struct bkp_chunk_writer **out,
 
 /* Chunks that are dropped here count as known elsewhere in the session. */
 static void
-drop_pack(struct bkp_chunk_writer *writer)
+drop_pack(struct bkp_chunk_writer *writer, struct bkp_pack **pack)
 {
-	if (writer->pack == NULL)
+	if (*pack == NULL)
 		return;
 	atomic_store(&writer->session->has_failed, true);
 	atomic_fetch_sub(&writer->session->unflushed, 1);
-	bkp_pack_free(writer->pack);
-	writer->pack = NULL;
+	bkp_pack_free(*pack);
+	*pack = NULL;
 }
 
 void
@@ -87,28 +72,35 @@ bkp_chunk_writer_free(struct bkp_chunk_writer *writer)
 {
 	if (writer == NULL)
 		return;
-	drop_pack(writer);
+	for (size_t i = 0; i < 2; i++)
+		drop_pack(writer, &writer->packs[i]);
 	bkp_chunk_hasher_free(&writer->hasher);
 	(void)ZSTD_freeCCtx(writer->compressor);
 	(void)ZSTD_freeDCtx(writer->decompressor);
 	fmt_buf_free(&writer->frame);
 	fmt_buf_free(&writer->proof);
+	fmt_delta_lines_free(&writer->lines);
+	fmt_buf_free(&writer->base);
+	fmt_buf_free(&writer->delta);
 	free(writer);
 }
 
 /* ---- compressing ---- */
 
 static int
-compress(struct bkp_chunk_writer *writer, const void *data, size_t len,
-    struct bkp_error *err)
+compress(struct bkp_chunk_writer *writer, int level, const void *data,
+    size_t len, struct bkp_error *err)
 {
 	size_t bound = ZSTD_compressBound(len), n;
 
 	writer->frame.len = 0;
 	if (fmt_buf_reserve(&writer->frame, bound) != FMT_OK)
 		return bkp_fail_nomem(err, "compressing a chunk");
-	n = ZSTD_compress2(
-	    writer->compressor, writer->frame.data, bound, data, len);
+	n = ZSTD_CCtx_setParameter(
+	    writer->compressor, ZSTD_c_compressionLevel, level);
+	if (!ZSTD_isError(n))
+		n = ZSTD_compress2(
+		    writer->compressor, writer->frame.data, bound, data, len);
 	if (ZSTD_isError(n))
 		return bkp_fail(err, BKP_IO, "compressing a chunk: %s",
 		    ZSTD_getErrorName(n));
@@ -158,57 +150,79 @@ prove(struct bkp_chunk_writer *writer, const unsigned char *data, size_t len,
 	return 0;
 }
 
+int
+bkp_chunk_writer_compress(struct bkp_chunk_writer *writer, int level,
+    const void *data, size_t len, struct bkp_error *err)
+{
+	if (compress(writer, level, data, len, err) < 0)
+		return -1;
+	return prove(writer, data, len, err);
+}
+
 /* ---- packing ---- */
 
-int
-bkp_chunk_writer_flush(struct bkp_chunk_writer *writer, struct bkp_error *err)
+static int
+flush(struct bkp_chunk_writer *writer, struct bkp_pack **filled,
+    struct bkp_error *err)
 {
-	struct bkp_pack *pack = writer->pack;
+	struct bkp_pack *pack = *filled;
 	int rc;
 
 	if (pack == NULL)
 		return 0;
 	if (bkp_pack_finish(pack, err) < 0) {
-		drop_pack(writer);
+		drop_pack(writer, filled);
 		return -1;
 	}
-	writer->pack = NULL;
+	*filled = NULL;
 	if ((rc = bkp_session_submit(writer->session, pack, err)) < 0)
 		atomic_store(&writer->session->has_failed, true);
 	atomic_fetch_sub(&writer->session->unflushed, 1);
 	return rc;
 }
 
-static int
-append(struct bkp_chunk_writer *writer, const struct fmt_pack_chunk *chunk,
-    struct bkp_error *err)
+int
+bkp_chunk_writer_flush(struct bkp_chunk_writer *writer, struct bkp_error *err)
 {
-	if (writer->pack != NULL &&
-	    bkp_pack_is_full(writer->pack, writer->frame.len) &&
-	    bkp_chunk_writer_flush(writer, err) < 0)
+	for (size_t i = 0; i < 2; i++)
+		if (flush(writer, &writer->packs[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+int
+bkp_chunk_writer_append(struct bkp_chunk_writer *writer,
+    const struct fmt_pack_chunk *chunk, struct bkp_error *err)
+{
+	struct bkp_pack **pack = &writer->packs[chunk->has_base];
+
+	if (*pack != NULL && bkp_pack_is_full(*pack, writer->frame.len) &&
+	    flush(writer, pack, err) < 0)
 		return -1;
-	if (writer->pack == NULL) {
+	if (*pack == NULL) {
 		if (bkp_session_take_pack(
-			writer->session, writer->kind, &writer->pack, err) < 0)
+			writer->session, writer->kind, pack, err) < 0)
 			return -1;
 		atomic_fetch_add(&writer->session->unflushed, 1);
 	}
 	return bkp_pack_add(
-	    writer->pack, chunk, writer->frame.data, writer->frame.len, err);
+	    *pack, chunk, writer->frame.data, writer->frame.len, err);
 }
 
-static int
-store_chunk(struct bkp_chunk_writer *writer, const unsigned char *id,
-    const void *data, size_t len, struct bkp_error *err)
+/* ---- chunks ---- */
+
+int
+bkp_chunk_writer_store(struct bkp_chunk_writer *writer,
+    const unsigned char id[FMT_ID_SIZE], const void *data, size_t len,
+    struct bkp_error *err)
 {
 	struct fmt_pack_chunk chunk = {.raw_len = (uint32_t)len};
-	int rc = compress(writer, data, len, err);
+	int rc =
+	    bkp_chunk_writer_compress(writer, BKP_CHUNK_LEVEL, data, len, err);
 
 	memcpy(chunk.id, id, sizeof(chunk.id));
 	if (rc == 0)
-		rc = prove(writer, data, len, err);
-	if (rc == 0)
-		rc = append(writer, &chunk, err);
+		rc = bkp_chunk_writer_append(writer, &chunk, err);
 	if (writer->frame.cap > KEEP_FRAME)
 		fmt_buf_free(&writer->frame);
 	return rc;
@@ -226,29 +240,40 @@ claim(struct bkp_session *session, const unsigned char *id, bool *is_new,
 }
 
 int
-bkp_chunk_writer_put(struct bkp_chunk_writer *writer, const void *data,
-    size_t len, struct fmt_chunk_ref *ref, struct bkp_error *err)
+bkp_chunk_writer_name(struct bkp_chunk_writer *writer, const void *data,
+    size_t len, struct fmt_chunk_ref *ref, bool *is_new, struct bkp_error *err)
 {
 	struct bkp_session *session = writer->session;
 	unsigned char id[FMT_ID_SIZE];
-	bool is_new;
 
 	if (len > UINT32_MAX / 2)
 		return bkp_fail(err, BKP_UNSUPPORTED,
 		    "a piece of %zu bytes is more than a chunk can hold", len);
 	if (bkp_chunk_hasher_id(
 		&writer->hasher, writer->kind, data, len, id, err) < 0 ||
-	    claim(session, id, &is_new, err) < 0)
+	    claim(session, id, is_new, err) < 0)
 		return -1;
-	if (is_new && store_chunk(writer, id, data, len, err) < 0) {
-		atomic_store(&session->has_failed, true);
-		return -1;
-	}
 	(void)bkp_presence_touch(session->presence, NULL);
 	if (writer->kind == FMT_PACK_DATA)
 		atomic_fetch_add(
-		    is_new ? &session->new_chunks : &session->known_chunks, 1);
+		    *is_new ? &session->new_chunks : &session->known_chunks, 1);
 	memcpy(ref->id, id, sizeof(ref->id));
 	ref->len = (uint32_t)len;
+	return 0;
+}
+
+int
+bkp_chunk_writer_put(struct bkp_chunk_writer *writer, const void *data,
+    size_t len, struct fmt_chunk_ref *ref, struct bkp_error *err)
+{
+	bool is_new = false;
+
+	if (bkp_chunk_writer_name(writer, data, len, ref, &is_new, err) < 0)
+		return -1;
+	if (is_new &&
+	    bkp_chunk_writer_store(writer, ref->id, data, len, err) < 0) {
+		atomic_store(&writer->session->has_failed, true);
+		return -1;
+	}
 	return 0;
 }

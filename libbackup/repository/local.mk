@@ -3,6 +3,7 @@
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/chunk_reader.c \
 	libbackup/repository/chunk_writer.c \
+	libbackup/repository/chunk_writer_own.h \
 	libbackup/repository/entries.c \
 	libbackup/repository/entry_stream.c \
 	libbackup/repository/fields.c libbackup/repository/fields.h \
@@ -30,6 +31,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/repository.c \
 	libbackup/repository/repository_impl.h \
 	libbackup/repository/repository_own.h \
+	libbackup/repository/row_cache.c libbackup/repository/row_cache.h \
+	libbackup/repository/row_writer.c \
 	libbackup/repository/session.c libbackup/repository/session_own.h \
 	libbackup/repository/snapshot_list.c \
 	libbackup/repository/snapshots.c \

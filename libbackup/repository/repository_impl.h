@@ -94,6 +94,30 @@ int bkp_chunk_writer_new(struct bkp_session *session,
 int bkp_chunk_writer_put(struct bkp_chunk_writer *writer, const void *data,
     size_t len, struct fmt_chunk_ref *ref, struct bkp_error *err);
 
+/*
+ * What this machine remembers of the rows that it stored, for one database
+ * (row_cache.h): with it a range of which little has changed is stored as a
+ * difference to what was stored for it before. Borrowed until the session
+ * ends; *out is NULL where there is no place for it. Calling thread only.
+ */
+struct bkp_row_cache;
+int bkp_session_rows(struct bkp_session *session, const char *database,
+    struct bkp_row_cache **out, struct bkp_error *err);
+
+/* Which rows: the number-th chunk of those from a page on, of a part of a
+ * table (its name, borrowed). The same rows tomorrow must be the same range;
+ * that they are not makes a backup larger and nothing worse. */
+struct bkp_row_range {
+	const char *part;
+	uint64_t first_page, number;
+};
+
+/* Stores a chunk of whole rows, each ended by a newline. `rows` may be NULL. */
+int bkp_chunk_writer_put_rows(struct bkp_chunk_writer *writer,
+    struct bkp_row_cache *rows, const struct bkp_row_range *range,
+    const void *data, size_t len, struct fmt_chunk_ref *ref,
+    struct bkp_error *err);
+
 /* Seals and submits what is pending. Before commit, each writer once. */
 int bkp_chunk_writer_flush(
     struct bkp_chunk_writer *writer, struct bkp_error *err);

@@ -7,6 +7,7 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/row_cache.h"
 #include "libbackup/repository/session_own.h"
 
 #define UPLOAD_THREADS 2
@@ -127,6 +128,9 @@ bkp_session_end(struct bkp_session *session)
 		return;
 	bkp_background_stop(session->uploads);
 	bkp_chunk_writer_free(session->lists);
+	for (size_t i = 0; i < session->row_count; i++)
+		bkp_row_cache_free(session->rows[i]);
+	free(session->rows);
 	fmt_index_builder_free(session->builder);
 	free_spare(session);
 	bkp_known_set_free(&session->known);
@@ -186,6 +190,20 @@ bkp_session_has_entry(
 		if (!bkp_session_knows(session, entry->chunks[i].id))
 			return false;
 	return true;
+}
+
+int
+bkp_session_rows(struct bkp_session *session, const char *database,
+    struct bkp_row_cache **out, struct bkp_error *err)
+{
+	*out = NULL;
+	if (bkp_grow(&session->rows, session->row_count, &session->row_cap,
+		sizeof(*session->rows), err) < 0 ||
+	    bkp_row_cache_open(session->repository, database, out, err) < 0)
+		return -1;
+	if (*out != NULL)
+		session->rows[session->row_count++] = *out;
+	return 0;
 }
 
 const struct fmt_chunker *
@@ -326,5 +344,7 @@ bkp_session_commit(struct bkp_session *session, struct fmt_snapshot *snapshot,
 		return -1;
 	memcpy(name, new_name, sizeof(new_name));
 	session->is_committed = true;
+	for (size_t i = 0; i < session->row_count; i++)
+		bkp_row_cache_keep(session->rows[i]);
 	return 0;
 }

@@ -9,14 +9,17 @@
  * content that is cut by content, and the longest row otherwise):
  *
  *   packs       (W + 1 being filled) + (2 queued) + (2 being stored), of
- *               16 MiB each, or of one larger chunk: 112 MiB for W = 2
+ *               16 MiB each, or of one larger chunk: 112 MiB for W = 2; where
+ *               rows are stored as differences W more being filled
+ *   rows        W x (8 bytes a row of the base, 20 of the chunk, and twice
+ *               the longest difference): 7 MiB at most, and 48 bytes a range
  *   writers     (W + 1) x (a frame of C at most, and about 3 MiB for zstd)
  *   known       about 40 bytes a chunk that no index object holds yet; an
  *               index object is written every BKP_INDEX_CHUNKS chunks
- *   index       while one is written: about 3 x 48 bytes x BKP_INDEX_CHUNKS,
- *               19 MiB; the loaded ones are mapped files
+ *   index       while one is written: about (2 x 48 + 88) bytes x
+ *               BKP_INDEX_CHUNKS, 24 MiB; the loaded ones are mapped files
  *
- * That is at most 170 MiB with two writers, whatever the size of the backup.
+ * That is at most 225 MiB with two writers, whatever the size of the backup.
  */
 
 #include <pthread.h>
@@ -40,6 +43,8 @@ struct bkp_session {
 	struct bkp_known_set known;
 	struct bkp_background *uploads; /* owned */
 	struct bkp_chunk_writer *lists; /* owned: all entry lists' chunks */
+	struct bkp_row_cache **rows;    /* owned, and what it holds */
+	size_t row_count, row_cap;
 	_Atomic uint64_t new_chunks, known_chunks; /* of content */
 	_Atomic unsigned unflushed; /* writers that hold chunks */
 	_Atomic bool has_failed;    /* a chunk counts as known and is not */

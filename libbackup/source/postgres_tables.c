@@ -50,6 +50,7 @@ struct tables {
 	struct fmt_entry *entries; /* one a table, as in the catalogue */
 	struct fmt_rowhash *hashes;
 	const char *encoding;
+	struct bkp_row_cache *rows; /* borrowed; may be NULL */
 
 	/* Where `next` is. */
 	size_t *order; /* tables, largest first */
@@ -193,6 +194,7 @@ discard_piece(void *arg, void *item)
 
 struct chunk_taker {
 	struct bkp_content *content;
+	struct bkp_row_cache *rows;
 	struct piece *piece;
 };
 
@@ -201,10 +203,12 @@ take_chunk(void *arg, const void *data, size_t len, struct bkp_error *err)
 {
 	struct chunk_taker *taker = arg;
 	struct piece *piece = taker->piece;
+	struct bkp_row_range range = {
+	    piece->part->quoted, piece->first, piece->ref_count};
 
 	if (bkp_grow(&piece->refs, piece->ref_count, &piece->ref_cap,
 		sizeof(*piece->refs), err) < 0 ||
-	    bkp_content_chunk(taker->content, data, len,
+	    bkp_content_rows(taker->content, taker->rows, &range, data, len,
 		&piece->refs[piece->ref_count], err) < 0)
 		return -1;
 	piece->ref_count++;
@@ -261,7 +265,7 @@ copy_with(struct tables *tables, struct worker *worker, struct bkp_pg *pg,
     struct piece *piece, struct bkp_error *err)
 {
 	const struct bkp_pg_table *table = table_at(tables, piece->table);
-	struct chunk_taker taker = {worker->content, piece};
+	struct chunk_taker taker = {worker->content, tables->rows, piece};
 	struct fmt_buf sql = FMT_BUF_INIT;
 	enum fmt_status status;
 	int rc;
@@ -508,6 +512,7 @@ bkp_pg_source_tables(struct bkp_pg_source *source,
 	pthread_mutex_init(&tables.holder_lock, NULL);
 	if (start_workers(&tables, sink, err) < 0 ||
 	    make_entries(&tables, err) < 0 ||
+	    bkp_sink_rows(sink, database->path, &tables.rows, err) < 0 ||
 	    choose_ranges(&tables, sink, err) < 0)
 		goto out;
 	if (count > 0)

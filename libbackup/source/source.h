@@ -50,6 +50,17 @@ int bkp_content_put(struct bkp_content *content, struct fmt_entry *entry,
 int bkp_content_chunk(struct bkp_content *content, const void *data,
     size_t len, struct fmt_chunk_ref *ref, struct bkp_error *err);
 
+/* What is remembered of a database's rows between backups; *out is NULL where
+ * nothing can be, and in a sink that only digests. Borrowed; any thread. */
+int bkp_sink_rows(struct bkp_sink *sink, const char *database,
+    struct bkp_row_cache **out, struct bkp_error *err);
+
+/* The same as bkp_content_chunk for whole rows of a range of a table: where
+ * few of them have changed little is stored. */
+int bkp_content_rows(struct bkp_content *content, struct bkp_row_cache *rows,
+    const struct bkp_row_range *range, const void *data, size_t len,
+    struct fmt_chunk_ref *ref, struct bkp_error *err);
+
 /* Hands an entry over (content moves; *entry is INIT again). Calling thread
  * only, in path order: BKP_INVALID otherwise. The path must be the source's
  * prefix or below it. */

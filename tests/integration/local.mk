@@ -41,3 +41,6 @@ EXTRA_DIST += tests/integration/test_formats_by_hand.py
 
 # recovery: the scripts of the man page, without the project
 EXTRA_DIST += tests/integration/test_recovery.py
+
+# differences: rows that change anywhere, night after night
+EXTRA_DIST += tests/integration/test_differences.py

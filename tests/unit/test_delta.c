@@ -396,11 +396,17 @@ the_longest_of_all_are_taken_and_no_longer(void **state)
 
 	(void)state;
 	assert_non_null(text);
-	memset(text, '\n', len + 1);
+	memset(text, 'x', len + 1);
+	for (size_t i = 31; i < len + 1; i += 32)
+		text[i] = '\n';
+	text[len] = '\n';
 	assert_int_equal(
 	    fmt_delta_split(key, text, len + 1, &lines), FMT_LIMIT);
+	text[30] = '\n'; /* a line too many */
+	assert_int_equal(fmt_delta_split(key, text, len, &lines), FMT_LIMIT);
+	text[30] = 'x';
 	assert_int_equal(fmt_delta_split(key, text, len, &lines), FMT_OK);
-	assert_int_equal(lines.count, len);
+	assert_int_equal(lines.count, FMT_DELTA_LINES_MAX);
 	base.hashes = lines.hashes;
 	base.count = lines.count;
 	assert_int_equal(
@@ -411,6 +417,11 @@ the_longest_of_all_are_taken_and_no_longer(void **state)
 	assert_memory_equal(back.data, text, len);
 	assert_int_equal(
 	    fmt_delta_make(&base, text, len + 1, &lines, len, &delta),
+	    FMT_LIMIT);
+	/* A base of more lines than that is not one. */
+	text[30] = '\n';
+	assert_int_equal(
+	    fmt_delta_apply(delta.data, delta.len, text, len, &back),
 	    FMT_LIMIT);
 	fmt_delta_lines_free(&lines);
 	fmt_buf_free(&delta);

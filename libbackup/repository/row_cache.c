@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/repository/row_cache.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "formats/bytes.h"
+#include "formats/sign.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/base/place.h"
+
+#define KEY_LABEL "libbackup rows 1"
+
+/*
+ * The file: records, the directory, the tail; integers in the machine's order,
+ * which the magic tells.
+ *
+ *   record     a struct record, then a hash of 64 bits a row
+ *   directory  a struct place for each record, by range
+ *   tail       a struct tail
+ */
+#define MAGIC UINT64_C(0x31776f72706b6231) /* "1bkprow1" */
+
+struct record {
+	uint64_t mac; /* of what follows, and the hashes */
+	uint64_t range;
+	unsigned char base[FMT_ID_SIZE];
+	uint32_t len, stored_len;
+	uint64_t paid;
+	uint64_t count;
+};
+
+struct place {
+	uint64_t range, offset, count;
+};
+
+struct tail {
+	uint64_t mac; /* of the directory, and what follows */
+	uint64_t magic, offset, count;
+};
+
+#define RANGES_MAX (UINT64_C(1) << 32)
+#define LEAST_FREE ((uint64_t)512 << 20) /* bytes left to others */
+#define LOOK_EVERY ((uint64_t)64 << 20)  /* at what is left */
+#define FORGOTTEN_S (100 * 24 * 3600)    /* not used by any backup since */
+#define KILLED_S (3 * 24 * 3600)         /* a temporary file of nobody */
+
+struct bkp_row_cache {
+	char *directory, *path, *temporary; /* owned; temporary may be NULL */
+	unsigned char line_key[FMT_SIPHASH_KEY]; /* secret */
+	unsigned char mac_key[FMT_SIPHASH_KEY];  /* secret */
+
+	int old_fd;        /* -1: nothing is remembered */
+	struct place *old; /* owned, by range */
+	size_t old_count;
+
+	pthread_mutex_t lock; /* of what follows, but for writing itself */
+	int fd;               /* -1: nothing is being remembered; fixed */
+	bool is_given_up;     /* nothing more is, and what was before stays */
+	struct place *places; /* owned */
+	size_t count, cap;
+	uint64_t end;
+};
+
+/* ---- authentication ---- */
+
+/* Over the two parts of a record, or of directory and tail. */
+static uint64_t
+make_mac(const struct bkp_row_cache *cache, const void *a, size_t a_len,
+    const void *b, size_t b_len)
+{
+	uint64_t parts[2] = {fmt_siphash(cache->mac_key, a, a_len),
+	    fmt_siphash(cache->mac_key, b, b_len)};
+
+	return fmt_siphash(cache->mac_key, parts, sizeof(parts));
+}
+
+static uint64_t
+record_mac(const struct bkp_row_cache *cache, const struct record *record,
+    const uint64_t *hashes)
+{
+	return make_mac(cache, &record->range,
+	    sizeof(*record) - offsetof(struct record, range), hashes,
+	    (size_t)record->count * sizeof(*hashes));
+}
+
+static uint64_t
+tail_mac(const struct bkp_row_cache *cache, const struct tail *tail,
+    const struct place *places)
+{
+	return make_mac(cache, &tail->magic,
+	    sizeof(*tail) - offsetof(struct tail, magic), places,
+	    (size_t)tail->count * sizeof(*places));
+}
+
+/* ---- what is remembered ---- */
+
+static bool
+read_at(int fd, void *data, size_t len, uint64_t offset)
+{
+	unsigned char *at = data;
+
+	while (len > 0) {
+		ssize_t n = pread(fd, at, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return true;
+}
+
+/* Whether nobody else can have written the file; its length. */
+static bool
+is_own(int fd, uint64_t *len)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+		return false;
+	*len = (uint64_t)st.st_size;
+	return true;
+}
+
+/* Reads the directory. False: the file is not what was put there. */
+static bool
+read_directory(struct bkp_row_cache *cache)
+{
+	uint64_t len = 0;
+	struct tail tail;
+
+	if (!is_own(cache->old_fd, &len) || len < sizeof(tail) ||
+	    !read_at(cache->old_fd, &tail, sizeof(tail), len - sizeof(tail)) ||
+	    tail.magic != MAGIC || tail.count > RANGES_MAX ||
+	    tail.offset > len - sizeof(tail) ||
+	    len - sizeof(tail) - tail.offset !=
+		tail.count * sizeof(struct place))
+		return false;
+	cache->old_count = (size_t)tail.count;
+	cache->old =
+	    bkp_alloc_array(cache->old_count, sizeof(*cache->old), NULL);
+	return cache->old != NULL &&
+	       read_at(cache->old_fd, cache->old,
+		   cache->old_count * sizeof(*cache->old), tail.offset) &&
+	       tail.mac == tail_mac(cache, &tail, cache->old);
+}
+
+static void
+open_old(struct bkp_row_cache *cache)
+{
+	cache->old_fd = open(cache->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (cache->old_fd >= 0 && read_directory(cache))
+		return;
+	if (cache->old_fd >= 0)
+		(void)close(cache->old_fd);
+	cache->old_fd = -1;
+	cache->old_count = 0;
+}
+
+/* ---- what is being remembered ---- */
+
+/* A cache must not take the last room of a file system that others, a
+ * database perhaps, live on. */
+static bool
+has_room(const char *directory)
+{
+	struct statvfs fs;
+
+	return statvfs(directory, &fs) == 0 &&
+	       (uint64_t)fs.f_bavail * fs.f_frsize > LEAST_FREE;
+}
+
+static void
+open_new(struct bkp_row_cache *cache)
+{
+	if (has_room(cache->directory))
+		cache->fd = mkostemp(cache->temporary, O_CLOEXEC);
+}
+
+/* Removes what no backup has used for long, and what killed ones have left. */
+static void
+sweep(const char *directory)
+{
+	const struct dirent *entry;
+	DIR *folder = opendir(directory);
+	struct timespec now;
+	struct stat st;
+
+	if (folder == NULL)
+		return;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	while ((entry = readdir(folder)) != NULL) {
+		bool is_temporary = strncmp(entry->d_name, "tmp-", 4) == 0;
+
+		if (fstatat(dirfd(folder), entry->d_name, &st,
+			AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) &&
+		    now.tv_sec - st.st_mtime >
+			(is_temporary ? KILLED_S : FORGOTTEN_S))
+			(void)unlinkat(dirfd(folder), entry->d_name, 0);
+	}
+	(void)closedir(folder);
+}
+
+/* ---- opening and closing ---- */
+
+/* The folder; NULL where there is no place for one. */
+static int
+find_directory(
+    const struct bkp_repository *repository, char **out, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	char *below = bkp_format(err, "%s/rows", repository->config.id);
+
+	if (below == NULL)
+		return -1;
+	*out = bkp_cache_directory(below, &problem);
+	free(below);
+	if (*out != NULL || problem.code != BKP_NOMEM)
+		return 0;
+	if (err != NULL)
+		*err = problem;
+	return -1;
+}
+
+static int
+set_up(struct bkp_row_cache *cache, const struct bkp_repository *repository,
+    const char *name, struct bkp_error *err)
+{
+	unsigned char digest[32], key[32];
+	char hex[65];
+	enum fmt_status status;
+
+	if (bkp_key_ring_derive(&repository->keys, KEY_LABEL, key, err) < 0)
+		return -1;
+	memcpy(cache->line_key, key, sizeof(cache->line_key));
+	memcpy(cache->mac_key, key + 16, sizeof(cache->mac_key));
+	OPENSSL_cleanse(key, sizeof(key));
+	status = fmt_sha256(name, strlen(name), digest);
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "naming a cache");
+	fmt_hex(digest, sizeof(digest), hex);
+	cache->path = bkp_format(err, "%s/%s", cache->directory, hex);
+	cache->temporary = bkp_format(err, "%s/tmp-XXXXXX", cache->directory);
+	return cache->path == NULL || cache->temporary == NULL ? -1 : 0;
+}
+
+int
+bkp_row_cache_open(const struct bkp_repository *repository, const char *name,
+    struct bkp_row_cache **out, struct bkp_error *err)
+{
+	struct bkp_row_cache *cache = bkp_alloc(sizeof(*cache), err);
+
+	*out = NULL;
+	if (cache == NULL)
+		return -1;
+	cache->old_fd = cache->fd = -1;
+	pthread_mutex_init(&cache->lock, NULL);
+	if (find_directory(repository, &cache->directory, err) < 0 ||
+	    (cache->directory != NULL &&
+		set_up(cache, repository, name, err) < 0)) {
+		bkp_row_cache_free(cache);
+		return -1;
+	}
+	if (cache->directory == NULL) {
+		bkp_row_cache_free(cache);
+		return 0;
+	}
+	sweep(cache->directory);
+	open_old(cache);
+	open_new(cache);
+	*out = cache;
+	return 0;
+}
+
+void
+bkp_row_cache_free(struct bkp_row_cache *cache)
+{
+	if (cache == NULL)
+		return;
+	if (cache->fd >= 0) {
+		(void)close(cache->fd);
+		(void)unlink(cache->temporary);
+	}
+	if (cache->old_fd >= 0)
+		(void)close(cache->old_fd);
+	pthread_mutex_destroy(&cache->lock);
+	OPENSSL_cleanse(cache->line_key, sizeof(cache->line_key));
+	OPENSSL_cleanse(cache->mac_key, sizeof(cache->mac_key));
+	free(cache->directory);
+	free(cache->path);
+	free(cache->temporary);
+	free(cache->old);
+	free(cache->places);
+	free(cache);
+}
+
+const unsigned char *
+bkp_row_cache_line_key(const struct bkp_row_cache *cache)
+{
+	return cache->line_key;
+}
+
+uint64_t
+bkp_row_cache_range(const struct bkp_row_cache *cache, const char *part,
+    uint64_t first, uint64_t n)
+{
+	uint64_t numbers[3] = {
+	    fmt_siphash(cache->mac_key, part, strlen(part)), first, n};
+
+	return fmt_siphash(cache->mac_key, numbers, sizeof(numbers));
+}
+
+/* ---- get ---- */
+
+static int
+compare_places(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	return (x->range > y->range) - (x->range < y->range);
+}
+
+bool
+bkp_row_cache_get(struct bkp_row_cache *cache, uint64_t range,
+    struct fmt_buf *room, struct bkp_row_base *out)
+{
+	struct place wanted = {.range = range}, *place = NULL;
+	struct record record;
+	size_t size;
+
+	if (cache->old_count > 0)
+		place = bsearch(&wanted, cache->old, cache->old_count,
+		    sizeof(*cache->old), compare_places);
+	if (place == NULL || place->count > FMT_DELTA_LINES_MAX)
+		return false;
+	size = (size_t)place->count * sizeof(uint64_t);
+	fmt_buf_clear(room);
+	if (fmt_buf_reserve(room, size + 1) != FMT_OK ||
+	    !read_at(cache->old_fd, &record, sizeof(record), place->offset) ||
+	    record.range != range || record.count != place->count ||
+	    !read_at(cache->old_fd, room->data, size,
+		place->offset + sizeof(record)) ||
+	    record.mac !=
+		record_mac(cache, &record, (const uint64_t *)room->data))
+		return false;
+	memcpy(out->base.id, record.base, FMT_ID_SIZE);
+	out->base.len = record.len;
+	out->base.hashes = (const uint64_t *)room->data;
+	out->base.count = (size_t)record.count;
+	out->stored_len = record.stored_len;
+	out->paid = record.paid;
+	return true;
+}
+
+/* ---- put ---- */
+
+static bool
+write_at(int fd, const void *data, size_t len, uint64_t offset)
+{
+	const unsigned char *at = data;
+
+	while (len > 0) {
+		ssize_t n = pwrite(fd, at, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return true;
+}
+
+/* Takes a piece of the file for a record. False: nothing is remembered. */
+static bool
+reserve(struct bkp_row_cache *cache, const struct record *record, size_t size,
+    uint64_t *offset)
+{
+	bool is_reserved = false;
+
+	pthread_mutex_lock(&cache->lock);
+	*offset = cache->end;
+	if (cache->fd < 0 ||
+	    (cache->end / LOOK_EVERY != (cache->end + size) / LOOK_EVERY &&
+		!has_room(cache->directory)))
+		cache->is_given_up = true;
+	if (!cache->is_given_up &&
+	    bkp_grow(&cache->places, cache->count, &cache->cap,
+		sizeof(*cache->places), NULL) == 0) {
+		cache->places[cache->count++] =
+		    (struct place){record->range, cache->end, record->count};
+		cache->end += size;
+		is_reserved = true;
+	}
+	pthread_mutex_unlock(&cache->lock);
+	return is_reserved;
+}
+
+void
+bkp_row_cache_put(struct bkp_row_cache *cache, uint64_t range,
+    const struct bkp_row_base *base)
+{
+	size_t hashes = base->base.count * sizeof(*base->base.hashes);
+	struct record record = {.range = range,
+	    .len = base->base.len,
+	    .stored_len = base->stored_len,
+	    .paid = base->paid,
+	    .count = base->base.count};
+	uint64_t offset;
+
+	memcpy(record.base, base->base.id, FMT_ID_SIZE);
+	record.mac = record_mac(cache, &record, base->base.hashes);
+	if (!reserve(cache, &record, sizeof(record) + hashes, &offset))
+		return;
+	/* A record that is not whole is found out by whoever reads it. */
+	(void)(write_at(cache->fd, &record, sizeof(record), offset) &&
+	       write_at(cache->fd, base->base.hashes, hashes,
+		   offset + sizeof(record)));
+}
+
+/* Not synced: what a power loss takes away, the codes find missing. */
+void
+bkp_row_cache_keep(struct bkp_row_cache *cache)
+{
+	struct tail tail = {
+	    .magic = MAGIC, .offset = cache->end, .count = cache->count};
+	size_t size = cache->count * sizeof(*cache->places);
+
+	if (cache->fd < 0 || cache->is_given_up)
+		return;
+	if (cache->count > 0)
+		qsort(cache->places, cache->count, sizeof(*cache->places),
+		    compare_places);
+	tail.mac = tail_mac(cache, &tail, cache->places);
+	if (!write_at(cache->fd, cache->places, size, tail.offset) ||
+	    !write_at(cache->fd, &tail, sizeof(tail), tail.offset + size) ||
+	    rename(cache->temporary, cache->path) < 0)
+		return;
+	(void)close(cache->fd);
+	cache->fd = -1;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_REPOSITORY_ROW_CACHE_H
+#define LIBBACKUP_REPOSITORY_ROW_CACHE_H
+
+/*
+ * What this machine remembers of the rows it stored, so that the next backup
+ * can write differences (formats/delta.md) though it cannot read what was
+ * written: for each range of a table the chunk that is its base, and 64 bits a
+ * row of that. One file a database, <cache>/<repository id>/rows/<SHA-256 of
+ * its name>, readable by its owner only; the hashes are keyed with a secret of
+ * the repository and tell nothing without.
+ *
+ * Anybody may delete any of it at any time. Every record is authenticated and
+ * says what its base is by the id of its content, so none can be out of date
+ * or of another repository: what does not fit, or whose base is not there,
+ * makes a whole chunk and nothing else.
+ *
+ * Thread rule: get and put from any thread. Memory: 24 bytes a range, twice.
+ */
+
+#include "formats/delta.h"
+#include "libbackup/repository/repository_own.h"
+
+struct bkp_row_cache;
+
+/* What is known of a base. */
+struct bkp_row_base {
+	struct fmt_delta_base base;
+	uint32_t stored_len; /* of its frame */
+	uint64_t paid; /* bytes of the differences to it that were stored */
+};
+
+/* Opens what is remembered under a name. Where there is no place for a cache
+ * *out is NULL; fails for want of memory only. */
+int bkp_row_cache_open(const struct bkp_repository *repository,
+    const char *name, struct bkp_row_cache **out, struct bkp_error *err);
+
+/* Puts what was put in the place of what was remembered before: once the
+ * snapshot is there. */
+void bkp_row_cache_keep(struct bkp_row_cache *cache);
+void bkp_row_cache_free(struct bkp_row_cache *cache); /* NULL is fine */
+
+/* The key that lines are hashed with. */
+const unsigned char *bkp_row_cache_line_key(const struct bkp_row_cache *cache);
+
+/* The number of a range: the n-th chunk of what begins at page `first` of
+ * `part`. */
+uint64_t bkp_row_cache_range(const struct bkp_row_cache *cache,
+    const char *part, uint64_t first, uint64_t n);
+
+/* What is remembered of a range; false: nothing, or nothing whole. The hashes
+ * lie in `room`. */
+bool bkp_row_cache_get(struct bkp_row_cache *cache, uint64_t range,
+    struct fmt_buf *room, struct bkp_row_base *out);
+
+/* Remembers a range. What cannot be written is not remembered. */
+void bkp_row_cache_put(struct bkp_row_cache *cache, uint64_t range,
+    const struct bkp_row_base *base);
+
+#endif
