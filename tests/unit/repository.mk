@@ -37,3 +37,9 @@ UNIT_TESTS += tests/unit/test_proofs
 tests_unit_test_proofs_SOURCES = tests/unit/test_proofs.c $(REPOSITORY_FIXTURE)
 tests_unit_test_proofs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_proofs_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += \
+	tests/unit/test_key_check
+tests_unit_test_key_check_SOURCES = tests/unit/test_key_check.c \
+	$(REPOSITORY_FIXTURE)
+tests_unit_test_key_check_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_key_check_LDADD = $(UNIT_LIBS)
