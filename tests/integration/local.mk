@@ -44,3 +44,6 @@ EXTRA_DIST += tests/integration/test_recovery.py
 
 # differences: rows that change anywhere, night after night
 EXTRA_DIST += tests/integration/test_differences.py
+
+# power loss: the order of syncs and renames, by strace
+EXTRA_DIST += tests/integration/test_power_loss.py
