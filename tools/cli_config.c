@@ -95,8 +95,7 @@ cli_config(struct cli *cli, unsigned needs, struct bkp_config **out)
 		status = cli_fail(cli, &err);
 		goto out;
 	}
-	if (bkp_config_repository(config) == NULL &&
-	    !(needs & CLI_NEEDS_NO_REPOSITORY)) {
+	if (bkp_config_repository(config) == NULL) {
 		status = cli_usage(cli,
 		    "no repository is named: give --repository, set "
 		    "BACKUP_REPOSITORY, or write `repository:` into the "

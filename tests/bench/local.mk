@@ -12,6 +12,18 @@ bench: all
 		--rounds $(BENCH_ROUNDS) --objects $(BENCH_OBJECTS)
 .PHONY: bench
 
+# How large the backups of many nights become:
+#     make bench-size BENCH_SCALE=1 BENCH_NIGHTS=30 BENCH_ANYWHERE=0.2
+BENCH_NIGHTS = 30
+BENCH_ANYWHERE = 0.2
+EXTRA_DIST += tests/bench/size.py
+
+bench-size: all
+	$(srcdir)/tests/support/python.sh $(srcdir)/tests/bench/size.py \
+		--tools tools --scale $(BENCH_SCALE) \
+		--nights $(BENCH_NIGHTS) --anywhere $(BENCH_ANYWHERE)
+.PHONY: bench-size
+
 # Entry lists alone: make tests/bench/entry_bench
 EXTRA_PROGRAMS += tests/bench/entry_bench
 tests_bench_entry_bench_LDADD = formats/libformats.la
