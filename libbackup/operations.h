@@ -190,6 +190,8 @@ struct bkp_archive_options {
 	const char *endpoint; /* of the bucket; NULL: a configured source of
 				 that bucket, or the environment */
 	int is_overwrite;     /* may replace what has that name */
+	const char *scratch_directory; /* bkp_backup_archive; NULL: beside the
+					  archive, or $TMPDIR or /tmp */
 	struct bkp_events events;
 	const struct bkp_cancel *cancel;
 };
@@ -208,6 +210,30 @@ struct bkp_archive_result {
 
 BKP_API int bkp_archive_write(const struct bkp_archive_options *options,
     struct bkp_archive_result *result, struct bkp_error *err);
+
+/*
+ * A backup into an archive, without a repository: config, snapshot and path of
+ * `archive` are not looked at. Takes about twice the room of the archive while
+ * it runs.
+ */
+BKP_API int bkp_backup_archive(const struct bkp_backup_options *backup,
+    const struct bkp_archive_options *archive, struct bkp_backup_result *result,
+    struct bkp_archive_result *archived, struct bkp_error *err);
+
+/* An archive into the repository of the configuration, as a snapshot. */
+struct bkp_import_options {
+	size_t size;
+	const struct bkp_config *config; /* with the key file of this host */
+	const char *archive; /* a file, "-", or "s3://bucket/key" */
+	const char *passphrase; /* of the archive; NULL: the keys of config */
+	struct bkp_events events;
+	const struct bkp_cancel *cancel;
+};
+
+#define BKP_IMPORT_OPTIONS_INIT {.size = sizeof(struct bkp_import_options)}
+
+BKP_API int bkp_archive_import(const struct bkp_import_options *options,
+    struct bkp_backup_result *result, struct bkp_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A page a command, one for the configuration, one for the library.
 dist_man_MANS += \
+	man/backup-archive.1 \
 	man/backup-cat.1 \
 	man/backup-check.1 \
 	man/backup-create.1 \

@@ -3,14 +3,15 @@
 #include "tools/cli.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static const struct cli_command command = {
     .name = "backup-archive",
     .summary = "Write one snapshot, or a part of it, into a single encrypted "
 	       "file that the other\ncommands read like a repository, and that "
-	       "age, zstd and tar open.",
-    .usage = (const char *const[]){"-o FILE SNAPSHOT [PATH]", NULL},
+	       "age, zstd and tar open. With --import,\ntake such a file "
+	       "into a repository.",
+    .usage =
+	(const char *const[]){"-o FILE SNAPSHOT [PATH]", "--import FILE", NULL},
     .operands =
 	(const char *const[]){"SNAPSHOT  \"latest\", or the start of a name "
 			      "that backup-list shows",
@@ -18,7 +19,8 @@ static const struct cli_command command = {
 	    "'/'; none: everything",
 	    NULL},
     .statuses = (const char *const[]){"0  complete",
-	"1  failed: there is no new archive", "2  wrong usage",
+	"1  failed: there is no new archive, or no new snapshot",
+	"2  wrong usage",
 	"3  degraded: it is there, and what the snapshot lacks was named",
 	NULL},
     .examples =
@@ -33,9 +35,8 @@ static const struct cli_command command = {
 };
 
 struct request {
-	const char *output, *split, *endpoint, *passphrase_file;
-	struct cli_list recipients;
-	bool is_overwrite;
+	struct cli_archive archive;
+	const char *import;
 };
 
 /* ---- out ---- */
@@ -98,7 +99,66 @@ archive(struct cli *cli, const struct request *request,
 		status = cli_fail(cli, &err);
 	} else {
 		cli_progress_clear(cli);
-		tell_archive(cli, request->output, &result);
+		tell_archive(cli, request->archive.output, &result);
+		status =
+		    result.omission_count > 0 ? CLI_DEGRADED : CLI_COMPLETE;
+	}
+	bkp_config_free(config);
+	return status;
+}
+
+/* ---- and back ---- */
+
+static void
+tell_snapshot(struct cli *cli, const struct bkp_backup_result *r)
+{
+	const char *state = r->omission_count > 0 ? "degraded" : "complete";
+	char a[CLI_TEXT_SIZE];
+
+	if (cli->is_json) {
+		cli_emit(cli,
+		    json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
+			      "s:I, s:I}",
+			"type", "result", "command", command.name, "state",
+			state, "snapshot", r->snapshot, "entries",
+			(json_int_t)r->entries, "bytes", (json_int_t)r->bytes,
+			"stored_bytes", (json_int_t)r->stored_bytes,
+			"new_chunks", (json_int_t)r->new_chunks, "known_chunks",
+			(json_int_t)r->known_chunks, "omissions",
+			(json_int_t)r->omission_count, "duration_ms",
+			(json_int_t)r->duration_ms));
+		return;
+	}
+	(void)printf("snapshot  %s\n", r->snapshot);
+	(void)printf("entries   %s\n", cli_count(r->entries, a));
+	(void)printf("size      %s\n", cli_size(r->bytes, a));
+	(void)printf("added     %s\n", cli_size(r->stored_bytes, a));
+	(void)printf("time      %s\n", cli_duration(r->duration_ms, a));
+	(void)printf("state     %s\n", state);
+}
+
+static enum cli_status
+import(struct cli *cli, const struct request *request, const char *passphrase)
+{
+	struct bkp_import_options options = BKP_IMPORT_OPTIONS_INIT;
+	struct bkp_backup_result result = {.entries = 0};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_config *config = NULL;
+	enum cli_status status = cli_config(
+	    cli, passphrase == NULL ? CLI_NEEDS_CONTENT : 0, &config);
+
+	if (status != CLI_GO_ON)
+		return status;
+	options.config = config;
+	options.archive = request->import;
+	options.passphrase = passphrase;
+	options.events = cli_events(cli);
+	options.cancel = &cli->cancel;
+	if (bkp_archive_import(&options, &result, &err) < 0) {
+		status = cli_fail(cli, &err);
+	} else {
+		cli_progress_clear(cli);
+		tell_snapshot(cli, &result);
 		status =
 		    result.omission_count > 0 ? CLI_DEGRADED : CLI_COMPLETE;
 	}
@@ -109,9 +169,27 @@ archive(struct cli *cli, const struct request *request,
 /* ---- the command line ---- */
 
 static enum cli_status
+check_import(struct cli *cli, const struct request *request)
+{
+	if (cli->operand_count > 0)
+		return cli_usage(cli,
+		    "--import takes all that the archive holds; \"%s\" is too "
+		    "much",
+		    cli->operands[0]);
+	if (request->archive.output != NULL || request->archive.split != NULL ||
+	    request->archive.recipients.count > 0)
+		return cli_usage(cli,
+		    "--import reads an archive: it goes with no --output, "
+		    "--split or --recipient");
+	return CLI_GO_ON;
+}
+
+static enum cli_status
 check_request(struct cli *cli, const struct request *request)
 {
-	if (request->output == NULL)
+	if (request->import != NULL)
+		return check_import(cli, request);
+	if (request->archive.output == NULL)
 		return cli_usage(cli,
 		    "where should the archive go? give --output FILE, or '-' "
 		    "for standard output");
@@ -123,10 +201,6 @@ check_request(struct cli *cli, const struct request *request)
 		return cli_usage(cli,
 		    "the snapshot comes before the path: %s latest %s",
 		    command.name, cli->operands[0]);
-	if (request->recipients.count > 0 && request->passphrase_file != NULL)
-		return cli_usage(cli,
-		    "an archive is for recipients or for a passphrase, not "
-		    "for both");
 	return CLI_GO_ON;
 }
 
@@ -134,31 +208,15 @@ static enum cli_status
 run(struct cli *cli, const struct request *request)
 {
 	struct bkp_archive_options options = BKP_ARCHIVE_OPTIONS_INIT;
-	struct bkp_error err = BKP_ERROR_INIT;
 	char secret[CLI_SECRET_SIZE] = "";
 	enum cli_status status = check_request(cli, request);
 
-	if (status != CLI_GO_ON)
-		return status;
-	if (request->split != NULL &&
-	    !cli_size_read(request->split, &options.split))
-		return cli_usage(cli, "--split takes a size, such as 4G");
-	/* Standard output belongs to the archive. */
-	if (strcmp(request->output, "-") == 0)
-		cli->events = stderr;
-	if (request->passphrase_file != NULL) {
-		if (cli_secret_read(request->passphrase_file, secret, &err) < 0)
-			return cli_fail(cli, &err);
-		options.passphrase = secret;
-	}
-	options.output = request->output;
-	options.recipients = request->recipients.items;
-	options.recipient_count = request->recipients.count;
-	options.endpoint = request->endpoint;
-	options.is_overwrite = request->is_overwrite;
-	options.events = cli_events(cli);
-	options.cancel = &cli->cancel;
-	status = archive(cli, request, &options);
+	if (status == CLI_GO_ON)
+		status = cli_archive(cli, &request->archive, secret, &options);
+	if (status == CLI_GO_ON)
+		status = request->import != NULL
+			     ? import(cli, request, options.passphrase)
+			     : archive(cli, request, &options);
 	cli_secret_wipe(secret);
 	return status;
 }
@@ -167,25 +225,29 @@ int
 main(int argc, char **argv)
 {
 	struct cli cli = CLI_INIT(&command);
-	struct request request = {.output = NULL};
+	struct request request = {.import = NULL};
 	const struct cli_option options[] = {
 	    {"output", 'o', "FILE",
 		"write FILE, '-' (standard output) or s3://BUCKET/KEY",
-		CLI_TEXT, &request.output},
+		CLI_TEXT, &request.archive.output},
+	    {"import", 0, "FILE",
+		"take the archive FILE, '-' or s3://BUCKET/KEY into the "
+		"repository",
+		CLI_TEXT, &request.import},
 	    {"recipient", 'R', "AGE1...",
 		"who can open it; repeat for more; none: whoever opens the "
 		"repository",
-		CLI_LIST, &request.recipients},
+		CLI_LIST, &request.archive.recipients},
 	    {"archive-passphrase-file", 0, "FILE",
-		"encrypt it with the passphrase in FILE", CLI_TEXT,
-		&request.passphrase_file},
+		"the passphrase of the archive is in FILE", CLI_TEXT,
+		&request.archive.passphrase_file},
 	    {"split", 0, "SIZE",
 		"files of SIZE at the most (700M, 4G): FILE.001, FILE.002...",
-		CLI_TEXT, &request.split},
+		CLI_TEXT, &request.archive.split},
 	    {"endpoint", 0, "URL", "the S3 server of the bucket", CLI_TEXT,
-		&request.endpoint},
+		&request.archive.endpoint},
 	    {"overwrite", 0, NULL, "replace what has that name", CLI_FLAG,
-		&request.is_overwrite},
+		&request.archive.is_overwrite},
 	    {.name = NULL}};
 	enum cli_status status;
 
@@ -193,6 +255,6 @@ main(int argc, char **argv)
 	status = cli_parse(&cli, options, argc, argv);
 	if (status == CLI_GO_ON)
 		status = run(&cli, &request);
-	cli_list_free(&request.recipients);
+	cli_list_free(&request.archive.recipients);
 	return cli_finish(&cli, status);
 }

@@ -132,7 +132,8 @@ void cli_list_free(struct cli_list *list);
 enum {
 	CLI_NEEDS_SOURCES = 1,  /* a configuration file must be there */
 	CLI_NEEDS_METADATA = 2, /* a key that opens it, asked for if missing */
-	CLI_NEEDS_CONTENT = 4   /* the same for contents */
+	CLI_NEEDS_CONTENT = 4,  /* the same for contents */
+	CLI_NEEDS_NO_REPOSITORY = 8 /* none has to be named */
 };
 
 /* The configuration with the options laid over it. Asks for a passphrase where
@@ -161,6 +162,21 @@ int cli_secret_ask(
     const char *prompt, char secret[CLI_SECRET_SIZE], struct bkp_error *err);
 
 void cli_secret_wipe(char secret[CLI_SECRET_SIZE]);
+
+/* ---- cli_archive.c: archives to write ---- */
+
+struct cli_archive {
+	const char *output, *split, *endpoint, *passphrase_file,
+	    *scratch_directory;
+	struct cli_list recipients;
+	bool is_overwrite;
+};
+
+/* Fills the options but for what is archived; `secret` takes the passphrase
+ * and is wiped by the caller after use. CLI_GO_ON, or the status to exit
+ * with. */
+enum cli_status cli_archive(struct cli *cli, const struct cli_archive *given,
+    char secret[CLI_SECRET_SIZE], struct bkp_archive_options *out);
 
 /* ---- cli_report.c: what is told ---- */
 
@@ -192,7 +208,7 @@ void cli_progress_clear(struct cli *cli);
 #define CLI_TEXT_SIZE 64
 
 /* Each writes into `text` and returns it. */
-const char *cli_size(uint64_t bytes, char text[CLI_TEXT_SIZE]);  /* "1.2 GiB" */
+const char *cli_size(uint64_t bytes, char text[CLI_TEXT_SIZE]); /* "1.2 GiB" */
 /* "700M" or "4GiB" to bytes (1024 each); plain digits are bytes. False where
  * it is no size above 0. */
 bool cli_size_read(const char *text, uint64_t *out);

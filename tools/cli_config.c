@@ -95,7 +95,8 @@ cli_config(struct cli *cli, unsigned needs, struct bkp_config **out)
 		status = cli_fail(cli, &err);
 		goto out;
 	}
-	if (bkp_config_repository(config) == NULL) {
+	if (bkp_config_repository(config) == NULL &&
+	    !(needs & CLI_NEEDS_NO_REPOSITORY)) {
 		status = cli_usage(cli,
 		    "no repository is named: give --repository, set "
 		    "BACKUP_REPOSITORY, or write `repository:` into the "

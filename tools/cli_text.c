@@ -42,7 +42,8 @@ cli_size_read(const char *text, uint64_t *out)
 	value = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || errno != 0 || value == 0)
 		return false;
-	unit = *end != '\0' ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	unit =
+	    *end != '\0' ? strchr(units, toupper((unsigned char)*end)) : NULL;
 	for (; unit != NULL && unit >= units; unit--) {
 		if (value > UINT64_MAX / 1024)
 			return false;

@@ -13,6 +13,7 @@ bin_PROGRAMS += \
 noinst_LTLIBRARIES += tools/libcli.la
 tools_libcli_la_SOURCES = \
 	tools/cli.c tools/cli.h \
+	tools/cli_archive.c \
 	tools/cli_config.c \
 	tools/cli_progress.c \
 	tools/cli_report.c \
@@ -40,7 +41,7 @@ tools_backup_verify_LDADD = $(TOOL_LIBS)
 
 # bash-completion looks for a file of the command's name.
 dist_bashcompletion_DATA += tools/completion/libbackup.bash
-COMPLETED = backup-cat backup-check backup-create backup-init backup-list \
+COMPLETED = backup-archive backup-cat backup-check backup-create backup-init backup-list \
 	backup-restore backup-verify
 
 install-data-hook:

@@ -18,7 +18,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations.h"
 #include "libbackup/operations/archive_lines.h"
-#include "libbackup/operations/archive_recipients.h"
+#include "libbackup/operations/archive_options.h"
 #include "libbackup/operations/archive_writer.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/sink.h"
@@ -375,42 +375,29 @@ put_manifest(struct archiving *archiving, struct bkp_error *err)
 
 /* ---- the story ---- */
 
-static const struct bkp_bucket_config *
-find_bucket(const struct bkp_config *config, const char *location)
-{
-	for (size_t i = 0; i < config->source_count; i++) {
-		const struct bkp_source_config *source = &config->sources[i];
-		size_t len;
-
-		if (source->kind != BKP_KIND_BUCKET ||
-		    strncmp(location, "s3://", 5) != 0)
-			continue;
-		len = strlen(source->bucket.bucket);
-		if (strncmp(location + 5, source->bucket.bucket, len) == 0 &&
-		    location[5 + len] == '/')
-			return &source->bucket;
-	}
-	return NULL;
-}
-
 static int
 open_output(struct archiving *archiving, struct bkp_error *err)
 {
-	const struct bkp_archive_options *options = archiving->options;
-	struct bkp_archive_output_options output = {
-	    .location = options->output,
-	    .split = options->split,
-	    .is_overwrite = options->is_overwrite != 0,
-	    .bucket = find_bucket(options->config, options->output),
-	    .endpoint = options->endpoint,
-	    .cancel = options->cancel,
-	};
 	const struct bkp_opened *opened = &archiving->opened;
+	uint64_t expected = 0;
 
 	for (size_t i = 0; i < opened->chosen_count; i++)
-		output.expected += opened->chosen[i].source->bytes +
-				   4096 * opened->chosen[i].source->entries;
-	return bkp_archive_output_open(&output, &archiving->output, err);
+		expected += opened->chosen[i].source->bytes +
+			    4096 * opened->chosen[i].source->entries;
+	return bkp_archive_options_open(
+	    archiving->options, expected, &archiving->output, err);
+}
+
+/* What was chosen; of an archive of a part, that part. */
+static const char *
+chosen_path(const struct archiving *archiving)
+{
+	const struct bkp_archive *from = archiving->opened.repository->archive;
+	const char *path = archiving->options->path;
+
+	if (path != NULL && path[0] != '\0')
+		return path;
+	return from != NULL ? bkp_archive_manifest(from)->path : "";
 }
 
 static int
@@ -432,8 +419,7 @@ begin(struct archiving *archiving, struct bkp_error *err)
 	    sizeof(manifest->repository));
 	memcpy(manifest->snapshot, opened->name, sizeof(manifest->snapshot));
 	manifest->created_us = bkp_clock_utc_us();
-	manifest->path =
-	    bkp_strdup(options->path != NULL ? options->path : "", err);
+	manifest->path = bkp_strdup(chosen_path(archiving), err);
 	manifest->sources = bkp_alloc_array(
 	    opened->chosen_count, sizeof(*manifest->sources), err);
 	if (manifest->path == NULL || manifest->sources == NULL ||

@@ -2,13 +2,15 @@
 # Backup, restore, verify: each reads as the story of the operation.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/archive.c \
+	libbackup/operations/archive_import.c \
 	libbackup/operations/archive_lines.c \
 	libbackup/operations/archive_lines.h \
-	libbackup/operations/archive_recipients.c \
-	libbackup/operations/archive_recipients.h \
+	libbackup/operations/archive_options.c \
+	libbackup/operations/archive_options.h \
 	libbackup/operations/archive_writer.c \
 	libbackup/operations/archive_writer.h \
 	libbackup/operations/backup.c \
+	libbackup/operations/backup_archive.c \
 	libbackup/operations/check.c \
 	libbackup/operations/compare.c libbackup/operations/compare.h \
 	libbackup/operations/content.c libbackup/operations/content.h \

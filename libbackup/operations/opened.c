@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/repository_own.h"
 
 unsigned
 bkp_worker_count(const struct bkp_config *config)
@@ -132,6 +133,10 @@ bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
 	if (bkp_repository_snapshot(
 		opened->repository, opened->name, &opened->snapshot, err) < 0)
 		return -1;
+	/* Everything that an archive of a part holds is that part. */
+	if ((path == NULL || path[0] == '\0') &&
+	    opened->repository->archive != NULL)
+		path = bkp_archive_manifest(opened->repository->archive)->path;
 	return choose(opened, config, path, err);
 }
 

@@ -28,6 +28,9 @@ is_kept(const struct bkp_verify *verify, const struct bkp_verify_result *result)
 {
 	const char *path = verify->options->path;
 
+	/* An archive keeps nothing. */
+	if (verify->opened.repository->archive != NULL)
+		return false;
 	if (verify->options->mode != BKP_VERIFY_SCRATCH)
 		return false;
 	return !result->is_proven || path == NULL || path[0] == '\0';

@@ -133,6 +133,51 @@ ends 1 "a check that failed" backup-check
 lacks out CLEAN
 unset FAKE
 
+# ---- archives ----
+ends 0 "an archive" backup-archive -o a.age -R age1x -R age1y latest
+says out '^snapshot  3f2a9c01'
+says out '^archive   a.age$'
+says out '^entries   2$'
+ends 0 "one in parts of 2 KiB" backup-archive -o a.age --split 2K --overwrite latest
+says out '^archive   a.age (2 parts)$'
+says out '^size      2.0 KiB'
+ends 0 "one in JSON" backup-archive --json -o a.age latest postgres/app
+is_json out
+says out '"archive":"a.age"'
+ends 0 "one on standard output" backup-archive -o - latest
+is_empty out
+says err '^archive   -$'
+ends 0 "one taken in" backup-archive --import a.age
+says out '^entries   5$'
+ends 0 "a backup into one" backup-create --archive a.age -R age1x --split 1M
+says out '^added     1.0 MiB'
+ends 0 "a backup into standard output" backup-create --archive - -R age1x
+is_empty out
+ends 2 "an archive without a place" backup-archive latest
+says err 'give --output'
+ends 2 "an archive of nothing" backup-archive -o a.age
+ends 2 "an archive of a path" backup-archive -o a.age files/stack
+ends 2 "a size that is none" backup-archive -o a.age --split 4X latest
+ends 2 "no size at all" backup-archive -o a.age --split 0 latest
+ends 2 "too large a size" backup-archive -o a.age --split 99999999E latest
+ends 2 "an import and an output" backup-archive --import a.age -o b.age
+ends 2 "an import of a snapshot" backup-archive --import a.age latest
+ends 2 "a backup in parts without an archive" backup-create --split 4G
+echo 'archive words' >archive-words
+ends 2 "recipients and a passphrase" backup-archive -o a.age -R age1x \
+	--archive-passphrase-file archive-words latest
+ends 0 "a passphrase" backup-archive --json -o a.age \
+	--archive-passphrase-file archive-words latest
+says out '"stored_bytes":13'
+lacks out 'archive words'
+export FAKE=fail
+ends 1 "an archive that failed" backup-archive -o a.age latest
+is_empty out
+ends 1 "an import that failed" backup-archive --import a.age
+export FAKE=degraded
+ends 3 "an archive that lacks something" backup-archive -o a.age latest
+unset FAKE
+
 # ---- lists and bytes ----
 ends 0 "snapshots" backup-list
 says out '^NAME  *TIME  *HOST  *SOURCES  *SIZE  *ADDED  *STATE  *PROVEN  *TAGS$'

@@ -351,6 +351,50 @@ bkp_backup(const struct bkp_backup_options *options,
 }
 
 int
+bkp_backup_archive(const struct bkp_backup_options *backup,
+    const struct bkp_archive_options *archive, struct bkp_backup_result *result,
+    struct bkp_archive_result *archived, struct bkp_error *err)
+{
+	if (bkp_backup(backup, result, err) < 0)
+		return -1;
+	archived->stored_bytes = archive->split;
+	return 0;
+}
+
+int
+bkp_archive_write(const struct bkp_archive_options *options,
+    struct bkp_archive_result *result, struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	(void)snprintf(result->snapshot, sizeof(result->snapshot), NAME);
+	/* What was asked for, to be seen in what is told. */
+	result->entries = options->recipient_count;
+	result->bytes = options->split;
+	result->parts = options->is_overwrite ? 2 : 1;
+	result->stored_bytes =
+	    options->passphrase != NULL ? strlen(options->passphrase) : 0;
+	result->omission_count = omissions;
+	return 0;
+}
+
+int
+bkp_archive_import(const struct bkp_import_options *options,
+    struct bkp_backup_result *result, struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	(void)snprintf(result->snapshot, sizeof(result->snapshot), NAME);
+	result->entries = strlen(options->archive);
+	result->omission_count = omissions;
+	return 0;
+}
+
+int
 bkp_restore(const struct bkp_restore_options *options,
     struct bkp_restore_result *result, struct bkp_error *err)
 {

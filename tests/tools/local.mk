@@ -5,6 +5,7 @@ tests_tools_libfake_la_SOURCES = tests/tools/fake_library.c \
 	libbackup/base/cancel.c libbackup/version.c
 
 FAKE_COMMANDS = \
+	tests/tools/fake-backup-archive \
 	tests/tools/fake-backup-cat \
 	tests/tools/fake-backup-check \
 	tests/tools/fake-backup-create \
@@ -14,6 +15,8 @@ FAKE_COMMANDS = \
 	tests/tools/fake-backup-verify
 check_PROGRAMS += $(FAKE_COMMANDS)
 FAKE_LIBS = tools/libcli.la tests/tools/libfake.la
+tests_tools_fake_backup_archive_SOURCES = tools/backup-archive.c
+tests_tools_fake_backup_archive_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_cat_SOURCES = tools/backup-cat.c
 tests_tools_fake_backup_cat_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_check_SOURCES = tools/backup-check.c

@@ -41,10 +41,12 @@ _backup_operand()
 	local i count=0
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-[crkijtR] | --config | --repository | --key-file | \
+		-[crkijtRo] | --config | --repository | --key-file | \
 			--identity-file | --passphrase-file | --workers | \
 			--tag | --to | --recipient | --new-identity | \
-			--scratch-directory | --max-age | --budget)
+			--scratch-directory | --archive | --output | \
+			--import | --archive-passphrase-file | --split | \
+			--endpoint | --max-age | --budget)
 			((i++))
 			;;
 		-*) ;;
@@ -59,9 +61,10 @@ _backup_complete()
 	local tool=${1##*/} word=$2 before=$3 options words=
 	COMPREPLY=()
 	case $tool in
+	backup-archive) options='--output --import --recipient --archive-passphrase-file --split --endpoint --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-cat) options='--config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-check) options='--read-data --max-age --budget --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-create) options='--tag --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-restore) options='--to --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
@@ -69,18 +72,19 @@ _backup_complete()
 	*) return ;;
 	esac
 	case $before in
-	-c | -k | -i | --config | --key-file | --identity-file | \
-		--passphrase-file | --new-identity | --to)
+	-c | -k | -i | -o | -r | --config | --key-file | --identity-file | \
+		--passphrase-file | --new-identity | --to | --output | \
+		--archive | --import | --archive-passphrase-file | --repository)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	-r | --repository | --scratch-directory)
+	--scratch-directory)
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	-j | -R | --workers | --recipient | --tag | --max-age | \
+	-j | -R | --workers | --recipient | --tag | --split | --endpoint | --max-age | \
 		--budget) return ;;
 	esac
 	case $tool:$word:$(_backup_operand) in
@@ -93,5 +97,5 @@ _backup_complete()
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 
-complete -F _backup_complete backup-cat backup-check backup-create \
+complete -F _backup_complete backup-archive backup-cat backup-check backup-create \
 	backup-init backup-list backup-restore backup-verify

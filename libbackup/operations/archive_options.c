@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "libbackup/operations/archive_recipients.h"
+#include "libbackup/operations/archive_options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,4 +108,41 @@ bkp_archive_recipients_fini(struct bkp_archive_recipients *recipients)
 	free(recipients->items);
 	*recipients =
 	    (struct bkp_archive_recipients)BKP_ARCHIVE_RECIPIENTS_INIT;
+}
+
+/* ---- where it goes ---- */
+
+static const struct bkp_bucket_config *
+find_bucket(const struct bkp_config *config, const char *location)
+{
+	for (size_t i = 0; i < config->source_count; i++) {
+		const struct bkp_source_config *source = &config->sources[i];
+		size_t len;
+
+		if (source->kind != BKP_KIND_BUCKET ||
+		    strncmp(location, "s3://", 5) != 0)
+			continue;
+		len = strlen(source->bucket.bucket);
+		if (strncmp(location + 5, source->bucket.bucket, len) == 0 &&
+		    location[5 + len] == '/')
+			return &source->bucket;
+	}
+	return NULL;
+}
+
+int
+bkp_archive_options_open(const struct bkp_archive_options *options,
+    uint64_t expected, struct bkp_archive_output **out, struct bkp_error *err)
+{
+	const struct bkp_archive_output_options output = {
+	    .location = options->output,
+	    .split = options->split,
+	    .expected = expected,
+	    .is_overwrite = options->is_overwrite != 0,
+	    .bucket = find_bucket(options->config, options->output),
+	    .endpoint = options->endpoint,
+	    .cancel = options->cancel,
+	};
+
+	return bkp_archive_output_open(&output, out, err);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef LIBBACKUP_OPERATIONS_ARCHIVE_RECIPIENTS_H
-#define LIBBACKUP_OPERATIONS_ARCHIVE_RECIPIENTS_H
+#ifndef LIBBACKUP_OPERATIONS_ARCHIVE_OPTIONS_H
+#define LIBBACKUP_OPERATIONS_ARCHIVE_OPTIONS_H
 
-/* Whom an archive is encrypted to. */
+/* Whom an archive is encrypted to, and where it goes. */
 
 #include "formats/age.h"
+#include "libbackup/archive/output.h"
 #include "libbackup/operations.h"
 
 struct bkp_archive_recipients {
@@ -22,5 +23,9 @@ struct bkp_archive_recipients {
 int bkp_archive_recipients_init(struct bkp_archive_recipients *recipients,
     const struct bkp_archive_options *options, struct bkp_error *err);
 void bkp_archive_recipients_fini(struct bkp_archive_recipients *recipients);
+
+/* The place that the options name; `expected` as in output.h. */
+int bkp_archive_options_open(const struct bkp_archive_options *options,
+    uint64_t expected, struct bkp_archive_output **out, struct bkp_error *err);
 
 #endif
