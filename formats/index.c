@@ -63,27 +63,64 @@ base_record(const struct fmt_index *index, uint64_t n)
 	return chunk_record(index, index->chunk_count) + n * FMT_INDEX_BASE;
 }
 
-bool
-fmt_index_base(const struct fmt_index *index,
-    const unsigned char id[FMT_ID_SIZE], unsigned char base[FMT_ID_SIZE])
+/* The record of an id among `count` sorted ones of `size` bytes, or NULL. */
+static const unsigned char *
+search(const unsigned char *records, uint64_t count, size_t size,
+    const unsigned char *id)
 {
-	uint64_t low = 0, high = index->base_count;
+	uint64_t low = 0, high = count;
 
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
-		const unsigned char *record = base_record(index, middle);
+		const unsigned char *record = records + middle * size;
 		int order = memcmp(record, id, FMT_ID_SIZE);
 
-		if (order == 0) {
-			memcpy(base, record + FMT_ID_SIZE, FMT_ID_SIZE);
-			return true;
-		}
+		if (order == 0)
+			return record;
 		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return false;
+	return NULL;
+}
+
+bool
+fmt_index_base_among(const void *records, size_t count,
+    const unsigned char id[FMT_ID_SIZE], unsigned char base[FMT_ID_SIZE])
+{
+	const unsigned char *record =
+	    search(records, count, FMT_INDEX_BASE, id);
+
+	if (record != NULL)
+		memcpy(base, record + FMT_ID_SIZE, FMT_ID_SIZE);
+	return record != NULL;
+}
+
+bool
+fmt_index_base(const struct fmt_index *index,
+    const unsigned char id[FMT_ID_SIZE], unsigned char base[FMT_ID_SIZE])
+{
+	return fmt_index_base_among(
+	    base_record(index, 0), index->base_count, id, base);
+}
+
+uint64_t
+fmt_index_offset(const struct fmt_index *index, uint64_t n)
+{
+	return (uint64_t)(chunk_record(index, n) - index->data);
+}
+
+uint64_t
+fmt_index_base_offset(const struct fmt_index *index, uint64_t n)
+{
+	return (uint64_t)(base_record(index, n) - index->data);
+}
+
+const unsigned char *
+fmt_index_base_id_at(const struct fmt_index *index, uint64_t n)
+{
+	return base_record(index, n);
 }
 
 const unsigned char *
@@ -109,11 +146,10 @@ fmt_index_pack_of(const struct fmt_index *index, uint64_t n)
 	return fmt_load_le32(chunk_record(index, n) + 32);
 }
 
-enum fmt_status
-fmt_index_at(
-    const struct fmt_index *index, uint64_t n, struct fmt_index_place *out)
+static enum fmt_status
+read_record(const struct fmt_index *index, const unsigned char *record,
+    struct fmt_index_place *out)
 {
-	const unsigned char *record = chunk_record(index, n);
 	uint32_t pack = fmt_load_le32(record + 32);
 
 	if (pack >= index->pack_count)
@@ -123,8 +159,31 @@ fmt_index_at(
 	out->chunk.offset = fmt_load_le32(record + 36);
 	out->chunk.stored_len = fmt_load_le32(record + 40);
 	out->chunk.raw_len = fmt_load_le32(record + 44);
-	out->chunk.has_base = fmt_index_base(index, record, out->chunk.base);
 	return FMT_OK;
+}
+
+enum fmt_status
+fmt_index_at(
+    const struct fmt_index *index, uint64_t n, struct fmt_index_place *out)
+{
+	const unsigned char *record = chunk_record(index, n);
+	enum fmt_status status = read_record(index, record, out);
+
+	if (status == FMT_OK)
+		out->chunk.has_base =
+		    fmt_index_base(index, record, out->chunk.base);
+	return status;
+}
+
+bool
+fmt_index_find_among(const struct fmt_index *index, const void *records,
+    size_t count, const unsigned char id[FMT_ID_SIZE],
+    struct fmt_index_place *out)
+{
+	const unsigned char *record =
+	    search(records, count, FMT_INDEX_CHUNK, id);
+
+	return record != NULL && read_record(index, record, out) == FMT_OK;
 }
 
 /*
@@ -170,24 +229,16 @@ fmt_index_lookup(const struct fmt_index *index,
     const unsigned char id[FMT_ID_SIZE], uint64_t *n)
 {
 	uint64_t low = 0, high = index->chunk_count;
+	const unsigned char *record;
 
 	if (high > 0)
 		narrow(index, id, &low, &high);
-	while (low < high) {
-		uint64_t middle = low + (high - low) / 2;
-		int order =
-		    memcmp(chunk_record(index, middle), id, FMT_ID_SIZE);
-
-		if (order == 0) {
-			*n = middle;
-			return true;
-		}
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
+	record =
+	    search(chunk_record(index, low), high - low, FMT_INDEX_CHUNK, id);
+	if (record == NULL)
+		return false;
+	*n = (uint64_t)(record - chunk_record(index, 0)) / FMT_INDEX_CHUNK;
+	return true;
 }
 
 bool

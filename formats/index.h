@@ -83,13 +83,29 @@ bool fmt_index_base(const struct fmt_index *index,
  * record names a pack that is not there. */
 enum fmt_status fmt_index_at(
     const struct fmt_index *index, uint64_t n, struct fmt_index_place *out);
-/* The id alone; borrowed from the index. */
+/* The id alone, of the n-th record and of the n-th that has a base; borrowed
+ * from the index. */
 const unsigned char *fmt_index_id_at(const struct fmt_index *index, uint64_t n);
+const unsigned char *fmt_index_base_id_at(
+    const struct fmt_index *index, uint64_t n);
 void fmt_index_pack_at(
     const struct fmt_index *index, uint32_t n, struct fmt_index_pack *out);
 
 /* The number of the pack that the n-th record names, of an index that has been
  * checked. */
 uint32_t fmt_index_pack_of(const struct fmt_index *index, uint64_t n);
+
+/*
+ * For whoever reads records out of a file instead of mapping all of it: where
+ * the n-th one lies (n the count: where they end), and the searches above in
+ * `count` records that were read. Of the place, the base is not looked for.
+ */
+uint64_t fmt_index_offset(const struct fmt_index *index, uint64_t n);
+uint64_t fmt_index_base_offset(const struct fmt_index *index, uint64_t n);
+bool fmt_index_find_among(const struct fmt_index *index, const void *records,
+    size_t count, const unsigned char id[FMT_ID_SIZE],
+    struct fmt_index_place *out);
+bool fmt_index_base_among(const void *records, size_t count,
+    const unsigned char id[FMT_ID_SIZE], unsigned char base[FMT_ID_SIZE]);
 
 #endif

@@ -3,51 +3,18 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "formats/bytes.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/index_set_own.h"
 
-#define PORTION ((uint64_t)256 * 1024) /* records noted at a time */
+#define LARGE 256 /* descriptors that large files may keep */
 
-/* Of what is mapped, about this much may be resident. A look-up makes at most
- * two times 64 KiB so: that is how the kernel maps around a page. */
-#define RESIDENT ((size_t)96 << 20)
-#define TOUCHED ((size_t)64 << 10)
+/* Of maps that are searched, about this much may be resident. */
+#define RESIDENT ((size_t)64 << 20)
 
-/* ---- files ---- */
-
-int
-bkp_index_file_map(
-    int fd, uint64_t len, struct bkp_index_file *file, struct bkp_error *err)
-{
-	enum fmt_status status;
-	void *map;
-
-	if (len == 0)
-		return bkp_fail(err, BKP_CORRUPT, "the index is empty");
-	map = mmap(NULL, (size_t)len, PROT_READ, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return bkp_fail_errno(err, errno, "mapping the index");
-	file->map = map;
-	file->len = (size_t)len;
-	if ((status = fmt_index_open(map, file->len, &file->view)) != FMT_OK)
-		return bkp_fail_format(err, status, "reading the index");
-	return 0;
-}
-
-void
-bkp_index_file_free(struct bkp_index_file *file)
-{
-	if (file->map != NULL)
-		(void)munmap(file->map, file->len);
-	file->map = NULL;
-}
-
-/* What was read stays in the page cache, and leaves the process. */
-static void
-relax_file(const struct bkp_index_file *file)
-{
-	(void)madvise(file->map, file->len, MADV_DONTNEED);
-}
+#define SLICE ((uint64_t)512 * 1024)   /* bytes of the directory */
+#define BATCH ((size_t)32 << 20)       /* bytes of files noted together */
+#define PORTION ((uint64_t)256 * 1024) /* records noted, then let go */
 
 /* ---- the set ---- */
 
@@ -107,14 +74,17 @@ bkp_index_set_append(struct bkp_index_set *set, struct bkp_index_file *file,
 {
 	int rc;
 
-	relax_file(file);
+	bkp_index_file_relax(file);
 	(void)madvise(file->map, file->len, MADV_RANDOM);
+	if (set->large_count >= LARGE)
+		bkp_index_file_make_small(file);
 	pthread_rwlock_wrlock(&set->lock);
 	rc = bkp_grow(
 	    &set->files, set->count, &set->cap, sizeof(*set->files), err);
 	if (rc == 0) {
 		set->files[set->count++] = *file;
-		set->mapped += file->len;
+		set->large_count += file->is_large ? 1 : 0;
+		set->mapped += file->is_large ? 0 : file->len;
 	}
 	pthread_rwlock_unlock(&set->lock);
 	if (rc < 0)
@@ -124,17 +94,79 @@ bkp_index_set_append(struct bkp_index_set *set, struct bkp_index_file *file,
 
 /* ---- the directory ---- */
 
+/* Files on their way into the directory, some at a time. */
+struct noting {
+	struct bkp_index_directory *directory;
+	struct bkp_index_file *files;
+	size_t from, to;
+	uint64_t *next; /* owned: of each, the record that comes next */
+	uint64_t noted;
+};
+
 static void
-note_file(struct bkp_index_directory *directory,
-    const struct bkp_index_file *file, uint32_t number)
+relax_files(const struct noting *noting)
 {
-	for (uint64_t i = 0; i < file->view.chunk_count; i++) {
+	for (size_t i = noting->from; i < noting->to; i++)
+		bkp_index_file_relax(&noting->files[i]);
+}
+
+/* Notes what begins with less than `end`, or all that is left. */
+static void
+note_until(struct noting *noting, size_t number, uint64_t end, bool is_last)
+{
+	struct bkp_index_file *file = &noting->files[number];
+	uint64_t *next = &noting->next[number];
+
+	for (; *next < file->view.chunk_count; ++*next) {
+		const unsigned char *id = fmt_index_id_at(&file->view, *next);
+
+		if (!is_last && fmt_load_be64(id) >= end)
+			return;
 		bkp_index_directory_add(
-		    directory, fmt_index_id_at(&file->view, i), number);
-		if (i % PORTION == PORTION - 1)
-			relax_file(file);
+		    noting->directory, id, (uint32_t)number);
+		bkp_index_file_pass(file, *next);
+		if (++noting->noted % PORTION == 0)
+			relax_files(noting);
 	}
-	relax_file(file);
+}
+
+/* A slice of the directory after the other, each from all these files, so that
+ * what is written to stays in the processor's cache. */
+static void
+note_batch(struct noting *noting)
+{
+	uint64_t slices = noting->directory->cap * sizeof(uint32_t) / SLICE + 1;
+	uint64_t step = UINT64_MAX / slices;
+
+	for (uint64_t slice = 1; slice <= slices; slice++) {
+		for (size_t i = noting->from; i < noting->to; i++)
+			note_until(noting, i, slice * step, slice == slices);
+	}
+	relax_files(noting);
+}
+
+/* Notes the files from the first that is given up to the last. */
+static int
+note_files(struct bkp_index_set *set, struct bkp_index_directory *directory,
+    size_t first, struct bkp_error *err)
+{
+	struct noting noting = {
+	    .directory = directory, .files = set->files, .to = first};
+
+	noting.next = bkp_alloc_array(set->count, sizeof(*noting.next), err);
+	if (noting.next == NULL)
+		return -1;
+	while (noting.to < set->count) {
+		size_t len = 0;
+
+		noting.from = noting.to;
+		do
+			len += set->files[noting.to++].len;
+		while (noting.to < set->count && len < BATCH);
+		note_batch(&noting);
+	}
+	free(noting.next);
+	return 0;
 }
 
 static uint64_t
@@ -155,8 +187,10 @@ remake_directory(struct bkp_index_set *set, struct bkp_error *err)
 
 	if (bkp_index_directory_init(&larger, count_chunks(set, 0), err) < 0)
 		return -1;
-	for (size_t i = 0; i < set->count; i++)
-		note_file(&larger, &set->files[i], (uint32_t)i);
+	if (note_files(set, &larger, 0, err) < 0) {
+		bkp_index_directory_free(&larger);
+		return -1;
+	}
 	pthread_rwlock_wrlock(&set->lock);
 	bkp_index_directory_free(&set->directory);
 	set->directory = larger;
@@ -168,20 +202,24 @@ remake_directory(struct bkp_index_set *set, struct bkp_error *err)
 int
 bkp_index_set_note_new(struct bkp_index_set *set, struct bkp_error *err)
 {
+	int rc;
+
 	if (set->count >= BKP_INDEX_DIRECTORY_FILES)
 		return bkp_fail(err, BKP_UNSUPPORTED,
 		    "%zu index objects are more than can be searched; "
 		    "backup-prune joins them",
 		    set->count);
+	if (set->noted == set->count)
+		return 0;
 	if (!bkp_index_directory_has_room(
 		&set->directory, count_chunks(set, set->noted)))
 		return remake_directory(set, err);
 	pthread_rwlock_wrlock(&set->lock);
-	for (; set->noted < set->count; set->noted++)
-		note_file(&set->directory, &set->files[set->noted],
-		    (uint32_t)set->noted);
+	rc = note_files(set, &set->directory, set->noted, err);
+	if (rc == 0)
+		set->noted = set->count;
 	pthread_rwlock_unlock(&set->lock);
-	return 0;
+	return rc;
 }
 
 /* ---- finding ---- */
@@ -191,41 +229,51 @@ bkp_index_set_relax(struct bkp_index_set *set)
 {
 	pthread_rwlock_rdlock(&set->lock);
 	for (size_t i = 0; i < set->count; i++)
-		relax_file(&set->files[i]);
+		bkp_index_file_relax(&set->files[i]);
 	pthread_rwlock_unlock(&set->lock);
 }
 
 /* Ids are as good as random, so that looking some thousand up makes nearly
- * everything resident. It goes back to the page cache from time to time. */
+ * all of the small files resident. They go back to the page cache from time to
+ * time. A page fault may bring in as much of a file as is in one piece there:
+ * all of it is counted. */
 static void
-count_touch(struct bkp_index_set *set)
+count_touch(struct bkp_index_set *set, const struct bkp_index_file *file)
 {
-	if (set->mapped > RESIDENT &&
-	    atomic_fetch_add(&set->touches, 1) % (RESIDENT / TOUCHED) ==
-		RESIDENT / TOUCHED - 1)
-		bkp_index_set_relax(set);
+	if (file->is_large || set->mapped <= RESIDENT ||
+	    atomic_fetch_add(&set->touched, file->len) < RESIDENT)
+		return;
+	atomic_store(&set->touched, 0);
+	for (size_t i = 0; i < set->count; i++) {
+		if (!set->files[i].is_large)
+			bkp_index_file_relax(&set->files[i]);
+	}
 }
 
 /* The n-th copy that is stored whole, or the n-th difference. */
 static bool
-find_nth(const struct bkp_index_set *set, const unsigned char id[FMT_ID_SIZE],
+find_nth(struct bkp_index_set *set, const unsigned char id[FMT_ID_SIZE],
     bool is_difference, size_t n, struct fmt_index_place *out)
 {
 	size_t at = bkp_index_directory_home(&set->directory, id);
-	uint32_t file;
+	uint32_t number;
 
-	while (bkp_index_directory_next(&set->directory, id, &at, &file))
-		if (fmt_index_find(&set->files[file].view, id, out) &&
+	while (bkp_index_directory_next(&set->directory, id, &at, &number)) {
+		const struct bkp_index_file *file = &set->files[number];
+
+		count_touch(set, file);
+		if (bkp_index_file_find(file, id, out) &&
 		    out->chunk.has_base == is_difference &&
 		    !bkp_index_set_is_lost(set, out->pack.name) && n-- == 0)
 			return true;
+	}
 	return false;
 }
 
 /* The n-th copy: first those stored whole, which others may be differences to,
  * then the differences to a base that is there. */
 static bool
-find_copy(const struct bkp_index_set *set, const unsigned char id[FMT_ID_SIZE],
+find_copy(struct bkp_index_set *set, const unsigned char id[FMT_ID_SIZE],
     size_t n, struct fmt_index_place *out)
 {
 	struct fmt_index_place base;
@@ -251,10 +299,8 @@ bkp_index_set_find_copy(struct bkp_index_set *set,
 	pthread_rwlock_rdlock(&set->lock);
 	is_found = find_copy(set, id, n, &place);
 	pthread_rwlock_unlock(&set->lock);
-	if (is_found) {
+	if (is_found)
 		*out = place;
-		count_touch(set);
-	}
 	return is_found;
 }
 

@@ -19,14 +19,7 @@
 #include "formats/index.h"
 #include "libbackup/repository/index_cache.h"
 #include "libbackup/repository/index_directory.h"
-#include "libbackup/repository/object.h"
-
-struct bkp_index_file {
-	char name[BKP_OBJECT_NAME];
-	void *map; /* owned: `len` bytes */
-	size_t len;
-	struct fmt_index view;
-};
+#include "libbackup/repository/index_file.h"
 
 /* One that is there and cannot be read. */
 struct bkp_index_damage {
@@ -39,11 +32,12 @@ struct bkp_index_set {
 	pthread_rwlock_t lock;   /* of the array; a loaded file never changes */
 	struct bkp_index_file *files;
 	size_t count, cap;
-	size_t mapped; /* bytes of all files */
+	size_t large_count;
+	size_t mapped; /* bytes of those that are not large */
 	struct bkp_index_directory directory;
 	size_t noted; /* files, from the first, that are in the directory */
 	struct bkp_index_cache cache;
-	atomic_size_t touches;     /* look-ups that read a map */
+	atomic_size_t touched;     /* bytes of them, since they were let go */
 	unsigned char (*lost)[32]; /* owned: packs that are not there */
 	size_t lost_count, lost_cap;
 	struct bkp_index_damage *damaged; /* owned; not tried again */

@@ -6,11 +6,6 @@
 
 #include "libbackup/repository/index_set.h"
 
-/* Maps `len` bytes of a file and looks at them as an index. */
-int bkp_index_file_map(
-    int fd, uint64_t len, struct bkp_index_file *file, struct bkp_error *err);
-void bkp_index_file_free(struct bkp_index_file *file);
-
 /* Takes the file, also on failure. Under `loading`. */
 int bkp_index_set_append(struct bkp_index_set *set, struct bkp_index_file *file,
     struct bkp_error *err);

@@ -28,3 +28,8 @@ bench-size: all
 EXTRA_PROGRAMS += tests/bench/entry_bench
 tests_bench_entry_bench_LDADD = formats/libformats.la
 CLEANFILES += tests/bench/entry_bench
+
+# The index alone: make tests/bench/index_bench
+EXTRA_PROGRAMS += tests/bench/index_bench
+tests_bench_index_bench_LDADD = libbackup/libbackup-internal.la
+CLEANFILES += tests/bench/index_bench

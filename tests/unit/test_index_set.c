@@ -454,6 +454,67 @@ hundreds_of_indexes_are_found_as_they_come(void **state)
 	fmt_buf_free(&plain);
 }
 
+/* Large enough to be searched by fences: every chunk, what is not there, and
+ * which of them are differences. */
+static void
+a_large_index_is_searched_like_a_small_one(void **state)
+{
+	enum { CHUNKS = 25000 };
+	static const unsigned char seed[32] = "a seed";
+	struct test *test = *state;
+	struct fmt_pack_chunk *chunks = calloc(CHUNKS, sizeof(*chunks));
+	struct fmt_index_pack pack = {
+	    .stored_size = 10 * CHUNKS, .kind = FMT_PACK_DATA};
+	struct fmt_buf plain = FMT_BUF_INIT;
+	struct fmt_index_builder *builder;
+	struct fmt_index_place place;
+	struct bkp_index_set set;
+	unsigned char id[32];
+	char name[65];
+
+	assert_non_null(chunks);
+	for (uint32_t i = 0; i < CHUNKS; i++) {
+		make_id(i, chunks[i].id);
+		/* Some that share the bytes fences are made of. */
+		if (i < 300)
+			memset(chunks[i].id, 0x77, 8);
+		chunks[i].stored_len = 10;
+		chunks[i].offset = 10 * i;
+		chunks[i].raw_len = i;
+		chunks[i].has_base = i % 3 == 1;
+		if (chunks[i].has_base)
+			memcpy(chunks[i].base, chunks[i - 1].id, 32);
+	}
+	assert_int_equal(fmt_index_builder_new(&builder), FMT_OK);
+	assert_int_equal(
+	    fmt_index_builder_add(builder, &pack, chunks, CHUNKS), FMT_OK);
+	assert_int_equal(
+	    fmt_index_builder_encode(builder, seed, &plain), FMT_OK);
+	fmt_index_builder_free(builder);
+	fmt_hex(seed, sizeof(seed), name);
+	open_set(test, &set);
+	assert_int_equal(
+	    bkp_index_set_add(&set, name, plain.data, plain.len, NULL), 0);
+	assert_true(set.files[0].is_large);
+	for (uint32_t i = 0; i < CHUNKS; i++) {
+		assert_true(bkp_index_set_find(&set, chunks[i].id, &place));
+		assert_int_equal(place.chunk.raw_len, i);
+		assert_int_equal(place.chunk.has_base, i % 3 == 1);
+		if (place.chunk.has_base)
+			assert_memory_equal(
+			    place.chunk.base, chunks[i - 1].id, 32);
+		make_id(CHUNKS + i, id);
+		assert_false(bkp_index_file_find(&set.files[0], id, &place));
+	}
+	memset(id, 0, sizeof(id));
+	assert_false(bkp_index_file_find(&set.files[0], id, &place));
+	memset(id, 0xff, sizeof(id));
+	assert_false(bkp_index_file_find(&set.files[0], id, &place));
+	bkp_index_set_free(&set);
+	fmt_buf_free(&plain);
+	free(chunks);
+}
+
 /* ---- the directory ---- */
 
 static void
@@ -511,6 +572,7 @@ main(void)
 	    CASE(an_index_that_vanishes_makes_it_list_again),
 	    CASE(each_copy_is_found_once),
 	    CASE(hundreds_of_indexes_are_found_as_they_come),
+	    CASE(a_large_index_is_searched_like_a_small_one),
 	    cmocka_unit_test(a_directory_wraps_at_its_end),
 	    cmocka_unit_test(an_empty_directory_knows_nothing),
 	};
