@@ -26,6 +26,8 @@ judge(struct faulty *faulty)
 	atomic_fetch_add(&fault->hits, 1);
 	if (call == fault->fail_at && fault->is_effect_done)
 		return FAILS_AFTER;
+	if (fault->strike != NULL)
+		fault->strike();
 	return FAILS_BEFORE;
 }
 
@@ -46,8 +48,11 @@ begin(struct bkp_store *store, enum verdict *verdict, struct faulty **faulty,
 }
 
 static int
-answer(enum verdict verdict, int rc, struct bkp_error *err)
+answer(const struct faulty *faulty, enum verdict verdict, int rc,
+    struct bkp_error *err)
 {
+	if (verdict == FAILS_AFTER && faulty->fault->strike != NULL)
+		faulty->fault->strike();
 	if (rc == 0 && verdict == FAILS_AFTER)
 		return refuse(err);
 	return rc;
@@ -62,7 +67,7 @@ fault_put(struct bkp_store *store, const char *name, const void *data,
 
 	if (begin(store, &verdict, &faulty, err) < 0)
 		return -1;
-	return answer(verdict,
+	return answer(faulty, verdict,
 	    faulty->inner->ops->put(faulty->inner, name, data, len, err), err);
 }
 
@@ -75,7 +80,7 @@ fault_put_new(struct bkp_store *store, const char *name, const void *data,
 
 	if (begin(store, &verdict, &faulty, err) < 0)
 		return -1;
-	return answer(verdict,
+	return answer(faulty, verdict,
 	    faulty->inner->ops->put_new(faulty->inner, name, data, len, err),
 	    err);
 }
@@ -89,7 +94,7 @@ fault_get(struct bkp_store *store, const char *name, uint64_t offset,
 
 	if (begin(store, &verdict, &faulty, err) < 0)
 		return -1;
-	return answer(verdict,
+	return answer(faulty, verdict,
 	    faulty->inner->ops->get(faulty->inner, name, offset, len, out, err),
 	    err);
 }
@@ -103,7 +108,7 @@ fault_stat(struct bkp_store *store, const char *name,
 
 	if (begin(store, &verdict, &faulty, err) < 0)
 		return -1;
-	return answer(verdict,
+	return answer(faulty, verdict,
 	    faulty->inner->ops->stat(faulty->inner, name, out, err), err);
 }
 
@@ -116,7 +121,7 @@ fault_list(struct bkp_store *store, const char *prefix, bkp_store_list_fn *fn,
 
 	if (begin(store, &verdict, &faulty, err) < 0)
 		return -1;
-	return answer(verdict,
+	return answer(faulty, verdict,
 	    faulty->inner->ops->list(faulty->inner, prefix, fn, arg, err), err);
 }
 
@@ -128,8 +133,8 @@ fault_remove(struct bkp_store *store, const char *name, struct bkp_error *err)
 
 	if (begin(store, &verdict, &faulty, err) < 0)
 		return -1;
-	return answer(
-	    verdict, faulty->inner->ops->remove(faulty->inner, name, err), err);
+	return answer(faulty, verdict,
+	    faulty->inner->ops->remove(faulty->inner, name, err), err);
 }
 
 static int
@@ -140,8 +145,8 @@ fault_probe(struct bkp_store *store, struct bkp_error *err)
 
 	if (begin(store, &verdict, &faulty, err) < 0)
 		return -1;
-	return answer(
-	    verdict, faulty->inner->ops->probe(faulty->inner, err), err);
+	return answer(faulty, verdict,
+	    faulty->inner->ops->probe(faulty->inner, err), err);
 }
 
 static void

@@ -24,12 +24,15 @@ struct bkp_store_fault {
 	bool is_effect_done;   /* the call works and its answer is lost */
 	bool is_killed_after;  /* every later call fails too (without effect),
 				  as for a process that was killed */
+	void (*strike)(void);  /* called where the call fails, before or after
+				  its effect; may end the process, as if it
+				  had been killed; NULL: nothing is called */
 	_Atomic uint64_t hits; /* calls that failed */
 };
 
 #define BKP_STORE_FAULT_INIT                                                   \
 	{                                                                      \
-		0, 0, false, false, 0                                          \
+		0, 0, false, false, NULL, 0                                    \
 	}
 
 /* Takes `inner`, also on failure. */

@@ -43,3 +43,8 @@ tests_unit_test_key_check_SOURCES = tests/unit/test_key_check.c \
 	$(REPOSITORY_FIXTURE)
 tests_unit_test_key_check_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_key_check_LDADD = $(UNIT_LIBS)
+# Processes that die.
+UNIT_TESTS += tests/unit/test_crash
+tests_unit_test_crash_SOURCES = tests/unit/test_crash.c $(REPOSITORY_FIXTURE)
+tests_unit_test_crash_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_crash_LDADD = $(UNIT_LIBS)
