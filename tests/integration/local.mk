@@ -47,3 +47,6 @@ EXTRA_DIST += tests/integration/test_differences.py
 
 # power loss: the order of syncs and renames, by strace
 EXTRA_DIST += tests/integration/test_power_loss.py
+
+# killed: whatever is at work, at random instants
+EXTRA_DIST += tests/integration/test_killed.py

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that are killed at random instants, one after the other, in one
+repository: it always checks clean, and no snapshot that was reported as made is
+lost. BACKUP_TEST_KILLS says how many (a thousand at night), BACKUP_TEST_SEED
+repeats a run."""
+
+import json
+import os
+import random
+import signal
+import statistics
+import time
+
+from harness.stack import COMPLETE, finish
+
+KILLS = int(os.environ.get("BACKUP_TEST_KILLS", "40"))
+SEED = int(os.environ.get("BACKUP_TEST_SEED", "0")) or random.randrange(1 << 32)
+FILES = 24
+LEASE = 25 * 3600
+
+
+class Night:
+    """A host whose data change a little before each backup."""
+
+    def __init__(self, stack, chance):
+        self.stack = stack
+        self.chance = chance
+        self.round = 0
+        self.must = {}  # name: the round whose data it holds
+        self.killed = {}
+        os.mkdir(stack.path("data"))
+        stack.add("files", "data", paths=[stack.path("data")])
+        for i in range(FILES):
+            self._write("file%d" % i, 1 << 16)
+        self.change()
+
+    def _write(self, name, size):
+        with open(self.stack.path("data", name), "wb") as out:
+            out.write(self.chance.randbytes(size))
+
+    def change(self):
+        self.round += 1
+        for i in self.chance.sample(range(FILES), 3):
+            self._write("file%d" % i, 1 << 16)
+        with open(self.stack.path("data", "round"), "w") as out:
+            out.write("%d" % self.round)
+
+    # ---- running and killing ----
+
+    def took(self, name, *args):
+        """How long a command takes that is left alone, about."""
+        seconds = []
+        for _ in range(3):
+            began = time.monotonic()
+            self.note(self.stack.run(name, "--json", *args))
+            seconds.append(time.monotonic() - began)
+            self.change()
+        return statistics.median(seconds)
+
+    def note(self, result):
+        """Remembers the snapshot that a command reported, killed or not."""
+        for line in result.out.split("\n"):
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if event.get("type") == "result" and "snapshot" in event:
+                self.must[event["snapshot"]] = self.round
+        return result
+
+    def kill(self, seconds, name, *args):
+        process = self.stack.start(name, "--json", *args)
+        time.sleep(self.chance.uniform(0, seconds * 1.1))
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        result = self.note(finish(process))
+        if result.status == -signal.SIGKILL:
+            self.killed[name] = self.killed.get(name, 0) + 1
+        else:
+            assert result.status == COMPLETE, str(result)
+
+    # ---- what is left ----
+
+    def check(self, *args):
+        result = self.stack.admin("backup-check", "--json", *args)
+        assert result.status == COMPLETE, str(result)
+        assert result.result["is_clean"], str(result)
+        lost = set(self.must) - set(self.stack.snapshots())
+        assert not lost, "reported and lost: %s" % lost
+
+    def check_bytes(self):
+        """Everything is read, and each snapshot holds its own round."""
+        self.check("--read-data=100%")
+        for name, number in self.must.items():
+            path = "files/data" + self.stack.path("data", "round")
+            result = self.stack.admin("backup-cat", name, path)
+            assert (result.status, result.out) == (COMPLETE, str(number)), \
+                str(result)
+
+    def age_sessions(self):
+        """The sessions of the dead have been silent for a day."""
+        folder = os.path.join(self.stack.repository, "sessions")
+        if not os.path.isdir(folder):
+            return
+        then = time.time() - LEASE
+        for name in os.listdir(folder):
+            os.utime(os.path.join(folder, name), (then, then))
+
+
+def test_whatever_is_killed_nothing_is_lost(stack):
+    chance = random.Random(SEED)
+    night = Night(stack, chance)
+    try:
+        took = night.took("backup-create")
+        for number in range(1, KILLS + 1):
+            night.change()
+            night.kill(took, "backup-create")
+            night.check()
+            if number % 50 == 0:
+                night.age_sessions()
+                night.check_bytes()
+        night.note(stack.run("backup-create", "--json"))
+        night.check_bytes()
+    except AssertionError as error:
+        raise AssertionError("BACKUP_TEST_SEED=%d repeats this: %s"
+                             % (SEED, error)) from error
+    assert sum(night.killed.values()) >= KILLS / 4, night.killed
+    print("killed: %s" % night.killed)
