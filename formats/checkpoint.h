@@ -16,7 +16,7 @@
 struct fmt_checkpoint {
 	char repository[33]; /* hex id of the repository it belongs to */
 	uint64_t sequence;   /* 1, 2, 3... of the repository */
-	int64_t time_us;     /* when it was made, microseconds UTC */
+	int64_t time_us;     /* when its writer looked, microseconds UTC */
 	/* Owned. Each list is sorted and names nothing twice. */
 	char (*kept)[65], (*removed)[65]; /* snapshots */
 	char (*expired)[33];              /* sessions */

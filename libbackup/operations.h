@@ -5,8 +5,8 @@
 /*
  * The operations: backup, restore, verify. Each takes a configuration, runs to
  * its end on the calling thread (with workers of its own) and fills a result.
- * 0: done; look at omission_count: above 0 the run is degraded, and the
- * events named each omission. -1: failed, and err tells.
+ * 0: done; look at omission_count (and problem_count): above 0 the run is
+ * degraded, and the events named each omission. -1: failed, and err tells.
  *
  * Option structs begin with their size and have an INIT constant; strings are
  * borrowed until the call returns. Results own their memory until freed.
@@ -52,6 +52,8 @@ struct bkp_backup_result {
 	uint64_t rows, objects, files; /* by what they are */
 	uint64_t duration_ms;
 	size_t omission_count;
+	size_t problem_count; /* earlier snapshots that are damaged, missing...
+				 and that warnings named; the new one is whole */
 };
 
 BKP_API int bkp_backup(const struct bkp_backup_options *options,

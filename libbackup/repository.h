@@ -108,14 +108,31 @@ struct bkp_snapshot_list {
 
 #define BKP_SNAPSHOT_LIST_INIT {0, 0, 0}
 
-/* Reads every snapshot object and checks digest and signature. A damaged or
- * unsigned one is an error that names it. Free with bkp_snapshot_list_free. */
+/* Reads every snapshot object, checks digest and signature, and whether those
+ * that should be there are. Lists the good ones; what is wrong with others is
+ * a problem of the list, not an error. What was seen is remembered on this
+ * machine, so that it is missed when it is gone. Free with
+ * bkp_snapshot_list_free. */
 BKP_API int bkp_snapshot_list(struct bkp_repository *repository,
     struct bkp_snapshot_list *out, struct bkp_error *err);
 BKP_API void bkp_snapshot_list_free(struct bkp_snapshot_list *list);
 
+/* Borrowed from the list. Only the library makes them: members may be added. */
+struct bkp_snapshot_problem {
+	const char *kind; /* "snapshot-missing"; backup-list(1) has the list */
+	const char *name; /* of the snapshot, or "" */
+	const char *text; /* what is wrong, and what to do */
+	int is_note;	  /* 1: worth knowing, and no harm */
+};
+
+/* The n-th problem of a list, from 0; NULL beyond the last. */
+BKP_API const struct bkp_snapshot_problem *bkp_snapshot_list_problem(
+    const struct bkp_snapshot_list *list, size_t n);
+
 /* Finds "latest" or the start (4 or more digits) of a name. BKP_NOTFOUND or,
- * where several fit, BKP_INVALID naming them. Writes the whole name. */
+ * where several fit, BKP_INVALID naming them. Writes the whole name. Where the
+ * newest may be one that is missing or damaged, there is no "latest": the
+ * error tells that and names the newest of the others. */
 BKP_API int bkp_snapshot_find(struct bkp_repository *repository,
     const char *text, char name[65], struct bkp_error *err);
 

@@ -12,7 +12,9 @@ static const struct cli_command command = {
 	    NULL},
     .statuses = (const char *const[]){"0  complete",
 	"1  failed: there is no new snapshot", "2  wrong usage",
-	"3  degraded: there is a snapshot, and what it lacks was named", NULL},
+	"3  degraded: there is a snapshot; what it lacks, or what is wrong "
+	"with earlier ones, was named",
+	NULL},
     .examples = (const char *const[]){"backup-create --tag nightly",
 	"backup-create --config /etc/libbackup/backup.yaml postgres/app",
 	"backup-create --archive /srv/nightly/$(date +%F).tar.zst.age -R "
@@ -23,10 +25,16 @@ static const struct cli_command command = {
     .operands_max = -1,
 };
 
+static bool
+is_degraded(const struct bkp_backup_result *r)
+{
+	return r->omission_count > 0 || r->problem_count > 0;
+}
+
 static const char *
 state_of(const struct bkp_backup_result *r)
 {
-	return r->omission_count > 0 ? "degraded" : "complete";
+	return is_degraded(r) ? "degraded" : "complete";
 }
 
 static json_t *
@@ -34,14 +42,15 @@ result_event(const struct bkp_backup_result *r)
 {
 	return json_pack(
 	    "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-	    "s:I}",
+	    "s:I, s:I}",
 	    "type", "result", "command", command.name, "state", state_of(r),
 	    "snapshot", r->snapshot, "entries", (json_int_t)r->entries, "bytes",
 	    (json_int_t)r->bytes, "stored_bytes", (json_int_t)r->stored_bytes,
 	    "new_chunks", (json_int_t)r->new_chunks, "known_chunks",
 	    (json_int_t)r->known_chunks, "rows", (json_int_t)r->rows, "objects",
 	    (json_int_t)r->objects, "files", (json_int_t)r->files, "omissions",
-	    (json_int_t)r->omission_count, "duration_ms",
+	    (json_int_t)r->omission_count, "problems",
+	    (json_int_t)r->problem_count, "duration_ms",
 	    (json_int_t)r->duration_ms);
 }
 
@@ -64,6 +73,12 @@ tell_people(FILE *out, const struct bkp_backup_result *r)
 		(void)fprintf(out,
 		    "state     degraded: %s left out, named above\n",
 		    cli_count(r->omission_count, a));
+	else if (r->problem_count > 0)
+		(void)fprintf(out,
+		    "state     degraded: this snapshot is whole, but %s with "
+		    "earlier ones, named above\n",
+		    r->problem_count == 1 ? "something is wrong"
+					  : "several things are wrong");
 	else
 		(void)fprintf(out, "state     complete\n");
 }
@@ -90,7 +105,7 @@ run(struct cli *cli, const struct bkp_backup_options *options,
 		cli_emit(cli, result_event(&result));
 	else
 		tell_people(cli->events, &result);
-	return result.omission_count > 0 ? CLI_DEGRADED : CLI_COMPLETE;
+	return is_degraded(&result) ? CLI_DEGRADED : CLI_COMPLETE;
 }
 
 static enum cli_status

@@ -16,7 +16,8 @@ static const struct cli_command command = {
 	(const char *const[]){"SNAPSHOT  \"latest\", or the start of a name",
 	    "PREFIX    only entries whose path begins with it", NULL},
     .statuses = (const char *const[]){"0  complete", "1  failed",
-	"2  wrong usage", NULL},
+	"2  wrong usage",
+	"3  degraded: snapshots are damaged or missing, and were named", NULL},
     .examples = (const char *const[]){"backup-list",
 	"backup-list --long latest files/stack/etc/",
 	"backup-list --null latest bucket/uploads/ | xargs -0 -n 1 echo", NULL},
@@ -233,16 +234,53 @@ snapshot_event(const struct bkp_snapshot *s)
 }
 
 static void
-emit_count(struct cli *cli, const char *what, size_t count)
+emit_count(struct cli *cli, const char *what, size_t count, size_t problems)
 {
 	cli_emit(cli,
-	    json_pack("{s:s, s:s, s:s, s:I}", "type", "result", "command",
-		command.name, "state", "complete", what, (json_int_t)count));
+	    json_pack("{s:s, s:s, s:s, s:I, s:I}", "type", "result", "command",
+		command.name, "state", problems > 0 ? "degraded" : "complete",
+		what, (json_int_t)count, "problems", (json_int_t)problems));
 }
 
+static json_t *
+problem_event(const struct bkp_snapshot_problem *problem)
+{
+	char object[80] = "";
+
+	if (*problem->name != '\0')
+		(void)snprintf(
+		    object, sizeof(object), "snapshots/%s", problem->name);
+	return json_pack("{s:s, s:s, s:s, s:s, s:o}", "type", "finding",
+	    "level", problem->is_note ? "note" : "damage", "kind",
+	    problem->kind, "object", object, "text",
+	    cli_json_text(problem->text));
+}
+
+/* Tells what is wrong with others than those that are listed. How many
+ * problems, notes not counted. */
+static size_t
+tell_problems(struct cli *cli, const struct bkp_snapshot_list *list)
+{
+	const struct bkp_snapshot_problem *problem;
+	size_t count = 0, i;
+
+	for (i = 0; (problem = bkp_snapshot_list_problem(list, i)) != NULL;
+	     i++) {
+		count += problem->is_note ? 0 : 1;
+		if (cli->is_json)
+			cli_emit(cli, problem_event(problem));
+		else if (!problem->is_note)
+			cli_say(cli, "%s", problem->text);
+		else if (!cli->is_quiet)
+			cli_say(cli, "note: %s", problem->text);
+	}
+	return count;
+}
+
+/* *problems: how many there are. */
 static int
 list_snapshots(struct cli *cli, const struct format *format,
-    struct bkp_repository *repository, struct bkp_error *err)
+    struct bkp_repository *repository, size_t *problems, struct bkp_error *err)
 {
 	struct bkp_snapshot_list list = BKP_SNAPSHOT_LIST_INIT;
 	size_t i;
@@ -253,16 +291,19 @@ list_snapshots(struct cli *cli, const struct format *format,
 	if (cli->is_json) {
 		for (i = 0; i < list.count && !cli->is_unwritten; i++)
 			cli_emit(cli, snapshot_event(&list.items[i]));
-		emit_count(cli, "snapshots", list.count);
 	} else if (format->is_null) {
 		for (i = 0; i < list.count; i++)
 			(void)printf("%s%c", list.items[i].name, 0);
 	} else if (list.count == 0) {
-		if (!cli->is_quiet)
+		if (!cli->is_quiet &&
+		    bkp_snapshot_list_problem(&list, 0) == NULL)
 			cli_say(cli, "the repository has no snapshot yet");
 	} else {
 		rc = print_snapshots(&list, format, err);
 	}
+	*problems = tell_problems(cli, &list);
+	if (cli->is_json)
+		emit_count(cli, "snapshots", list.count, *problems);
 	bkp_snapshot_list_free(&list);
 	return rc;
 }
@@ -423,7 +464,7 @@ list_entries(struct cli *cli, const struct format *format,
 		    "backup-list %.12s shows them all",
 		    name, prefix, name);
 	if (cli->is_json)
-		emit_count(cli, "entries", count);
+		emit_count(cli, "entries", count, 0);
 	return 0;
 }
 
@@ -435,14 +476,17 @@ list(struct cli *cli, const struct format *format)
 	struct bkp_repository *repository = NULL;
 	enum cli_status status =
 	    cli_open(cli, CLI_NEEDS_METADATA, &config, &repository);
+	size_t problems = 0;
 	int rc;
 
 	if (status != CLI_GO_ON)
 		goto out;
 	rc = cli->operand_count == 0
-		 ? list_snapshots(cli, format, repository, &err)
+		 ? list_snapshots(cli, format, repository, &problems, &err)
 		 : list_entries(cli, format, repository, &err);
-	status = rc < 0 ? cli_fail(cli, &err) : CLI_COMPLETE;
+	status = rc < 0         ? cli_fail(cli, &err)
+		 : problems > 0 ? CLI_DEGRADED
+				: CLI_COMPLETE;
 out:
 	bkp_repository_close(repository);
 	bkp_config_free(config);

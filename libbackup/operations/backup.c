@@ -38,6 +38,7 @@ struct backup {
 	struct bkp_contents *contents;
 	struct part *parts; /* in the order of prefixes */
 	size_t part_count;
+	size_t problem_count; /* of earlier snapshots */
 	struct fmt_snapshot snapshot;
 };
 
@@ -166,26 +167,23 @@ open_repository(struct backup *backup, struct bkp_error *err)
 	return bkp_session_begin(backup->repository, &backup->session, err);
 }
 
-/* Earlier snapshots only save work. That one of them is damaged must not keep
- * new backups from being made: without them everything is read again. */
+/* Earlier snapshots only save work: that one of them is damaged or missing
+ * must not keep new ones from being made. But whoever reads the log is told. */
 static int
 list_snapshots(struct backup *backup, struct bkp_snapshot_list *list,
     struct bkp_error *err)
 {
-	struct bkp_error problem = BKP_ERROR_INIT;
+	const struct bkp_snapshot_problem *problem;
 
-	if (bkp_snapshot_list(backup->repository, list, &problem) == 0)
-		return 0;
-	if (problem.code != BKP_CORRUPT && problem.code != BKP_AUTH &&
-	    problem.code != BKP_UNSUPPORTED) {
-		if (err != NULL)
-			*err = problem;
+	if (bkp_snapshot_list(backup->repository, list, err) < 0)
 		return -1;
+	for (size_t i = 0;
+	     (problem = bkp_snapshot_list_problem(list, i)) != NULL; i++) {
+		bkp_run_message(backup->run,
+		    problem->is_note ? BKP_INFO : BKP_WARNING, NULL, "%s",
+		    problem->text);
+		backup->problem_count += !problem->is_note;
 	}
-	bkp_run_message(backup->run, BKP_WARNING, NULL,
-	    "reading everything again, since earlier snapshots cannot be "
-	    "listed: %s",
-	    problem.message);
 	return 0;
 }
 
@@ -376,6 +374,20 @@ out:
 	return 0;
 }
 
+/* The snapshot is made; that this machine cannot miss it costs no backup. */
+static void
+remember(struct backup *backup, const char *name)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (bkp_session_remember(
+		backup->session, &backup->snapshot, name, &problem) < 0)
+		bkp_run_message(backup->run, BKP_INFO, NULL,
+		    "the new snapshot is not remembered on this machine, so "
+		    "it would not be missed here: %s",
+		    problem.message);
+}
+
 static void
 fill_result(struct backup *backup, const char *name, uint64_t began_ms,
     size_t omission_count, struct bkp_backup_result *result)
@@ -388,6 +400,7 @@ fill_result(struct backup *backup, const char *name, uint64_t began_ms,
 	result->new_chunks = snapshot->new_chunks;
 	result->known_chunks = snapshot->known_chunks;
 	result->omission_count = omission_count;
+	result->problem_count = backup->problem_count;
 	for (size_t i = 0; i < backup->part_count; i++) {
 		const struct part *part = &backup->parts[i];
 		const struct bkp_tally *tally = bkp_sink_tally(part->sink);
@@ -447,6 +460,7 @@ bkp_backup(const struct bkp_backup_options *options,
 	if (bkp_run_check(backup.run, err) < 0 ||
 	    bkp_session_commit(backup.session, &backup.snapshot, name, err) < 0)
 		goto out;
+	remember(&backup, name);
 	fill_result(&backup, name, began_ms, omission_count, result);
 	rc = 0;
 out:

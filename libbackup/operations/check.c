@@ -75,7 +75,7 @@ fill_counts(const struct memory *memory, struct bkp_check_result *result)
 {
 	const struct bkp_checker *checker = &memory->checker;
 
-	result->snapshots = checker->snapshots.count;
+	result->snapshots = checker->history.snapshots.count;
 	result->entries = checker->entries;
 	result->hurt_snapshots = checker->hurt_snapshots;
 	result->indexes = memory->repository->index.count;

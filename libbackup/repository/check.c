@@ -12,7 +12,7 @@ bkp_checker_init(struct bkp_checker *checker, struct bkp_repository *repository,
 	*checker = (struct bkp_checker){
 	    .repository = repository,
 	    .run = run,
-	    .snapshots = BKP_SNAPSHOTS_INIT,
+	    .history = BKP_HISTORY_INIT,
 	};
 	bkp_known_set_init(&checker->bad_chunks);
 }
@@ -21,7 +21,7 @@ void
 bkp_checker_free(struct bkp_checker *checker)
 {
 	bkp_finding_list_free(&checker->findings);
-	bkp_snapshots_free(&checker->snapshots);
+	bkp_history_free(&checker->history);
 	bkp_known_set_free(&checker->bad_chunks);
 	free(checker->packs.items);
 }
@@ -64,7 +64,7 @@ note_packs(struct bkp_checker *checker, struct bkp_error *err)
 int
 bkp_check_sum_up(struct bkp_checker *checker, struct bkp_error *err)
 {
-	if (checker->snapshots.count == 0 &&
+	if (checker->history.snapshots.count == 0 &&
 	    bkp_finding_add(&checker->findings, NULL, BKP_FINDING_WARNING,
 		"no-snapshot", "snapshots/", err,
 		"there is no snapshot, so nothing could be restored; "

@@ -76,50 +76,39 @@ bkp_check_objects(struct bkp_checker *checker, struct bkp_error *err)
 /* ---- snapshots ---- */
 
 static int
-check_snapshot(
-    struct bkp_checker *checker, const char *name, struct bkp_error *err)
+add_history_finding(struct bkp_checker *checker,
+    const struct bkp_history_finding *finding, struct bkp_error *err)
 {
-	struct bkp_error problem = BKP_ERROR_INIT;
-	char path[BKP_PACK_PATH];
-	struct fmt_snapshot snapshot;
+	enum bkp_finding_level level =
+	    finding->is_note ? BKP_FINDING_NOTE : BKP_FINDING_DAMAGE;
+	char path[BKP_PACK_PATH] = "checkpoints/";
 	size_t number;
 
-	if (bkp_repository_snapshot(
-		checker->repository, name, &snapshot, &problem) == 0) {
-		fmt_snapshot_free(&snapshot);
-		return 0;
-	}
-	if (problem.code == BKP_NOTFOUND)
-		return 0;
-	if (!bkp_check_is_damage(&problem)) {
-		if (err != NULL)
-			*err = problem;
+	if (finding->name[0] != '\0')
+		(void)snprintf(
+		    path, sizeof(path), "snapshots/%s", finding->name);
+	if (bkp_finding_add(&checker->findings, &number, level,
+		bkp_history_kind_name(finding->kind), path, err, "%s",
+		finding->text) < 0)
 		return -1;
-	}
-	(void)snprintf(path, sizeof(path), "snapshots/%s", name);
-	if (bkp_finding_add(&checker->findings, &number, BKP_FINDING_DAMAGE,
-		"snapshot-damaged", path, err, "%s", problem.message) < 0)
-		return -1;
-	return bkp_finding_hurt(&checker->findings, number, name, "", err);
+	if (finding->is_note || finding->name[0] == '\0')
+		return 0;
+	return bkp_finding_hurt(
+	    &checker->findings, number, finding->name, "", err);
 }
 
 int
 bkp_check_snapshots(struct bkp_checker *checker, struct bkp_error *err)
 {
-	struct bkp_names names = BKP_NAMES_INIT;
-	int rc;
+	struct bkp_history *history = &checker->history;
 
-	if (bkp_snapshots_read(checker->repository, &checker->snapshots, err) <
-	    0)
+	if (bkp_history_read(checker->repository, history, err) < 0)
 		return -1;
-	if (checker->snapshots.damaged == 0)
-		return 0;
-	rc = bkp_object_names(
-	    checker->repository->store, "snapshots", "", &names, err);
-	for (size_t i = 0; rc == 0 && i < names.count; i++)
-		rc = check_snapshot(checker, names.items[i], err);
-	bkp_names_free(&names);
-	return rc;
+	for (size_t i = 0; i < history->count; i++)
+		if (add_history_finding(checker, &history->findings[i], err) <
+		    0)
+			return -1;
+	return 0;
 }
 
 /* ---- index ---- */

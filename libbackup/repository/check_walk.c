@@ -427,12 +427,13 @@ bkp_check_walk(struct bkp_checker *checker, struct bkp_error *err)
 	int rc;
 
 	bkp_known_set_init(&walk.sound);
-	bkp_run_phase(checker->run, 0, checker->snapshots.count,
+	bkp_run_phase(checker->run, 0, checker->history.snapshots.count,
 	    "checking what snapshots need");
 	rc = bkp_chunk_reader_new_of(
 	    checker->repository, FMT_PACK_METADATA, &walk.reader, err);
-	for (size_t i = 0; rc == 0 && i < checker->snapshots.count; i++)
-		rc = walk_snapshot(&walk, &checker->snapshots.items[i], err);
+	for (size_t i = 0; rc == 0 && i < checker->history.snapshots.count; i++)
+		rc = walk_snapshot(
+		    &walk, &checker->history.snapshots.items[i], err);
 	end_walk(&walk);
 	return rc;
 }

@@ -19,6 +19,7 @@
 
 #include "libbackup/base/run.h"
 #include "libbackup/check.h"
+#include "libbackup/repository/history.h"
 #include "libbackup/repository/known_set.h"
 #include "libbackup/repository/repository_own.h"
 
@@ -114,7 +115,7 @@ struct bkp_checker {
 	uint64_t max_age_s, budget;
 
 	struct bkp_finding_list findings;
-	struct bkp_snapshots snapshots;
+	struct bkp_history history; /* with the snapshots that count */
 	struct bkp_check_packs packs;
 	struct bkp_known_set bad_chunks; /* by bkp_check_chunk_key */
 	size_t unknown;                  /* finding: chunks in no index */

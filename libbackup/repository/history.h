@@ -18,24 +18,29 @@
 
 /*
  * checkpoints/<name>: a signed record, encrypted to the metadata recipient, by
- * a writer that may prune: "these snapshots are there, and those have been
- * removed". Writing it is what removes a snapshot; deleting the object comes
- * after. The newest (highest sequence) counts; where two have the same, a
- * snapshot is removed if either says so, and kept names are joined.
- * formats/checkpoint.md.
+ * a writer that may prune or by the administrators' key: "these snapshots are
+ * there, and those have been removed". Writing it is what removes a snapshot;
+ * deleting the object comes after. Those count that no other one replaces: one
+ * as a rule. Where two were written at the same time, a snapshot is removed if
+ * either says so, and kept names are joined. formats/checkpoint.md.
  */
 struct bkp_checkpoint {
-	uint64_t sequence; /* 1, 2, 3... of the repository */
-	int64_t time_us;
+	uint64_t sequence;             /* 1, 2, 3... of the repository */
+	int64_t time_us;               /* of the newest */
 	char (*kept)[BKP_OBJECT_NAME]; /* owned, sorted */
 	size_t kept_count, kept_cap;
-	char (*removed)[BKP_OBJECT_NAME]; /* owned, sorted: all that were
-		removed and could still be named by a snapshot that is kept */
+	char (*removed)[BKP_OBJECT_NAME]; /* owned, sorted: all that were ever
+		removed; a machine that was away for a year asks for them */
 	size_t removed_count, removed_cap;
 	char (*expired)[33]; /* owned, sorted: sessions that were given up; what
 				they commit afterwards does not count */
 	size_t expired_count, expired_cap;
-	size_t damaged; /* objects that were left out; the first one: */
+	char (*replaced)[BKP_OBJECT_NAME]; /* owned, newest first: what the next
+		one stands for */
+	size_t replaced_count, replaced_cap;
+	int64_t loaded_us; /* when this was read; the time that the next one
+			      gets, which knows what was there then */
+	size_t damaged;    /* objects that were left out; the first one: */
 	struct bkp_error damage;
 };
 
@@ -44,10 +49,24 @@ int bkp_checkpoint_load(struct bkp_repository *repository,
     struct bkp_checkpoint *out, struct bkp_error *err);
 void bkp_checkpoint_free(struct bkp_checkpoint *checkpoint);
 
-/* Writes the next one (sequence + 1), then removes those that it replaces. */
+/* What the next one shall say: a snapshot that is removed is not kept, and
+ * one that was removed stays so. */
+int bkp_checkpoint_keep(
+    struct bkp_checkpoint *checkpoint, const char *name, struct bkp_error *err);
+int bkp_checkpoint_remove(
+    struct bkp_checkpoint *checkpoint, const char *name, struct bkp_error *err);
+int bkp_checkpoint_expire(struct bkp_checkpoint *checkpoint,
+    const char *session, struct bkp_error *err);
+
+/* Writes the next one (sequence + 1), then deletes those that it replaces: a
+ * crash between the two loses nothing. Signs as this host, which must be one
+ * that may prune, or as administrator. `checkpoint` is then what was written
+ * (and the next may follow from it). */
 int bkp_checkpoint_put(struct bkp_repository *repository,
     struct bkp_checkpoint *checkpoint, struct bkp_error *err);
 
+bool bkp_checkpoint_has_kept(
+    const struct bkp_checkpoint *checkpoint, const char *name);
 bool bkp_checkpoint_has_removed(
     const struct bkp_checkpoint *checkpoint, const char *name);
 
@@ -64,26 +83,43 @@ enum bkp_history_kind {
 	BKP_HISTORY_MISSING,     /* another one names it */
 	BKP_HISTORY_ROLLED_BACK, /* this machine has seen it, or newer records
 				  */
-	BKP_HISTORY_RETURNED,    /* removed, and there again: a note */
+	BKP_HISTORY_REORDERED,   /* its number does not follow the one before */
+	BKP_HISTORY_HELD_BACK,   /* older than the checkpoint that lacks it */
+	BKP_HISTORY_RECORD,      /* a checkpoint or roster is damaged */
+	BKP_HISTORY_RETURNED,    /* removed, and there (again): a note */
 	BKP_HISTORY_VOID,        /* of a session that was given up: a note */
-	BKP_HISTORY_RECORD       /* a checkpoint or roster is damaged */
+	BKP_HISTORY_MACHINE      /* what was seen cannot be read: a note */
 };
+
+/* "snapshot-damaged", "rolled-back"... for programs. */
+const char *bkp_history_kind_name(enum bkp_history_kind kind);
 
 struct bkp_history_finding {
 	enum bkp_history_kind kind;
+	enum bkp_error_code code;   /* what an error because of it would have */
 	bool is_note;               /* nothing is wrong with the repository */
+	bool may_be_newest;         /* nothing proves that others are newer */
 	char name[BKP_OBJECT_NAME]; /* of the object, or "" */
 	char *text;                 /* owned: a sentence, and what to do */
 };
 
 struct bkp_history {
-	struct bkp_snapshots snapshots; /* those that count */
-	struct bkp_checkpoint checkpoint;
+	struct bkp_snapshots snapshots; /* those that count, and damaged ones */
+	struct bkp_checkpoint checkpoint;     /* its number: the highest that
+		    anybody knew, so that the next one ends that alarm */
 	struct bkp_history_finding *findings; /* owned */
 	size_t count, cap;
 };
 
-/* Reads everything and compares. -1 only where the store or memory fails. */
+#define BKP_HISTORY_INIT                                                       \
+	{                                                                      \
+		.findings = NULL                                               \
+	}
+
+/* Reads everything and compares. -1 only where the store or memory fails.
+ * What others do meanwhile gives no finding: names are asked for before they
+ * are called missing, and everything is read again where a checkpoint was
+ * written. */
 int bkp_history_read(struct bkp_repository *repository, struct bkp_history *out,
     struct bkp_error *err);
 void bkp_history_free(struct bkp_history *history);

@@ -56,7 +56,6 @@ libbackup_libbackup_internal_la_SOURCES += \
 # What is stated about a repository, who is at work, what may go.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/condemned.c libbackup/repository/condemned.h \
-	libbackup/repository/history.h \
 	libbackup/repository/presence.c libbackup/repository/presence.h \
 	libbackup/repository/prune.h \
 	libbackup/repository/reach.c libbackup/repository/reach.h
@@ -70,3 +69,10 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/check_read.c \
 	libbackup/repository/check_walk.c \
 	libbackup/repository/prover.c libbackup/repository/prover.h
+# What should be there.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/repository/checkpoint.c \
+	libbackup/repository/history.c libbackup/repository/history.h \
+	libbackup/repository/history_compare.c \
+	libbackup/repository/history_own.h \
+	libbackup/repository/remembered.c libbackup/repository/remembered.h

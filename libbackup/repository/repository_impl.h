@@ -147,11 +147,18 @@ void bkp_list_writer_free(struct bkp_list_writer *writer);
 
 /*
  * Waits for all packs, writes the index, then the snapshot object. The
- * session fills repository, sequence, previous, finished_us, stored_bytes and
- * the chunk counts; the rest is the caller's. Writes the name. Every chunk
- * writer must have been flushed.
+ * session fills repository, sequence, previous, seen, checkpoint, finished_us,
+ * stored_bytes and the chunk counts; the rest is the caller's. Writes the name.
+ * Every chunk writer must have been flushed.
  */
 int bkp_session_commit(struct bkp_session *session,
     struct fmt_snapshot *snapshot, char name[65], struct bkp_error *err);
+
+/* After a commit: remembers on this machine that the snapshot was made, so
+ * that it is missed when it is gone. The backup is good also where this fails;
+ * err tells why. */
+int bkp_session_remember(struct bkp_session *session,
+    const struct fmt_snapshot *snapshot, const char *name,
+    struct bkp_error *err);
 
 #endif

@@ -69,23 +69,46 @@ struct bkp_named_snapshot {
 	char name[BKP_OBJECT_NAME];
 };
 
-/* Snapshots that could be read, and how many could not. */
+/* One that is there and cannot be read, or is not believed. */
+struct bkp_damaged_snapshot {
+	char name[BKP_OBJECT_NAME];
+	struct bkp_error problem;
+};
+
+/* Snapshots that could be read, and those that could not. */
 struct bkp_snapshots {
 	struct bkp_named_snapshot *items; /* owned, oldest first */
 	size_t count, cap;
-	size_t damaged;
-	struct bkp_error damage; /* of the first damaged one */
+	struct bkp_damaged_snapshot *damaged; /* owned */
+	size_t damaged_count, damaged_cap;
 };
 
 #define BKP_SNAPSHOTS_INIT                                                     \
 	{                                                                      \
-		NULL, 0, 0, 0, BKP_ERROR_INIT                                  \
+		.items = NULL                                                  \
 	}
 
-/* Reads them all; a damaged one is counted, other errors are errors. */
+/* Reads those that count: no void ones (history.h). A damaged one is listed as
+ * such, other errors are errors. bkp_history_read says what is missing, too. */
 int bkp_snapshots_read(struct bkp_repository *repository,
     struct bkp_snapshots *out, struct bkp_error *err);
 void bkp_snapshots_free(struct bkp_snapshots *snapshots);
+
+/* Reads all that are stored, in no order, whether they count or not. */
+int bkp_snapshots_read_stored(struct bkp_repository *repository,
+    struct bkp_snapshots *out, struct bkp_error *err);
+
+/* Reads one more by its name; nothing is added where it is not there. */
+int bkp_snapshots_add(struct bkp_repository *repository, const char *name,
+    struct bkp_snapshots *snapshots, struct bkp_error *err);
+
+/* Leaves out what does not count (history.h). */
+struct bkp_checkpoint;
+void bkp_snapshots_drop_void(
+    struct bkp_snapshots *snapshots, const struct bkp_checkpoint *checkpoint);
+
+/* Oldest first. */
+void bkp_snapshots_sort(struct bkp_snapshots *snapshots);
 
 /* Microseconds since 1970 UTC. */
 int64_t bkp_now_us(void);

@@ -136,6 +136,7 @@ bkp_session_end(struct bkp_session *session)
 	bkp_known_set_free(&session->known);
 	bkp_presence_end(session->presence);
 	bkp_condemned_free(&session->condemned);
+	bkp_history_free(&session->history);
 	pthread_mutex_destroy(&session->lock);
 	OPENSSL_cleanse(&session->chunker, sizeof(session->chunker));
 	free(session);
@@ -231,20 +232,23 @@ check_whole(struct bkp_session *session, struct bkp_error *err)
 	return 0;
 }
 
-/* The place in this writer's chain. A damaged snapshot does not keep backups
- * from being made: the chain goes on from the newest that can be read. */
+/* The place in this writer's chain, and what it comes after. A damaged
+ * snapshot does not keep backups from being made: the chain goes on from the
+ * newest that can be read. */
 static int
 find_place(struct bkp_session *session, struct fmt_snapshot *snapshot,
     struct bkp_error *err)
 {
-	struct bkp_snapshots all = BKP_SNAPSHOTS_INIT;
+	struct bkp_history *history = &session->history;
 
-	if (bkp_snapshots_read(session->repository, &all, err) < 0)
+	bkp_history_free(history);
+	if (bkp_history_read(session->repository, history, err) < 0)
 		return -1;
 	snapshot->sequence = 1;
 	snapshot->previous[0] = '\0';
-	for (size_t i = 0; i < all.count; i++) {
-		const struct bkp_named_snapshot *item = &all.items[i];
+	for (size_t i = 0; i < history->snapshots.count; i++) {
+		const struct bkp_named_snapshot *item =
+		    &history->snapshots.items[i];
 
 		if (memcmp(item->snapshot.signer, session->public_key, 32) !=
 			0 ||
@@ -253,8 +257,13 @@ find_place(struct bkp_session *session, struct fmt_snapshot *snapshot,
 		snapshot->sequence = item->snapshot.sequence + 1;
 		memcpy(snapshot->previous, item->name, BKP_OBJECT_NAME);
 	}
-	bkp_snapshots_free(&all);
-	return 0;
+	snapshot->checkpoint = history->checkpoint.sequence;
+	snapshot->roster = session->repository->roster.number;
+	free(snapshot->seen);
+	snapshot->seen = NULL;
+	snapshot->seen_count = 0;
+	return bkp_history_tips(
+	    &history->snapshots, &snapshot->seen, &snapshot->seen_count, err);
 }
 
 static int
@@ -347,4 +356,25 @@ bkp_session_commit(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	for (size_t i = 0; i < session->row_count; i++)
 		bkp_row_cache_keep(session->rows[i]);
 	return 0;
+}
+
+int
+bkp_session_remember(struct bkp_session *session,
+    const struct fmt_snapshot *snapshot, const char *name,
+    struct bkp_error *err)
+{
+	struct bkp_snapshots *snapshots = &session->history.snapshots;
+	struct bkp_named_snapshot *item;
+	int rc;
+
+	if (bkp_grow(&snapshots->items, snapshots->count, &snapshots->cap,
+		sizeof(*snapshots->items), err) < 0)
+		return -1;
+	/* Borrowed until it is taken off again. */
+	item = &snapshots->items[snapshots->count++];
+	item->snapshot = *snapshot;
+	memcpy(item->name, name, BKP_OBJECT_NAME);
+	rc = bkp_history_remember(session->repository, &session->history, err);
+	snapshots->count--;
+	return rc;
 }

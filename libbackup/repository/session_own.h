@@ -27,10 +27,10 @@
 
 #include "libbackup/base/pipeline.h"
 #include "libbackup/repository/condemned.h"
+#include "libbackup/repository/history.h"
 #include "libbackup/repository/known_set.h"
 #include "libbackup/repository/pack_builder.h"
 #include "libbackup/repository/presence.h"
-#include "libbackup/repository/repository_own.h"
 
 #define BKP_INDEX_CHUNKS 131072
 
@@ -49,6 +49,7 @@ struct bkp_session {
 	_Atomic unsigned unflushed; /* writers that hold chunks */
 	_Atomic bool has_failed;    /* a chunk counts as known and is not */
 	bool is_committed;
+	struct bkp_history history; /* as the commit read it */
 
 	pthread_mutex_t lock;              /* of what follows */
 	struct fmt_index_builder *builder; /* owned: stored, in no index */

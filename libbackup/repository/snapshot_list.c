@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/history_own.h"
 #include "libbackup/repository/proofs.h"
-#include "libbackup/repository/repository_own.h"
 
 #define SHORTEST_START 4
 
@@ -14,7 +14,9 @@
 
 /* What the public list points into. */
 struct list_memory {
-	struct bkp_snapshots snapshots;
+	struct bkp_history history;
+	struct bkp_snapshot_problem *problems; /* one a finding */
+	size_t problem_count;
 	struct bkp_snapshot_source **sources; /* one array a snapshot */
 	char **json;                          /* one text a snapshot */
 };
@@ -22,7 +24,7 @@ struct list_memory {
 static void
 free_list(struct list_memory *memory)
 {
-	for (size_t i = 0; i < memory->snapshots.count; i++) {
+	for (size_t i = 0; i < memory->history.snapshots.count; i++) {
 		if (memory->sources != NULL)
 			free(memory->sources[i]);
 		if (memory->json != NULL)
@@ -30,7 +32,8 @@ free_list(struct list_memory *memory)
 	}
 	free(memory->sources);
 	free(memory->json);
-	bkp_snapshots_free(&memory->snapshots);
+	free(memory->problems);
+	bkp_history_free(&memory->history);
 	free(memory);
 }
 
@@ -98,7 +101,7 @@ static int
 fill_list(struct bkp_repository *repository, struct list_memory *memory,
     struct bkp_snapshot *items, struct bkp_error *err)
 {
-	size_t count = memory->snapshots.count;
+	size_t count = memory->history.snapshots.count;
 
 	memory->sources = bkp_alloc_array(count, sizeof(*memory->sources), err);
 	memory->json = bkp_alloc_array(count, sizeof(*memory->json), err);
@@ -106,7 +109,7 @@ fill_list(struct bkp_repository *repository, struct list_memory *memory,
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		const struct bkp_named_snapshot *from =
-		    &memory->snapshots.items[i];
+		    &memory->history.snapshots.items[i];
 
 		memory->sources[i] = sources_of(&from->snapshot, err);
 		memory->json[i] = json_of(repository, from->name, err);
@@ -133,19 +136,52 @@ fill_proofs(struct bkp_repository *repository, struct bkp_snapshot *items,
 	return 0;
 }
 
-/* Where some are damaged: says which, and what is left to use. */
 static int
-refuse_damaged(const struct bkp_snapshots *snapshots, struct bkp_error *err)
+fill_problems(struct list_memory *memory, struct bkp_error *err)
 {
-	if (err != NULL)
-		*err = snapshots->damage;
-	if (snapshots->count == 0)
-		return bkp_fail_in(err, "no snapshot can be read");
-	return bkp_fail_in(err,
-	    "%zu of %zu snapshots cannot be read (the newest of the others is "
-	    "%s: name it to use it)",
-	    snapshots->damaged, snapshots->damaged + snapshots->count,
-	    snapshots->items[snapshots->count - 1].name);
+	const struct bkp_history *history = &memory->history;
+
+	memory->problems =
+	    bkp_alloc_array(history->count, sizeof(*memory->problems), err);
+	if (memory->problems == NULL)
+		return -1;
+	for (size_t i = 0; i < history->count; i++) {
+		const struct bkp_history_finding *finding =
+		    &history->findings[i];
+
+		memory->problems[i] = (struct bkp_snapshot_problem){
+		    .kind = bkp_history_kind_name(finding->kind),
+		    .name = finding->name,
+		    .text = finding->text,
+		    .is_note = finding->is_note ? 1 : 0,
+		};
+	}
+	memory->problem_count = history->count;
+	return 0;
+}
+
+/* A machine without a place for it goes on, and says so. */
+static int
+remember(struct bkp_repository *repository, struct bkp_history *history,
+    struct bkp_error *err)
+{
+	const struct bkp_history_finding note = {
+	    .kind = BKP_HISTORY_MACHINE,
+	    .code = BKP_IO,
+	    .is_note = true,
+	};
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (bkp_history_remember(repository, history, &problem) == 0)
+		return 0;
+	if (problem.code == BKP_NOMEM) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	return bkp_history_add(history, note, err,
+	    "what was seen is not remembered on this machine: %s",
+	    problem.message);
 }
 
 int
@@ -154,28 +190,38 @@ bkp_snapshot_list(struct bkp_repository *repository,
 {
 	struct list_memory *memory = bkp_alloc(sizeof(*memory), err);
 	struct bkp_snapshot *items = NULL;
+	size_t count;
 
 	if (memory == NULL)
 		return -1;
-	if (bkp_snapshots_read(repository, &memory->snapshots, err) < 0)
+	if (bkp_history_read(repository, &memory->history, err) < 0 ||
+	    remember(repository, &memory->history, err) < 0 ||
+	    fill_problems(memory, err) < 0)
 		goto fail;
-	if (memory->snapshots.damaged > 0) {
-		(void)refuse_damaged(&memory->snapshots, err);
-		goto fail;
-	}
-	items = bkp_alloc_array(memory->snapshots.count, sizeof(*items), err);
+	count = memory->history.snapshots.count;
+	items = bkp_alloc_array(count, sizeof(*items), err);
 	if (items == NULL || fill_list(repository, memory, items, err) < 0)
 		goto fail;
-	if (fill_proofs(repository, items, memory->snapshots.count, err) < 0)
+	if (fill_proofs(repository, items, count, err) < 0)
 		goto fail;
 	out->items = items;
-	out->count = memory->snapshots.count;
+	out->count = count;
 	out->memory = memory;
 	return 0;
 fail:
 	free(items);
 	free_list(memory);
 	return -1;
+}
+
+const struct bkp_snapshot_problem *
+bkp_snapshot_list_problem(const struct bkp_snapshot_list *list, size_t n)
+{
+	const struct list_memory *memory = list->memory;
+
+	return memory != NULL && n < memory->problem_count
+		   ? &memory->problems[n]
+		   : NULL;
 }
 
 void
@@ -189,24 +235,53 @@ bkp_snapshot_list_free(struct bkp_snapshot_list *list)
 
 /* ---- finding one ---- */
 
-/* A damaged snapshot may be the newest one, so it is not passed over. */
+/* The first reason not to believe that the newest is among the good ones. */
+static const struct bkp_history_finding *
+find_doubt(const struct bkp_history *history)
+{
+	for (size_t i = 0; i < history->count; i++)
+		if (history->findings[i].may_be_newest &&
+		    !history->findings[i].is_note)
+			return &history->findings[i];
+	return NULL;
+}
+
+static int
+refuse_latest(const struct bkp_history *history,
+    const struct bkp_history_finding *doubt, struct bkp_error *err)
+{
+	const struct bkp_snapshots *snapshots = &history->snapshots;
+
+	if (snapshots->count == 0)
+		return bkp_fail(err, doubt->code,
+		    "there is no good snapshot: %s", doubt->text);
+	return bkp_fail(err, doubt->code,
+	    "the newest snapshot may be one that is missing or damaged (%s is "
+	    "the newest of the others: name it to use it): %s",
+	    snapshots->items[snapshots->count - 1].name, doubt->text);
+}
+
 static int
 find_latest(
     struct bkp_repository *repository, char name[65], struct bkp_error *err)
 {
-	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
-	int rc = bkp_snapshots_read(repository, &snapshots, err);
+	struct bkp_history history = BKP_HISTORY_INIT;
+	const struct bkp_snapshots *snapshots = &history.snapshots;
+	const struct bkp_history_finding *doubt;
+	int rc = bkp_history_read(repository, &history, err);
 
-	if (rc == 0 && snapshots.damaged > 0)
-		rc = refuse_damaged(&snapshots, err);
-	else if (rc == 0 && snapshots.count == 0)
+	if (rc < 0)
+		return -1;
+	if ((doubt = find_doubt(&history)) != NULL)
+		rc = refuse_latest(&history, doubt, err);
+	else if (snapshots->count == 0)
 		rc = bkp_fail(err, BKP_NOTFOUND,
 		    "%s: there is no snapshot yet; backup-create makes one",
 		    repository->store->location);
-	else if (rc == 0)
-		memcpy(name, snapshots.items[snapshots.count - 1].name,
+	else
+		memcpy(name, snapshots->items[snapshots->count - 1].name,
 		    BKP_OBJECT_NAME);
-	bkp_snapshots_free(&snapshots);
+	bkp_history_free(&history);
 	return rc;
 }
 

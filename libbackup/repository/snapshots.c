@@ -5,7 +5,7 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/archive_view.h"
-#include "libbackup/repository/repository_own.h"
+#include "libbackup/repository/history.h"
 
 /* ---- one ---- */
 
@@ -101,39 +101,50 @@ is_damage(const struct bkp_error *problem)
 	       problem->code == BKP_UNSUPPORTED;
 }
 
-/* One snapshot of a listing: 0 also where it is damaged. */
 static int
-add_snapshot(struct bkp_repository *repository, const char *name,
-    struct bkp_snapshots *out, struct bkp_error *err)
+add_damaged(struct bkp_snapshots *snapshots, const char *name,
+    const struct bkp_error *problem, struct bkp_error *err)
 {
-	struct bkp_error problem = BKP_ERROR_INIT;
-	struct bkp_named_snapshot *item;
+	struct bkp_damaged_snapshot *damaged;
 
-	if (bkp_grow(&out->items, out->count, &out->cap, sizeof(*out->items),
-		err) < 0)
+	if (bkp_grow(&snapshots->damaged, snapshots->damaged_count,
+		&snapshots->damaged_cap, sizeof(*snapshots->damaged), err) < 0)
 		return -1;
-	item = &out->items[out->count];
-	if (bkp_repository_snapshot(
-		repository, name, &item->snapshot, &problem) == 0) {
-		memcpy(item->name, name, BKP_OBJECT_NAME);
-		out->count++;
-		return 0;
-	}
-	if (problem.code == BKP_NOTFOUND)
-		return 0; /* removed since it was listed */
-	if (!is_damage(&problem)) {
-		if (err != NULL)
-			*err = problem;
-		return -1;
-	}
-	if (out->damaged++ == 0)
-		out->damage = problem;
+	damaged = &snapshots->damaged[snapshots->damaged_count++];
+	memcpy(damaged->name, name, BKP_OBJECT_NAME);
+	damaged->problem = *problem;
 	return 0;
 }
 
 int
-bkp_snapshots_read(struct bkp_repository *repository, struct bkp_snapshots *out,
-    struct bkp_error *err)
+bkp_snapshots_add(struct bkp_repository *repository, const char *name,
+    struct bkp_snapshots *snapshots, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	struct bkp_named_snapshot *item;
+
+	if (bkp_grow(&snapshots->items, snapshots->count, &snapshots->cap,
+		sizeof(*snapshots->items), err) < 0)
+		return -1;
+	item = &snapshots->items[snapshots->count];
+	if (bkp_repository_snapshot(
+		repository, name, &item->snapshot, &problem) == 0) {
+		memcpy(item->name, name, BKP_OBJECT_NAME);
+		snapshots->count++;
+		return 0;
+	}
+	if (problem.code == BKP_NOTFOUND)
+		return 0; /* removed since it was listed */
+	if (is_damage(&problem))
+		return add_damaged(snapshots, name, &problem, err);
+	if (err != NULL)
+		*err = problem;
+	return -1;
+}
+
+int
+bkp_snapshots_read_stored(struct bkp_repository *repository,
+    struct bkp_snapshots *out, struct bkp_error *err)
 {
 	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
 	struct bkp_names names = BKP_NAMES_INIT;
@@ -141,15 +152,65 @@ bkp_snapshots_read(struct bkp_repository *repository, struct bkp_snapshots *out,
 
 	rc = bkp_object_names(repository->store, "snapshots", "", &names, err);
 	for (size_t i = 0; rc == 0 && i < names.count; i++)
-		rc = add_snapshot(repository, names.items[i], &snapshots, err);
+		rc = bkp_snapshots_add(
+		    repository, names.items[i], &snapshots, err);
 	bkp_names_free(&names);
-	if (rc < 0) {
+	if (rc < 0)
+		bkp_snapshots_free(&snapshots);
+	else
+		*out = snapshots;
+	return rc;
+}
+
+void
+bkp_snapshots_sort(struct bkp_snapshots *snapshots)
+{
+	if (snapshots->count > 1)
+		qsort(snapshots->items, snapshots->count,
+		    sizeof(*snapshots->items), compare_named);
+}
+
+void
+bkp_snapshots_drop_void(
+    struct bkp_snapshots *snapshots, const struct bkp_checkpoint *checkpoint)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < snapshots->count; i++) {
+		struct bkp_named_snapshot *item = &snapshots->items[i];
+
+		if (bkp_checkpoint_is_void(checkpoint, item))
+			fmt_snapshot_free(&item->snapshot);
+		else
+			snapshots->items[kept++] = *item;
+	}
+	snapshots->count = kept;
+	kept = 0;
+	for (size_t i = 0; i < snapshots->damaged_count; i++)
+		if (!bkp_checkpoint_has_removed(
+			checkpoint, snapshots->damaged[i].name))
+			snapshots->damaged[kept++] = snapshots->damaged[i];
+	snapshots->damaged_count = kept;
+}
+
+/* The checkpoint is read last: whatever was deleted before the listing is in
+ * it. */
+int
+bkp_snapshots_read(struct bkp_repository *repository, struct bkp_snapshots *out,
+    struct bkp_error *err)
+{
+	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
+	struct bkp_checkpoint checkpoint;
+
+	if (bkp_snapshots_read_stored(repository, &snapshots, err) < 0)
+		return -1;
+	if (bkp_checkpoint_load(repository, &checkpoint, err) < 0) {
 		bkp_snapshots_free(&snapshots);
 		return -1;
 	}
-	if (snapshots.count > 1)
-		qsort(snapshots.items, snapshots.count,
-		    sizeof(*snapshots.items), compare_named);
+	bkp_snapshots_drop_void(&snapshots, &checkpoint);
+	bkp_checkpoint_free(&checkpoint);
+	bkp_snapshots_sort(&snapshots);
 	*out = snapshots;
 	return 0;
 }
@@ -160,5 +221,6 @@ bkp_snapshots_free(struct bkp_snapshots *snapshots)
 	for (size_t i = 0; i < snapshots->count; i++)
 		fmt_snapshot_free(&snapshots->items[i].snapshot);
 	free(snapshots->items);
+	free(snapshots->damaged);
 	*snapshots = (struct bkp_snapshots)BKP_SNAPSHOTS_INIT;
 }

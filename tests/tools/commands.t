@@ -209,6 +209,26 @@ ends 0 "a repository without snapshots" backup-list
 is_empty out
 unset FAKE
 
+FAKE=problem
+export FAKE
+ends 3 "a list where one is missing" backup-list
+says out '^3f2a9c010 '
+says err '^backup-list: snapshots/3f2a9c01.* is missing$'
+says err '^backup-list: note: snapshots/3f2a9c01.* is there again$'
+ends 3 "the same, quiet" backup-list --quiet
+lacks err note
+ends 3 "the same in JSON" backup-list --json
+is_json out
+says out '"level":"damage","kind":"snapshot-missing","object":"snapshots/3f2a'
+says out '"state":"degraded"'
+says out '"problems":1'
+is_empty err
+ends 3 "a backup where an earlier one is missing" backup-create
+says out '^state     degraded: this snapshot is whole'
+ends 3 "the same in JSON" backup-create --json
+says out '"problems":1'
+unset FAKE
+
 # ---- wrong uses ----
 for name in cat create init list restore verify; do
 	ends 0 "backup-$name --help" "backup-$name" --help

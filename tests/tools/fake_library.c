@@ -229,6 +229,18 @@ bkp_snapshot_list(struct bkp_repository *repository,
 	return 0;
 }
 
+const struct bkp_snapshot_problem *
+bkp_snapshot_list_problem(const struct bkp_snapshot_list *list, size_t n)
+{
+	static const struct bkp_snapshot_problem problems[] = {
+	    {"snapshot-missing", NAME, "snapshots/" NAME " is missing", 0},
+	    {"snapshot-returned", NAME, "snapshots/" NAME " is there again",
+		1}};
+
+	(void)list;
+	return is_fake("problem") && n < 2 ? &problems[n] : NULL;
+}
+
 void
 bkp_snapshot_list_free(struct bkp_snapshot_list *list)
 {
@@ -347,6 +359,7 @@ bkp_backup(const struct bkp_backup_options *options,
 	result->stored_bytes = 1 << 20;
 	result->duration_ms = 62000;
 	result->omission_count = omissions;
+	result->problem_count = is_fake("problem") ? 1 : 0;
 	return 0;
 }
 

@@ -48,3 +48,9 @@ UNIT_TESTS += tests/unit/test_crash
 tests_unit_test_crash_SOURCES = tests/unit/test_crash.c $(REPOSITORY_FIXTURE)
 tests_unit_test_crash_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_crash_LDADD = $(UNIT_LIBS)
+# What should be there.
+UNIT_TESTS += tests/unit/test_history
+tests_unit_test_history_SOURCES = tests/unit/test_history.c \
+	$(REPOSITORY_FIXTURE)
+tests_unit_test_history_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_history_LDADD = $(UNIT_LIBS)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <ftw.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,10 @@ fixture_new(void **state)
 	(void)snprintf(fixture->folder, sizeof(fixture->folder),
 	    "/tmp/bkp-repository-XXXXXX");
 	if (mkdtemp(fixture->folder) == NULL)
+		return -1;
+	/* What a machine remembers of a repository stays in here, too. */
+	if (setenv("BACKUP_STATE_DIR", fixture->folder, 1) < 0 ||
+	    setenv("BACKUP_CACHE_DIR", fixture->folder, 1) < 0)
 		return -1;
 	(void)snprintf(fixture->key_file, sizeof(fixture->key_file),
 	    "%s/host.key", fixture->folder);
@@ -357,4 +362,18 @@ fixture_names(struct fixture *fixture, const char *prefix)
 	    0);
 	assert_non_null(fmt_buf_text(&names));
 	return (char *)names.data;
+}
+
+void
+fixture_forget(struct fixture *fixture)
+{
+	char pattern[64];
+	glob_t found;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/seen", fixture->folder);
+	if (glob(pattern, 0, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		assert_int_equal(unlink(found.gl_pathv[i]), 0);
+	globfree(&found);
 }

@@ -65,6 +65,9 @@ int fixture_compare(struct bkp_repository *repository, const char *snapshot,
 /* Bytes that do not compress and depend on the seed; free(). */
 unsigned char *fixture_random(size_t len, uint64_t seed);
 
+/* Lets this machine forget what it has seen of every repository. */
+void fixture_forget(struct fixture *fixture);
+
 /* The names of all objects below a prefix: a text, "\n" after each; free(). */
 char *fixture_names(struct fixture *fixture, const char *prefix);
 

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/repository/remembered.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "formats/json.h"
+#include "formats/record.h"
+#include "formats/snapshot_impl.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/base/place.h"
+
+#define FILE_NAME "seen"
+#define TYPE "libbackup seen"
+#define VERSION 1
+
+void
+bkp_remembered_free(struct bkp_remembered *remembered)
+{
+	free(remembered->tips);
+	*remembered = (struct bkp_remembered)BKP_REMEMBERED_INIT;
+}
+
+int
+bkp_remembered_add(struct bkp_remembered *remembered, const char *name,
+    const char *host, int64_t finished_us, struct bkp_error *err)
+{
+	struct bkp_remembered_tip *tip;
+
+	if (bkp_grow(&remembered->tips, remembered->count, &remembered->cap,
+		sizeof(*remembered->tips), err) < 0)
+		return -1;
+	tip = &remembered->tips[remembered->count++];
+	memset(tip, 0, sizeof(*tip));
+	memcpy(tip->name, name, BKP_OBJECT_NAME);
+	(void)snprintf(tip->host, sizeof(tip->host), "%s", host);
+	/* A name that was cut inside of a character is no text any more. */
+	if (!fmt_utf8_is_valid(tip->host))
+		tip->host[0] = '\0';
+	tip->finished_us = finished_us;
+	return 0;
+}
+
+/* ---- reading ---- */
+
+static enum fmt_status
+read_tip(const json_t *value, struct bkp_remembered *out)
+{
+	const char *name = json_string_value(json_object_get(value, "name"));
+	const char *host = json_string_value(json_object_get(value, "host"));
+	const json_t *time = json_object_get(value, "finished_us");
+
+	if (name == NULL || !fmt_snapshot_is_hex(name, 64) || host == NULL ||
+	    !json_is_integer(time))
+		return FMT_MALFORMED;
+	if (bkp_remembered_add(
+		out, name, host, json_integer_value(time), NULL) < 0)
+		return FMT_NOMEM;
+	return FMT_OK;
+}
+
+static enum fmt_status
+read_all(const json_t *root, struct bkp_remembered *out)
+{
+	const json_t *tips = json_object_get(root, "tips");
+	enum fmt_status status = fmt_record_check(root, TYPE, VERSION);
+
+	if (status == FMT_OK)
+		status =
+		    fmt_json_get_uint(root, "checkpoint", &out->checkpoint);
+	if (status == FMT_OK)
+		status = fmt_json_get_uint(root, "roster", &out->roster);
+	if (status == FMT_OK && !json_is_array(tips))
+		status = FMT_MALFORMED;
+	for (size_t i = 0; status == FMT_OK && i < json_array_size(tips); i++)
+		status = read_tip(json_array_get(tips, i), out);
+	return status;
+}
+
+static enum fmt_status
+decode(const struct fmt_buf *text, struct bkp_remembered *out)
+{
+	struct bkp_remembered read = BKP_REMEMBERED_INIT;
+	enum fmt_status status;
+	json_t *root;
+
+	status = fmt_json_parse((const char *)text->data, text->len, &root);
+	if (status != FMT_OK)
+		return status;
+	status = read_all(root, &read);
+	json_decref(root);
+	if (status == FMT_OK)
+		*out = read;
+	else
+		bkp_remembered_free(&read);
+	return status;
+}
+
+/* Where there is no file, `text` stays empty. */
+static int
+fetch(struct bkp_store *store, struct fmt_buf *text, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (bkp_store_get(
+		store, FILE_NAME, 0, BKP_STORE_WHOLE, text, &problem) == 0 ||
+	    problem.code == BKP_NOTFOUND)
+		return 0;
+	if (err != NULL)
+		*err = problem;
+	return -1;
+}
+
+/* The folder as a store, which knows how to replace a file safely. */
+static int
+open_place(
+    const char *repository_id, struct bkp_store **out, struct bkp_error *err)
+{
+	char *folder = bkp_state_directory(repository_id, err);
+	int rc;
+
+	if (folder == NULL)
+		return -1;
+	rc = bkp_store_directory_open(folder, BKP_STORE_OPEN, out, err);
+	free(folder);
+	return rc;
+}
+
+int
+bkp_remembered_load(const char *repository_id, struct bkp_remembered *out,
+    struct bkp_error *err)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	struct bkp_store *store = NULL;
+	enum fmt_status status;
+	int rc = -1;
+
+	if (open_place(repository_id, &store, err) < 0)
+		return -1;
+	if (fetch(store, &text, err) < 0)
+		goto out;
+	*out = (struct bkp_remembered)BKP_REMEMBERED_INIT;
+	status = text.len > 0 ? decode(&text, out) : FMT_OK;
+	if (status == FMT_OK)
+		rc = 0;
+	else
+		(void)bkp_fail_format(
+		    err, status, "%s/" FILE_NAME, store->location);
+out:
+	fmt_buf_free(&text);
+	bkp_store_close(store);
+	return rc;
+}
+
+/* ---- writing ---- */
+
+static json_t *
+tips_value(const struct bkp_remembered *remembered)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array != NULL && i < remembered->count; i++) {
+		const struct bkp_remembered_tip *tip = &remembered->tips[i];
+
+		if (json_array_append_new(
+			array, json_pack("{s:s,s:s,s:I}", "name", tip->name,
+				   "host", tip->host, "finished_us",
+				   (json_int_t)tip->finished_us)) != 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return array;
+}
+
+static enum fmt_status
+encode(const struct bkp_remembered *remembered, struct fmt_buf *out)
+{
+	enum fmt_status status = FMT_NOMEM;
+	json_t *root, *tips = tips_value(remembered);
+
+	if (tips == NULL)
+		return FMT_NOMEM;
+	root = json_pack("{s:s,s:i,s:I,s:I,s:o}", "type", TYPE, "version",
+	    VERSION, "checkpoint", (json_int_t)remembered->checkpoint, "roster",
+	    (json_int_t)remembered->roster, "tips", tips);
+	if (root != NULL)
+		status = fmt_json_append(root, out);
+	if (status == FMT_OK)
+		status = fmt_buf_append_byte(out, '\n');
+	json_decref(root);
+	return status;
+}
+
+/* Waits until no other process changes the folder. The lock goes with the
+ * descriptor. */
+static int
+lock_place(const struct bkp_store *store, struct bkp_error *err)
+{
+	int fd = open(store->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return bkp_fail_errno(
+		    err, errno, "%s: opening", store->location);
+	do {
+		rc = flock(fd, LOCK_EX);
+	} while (rc < 0 && errno == EINTR);
+	if (rc == 0)
+		return fd;
+	(void)bkp_fail_errno(err, errno, "%s: locking", store->location);
+	(void)close(fd);
+	return -1;
+}
+
+static int
+change_locked(struct bkp_store *store, bkp_remembered_fn *change, void *arg,
+    struct bkp_error *err)
+{
+	struct bkp_remembered remembered = BKP_REMEMBERED_INIT;
+	struct fmt_buf before = FMT_BUF_INIT, after = FMT_BUF_INIT;
+	enum fmt_status status = FMT_OK;
+	int rc = -1;
+
+	if (fetch(store, &before, err) < 0)
+		goto out;
+	if (before.len > 0)
+		status = decode(&before, &remembered);
+	/* A newer version's is not ours to lose. */
+	if (status == FMT_NOMEM || status == FMT_UNSUPPORTED) {
+		(void)bkp_fail_format(
+		    err, status, "%s/" FILE_NAME, store->location);
+		goto out;
+	}
+	if (change(arg, &remembered, err) < 0)
+		goto out;
+	if ((status = encode(&remembered, &after)) != FMT_OK) {
+		(void)bkp_fail_format(err, status, "writing what was seen");
+		goto out;
+	}
+	rc = 0;
+	if (after.len != before.len ||
+	    memcmp(after.data, before.data, after.len) != 0)
+		rc =
+		    bkp_store_put(store, FILE_NAME, after.data, after.len, err);
+out:
+	bkp_remembered_free(&remembered);
+	fmt_buf_free(&before);
+	fmt_buf_free(&after);
+	return rc;
+}
+
+int
+bkp_remembered_change(const char *repository_id, bkp_remembered_fn *change,
+    void *arg, struct bkp_error *err)
+{
+	struct bkp_store *store = NULL;
+	int lock = -1, rc = -1;
+
+	if (open_place(repository_id, &store, err) < 0)
+		return -1;
+	if ((lock = lock_place(store, err)) >= 0)
+		rc = change_locked(store, change, arg, err);
+	if (lock >= 0)
+		(void)close(lock);
+	bkp_store_close(store);
+	return rc;
+}
