@@ -128,13 +128,16 @@ int
 bkp_proofs_load(struct bkp_repository *repository, struct bkp_proofs *out,
     struct bkp_error *err)
 {
+	struct bkp_error problem = BKP_ERROR_INIT;
 	struct bkp_proofs proofs = BKP_PROOFS_INIT;
 	struct bkp_store *local;
 	int rc;
 
 	rc = load_from(repository, repository->store, &proofs, err);
 	/* A machine without a place of its own has kept nothing there. */
-	local = rc == 0 ? open_local(repository, NULL) : NULL;
+	local = rc == 0 ? open_local(repository, &problem) : NULL;
+	if (problem.code == BKP_NOMEM)
+		rc = bkp_fail_nomem(err, "opening the place for proofs");
 	if (local != NULL)
 		rc = load_from(repository, local, &proofs, err);
 	bkp_store_close(local);
