@@ -86,7 +86,7 @@ open_repository(struct bkp_repository **out, struct bkp_error *err)
 	return bkp_repository_open("repo", &keys, out, err);
 }
 
-/* That a machine could not note what it made is told, and no failure. */
+/* That what was made or proven could not be noted is told, and no failure. */
 static bool is_told;
 
 static void
@@ -173,6 +173,9 @@ verify(struct bkp_error *err)
 	bkp_config_free(config);
 	if (rc < 0)
 		return -1;
+	/* The verdict was reached; what it replaces is put away as well as
+	 * that can be done. */
+	is_told = true;
 	for (size_t i = 0; !result.is_proven && i < result.check_count; i++)
 		if (result.checks[i].status == BKP_CHECK_FAIL) {
 			(void)snprintf(err->message, sizeof(err->message),
