@@ -383,7 +383,7 @@ apply_to_base(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
     struct bkp_error *err)
 {
 	struct bkp_repository *repository = reader->repository;
-	struct bkp_error *problem = err;
+	struct bkp_error problem = BKP_ERROR_INIT; /* the first one is told */
 	struct fmt_index_place place;
 
 	if (reader->base.len > 0 &&
@@ -395,17 +395,19 @@ apply_to_base(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
 	for (size_t n = 0;
 	     bkp_index_set_find_copy(&repository->index, head->base, n, &place);
 	     n++) {
-		int rc = read_base(reader, head, &place, problem);
+		struct bkp_error *told = n == 0 ? &problem : NULL;
+		int rc = read_base(reader, head, &place, told);
 
-		if (rc == 0 && apply(reader, ref, out, problem) == 0) {
+		if (rc == 0 && apply(reader, ref, out, told) == 0) {
 			memcpy(reader->base_id, head->base, FMT_ID_SIZE);
 			return 0;
 		}
 		fmt_buf_clear(&reader->base);
-		if (problem != NULL)
-			(void)fail_in_base(head, &place, problem);
-		problem = NULL; /* the first one is told */
+		if (told != NULL)
+			(void)fail_in_base(head, &place, told);
 	}
+	if (err != NULL)
+		*err = problem;
 	return -1;
 }
 
@@ -462,6 +464,7 @@ int
 bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
     const struct fmt_chunk_ref *ref, struct fmt_buf *out, struct bkp_error *err)
 {
+	struct bkp_error problem = BKP_ERROR_INIT;
 	struct fmt_index_place place, other;
 	char pack[HEX_NAME], chunk[HEX_NAME];
 
@@ -474,7 +477,7 @@ bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
 	if (bkp_repository_find_chunk(
 		reader->repository, ref->id, &place, err) < 0)
 		return -1;
-	if (read_chunk(reader, ref, &place, out, err) == 0)
+	if (read_chunk(reader, ref, &place, out, &problem) == 0)
 		return 0;
 	/* What had been lost with a pack may have been stored again. */
 	for (size_t n = 1; bkp_index_set_find_copy(
@@ -482,6 +485,8 @@ bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
 	     n++)
 		if (read_chunk(reader, ref, &other, out, NULL) == 0)
 			return 0;
+	if (err != NULL)
+		*err = problem;
 	fmt_hex(place.pack.name, 32, pack);
 	fmt_hex(ref->id, FMT_ID_SIZE, chunk);
 	return bkp_fail_in(err, "pack %s: chunk %s", pack, chunk);

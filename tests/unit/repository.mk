@@ -54,3 +54,7 @@ tests_unit_test_history_SOURCES = tests/unit/test_history.c \
 	$(REPOSITORY_FIXTURE)
 tests_unit_test_history_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_history_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test_rows
+tests_unit_test_rows_SOURCES = tests/unit/test_rows.c $(REPOSITORY_FIXTURE)
+tests_unit_test_rows_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rows_LDADD = $(UNIT_LIBS)

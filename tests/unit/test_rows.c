@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Chunks of rows, stored as differences: what is stored, what is read back,
+ * and what happens where a base, or what is remembered of it, is not there.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/sign.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/repository_own.h"
+#include "tests/unit/repository_fixture.h"
+
+#define LINES 2000
+#define TEXT ((size_t)64 * 1024 * 2)
+
+static const struct bkp_row_range range = {"public.t", 0, 0};
+
+static void
+must(int rc, const struct bkp_error *err)
+{
+	assert_string_equal(err->message, "");
+	assert_int_equal(rc, 0);
+}
+
+/* Rows, of which those whose number leaves `salt` are other ones. */
+static size_t
+make_rows(char *text, unsigned lines, unsigned salt)
+{
+	size_t len = 0;
+
+	for (unsigned n = 0; n < lines; n++) {
+		unsigned version = n % 97 < salt ? salt : 0;
+
+		len += (size_t)sprintf(text + len, "%u\t%08x\trow of a table\n",
+		    n, (n + 1) * 2654435761u ^ version * 40503u);
+	}
+	return len;
+}
+
+/* One session that stores one chunk of rows, and commits unless told not to. */
+static void
+store(struct bkp_repository *repository, const void *data, size_t len,
+    bool is_committed, struct fmt_chunk_ref *ref)
+{
+	struct fmt_snapshot snapshot = FMT_SNAPSHOT_INIT;
+	struct bkp_chunk_writer *writer = NULL;
+	struct bkp_session *session = NULL;
+	struct bkp_row_cache *rows = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+	static int64_t clock_us = 1763500000000000;
+	char name[65];
+
+	must(bkp_session_begin(repository, &session, &err), &err);
+	must(bkp_session_rows(session, "postgres/app/t", &rows, &err), &err);
+	assert_non_null(rows);
+	must(bkp_chunk_writer_new(session, &writer, &err), &err);
+	must(bkp_chunk_writer_put_rows(
+		 writer, rows, &range, data, len, ref, &err),
+	    &err);
+	must(bkp_chunk_writer_flush(writer, &err), &err);
+	snapshot.time_us = clock_us += 1000000;
+	if (is_committed)
+		must(bkp_session_commit(session, &snapshot, name, &err), &err);
+	fmt_snapshot_free(&snapshot);
+	bkp_chunk_writer_free(writer);
+	bkp_session_end(session);
+}
+
+/* A session of its own, as every night has. */
+static void
+store_again(struct fixture *fixture, const void *data, size_t len,
+    struct fmt_chunk_ref *ref)
+{
+	struct bkp_repository *host = fixture_open_host(fixture);
+
+	store(host, data, len, true, ref);
+	bkp_repository_close(host);
+}
+
+/* Where a chunk lies, as somebody who opens the repository finds it. */
+static bool
+find(struct fixture *fixture, const struct fmt_chunk_ref *ref,
+    struct fmt_index_place *place)
+{
+	struct bkp_repository *admin = fixture_open_admin(fixture);
+	struct bkp_error err = BKP_ERROR_INIT;
+	bool is_found;
+
+	must(bkp_repository_load_index(admin, &err), &err);
+	must(
+	    bkp_index_set_check_packs(&admin->index, admin->store, &err), &err);
+	is_found = bkp_index_set_find(&admin->index, ref->id, place);
+	bkp_repository_close(admin);
+	return is_found;
+}
+
+static bool
+is_difference(struct fixture *fixture, const struct fmt_chunk_ref *ref)
+{
+	struct fmt_index_place place;
+
+	assert_true(find(fixture, ref, &place));
+	return place.chunk.has_base;
+}
+
+static int
+read_back(struct fixture *fixture, const struct fmt_chunk_ref *ref,
+    struct fmt_buf *out, struct bkp_error *err)
+{
+	struct bkp_repository *admin = fixture_open_admin(fixture);
+	struct bkp_chunk_reader *reader = NULL;
+	int rc;
+
+	must(bkp_chunk_reader_new(admin, &reader, err), err);
+	rc = bkp_chunk_reader_get(reader, ref, out, err);
+	bkp_chunk_reader_free(reader);
+	bkp_repository_close(admin);
+	return rc;
+}
+
+static void
+assert_reads(struct fixture *fixture, const struct fmt_chunk_ref *ref,
+    const char *text, size_t len)
+{
+	struct fmt_buf out = FMT_BUF_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	must(read_back(fixture, ref, &out, &err), &err);
+	assert_int_equal(out.len, len);
+	assert_memory_equal(out.data, text, len);
+	fmt_buf_free(&out);
+}
+
+static void
+pack_path(const struct fmt_index_place *place, char path[96])
+{
+	char hex[65];
+
+	fmt_hex(place->pack.name, 32, hex);
+	(void)snprintf(path, 96, "packs/%.2s/%s", hex, hex);
+}
+
+/* Deletes the pack that holds the chunk. */
+static void
+lose(struct fixture *fixture, const struct fmt_chunk_ref *ref)
+{
+	struct fmt_index_place place;
+	struct bkp_error err = BKP_ERROR_INIT;
+	char path[96];
+
+	assert_true(find(fixture, ref, &place));
+	pack_path(&place, path);
+	must(bkp_store_remove(fixture->memory, path, &err), &err);
+}
+
+/* ---- the tests ---- */
+
+static void
+rows_that_changed_little_are_a_difference_and_come_back(void **state)
+{
+	char *first = malloc(TEXT), *text = malloc(TEXT);
+	struct fmt_index_place place, base_place;
+	struct fmt_chunk_ref base, ref;
+	size_t len;
+
+	len = make_rows(first, LINES, 0);
+	store_again(*state, first, len, &base);
+	assert_false(is_difference(*state, &base));
+	for (unsigned salt = 1; salt < 4; salt++) {
+		len = make_rows(text, LINES + salt, salt);
+		store_again(*state, text, len, &ref);
+		assert_true(find(*state, &ref, &place));
+		assert_true(place.chunk.has_base);
+		assert_memory_equal(place.chunk.base, base.id, 32);
+		assert_int_equal(place.chunk.raw_len, len);
+		assert_true(find(*state, &base, &base_place));
+		assert_true(
+		    place.chunk.stored_len * 4 < base_place.chunk.stored_len);
+		/* In a pack of differences. */
+		assert_memory_not_equal(
+		    place.pack.name, base_place.pack.name, 32);
+		assert_reads(*state, &ref, text, len);
+	}
+	/* What was there before is known, whichever way it is stored. */
+	store_again(*state, first, make_rows(first, LINES, 0), &ref);
+	assert_memory_equal(ref.id, base.id, 32);
+	store_again(*state, text, len, &ref);
+	assert_true(is_difference(*state, &ref));
+	free(first);
+	free(text);
+}
+
+static void
+when_differences_have_cost_as_much_a_new_base_is_stored(void **state)
+{
+	char *text = malloc(TEXT);
+	unsigned whole = 0, differences = 0;
+
+	for (unsigned night = 0; night < 40; night++) {
+		struct fmt_chunk_ref ref;
+		size_t len = make_rows(text, LINES, night);
+
+		store_again(*state, text, len, &ref);
+		if (is_difference(*state, &ref))
+			differences++;
+		else
+			whole++;
+		assert_reads(*state, &ref, text, len);
+	}
+	assert_in_range(whole, 3, 15);
+	assert_in_range(differences, 25, 37);
+	free(text);
+}
+
+static void
+what_cannot_be_a_difference_is_stored_whole(void **state)
+{
+	char *text = malloc(TEXT);
+	struct fmt_chunk_ref ref;
+	size_t len = make_rows(text, LINES, 0);
+
+	store_again(*state, text, len, &ref);
+	/* All other rows; few rows; no newline at the end; none at all. */
+	for (size_t i = 0; i < len; i++)
+		text[i] ^= text[i] >= '0' && text[i] <= '7' ? 1 : 0;
+	store_again(*state, text, len, &ref);
+	assert_false(is_difference(*state, &ref));
+	assert_reads(*state, &ref, text, len);
+	store_again(*state, text, 40, &ref);
+	assert_false(is_difference(*state, &ref));
+	store_again(*state, text, len - 1, &ref);
+	assert_false(is_difference(*state, &ref));
+	assert_reads(*state, &ref, text, len - 1);
+	store_again(*state, text, 0, &ref);
+	assert_false(is_difference(*state, &ref));
+	assert_reads(*state, &ref, text, 0);
+	free(text);
+}
+
+static void
+a_lost_base_is_not_built_upon_and_its_differences_are_stored_again(void **state)
+{
+	char *first = malloc(TEXT), *text = malloc(TEXT);
+	struct fmt_chunk_ref base, ref, again;
+	struct fmt_buf out = FMT_BUF_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct fmt_index_place place;
+	char hex[65];
+	size_t len, first_len;
+
+	first_len = make_rows(first, LINES, 0);
+	store_again(*state, first, first_len, &base);
+	len = make_rows(text, LINES, 1);
+	store_again(*state, text, len, &ref);
+	assert_true(is_difference(*state, &ref));
+	lose(*state, &base);
+	assert_false(find(*state, &base, &place));
+	assert_false(find(*state, &ref, &place));
+	/* The message names the chunk, and what of it is lost. */
+	assert_int_equal(read_back(*state, &ref, &out, &err), -1);
+	assert_int_equal(err.code, BKP_CORRUPT);
+	fmt_hex(base.id, 32, hex);
+	assert_non_null(strstr(err.message, hex));
+	fmt_hex(ref.id, 32, hex);
+	assert_non_null(strstr(err.message, hex));
+	assert_int_equal(out.len, 0);
+	/* Stored again, whole. */
+	store_again(*state, text, len, &again);
+	assert_memory_equal(again.id, ref.id, 32);
+	assert_false(is_difference(*state, &ref));
+	assert_reads(*state, &ref, text, len);
+	/* With the base again, everything there is to it is there. */
+	store_again(*state, first, first_len, &again);
+	assert_reads(*state, &base, first, first_len);
+	fmt_buf_free(&out);
+	free(first);
+	free(text);
+}
+
+static void
+a_difference_is_read_by_any_whole_copy_of_its_base(void **state)
+{
+	char *first = malloc(TEXT), *text = malloc(TEXT);
+	struct fixture *fixture = *state;
+	struct fmt_index_place place;
+	struct fmt_chunk_ref base, ref;
+	struct fmt_buf stored = FMT_BUF_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+	char path[96];
+	size_t len, first_len;
+
+	first_len = make_rows(first, LINES, 0);
+	store_again(fixture, first, first_len, &base);
+	assert_true(find(fixture, &base, &place));
+	len = make_rows(text, LINES, 1);
+	store_again(fixture, text, len, &ref);
+	/* The base is lost and stored again; then its first pack is there
+	 * again, but damaged. */
+	pack_path(&place, path);
+	must(bkp_store_get(fixture->memory, path, 0, place.pack.stored_size,
+		 &stored, &err),
+	    &err);
+	must(bkp_store_remove(fixture->memory, path, &err), &err);
+	store_again(fixture, first, first_len, &base);
+	stored.data[stored.len - 5000] ^= 1;
+	must(
+	    bkp_store_put(fixture->memory, path, stored.data, stored.len, &err),
+	    &err);
+	assert_true(is_difference(fixture, &ref));
+	assert_reads(fixture, &base, first, first_len);
+	assert_reads(fixture, &ref, text, len);
+	fmt_buf_free(&stored);
+	free(first);
+	free(text);
+}
+
+static void
+a_session_without_a_snapshot_changes_nothing_that_is_remembered(void **state)
+{
+	char *text = malloc(TEXT);
+	struct bkp_repository *host = fixture_open_host(*state);
+	struct fmt_index_place place;
+	struct fmt_chunk_ref base, other, ref;
+
+	store_again(*state, text, make_rows(text, LINES, 0), &base);
+	for (unsigned i = 0; i < 3; i++)
+		store(
+		    host, text, make_rows(text, LINES, 60 + i), false, &other);
+	bkp_repository_close(host);
+	store_again(*state, text, make_rows(text, LINES, 1), &ref);
+	assert_true(find(*state, &ref, &place));
+	assert_true(place.chunk.has_base);
+	assert_memory_equal(place.chunk.base, base.id, 32);
+	free(text);
+}
+
+/* What is remembered is found by who writes the same range only. */
+static void
+without_what_is_remembered_chunks_are_whole(void **state)
+{
+	char *text = malloc(TEXT), command[128];
+	struct fmt_chunk_ref ref;
+	size_t len;
+
+	store_again(*state, text, make_rows(text, LINES, 0), &ref);
+	(void)snprintf(command, sizeof(command), "rm -r '%s'/cache/*/rows",
+	    ((struct fixture *)*state)->folder);
+	assert_int_equal(system(command), 0);
+	len = make_rows(text, LINES, 1);
+	store_again(*state, text, len, &ref);
+	assert_false(is_difference(*state, &ref));
+	assert_reads(*state, &ref, text, len);
+	/* What is known and whole is a base as well. */
+	assert_int_equal(system(command), 0);
+	store_again(*state, text, len, &ref);
+	len = make_rows(text, LINES, 2);
+	store_again(*state, text, len, &ref);
+	assert_true(is_difference(*state, &ref));
+	assert_reads(*state, &ref, text, len);
+	/* What is known and a difference is not. */
+	assert_int_equal(system(command), 0);
+	store_again(*state, text, len, &ref);
+	len = make_rows(text, LINES, 3);
+	store_again(*state, text, len, &ref);
+	assert_false(is_difference(*state, &ref));
+	free(text);
+}
+
+static int
+set_up(void **state)
+{
+	struct fixture *fixture;
+	char cache[64];
+
+	if (fixture_new_initialised(state) != 0)
+		return -1;
+	fixture = *state;
+	(void)snprintf(cache, sizeof(cache), "%s/cache", fixture->folder);
+	return setenv("BACKUP_CACHE_DIR", cache, 1);
+}
+
+static int
+tear_down(void **state)
+{
+	char command[128];
+
+	(void)snprintf(command, sizeof(command), "rm -rf '%s/cache'",
+	    ((struct fixture *)*state)->folder);
+	return system(command) | fixture_free(state);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(rows_that_changed_little_are_a_difference_and_come_back),
+	    TEST(when_differences_have_cost_as_much_a_new_base_is_stored),
+	    TEST(what_cannot_be_a_difference_is_stored_whole),
+	    TEST(
+		a_lost_base_is_not_built_upon_and_its_differences_are_stored_again),
+	    TEST(a_difference_is_read_by_any_whole_copy_of_its_base),
+	    TEST(
+		a_session_without_a_snapshot_changes_nothing_that_is_remembered),
+	    TEST(without_what_is_remembered_chunks_are_whole),
+	};
+
+	return cmocka_run_group_tests_name("rows", tests, NULL, NULL);
+}
