@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What formats/pack.md and formats/index.md say can be done with age, zstd
-and od is done with them, on a repository that was really written."""
+"""What formats/pack.md, index.md and delta.md say can be done with age, zstd,
+od and awk is done with them, on a repository that was really written."""
 
 import glob
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -33,6 +34,10 @@ def saved(stack):
             out.write(content)
     stack.add("files", "src", paths=[stack.path("data")])
     stack.create()
+    return with_identities(stack)
+
+
+def with_identities(stack):
     with open(stack.key_file) as lines:
         key = json.loads("".join(
             line for line in lines if not line.startswith("#")))
@@ -110,3 +115,59 @@ def test_an_index_tells_where_every_chunk_lies(saved):
             for pack in packs(saved, identity)
             for chunk in directory(saved, pack, identity)}
     assert told == real
+
+
+def recipe(name):
+    """The indented lines of a specification that mention a command."""
+    path = os.path.join(os.environ["top_srcdir"], "formats", name)
+    with open(path, encoding="utf-8") as page:
+        found, = [block for block in re.findall(
+            r"(?:^    .*\n)+", page.read(), re.M) if "awk" in block]
+    return found
+
+
+def frames(stack):
+    """{(id, length of its content): content} of all packs with rows."""
+    found = {}
+    for pack in packs(stack, stack.data):
+        plain = shell('age -d -i "$KEY" "$PACK" | zstd -d', stack.folder,
+                      KEY=stack.data, PACK=pack)
+        for name, _, length in directory(stack, pack, stack.data):
+            found[name, length], plain = plain[:length], plain[length:]
+        assert plain == b""
+    return found
+
+
+def test_a_difference_is_applied_with_awk(stack, postgres, database):
+    postgres.execute(database, """
+        CREATE TABLE t (n int, v text);
+        INSERT INTO t SELECT n, E'=1 2\\n+3 ' || md5(n::text)
+            FROM generate_series(1, 5000) n""")
+    stack.add_postgres("app", postgres, database)
+    stack.create()
+    postgres.execute(database, """
+        UPDATE t SET v = E'libbackup delta 1\\\\' WHERE n % 300 = 7;
+        DELETE FROM t WHERE n BETWEEN 2000 AND 2010""")
+    stack.create()
+    with_identities(stack)
+    found = frames(stack)
+    chunks = [tuple(chunk) for entry in listing(stack)
+              if entry.get("path", "").endswith("/data/public.t")
+              for chunk in entry["chunks"]]
+    (name, length), = [chunk for chunk in chunks if chunk not in found]
+    delta, = [content for (other, _), content in found.items()
+              if other == name]
+    word, kind, version, base, base_length, whole = (
+        delta.split(b"\n")[0].decode().split(" "))
+    assert (word, kind, version, int(whole)) == (
+        "libbackup", "delta", "1", length)
+    for path, content in (("base", found[base, int(base_length)]),
+                          ("delta", delta)):
+        with open(stack.path(path), "wb") as out:
+            out.write(content)
+    shell(recipe("delta.md"), stack.folder)
+    with postgres.connect(database) as connection:
+        with connection.cursor().copy("COPY t TO STDOUT") as copy:
+            expected = b"".join(copy)
+    with open(stack.path("chunk"), "rb") as chunk:
+        assert chunk.read() == expected
