@@ -142,6 +142,14 @@ bkp_checkpoint_has_removed(
 }
 
 bool
+bkp_checkpoint_has_expired(
+    const struct bkp_checkpoint *checkpoint, const char *session)
+{
+	return has_name(checkpoint->expired, checkpoint->expired_count,
+	    SESSION_ID, session);
+}
+
+bool
 bkp_checkpoint_is_void(const struct bkp_checkpoint *checkpoint,
     const struct bkp_named_snapshot *snapshot)
 {
@@ -150,8 +158,7 @@ bkp_checkpoint_is_void(const struct bkp_checkpoint *checkpoint,
 	if (bkp_checkpoint_has_removed(checkpoint, snapshot->name))
 		return true;
 	return session[0] != '\0' &&
-	       has_name(checkpoint->expired, checkpoint->expired_count,
-		   SESSION_ID, session) &&
+	       bkp_checkpoint_has_expired(checkpoint, session) &&
 	       !bkp_checkpoint_has_kept(checkpoint, snapshot->name);
 }
 

@@ -70,6 +70,9 @@ bool bkp_checkpoint_has_kept(
 bool bkp_checkpoint_has_removed(
     const struct bkp_checkpoint *checkpoint, const char *name);
 
+bool bkp_checkpoint_has_expired(
+    const struct bkp_checkpoint *checkpoint, const char *session);
+
 /* True where a snapshot does not count: it has been removed, or its session
  * had been given up before it was committed. */
 bool bkp_checkpoint_is_void(const struct bkp_checkpoint *checkpoint,

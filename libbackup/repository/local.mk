@@ -57,7 +57,12 @@ libbackup_libbackup_internal_la_SOURCES += \
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/condemned.c libbackup/repository/condemned.h \
 	libbackup/repository/presence.c libbackup/repository/presence.h \
-	libbackup/repository/prune.h \
+	libbackup/repository/prune.c libbackup/repository/prune.h \
+	libbackup/repository/prune_index.c \
+	libbackup/repository/prune_own.h \
+	libbackup/repository/prune_packs.c \
+	libbackup/repository/prune_remove.c \
+	libbackup/repository/prune_survey.c \
 	libbackup/repository/reach.c libbackup/repository/reach.h
 # Check and repair.
 libbackup_libbackup_internal_la_SOURCES += \

@@ -12,6 +12,7 @@
 #include "formats/presence.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/condemned.h"
+#include "libbackup/repository/history.h"
 
 #define RETRY_S 60 /* after a sign of life that the store did not take */
 
@@ -135,6 +136,12 @@ bkp_presence_id(const struct bkp_presence *presence)
 	return presence->record.session;
 }
 
+int64_t
+bkp_presence_began_us(const struct bkp_presence *presence)
+{
+	return presence->record.began_us;
+}
+
 int
 bkp_presence_heed(struct bkp_presence *presence,
     const struct bkp_condemned *condemned, struct bkp_error *err)
@@ -187,7 +194,7 @@ given_up(const struct bkp_presence *presence, struct bkp_error *err)
 	    presence->repository->store->location, presence->record.session);
 }
 
-/* The objects alone tell it while the store keeps what it was given. */
+/* What a prune did to our objects. */
 static int
 check_objects(struct bkp_presence *presence, struct bkp_error *err)
 {
@@ -199,10 +206,23 @@ check_objects(struct bkp_presence *presence, struct bkp_error *err)
 	return has_mark || !has_object ? given_up(presence, err) : 0;
 }
 
+/* The mark first: it goes only after the checkpoint is there that says the
+ * same, so one of the two is seen. */
 int
 bkp_presence_check(struct bkp_presence *presence, struct bkp_error *err)
 {
-	return check_objects(presence, err);
+	struct bkp_checkpoint checkpoint = {.sequence = 0};
+	bool is_expired;
+
+	if (check_objects(presence, err) < 0)
+		return -1;
+	if (bkp_checkpoint_load(presence->repository, &checkpoint, err) < 0)
+		return bkp_fail_in(
+		    err, "looking whether this session still counts");
+	is_expired =
+	    bkp_checkpoint_has_expired(&checkpoint, presence->record.session);
+	bkp_checkpoint_free(&checkpoint);
+	return is_expired ? given_up(presence, err) : 0;
 }
 
 /* Looks first: to store the object again after it was taken away would keep

@@ -21,6 +21,7 @@ struct bkp_presence; /* this process */
 int bkp_presence_begin(struct bkp_repository *repository, const char *what,
     struct bkp_presence **out, struct bkp_error *err);
 const char *bkp_presence_id(const struct bkp_presence *presence);
+int64_t bkp_presence_began_us(const struct bkp_presence *presence);
 
 /* States which condemned lists this session knows and does not build upon.
  * Once, after reading them and before anything else is decided: a list that

@@ -58,3 +58,9 @@ UNIT_TESTS += tests/unit/test_rows
 tests_unit_test_rows_SOURCES = tests/unit/test_rows.c $(REPOSITORY_FIXTURE)
 tests_unit_test_rows_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rows_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += \
+	tests/unit/test_prune
+tests_unit_test_prune_SOURCES = tests/unit/test_prune.c \
+	$(REPOSITORY_FIXTURE)
+tests_unit_test_prune_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_prune_LDADD = $(UNIT_LIBS)
