@@ -24,6 +24,7 @@ bkp_checker_free(struct bkp_checker *checker)
 	bkp_history_free(&checker->history);
 	bkp_known_set_free(&checker->bad_chunks);
 	free(checker->packs.items);
+	free(checker->misplaced);
 }
 
 /* ---- what is no damage ---- */
@@ -84,6 +85,7 @@ bkp_checker_run(struct bkp_checker *checker, struct bkp_error *err)
 	    bkp_check_index(checker, err) < 0 ||
 	    bkp_check_list_packs(checker, err) < 0 ||
 	    bkp_check_read_packs(checker, err) < 0 ||
+	    bkp_check_salvage(checker, err) < 0 ||
 	    bkp_check_walk(checker, err) < 0)
 		return -1;
 	return bkp_check_sum_up(checker, err);

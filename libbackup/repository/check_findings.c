@@ -39,6 +39,24 @@ bkp_finding_add(struct bkp_finding_list *list, size_t *number,
 	return 0;
 }
 
+int
+bkp_finding_append(struct bkp_finding_list *list, size_t number,
+    struct bkp_error *err, const char *format, ...)
+{
+	struct bkp_finding_item *item = &list->items[number - 1];
+	char more[TEXT_MAX], *text;
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(more, sizeof(more), format, ap);
+	va_end(ap);
+	if ((text = bkp_format(err, "%s%s", item->text, more)) == NULL)
+		return -1;
+	free(item->text);
+	item->text = text;
+	return 0;
+}
+
 /* The list's own copy of a path; entries come one after another, so the last
  * one is most often the same. */
 static const char *

@@ -38,6 +38,7 @@ check_object(struct bkp_checker *checker, const struct folder *folder,
 	struct bkp_error problem = BKP_ERROR_INIT;
 	struct fmt_buf stored = FMT_BUF_INIT;
 	char path[BKP_PACK_PATH];
+	size_t number;
 	int rc;
 
 	rc = bkp_object_get(
@@ -51,8 +52,11 @@ check_object(struct bkp_checker *checker, const struct folder *folder,
 		return -1;
 	}
 	(void)snprintf(path, sizeof(path), "%s/%s", folder->name, name);
-	return bkp_finding_add(&checker->findings, NULL, BKP_FINDING_DAMAGE,
-	    folder->kind, path, err, "%s; %s", problem.message, folder->advice);
+	if (bkp_finding_add(&checker->findings, &number, BKP_FINDING_DAMAGE,
+		folder->kind, path, err, "%s; %s", problem.message,
+		folder->advice) < 0)
+		return -1;
+	return bkp_check_misplaced(checker, number, folder->name, name, err);
 }
 
 int
@@ -93,8 +97,11 @@ add_history_finding(struct bkp_checker *checker,
 		return -1;
 	if (finding->is_note || finding->name[0] == '\0')
 		return 0;
-	return bkp_finding_hurt(
-	    &checker->findings, number, finding->name, "", err);
+	if (bkp_finding_hurt(
+		&checker->findings, number, finding->name, "", err) < 0)
+		return -1;
+	return bkp_check_misplaced(
+	    checker, number, "snapshots", finding->name, err);
 }
 
 int
@@ -127,7 +134,9 @@ bkp_check_index(struct bkp_checker *checker, struct bkp_error *err)
 		(void)snprintf(path, sizeof(path), "index/%s", damage->name);
 		if (bkp_finding_add(&checker->findings, &checker->unknown,
 			BKP_FINDING_DAMAGE, "index-damaged", path, err, "%s",
-			damage->problem.message) < 0)
+			damage->problem.message) < 0 ||
+		    bkp_check_misplaced(checker, checker->unknown, "index",
+			damage->name, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -129,7 +129,9 @@ struct worker {
 struct item {
 	size_t pack;
 	bool is_gone, is_damaged;
-	uint64_t bytes, chunks;
+	uint64_t bytes;
+	size_t chunks;
+	unsigned char digest[32]; /* of what is there */
 	struct bkp_error problem;
 };
 
@@ -194,6 +196,7 @@ read_pack(void *arg, unsigned n, void *work, struct bkp_error *err)
 	struct item *item = work;
 	const struct bkp_check_pack *pack =
 	    &reading->checker->packs.items[item->pack];
+	struct fmt_pack_chunk *chunks = NULL;
 	int rc;
 
 	if (get_pack(reading, worker, item, err) < 0)
@@ -201,11 +204,13 @@ read_pack(void *arg, unsigned n, void *work, struct bkp_error *err)
 	if (item->is_gone || item->is_damaged)
 		return 0;
 	item->bytes = worker->stored.len;
-	rc = bkp_prove_name(&worker->stored, pack->name, &item->problem);
+	rc = bkp_prove_name(
+	    &worker->stored, pack->name, item->digest, &item->problem);
 	if (rc == 0 && pack->is_indexed &&
 	    bkp_prover_opens(reading->checker->repository, pack->kind))
 		rc = bkp_prove_content(&worker->prover, pack->kind, pack->name,
-		    &worker->stored, &item->chunks, &item->problem);
+		    &worker->stored, &chunks, &item->chunks, &item->problem);
+	free(chunks);
 	bkp_run_count(reading->checker->run, item->bytes, 1);
 	if (rc < 0 && !bkp_check_is_damage(&item->problem)) {
 		if (err != NULL)
@@ -241,6 +246,9 @@ note_pack(void *arg, void *work, struct bkp_error *err)
 		rc = bkp_finding_add(&checker->findings, &pack->finding,
 		    BKP_FINDING_DAMAGE, "pack-damaged", path, err, "%s: %s",
 		    path, item->problem.message);
+		if (rc == 0)
+			rc = bkp_check_misplaced_pack(
+			    checker, pack, item->digest, err);
 	}
 	free(item);
 	return rc;

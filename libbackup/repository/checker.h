@@ -10,6 +10,8 @@
  *   check_objects    what is read whole: keys, writers, index, snapshots
  *   check_packs      the packs that are stored beside those that are indexed
  *   check_read       the bytes of packs, by several workers
+ *   check_salvage    what is left of those that are damaged
+ *   check_misplaced  objects that hold the bytes of another one
  *   check_walk       the chunks that snapshots refer to
  *   check_memory     which packs were read when
  *
@@ -49,6 +51,11 @@ int bkp_finding_add(struct bkp_finding_list *list, size_t *number,
     struct bkp_error *err, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
 
+/* Adds to the text of one. */
+int bkp_finding_append(struct bkp_finding_list *list, size_t number,
+    struct bkp_error *err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /* Notes that an entry is hurt, which makes the finding damage. The same once
  * more, right after it, is counted once. `snapshot` is borrowed. */
 int bkp_finding_hurt(struct bkp_finding_list *list, size_t number,
@@ -87,6 +94,27 @@ struct bkp_check_pack *bkp_check_packs_find(
 #define BKP_PACK_PATH 96
 void bkp_pack_path(const unsigned char name[32], char path[BKP_PACK_PATH]);
 
+/* What packs hold by the index, in their own order. */
+struct bkp_pack_content {
+	unsigned char name[32];
+	enum fmt_pack_kind kind;
+	uint64_t size;                 /* as it was stored */
+	struct fmt_pack_chunk *chunks; /* owned */
+	size_t count, cap;
+};
+
+struct bkp_pack_contents {
+	struct bkp_pack_content *items; /* owned, by name */
+	size_t count, cap;
+};
+
+/* Add in the order of names, then fill in one go. */
+int bkp_pack_contents_add(struct bkp_pack_contents *contents,
+    const struct bkp_check_pack *pack, struct bkp_error *err);
+int bkp_pack_contents_fill(struct bkp_pack_contents *contents,
+    struct bkp_index_set *set, struct bkp_error *err);
+void bkp_pack_contents_free(struct bkp_pack_contents *contents);
+
 /* ---- which packs were read when ---- */
 
 struct bkp_check_memory_item {
@@ -108,6 +136,13 @@ void bkp_check_memory_free(struct bkp_check_memory *memory);
 
 /* ---- the check ---- */
 
+/* An object that holds the bytes of another one. */
+struct bkp_misplaced {
+	char wrong[BKP_PACK_PATH], right[BKP_PACK_PATH];
+	size_t finding; /* about the first */
+	bool is_there;  /* the second is */
+};
+
 struct bkp_checker {
 	struct bkp_repository *repository; /* borrowed */
 	struct bkp_run *run;               /* borrowed */
@@ -119,6 +154,8 @@ struct bkp_checker {
 	struct bkp_check_packs packs;
 	struct bkp_known_set bad_chunks; /* by bkp_check_chunk_key */
 	size_t unknown;                  /* finding: chunks in no index */
+	struct bkp_misplaced *misplaced; /* owned */
+	size_t misplaced_count, misplaced_cap;
 	uint64_t entries, hurt_snapshots;
 	uint64_t packs_read, bytes_read, chunks_read;
 };
@@ -136,6 +173,7 @@ int bkp_check_snapshots(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_index(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_list_packs(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_read_packs(struct bkp_checker *checker, struct bkp_error *err);
+int bkp_check_salvage(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_walk(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_sum_up(struct bkp_checker *checker, struct bkp_error *err);
 
@@ -145,6 +183,21 @@ int bkp_check_bad_chunk(struct bkp_checker *checker,
     struct bkp_error *err);
 bool bkp_check_is_bad_chunk(struct bkp_checker *checker,
     const struct bkp_check_pack *pack, const unsigned char id[FMT_ID_SIZE]);
+
+/* Notes where the bytes of a damaged object are those of another one. */
+int bkp_check_misplaced(struct bkp_checker *checker, size_t finding,
+    const char *folder, const char *name, struct bkp_error *err);
+int bkp_check_misplaced_pack(struct bkp_checker *checker,
+    const struct bkp_check_pack *pack, const unsigned char digest[32],
+    struct bkp_error *err);
+
+/* The damaged packs that the keys at hand open. */
+int bkp_check_damaged_packs(struct bkp_checker *checker,
+    struct bkp_pack_contents *out, struct bkp_error *err);
+
+/* The bytes of one, as far as there are any. */
+int bkp_check_get_damaged(struct bkp_checker *checker,
+    const unsigned char name[32], struct fmt_buf *out, struct bkp_error *err);
 
 /* True where the error is about the stored bytes, and no other trouble. */
 bool bkp_check_is_damage(const struct bkp_error *problem);

@@ -69,9 +69,11 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/check.c libbackup/repository/checker.h \
 	libbackup/repository/check_findings.c \
 	libbackup/repository/check_memory.c \
+	libbackup/repository/check_misplaced.c \
 	libbackup/repository/check_objects.c \
 	libbackup/repository/check_packs.c \
 	libbackup/repository/check_read.c \
+	libbackup/repository/check_salvage.c \
 	libbackup/repository/check_walk.c \
 	libbackup/repository/prover.c libbackup/repository/prover.h
 # What should be there.

@@ -53,7 +53,7 @@ identities_of(const struct bkp_prover *prover, enum fmt_pack_kind kind)
 
 int
 bkp_prove_name(const struct fmt_buf *stored, const unsigned char name[32],
-    struct bkp_error *err)
+    unsigned char *out, struct bkp_error *err)
 {
 	unsigned char digest[32];
 	enum fmt_status status;
@@ -62,6 +62,8 @@ bkp_prove_name(const struct fmt_buf *stored, const unsigned char name[32],
 	    stored->len, digest);
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "hashing a pack");
+	if (out != NULL)
+		memcpy(out, digest, sizeof(digest));
 	if (memcmp(digest, name, sizeof(digest)) != 0)
 		return bkp_fail(err, BKP_CORRUPT,
 		    "its bytes are not the ones that were stored (SHA-256 "
@@ -137,7 +139,7 @@ read_base(struct bkp_prover *prover, const struct fmt_delta_head *head,
 
 static int
 prove_difference(struct bkp_prover *prover, enum fmt_pack_kind kind,
-    const unsigned char id[FMT_ID_SIZE], struct bkp_error *err)
+    struct fmt_pack_chunk *chunk, struct bkp_error *err)
 {
 	const struct fmt_buf *delta = &prover->chunk;
 	struct fmt_delta_head head;
@@ -148,6 +150,10 @@ prove_difference(struct bkp_prover *prover, enum fmt_pack_kind kind,
 	if (fmt_delta_head(delta->data, delta->len, &head) != FMT_OK)
 		return bkp_fail(err, BKP_CORRUPT,
 		    "its content is not the one that was stored");
+	chunk->has_base = true;
+	chunk->raw_len = head.len;
+	chunk->delta_len = (uint32_t)delta->len;
+	memcpy(chunk->base, head.base, sizeof(chunk->base));
 	if ((rc = read_base(prover, &head, err)) != 1)
 		return rc;
 	fmt_buf_clear(&prover->whole);
@@ -155,8 +161,8 @@ prove_difference(struct bkp_prover *prover, enum fmt_pack_kind kind,
 	    prover->base.len, &prover->whole);
 	if (status == FMT_NOMEM)
 		return bkp_fail_nomem(err, "checking a chunk");
-	if (status == FMT_OK &&
-	    check_id(prover, kind, &prover->whole, id, &is_right, err) < 0)
+	if (status == FMT_OK && check_id(prover, kind, &prover->whole,
+				    chunk->id, &is_right, err) < 0)
 		return -1;
 	if (!is_right)
 		return bkp_fail(
@@ -166,7 +172,7 @@ prove_difference(struct bkp_prover *prover, enum fmt_pack_kind kind,
 
 int
 bkp_prove_frame(struct bkp_prover *prover, enum fmt_pack_kind kind,
-    const struct fmt_pack_chunk *chunk, const unsigned char *frame,
+    struct fmt_pack_chunk *chunk, const unsigned char *frame,
     struct bkp_error *err)
 {
 	bool is_right = false;
@@ -175,9 +181,11 @@ bkp_prove_frame(struct bkp_prover *prover, enum fmt_pack_kind kind,
 	    check_id(prover, kind, &prover->chunk, chunk->id, &is_right, err) <
 		0)
 		return -1;
-	if (is_right)
-		return 0;
-	return prove_difference(prover, kind, chunk->id, err);
+	if (!is_right)
+		return prove_difference(prover, kind, chunk, err);
+	chunk->has_base = false;
+	chunk->raw_len = (uint32_t)prover->chunk.len;
+	return 0;
 }
 
 /* Where the index says that the chunk is in this pack, it is there. */
@@ -202,8 +210,8 @@ prove_place(struct bkp_prover *prover, const unsigned char name[32],
 
 static int
 prove_chunks(struct bkp_prover *prover, enum fmt_pack_kind kind,
-    const unsigned char name[32], const struct fmt_pack_chunk *chunks,
-    size_t count, struct bkp_error *err)
+    const unsigned char name[32], struct fmt_pack_chunk *chunks, size_t count,
+    struct bkp_error *err)
 {
 	char hex[2 * FMT_ID_SIZE + 1];
 
@@ -221,28 +229,30 @@ prove_chunks(struct bkp_prover *prover, enum fmt_pack_kind kind,
 int
 bkp_prove_content(struct bkp_prover *prover, enum fmt_pack_kind kind,
     const unsigned char name[32], const struct fmt_buf *stored,
-    uint64_t *chunks, struct bkp_error *err)
+    struct fmt_pack_chunk **chunks, size_t *count, struct bkp_error *err)
 {
 	struct fmt_pack_chunk *directory = NULL;
 	struct fmt_buf *plain = &prover->plain;
+	size_t directory_count = 0, need;
 	enum fmt_status status;
-	size_t count = 0, need;
-	int rc;
 
 	fmt_buf_clear(plain);
 	status = fmt_age_open(identities_of(prover, kind),
 	    prover->repository->keys.count, stored->data, stored->len, plain);
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "decrypting");
-	status = fmt_pack_directory_decode(
-	    plain->data, plain->len, plain->len, &directory, &count, &need);
+	status = fmt_pack_directory_decode(plain->data, plain->len, plain->len,
+	    &directory, &directory_count, &need);
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "reading its directory");
-	rc = prove_chunks(prover, kind, name, directory, count, err);
-	free(directory);
-	if (rc == 0)
-		*chunks = count;
-	return rc;
+	if (prove_chunks(prover, kind, name, directory, directory_count, err) <
+	    0) {
+		free(directory);
+		return -1;
+	}
+	*chunks = directory;
+	*count = directory_count;
+	return 0;
 }
 
 /* ---- what is left ---- */
@@ -282,21 +292,23 @@ salvage_chunks(struct bkp_prover *prover, enum fmt_pack_kind kind,
 		payload = NULL;
 	for (size_t i = 0; i < count; i++) {
 		struct bkp_error problem = BKP_ERROR_INIT;
+		struct fmt_pack_chunk chunk = chunks[i];
 		const unsigned char *frame = NULL;
 
 		if (payload != NULL)
-			frame = read_frame(prover, payload, stored, size,
-			    plain_size, &chunks[i]);
-		if (frame != NULL && bkp_prove_frame(prover, kind, &chunks[i],
+			frame = read_frame(
+			    prover, payload, stored, size, plain_size, &chunk);
+		if (frame != NULL && bkp_prove_frame(prover, kind, &chunk,
 					 frame, &problem) < 0) {
-			if (problem.code == BKP_NOMEM) {
+			if (problem.code != BKP_CORRUPT) {
 				if (err != NULL)
 					*err = problem;
 				return -1;
 			}
 			frame = NULL;
 		}
-		if (fn(arg, &chunks[i], frame, frame != NULL, err) < 0)
+		if (fn(arg, frame != NULL ? &chunk : &chunks[i], frame, err) <
+		    0)
 			return -1;
 	}
 	return 0;
@@ -317,7 +329,7 @@ bkp_salvage(struct bkp_prover *prover, enum fmt_pack_kind kind,
 	    &payload);
 	if (status == FMT_NOMEM)
 		return bkp_fail_nomem(err, "salvaging a pack");
-	/* A header that does not open leaves nothing. */
+	/* Where the header does not open, nothing is left. */
 	rc = salvage_chunks(prover, kind, status == FMT_OK ? &payload : NULL,
 	    stored, size, chunks, count, fn, arg, err);
 	OPENSSL_cleanse(&payload, sizeof(payload));
