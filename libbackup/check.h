@@ -37,6 +37,9 @@ struct bkp_check_options {
 	uint64_t max_age_s;  /* packs that were not read for so long are; with
 				a percentage, no more than that; 0: not asked */
 	uint64_t budget;     /* bytes to read at the most; 0: no limit */
+	int is_repair; /* do what the steps say; else they are only planned */
+	int accepts_loss; /* repair: snapshots that are damaged or missing are
+			     not missed any more */
 	struct bkp_events events;
 	const struct bkp_cancel *cancel;
 };
@@ -69,11 +72,26 @@ struct bkp_finding {
 	uint64_t hurt_total;
 };
 
+enum bkp_repair_state {
+	BKP_REPAIR_PLANNED, /* what a repair would do */
+	BKP_REPAIR_DONE,
+	BKP_REPAIR_NEEDS /* what it could do with what the text says */
+};
+
+struct bkp_repair_step {
+	enum bkp_repair_state state;
+	const char *object; /* its name in the repository */
+	const char *text;
+};
+
 struct bkp_check_result {
 	int is_clean; /* 1: something was checked, and nothing is damaged */
 	const struct bkp_finding *findings; /* the worst first */
 	size_t finding_count;
 	uint64_t damage, warnings, notes;
+	const struct bkp_repair_step *steps; /* with is_repair: what was done,
+		and the findings are those that remain */
+	size_t step_count;
 	uint64_t snapshots, entries; /* looked at */
 	uint64_t hurt_snapshots;
 	uint64_t indexes, packs, pack_bytes; /* that are there */

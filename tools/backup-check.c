@@ -132,11 +132,32 @@ fail:
 	return NULL;
 }
 
+static const char *
+step_name(enum bkp_repair_state state)
+{
+	return state == BKP_REPAIR_PLANNED ? "planned"
+	       : state == BKP_REPAIR_DONE  ? "done"
+					   : "needs";
+}
+
+static void
+emit_steps(struct cli *cli, const struct bkp_check_result *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->step_count; i++)
+		cli_emit(cli, json_pack("{s:s, s:s, s:s, s:o}", "type", "step",
+				  "state", step_name(r->steps[i].state),
+				  "object", r->steps[i].object, "text",
+				  cli_json_text(r->steps[i].text)));
+}
+
 static void
 emit_result(struct cli *cli, const struct bkp_check_result *r)
 {
 	size_t i;
 
+	emit_steps(cli, r);
 	for (i = 0; i < r->finding_count; i++) {
 		const struct bkp_finding *f = &r->findings[i];
 
@@ -198,15 +219,42 @@ print_finding(const struct bkp_finding *finding)
 }
 
 static void
+print_steps(const struct bkp_check_result *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->step_count; i++) {
+		const struct bkp_repair_step *step = &r->steps[i];
+
+		(void)printf(
+		    "%s  ", step->state == BKP_REPAIR_PLANNED ? "REPAIR"
+			    : step->state == BKP_REPAIR_DONE  ? "DONE  "
+							      : "NEEDS ");
+		cli_print_escaped(stdout, step->object);
+		(void)fputs(": ", stdout);
+		cli_print_escaped(stdout, step->text);
+		(void)fputc('\n', stdout);
+	}
+	if (r->step_count > 0 && r->steps[0].state == BKP_REPAIR_PLANNED)
+		(void)puts("backup-check --repair does what is named REPAIR");
+}
+
+static void
 tell_people(const struct cli *cli, const struct bkp_check_result *r)
 {
 	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE], c[CLI_TEXT_SIZE];
+	bool is_done =
+	    r->step_count > 0 && r->steps[0].state == BKP_REPAIR_DONE;
 	size_t i;
 
+	if (is_done)
+		print_steps(r);
 	for (i = 0; i < r->finding_count; i++) {
 		if (!cli->is_quiet || r->findings[i].level != BKP_FINDING_NOTE)
 			print_finding(&r->findings[i]);
 	}
+	if (!is_done)
+		print_steps(r);
 	(void)printf("checked %s snapshots, %s index objects, %s packs",
 	    cli_count(r->snapshots, a), cli_count(r->indexes, b),
 	    cli_count(r->packs, c));
@@ -262,6 +310,7 @@ main(int argc, char **argv)
 	struct bkp_check_options options = BKP_CHECK_OPTIONS_INIT;
 	struct cli cli = CLI_INIT(&command);
 	const char *percent = NULL, *age = NULL, *budget = NULL;
+	bool is_repair = false, accepts_loss = false;
 	const struct cli_option own[] = {
 	    {"read-data", 0, "PERCENT",
 		"read the packs, or so much of them (10%)", CLI_MAYBE,
@@ -270,6 +319,14 @@ main(int argc, char **argv)
 		CLI_TEXT, &age},
 	    {"budget", 0, "SIZE", "read at most so much (100G)", CLI_TEXT,
 		&budget},
+	    {"repair", 0, NULL,
+		"repair what can be; without it, say what "
+		"would be done",
+		CLI_FLAG, &is_repair},
+	    {"accept-loss", 0, NULL,
+		"repair: damaged or missing snapshots "
+		"are given up",
+		CLI_FLAG, &accepts_loss},
 	    {.name = NULL}};
 	enum cli_status status;
 
@@ -295,6 +352,11 @@ main(int argc, char **argv)
 		status = cli_usage(&cli,
 		    "--budget limits what --read-data or --max-age reads; "
 		    "give one of them");
+	if (status == CLI_GO_ON && accepts_loss && !is_repair)
+		status =
+		    cli_usage(&cli, "--accept-loss goes with --repair only");
+	options.is_repair = is_repair;
+	options.accepts_loss = accepts_loss;
 	if (status == CLI_GO_ON)
 		status = check(&cli, &options);
 	return cli_finish(&cli, status);

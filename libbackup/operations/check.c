@@ -8,14 +8,22 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
-#include "libbackup/repository/checker.h"
+#include "libbackup/repository/repair.h"
+
+#define ROUNDS 5 /* of repair, at the most */
 
 /* What the result's texts live in. */
 struct memory {
+	const struct bkp_check_options *options; /* while it runs */
 	struct bkp_repository *repository;
+	struct bkp_repository *first; /* before a repair; or NULL */
 	struct bkp_run *run;
 	struct bkp_checker checker;
-	struct bkp_finding *findings; /* owned */
+	struct bkp_check_packs earlier; /* owned: of the check before */
+	struct bkp_repair repair;
+	struct bkp_presence *presence; /* NULL: no repair */
+	struct bkp_finding *findings;  /* owned */
+	struct bkp_repair_step *steps; /* owned */
 };
 
 static void
@@ -23,10 +31,15 @@ free_memory(struct memory *memory)
 {
 	if (memory == NULL)
 		return;
+	bkp_presence_end(memory->presence);
+	bkp_repair_free(&memory->repair);
 	bkp_checker_free(&memory->checker);
 	bkp_repository_close(memory->repository);
+	bkp_repository_close(memory->first);
 	bkp_run_free(memory->run);
+	free(memory->earlier.items);
 	free(memory->findings);
+	free(memory->steps);
 	free(memory);
 }
 
@@ -70,6 +83,25 @@ hand_out(struct memory *memory, struct bkp_check_result *result,
 	return 0;
 }
 
+static int
+hand_out_steps(struct memory *memory, struct bkp_check_result *result,
+    struct bkp_error *err)
+{
+	const struct bkp_repair *repair = &memory->repair;
+
+	memory->steps =
+	    bkp_alloc_array(repair->count + 1, sizeof(*memory->steps), err);
+	if (memory->steps == NULL)
+		return -1;
+	for (size_t i = 0; i < repair->count; i++)
+		memory->steps[i] =
+		    (struct bkp_repair_step){repair->items[i].state,
+			repair->items[i].object, repair->items[i].text};
+	result->steps = memory->steps;
+	result->step_count = repair->count;
+	return 0;
+}
+
 static void
 fill_counts(const struct memory *memory, struct bkp_check_result *result)
 {
@@ -88,19 +120,84 @@ fill_counts(const struct memory *memory, struct bkp_check_result *result)
 	result->is_clean = result->damage == 0;
 }
 
+/* ---- the course ---- */
+
 static int
-open_repository(struct memory *memory, const struct bkp_check_options *options,
-    struct bkp_error *err)
+open_repository(struct memory *memory, struct bkp_error *err)
 {
+	const struct bkp_config *config = memory->options->config;
 	struct bkp_keys keys = BKP_KEYS_INIT;
 
-	if (options->config->repository == NULL)
+	if (config->repository == NULL)
 		return bkp_fail(err, BKP_INVALID,
 		    "no repository is named; give 'repository:' in the "
 		    "configuration or --repository");
-	bkp_config_keys(options->config, &keys);
-	return bkp_repository_open(
-	    options->config->repository, &keys, &memory->repository, err);
+	bkp_config_keys(config, &keys);
+	if (bkp_repository_open(
+		config->repository, &keys, &memory->repository, err) < 0)
+		return -1;
+	bkp_repository_without_cache(memory->repository);
+	return 0;
+}
+
+static int
+check_once(struct memory *memory, struct bkp_error *err)
+{
+	struct bkp_checker *checker = &memory->checker;
+
+	bkp_checker_init(checker, memory->repository, memory->run);
+	checker->earlier = memory->earlier;
+	checker->is_again = memory->first != NULL;
+	memory->earlier = (struct bkp_check_packs){.items = NULL};
+	checker->read_percent = memory->options->read_percent;
+	checker->max_age_s = memory->options->max_age_s;
+	checker->budget = memory->options->budget;
+	memory->repair.checker = checker;
+	return bkp_checker_run(checker, err);
+}
+
+/* After a repair nothing is as it was loaded: index, keys, snapshots. */
+static int
+check_again(struct memory *memory, struct bkp_error *err)
+{
+	struct bkp_repository *before = memory->repository;
+
+	memory->earlier = memory->checker.packs;
+	memory->checker.packs = (struct bkp_check_packs){.items = NULL};
+	bkp_checker_free(&memory->checker);
+	bkp_checker_init(&memory->checker, NULL, memory->run);
+	memory->repository = NULL;
+	/* The presence goes on with the one it was begun with. */
+	if (open_repository(memory, err) < 0) {
+		memory->repository = before;
+		return -1;
+	}
+	if (memory->first == NULL)
+		memory->first = before;
+	else
+		bkp_repository_close(before);
+	return check_once(memory, err);
+}
+
+static int
+repair(struct memory *memory, struct bkp_error *err)
+{
+	memory->repair.accepts_loss = memory->options->accepts_loss != 0;
+	if (memory->options->is_repair &&
+	    bkp_repair_begin(memory->repository, &memory->presence, err) < 0)
+		return -1;
+	memory->repair.presence = memory->presence;
+	for (int round = 0; round < ROUNDS; round++) {
+		if (bkp_repair_round(&memory->repair, err) < 0)
+			return bkp_fail_in(err, "repairing");
+		if (memory->presence == NULL || memory->repair.done == 0)
+			break;
+		if (check_again(memory, err) < 0)
+			return -1;
+	}
+	bkp_presence_end(memory->presence);
+	memory->presence = NULL;
+	return 0;
 }
 
 int
@@ -113,28 +210,22 @@ bkp_check(const struct bkp_check_options *options,
 
 	if (memory == NULL)
 		return -1;
+	memory->options = options;
 	bkp_checker_init(&memory->checker, NULL, NULL);
+	bkp_repair_init(&memory->repair, &memory->checker);
 	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
 		options->cancel, &memory->run, err) < 0 ||
-	    open_repository(memory, options, err) < 0)
-		goto fail;
-	bkp_repository_without_cache(memory->repository);
-	memory->checker.repository = memory->repository;
-	memory->checker.run = memory->run;
-	memory->checker.read_percent = options->read_percent;
-	memory->checker.max_age_s = options->max_age_s;
-	memory->checker.budget = options->budget;
-	if (bkp_checker_run(&memory->checker, err) < 0 ||
-	    hand_out(memory, &found, err) < 0)
-		goto fail;
+	    open_repository(memory, err) < 0 || check_once(memory, err) < 0 ||
+	    repair(memory, err) < 0 || hand_out(memory, &found, err) < 0 ||
+	    hand_out_steps(memory, &found, err) < 0) {
+		free_memory(memory);
+		return -1;
+	}
 	fill_counts(memory, &found);
 	found.duration_ms = bkp_clock_ms() - began_ms;
 	found.memory = memory;
 	*result = found;
 	return 0;
-fail:
-	free_memory(memory);
-	return -1;
 }
 
 void

@@ -24,6 +24,7 @@ bkp_checker_free(struct bkp_checker *checker)
 	bkp_history_free(&checker->history);
 	bkp_known_set_free(&checker->bad_chunks);
 	free(checker->packs.items);
+	free(checker->earlier.items);
 	free(checker->misplaced);
 }
 

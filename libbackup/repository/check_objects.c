@@ -131,13 +131,17 @@ bkp_check_index(struct bkp_checker *checker, struct bkp_error *err)
 		const struct bkp_index_damage *damage = &set->damaged[i];
 		char path[BKP_PACK_PATH];
 
+		size_t number;
+
 		(void)snprintf(path, sizeof(path), "index/%s", damage->name);
-		if (bkp_finding_add(&checker->findings, &checker->unknown,
+		if (bkp_finding_add(&checker->findings, &number,
 			BKP_FINDING_DAMAGE, "index-damaged", path, err, "%s",
 			damage->problem.message) < 0 ||
-		    bkp_check_misplaced(checker, checker->unknown, "index",
-			damage->name, err) < 0)
+		    bkp_check_misplaced(
+			checker, number, "index", damage->name, err) < 0)
 			return -1;
+		if (checker->unknown_count++ == 0)
+			checker->unknown = number;
 	}
 	return 0;
 }

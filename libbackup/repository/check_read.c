@@ -98,6 +98,21 @@ cut_queue(const struct bkp_checker *checker, struct queue *queue)
 	queue->count = count;
 }
 
+/* After a repair. */
+static bool
+is_wanted_again(const struct bkp_checker *checker, struct bkp_check_pack *pack)
+{
+	const struct bkp_check_pack *before =
+	    bkp_check_packs_find(&checker->earlier, pack->name);
+
+	if (!pack->is_stored || pack->state == BKP_PACK_LOST)
+		return false;
+	if (before == NULL || before->state != BKP_PACK_GOOD)
+		return true;
+	pack->read_us = before->read_us;
+	return false;
+}
+
 static int
 choose(struct bkp_checker *checker, struct queue *queue, struct bkp_error *err)
 {
@@ -109,13 +124,16 @@ choose(struct bkp_checker *checker, struct queue *queue, struct bkp_error *err)
 	if (queue->items == NULL)
 		return -1;
 	for (size_t i = 0; i < packs->count; i++) {
-		if (is_wanted(checker, &packs->items[i], now))
+		if (checker->is_again
+			? is_wanted_again(checker, &packs->items[i])
+			: is_wanted(checker, &packs->items[i], now))
 			queue->items[queue->count++] = i;
 	}
 	if (queue->count > 1)
 		qsort_r(queue->items, queue->count, sizeof(*queue->items),
 		    compare_ages, packs);
-	cut_queue(checker, queue);
+	if (!checker->is_again)
+		cut_queue(checker, queue);
 	return 0;
 }
 
@@ -325,9 +343,10 @@ bkp_check_read_packs(struct bkp_checker *checker, struct bkp_error *err)
 	struct reading reading = {.checker = checker};
 	int rc = -1;
 
-	if (checker->read_percent <= 0 && checker->max_age_s == 0)
+	if (checker->read_percent <= 0 && checker->max_age_s == 0 &&
+	    !checker->is_again)
 		return 0;
-	if (remember(checker, err) < 0 ||
+	if ((!checker->is_again && remember(checker, err) < 0) ||
 	    choose(checker, &reading.queue, err) < 0 ||
 	    start_workers(&reading, err) < 0)
 		goto out;
@@ -335,7 +354,8 @@ bkp_check_read_packs(struct bkp_checker *checker, struct bkp_error *err)
 	    "reading packs");
 	rc = bkp_pipeline_run(reading.worker_count, 2 * reading.worker_count,
 	    &reading_ops, &reading, bkp_run_cancel(checker->run), err);
-	keep_memory(checker);
+	if (checker->read_percent > 0 || checker->max_age_s > 0)
+		keep_memory(checker);
 out:
 	end_reading(&reading);
 	return rc;

@@ -109,8 +109,9 @@ finding_of_unknown(struct walk *walk, struct bkp_error *err)
 {
 	struct bkp_checker *checker = walk->checker;
 
-	if (checker->unknown != 0)
+	if (checker->unknown_count > 0)
 		return 0;
+	checker->unknown_count = 1;
 	return bkp_finding_add(&checker->findings, &checker->unknown,
 	    BKP_FINDING_DAMAGE, "index-missing", "index/", err,
 	    "index/: chunks that snapshots need are in no index object, so "
@@ -161,7 +162,12 @@ blame(struct walk *walk, const unsigned char id[FMT_ID_SIZE], blame_fn *fn,
 		return 0;
 	if (finding_of_unknown(walk, err) < 0)
 		return -1;
-	return fn(arg, walk->checker->unknown, path, err);
+	/* Which of them knew it nobody can tell. */
+	for (size_t i = 0; i < walk->checker->unknown_count; i++) {
+		if (fn(arg, walk->checker->unknown + i, path, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* ---- one metadata chunk ---- */

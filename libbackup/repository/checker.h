@@ -148,12 +148,18 @@ struct bkp_checker {
 	struct bkp_run *run;               /* borrowed */
 	double read_percent;
 	uint64_t max_age_s, budget;
+	/* Of the check before a round of repair: what was good then is not
+	 * read once more, and what was not is, and all that is new. */
+	struct bkp_check_packs earlier; /* owned */
+	bool is_again;
 
 	struct bkp_finding_list findings;
 	struct bkp_history history; /* with the snapshots that count */
 	struct bkp_check_packs packs;
 	struct bkp_known_set bad_chunks; /* by bkp_check_chunk_key */
-	size_t unknown;                  /* finding: chunks in no index */
+	/* Findings, one after another: index objects that are damaged, or else
+	 * the one that chunks are in none. */
+	size_t unknown, unknown_count;
 	struct bkp_misplaced *misplaced; /* owned */
 	size_t misplaced_count, misplaced_cap;
 	uint64_t entries, hurt_snapshots;

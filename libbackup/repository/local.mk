@@ -83,3 +83,9 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/history_compare.c \
 	libbackup/repository/history_own.h \
 	libbackup/repository/remembered.c libbackup/repository/remembered.h
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/repository/repair.c libbackup/repository/repair.h \
+	libbackup/repository/repair_index.c \
+	libbackup/repository/repair_packs.c \
+	libbackup/repository/repair_places.c \
+	libbackup/repository/repair_rest.c

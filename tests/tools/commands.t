@@ -39,7 +39,7 @@ is_empty() { [ ! -s "$1" ]; result $? "  and $1 is empty"; }
 
 # is_json FILE: every line is an object with one of the types.
 is_json() {
-	! grep -v -q -E '^\{"type":"(message|progress|omission|result|error|check|finding|snapshot|entry)",.*\}$' "$1"
+	! grep -v -q -E '^\{"type":"(message|progress|omission|result|error|check|finding|step|snapshot|entry)",.*\}$' "$1"
 	result $? "  and every line of $1 is an event"
 }
 
@@ -109,7 +109,7 @@ is_json out
 says out '"packs_read":25,"bytes_read":3072,"chunks_read":172800'
 ends 0 "everything is to be read" backup-check --read-data --json
 says out '"packs_read":1000,'
-for wrong in --read-data=0 --read-data=101% --read-data=x --read-data=-5 \
+for wrong in --accept-loss --read-data=0 --read-data=101% --read-data=x --read-data=-5 \
 	--max-age=30 --max-age=d --max-age=3x --max-age=-3d --budget=3K \
 	"--read-data --budget=0K" "--read-data --budget=99999999999999999T"; do
 	# shellcheck disable=SC2086 # two options
@@ -124,9 +124,13 @@ says out '^DAMAGE  packs/3f/.*: it is not there$'
 says out 'hurts snapshot 3f2a9c010000: bucket/up/a%1B$'
 says out 'and 3 more'
 says out '^DAMAGED: 1 finding'
+says out '^REPAIR  packs/3f: taken out%0A$'
+ends 1 "a repair that could not mend everything" backup-check --repair
+says out '^DONE    packs/3f: taken out%0A$'
 ends 1 "the same in JSON" backup-check --json
 is_json out
 says out '"hurt":\[{"snapshot":"3f2a.*","paths":\["bucket/up/a%1B","bucket/up/b"\]}\]'
+says out '"type":"step","state":"planned","object":"packs/3f"'
 says out '"state":"failed"'
 FAKE=fail
 ends 1 "a check that failed" backup-check

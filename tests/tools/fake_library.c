@@ -462,6 +462,9 @@ bkp_check(const struct bkp_check_options *options,
 	    {BKP_FINDING_WARNING, "no-snapshot", "snapshots/",
 		"there is no snapshot", NULL, 0, 0},
 	    {BKP_FINDING_NOTE, "orphans", "packs/", "3 packs", NULL, 0, 0}};
+	static const struct bkp_repair_step steps[] = {
+	    {BKP_REPAIR_PLANNED, "packs/3f", "taken out\n"},
+	    {BKP_REPAIR_DONE, "packs/3f", "taken out\n"}};
 	size_t omissions = 0, first = is_fake("bad")    ? 0
 				      : is_fake("look") ? 1
 							: 2;
@@ -470,6 +473,8 @@ bkp_check(const struct bkp_check_options *options,
 		return -1;
 	result->findings = findings + first;
 	result->finding_count = 3 - first;
+	result->steps = &steps[options->is_repair];
+	result->step_count = first == 0;
 	result->damage = first == 0;
 	result->warnings = first <= 1;
 	result->notes = 1;

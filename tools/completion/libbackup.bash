@@ -63,7 +63,7 @@ _backup_complete()
 	case $tool in
 	backup-archive) options='--output --import --recipient --archive-passphrase-file --split --endpoint --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-cat) options='--config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-check) options='--read-data --max-age --budget --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
