@@ -4,6 +4,7 @@
  * its bytes, so whatever lies under a wrong name can be put back, once it is
  * known that these bytes are an object and no damaged one.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/checker.h"
+#include "libbackup/repository/copies.h"
 
 /* ---- are these bytes an object? ---- */
 
@@ -56,6 +58,8 @@ is_object(const struct bkp_checker *checker, const char *folder,
 {
 	if (stored->len == 0)
 		return false;
+	if (strncmp(folder, BKP_COPIES, strlen(BKP_COPIES)) == 0)
+		folder += strlen(BKP_COPIES);
 	if (strcmp(folder, "keys") == 0)
 		return is_key(&checker->repository->roster, name);
 	if (strcmp(folder, "roster") == 0)
@@ -65,22 +69,54 @@ is_object(const struct bkp_checker *checker, const char *folder,
 
 /* ---- noting it ---- */
 
+int
+bkp_check_is_good(
+    struct bkp_store *store, const char *path, bool *out, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	struct fmt_buf stored = FMT_BUF_INIT;
+	const char *name = strrchr(path, '/') + 1;
+	unsigned char digest[32];
+	char actual[BKP_OBJECT_NAME] = "";
+	int rc = 0;
+
+	if (bkp_store_get(store, path, 0, BKP_STORE_WHOLE, &stored, &problem) ==
+	    0) {
+		if (fmt_sha256(stored.len > 0 ? stored.data : (const void *)"",
+			stored.len, digest) == FMT_OK)
+			fmt_hex(digest, sizeof(digest), actual);
+	} else if (problem.code != BKP_NOTFOUND && problem.sys != EIO) {
+		if (err != NULL)
+			*err = problem;
+		rc = -1;
+	}
+	fmt_buf_free(&stored);
+	if (rc == 0)
+		*out = strcmp(actual, name) == 0;
+	return rc;
+}
+
+bool
+bkp_check_is_object(const struct bkp_checker *checker, const char *folder,
+    const char *name, const struct fmt_buf *stored)
+{
+	unsigned char pack[32];
+
+	if (strncmp(folder, "packs", 5) != 0)
+		return is_object(checker, folder, name, stored);
+	return fmt_unhex(name, pack, sizeof(pack)) == FMT_OK &&
+	       bkp_check_packs_find(&checker->packs, pack) != NULL;
+}
+
 static int
 note(struct bkp_checker *checker, size_t finding, const char *wrong,
     const char *right, struct bkp_error *err)
 {
 	struct bkp_misplaced item = {.finding = finding};
-	struct bkp_error problem = BKP_ERROR_INIT;
-	struct bkp_store_object object;
 
-	if (bkp_store_stat(
-		checker->repository->store, right, &object, &problem) == 0)
-		item.is_there = true;
-	else if (problem.code != BKP_NOTFOUND) {
-		if (err != NULL)
-			*err = problem;
+	if (bkp_check_is_good(
+		checker->repository->store, right, &item.is_there, err) < 0)
 		return -1;
-	}
 	(void)snprintf(item.wrong, sizeof(item.wrong), "%s", wrong);
 	(void)snprintf(item.right, sizeof(item.right), "%s", right);
 	if (bkp_grow(&checker->misplaced, checker->misplaced_count,
@@ -89,7 +125,7 @@ note(struct bkp_checker *checker, size_t finding, const char *wrong,
 	checker->misplaced[checker->misplaced_count++] = item;
 	return bkp_finding_append(&checker->findings, finding, err,
 	    item.is_there ? "; it holds the bytes of %s"
-			  : "; it holds the bytes of %s, which is not there",
+			  : "; it holds the bytes of %s, which is missed",
 	    right);
 }
 

@@ -5,17 +5,12 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/checker.h"
+#include "libbackup/repository/key_check.h"
 
 /* Named by their content, and plain to everybody who has the key at hand. */
 static const struct folder {
 	const char *name, *kind, *advice;
 } folders[] = {
-    {"keys", "key-damaged",
-	"who uses that key cannot open the repository; bring the object back "
-	"from a copy, or add the key again with backup-key"},
-    {"roster", "roster-damaged",
-	"bring the object back from a copy, or write the next one with "
-	"backup-key"},
     {"checkpoints", "checkpoint-damaged",
 	"bring the object back from a copy; backup-prune writes the next one"},
     {"condemned", "condemned-damaged",
@@ -59,9 +54,41 @@ check_object(struct bkp_checker *checker, const struct folder *folder,
 	return bkp_check_misplaced(checker, number, folder->name, name, err);
 }
 
+/* "copies/keys/<name>": what is under `finding` is about that. */
+static int
+look_for_owner(struct bkp_checker *checker, size_t finding, const char *object,
+    struct bkp_error *err)
+{
+	const char *slash = strrchr(object, '/');
+	char folder[BKP_PACK_PATH];
+
+	if (slash == NULL || strlen(slash + 1) != BKP_OBJECT_NAME - 1)
+		return 0;
+	(void)snprintf(
+	    folder, sizeof(folder), "%.*s", (int)(slash - object), object);
+	return bkp_check_misplaced(checker, finding, folder, slash + 1, err);
+}
+
+static int
+take_key_finding(
+    void *arg, const struct bkp_key_finding *finding, struct bkp_error *err)
+{
+	struct bkp_checker *checker = arg;
+	size_t number;
+
+	if (bkp_finding_add(&checker->findings, &number, finding->level,
+		finding->kind, finding->object, err, "%s%s%s", finding->object,
+		finding->object[0] != '\0' ? ": " : "", finding->text) < 0)
+		return -1;
+	return look_for_owner(checker, number, finding->object, err);
+}
+
 int
 bkp_check_objects(struct bkp_checker *checker, struct bkp_error *err)
 {
+	if (bkp_repository_check_keys(
+		checker->repository, take_key_finding, checker, err) < 0)
+		return -1;
 	for (size_t f = 0; f < sizeof(folders) / sizeof(folders[0]); f++) {
 		struct bkp_names names = BKP_NAMES_INIT;
 		int rc = bkp_object_names(checker->repository->store,

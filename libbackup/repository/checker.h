@@ -140,7 +140,7 @@ void bkp_check_memory_free(struct bkp_check_memory *memory);
 struct bkp_misplaced {
 	char wrong[BKP_PACK_PATH], right[BKP_PACK_PATH];
 	size_t finding; /* about the first */
-	bool is_there;  /* the second is */
+	bool is_there;  /* the second is, and good */
 };
 
 struct bkp_checker {
@@ -196,6 +196,15 @@ int bkp_check_misplaced(struct bkp_checker *checker, size_t finding,
 int bkp_check_misplaced_pack(struct bkp_checker *checker,
     const struct bkp_check_pack *pack, const unsigned char digest[32],
     struct bkp_error *err);
+
+/* Whether an object is there and fits its name. */
+int bkp_check_is_good(struct bkp_store *store, const char *path, bool *out,
+    struct bkp_error *err);
+
+/* Whether bytes that have this name are an object of a folder ("keys"), and no
+ * damaged one. */
+bool bkp_check_is_object(const struct bkp_checker *checker, const char *folder,
+    const char *name, const struct fmt_buf *stored);
 
 /* The damaged packs that the keys at hand open. */
 int bkp_check_damaged_packs(struct bkp_checker *checker,
