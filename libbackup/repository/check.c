@@ -34,25 +34,24 @@ static int
 note_packs(struct bkp_checker *checker, struct bkp_error *err)
 {
 	const struct bkp_check_packs *packs = &checker->packs;
-	size_t orphans = 0, ghosts = 0;
+	size_t ghosts = 0;
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < packs->count; i++) {
 		const struct bkp_check_pack *pack = &packs->items[i];
 
 		if (pack->is_stored && !pack->is_indexed) {
-			orphans++;
 			bytes += pack->stored_size;
 		}
 		ghosts += !pack->is_stored && !pack->is_needed;
 	}
-	if (orphans > 0 &&
+	if (packs->orphans > 0 &&
 	    bkp_finding_add(&checker->findings, NULL, BKP_FINDING_NOTE,
 		"orphans", "packs/", err,
 		"%zu packs with %llu bytes are in no index object; a backup "
 		"that goes on, or one that was cut off, leaves such, and "
 		"backup-prune removes them",
-		orphans, (unsigned long long)bytes) < 0)
+		packs->orphans, (unsigned long long)bytes) < 0)
 		return -1;
 	if (ghosts == 0)
 		return 0;

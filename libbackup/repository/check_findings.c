@@ -76,6 +76,24 @@ keep_path(
 	return copy;
 }
 
+static const char *
+keep_snapshot(
+    struct bkp_finding_list *list, const char *name, struct bkp_error *err)
+{
+	char *copy;
+
+	for (size_t i = list->snapshot_count; i > 0; i--) {
+		if (strcmp(list->snapshots[i - 1], name) == 0)
+			return list->snapshots[i - 1];
+	}
+	if (bkp_grow(&list->snapshots, list->snapshot_count,
+		&list->snapshot_cap, sizeof(*list->snapshots), err) < 0 ||
+	    (copy = bkp_strdup(name, err)) == NULL)
+		return NULL;
+	list->snapshots[list->snapshot_count++] = copy;
+	return copy;
+}
+
 int
 bkp_finding_hurt(struct bkp_finding_list *list, size_t number,
     const char *snapshot, const char *path, struct bkp_error *err)
@@ -83,7 +101,7 @@ bkp_finding_hurt(struct bkp_finding_list *list, size_t number,
 	struct bkp_finding_item *item = &list->items[number - 1];
 	const struct bkp_hurt *last =
 	    item->hurt_count > 0 ? &item->hurt[item->hurt_count - 1] : NULL;
-	const char *copy;
+	const char *copy, *name;
 
 	item->level = BKP_FINDING_DAMAGE;
 	if (last != NULL && strcmp(last->snapshot, snapshot) == 0 &&
@@ -92,10 +110,10 @@ bkp_finding_hurt(struct bkp_finding_list *list, size_t number,
 	if (item->hurt_count < HURT_MAX) {
 		if (bkp_grow(&item->hurt, item->hurt_count, &item->hurt_cap,
 			sizeof(*item->hurt), err) < 0 ||
-		    (copy = keep_path(list, path, err)) == NULL)
+		    (copy = keep_path(list, path, err)) == NULL ||
+		    (name = keep_snapshot(list, snapshot, err)) == NULL)
 			return -1;
-		item->hurt[item->hurt_count++] =
-		    (struct bkp_hurt){snapshot, copy};
+		item->hurt[item->hurt_count++] = (struct bkp_hurt){name, copy};
 	}
 	item->hurt_total++;
 	return 0;
@@ -111,7 +129,10 @@ bkp_finding_list_free(struct bkp_finding_list *list)
 	}
 	for (size_t i = 0; i < list->path_count; i++)
 		free(list->paths[i]);
+	for (size_t i = 0; i < list->snapshot_count; i++)
+		free(list->snapshots[i]);
 	free(list->items);
+	free(list->snapshots);
 	free(list->paths);
 	*list = (struct bkp_finding_list){.items = NULL};
 }

@@ -100,7 +100,8 @@ add_indexed(struct bkp_checker *checker, const struct fmt_index *view,
 	struct bkp_check_packs *packs = &checker->packs;
 
 	for (uint32_t n = 0; n < view->pack_count; n++) {
-		struct bkp_check_packs stored = {packs->items, sorted, 0, 0, 0};
+		struct bkp_check_packs stored = {
+		    .items = packs->items, .count = sorted};
 		struct fmt_index_pack indexed;
 		struct bkp_check_pack *pack, lost = {.state = BKP_PACK_LOST};
 
@@ -134,6 +135,22 @@ drop_doubles(struct bkp_check_packs *packs)
 
 /* ---- sizes ---- */
 
+/* Perhaps it is another one. */
+static int
+look_for_owner(struct bkp_checker *checker, const struct bkp_check_pack *pack,
+    struct bkp_error *err)
+{
+	struct fmt_buf stored = FMT_BUF_INIT;
+	unsigned char digest[32];
+	int rc = bkp_check_get_damaged(checker, pack->name, &stored, err);
+
+	if (rc == 0 && stored.len > 0 &&
+	    fmt_sha256(stored.data, stored.len, digest) == FMT_OK)
+		rc = bkp_check_misplaced_pack(checker, pack, digest, err);
+	fmt_buf_free(&stored);
+	return rc;
+}
+
 static int
 check_size(struct bkp_checker *checker, struct bkp_check_pack *pack,
     struct bkp_error *err)
@@ -145,11 +162,13 @@ check_size(struct bkp_checker *checker, struct bkp_check_pack *pack,
 		return 0;
 	pack->state = BKP_PACK_LOST;
 	bkp_pack_path(pack->name, path);
-	return bkp_finding_add(&checker->findings, &pack->finding,
-	    BKP_FINDING_DAMAGE, "pack-damaged", path, err,
-	    "%s: it has %llu bytes, and %llu were stored", path,
-	    (unsigned long long)pack->stored_size,
-	    (unsigned long long)pack->indexed_size);
+	if (bkp_finding_add(&checker->findings, &pack->finding,
+		BKP_FINDING_DAMAGE, "pack-damaged", path, err,
+		"%s: it has %llu bytes, and %llu were stored", path,
+		(unsigned long long)pack->stored_size,
+		(unsigned long long)pack->indexed_size) < 0)
+		return -1;
+	return look_for_owner(checker, pack, err);
 }
 
 int
@@ -172,6 +191,8 @@ bkp_check_list_packs(struct bkp_checker *checker, struct bkp_error *err)
 	sort_packs(packs);
 	drop_doubles(packs);
 	for (size_t i = 0; i < packs->count; i++) {
+		packs->orphans +=
+		    packs->items[i].is_stored && !packs->items[i].is_indexed;
 		if (check_size(checker, &packs->items[i], err) < 0)
 			return -1;
 	}

@@ -112,11 +112,19 @@ finding_of_unknown(struct walk *walk, struct bkp_error *err)
 	if (checker->unknown_count > 0)
 		return 0;
 	checker->unknown_count = 1;
+	if (checker->packs.orphans > 0)
+		return bkp_finding_add(&checker->findings, &checker->unknown,
+		    BKP_FINDING_DAMAGE, "index-missing", "index/", err,
+		    "index/: chunks that snapshots need are in no index "
+		    "object, and %zu packs are in none: an index object is "
+		    "missing; backup-check --repair makes it anew from the "
+		    "packs",
+		    checker->packs.orphans);
 	return bkp_finding_add(&checker->findings, &checker->unknown,
-	    BKP_FINDING_DAMAGE, "index-missing", "index/", err,
-	    "index/: chunks that snapshots need are in no index object, so "
-	    "one of them is not there any more; backup-check --repair makes it "
-	    "anew from the packs");
+	    BKP_FINDING_DAMAGE, "chunks-missing", "packs/", err,
+	    "chunks that snapshots need are not there any more, and no pack "
+	    "could hold them; a backup that finds the same content again "
+	    "stores them");
 }
 
 /* Who is told of a finding that explains why a chunk is bad. */

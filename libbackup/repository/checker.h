@@ -32,8 +32,7 @@ struct bkp_finding_item {
 	const char *kind;      /* a literal */
 	char *object;          /* owned */
 	char *text;            /* owned */
-	struct bkp_hurt *hurt; /* owned; snapshot borrowed, path owned by the
-				  list */
+	struct bkp_hurt *hurt; /* owned; its texts are the list's */
 	size_t hurt_count, hurt_cap;
 	uint64_t hurt_total;
 };
@@ -43,6 +42,8 @@ struct bkp_finding_list {
 	size_t count, cap;
 	char **paths; /* owned, each too */
 	size_t path_count, path_cap;
+	char **snapshots; /* the same */
+	size_t snapshot_count, snapshot_cap;
 };
 
 /* Numbers of findings begin at 1, so that 0 is none. */
@@ -57,7 +58,7 @@ int bkp_finding_append(struct bkp_finding_list *list, size_t number,
     __attribute__((format(printf, 4, 5)));
 
 /* Notes that an entry is hurt, which makes the finding damage. The same once
- * more, right after it, is counted once. `snapshot` is borrowed. */
+ * more, right after it, is counted once. */
 int bkp_finding_hurt(struct bkp_finding_list *list, size_t number,
     const char *snapshot, const char *path, struct bkp_error *err);
 void bkp_finding_list_free(struct bkp_finding_list *list);
@@ -85,6 +86,7 @@ struct bkp_check_packs {
 	struct bkp_check_pack *items; /* owned, by name */
 	size_t count, cap;
 	uint64_t stored, stored_bytes;
+	size_t orphans; /* stored, and in no index object */
 };
 
 struct bkp_check_pack *bkp_check_packs_find(

@@ -213,10 +213,11 @@ is_in_window(const struct window *window, const struct pack *pack,
 	       offset + len <= window->offset + window->bytes.len;
 }
 
-/* Fetches and decrypts whole segments that hold [offset, offset + len). */
+/* Fetches and decrypts whole segments that hold [offset, offset + len), and
+ * what comes behind, up to `ahead` bytes. */
 static int
-fill_window(struct bkp_chunk_reader *reader, struct window *window,
-    const struct pack *pack, uint64_t offset, uint64_t len,
+fill_window_ahead(struct bkp_chunk_reader *reader, struct window *window,
+    const struct pack *pack, uint64_t offset, uint64_t len, uint64_t ahead,
     struct bkp_error *err)
 {
 	uint64_t start = offset / FMT_AGE_SEGMENT * FMT_AGE_SEGMENT;
@@ -224,8 +225,8 @@ fill_window(struct bkp_chunk_reader *reader, struct window *window,
 	enum fmt_status status;
 	char path[96];
 
-	if (end < start + READ_AHEAD)
-		end = start + READ_AHEAD;
+	if (end < start + ahead)
+		end = start + ahead;
 	end = (end + FMT_AGE_SEGMENT - 1) / FMT_AGE_SEGMENT * FMT_AGE_SEGMENT;
 	if (end > pack->plain_size)
 		end = pack->plain_size;
@@ -246,6 +247,25 @@ fill_window(struct bkp_chunk_reader *reader, struct window *window,
 	memcpy(window->pack, pack->name, sizeof(window->pack));
 	window->offset = start;
 	return 0;
+}
+
+/* Damage in what comes behind is nothing to this chunk. */
+static int
+fill_window(struct bkp_chunk_reader *reader, struct window *window,
+    const struct pack *pack, uint64_t offset, uint64_t len,
+    struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (fill_window_ahead(
+		reader, window, pack, offset, len, READ_AHEAD, &problem) == 0)
+		return 0;
+	if ((problem.code == BKP_CORRUPT || problem.code == BKP_AUTH) &&
+	    fill_window_ahead(reader, window, pack, offset, len, 0, NULL) == 0)
+		return 0;
+	if (err != NULL)
+		*err = problem;
+	return -1;
 }
 
 /* The zstd frame of a chunk; borrowed until the next call. */

@@ -64,3 +64,9 @@ tests_unit_test_prune_SOURCES = tests/unit/test_prune.c \
 	$(REPOSITORY_FIXTURE)
 tests_unit_test_prune_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_prune_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += \
+	tests/unit/test_check_damage
+tests_unit_test_check_damage_SOURCES = tests/unit/test_check_damage.c \
+	$(REPOSITORY_FIXTURE)
+tests_unit_test_check_damage_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_check_damage_LDADD = $(UNIT_LIBS)
