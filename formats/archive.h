@@ -17,8 +17,9 @@
 #include "formats/entry.h"
 #include "formats/status.h"
 
-/* The content of a frame ends at the first chunk boundary after so much. */
-#define FMT_ARCHIVE_FRAME (1024u * 1024u)
+/* A frame ends with the first piece with which it has so much content: small
+ * enough that damage in one place hurts little, large enough to compress. */
+#define FMT_ARCHIVE_FRAME (256u * 1024u)
 
 /* Names of the members that are no entries. */
 #define FMT_ARCHIVE_SNAPSHOT ".libbackup/snapshot.json"

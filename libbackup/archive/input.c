@@ -35,9 +35,7 @@ struct bkp_archive_input {
 bool
 bkp_archive_is_location(const char *location)
 {
-	char *first;
 	struct stat st;
-	bool is_one;
 
 	if (location == NULL || location[0] == '\0')
 		return false;
@@ -45,17 +43,7 @@ bkp_archive_is_location(const char *location)
 		return true;
 	if (stat(location, &st) == 0)
 		return !S_ISDIR(st.st_mode);
-	if ((first = bkp_archive_part_name(location, 1, 3, NULL)) == NULL)
-		return false;
-	is_one = stat(first, &st) == 0 && S_ISREG(st.st_mode);
-	free(first);
-	if (is_one)
-		return true;
-	if ((first = bkp_archive_part_name(location, 1, 5, NULL)) == NULL)
-		return false;
-	is_one = stat(first, &st) == 0 && S_ISREG(st.st_mode);
-	free(first);
-	return is_one;
+	return bkp_archive_has_parts(location);
 }
 
 /* ---- opening ---- */
@@ -107,20 +95,19 @@ static int
 check_sizes(const struct bkp_archive_input *input,
     const struct bkp_archive_parts *parts, struct bkp_error *err)
 {
-	for (size_t i = 1; i < input->count; i++) {
-		bool is_last = i + 1 == input->count;
-		uint64_t size = input->parts[i].size;
-		uint64_t first = input->parts[0].size;
+	uint64_t largest = 0;
 
-		if (size != first && (!is_last || size > first))
+	for (size_t i = 0; i < input->count; i++)
+		if (input->parts[i].size > largest)
+			largest = input->parts[i].size;
+	for (size_t i = 0; i + 1 < input->count; i++)
+		if (input->parts[i].size != largest)
 			return bkp_fail(err, BKP_CORRUPT,
-			    "the archive %s: its part %s has %llu bytes, the "
-			    "first has %llu: one of the two is not whole, so "
-			    "get it again",
+			    "the archive %s: its part %s is cut: it has %llu "
+			    "bytes, and others have %llu; get it again",
 			    input->name, parts->names[i],
-			    (unsigned long long)size,
-			    (unsigned long long)first);
-	}
+			    (unsigned long long)input->parts[i].size,
+			    (unsigned long long)largest);
 	return 0;
 }
 

@@ -73,6 +73,15 @@ find_last(const char *location, int digits, size_t *out, struct bkp_error *err)
 	return 0;
 }
 
+bool
+bkp_archive_has_parts(const char *location)
+{
+	size_t last = 0;
+
+	return (find_last(location, 3, &last, NULL) == 0 && last > 0) ||
+	       (find_last(location, 5, &last, NULL) == 0 && last > 0);
+}
+
 static int
 add_part(struct bkp_archive_parts *parts, const char *location, int digits,
     struct bkp_error *err)

@@ -6,6 +6,7 @@
  * five digits where there may be more than 999, so that `cat FILE.*` puts them
  * together in order. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "libbackup/error.h"
@@ -13,6 +14,9 @@
 /* The name of part n (from 1); the caller's (free()). */
 char *bkp_archive_part_name(
     const char *location, size_t n, int digits, struct bkp_error *err);
+
+/* True where there is any part. */
+bool bkp_archive_has_parts(const char *location);
 
 struct bkp_archive_parts {
 	char **names; /* owned */

@@ -64,6 +64,56 @@ next_selected(
 	return found;
 }
 
+/* What has the content of an entry outside of what was chosen takes that
+ * entry's place: in the archive the two are one. */
+static int
+stand_in(struct archiving *archiving, struct fmt_entry *entry, const char *path,
+    struct bkp_error *err)
+{
+	struct bkp_entry_stream *stream = NULL;
+	struct fmt_entry first = FMT_ENTRY_INIT;
+	char *own;
+	int found;
+
+	if (bkp_supply_entries(archiving->supply, path, &stream, err) < 0)
+		return -1;
+	found = bkp_entry_stream_next(stream, &first, err);
+	bkp_entry_stream_close(stream);
+	if (found < 0)
+		return -1;
+	if (found == 0 || strcmp(first.path, path) != 0) {
+		fmt_entry_free(&first);
+		return bkp_fail(err, BKP_CORRUPT,
+		    "%s has the content of %s, which is not in the snapshot",
+		    entry->path, path);
+	}
+	own = entry->path;
+	entry->path = NULL;
+	fmt_entry_free(entry);
+	*entry = first;
+	free(entry->path);
+	entry->path = own;
+	return 0;
+}
+
+static int
+resolve(
+    struct archiving *archiving, struct fmt_entry *entry, struct bkp_error *err)
+{
+	const struct bkp_kind *kind = archiving->chosen->kind;
+	char *path = NULL;
+	int rc = 0;
+
+	if (kind->same_as == NULL)
+		return 0;
+	if (kind->same_as(entry, &path, err) < 0)
+		return -1;
+	if (path != NULL && !bkp_supply_is_selected(archiving->supply, path))
+		rc = stand_in(archiving, entry, path, err);
+	free(path);
+	return rc;
+}
+
 static int
 next_entry(void *arg, struct bkp_member **out, struct bkp_error *err)
 {
@@ -77,7 +127,8 @@ next_entry(void *arg, struct bkp_member **out, struct bkp_error *err)
 		*out = NULL;
 		return found;
 	}
-	if (bkp_member_new(&entry, &member, err) < 0) {
+	if (resolve(archiving, &entry, err) < 0 ||
+	    bkp_member_new(&entry, &member, err) < 0) {
 		fmt_entry_free(&entry);
 		return -1;
 	}

@@ -6,7 +6,7 @@
 
 #include "libbackup/base/fail.h"
 
-#define CHUNK (FMT_ARCHIVE_FRAME / 4)
+#define CHUNK FMT_ARCHIVE_FRAME
 
 /* One text, as it grows. */
 struct text {

@@ -6,7 +6,7 @@
  * What an archive says of its members and can only say behind them: the lines
  * of the entries, with the places of their chunks, and the lines of SHA256SUMS.
  * Both are set aside in spools and cut into chunks of about
- * FMT_ARCHIVE_FRAME / 4. Memory: one such chunk each, and 4 bytes a chunk.
+ * FMT_ARCHIVE_FRAME. Memory: one such chunk each, and 4 bytes a chunk.
  */
 
 #include "formats/archive.h"

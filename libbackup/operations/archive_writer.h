@@ -11,7 +11,7 @@
  *   put (calling thread)   in order: digests, places, age, output
  *
  * Memory, with W workers: 2 W + 2 frames, each the content and its compressed
- * form: 2 MiB at the most, or one larger chunk. What is known of members when
+ * form: 512 KiB at the most, or one larger chunk. What is known of members when
  * they are done is set aside in spools, not kept.
  */
 

@@ -111,7 +111,8 @@ const struct bkp_kind bkp_kind_files = {.kind = BKP_KIND_FILES,
     .target_open = bkp_files_target_open,
     .scratch_open = scratch_open,
     .comparisons = comparisons,
-    .to_tar = bkp_files_to_tar};
+    .to_tar = bkp_files_to_tar,
+    .same_as = bkp_files_same_as};
 
 const struct bkp_kind bkp_kind_files_unprivileged = {.kind = BKP_KIND_FILES,
     .name = "files",
@@ -119,4 +120,5 @@ const struct bkp_kind bkp_kind_files_unprivileged = {.kind = BKP_KIND_FILES,
     .target_open = bkp_files_target_open,
     .scratch_open = scratch_open,
     .comparisons = comparisons_unprivileged,
-    .to_tar = bkp_files_to_tar};
+    .to_tar = bkp_files_to_tar,
+    .same_as = bkp_files_same_as};

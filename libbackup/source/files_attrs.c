@@ -463,18 +463,26 @@ bkp_files_to_archive(const struct fmt_entry *entry, bool has_names,
 	return get_extended(entry, out, err);
 }
 
+int
+bkp_files_same_as(
+    const struct fmt_entry *entry, char **out, struct bkp_error *err)
+{
+	char *path = NULL;
+
+	if (strcmp(entry->kind, "files.hardlink") == 0 &&
+	    (path = bkp_files_path_text(
+		 json_object_get(entry->attrs, "link"), err)) == NULL)
+		return -1;
+	*out = path;
+	return 0;
+}
+
 static int
-link_to_tar(const struct fmt_entry *entry, struct archive_entry *out,
-    struct bkp_error *err)
+link_to_tar(const char *first, struct archive_entry *out, struct bkp_error *err)
 {
 	struct fmt_buf name = FMT_BUF_INIT;
-	enum fmt_status status;
-	char *first =
-	    bkp_files_path_text(json_object_get(entry->attrs, "link"), err);
+	enum fmt_status status = fmt_archive_name(first, &name);
 
-	if (first == NULL)
-		return -1;
-	status = fmt_archive_name(first, &name);
 	if (status == FMT_OK && fmt_buf_text(&name) == NULL)
 		status = FMT_NOMEM;
 	if (status == FMT_OK) {
@@ -482,7 +490,6 @@ link_to_tar(const struct fmt_entry *entry, struct archive_entry *out,
 		archive_entry_copy_hardlink(out, (const char *)name.data);
 	}
 	fmt_buf_free(&name);
-	free(first);
 	return status == FMT_OK ? 0
 				: bkp_fail_format(err, status, "naming a link");
 }
@@ -491,7 +498,14 @@ int
 bkp_files_to_tar(const struct fmt_entry *entry, struct archive_entry *out,
     struct bkp_error *err)
 {
-	if (strcmp(entry->kind, "files.hardlink") == 0)
-		return link_to_tar(entry, out, err);
-	return bkp_files_to_archive(entry, true, out, err);
+	char *first = NULL;
+	int rc;
+
+	if (bkp_files_same_as(entry, &first, err) < 0)
+		return -1;
+	if (first == NULL)
+		return bkp_files_to_archive(entry, true, out, err);
+	rc = link_to_tar(first, out, err);
+	free(first);
+	return rc;
 }

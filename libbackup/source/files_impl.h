@@ -112,6 +112,10 @@ int bkp_files_to_archive(const struct fmt_entry *entry, bool has_names,
 int bkp_files_to_tar(const struct fmt_entry *entry, struct archive_entry *out,
     struct bkp_error *err);
 
+/* The path of a hard link's first name; *out NULL: it is no hard link. */
+int bkp_files_same_as(
+    const struct fmt_entry *entry, char **out, struct bkp_error *err);
+
 /* ---- writing (files_write.c) ---- */
 
 /* Makes what entries describe; one a thread. options are copied. */

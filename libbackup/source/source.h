@@ -219,6 +219,11 @@ struct bkp_kind {
 	 * times. NULL member: a plain file that belongs to nobody. */
 	int (*to_tar)(const struct fmt_entry *entry, struct archive_entry *out,
 	    struct bkp_error *err);
+	/* The path of the entry that has the content of this one (a second
+	 * name of a file), the caller's; *out NULL: its content is its own.
+	 * NULL member: always. */
+	int (*same_as)(
+	    const struct fmt_entry *entry, char **out, struct bkp_error *err);
 };
 
 extern const struct bkp_kind bkp_kind_postgres; /* source/postgres.c */

@@ -50,3 +50,5 @@ EXTRA_DIST += tests/integration/test_power_loss.py
 
 # killed: whatever is at work, at random instants
 EXTRA_DIST += tests/integration/test_killed.py
+# archives: one snapshot in one file
+EXTRA_DIST += tests/integration/test_archive.py

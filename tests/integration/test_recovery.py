@@ -2,6 +2,7 @@
 """The scripts of libbackup-recovery(7), run as they stand there, where none
 of the project's commands can be found."""
 
+import glob
 import hashlib
 import os
 import re
@@ -117,6 +118,48 @@ def test_everything_comes_back_from_a_repository_without_the_project(
             with open(os.path.join(out, place), "rb") as content:
                 found[path.removeprefix("bucket/uploads/")] = (
                     hashlib.sha256(content.read()).hexdigest())
+    assert found == {key: info["sha256"] for key, info in objects.items()}
+
+    postgres.drop_database(database)
+    fill.drop_roles(postgres)
+    bare("recover-database.sh", out, "postgres/app/" + database)
+    after = witness.database(postgres, database)
+    for facts in (before, after):  # the page says so of these
+        for name in ("database", "database settings",
+                     "app.never_filled (materialised view)"):
+            del facts[name]
+    assert not witness.differences(before, after)
+
+
+def test_everything_comes_back_from_an_archive_without_the_project(
+        application, bare, postgres, database, s3, bucket):
+    before = witness.database(postgres, database)
+    objects = witness.bucket(s3, bucket)
+    application.create()
+    archive = application.path("shop.age")
+    done = application.admin("backup-archive", "--split", "1M", "-o", archive,
+                             "latest")
+    assert done.status == 0, str(done)
+    parts = sorted(glob.glob(archive + ".*"))
+    assert len(parts) > 1
+    shutil.rmtree(application.repository)
+    out = application.path("out")
+
+    done = bare("recover-archive.sh", application.identity, out, *parts)
+    assert done.stderr == ""
+    tree = os.path.join(out, "tree")
+    assert not witness.differences(plain(application.files), plain(
+        tree + "/files/stack" + application.files, True))
+    found = {}
+    for folder, _, names in os.walk(tree + "/bucket/uploads"):
+        for name in names:
+            path = os.path.join(folder, name)
+            key = path.removeprefix(tree + "/bucket/uploads/")
+            key = re.sub("%([0-9A-F]{2})", lambda m: chr(int(m[1], 16)),
+                         key.replace("%/", "").encode().decode("latin-1"))
+            with open(path, "rb") as content:
+                found[key.encode("latin-1").decode()] = hashlib.sha256(
+                    content.read()).hexdigest()
     assert found == {key: info["sha256"] for key, info in objects.items()}
 
     postgres.drop_database(database)
