@@ -28,6 +28,7 @@ struct part {
 	struct bkp_sink *sink;
 	struct fmt_snapshot earlier; /* owned: what `previous` points into */
 	struct bkp_previous previous;
+	char earlier_name[65];
 };
 
 struct backup {
@@ -128,6 +129,8 @@ load_previous(struct backup *backup, struct part *part,
 	if (bkp_repository_snapshot(backup->repository, list->items[i - 1].name,
 		&part->earlier, err) < 0)
 		return -1;
+	memcpy(part->earlier_name, list->items[i - 1].name,
+	    sizeof(part->earlier_name));
 	for (size_t k = 0; k < part->earlier.source_count; k++) {
 		const struct fmt_snapshot_source *source =
 		    &part->earlier.sources[k];
@@ -174,7 +177,16 @@ list_snapshots(struct backup *backup, struct bkp_snapshot_list *list,
     struct bkp_error *err)
 {
 	const struct bkp_snapshot_problem *problem;
+	struct bkp_error damage = BKP_ERROR_INIT;
 
+	if (bkp_session_check_index(backup->session, &damage) < 0) {
+		bkp_run_message(backup->run, BKP_WARNING, NULL,
+		    "what is there already is not all known, so that more is "
+		    "stored than has changed: %s; backup-check --repair makes "
+		    "it anew",
+		    damage.message);
+		backup->problem_count++;
+	}
 	if (bkp_snapshot_list(backup->repository, list, err) < 0)
 		return -1;
 	for (size_t i = 0;
@@ -243,6 +255,7 @@ run_part(struct backup *backup, size_t n, struct bkp_error *err)
 	struct part *part = &backup->parts[n];
 	struct fmt_snapshot_source *source = &backup->snapshot.sources[n];
 	const struct bkp_tally *tally;
+	const struct bkp_error *damage;
 
 	bkp_run_phase(backup->run, 0, 0, "backing up %s", part->config->prefix);
 	if (bkp_run_check(backup->run, err) < 0)
@@ -255,6 +268,14 @@ run_part(struct backup *backup, size_t n, struct bkp_error *err)
 	if (bkp_sink_finish(
 		part->sink, &source->list, &source->list_count, err) < 0)
 		return bkp_fail_in(err, "%s", part->config->prefix);
+	if ((damage = bkp_sink_damage(part->sink)) != NULL) {
+		bkp_run_message(backup->run, BKP_WARNING, part->config->prefix,
+		    "an earlier snapshot (%.12s) is damaged, so that more was "
+		    "read and stored than had changed: %s; backup-check tells "
+		    "what else is hurt",
+		    part->earlier_name, damage->message);
+		backup->problem_count++;
+	}
 	tally = bkp_sink_tally(part->sink);
 	source->entries = tally->entries;
 	source->bytes = tally->bytes;

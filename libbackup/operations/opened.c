@@ -140,6 +140,35 @@ bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
 	return choose(opened, config, path, err);
 }
 
+int
+bkp_opened_warn(
+    const struct bkp_opened *opened, struct bkp_run *run, struct bkp_error *err)
+{
+	struct bkp_snapshot_list list = BKP_SNAPSHOT_LIST_INIT;
+	const struct bkp_snapshot_problem *problem;
+	struct bkp_error reason = BKP_ERROR_INIT;
+
+	if (bkp_snapshot_list(opened->repository, &list, &reason) < 0) {
+		if (reason.code == BKP_NOMEM) {
+			if (err != NULL)
+				*err = reason;
+			return -1;
+		}
+		bkp_run_message(run, BKP_WARNING, NULL,
+		    "whether other snapshots are missing or damaged is not "
+		    "known: %s",
+		    reason.message);
+		return 0;
+	}
+	for (size_t i = 0;
+	     (problem = bkp_snapshot_list_problem(&list, i)) != NULL; i++)
+		if (!problem->is_note)
+			bkp_run_message(
+			    run, BKP_WARNING, NULL, "%s", problem->text);
+	bkp_snapshot_list_free(&list);
+	return 0;
+}
+
 void
 bkp_opened_fini(struct bkp_opened *opened)
 {

@@ -33,6 +33,10 @@ struct bkp_opened {
  * contents. `path` NULL or "": every source. */
 int bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
     const char *snapshot, const char *path, struct bkp_error *err);
+/* Tells what is wrong with the history of the repository, which need not hurt
+ * this snapshot. */
+int bkp_opened_warn(const struct bkp_opened *opened, struct bkp_run *run,
+    struct bkp_error *err);
 void bkp_opened_fini(struct bkp_opened *opened);
 
 struct bkp_amount {

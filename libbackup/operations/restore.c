@@ -187,6 +187,7 @@ bkp_restore(const struct bkp_restore_options *options,
 		goto out;
 	if (bkp_opened_init(&restore.opened, options->config, options->snapshot,
 		options->path, err) < 0 ||
+	    bkp_opened_warn(&restore.opened, restore.run, err) < 0 ||
 	    open_parts(&restore, err) < 0 || run_parts(&restore, err) < 0 ||
 	    repeat_omissions(&restore, err) < 0)
 		goto out;

@@ -18,6 +18,7 @@ struct bkp_sink {
 	struct bkp_session *session;
 	struct bkp_list_writer *list;
 	struct bkp_previous previous; /* repository NULL: none */
+	struct bkp_error damage;      /* of the list of `previous` */
 
 	/* digest only */
 	const struct bkp_comparison *comparisons;
@@ -143,8 +144,18 @@ bkp_sink_previous(
 	*out = NULL;
 	if (sink->previous.repository == NULL)
 		return 0;
-	return bkp_entry_stream_open(sink->previous.repository,
-	    sink->previous.list, sink->previous.list_count, NULL, out, err);
+	if (bkp_entry_stream_open(sink->previous.repository,
+		sink->previous.list, sink->previous.list_count, NULL, out,
+		err) < 0)
+		return -1;
+	bkp_entry_stream_forgive(*out, &sink->damage);
+	return 0;
+}
+
+const struct bkp_error *
+bkp_sink_damage(const struct bkp_sink *sink)
+{
+	return sink->damage.code != BKP_OK ? &sink->damage : NULL;
 }
 
 bool

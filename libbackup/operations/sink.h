@@ -46,6 +46,10 @@ int bkp_sink_new(struct bkp_run *run, struct bkp_contents *contents,
 int bkp_sink_finish(struct bkp_sink *sink, struct fmt_chunk_ref **refs,
     size_t *count, struct bkp_error *err);
 
+/* What is wrong with the earlier entry list, which was read in vain then; NULL
+ * where nothing is. */
+const struct bkp_error *bkp_sink_damage(const struct bkp_sink *sink);
+
 /* ---- a sink that only digests ---- */
 
 /* Sees each entry, in path order, on the calling thread. `text` is the content

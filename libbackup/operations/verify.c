@@ -511,6 +511,8 @@ begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 		options->path, err) < 0)
 		return -1;
 	bkp_repository_without_cache(verify->opened.repository);
+	if (bkp_opened_warn(&verify->opened, verify->run, err) < 0)
+		return -1;
 	if (bkp_verdict_new(&verify->verdict, err) < 0)
 		return -1;
 	if (bkp_contents_new(

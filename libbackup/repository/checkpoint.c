@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checkpoints in a repository: joining what is there, and writing the next. */
-#include "libbackup/repository/history.h"
+#include "libbackup/repository/history_own.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -253,15 +253,17 @@ free_all(struct all_stored *all)
 }
 
 static bool
-may_state(struct bkp_repository *repository, const unsigned char key[32])
+may_state(const struct bkp_repository *repository,
+    const struct bkp_roster *roster, const unsigned char key[32])
 {
 	return memcmp(key, repository->keys.admin_public, 32) == 0 ||
-	       bkp_roster_may_prune(&repository->roster, key);
+	       bkp_roster_may_prune(roster, key);
 }
 
 static int
-decode(struct bkp_repository *repository, const struct fmt_buf *text,
-    struct fmt_checkpoint *out, struct bkp_error *err)
+decode(struct bkp_repository *repository, const struct bkp_roster *roster,
+    const struct fmt_buf *text, struct fmt_checkpoint *out,
+    struct bkp_error *err)
 {
 	struct fmt_checkpoint read = FMT_CHECKPOINT_INIT;
 	enum fmt_status status;
@@ -274,7 +276,7 @@ decode(struct bkp_repository *repository, const struct fmt_buf *text,
 		rc = bkp_fail(err, BKP_AUTH,
 		    "it was made for repository %s, this is %s",
 		    read.repository, repository->config.id);
-	else if (!may_state(repository, read.signer))
+	else if (!may_state(repository, roster, read.signer))
 		rc = bkp_fail(err, BKP_AUTH,
 		    "it is signed by a key that may not remove snapshots");
 	if (rc < 0)
@@ -285,14 +287,14 @@ decode(struct bkp_repository *repository, const struct fmt_buf *text,
 }
 
 static int
-read_one(struct bkp_repository *repository, const char *name,
-    struct fmt_checkpoint *out, struct bkp_error *err)
+read_one(struct bkp_repository *repository, const struct bkp_roster *roster,
+    const char *name, struct fmt_checkpoint *out, struct bkp_error *err)
 {
 	struct fmt_buf text = FMT_BUF_INIT;
 	int rc = bkp_object_open(repository->store, FOLDER, name,
 	    repository->keys.metadata, repository->keys.count, &text, err);
 
-	if (rc == 0 && (rc = decode(repository, &text, out, err)) < 0)
+	if (rc == 0 && (rc = decode(repository, roster, &text, out, err)) < 0)
 		(void)bkp_fail_in(err, "%s: " FOLDER "/%s",
 		    repository->store->location, name);
 	fmt_buf_free(&text);
@@ -308,8 +310,8 @@ is_damage(const struct bkp_error *problem)
 
 /* 0 also where it is damaged; BKP_NOTFOUND: replaced since it was listed. */
 static int
-add_stored(struct bkp_repository *repository, const char *name,
-    struct all_stored *all, struct bkp_error *err)
+add_stored(struct bkp_repository *repository, const struct bkp_roster *roster,
+    const char *name, struct all_stored *all, struct bkp_error *err)
 {
 	struct bkp_error problem = BKP_ERROR_INIT;
 	struct stored *item;
@@ -318,7 +320,7 @@ add_stored(struct bkp_repository *repository, const char *name,
 		err) < 0)
 		return -1;
 	item = &all->items[all->count];
-	if (read_one(repository, name, &item->body, &problem) == 0) {
+	if (read_one(repository, roster, name, &item->body, &problem) == 0) {
 		memcpy(item->name, name, BKP_OBJECT_NAME);
 		all->count++;
 		return 0;
@@ -339,8 +341,8 @@ add_stored(struct bkp_repository *repository, const char *name,
 /* Whoever replaces a checkpoint stores the new one first; so where one that
  * was listed is gone, the listing was too early, and is made again. */
 static int
-read_all(struct bkp_repository *repository, struct all_stored *out,
-    struct bkp_error *err)
+read_all(struct bkp_repository *repository, const struct bkp_roster *roster,
+    struct all_stored *out, struct bkp_error *err)
 {
 	for (int n = 0; n < TRIES; n++) {
 		struct bkp_error problem = BKP_ERROR_INIT;
@@ -351,7 +353,7 @@ read_all(struct bkp_repository *repository, struct all_stored *out,
 
 		for (size_t i = 0; rc == 0 && i < names.count; i++)
 			rc = add_stored(
-			    repository, names.items[i], &all, &problem);
+			    repository, roster, names.items[i], &all, &problem);
 		bkp_names_free(&names);
 		if (rc == 0) {
 			*out = all;
@@ -458,11 +460,20 @@ int
 bkp_checkpoint_load(struct bkp_repository *repository,
     struct bkp_checkpoint *out, struct bkp_error *err)
 {
+	return bkp_checkpoint_load_as(
+	    repository, &repository->roster, out, err);
+}
+
+int
+bkp_checkpoint_load_as(struct bkp_repository *repository,
+    const struct bkp_roster *roster, struct bkp_checkpoint *out,
+    struct bkp_error *err)
+{
 	struct all_stored all = ALL_STORED_INIT;
 	struct bkp_checkpoint joined = {.loaded_us = bkp_now_us()};
 	int rc;
 
-	if (read_all(repository, &all, err) < 0)
+	if (read_all(repository, roster, &all, err) < 0)
 		return -1;
 	rc = join(&joined, &all, err);
 	free_all(&all);
@@ -489,7 +500,7 @@ choose_seed(struct bkp_repository *repository, const unsigned char **seed,
 		if (status != FMT_OK)
 			return bkp_fail_format(
 			    err, status, "preparing to sign");
-		if (may_state(repository, public_key)) {
+		if (may_state(repository, &repository->roster, public_key)) {
 			*seed = keys->signing_seed;
 			return 0;
 		}

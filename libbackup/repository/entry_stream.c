@@ -24,6 +24,8 @@ struct bkp_entry_stream {
 				 began before the first chunk fed */
 	bool has_finished;    /* all chunks are fed */
 	bool has_ended;       /* the last wanted entry was given */
+	struct bkp_repository *repository;
+	struct bkp_error *forgiven; /* borrowed; NULL: damage is an error */
 };
 
 static int
@@ -155,6 +157,7 @@ bkp_entry_stream_open(struct bkp_repository *repository,
 
 	if (stream == NULL)
 		return -1;
+	stream->repository = repository;
 	stream->list = list;
 	stream->list_count = list_count;
 	stream->plain.is_secret = true;
@@ -235,15 +238,56 @@ next_entry(struct bkp_entry_stream *stream, struct fmt_entry *entry,
 	}
 }
 
+void
+bkp_entry_stream_forgive(
+    struct bkp_entry_stream *stream, struct bkp_error *damage)
+{
+	stream->forgiven = damage;
+}
+
+/* What lies in the packs of this chunk is not to be built upon. */
+static int
+lose_packs(struct bkp_entry_stream *stream, size_t n, struct bkp_error *err)
+{
+	struct bkp_index_set *index = &stream->repository->index;
+	struct fmt_index_place place;
+
+	while (n < stream->list_count &&
+	       bkp_index_set_find(index, stream->list[n].id, &place))
+		if (bkp_index_set_lose(index, place.pack.name, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* 0 where the problem is forgiven: then the stream is at its end. */
+static int
+forgive(struct bkp_entry_stream *stream, const struct bkp_error *problem,
+    struct bkp_error *err)
+{
+	bool is_damage =
+	    problem->code == BKP_CORRUPT || problem->code == BKP_AUTH ||
+	    problem->code == BKP_NOTFOUND || problem->code == BKP_UNSUPPORTED;
+
+	if (stream->forgiven == NULL || !is_damage) {
+		if (err != NULL)
+			*err = *problem;
+		return -1;
+	}
+	*stream->forgiven = *problem;
+	stream->has_ended = true;
+	return lose_packs(stream, stream->at, err);
+}
+
 int
 bkp_entry_stream_next(struct bkp_entry_stream *stream, struct fmt_entry *entry,
     struct bkp_error *err)
 {
+	struct bkp_error problem = BKP_ERROR_INIT;
 	struct fmt_entry found = FMT_ENTRY_INIT;
 	int rc = 0;
 
-	while (
-	    !stream->has_ended && (rc = next_entry(stream, &found, err)) == 1) {
+	while (!stream->has_ended &&
+	       (rc = next_entry(stream, &found, &problem)) == 1) {
 		if (strncmp(found.path, stream->prefix, stream->prefix_len) ==
 		    0) {
 			*entry = found;
@@ -254,5 +298,5 @@ bkp_entry_stream_next(struct bkp_entry_stream *stream, struct fmt_entry *entry,
 		    fmt_entry_compare(found.path, stream->prefix) > 0;
 		fmt_entry_free(&found);
 	}
-	return rc < 0 ? -1 : 0;
+	return rc < 0 ? forgive(stream, &problem, err) : 0;
 }

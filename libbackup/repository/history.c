@@ -79,8 +79,8 @@ read_unlisted(
 	}
 	rc = 0;
 	for (size_t i = 0; rc == 0 && i < asked.count; i++)
-		rc = bkp_snapshots_add(
-		    view->repository, asked.items[i], &view->stored, err);
+		rc = bkp_snapshots_add(view->repository, view->roster,
+		    asked.items[i], &view->stored, err);
 	*found = view->stored.count + view->stored.damaged_count - before;
 out:
 	free(expected.items);
@@ -94,7 +94,8 @@ read_snapshots(struct bkp_history_view *view, struct bkp_error *err)
 {
 	size_t found = 0;
 
-	if (bkp_snapshots_read_stored(view->repository, &view->stored, err) < 0)
+	if (bkp_snapshots_read_stored(
+		view->repository, view->roster, &view->stored, err) < 0)
 		return -1;
 	do {
 		if (read_unlisted(view, &found, err) < 0)
@@ -127,8 +128,8 @@ read_once(struct bkp_history_view *view, bool *is_steady, struct bkp_error *err)
 	int rc = -1;
 
 	if (bkp_object_names(store, "checkpoints", "", &before, err) == 0 &&
-	    bkp_checkpoint_load(view->repository, &view->checkpoint, err) ==
-		0 &&
+	    bkp_checkpoint_load_as(
+		view->repository, view->roster, &view->checkpoint, err) == 0 &&
 	    read_snapshots(view, err) == 0 &&
 	    bkp_object_names(store, "checkpoints", "", &after, err) == 0) {
 		*is_steady = are_same(&before, &after);
@@ -137,6 +138,48 @@ read_once(struct bkp_history_view *view, bool *is_steady, struct bkp_error *err)
 	bkp_names_free(&before);
 	bkp_names_free(&after);
 	return rc;
+}
+
+/* True where somebody knew a newer roster than we do, or there is a snapshot
+ * that ours does not believe. */
+static bool
+may_be_newer_roster(const struct bkp_history_view *view)
+{
+	if (view->remembered.roster > view->roster->number ||
+	    view->checkpoint.damage.code == BKP_AUTH)
+		return true;
+	for (size_t i = 0; i < view->stored.count; i++)
+		if (view->stored.items[i].snapshot.roster >
+		    view->roster->number)
+			return true;
+	for (size_t i = 0; i < view->stored.damaged_count; i++)
+		if (view->stored.damaged[i].problem.code == BKP_AUTH)
+			return true;
+	return false;
+}
+
+/* A host may have been let in since the repository was opened. *has_come where
+ * there is a newer roster to go by. */
+static int
+look_for_roster(
+    struct bkp_history_view *view, bool *has_come, struct bkp_error *err)
+{
+	struct bkp_roster found = BKP_ROSTER_INIT;
+
+	if (!may_be_newer_roster(view))
+		return 0;
+	if (bkp_roster_load(view->repository->store, &view->repository->keys,
+		&found, err) < 0)
+		return -1;
+	*has_come = found.number > view->roster->number;
+	if (!*has_come) {
+		bkp_roster_free(&found);
+		return 0;
+	}
+	bkp_roster_free(&view->newer);
+	view->newer = found;
+	view->roster = &view->newer;
+	return 0;
 }
 
 /*
@@ -148,11 +191,12 @@ static int
 read_steady(struct bkp_history_view *view, struct bkp_error *err)
 {
 	for (int n = 0; n < TRIES; n++) {
-		bool is_steady = false;
+		bool is_steady = false, has_come = false;
 
-		if (read_once(view, &is_steady, err) < 0)
+		if (read_once(view, &is_steady, err) < 0 ||
+		    look_for_roster(view, &has_come, err) < 0)
 			return -1;
-		if (is_steady)
+		if (is_steady && !has_come)
 			return 0;
 		forget_read(view);
 	}
@@ -214,7 +258,8 @@ read_archive(struct bkp_repository *repository, struct bkp_history *out,
 {
 	struct bkp_history history = BKP_HISTORY_INIT;
 
-	if (bkp_snapshots_read_stored(repository, &history.snapshots, err) < 0)
+	if (bkp_snapshots_read_stored(
+		repository, &repository->roster, &history.snapshots, err) < 0)
 		return -1;
 	*out = history;
 	return 0;
@@ -224,7 +269,8 @@ int
 bkp_history_read(struct bkp_repository *repository, struct bkp_history *out,
     struct bkp_error *err)
 {
-	struct bkp_history_view view = {.repository = repository};
+	struct bkp_history_view view = {
+	    .repository = repository, .roster = &repository->roster};
 	struct bkp_history history = BKP_HISTORY_INIT;
 	int rc = -1;
 
@@ -236,6 +282,7 @@ bkp_history_read(struct bkp_repository *repository, struct bkp_history *out,
 	if (bkp_history_compare(&view, &history, err) < 0)
 		goto out;
 	raise_number(&view);
+	history.roster = view.roster->number;
 	bkp_snapshots_drop_void(&view.stored, &view.checkpoint);
 	history.snapshots = view.stored;
 	history.checkpoint = view.checkpoint;
@@ -246,6 +293,7 @@ bkp_history_read(struct bkp_repository *repository, struct bkp_history *out,
 out:
 	forget_read(&view);
 	bkp_remembered_free(&view.remembered);
+	bkp_roster_free(&view.newer);
 	if (rc < 0)
 		bkp_history_free(&history);
 	return rc;
@@ -357,25 +405,19 @@ keep_unseen(
 	remembered->count = kept;
 }
 
-struct update {
-	const struct bkp_history *history;
-	uint64_t roster;
-};
-
 static int
 update_remembered(
     void *arg, struct bkp_remembered *remembered, struct bkp_error *err)
 {
-	const struct update *update = arg;
-	const struct bkp_history *history = update->history;
+	const struct bkp_history *history = arg;
 	char(*tips)[65] = NULL;
 	size_t count = 0;
 	int rc;
 
 	if (history->checkpoint.sequence > remembered->checkpoint)
 		remembered->checkpoint = history->checkpoint.sequence;
-	if (update->roster > remembered->roster)
-		remembered->roster = update->roster;
+	if (history->roster > remembered->roster)
+		remembered->roster = history->roster;
 	keep_unseen(history, remembered);
 	rc = bkp_history_tips(&history->snapshots, &tips, &count, err);
 	for (size_t i = 0; rc == 0 && i < count; i++) {
@@ -395,12 +437,10 @@ int
 bkp_history_remember(struct bkp_repository *repository,
     const struct bkp_history *history, struct bkp_error *err)
 {
-	struct update update = {history, repository->roster.number};
-
 	if (repository->archive != NULL)
 		return 0;
-	return bkp_remembered_change(
-	    repository->config.id, update_remembered, &update, err);
+	return bkp_remembered_change(repository->config.id, update_remembered,
+	    (void *)(uintptr_t)history, err);
 }
 
 /* ---- findings ---- */

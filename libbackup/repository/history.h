@@ -110,6 +110,7 @@ struct bkp_history {
 	struct bkp_snapshots snapshots; /* those that count, and damaged ones */
 	struct bkp_checkpoint checkpoint;     /* its number: the highest that
 		    anybody knew, so that the next one ends that alarm */
+	uint64_t roster;                      /* number of the newest */
 	struct bkp_history_finding *findings; /* owned */
 	size_t count, cap;
 };

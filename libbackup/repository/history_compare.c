@@ -343,7 +343,7 @@ tell_records(const struct bkp_history_view *view, struct bkp_history *history,
 	    .what = "roster",
 	    .folder = "roster/",
 	    .means = "a host or person who was shut out may be let in again",
-	    .there = view->repository->roster.number,
+	    .there = view->roster->number,
 	    .remembered = view->remembered.roster,
 	    .known_by = roster_of,
 	};

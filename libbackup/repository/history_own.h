@@ -10,10 +10,17 @@
 /* All that there is, at one moment. */
 struct bkp_history_view {
 	struct bkp_repository *repository;
+	const struct bkp_roster *roster;  /* borrowed: who is believed */
+	struct bkp_roster newer;          /* owned: where another has come */
 	struct bkp_remembered remembered; /* read first */
 	struct bkp_snapshots stored;      /* also those that do not count */
 	struct bkp_checkpoint checkpoint;
 };
+
+/* As bkp_checkpoint_load, by a roster that may be newer. */
+int bkp_checkpoint_load_as(struct bkp_repository *repository,
+    const struct bkp_roster *roster, struct bkp_checkpoint *out,
+    struct bkp_error *err);
 
 /* Why a snapshot should be there, the best reason first. */
 enum bkp_expected_by { BKP_BY_SNAPSHOT, BKP_BY_CHECKPOINT, BKP_BY_MACHINE };

@@ -81,6 +81,29 @@ bkp_index_set_check_packs(
 	return rc;
 }
 
+int
+bkp_index_set_lose(struct bkp_index_set *set, const unsigned char pack[32],
+    struct bkp_error *err)
+{
+	size_t at = 0;
+	int rc = 0;
+
+	pthread_rwlock_wrlock(&set->lock);
+	if (!bkp_index_set_is_lost(set, pack))
+		rc = bkp_grow(&set->lost, set->lost_count, &set->lost_cap,
+		    sizeof(*set->lost), err);
+	if (rc == 0 && !bkp_index_set_is_lost(set, pack)) {
+		while (
+		    at < set->lost_count && memcmp(set->lost[at], pack, 32) < 0)
+			at++;
+		memmove(&set->lost[at + 1], &set->lost[at],
+		    (set->lost_count++ - at) * sizeof(*set->lost));
+		memcpy(set->lost[at], pack, 32);
+	}
+	pthread_rwlock_unlock(&set->lock);
+	return rc;
+}
+
 bool
 bkp_index_set_is_lost(
     const struct bkp_index_set *set, const unsigned char pack[32])

@@ -82,6 +82,9 @@ int bkp_index_set_check_packs(
     struct bkp_index_set *set, struct bkp_store *store, struct bkp_error *err);
 
 /* Whether check_packs missed a pack. Under the lock. */
+/* The same of one that was found to be damaged. */
+int bkp_index_set_lose(struct bkp_index_set *set, const unsigned char pack[32],
+    struct bkp_error *err);
 bool bkp_index_set_is_lost(
     const struct bkp_index_set *set, const unsigned char pack[32]);
 

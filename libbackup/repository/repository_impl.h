@@ -53,6 +53,12 @@ int bkp_entry_stream_next(struct bkp_entry_stream *stream,
     struct fmt_entry *entry, struct bkp_error *err);
 void bkp_entry_stream_close(struct bkp_entry_stream *stream);
 
+/* For a list that only saves work: damage ends it early, is written to
+ * *damage, and what lies in the same pack is not found any more, so that it is
+ * stored again. */
+void bkp_entry_stream_forgive(
+    struct bkp_entry_stream *stream, struct bkp_error *damage);
+
 /*
  * Reads chunks; one per worker thread (it has its own decompression context
  * and remembers the last segments of the last packs).
@@ -82,6 +88,11 @@ struct bkp_chunk_writer; /* one per worker thread */
 /* Needs the host key (it signs). Loads the index. */
 int bkp_session_begin(struct bkp_repository *repository,
     struct bkp_session **out, struct bkp_error *err);
+
+/* 0; -1 where an index object was left out because it is damaged, and err tells
+ * which: what only that one knew is stored again. */
+int bkp_session_check_index(
+    struct bkp_session *session, struct bkp_error *err);
 
 /* Frees; what was not committed is garbage in the repository. */
 void bkp_session_end(struct bkp_session *session);

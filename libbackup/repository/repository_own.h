@@ -13,7 +13,7 @@
 #include "libbackup/repository/roster.h"
 
 struct bkp_repository {
-	struct bkp_store *store; /* owned */
+	struct bkp_store *store;     /* owned */
 	struct bkp_archive *archive; /* owned; NULL, or what is read in place
 					of a repository (archive_view.h) */
 	struct bkp_repository_config config;
@@ -94,12 +94,16 @@ int bkp_snapshots_read(struct bkp_repository *repository,
     struct bkp_snapshots *out, struct bkp_error *err);
 void bkp_snapshots_free(struct bkp_snapshots *snapshots);
 
-/* Reads all that are stored, in no order, whether they count or not. */
+/* Reads all that are stored, in no order, whether they count or not. Believes
+ * whom that roster believes, which may be a newer one than the repository
+ * was opened with. */
 int bkp_snapshots_read_stored(struct bkp_repository *repository,
-    struct bkp_snapshots *out, struct bkp_error *err);
+    const struct bkp_roster *roster, struct bkp_snapshots *out,
+    struct bkp_error *err);
 
 /* Reads one more by its name; nothing is added where it is not there. */
-int bkp_snapshots_add(struct bkp_repository *repository, const char *name,
+int bkp_snapshots_add(struct bkp_repository *repository,
+    const struct bkp_roster *roster, const char *name,
     struct bkp_snapshots *snapshots, struct bkp_error *err);
 
 /* Leaves out what does not count (history.h). */

@@ -110,6 +110,12 @@ bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
 	return 0;
 }
 
+int
+bkp_session_check_index(struct bkp_session *session, struct bkp_error *err)
+{
+	return bkp_index_set_is_whole(&session->repository->index, err);
+}
+
 static void
 free_spare(struct bkp_session *session)
 {

@@ -12,11 +12,10 @@
 /* The signature was checked by the codec, against the key that the snapshot
  * names; whether that key may write, and here, is asked now. */
 static int
-check_origin(struct bkp_repository *repository, const char *name,
-    const struct fmt_snapshot *snapshot, struct bkp_error *err)
+check_origin(struct bkp_repository *repository, const struct bkp_roster *roster,
+    const char *name, const struct fmt_snapshot *snapshot,
+    struct bkp_error *err)
 {
-	const struct bkp_roster *roster = &repository->roster;
-
 	if (strcmp(snapshot->repository, repository->config.id) != 0)
 		return bkp_fail(err, BKP_AUTH,
 		    "it was made for repository %s, this is %s",
@@ -27,8 +26,9 @@ check_origin(struct bkp_repository *repository, const char *name,
 }
 
 static int
-decode_snapshot(struct bkp_repository *repository, const char *name,
-    struct fmt_buf *text, struct fmt_snapshot *out, struct bkp_error *err)
+decode_snapshot(struct bkp_repository *repository,
+    const struct bkp_roster *roster, const char *name, struct fmt_buf *text,
+    struct fmt_snapshot *out, struct bkp_error *err)
 {
 	struct fmt_snapshot snapshot = FMT_SNAPSHOT_INIT;
 	enum fmt_status status;
@@ -38,7 +38,7 @@ decode_snapshot(struct bkp_repository *repository, const char *name,
 	if (status != FMT_OK)
 		rc = bkp_fail_format(err, status, "reading it");
 	else
-		rc = check_origin(repository, name, &snapshot, err);
+		rc = check_origin(repository, roster, name, &snapshot, err);
 	if (rc < 0) {
 		fmt_snapshot_free(&snapshot);
 		return bkp_fail_in(
@@ -58,9 +58,10 @@ bkp_snapshot_record(struct bkp_repository *repository, const char *name,
 	    repository->keys.metadata, repository->keys.count, out, err);
 }
 
-int
-bkp_repository_snapshot(struct bkp_repository *repository, const char *name,
-    struct fmt_snapshot *out, struct bkp_error *err)
+/* Believes whom that roster believes. */
+static int
+read_as(struct bkp_repository *repository, const struct bkp_roster *roster,
+    const char *name, struct fmt_snapshot *out, struct bkp_error *err)
 {
 	struct fmt_buf text = FMT_BUF_INIT;
 	int rc;
@@ -69,9 +70,16 @@ bkp_repository_snapshot(struct bkp_repository *repository, const char *name,
 		return bkp_archive_view_snapshot(repository, name, out, err);
 	rc = bkp_snapshot_record(repository, name, &text, err);
 	if (rc == 0)
-		rc = decode_snapshot(repository, name, &text, out, err);
+		rc = decode_snapshot(repository, roster, name, &text, out, err);
 	fmt_buf_free(&text);
 	return rc;
+}
+
+int
+bkp_repository_snapshot(struct bkp_repository *repository, const char *name,
+    struct fmt_snapshot *out, struct bkp_error *err)
+{
+	return read_as(repository, &repository->roster, name, out, err);
 }
 
 /* ---- all ---- */
@@ -117,7 +125,8 @@ add_damaged(struct bkp_snapshots *snapshots, const char *name,
 }
 
 int
-bkp_snapshots_add(struct bkp_repository *repository, const char *name,
+bkp_snapshots_add(struct bkp_repository *repository,
+    const struct bkp_roster *roster, const char *name,
     struct bkp_snapshots *snapshots, struct bkp_error *err)
 {
 	struct bkp_error problem = BKP_ERROR_INIT;
@@ -127,8 +136,7 @@ bkp_snapshots_add(struct bkp_repository *repository, const char *name,
 		sizeof(*snapshots->items), err) < 0)
 		return -1;
 	item = &snapshots->items[snapshots->count];
-	if (bkp_repository_snapshot(
-		repository, name, &item->snapshot, &problem) == 0) {
+	if (read_as(repository, roster, name, &item->snapshot, &problem) == 0) {
 		memcpy(item->name, name, BKP_OBJECT_NAME);
 		snapshots->count++;
 		return 0;
@@ -144,7 +152,8 @@ bkp_snapshots_add(struct bkp_repository *repository, const char *name,
 
 int
 bkp_snapshots_read_stored(struct bkp_repository *repository,
-    struct bkp_snapshots *out, struct bkp_error *err)
+    const struct bkp_roster *roster, struct bkp_snapshots *out,
+    struct bkp_error *err)
 {
 	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
 	struct bkp_names names = BKP_NAMES_INIT;
@@ -153,7 +162,7 @@ bkp_snapshots_read_stored(struct bkp_repository *repository,
 	rc = bkp_object_names(repository->store, "snapshots", "", &names, err);
 	for (size_t i = 0; rc == 0 && i < names.count; i++)
 		rc = bkp_snapshots_add(
-		    repository, names.items[i], &snapshots, err);
+		    repository, roster, names.items[i], &snapshots, err);
 	bkp_names_free(&names);
 	if (rc < 0)
 		bkp_snapshots_free(&snapshots);
@@ -202,7 +211,8 @@ bkp_snapshots_read(struct bkp_repository *repository, struct bkp_snapshots *out,
 	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
 	struct bkp_checkpoint checkpoint;
 
-	if (bkp_snapshots_read_stored(repository, &snapshots, err) < 0)
+	if (bkp_snapshots_read_stored(
+		repository, &repository->roster, &snapshots, err) < 0)
 		return -1;
 	if (bkp_checkpoint_load(repository, &checkpoint, err) < 0) {
 		bkp_snapshots_free(&snapshots);
