@@ -27,4 +27,5 @@ include tests/integration/local.mk
 include tests/bench/local.mk
 include tests/tools/local.mk
 include tests/hygiene/local.mk
+include tests/model/local.mk
 include tests/examples/local.mk

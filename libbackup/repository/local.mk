@@ -48,6 +48,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/roster.c libbackup/repository/roster.h \
 	libbackup/repository/roster_record.c
 EXTRA_DIST += libbackup/repository/roster.md
+EXTRA_DIST += libbackup/repository/prune.md libbackup/repository/prune.pml
 	libbackup/repository/upload.c \
 	libbackup/repository/writers.c libbackup/repository/writers.h
 # An archive in place of one.
