@@ -16,10 +16,12 @@
 struct memory {
 	const struct bkp_check_options *options; /* while it runs */
 	struct bkp_repository *repository;
-	struct bkp_repository *first; /* before a repair; or NULL */
+	struct bkp_repository *first; /* of `presence`, once there is another */
+	unsigned looks;
 	struct bkp_run *run;
 	struct bkp_checker checker;
 	struct bkp_check_packs earlier; /* owned: of the check before */
+	uint64_t packs_read, bytes_read, chunks_read; /* in earlier ones */
 	struct bkp_repair repair;
 	struct bkp_presence *presence; /* NULL: no repair */
 	struct bkp_finding *findings;  /* owned */
@@ -113,9 +115,9 @@ fill_counts(const struct memory *memory, struct bkp_check_result *result)
 	result->indexes = memory->repository->index.count;
 	result->packs = checker->packs.stored;
 	result->pack_bytes = checker->packs.stored_bytes;
-	result->packs_read = checker->packs_read;
-	result->bytes_read = checker->bytes_read;
-	result->chunks_read = checker->chunks_read;
+	result->packs_read = memory->packs_read + checker->packs_read;
+	result->bytes_read = memory->bytes_read + checker->bytes_read;
+	result->chunks_read = memory->chunks_read + checker->chunks_read;
 	/* That something is there is what a check begins with. */
 	result->is_clean = result->damage == 0;
 }
@@ -147,7 +149,7 @@ check_once(struct memory *memory, struct bkp_error *err)
 
 	bkp_checker_init(checker, memory->repository, memory->run);
 	checker->earlier = memory->earlier;
-	checker->is_again = memory->first != NULL;
+	checker->is_again = memory->looks++ > 0;
 	memory->earlier = (struct bkp_check_packs){.items = NULL};
 	checker->read_percent = memory->options->read_percent;
 	checker->max_age_s = memory->options->max_age_s;
@@ -162,6 +164,9 @@ check_again(struct memory *memory, struct bkp_error *err)
 {
 	struct bkp_repository *before = memory->repository;
 
+	memory->packs_read += memory->checker.packs_read;
+	memory->bytes_read += memory->checker.bytes_read;
+	memory->chunks_read += memory->checker.chunks_read;
 	memory->earlier = memory->checker.packs;
 	memory->checker.packs = (struct bkp_check_packs){.items = NULL};
 	bkp_checker_free(&memory->checker);
@@ -172,11 +177,61 @@ check_again(struct memory *memory, struct bkp_error *err)
 		memory->repository = before;
 		return -1;
 	}
-	if (memory->first == NULL)
+	if (memory->presence != NULL && memory->first == NULL)
 		memory->first = before;
 	else
 		bkp_repository_close(before);
 	return check_once(memory, err);
+}
+
+static size_t
+count_damage(const struct bkp_checker *checker)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < checker->findings.count; i++)
+		count += checker->findings.items[i].level == BKP_FINDING_DAMAGE;
+	return count;
+}
+
+/* Packs that were not what they should be and now are. */
+static int
+note_unsteady(
+    struct memory *memory, size_t before, size_t after, struct bkp_error *err)
+{
+	if (after >= before)
+		return 0;
+	return bkp_finding_add(&memory->checker.findings, NULL,
+	    BKP_FINDING_WARNING, "unsteady", "packs/", err,
+	    "%zu packs were damaged when they were read first and are good "
+	    "now: the store does not always give what it holds",
+	    before - after);
+}
+
+static size_t
+count_bad_packs(const struct bkp_check_packs *packs)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < packs->count; i++)
+		count += packs->items[i].is_stored &&
+			 packs->items[i].state != BKP_PACK_GOOD;
+	return count;
+}
+
+/* Somebody may have been at work, or a read have gone wrong: nobody shall be
+ * alarmed, and nothing be repaired, for that. */
+static int
+look_twice(struct memory *memory, struct bkp_error *err)
+{
+	size_t before = count_bad_packs(&memory->checker.packs);
+
+	if (count_damage(&memory->checker) == 0)
+		return 0;
+	if (check_again(memory, err) < 0)
+		return -1;
+	return note_unsteady(
+	    memory, before, count_bad_packs(&memory->checker.packs), err);
 }
 
 static int
@@ -216,7 +271,8 @@ bkp_check(const struct bkp_check_options *options,
 	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
 		options->cancel, &memory->run, err) < 0 ||
 	    open_repository(memory, err) < 0 || check_once(memory, err) < 0 ||
-	    repair(memory, err) < 0 || hand_out(memory, &found, err) < 0 ||
+	    look_twice(memory, err) < 0 || repair(memory, err) < 0 ||
+	    hand_out(memory, &found, err) < 0 ||
 	    hand_out_steps(memory, &found, err) < 0) {
 		free_memory(memory);
 		return -1;

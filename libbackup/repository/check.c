@@ -62,6 +62,41 @@ note_packs(struct bkp_checker *checker, struct bkp_error *err)
 	    ghosts);
 }
 
+struct kept {
+	size_t count;
+	uint64_t bytes;
+};
+
+static int
+count_kept(
+    void *arg, const struct bkp_store_object *object, struct bkp_error *err)
+{
+	struct kept *kept = arg;
+
+	(void)err;
+	kept->count++;
+	kept->bytes += object->size;
+	return 0;
+}
+
+static int
+note_kept(struct bkp_checker *checker, struct bkp_error *err)
+{
+	struct kept kept = {0, 0};
+
+	if (bkp_store_list(checker->repository->store, BKP_DAMAGED_FOLDER "/",
+		count_kept, &kept, err) < 0)
+		return -1;
+	if (kept.count == 0)
+		return 0;
+	return bkp_finding_add(&checker->findings, NULL, BKP_FINDING_NOTE,
+	    "kept", BKP_DAMAGED_FOLDER "/", err,
+	    "%zu damaged objects with %llu bytes are kept from repairs; the "
+	    "folder may be deleted when everything that can be had back is "
+	    "back",
+	    kept.count, (unsigned long long)kept.bytes);
+}
+
 int
 bkp_check_sum_up(struct bkp_checker *checker, struct bkp_error *err)
 {
@@ -70,6 +105,8 @@ bkp_check_sum_up(struct bkp_checker *checker, struct bkp_error *err)
 		"no-snapshot", "snapshots/", err,
 		"there is no snapshot, so nothing could be restored; "
 		"backup-create makes one") < 0)
+		return -1;
+	if (note_kept(checker, err) < 0)
 		return -1;
 	return note_packs(checker, err);
 }

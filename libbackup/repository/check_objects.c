@@ -13,6 +13,8 @@ static const struct folder {
 } folders[] = {
     {"checkpoints", "checkpoint-damaged",
 	"bring the object back from a copy; backup-prune writes the next one"},
+    {"proofs", "proof-damaged",
+	"it counts for nothing; backup-verify makes the next one"},
     {"condemned", "condemned-damaged",
 	"nobody acts on it; the next backup-prune makes a new list"},
 };
@@ -131,6 +133,20 @@ add_history_finding(struct bkp_checker *checker,
 	    checker, number, "snapshots", finding->name, err);
 }
 
+/* A machine that checks is one that has seen. */
+static void
+remember(struct bkp_checker *checker)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (bkp_history_remember(
+		checker->repository, &checker->history, &problem) < 0)
+		bkp_run_message(checker->run, BKP_WARNING, NULL,
+		    "which snapshots there are is not remembered on this "
+		    "machine: %s",
+		    problem.message);
+}
+
 int
 bkp_check_snapshots(struct bkp_checker *checker, struct bkp_error *err)
 {
@@ -142,6 +158,7 @@ bkp_check_snapshots(struct bkp_checker *checker, struct bkp_error *err)
 		if (add_history_finding(checker, &history->findings[i], err) <
 		    0)
 			return -1;
+	remember(checker);
 	return 0;
 }
 

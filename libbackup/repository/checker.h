@@ -25,6 +25,9 @@
 #include "libbackup/repository/known_set.h"
 #include "libbackup/repository/repository_own.h"
 
+/* Where a repair keeps what is damaged. */
+#define BKP_DAMAGED_FOLDER "damaged"
+
 /* ---- findings ---- */
 
 struct bkp_finding_item {

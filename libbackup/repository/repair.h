@@ -71,8 +71,6 @@ int bkp_repair_drop(struct bkp_repair *repair, struct bkp_error *err);
 int bkp_repair_put_index(struct bkp_repair *repair,
     struct fmt_index_builder *builder, struct bkp_error *err);
 
-#define BKP_DAMAGED_FOLDER "damaged"
-
 /* Objects by their whole names. set_aside moves one below damaged/. */
 int bkp_repair_copy(struct bkp_repair *repair, const char *from, const char *to,
     struct bkp_error *err);

@@ -30,33 +30,167 @@ drop_index(struct bkp_repair *repair, const struct bkp_finding_item *item,
 	    item->object);
 }
 
-/* A list that nobody can read condemns nothing. */
+/* Small objects that nothing depends on. */
 static int
-drop_condemned(struct bkp_repair *repair, const struct bkp_finding_item *item,
+drop_small(struct bkp_repair *repair, const struct bkp_finding_item *item,
     struct bkp_error *err)
 {
 	if (repair->presence != NULL &&
 	    bkp_repair_set_aside(repair, item->object, err) < 0)
 		return -1;
 	return bkp_repair_did(repair, item->object, err,
-	    "taken away, for nobody can act on it; backup-prune makes "
-	    "another; it is kept as " BKP_DAMAGED_FOLDER "/%s",
+	    "taken away, for nothing depends on it; it is kept "
+	    "as " BKP_DAMAGED_FOLDER "/%s",
 	    item->object);
 }
+
+/* ---- snapshots that are given up ---- */
+
+static bool
+can_be_given_up(const struct bkp_history_finding *finding)
+{
+	return finding->kind == BKP_HISTORY_DAMAGED ||
+	       finding->kind == BKP_HISTORY_FORGED ||
+	       finding->kind == BKP_HISTORY_MISSING ||
+	       finding->kind == BKP_HISTORY_ROLLED_BACK;
+}
+
+/* What a checkpoint ends that says what is there now. */
+static bool
+is_about_records(const struct bkp_history_finding *finding)
+{
+	return finding->kind == BKP_HISTORY_RECORD ||
+	       finding->kind == BKP_HISTORY_HELD_BACK ||
+	       finding->kind == BKP_HISTORY_REORDERED ||
+	       (finding->kind == BKP_HISTORY_ROLLED_BACK &&
+		   finding->name[0] == '\0');
+}
+
+static int
+give_up(struct bkp_repair *repair, const char *name, struct bkp_error *err)
+{
+	struct bkp_checkpoint *checkpoint =
+	    &repair->checker->history.checkpoint;
+	const struct bkp_roster *roster = &repair->checker->repository->roster;
+	char path[BKP_PACK_PATH];
+
+	(void)snprintf(path, sizeof(path), "snapshots/%s", name);
+	if (!repair->accepts_loss)
+		return bkp_repair_note(repair, BKP_REPAIR_NEEDS, path, err,
+		    "bring it back from a copy of the repository, or give it "
+		    "up with --accept-loss");
+	/* While writers are not known, what they signed looks forged. */
+	if (roster->number == 0 || roster->damaged > 0)
+		return bkp_repair_note(repair, BKP_REPAIR_NEEDS, path, err,
+		    "not given up while a roster is damaged, which may be all "
+		    "that is wrong; see to that first");
+	if (bkp_checkpoint_remove(checkpoint, name, err) < 0)
+		return -1;
+	return bkp_repair_did(repair, path, err,
+	    "given up: nobody misses it any more; where it is damaged it is "
+	    "kept as " BKP_DAMAGED_FOLDER "/%s",
+	    path);
+}
+
+/* What is there is said in a checkpoint; then nothing else is missed. */
+static int
+state_what_is_there(struct bkp_repair *repair, struct bkp_error *err)
+{
+	struct bkp_checker *checker = repair->checker;
+	struct bkp_history *history = &checker->history;
+
+	for (size_t i = 0; i < history->snapshots.count; i++) {
+		if (bkp_checkpoint_keep(&history->checkpoint,
+			history->snapshots.items[i].name, err) < 0)
+			return -1;
+	}
+	if (bkp_presence_check(repair->presence, err) < 0)
+		return -1;
+	return bkp_checkpoint_put(
+	    checker->repository, &history->checkpoint, err);
+}
+
+/* A snapshot that was given up, where it is there, and a checkpoint that was
+ * replaced by that which gives it up. */
+static int
+put_aside_given_up(struct bkp_repair *repair, struct bkp_error *err)
+{
+	const struct bkp_history *history = &repair->checker->history;
+
+	for (size_t i = 0; i < history->count; i++) {
+		const struct bkp_history_finding *finding =
+		    &history->findings[i];
+		char path[BKP_PACK_PATH];
+
+		if (finding->kind != BKP_HISTORY_DAMAGED &&
+		    finding->kind != BKP_HISTORY_FORGED)
+			continue;
+		(void)snprintf(
+		    path, sizeof(path), "snapshots/%s", finding->name);
+		if (bkp_repair_set_aside(repair, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+repair_records(struct bkp_repair *repair, struct bkp_error *err)
+{
+	if (!repair->accepts_loss)
+		return bkp_repair_note(repair, BKP_REPAIR_NEEDS, "checkpoints/",
+		    err,
+		    "to take what is there for what should be there, give "
+		    "--accept-loss");
+	return bkp_repair_did(repair, "checkpoints/", err,
+	    "written anew: what is there now is what should be there");
+}
+
+static int
+repair_history(struct bkp_repair *repair, struct bkp_error *err)
+{
+	const struct bkp_history *history = &repair->checker->history;
+	size_t before = repair->done;
+	bool has_records = false;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < history->count; i++) {
+		const struct bkp_history_finding *finding =
+		    &history->findings[i];
+
+		if (finding->is_note)
+			continue;
+		if (can_be_given_up(finding) && finding->name[0] != '\0')
+			rc = give_up(repair, finding->name, err);
+		else if (is_about_records(finding))
+			has_records = true;
+	}
+	if (rc == 0 && has_records)
+		rc = repair_records(repair, err);
+	if (rc < 0 || repair->presence == NULL || repair->done == before)
+		return rc;
+	if (state_what_is_there(repair, err) < 0)
+		return -1;
+	return put_aside_given_up(repair, err);
+}
+
+/* ---- all of it ---- */
 
 int
 bkp_repair_rest(struct bkp_repair *repair, struct bkp_error *err)
 {
 	const struct bkp_finding_list *findings = &repair->checker->findings;
-	int rc = 0;
+	int rc = repair_history(repair, err);
 
 	for (size_t i = 0; rc == 0 && i < findings->count; i++) {
 		const struct bkp_finding_item *item = &findings->items[i];
 
 		if (is_kind(item, "index-damaged"))
 			rc = drop_index(repair, item, err);
-		else if (is_kind(item, "condemned-damaged"))
-			rc = drop_condemned(repair, item, err);
+		else if (is_kind(item, "condemned-damaged") ||
+			 is_kind(item, "proof-damaged") ||
+			 (is_kind(item, "checkpoint-damaged") &&
+			     repair->accepts_loss))
+			rc = drop_small(repair, item, err);
 	}
 	return rc;
 }

@@ -21,6 +21,8 @@
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/check.h"
+#include "libbackup/repository/condemned.h"
+#include "libbackup/repository/history.h"
 #include "tests/unit/repository_fixture.h"
 
 #define PIECE ((size_t)50000)
@@ -122,6 +124,46 @@ back_up(struct bkp_repository *host, size_t n)
 	assert_string_equal(err.message, "");
 }
 
+/* Objects that only a prune or a verification makes. */
+static void
+state_what_is_there(void)
+{
+	struct bkp_repository *repository = open_patient(patient.good);
+	struct bkp_checkpoint checkpoint;
+	struct bkp_condemned_list list = {.count = 0};
+	struct bkp_error err = BKP_ERROR_INIT;
+	char name[65];
+
+	(void)bkp_checkpoint_load(repository, &checkpoint, &err);
+	for (size_t i = 0; i < SNAPSHOTS; i++)
+		(void)bkp_checkpoint_keep(&checkpoint, patient.names[i], &err);
+	(void)bkp_checkpoint_put(repository, &checkpoint, &err);
+	bkp_checkpoint_free(&checkpoint);
+	list.packs = calloc(1, sizeof(*list.packs));
+	assert_non_null(list.packs);
+	memset(list.packs[0], 'a', 64);
+	list.count = list.cap = 1;
+	(void)bkp_condemned_put(repository, &list, name, &err);
+	free(list.packs);
+	assert_string_equal(err.message, "");
+	bkp_repository_close(repository);
+}
+
+/* So that this machine remembers what was there. */
+static void
+look_once(void)
+{
+	struct bkp_repository *repository = open_patient(patient.good);
+	struct bkp_history history = BKP_HISTORY_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)bkp_history_read(repository, &history, &err);
+	(void)bkp_history_remember(repository, &history, &err);
+	assert_string_equal(err.message, "");
+	bkp_history_free(&history);
+	bkp_repository_close(repository);
+}
+
 static int
 set_up(void **state)
 {
@@ -129,6 +171,7 @@ set_up(void **state)
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_repository *host;
 	const char *recipients[1];
+	char state_folder[64];
 
 	if (fixture_new(state) < 0)
 		return -1;
@@ -137,7 +180,9 @@ set_up(void **state)
 	    patient.fixture->folder);
 	(void)snprintf(patient.sick, sizeof(patient.sick), "%s/sick",
 	    patient.fixture->folder);
-	(void)setenv("BACKUP_STATE_DIR", patient.fixture->folder, 1);
+	(void)snprintf(state_folder, sizeof(state_folder), "%s/state",
+	    patient.fixture->folder);
+	(void)setenv("BACKUP_STATE_DIR", state_folder, 1);
 	(void)setenv("BACKUP_CACHE_DIR", patient.fixture->folder, 1);
 	options = fixture_options(patient.fixture, recipients);
 	recipients[0] = patient.fixture->recipient;
@@ -148,7 +193,11 @@ set_up(void **state)
 		back_up(host, i);
 		bkp_repository_close(host);
 	}
+	state_what_is_there();
 	list_objects("");
+	look_once();
+	shell("cp -a %s/state %s/state.good", patient.fixture->folder,
+	    patient.fixture->folder);
 	return 0;
 }
 
@@ -201,8 +250,10 @@ read_all(void)
 
 /* ---- checks ---- */
 
+enum how { LOOK, REPAIR, ACCEPT };
+
 static void
-check(bool is_repair, struct bkp_check_result *result, const char *story)
+check(enum how how, struct bkp_check_result *result, const char *story)
 {
 	struct bkp_check_options options = BKP_CHECK_OPTIONS_INIT;
 	struct bkp_config *config = NULL;
@@ -216,7 +267,8 @@ check(bool is_repair, struct bkp_check_result *result, const char *story)
 	(void)bkp_config_set_workers(config, 1, &err);
 	options.config = config;
 	options.read_percent = 100;
-	options.is_repair = is_repair;
+	options.is_repair = how != LOOK;
+	options.accepts_loss = how == ACCEPT;
 	if (err.code != BKP_OK || bkp_check(&options, result, &err) < 0)
 		fail_msg("%s: %s", story, err.message);
 	bkp_config_free(config);
@@ -293,8 +345,8 @@ is_named(const struct bkp_check_result *result, const char *object)
 			strncmp(object, "roster/", 7) == 0) &&
 		    (strcmp(f->object, object) == 0 ||
 			/* Nobody knows what it was called. */
-			(strncmp(object, "index/", 6) == 0 &&
-			    strcmp(f->object, "index/") == 0)))
+			(strncmp(object, f->object, strlen(f->object)) == 0 &&
+			    f->object[0] != '\0')))
 			return true;
 	}
 	return false;
@@ -399,6 +451,18 @@ copy_under_wrong_name(const char *object)
 	shell("cp %s %s", from, to);
 }
 
+/* The repository and what this machine knows of it. */
+static void
+begin_anew(void)
+{
+	const char *folder = patient.fixture->folder;
+
+	shell("rm -rf %s && cp -a %s %s", patient.sick, patient.good,
+	    patient.sick);
+	shell("rm -rf %s/state && cp -a %s/state.good %s/state", folder, folder,
+	    folder);
+}
+
 /* False where there is nothing to be done that way. */
 static bool
 do_damage(const char *object, enum damage damage)
@@ -406,8 +470,10 @@ do_damage(const char *object, enum damage damage)
 	char path[256], other[256];
 	const char *neighbour;
 
-	shell("rm -rf %s && cp -a %s %s", patient.sick, patient.good,
-	    patient.sick);
+	/* Nobody misses a list of what is to go. */
+	if (damage == GONE && strncmp(object, "condemned/", 10) == 0)
+		return false;
+	begin_anew();
 	path_of(object, path);
 	if (strchr(object, '/') == NULL && damage >= SWAP && damage != ZERO)
 		return false;
@@ -466,17 +532,29 @@ is_all(const struct readable *readable)
 static bool
 can_be_mended(const char *object, enum damage damage)
 {
-	if (strncmp(object, "snapshots/", 10) == 0)
+	if (strncmp(object, "snapshots/", 10) == 0 ||
+	    strncmp(object, "checkpoints/", 12) == 0)
 		return damage == SWAP;
 	return strncmp(object, "packs/", 6) != 0 || damage == SWAP ||
 	       damage == TWICE;
 }
 
-/* The newest snapshot is named by no other one. */
-static bool
-may_be_unknown(const char *object, enum damage damage)
+/* Then nobody misses what was given up; what is lost of others stays told. */
+static void
+accept(const char *object, const struct readable *before, const char *story)
 {
-	return damage == GONE && strncmp(object, "snapshots/", 10) == 0;
+	struct bkp_check_result result = {.is_clean = 0};
+	struct readable after;
+
+	check(ACCEPT, &result, story);
+	after = read_all();
+	assert_no_worse(before, &after, story);
+	if (strncmp(object, "packs/", 6) != 0 &&
+	    (result.damage > 0 || result.warnings > 0)) {
+		print_result(&result);
+		fail_msg("%s: the loss was accepted and is told", story);
+	}
+	bkp_check_result_free(&result);
 }
 
 static void
@@ -492,31 +570,28 @@ go_through(const char *object, enum damage damage)
 	(void)snprintf(
 	    story, sizeof(story), "%s (%s)", object, damage_names[damage]);
 	before = read_all();
-	check(false, &first, story);
-	if (!is_named(&first, object) && damage != TWICE &&
-	    !may_be_unknown(object, damage)) {
+	check(LOOK, &first, story);
+	if (!is_named(&first, object) && damage != TWICE) {
 		print_result(&first);
 		fail_msg("%s: it is not named", story);
 	}
-	if (first.finding_count == 0 &&
-	    !may_be_unknown(object, damage))
+	if (first.finding_count == 0)
 		fail_msg("%s: it is not noticed", story);
-	if (!may_be_unknown(object, damage))
-		assert_true_story(&first, &before, story);
-	check(true, &second, story);
+	assert_true_story(&first, &before, story);
+	check(REPAIR, &second, story);
 	after = read_all();
 	assert_no_worse(&before, &after, story);
-	if (!may_be_unknown(object, damage))
-		assert_true_story(&second, &after, story);
-	check(false, &last, story);
-	if (!may_be_unknown(object, damage))
-		assert_true_story(&last, &after, story);
+	assert_true_story(&second, &after, story);
+	check(LOOK, &last, story);
+	assert_true_story(&last, &after, story);
 	if (can_be_mended(object, damage) &&
 	    (!is_all(&after) || last.damage + last.warnings > 0)) {
 		print_result(&second);
 		print_result(&last);
 		fail_msg("%s: it was not mended", story);
 	}
+	if (last.damage > 0)
+		accept(object, &after, story);
 	bkp_check_result_free(&first);
 	bkp_check_result_free(&second);
 	bkp_check_result_free(&last);
@@ -539,9 +614,8 @@ a_good_repository_is_clean_and_a_repair_does_nothing(void **state)
 	struct readable readable;
 
 	(void)state;
-	shell("rm -rf %s && cp -a %s %s", patient.sick, patient.good,
-	    patient.sick);
-	check(true, &result, "undamaged");
+	begin_anew();
+	check(REPAIR, &result, "undamaged");
 	if (result.finding_count > 0 || result.step_count > 0)
 		print_result(&result);
 	assert_int_equal(result.finding_count, 0);
