@@ -13,8 +13,8 @@
 
 /* What to do is the same for whatever is lost. */
 #define BRING_BACK                                                             \
-	"bring it back from a copy of the repository, or accept the loss "     \
-	"with backup-check --repair"
+	"bring it back from a copy of the repository, or give it up with "     \
+	"backup-check --repair --accept-loss"
 
 /* ---- what should be there ---- */
 
@@ -189,7 +189,8 @@ tell_damaged(const struct bkp_history_view *view,
 		if (bkp_history_add(history, finding, err,
 			is_forged
 			    ? "%s; it is not used: find out who put it there, "
-			      "and let backup-check --repair set it aside"
+			      "and let backup-check --repair --accept-loss set "
+			      "it aside"
 			    : "%s; " BRING_BACK,
 			damaged->problem.message) < 0)
 			return -1;
@@ -259,6 +260,8 @@ struct numbered {
 	const char *what;   /* "checkpoint" */
 	const char *folder; /* "checkpoints/" */
 	const char *means;  /* what may be wrong then */
+	const char *accept; /* what to do where it is not to be had back */
+	bool hides_newest;
 	uint64_t there, remembered;
 	uint64_t (*known_by)(const struct fmt_snapshot *snapshot);
 };
@@ -301,16 +304,16 @@ tell_numbers(const struct bkp_history_view *view,
 	    finding_of(BKP_HISTORY_RECORD, BKP_CORRUPT, "");
 	uint64_t known = most != NULL ? numbered->known_by(&most->snapshot) : 0;
 
-	finding.may_be_newest = true;
+	finding.may_be_newest = numbered->hides_newest;
 	if (known > numbered->there)
 		return bkp_history_add(history, finding, err,
 		    "%s number %" PRIu64 " is missing: snapshot %.12s of %s "
 		    "knew it, and the newest that is there is number %" PRIu64
 		    ", so %s; bring the folder %s back from a copy of the "
-		    "repository, or accept what is there with backup-check "
-		    "--repair",
+		    "repository, or %s",
 		    numbered->what, known, most->name, most->snapshot.host,
-		    numbered->there, numbered->means, numbered->folder);
+		    numbered->there, numbered->means, numbered->folder,
+		    numbered->accept);
 	finding.kind = BKP_HISTORY_ROLLED_BACK;
 	if (numbered->remembered > numbered->there)
 		return bkp_history_add(history, finding, err,
@@ -318,10 +321,9 @@ tell_numbers(const struct bkp_history_view *view,
 		    "and the newest that is there is number %" PRIu64
 		    ", so %s, or the whole repository was put back to an "
 		    "earlier state; bring the folder %s back from a copy of "
-		    "the repository, or accept what is there with "
-		    "backup-check --repair",
+		    "the repository, or %s",
 		    numbered->what, numbered->remembered, numbered->there,
-		    numbered->means, numbered->folder);
+		    numbered->means, numbered->folder, numbered->accept);
 	return 0;
 }
 
@@ -335,6 +337,9 @@ tell_records(const struct bkp_history_view *view, struct bkp_history *history,
 	    .folder = "checkpoints/",
 	    .means = "what was removed may be back and what was kept may be "
 		     "gone",
+	    .accept = "accept what is there with backup-check --repair "
+		      "--accept-loss",
+	    .hides_newest = true,
 	    .there = checkpoint->sequence,
 	    .remembered = view->remembered.checkpoint,
 	    .known_by = checkpoint_of,
@@ -343,6 +348,8 @@ tell_records(const struct bkp_history_view *view, struct bkp_history *history,
 	    .what = "roster",
 	    .folder = "roster/",
 	    .means = "a host or person who was shut out may be let in again",
+	    .accept = "look at who is let in with backup-key, and change there "
+		      "what is wrong",
 	    .there = view->roster->number,
 	    .remembered = view->remembered.roster,
 	    .known_by = roster_of,
@@ -355,7 +362,9 @@ tell_records(const struct bkp_history_view *view, struct bkp_history *history,
 	    bkp_history_add(history, finding, err,
 		"a record of which snapshots there are and which were removed "
 		"cannot be read: %s; bring it back from a copy of the "
-		"repository, or let backup-check --repair write it anew",
+		"repository, or accept what is there with backup-check "
+		"--repair "
+		"--accept-loss",
 		checkpoint->damage.message) < 0)
 		return -1;
 	if (tell_numbers(view, &checkpoints, history, err) < 0)
@@ -415,8 +424,9 @@ find_stored(const struct by_name *stored, const char *name)
 }
 
 static int
-tell_order(const struct by_name *stored, const struct bkp_named_snapshot *item,
-    struct bkp_history *history, struct bkp_error *err)
+tell_order(const struct bkp_history_view *view, const struct by_name *stored,
+    const struct bkp_named_snapshot *item, struct bkp_history *history,
+    struct bkp_error *err)
 {
 	const struct fmt_snapshot *snapshot = &item->snapshot;
 	const struct bkp_named_snapshot *before =
@@ -424,7 +434,9 @@ tell_order(const struct by_name *stored, const struct bkp_named_snapshot *item,
 		? find_stored(stored, snapshot->previous)
 		: NULL;
 
+	/* What a checkpoint keeps has been accepted. */
 	if (before == NULL ||
+	    bkp_checkpoint_has_kept(&view->checkpoint, item->name) ||
 	    (memcmp(before->snapshot.signer, snapshot->signer, 32) == 0 &&
 		before->snapshot.sequence < snapshot->sequence))
 		return 0;
@@ -433,7 +445,8 @@ tell_order(const struct by_name *stored, const struct bkp_named_snapshot *item,
 	    "snapshot %s of %s (number %" PRIu64 ") names %.12s of %s (number "
 	    "%" PRIu64 ") as the one before it, which cannot be: whoever has "
 	    "the key of that host signed what no backup writes; look at the "
-	    "host, and revoke its key where it is not to be trusted",
+	    "host, revoke its key where it is not to be trusted, then accept "
+	    "what is there with backup-check --repair --accept-loss",
 	    item->name, snapshot->host, snapshot->sequence, before->name,
 	    before->snapshot.host, before->snapshot.sequence);
 }
@@ -460,7 +473,7 @@ tell_held_back(const struct bkp_history_view *view,
 	    "does not know it: it was not shown then, or was put in "
 	    "afterwards, and what it needs may have been deleted; prove it "
 	    "with backup-verify %.12s, then accept it with backup-check "
-	    "--repair",
+	    "--repair --accept-loss",
 	    item->name, snapshot->host,
 	    time_text(snapshot->finished_us, finished),
 	    time_text(checkpoint->time_us, made), item->name);
@@ -498,7 +511,8 @@ tell_stored(const struct bkp_history_view *view, struct bkp_history *history,
 
 		if (bkp_checkpoint_is_void(&view->checkpoint, item))
 			rc = tell_void(view, item->name, history, err);
-		else if ((rc = tell_order(&by_name, item, history, err)) == 0)
+		else if ((rc = tell_order(
+			      view, &by_name, item, history, err)) == 0)
 			rc = tell_held_back(view, item, history, err);
 	}
 	for (size_t i = 0; rc == 0 && i < stored->damaged_count; i++)

@@ -52,3 +52,5 @@ EXTRA_DIST += tests/integration/test_power_loss.py
 EXTRA_DIST += tests/integration/test_killed.py
 # archives: one snapshot in one file
 EXTRA_DIST += tests/integration/test_archive.py
+# provider: whoever has the store plays with it
+EXTRA_DIST += tests/integration/test_provider.py
