@@ -113,45 +113,66 @@ fmt_delta_op(const unsigned char **at, const unsigned char *end,
 /* ---- applying ---- */
 
 /* Where the lines of the base begin; the last one is where it ends. */
+struct lines {
+	uint32_t *starts; /* owned: count + 1 */
+	size_t count, cap;
+};
+
 static enum fmt_status
-find_lines(
-    const unsigned char *base, size_t len, uint32_t **starts, size_t *count)
+make_room(struct lines *lines)
+{
+	size_t cap = lines->cap * 2;
+	uint32_t *grown;
+
+	if (lines->count == FMT_DELTA_LINES_MAX)
+		return FMT_LIMIT;
+	if (lines->count + 1 < lines->cap)
+		return FMT_OK;
+	if (cap > FMT_DELTA_LINES_MAX + 1)
+		cap = FMT_DELTA_LINES_MAX + 1;
+	if ((grown = realloc(lines->starts, cap * sizeof(*grown))) == NULL)
+		return FMT_NOMEM;
+	lines->starts = grown;
+	lines->cap = cap;
+	return FMT_OK;
+}
+
+/* On failure the caller frees as well. */
+static enum fmt_status
+find_lines(const unsigned char *base, size_t len, struct lines *lines)
 {
 	const unsigned char *at = base, *end = base + len;
-	size_t lines = 0;
-	uint32_t *found;
+	enum fmt_status status = FMT_OK;
 
 	if (end[-1] != '\n')
 		return FMT_MALFORMED;
-	for (size_t i = 0; i < len; i++)
-		lines += base[i] == '\n';
-	if (lines > FMT_DELTA_LINES_MAX)
-		return FMT_LIMIT;
-	if ((found = malloc((lines + 1) * sizeof(*found))) == NULL)
+	/* Rows of 64 bytes, then. */
+	lines->cap = 16 + len / 64;
+	if (lines->cap > FMT_DELTA_LINES_MAX + 1)
+		lines->cap = FMT_DELTA_LINES_MAX + 1;
+	lines->starts = malloc(lines->cap * sizeof(*lines->starts));
+	if (lines->starts == NULL)
 		return FMT_NOMEM;
-	for (size_t i = 0; i < lines; i++) {
-		found[i] = (uint32_t)(at - base);
-		at = (const unsigned char *)memchr(
-			 at, '\n', (size_t)(end - at)) +
-		     1;
+	lines->starts[0] = 0;
+	while (at < end && (status = make_room(lines)) == FMT_OK) {
+		at = memchr(at, '\n', (size_t)(end - at));
+		lines->starts[++lines->count] = (uint32_t)(++at - base);
 	}
-	found[lines] = (uint32_t)len;
-	*starts = found;
-	*count = lines;
-	return FMT_OK;
+	return status;
 }
 
 /* The bytes that an op stands for. */
 static enum fmt_status
 resolve(const struct fmt_delta_op *op, const unsigned char *base,
-    const uint32_t *starts, size_t lines, const unsigned char **bytes,
-    size_t *len)
+    const struct lines *lines, const unsigned char **bytes, size_t *len)
 {
+	const uint32_t *starts = lines->starts;
+
 	*bytes = op->lines;
 	*len = op->len;
 	if (!op->is_copy)
 		return FMT_OK;
-	if (op->first >= lines || op->count > lines - op->first)
+	if (op->first >= lines->count || op->count > lines->count - op->first)
 		return FMT_MALFORMED;
 	*bytes = base + starts[op->first];
 	*len = starts[op->first + op->count] - starts[op->first];
@@ -165,21 +186,20 @@ fmt_delta_apply(const void *delta, size_t len, const void *base,
 	const unsigned char *at = delta, *end = at + len, *bytes;
 	struct fmt_delta_head head;
 	struct fmt_delta_op op;
-	uint32_t *starts = NULL;
-	size_t lines = 0, n, done = 0;
+	struct lines lines = {NULL, 0, 0};
+	size_t n, done = 0;
 	enum fmt_status status;
 
 	if ((status = fmt_delta_head(delta, len, &head)) != FMT_OK)
 		return status;
 	if (head.base_len != base_len)
 		return FMT_MALFORMED;
-	if ((status = find_lines(base, base_len, &starts, &lines)) == FMT_OK)
+	if ((status = find_lines(base, base_len, &lines)) == FMT_OK)
 		status = fmt_buf_reserve(out, head.len);
 	for (at += head.head_len; status == FMT_OK && at < end; done += n) {
 		n = 0;
 		if ((status = fmt_delta_op(&at, end, &op)) != FMT_OK ||
-		    (status = resolve(&op, base, starts, lines, &bytes, &n)) !=
-			FMT_OK)
+		    (status = resolve(&op, base, &lines, &bytes, &n)) != FMT_OK)
 			break;
 		if (n > head.len - done) {
 			status = FMT_MALFORMED;
@@ -187,7 +207,7 @@ fmt_delta_apply(const void *delta, size_t len, const void *base,
 		}
 		memcpy(out->data + out->len + done, bytes, n);
 	}
-	free(starts);
+	free(lines.starts);
 	if (status == FMT_OK && done != head.len)
 		status = FMT_TRUNCATED;
 	if (status == FMT_OK)
