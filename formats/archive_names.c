@@ -53,6 +53,11 @@ append_piece(const char *piece, size_t len, size_t *used, struct fmt_buf *out)
 	if (*used + len > COMPONENT) {
 		status = fmt_buf_append_text(out, BREAK);
 		*used = 0;
+		/* What follows must not be "." or "..". */
+		if (piece[0] == '.') {
+			piece = "%2E";
+			len = 3;
+		}
 	}
 	*used += len;
 	return status == FMT_OK ? fmt_buf_append(out, piece, len) : status;

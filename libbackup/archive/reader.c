@@ -381,7 +381,7 @@ keep_sources(const struct bkp_archive *archive, struct fmt_snapshot *snapshot,
 		const struct fmt_archive_source *from =
 		    find_source(archive, source.prefix);
 
-		snapshot->sources[i] = (struct fmt_snapshot_source){NULL};
+		snapshot->sources[i] = (struct fmt_snapshot_source){.prefix = NULL};
 		if (from == NULL || rc < 0) {
 			free_source(&source);
 			continue;

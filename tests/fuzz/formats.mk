@@ -20,3 +20,7 @@ EXTRA_DIST += \
 FUZZ_TARGETS += tests/fuzz/fuzz_delta
 tests_fuzz_fuzz_delta_LDADD = $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/delta
+# archives
+FUZZ_TARGETS += tests/fuzz/fuzz_archive
+tests_fuzz_fuzz_archive_LDADD = $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/archive

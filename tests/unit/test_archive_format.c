@@ -276,6 +276,9 @@ a_long_component_is_broken_between_characters(void **state)
 	strcpy(path + 249, "\xc3\xa4z");
 	strcpy(expected + 249, "%/\xc3\xa4z");
 	NAME_IS(expected, path);
+	strcpy(path + 249, "x..");
+	strcpy(expected + 249, "x%/%2E.");
+	NAME_IS(expected, path);
 	strcpy(path + 249, "%z");
 	strcpy(expected + 249, "%/%25z");
 	NAME_IS(expected, path);
