@@ -31,6 +31,20 @@ bkp_repair_free(struct bkp_repair *repair)
 
 /* ---- beginning ---- */
 
+/* Backups may go on: what they store is not touched, and that they cannot build
+ * upon what is lost is no worse than before. Who rewrites the index or deletes
+ * may not. A session is taken for dead here long before its lease is over: it
+ * gives a sign of life every ten minutes. */
+static bool
+is_in_the_way(const struct bkp_presence_info *other, int64_t now_us)
+{
+	if (other->is_expired || other->is_given_up || other->is_ended ||
+	    strcmp(other->what, "backup") == 0)
+		return false;
+	return now_us - other->touched_us <
+	       INT64_C(3000000) * BKP_PRESENCE_TOUCH_S;
+}
+
 int
 bkp_repair_begin(struct bkp_repository *repository, struct bkp_presence **out,
     struct bkp_error *err)
@@ -51,14 +65,15 @@ bkp_repair_begin(struct bkp_repository *repository, struct bkp_presence **out,
 	rc = bkp_presence_list(
 	    repository, presence, &others, &count, &now_us, err);
 	for (size_t i = 0; rc == 0 && i < count; i++) {
-		if (others[i].is_expired || others[i].is_given_up ||
-		    others[i].is_ended)
-			continue;
-		rc = bkp_fail(err, BKP_RETRY,
-		    "%s: a %s of host %s is at work; repair when it has ended",
-		    repository->store->location,
-		    others[i].what[0] != '\0' ? others[i].what : "session",
-		    others[i].host[0] != '\0' ? others[i].host : "(unknown)");
+		if (is_in_the_way(&others[i], now_us))
+			rc = bkp_fail(err, BKP_RETRY,
+			    "%s: a %s of host %s is at work; repair when it "
+			    "has ended, or half an hour after it died",
+			    repository->store->location,
+			    others[i].what[0] != '\0' ? others[i].what
+						      : "session",
+			    others[i].host[0] != '\0' ? others[i].host
+						      : "(unknown)");
 	}
 	free(others);
 	if (rc < 0) {

@@ -64,9 +64,16 @@ tests_unit_test_prune_SOURCES = tests/unit/test_prune.c \
 	$(REPOSITORY_FIXTURE)
 tests_unit_test_prune_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_prune_LDADD = $(UNIT_LIBS)
+PATIENT = tests/unit/check_patient.c tests/unit/check_patient.h \
+	$(REPOSITORY_FIXTURE)
 UNIT_TESTS += \
 	tests/unit/test_check_damage
 tests_unit_test_check_damage_SOURCES = tests/unit/test_check_damage.c \
-	$(REPOSITORY_FIXTURE)
+	$(PATIENT)
 tests_unit_test_check_damage_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_check_damage_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += \
+	tests/unit/test_repair
+tests_unit_test_repair_SOURCES = tests/unit/test_repair.c $(PATIENT)
+tests_unit_test_repair_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_repair_LDADD = $(UNIT_LIBS)

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/check_patient.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "formats/sign.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/repository/condemned.h"
+#include "libbackup/repository/history.h"
+
+#define PIECE ((size_t)50000)
+
+struct patient patient;
+
+/* ---- set-up ---- */
+
+void
+patient_shell(const char *format, ...)
+{
+	char command[2048];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(command, sizeof(command), format, ap);
+	va_end(ap);
+	assert_int_equal(system(command), 0);
+}
+
+struct bkp_repository *
+patient_open(const char *location)
+{
+	struct bkp_keys keys = fixture_host_keys(patient.fixture);
+	struct bkp_repository *repository = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	keys.identity_file = patient.fixture->identity_file;
+	(void)bkp_repository_open(location, &keys, &repository, &err);
+	assert_string_equal(err.message, "");
+	bkp_repository_without_cache(repository);
+	return repository;
+}
+
+static void
+list_objects(const char *folder)
+{
+	char path[256];
+	DIR *dir;
+	struct dirent *entry;
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", patient.good, folder);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL) {
+		char name[160];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(name, sizeof(name), "%.80s%s%.70s", folder,
+		    folder[0] != '\0' ? "/" : "", entry->d_name);
+		(void)snprintf(
+		    path, sizeof(path), "%.64s/%.160s", patient.good, name);
+		assert_int_equal(stat(path, &st), 0);
+		if (S_ISDIR(st.st_mode)) {
+			list_objects(name);
+			continue;
+		}
+		assert_true(patient.object_count < OBJECTS_MAX);
+		patient.sizes[patient.object_count] = (size_t)st.st_size;
+		memcpy(patient.objects[patient.object_count++], name,
+		    sizeof(name));
+	}
+	(void)closedir(dir);
+}
+
+/* Files that stay, one that changes, one that comes. */
+static void
+back_up(struct bkp_repository *host, size_t n)
+{
+	struct fixture_file *files = patient.files[n];
+	struct bkp_error err = BKP_ERROR_INIT;
+	size_t count = n == 0 ? 3 : 4;
+
+	patient.noise[n] = fixture_random(320000, n + 1);
+	files[0] = (struct fixture_file){"a", "hello", 5};
+	files[1] = (struct fixture_file){"b", patient.noise[0], 320000};
+	files[2] = (struct fixture_file){"c", patient.noise[n], 270000};
+	files[3] = (struct fixture_file){"d", patient.noise[1], 120000};
+	(void)fixture_back_up(
+	    host, files, count, PIECE, patient.names[n], &err);
+	assert_string_equal(err.message, "");
+}
+
+/* Objects that only a prune or a verification makes. */
+static void
+state_what_is_there(void)
+{
+	struct bkp_repository *repository = patient_open(patient.good);
+	struct bkp_checkpoint checkpoint;
+	struct bkp_condemned_list list = {.count = 0};
+	struct bkp_error err = BKP_ERROR_INIT;
+	char name[65];
+
+	(void)bkp_checkpoint_load(repository, &checkpoint, &err);
+	for (size_t i = 0; i < SNAPSHOTS; i++)
+		(void)bkp_checkpoint_keep(&checkpoint, patient.names[i], &err);
+	(void)bkp_checkpoint_put(repository, &checkpoint, &err);
+	bkp_checkpoint_free(&checkpoint);
+	list.packs = calloc(1, sizeof(*list.packs));
+	assert_non_null(list.packs);
+	memset(list.packs[0], 'a', 64);
+	list.count = list.cap = 1;
+	(void)bkp_condemned_put(repository, &list, name, &err);
+	free(list.packs);
+	assert_string_equal(err.message, "");
+	bkp_repository_close(repository);
+}
+
+/* So that this machine remembers what was there. */
+static void
+look_once(void)
+{
+	struct bkp_repository *repository = patient_open(patient.good);
+	struct bkp_history history = BKP_HISTORY_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)bkp_history_read(repository, &history, &err);
+	(void)bkp_history_remember(repository, &history, &err);
+	assert_string_equal(err.message, "");
+	bkp_history_free(&history);
+	bkp_repository_close(repository);
+}
+
+int
+patient_set_up(void **state)
+{
+	struct bkp_init_options options;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_repository *host;
+	const char *recipients[1];
+	char state_folder[64];
+
+	if (fixture_new(state) < 0)
+		return -1;
+	patient = (struct patient){.fixture = *state};
+	(void)snprintf(patient.good, sizeof(patient.good), "%s/good",
+	    patient.fixture->folder);
+	(void)snprintf(patient.sick, sizeof(patient.sick), "%s/sick",
+	    patient.fixture->folder);
+	(void)snprintf(state_folder, sizeof(state_folder), "%s/state",
+	    patient.fixture->folder);
+	(void)setenv("BACKUP_STATE_DIR", state_folder, 1);
+	(void)setenv("BACKUP_CACHE_DIR", patient.fixture->folder, 1);
+	options = fixture_options(patient.fixture, recipients);
+	recipients[0] = patient.fixture->recipient;
+	(void)bkp_repository_init(patient.good, &options, &err);
+	assert_string_equal(err.message, "");
+	for (size_t i = 0; i < SNAPSHOTS; i++) {
+		host = patient_open(patient.good);
+		back_up(host, i);
+		bkp_repository_close(host);
+	}
+	state_what_is_there();
+	list_objects("");
+	look_once();
+	patient_shell("cp -a %s/state %s/state.good", patient.fixture->folder,
+	    patient.fixture->folder);
+	return 0;
+}
+
+int
+patient_tear_down(void **state)
+{
+	for (size_t i = 0; i < SNAPSHOTS; i++)
+		free(patient.noise[i]);
+	return fixture_free(state);
+}
+
+/* ---- what can be read ---- */
+
+static bool
+is_right(struct bkp_repository *repository, size_t s, size_t f)
+{
+	const struct fixture_file *file = &patient.files[s][f];
+	struct fmt_buf bytes = FMT_BUF_INIT;
+	bool is_same = false;
+
+	if (fixture_read(
+		repository, patient.names[s], file->path, &bytes, NULL) == 0) {
+		is_same = bytes.len == file->len &&
+			  memcmp(bytes.data, file->data, file->len) == 0;
+		assert_true(is_same); /* never other bytes */
+	}
+	fmt_buf_free(&bytes);
+	return is_same;
+}
+
+struct readable
+patient_read_all(void)
+{
+	struct bkp_repository *repository = patient_open(patient.sick);
+	struct readable out = {0};
+
+	for (size_t s = 0; s < SNAPSHOTS; s++) {
+		for (size_t f = 0; f < FILES; f++)
+			out.files[s][f] = patient.files[s][f].path == NULL ||
+					  (s == 0 && f == 3) ||
+					  is_right(repository, s, f);
+	}
+	bkp_repository_close(repository);
+	return out;
+}
+
+/* ---- checks ---- */
+
+static void
+check_with(const char *identity_file, enum how how,
+    struct bkp_check_result *result, const char *story)
+{
+	struct bkp_check_options options = BKP_CHECK_OPTIONS_INIT;
+	struct bkp_config *config = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)bkp_config_new(&config, &err);
+	(void)bkp_config_set_repository(config, patient.sick, &err);
+	(void)bkp_config_set_key_file(config, patient.fixture->key_file, &err);
+	if (identity_file != NULL)
+		(void)bkp_config_set_identity_file(config, identity_file, &err);
+	(void)bkp_config_set_workers(config, 1, &err);
+	options.config = config;
+	options.read_percent = 100;
+	options.is_repair = how != LOOK;
+	options.accepts_loss = how == ACCEPT;
+	if (err.code != BKP_OK || bkp_check(&options, result, &err) < 0)
+		fail_msg("%s: %s", story, err.message);
+	bkp_config_free(config);
+}
+
+void
+patient_check(enum how how, struct bkp_check_result *result, const char *story)
+{
+	check_with(patient.fixture->identity_file, how, result, story);
+}
+
+void
+patient_check_as_host(
+    enum how how, struct bkp_check_result *result, const char *story)
+{
+	check_with(NULL, how, result, story);
+}
+
+void
+patient_print(const struct bkp_check_result *result)
+{
+	for (size_t i = 0; i < result->step_count; i++)
+		print_message("#   %d %s: %s\n", (int)result->steps[i].state,
+		    result->steps[i].object, result->steps[i].text);
+	for (size_t i = 0; i < result->finding_count; i++) {
+		const struct bkp_finding *f = &result->findings[i];
+
+		print_message(
+		    "#   %d %s %s\n", (int)f->level, f->kind, f->text);
+		for (size_t k = 0; k < f->hurt_count; k++)
+			print_message("#      %.8s %s\n", f->hurt[k].snapshot,
+			    f->hurt[k].path);
+	}
+}
+
+static bool
+is_hurt_by(const struct bkp_hurt *hurt, size_t s, size_t f)
+{
+	char path[300];
+
+	(void)snprintf(
+	    path, sizeof(path), FIXTURE_PREFIX "/%s", patient.files[s][f].path);
+	return strcmp(hurt->snapshot, patient.names[s]) == 0 &&
+	       (strcmp(hurt->path, path) == 0 || hurt->path[0] == '\0' ||
+		   strcmp(hurt->path, FIXTURE_PREFIX) == 0);
+}
+
+static bool
+is_told(const struct bkp_check_result *result, size_t s, size_t f)
+{
+	for (size_t i = 0; i < result->finding_count; i++) {
+		for (size_t k = 0; k < result->findings[i].hurt_count; k++) {
+			if (is_hurt_by(&result->findings[i].hurt[k], s, f))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Exactly what cannot be read is said to be hurt. */
+void
+patient_assert_true_story(const struct bkp_check_result *result,
+    const struct readable *readable, const char *story)
+{
+	for (size_t s = 0; s < SNAPSHOTS; s++) {
+		for (size_t f = 0; f < FILES; f++) {
+			if ((s == 0 && f == 3) ||
+			    is_told(result, s, f) != readable->files[s][f])
+				continue;
+			patient_print(result);
+			fail_msg("%s: %s of snapshot %zu is %s", story,
+			    patient.files[s][f].path, s,
+			    readable->files[s][f] ? "said to be hurt"
+						  : "not said to be hurt");
+		}
+	}
+}
+
+bool
+patient_is_named(const struct bkp_check_result *result, const char *object)
+{
+	for (size_t i = 0; i < result->finding_count; i++) {
+		const struct bkp_finding *f = &result->findings[i];
+
+		/* One of two may be all that a killed change of keys wrote. */
+		if ((f->level != BKP_FINDING_NOTE ||
+			strncmp(object, "roster/", 7) == 0) &&
+		    (strcmp(f->object, object) == 0 ||
+			/* Nobody knows what it was called. */
+			(strncmp(object, f->object, strlen(f->object)) == 0 &&
+			    f->object[0] != '\0')))
+			return true;
+	}
+	return false;
+}
+
+/* ---- damage ---- */
+
+static void
+path_of(const char *object, char path[256])
+{
+	(void)snprintf(path, 256, "%s/%s", patient.sick, object);
+}
+
+static void
+change_bytes(const char *object, enum damage damage)
+{
+	unsigned char *bytes;
+	char path[256];
+	struct stat st;
+	size_t size;
+	FILE *file;
+
+	path_of(object, path);
+	assert_int_equal(stat(path, &st), 0);
+	size = (size_t)st.st_size;
+	bytes = malloc(size);
+	assert_non_null(bytes);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	assert_int_equal(fread(bytes, 1, size, file), size);
+	(void)fclose(file);
+	if (damage == ZERO)
+		memset(bytes, 0, size);
+	else
+		bytes[damage == FLIP_START    ? 0
+		      : damage == FLIP_MIDDLE ? size / 2
+					      : size - 1] ^= 0x10;
+	(void)chmod(path, 0600);
+	file = fopen(path, "wb");
+	assert_non_null(file);
+	if (damage == CUT)
+		size /= 2;
+	if (damage == EMPTY)
+		size = 0;
+	assert_int_equal(fwrite(bytes, 1, size, file), size);
+	(void)fclose(file);
+	free(bytes);
+}
+
+/* The folder of an object: "packs" without the digits. */
+static size_t
+folder_length(const char *object)
+{
+	return strncmp(object, "packs/", 6) == 0
+		   ? 5
+		   : (size_t)(strrchr(object, '/') - object);
+}
+
+static const char *
+neighbour_of(const char *object)
+{
+	for (size_t i = 0; i < patient.object_count; i++) {
+		const char *other = patient.objects[i];
+
+		if (strchr(other, '/') != NULL && strcmp(other, object) != 0 &&
+		    folder_length(other) == folder_length(object) &&
+		    strncmp(other, object, folder_length(object)) == 0)
+			return other;
+	}
+	return NULL;
+}
+
+/* A copy under a name that nothing has. */
+static void
+copy_under_wrong_name(const char *object)
+{
+	char from[256], to[256];
+	char *name;
+
+	path_of(object, from);
+	path_of(object, to);
+	name = strrchr(to, '/') + 1;
+	/* The first digits are those of the folder of a pack. */
+	name[5] = name[5] == 'a' ? 'b' : 'a';
+	patient_shell("cp %s %s", from, to);
+}
+
+/* The repository and what this machine knows of it. */
+void
+patient_begin_anew(void)
+{
+	const char *folder = patient.fixture->folder;
+
+	patient_shell("rm -rf %s && cp -a %s %s", patient.sick, patient.good,
+	    patient.sick);
+	patient_shell("rm -rf %s/state && cp -a %s/state.good %s/state", folder,
+	    folder, folder);
+}
+
+/* False where there is nothing to be done that way. */
+bool
+patient_damage(const char *object, enum damage damage)
+{
+	char path[256], other[256];
+	const char *neighbour;
+
+	/* Nobody misses a list of what is to go. */
+	if (damage == GONE && strncmp(object, "condemned/", 10) == 0)
+		return false;
+	patient_begin_anew();
+	path_of(object, path);
+	if (strchr(object, '/') == NULL && damage >= SWAP && damage != ZERO)
+		return false;
+	switch (damage) {
+	case GONE:
+		assert_int_equal(unlink(path), 0);
+		return true;
+	case TWICE:
+		if (strstr(object, "config") != NULL)
+			return false;
+		copy_under_wrong_name(object);
+		return true;
+	case SWAP:
+		neighbour = neighbour_of(object);
+		if (neighbour == NULL)
+			return false;
+		path_of(neighbour, other);
+		patient_shell("mv %s %s.x && mv %s %s && mv %s.x %s", path,
+		    path, other, path, path, other);
+		return true;
+	default:
+		change_bytes(object, damage);
+		return true;
+	}
+}
+
+void
+patient_assert_no_worse(const struct readable *before,
+    const struct readable *after, const char *story)
+{
+	for (size_t s = 0; s < SNAPSHOTS; s++) {
+		for (size_t f = 0; f < FILES; f++) {
+			if (before->files[s][f] && !after->files[s][f])
+				fail_msg("%s: after the repair, %s of snapshot "
+					 "%zu cannot be read any more",
+				    story, patient.files[s][f].path, s);
+		}
+	}
+}
+
+bool
+patient_is_all_readable(const struct readable *readable)
+{
+	for (size_t s = 0; s < SNAPSHOTS; s++) {
+		for (size_t f = 0; f < FILES; f++) {
+			if (!readable->files[s][f])
+				return false;
+		}
+	}
+	return true;
+}

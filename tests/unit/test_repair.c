@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Repairs that are cut off, that lack a key, or that somebody is in the way of.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "libbackup/base/run.h"
+#include "libbackup/repository/repair.h"
+#include "libbackup/store/store_fault.h"
+#include "tests/unit/check_patient.h"
+
+/* ---- what is damaged ---- */
+
+/* The first or last object of a folder in the order of size. */
+static const char *
+object_in(const char *folder, bool is_largest)
+{
+	const char *found = NULL;
+	size_t size = 0;
+
+	for (size_t i = 0; i < patient.object_count; i++) {
+		size_t here = patient.sizes[i];
+
+		if (strncmp(patient.objects[i], folder, strlen(folder)) != 0)
+			continue;
+		if (found == NULL || (here > size) == is_largest) {
+			found = patient.objects[i];
+			size = here;
+		}
+	}
+	assert_non_null(found);
+	return found;
+}
+
+/* ---- a repair over a store that fails ---- */
+
+static int
+repair_rounds(struct bkp_repository *repository, struct bkp_run *run,
+    struct bkp_error *err)
+{
+	struct bkp_presence *presence = NULL;
+	struct bkp_checker checker;
+	struct bkp_repair repair;
+	int rc;
+
+	bkp_checker_init(&checker, repository, run);
+	bkp_repair_init(&repair, &checker);
+	checker.read_percent = 100;
+	rc = bkp_checker_run(&checker, err);
+	if (rc == 0)
+		rc = bkp_repair_begin(repository, &presence, err);
+	repair.presence = presence;
+	if (rc == 0)
+		rc = bkp_repair_round(&repair, err);
+	bkp_presence_end(presence);
+	bkp_repair_free(&repair);
+	bkp_checker_free(&checker);
+	return rc;
+}
+
+/* One round; 0, or -1 where the fault struck it. */
+static int
+repair_over(struct bkp_store_fault *fault)
+{
+	struct bkp_keys keys = fixture_host_keys(patient.fixture);
+	struct bkp_repository *repository = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_store *store = NULL;
+	struct bkp_run *run = NULL;
+	int rc;
+
+	keys.identity_file = patient.fixture->identity_file;
+	assert_int_equal(
+	    bkp_store_open(patient.sick, BKP_STORE_OPEN, &store, NULL), 0);
+	assert_int_equal(bkp_store_fault_new(store, fault, &store, NULL), 0);
+	assert_int_equal(bkp_run_new(1, NULL, NULL, &run, NULL), 0);
+	rc = bkp_repository_open_store(store, &keys, &repository, &err);
+	if (rc == 0)
+		rc = repair_rounds(repository, run, &err);
+	bkp_repository_close(repository);
+	bkp_run_free(run);
+	if (rc < 0 && fault->hits == 0)
+		fail_msg("%s", err.message);
+	return rc;
+}
+
+/* Dies at every call in turn; then another repair finishes it. */
+static void
+die_everywhere(const char *object, enum damage damage)
+{
+	struct bkp_check_result result = {.is_clean = 0};
+	struct readable before, between, undisturbed, after;
+	char story[256];
+
+	assert_true(patient_damage(object, damage));
+	before = patient_read_all();
+	patient_check(REPAIR, &result, object);
+	bkp_check_result_free(&result);
+	undisturbed = patient_read_all();
+	for (uint64_t n = 1;; n++) {
+		struct bkp_store_fault fault = BKP_STORE_FAULT_INIT;
+
+		fault.fail_at = n;
+		fault.is_killed_after = true;
+		(void)snprintf(
+		    story, sizeof(story), "%s: call %d", object, (int)n);
+		assert_true(n < 2000);
+		assert_true(patient_damage(object, damage));
+		(void)repair_over(&fault);
+		between = patient_read_all();
+		patient_assert_no_worse(&before, &between, story);
+		if (fault.hits == 0)
+			break;
+		/* Who died has left its session behind. */
+		patient_shell("rm -rf %s/sessions", patient.sick);
+		patient_check(REPAIR, &result, story);
+		bkp_check_result_free(&result);
+		after = patient_read_all();
+		patient_assert_no_worse(&undisturbed, &after, story);
+	}
+}
+
+static void
+a_repair_of_a_pack_may_die_at_any_call(void **state)
+{
+	(void)state;
+	die_everywhere(object_in("packs/", true), FLIP_MIDDLE);
+}
+
+static void
+a_repair_of_an_index_may_die_at_any_call(void **state)
+{
+	(void)state;
+	die_everywhere(object_in("index/", true), GONE);
+}
+
+static void
+a_repair_of_exchanged_packs_may_die_at_any_call(void **state)
+{
+	(void)state;
+	die_everywhere(object_in("packs/", true), SWAP);
+}
+
+/* ---- keys that lack ---- */
+
+static bool
+needs_identity(const struct bkp_check_result *result)
+{
+	for (size_t i = 0; i < result->step_count; i++) {
+		if (result->steps[i].state == BKP_REPAIR_NEEDS &&
+		    strstr(result->steps[i].text, "--identity-file") != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void
+without_an_identity_content_is_left_as_it_is(void **state)
+{
+	static const struct {
+		const char *folder;
+		enum damage damage;
+	} cases[] = {{"packs/", FLIP_MIDDLE}, {"packs/", CUT}, {"packs/", ZERO},
+	    {"index/", GONE}, {"index/", EMPTY}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *object = object_in(cases[i].folder, true);
+		struct bkp_check_result result = {.is_clean = 0};
+		struct readable before, after, mended;
+
+		assert_true(patient_damage(object, cases[i].damage));
+		before = patient_read_all();
+		patient_check_as_host(REPAIR, &result, object);
+		assert_false(result.is_clean);
+		assert_true(needs_identity(&result));
+		bkp_check_result_free(&result);
+		after = patient_read_all();
+		patient_assert_no_worse(&before, &after, object);
+		/* Who has one can still do what could be done before. */
+		patient_check(REPAIR, &result, object);
+		bkp_check_result_free(&result);
+		mended = patient_read_all();
+		patient_assert_no_worse(&before, &mended, object);
+		if (strcmp(cases[i].folder, "index/") == 0)
+			assert_true(patient_is_all_readable(&mended));
+	}
+}
+
+/* ---- somebody else ---- */
+
+static void
+a_prune_at_work_is_in_the_way_and_a_backup_is_not(void **state)
+{
+	static const char *const who[] = {"prune", "repair", "backup"};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct bkp_presence *other = NULL, *ours = NULL;
+		struct bkp_repository *repository;
+		struct bkp_error err = BKP_ERROR_INIT;
+		int rc;
+
+		patient_begin_anew();
+		repository = patient_open(patient.sick);
+		assert_int_equal(
+		    bkp_presence_begin(repository, who[i], &other, NULL), 0);
+		rc = bkp_repair_begin(repository, &ours, &err);
+		assert_int_equal(rc, i < 2 ? -1 : 0);
+		if (rc < 0) {
+			assert_int_equal(err.code, BKP_RETRY);
+			assert_non_null(strstr(err.message, who[i]));
+		}
+		bkp_presence_end(ours);
+		bkp_presence_end(other);
+		bkp_repository_close(repository);
+	}
+}
+
+#define CASE(f)                                                                \
+	cmocka_unit_test_setup_teardown(f, patient_set_up, patient_tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    CASE(a_repair_of_a_pack_may_die_at_any_call),
+	    CASE(a_repair_of_an_index_may_die_at_any_call),
+	    CASE(a_repair_of_exchanged_packs_may_die_at_any_call),
+	    CASE(without_an_identity_content_is_left_as_it_is),
+	    CASE(a_prune_at_work_is_in_the_way_and_a_backup_is_not),
+	};
+
+	return cmocka_run_group_tests_name("repair", tests, NULL, NULL);
+}
