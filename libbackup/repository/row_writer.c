@@ -41,9 +41,8 @@ is_there(struct bkp_chunk_writer *writer, const struct fmt_delta_base *base)
 {
 	struct fmt_index_place place;
 
-	return bkp_index_set_find(
-		   &writer->session->repository->index, base->id, &place) &&
-	       !place.chunk.has_base && place.chunk.raw_len == base->len;
+	return bkp_session_finds_whole(writer->session, base->id, &place) &&
+	       place.chunk.raw_len == base->len;
 }
 
 /* Finds and hashes the rows. False: the chunk cannot be a base. */
@@ -73,14 +72,14 @@ remember_whole(struct bkp_chunk_writer *writer, const struct rows *rows,
 static void
 remember_known(struct bkp_chunk_writer *writer, const struct rows *rows)
 {
-	struct bkp_index_set *index = &writer->session->repository->index;
 	struct fmt_index_place place;
 
 	if (rows->has_base &&
 	    memcmp(rows->base.base.id, rows->ref->id, FMT_ID_SIZE) == 0)
 		bkp_row_cache_put(rows->cache, rows->range, &rows->base);
-	else if (bkp_index_set_find(index, rows->ref->id, &place) &&
-		 !place.chunk.has_base && split(writer, rows))
+	else if (bkp_session_finds_whole(
+		     writer->session, rows->ref->id, &place) &&
+		 split(writer, rows))
 		remember_whole(writer, rows, place.chunk.stored_len);
 	else if (rows->has_base)
 		bkp_row_cache_put(rows->cache, rows->range, &rows->base);

@@ -150,18 +150,18 @@ bkp_session_end(struct bkp_session *session)
 
 /* ---- what is there ---- */
 
-/* A base has to be there whole, and to stay. */
-static bool
-finds_whole(struct bkp_session *session, const unsigned char *id)
+/* What this session is storing does not count: it may be a difference. */
+bool
+bkp_session_finds_whole(struct bkp_session *session,
+    const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out)
 {
 	struct bkp_index_set *index = &session->repository->index;
-	struct fmt_index_place place;
 
-	for (size_t n = 0; bkp_index_set_find_copy(index, id, n, &place); n++)
-		if (!place.chunk.has_base &&
-		    !bkp_condemned_has(&session->condemned, place.pack.name))
+	for (size_t n = 0; bkp_index_set_find_copy(index, id, n, out); n++)
+		if (!out->chunk.has_base &&
+		    !bkp_condemned_has(&session->condemned, out->pack.name))
 			return true;
-	return bkp_known_set_has(&session->known, id);
+	return false;
 }
 
 bool
@@ -169,12 +169,13 @@ bkp_session_finds(
     struct bkp_session *session, const unsigned char id[FMT_ID_SIZE])
 {
 	struct bkp_index_set *index = &session->repository->index;
-	struct fmt_index_place place;
+	struct fmt_index_place place, base;
 
 	for (size_t n = 0; bkp_index_set_find_copy(index, id, n, &place); n++)
 		if (!bkp_condemned_has(&session->condemned, place.pack.name) &&
 		    (!place.chunk.has_base ||
-			finds_whole(session, place.chunk.base)))
+			bkp_session_finds_whole(
+			    session, place.chunk.base, &base)))
 			return true;
 	return false;
 }

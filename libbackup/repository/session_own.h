@@ -68,6 +68,11 @@ bool bkp_session_knows(
 bool bkp_session_finds(
     struct bkp_session *session, const unsigned char id[FMT_ID_SIZE]);
 
+/* A copy that is stored whole in a pack that is not to go: what a difference
+ * may be to. */
+bool bkp_session_finds_whole(struct bkp_session *session,
+    const unsigned char id[FMT_ID_SIZE], struct fmt_index_place *out);
+
 /* A pack to fill, begun; the caller's. */
 int bkp_session_take_pack(struct bkp_session *session, enum fmt_pack_kind kind,
     struct bkp_pack **out, struct bkp_error *err);

@@ -14,6 +14,7 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/condemned.h"
 #include "libbackup/repository/repository_own.h"
 #include "tests/unit/repository_fixture.h"
 
@@ -284,6 +285,47 @@ a_lost_base_is_not_built_upon_and_its_differences_are_stored_again(void **state)
 	free(text);
 }
 
+/* States that the pack that holds the chunk is to go. */
+static void
+condemn(struct fixture *fixture, const struct fmt_chunk_ref *ref)
+{
+	struct bkp_repository *host = fixture_open_host(fixture);
+	struct bkp_condemned_list list = {.count = 1};
+	struct bkp_error err = BKP_ERROR_INIT;
+	char name[BKP_OBJECT_NAME], pack[1][BKP_OBJECT_NAME];
+	struct fmt_index_place place;
+
+	assert_true(find(fixture, ref, &place));
+	fmt_hex(place.pack.name, 32, pack[0]);
+	list.packs = pack;
+	must(bkp_condemned_put(host, &list, name, &err), &err);
+	bkp_repository_close(host);
+}
+
+static void
+a_base_that_is_to_go_is_not_built_upon(void **state)
+{
+	char *first = malloc(TEXT), *text = malloc(TEXT);
+	struct fmt_chunk_ref base, ref, again;
+	size_t len, first_len = make_rows(first, LINES, 0);
+
+	store_again(*state, first, first_len, &base);
+	len = make_rows(text, LINES, 1);
+	store_again(*state, text, len, &ref);
+	assert_true(is_difference(*state, &ref));
+	condemn(*state, &base);
+	/* Neither what is a difference to it nor what would be one. */
+	store_again(*state, text, len, &again);
+	assert_false(is_difference(*state, &ref));
+	len = make_rows(text, LINES, 2);
+	store_again(*state, text, len, &ref);
+	lose(*state, &base);
+	assert_reads(*state, &again, text, make_rows(text, LINES, 1));
+	assert_reads(*state, &ref, text, make_rows(text, LINES, 2));
+	free(first);
+	free(text);
+}
+
 static void
 a_difference_is_read_by_any_whole_copy_of_its_base(void **state)
 {
@@ -407,6 +449,7 @@ main(void)
 	    TEST(what_cannot_be_a_difference_is_stored_whole),
 	    TEST(
 		a_lost_base_is_not_built_upon_and_its_differences_are_stored_again),
+	    TEST(a_base_that_is_to_go_is_not_built_upon),
 	    TEST(a_difference_is_read_by_any_whole_copy_of_its_base),
 	    TEST(
 		a_session_without_a_snapshot_changes_nothing_that_is_remembered),
