@@ -72,3 +72,13 @@ formats_libformats_la_SOURCES += \
 	formats/archive.c formats/archive.h \
 	formats/archive_names.c
 dist_noinst_DATA += formats/archive.md
+# Error correction; the arithmetic is ISA-L's.
+formats_libformats_la_SOURCES += formats/parity.c formats/parity.h \
+	formats/parity_impl.h
+if HAVE_ISAL
+formats_libformats_la_SOURCES += formats/parity_shards.c
+else
+formats_libformats_la_SOURCES += formats/parity_none.c
+endif
+EXTRA_DIST += formats/parity_shards.c formats/parity_none.c
+dist_noinst_DATA += formats/parity.md

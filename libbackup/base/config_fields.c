@@ -20,6 +20,7 @@ const struct config_field bkp_config_fields[] = {
     {"passphrase", FIELD_SECRET, GLOBAL(passphrase), false},
     {"passphrase_file", FIELD_SECRET_FILE, GLOBAL(passphrase), false},
     {"workers", FIELD_COUNT, GLOBAL(workers), false},
+    {"error_correction", FIELD_PERCENT, GLOBAL(error_correction), false},
     {"tags", FIELD_TEXTS, GLOBAL(tags), false},
     {"retention", FIELD_RETENTION, 0, false},
     {"sources", FIELD_SOURCES, 0, false}, END};
@@ -132,6 +133,7 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_BOOL:
 	case FIELD_COUNT:
 	case FIELD_NUMBER:
+	case FIELD_PERCENT:
 	case FIELD_SOURCES:
 		break;
 	}
@@ -215,6 +217,7 @@ copy_field(const struct config_field *field, const void *from, void *to,
 		return 0;
 	case FIELD_COUNT:
 	case FIELD_NUMBER:
+	case FIELD_PERCENT:
 	case FIELD_RETENTION:
 	case FIELD_SOURCES:
 		break;

@@ -22,6 +22,7 @@ enum field_type {
 	FIELD_BOOL,        /* bool */
 	FIELD_COUNT,       /* unsigned, 1 to 64 */
 	FIELD_NUMBER,      /* unsigned, 0 to 100,000 */
+	FIELD_PERCENT,     /* unsigned, 0 to 50, "5%" */
 	FIELD_DURATION,    /* char *, "30d" */
 	FIELD_RETENTION,   /* of struct bkp_config, a map of its own */
 	FIELD_SOURCES      /* of struct bkp_config */

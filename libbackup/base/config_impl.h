@@ -87,9 +87,10 @@ struct bkp_config {
 	char *repository;
 	char *key_file;
 	char *identity_file;
-	char *passphrase;        /* secret */
-	unsigned workers;        /* 0: the number of processors, at most 8 */
-	struct bkp_strings tags; /* put on every snapshot */
+	char *passphrase;          /* secret */
+	unsigned workers;          /* 0: the number of processors, at most 8 */
+	unsigned error_correction; /* percent of what is stored; 0: none */
+	struct bkp_strings tags;   /* put on every snapshot */
 	struct bkp_retention_config retention;
 	struct bkp_source_config *sources; /* sorted by prefix */
 	size_t source_count;

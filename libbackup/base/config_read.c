@@ -15,6 +15,7 @@
 
 #define WORKERS_MAX 64
 #define NUMBER_MAX 100000
+#define PERCENT_MAX 50u
 
 static const char name_bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				 "abcdefghijklmnopqrstuvwxyz"
@@ -296,6 +297,26 @@ read_number(struct reader *r, const yaml_node_t *node,
 	return 0;
 }
 
+/* "5%", or 5. */
+static int
+read_percent(struct reader *r, const yaml_node_t *node,
+    const struct config_field *field, struct bkp_error *err)
+{
+	const char *text = bkp_config_scalar(node);
+	unsigned long value = 0;
+	char *end = NULL;
+
+	if (text != NULL && text[0] >= '0' && text[0] <= '9')
+		value = strtoul(text, &end, 10);
+	if (end == NULL || (strcmp(end, "") != 0 && strcmp(end, "%") != 0) ||
+	    value > PERCENT_MAX)
+		return bkp_config_fail(r->file, node, err,
+		    "'%s' needs a percentage from 0%% to %u%%", field->name,
+		    PERCENT_MAX);
+	*(unsigned *)bkp_config_slot(r->base, field) = (unsigned)value;
+	return 0;
+}
+
 static int
 read_duration(struct reader *r, const yaml_node_t *node,
     const struct config_field *field, struct bkp_error *err)
@@ -352,6 +373,8 @@ read_field(struct reader *r, const yaml_node_t *node,
 		return read_number(r, node, field, 1, WORKERS_MAX, err);
 	case FIELD_NUMBER:
 		return read_number(r, node, field, 0, NUMBER_MAX, err);
+	case FIELD_PERCENT:
+		return read_percent(r, node, field, err);
 	case FIELD_DURATION:
 		return read_duration(r, node, field, err);
 	case FIELD_RETENTION:

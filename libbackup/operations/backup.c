@@ -167,6 +167,9 @@ open_repository(struct backup *backup, struct bkp_error *err)
 	if (bkp_repository_open(backup->config->repository, &keys,
 		&backup->repository, err) < 0)
 		return -1;
+	if (bkp_repository_keep_parity(backup->repository,
+		backup->config->error_correction, err) < 0)
+		return -1;
 	return bkp_session_begin(backup->repository, &backup->session, err);
 }
 

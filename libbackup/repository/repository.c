@@ -13,6 +13,7 @@
 
 #include "libbackup/archive/input.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/store/store_parity.h"
 #include "libbackup/repository/archive_view.h"
 
 int64_t
@@ -107,7 +108,8 @@ bkp_repository_open(const char *location, const struct bkp_keys *keys,
 		return bkp_archive_view_open(location, keys, out, err);
 	if (bkp_store_open(location, BKP_STORE_OPEN, &store, err) < 0)
 		return -1;
-	if (bkp_repository_open_store(store, keys, &repository, err) < 0)
+	if (bkp_store_parity_new(store, &store, err) < 0 ||
+	    bkp_repository_open_store(store, keys, &repository, err) < 0)
 		return -1;
 	if (bkp_index_set_use_cache(
 		&repository->index, repository->config.id, err) < 0) {
@@ -115,6 +117,22 @@ bkp_repository_open(const char *location, const struct bkp_keys *keys,
 		return -1;
 	}
 	*out = repository;
+	return 0;
+}
+
+int
+bkp_repository_keep_parity(
+    struct bkp_repository *repository, unsigned percent, struct bkp_error *err)
+{
+	struct bkp_store *store = repository->store;
+
+	if (percent == 0)
+		return 0;
+	if (bkp_store_parity_set(store, percent, err) < 0 ||
+	    bkp_parity_complete(store, "config", NULL, err) < 0 ||
+	    bkp_parity_complete(store, "keys/", NULL, err) < 0 ||
+	    bkp_parity_complete(store, "roster/", NULL, err) < 0)
+		return bkp_fail_in(err, "keeping error correction");
 	return 0;
 }
 

@@ -31,6 +31,12 @@ int bkp_repository_open_store(struct bkp_store *store,
  * bkp_repository_open gave it, so that damage in the store is seen. */
 void bkp_repository_without_cache(struct bkp_repository *repository);
 
+/* From now on what is written gets error correction of so many percent (0:
+ * none), and what a repository begins with (config, keys, roster) gets its own
+ * where it has none. */
+int bkp_repository_keep_parity(struct bkp_repository *repository,
+    unsigned percent, struct bkp_error *err);
+
 /* ---- reading ---- */
 
 /* Reads, verifies (digest, signature, known writer) and decodes a snapshot. */

@@ -4,4 +4,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/store/store.c libbackup/store/store.h \
 	libbackup/store/store_directory.c \
 	libbackup/store/store_fault.c libbackup/store/store_fault.h \
-	libbackup/store/store_memory.c
+	libbackup/store/store_memory.c \
+	libbackup/store/parity_repair.c \
+	libbackup/store/store_parity.c libbackup/store/store_parity.h \
+	libbackup/store/store_parity_own.h

@@ -46,3 +46,19 @@ tests_unit_test_proof_record_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_archive_format
 tests_unit_test_archive_format_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_archive_format_LDADD = $(UNIT_LIBS)
+# error correction
+if HAVE_ISAL
+UNIT_TESTS += tests/unit/test_parity tests/unit/test_parity_repair \
+	tests/unit/test_store_parity
+endif
+tests_unit_test_parity_SOURCES = tests/unit/test_parity.c
+tests_unit_test_parity_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_parity_LDADD = $(UNIT_LIBS)
+tests_unit_test_parity_repair_SOURCES = tests/unit/test_parity_repair.c \
+	tests/unit/store_conformance.c tests/unit/store_conformance.h
+tests_unit_test_parity_repair_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_parity_repair_LDADD = $(UNIT_LIBS)
+tests_unit_test_store_parity_SOURCES = tests/unit/test_store_parity.c \
+	tests/unit/store_conformance.c tests/unit/store_conformance.h
+tests_unit_test_store_parity_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_store_parity_LDADD = $(UNIT_LIBS)

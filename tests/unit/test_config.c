@@ -304,6 +304,12 @@ wrong_types_are_told_with_their_line(void **state)
 	    "t.yaml:2: 'keep_within': 'soon' is no duration");
 	refuse("retention:\n  keep_dayly: 7\n",
 	    "t.yaml:2: unknown key 'keep_dayly'; did you mean 'keep_daily'?");
+	refuse("error_correction: 51%\n",
+	    "t.yaml:1: 'error_correction' needs a percentage from 0% to 50%");
+	refuse("error_correction: some\n",
+	    "t.yaml:1: 'error_correction' needs a percentage");
+	refuse("error_correction: 5%x\n",
+	    "t.yaml:1: 'error_correction' needs a percentage");
 	refuse("retention: 7\n", "t.yaml:1: 'retention' is made of");
 	refuse("workers: 99999999999999999999\n",
 	    "t.yaml:1: 'workers' needs a number");
