@@ -71,7 +71,7 @@ says out '^state     complete$'
 ends 0 "another one" backup-create --json
 says out '"new_chunks":0,'
 ends 0 "the list of both" backup-list --json
-says out '"snapshots":2}$'
+says out '"snapshots":2,"problems":0}$'
 ends 0 "the entries of one" backup-list latest "$stack/sub"
 says out 'a%0Ab$'
 ends 0 "the bytes of one" backup-cat -i identity latest command/greeting/text
@@ -161,7 +161,7 @@ ends 1 "the identity of another repository" \
 sed 's/echo, good morning/"false"/' backup.yaml >fails.yaml
 ends 1 "a command that fails" backup-create -c fails.yaml command/greeting
 ends 0 "  and there is no new snapshot" backup-list --json
-says out '"snapshots":2}$'
+says out '"snapshots":2,"problems":0}$'
 if [ "$(id -u)" -ne 0 ]; then
 	chmod 0 data/large
 	ends 3 "a file that cannot be read" backup-create

@@ -256,12 +256,15 @@ struct operation {
 };
 
 static void
-check_after(const struct operation *operation, unsigned n, int rc)
+check_after(const struct operation *operation, unsigned n, int rc,
+    const struct bkp_error *problem)
 {
 	struct bkp_error err = BKP_ERROR_INIT;
 	glob_t left;
 
-	if (operation->commits && rc == 0)
+	/* What failed once the snapshot was stored says that there is one. */
+	if (operation->commits &&
+	    (rc == 0 || strstr(problem->message, "may not count") != NULL))
 		committed++;
 	if (list_and_read(&err) < 0)
 		fail_msg("%s, allocation %u: then the repository: %s",
@@ -295,7 +298,7 @@ fail_one(const struct operation *operation, unsigned n)
 		fail_msg("%s, allocation %u %s: rc %d, code %d: %s",
 		    operation->name, n, has_failed ? "failed" : "was not made",
 		    rc, err.code, err.message);
-	check_after(operation, n, rc);
+	check_after(operation, n, rc, &err);
 	return has_failed;
 }
 
