@@ -8,7 +8,7 @@
 #include "tests/unit/repository_fixture.h"
 
 #define SNAPSHOTS 3
-#define FILES 4
+#define FILES 5
 #define OBJECTS_MAX 64
 
 /* A repository as it was and as it is. */
@@ -18,6 +18,7 @@ struct patient {
 	char names[SNAPSHOTS][65];
 	struct fixture_file files[SNAPSHOTS][FILES];
 	unsigned char *noise[SNAPSHOTS];
+	char *rows[SNAPSHOTS];
 	char objects[OBJECTS_MAX][160];
 	size_t sizes[OBJECTS_MAX];
 	size_t object_count;

@@ -171,10 +171,28 @@ fail_status(enum fmt_status status, struct bkp_error *err)
 }
 
 static int
-fill_entry(struct bkp_chunk_writer *writer, const struct fixture_file *file,
-    size_t piece, struct fmt_entry *entry, struct bkp_error *err)
+put_chunk(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
+    const struct fixture_file *file, size_t at, size_t len,
+    struct fmt_chunk_ref *ref, struct bkp_error *err)
+{
+	const unsigned char *data = (const unsigned char *)file->data + at;
+	const struct bkp_row_range range = {file->path, 0, 0};
+
+	if (rows != NULL && strncmp(file->path, "rows", 4) == 0)
+		return bkp_chunk_writer_put_rows(
+		    writer, rows, &range, data, len, ref, err);
+	return bkp_chunk_writer_put(writer, data, len, ref, err);
+}
+
+static int
+fill_entry(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
+    const struct fixture_file *file, size_t piece, struct fmt_entry *entry,
+    struct bkp_error *err)
 {
 	char path[256];
+
+	if (strncmp(file->path, "rows", 4) == 0)
+		piece = file->len;
 
 	(void)snprintf(path, sizeof(path), FIXTURE_PREFIX "/%s", file->path);
 	if (fail_status(fmt_entry_init(entry, path, "files.file"), err) < 0 ||
@@ -187,9 +205,7 @@ fill_entry(struct bkp_chunk_writer *writer, const struct fixture_file *file,
 		size_t len = file->len - at < piece ? file->len - at : piece;
 		struct fmt_chunk_ref ref;
 
-		if (bkp_chunk_writer_put(writer,
-			(const unsigned char *)file->data + at, len, &ref,
-			err) < 0 ||
+		if (put_chunk(writer, rows, file, at, len, &ref, err) < 0 ||
 		    fail_status(fmt_entry_add_chunk(entry, &ref), err) < 0)
 			return -1;
 	}
@@ -197,13 +213,14 @@ fill_entry(struct bkp_chunk_writer *writer, const struct fixture_file *file,
 }
 
 static int
-write_files(struct bkp_chunk_writer *writer, struct bkp_list_writer *list,
-    const struct fixture_file *files, size_t count, size_t piece,
-    struct bkp_error *err)
+write_files(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
+    struct bkp_list_writer *list, const struct fixture_file *files,
+    size_t count, size_t piece, struct bkp_error *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct fmt_entry entry = FMT_ENTRY_INIT;
-		int rc = fill_entry(writer, &files[i], piece, &entry, err);
+		int rc =
+		    fill_entry(writer, rows, &files[i], piece, &entry, err);
 
 		if (rc == 0)
 			rc = bkp_list_writer_add(list, &entry, err);
@@ -246,12 +263,15 @@ fixture_back_up(struct bkp_repository *repository,
 	struct bkp_chunk_writer *writer = NULL;
 	struct bkp_list_writer *list = NULL;
 	struct bkp_session *session = NULL;
+	struct bkp_row_cache *rows = NULL;
 	int rc = -1;
 
 	if (bkp_session_begin(repository, &session, err) == 0 &&
+	    (count == 0 || strncmp(files[count - 1].path, "rows", 4) != 0 ||
+		bkp_session_rows(session, "postgres/app/t", &rows, err) == 0) &&
 	    bkp_chunk_writer_new(session, &writer, err) == 0 &&
 	    bkp_list_writer_new(session, &list, err) == 0 &&
-	    write_files(writer, list, files, count, piece, err) == 0 &&
+	    write_files(writer, rows, list, files, count, piece, err) == 0 &&
 	    fill_snapshot(&snapshot, files, count, err) == 0 &&
 	    bkp_list_writer_finish(list, &snapshot.sources[0].list,
 		&snapshot.sources[0].list_count, err) == 0)

@@ -20,7 +20,8 @@ struct fixture {
 	struct bkp_store *memory; /* owned: all handles share its objects */
 };
 
-/* What a test puts into one entry. */
+/* What a test puts into one entry. Where the path begins with "rows", it is one
+ * chunk of rows, which may become a difference to what was there before. */
 struct fixture_file {
 	const char *path; /* below FIXTURE_PREFIX */
 	const void *data;
