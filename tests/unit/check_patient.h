@@ -8,7 +8,8 @@
 #include "tests/unit/repository_fixture.h"
 
 #define SNAPSHOTS 3
-#define FILES 5
+#define FILES 6
+#define DIFFERENCES 4
 #define OBJECTS_MAX 64
 
 /* A repository as it was and as it is. */
@@ -18,7 +19,7 @@ struct patient {
 	char names[SNAPSHOTS][65];
 	struct fixture_file files[SNAPSHOTS][FILES];
 	unsigned char *noise[SNAPSHOTS];
-	char *rows[SNAPSHOTS];
+	char *rows[SNAPSHOTS][2];
 	char objects[OBJECTS_MAX][160];
 	size_t sizes[OBJECTS_MAX];
 	size_t object_count;
@@ -66,6 +67,9 @@ struct readable patient_read_all(void);
 bool patient_is_all_readable(const struct readable *readable);
 void patient_assert_no_worse(const struct readable *before,
     const struct readable *after, const char *story);
+
+/* Chunks of the sick one that are stored as differences. */
+uint64_t patient_differences(void);
 
 /* A check with all data read, with all keys, or as the host. */
 void patient_check(

@@ -84,6 +84,8 @@ go_through(const char *object, enum damage damage)
 		patient_print(&last);
 		fail_msg("%s: it was not mended", story);
 	}
+	if (strncmp(object, "index/", 6) == 0)
+		assert_int_equal(patient_differences(), DIFFERENCES);
 	if (last.damage > 0)
 		accept(object, &after, story);
 	bkp_check_result_free(&first);
