@@ -239,7 +239,10 @@ repair(struct memory *memory, struct bkp_error *err)
 {
 	memory->repair.accepts_loss = memory->options->accepts_loss != 0;
 	if (memory->options->is_repair &&
-	    bkp_repair_begin(memory->repository, &memory->presence, err) < 0)
+	    (bkp_repository_keep_parity(memory->repository,
+		 memory->options->config->error_correction, err) < 0 ||
+		bkp_repair_begin(memory->repository, &memory->presence, err) <
+		    0))
 		return -1;
 	memory->repair.presence = memory->presence;
 	for (int round = 0; round < ROUNDS; round++) {
@@ -247,7 +250,9 @@ repair(struct memory *memory, struct bkp_error *err)
 			return bkp_fail_in(err, "repairing");
 		if (memory->presence == NULL || memory->repair.done == 0)
 			break;
-		if (check_again(memory, err) < 0)
+		if (check_again(memory, err) < 0 ||
+		    bkp_repository_keep_parity(memory->repository,
+			memory->options->config->error_correction, err) < 0)
 			return -1;
 	}
 	bkp_presence_end(memory->presence);

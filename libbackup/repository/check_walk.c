@@ -4,6 +4,7 @@
  * read once however many snapshots share it. Where such a chunk names one that
  * is bad, that is kept, so that every snapshot that shares it is named.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,27 +105,57 @@ finding_of_pack(
 	    "%s: it is not there, and the index names it", path);
 }
 
+/* An index object that is not there any more may have left its error
+ * correction, which tells what it was called. */
+static int
+name_missing_index(struct bkp_checker *checker, struct bkp_error *err)
+{
+	struct bkp_names names = BKP_NAMES_INIT;
+	struct bkp_names there = BKP_NAMES_INIT;
+	struct bkp_store *store = checker->repository->store;
+	int rc = bkp_object_names(store, "parity/index", "", &names, err);
+
+	if (rc == 0 && names.count > 0)
+		rc = bkp_object_names(store, "index", "", &there, err);
+	for (size_t i = 0; rc == 0 && i < names.count; i++) {
+		char path[BKP_PACK_PATH];
+
+		if (bkp_names_has(&there, names.items[i]))
+			continue;
+		(void)snprintf(path, sizeof(path), "index/%s", names.items[i]);
+		rc = bkp_finding_add(&checker->findings, NULL,
+		    BKP_FINDING_DAMAGE, "index-missing", path, err,
+		    "%s: it is not there, and its error correction is", path);
+	}
+	bkp_names_free(&names);
+	bkp_names_free(&there);
+	return rc;
+}
+
 static int
 finding_of_unknown(struct walk *walk, struct bkp_error *err)
 {
 	struct bkp_checker *checker = walk->checker;
+	int rc;
 
 	if (checker->unknown_count > 0)
 		return 0;
 	checker->unknown_count = 1;
 	if (checker->packs.orphans > 0)
-		return bkp_finding_add(&checker->findings, &checker->unknown,
+		rc = bkp_finding_add(&checker->findings, &checker->unknown,
 		    BKP_FINDING_DAMAGE, "index-missing", "index/", err,
 		    "index/: chunks that snapshots need are in no index "
 		    "object, and %zu packs are in none: an index object is "
 		    "missing; backup-check --repair makes it anew from the "
 		    "packs",
 		    checker->packs.orphans);
-	return bkp_finding_add(&checker->findings, &checker->unknown,
-	    BKP_FINDING_DAMAGE, "chunks-missing", "packs/", err,
-	    "chunks that snapshots need are not there any more, and no pack "
-	    "could hold them; a backup that finds the same content again "
-	    "stores them");
+	else
+		rc = bkp_finding_add(&checker->findings, &checker->unknown,
+		    BKP_FINDING_DAMAGE, "chunks-missing", "packs/", err,
+		    "chunks that snapshots need are not there any more, and "
+		    "no pack could hold them; a backup that finds the same "
+		    "content again stores them");
+	return rc < 0 ? -1 : name_missing_index(checker, err);
 }
 
 /* Who is told of a finding that explains why a chunk is bad. */

@@ -13,6 +13,7 @@
 #include "libbackup/base/run.h"
 #include "libbackup/repository/repair.h"
 #include "libbackup/store/store_fault.h"
+#include "libbackup/store/store_parity.h"
 #include "tests/unit/check_patient.h"
 
 /* ---- what is damaged ---- */
@@ -193,6 +194,68 @@ without_an_identity_content_is_left_as_it_is(void **state)
 	}
 }
 
+/* ---- error correction ---- */
+
+static void
+keep_parity(void)
+{
+	struct bkp_store *store = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)bkp_store_open(patient.sick, BKP_STORE_OPEN, &store, &err);
+	(void)bkp_store_parity_new(store, &store, &err);
+	(void)bkp_store_parity_set(store, 10, &err);
+	(void)bkp_parity_complete(store, "", NULL, &err);
+	assert_string_equal(err.message, "");
+	bkp_store_close(store);
+}
+
+static void
+flip(const char *object, size_t at)
+{
+	char path[256];
+	FILE *file;
+	int byte;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", patient.sick, object);
+	patient_shell("chmod 600 %s", path);
+	file = fopen(path, "r+b");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+	byte = fgetc(file);
+	assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+	assert_int_equal(fputc(byte ^ 1, file), byte ^ 1);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void
+what_has_error_correction_is_made_whole_by_it(void **state)
+{
+	static const char *const folders[] = {"packs/", "index/", "snapshots/"};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		const char *object = object_in(folders[i], true);
+		struct bkp_check_result result = {.is_clean = 0};
+		struct readable readable;
+
+		patient_begin_anew();
+		keep_parity();
+		patient_check(LOOK, &result, object);
+		assert_int_equal(result.damage, 0);
+		bkp_check_result_free(&result);
+		flip(object, 1000);
+		/* No identity is needed for that. */
+		patient_check_as_host(REPAIR, &result, object);
+		if (!result.is_clean)
+			patient_print(&result);
+		assert_true(result.is_clean);
+		bkp_check_result_free(&result);
+		readable = patient_read_all();
+		assert_true(patient_is_all_readable(&readable));
+	}
+}
+
 /* ---- somebody else ---- */
 
 static void
@@ -234,6 +297,7 @@ main(void)
 	    CASE(a_repair_of_an_index_may_die_at_any_call),
 	    CASE(a_repair_of_exchanged_packs_may_die_at_any_call),
 	    CASE(without_an_identity_content_is_left_as_it_is),
+	    CASE(what_has_error_correction_is_made_whole_by_it),
 	    CASE(a_prune_at_work_is_in_the_way_and_a_backup_is_not),
 	};
 
