@@ -234,6 +234,22 @@ look_twice(struct memory *memory, struct bkp_error *err)
 	    memory, before, count_bad_packs(&memory->checker.packs), err);
 }
 
+/* What was stored before this host kept error correction gets some now. */
+static int
+complete_parity(struct memory *memory, struct bkp_error *err)
+{
+	const struct bkp_config *config = memory->options->config;
+	size_t added = 0;
+
+	if (bkp_repository_complete_parity(memory->repository,
+		config->error_correction, &added, err) < 0)
+		return -1;
+	if (added > 0)
+		bkp_run_message(memory->run, BKP_INFO, NULL,
+		    "error correction was added for %zu objects", added);
+	return 0;
+}
+
 static int
 repair(struct memory *memory, struct bkp_error *err)
 {
@@ -255,6 +271,8 @@ repair(struct memory *memory, struct bkp_error *err)
 			memory->options->config->error_correction, err) < 0)
 			return -1;
 	}
+	if (memory->presence != NULL && complete_parity(memory, err) < 0)
+		return -1;
 	bkp_presence_end(memory->presence);
 	memory->presence = NULL;
 	return 0;

@@ -88,5 +88,6 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/repair.c libbackup/repository/repair.h \
 	libbackup/repository/repair_index.c \
 	libbackup/repository/repair_packs.c \
+	libbackup/repository/repair_parity.c \
 	libbackup/repository/repair_places.c \
 	libbackup/repository/repair_rest.c

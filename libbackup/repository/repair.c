@@ -222,6 +222,10 @@ bkp_repair_round(struct bkp_repair *repair, struct bkp_error *err)
 {
 	repair->done = 0;
 	bkp_names_free(&repair->dropped);
+	if (bkp_repair_parity(repair, err) < 0)
+		return -1;
+	if (repair->done > 0)
+		return 0;
 	if (bkp_repair_places(repair, err) < 0)
 		return -1;
 	/* What was missing may be there now. */

@@ -136,6 +136,18 @@ bkp_repository_keep_parity(
 	return 0;
 }
 
+int
+bkp_repository_complete_parity(struct bkp_repository *repository,
+    unsigned percent, size_t *added, struct bkp_error *err)
+{
+	if (percent == 0)
+		return 0;
+	if (bkp_store_parity_set(repository->store, percent, err) < 0 ||
+	    bkp_parity_complete(repository->store, "", added, err) < 0)
+		return bkp_fail_in(err, "adding error correction");
+	return 0;
+}
+
 void
 bkp_repository_without_cache(struct bkp_repository *repository)
 {

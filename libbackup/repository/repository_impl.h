@@ -37,6 +37,10 @@ void bkp_repository_without_cache(struct bkp_repository *repository);
 int bkp_repository_keep_parity(struct bkp_repository *repository,
     unsigned percent, struct bkp_error *err);
 
+/* The same for everything that has none; *added: how many objects. */
+int bkp_repository_complete_parity(struct bkp_repository *repository,
+    unsigned percent, size_t *added, struct bkp_error *err);
+
 /* ---- reading ---- */
 
 /* Reads, verifies (digest, signature, known writer) and decodes a snapshot. */

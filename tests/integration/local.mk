@@ -54,3 +54,6 @@ EXTRA_DIST += tests/integration/test_killed.py
 EXTRA_DIST += tests/integration/test_archive.py
 # provider: whoever has the store plays with it
 EXTRA_DIST += tests/integration/test_provider.py
+
+# error correction
+EXTRA_DIST += tests/integration/test_error_correction.py

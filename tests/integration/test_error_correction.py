@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Media that rot: what is stored beside the objects makes them good again."""
+
+import os
+import random
+
+import pytest
+from harness.stack import COMPLETE, FAILED
+
+NEEDED = ("packs", "index", "snapshots", "keys", "roster", "config")
+
+
+def objects(stack):
+    return sorted(os.path.relpath(os.path.join(where, name), stack.repository)
+                  for where, _, names in os.walk(stack.repository)
+                  for name in names)
+
+
+def needed(stack):
+    return [name for name in objects(stack) if name.split("/")[0] in NEEDED]
+
+
+@pytest.fixture
+def saved(stack):
+    os.mkdir(stack.path("data"))
+    for number, size in enumerate((1, 70000, 3 << 20)):
+        with open(stack.path("data", "file%d" % number), "wb") as out:
+            out.write(random.Random(number).randbytes(size))
+    stack.options["error_correction"] = "5%"
+    stack.add("files", "data", paths=[stack.path("data")])
+    result = stack.run("backup-create", "--json")
+    if "without ISA-L" in result.err:
+        return None
+    assert result.status == COMPLETE, str(result)
+    return stack
+
+
+def rot(stack, name, chance):
+    path = os.path.join(stack.repository, name)
+    size = os.path.getsize(path)
+    os.chmod(path, 0o600)
+    with open(path, "r+b") as content:
+        content.seek(chance.randrange(size))
+        byte = content.read(1)[0]
+        content.seek(-1, 1)
+        content.write(bytes([byte ^ 0x10]))
+
+
+def repair(stack, status=COMPLETE):
+    result = stack.admin("backup-check", "--repair", "--read-data", "--json")
+    assert result.status == status, str(result)
+
+
+def test_everything_has_error_correction(saved):
+    if saved is None:
+        return
+    assert set(objects(saved)) >= {
+        "parity/" + name for name in needed(saved)}
+
+
+def test_a_rotten_pack_index_and_snapshot_are_made_good(saved):
+    if saved is None:
+        return
+    before = {name: open(os.path.join(saved.repository, name), "rb").read()
+              for name in needed(saved)}
+    chance = random.Random(5)
+    for folder in ("packs", "index", "snapshots"):
+        for name in before:
+            if name.startswith(folder):
+                rot(saved, name, chance)
+    result = saved.admin("backup-check", "--read-data", "--json")
+    assert result.status == FAILED, str(result)
+    repair(saved)
+    for name, content in before.items():
+        with open(os.path.join(saved.repository, name), "rb") as now:
+            assert now.read() == content, name
+    saved.verify()
+
+
+def test_what_was_stored_before_gets_some(stack):
+    os.mkdir(stack.path("data"))
+    with open(stack.path("data", "file"), "w") as out:
+        out.write("content")
+    stack.add("files", "data", paths=[stack.path("data")])
+    stack.create()
+    assert not [name for name in objects(stack) if name.startswith("parity")]
+    stack.options["error_correction"] = "10%"
+    stack.write()
+    result = stack.admin("backup-check", "--repair", "--json")
+    if "without ISA-L" in result.err:
+        return
+    assert result.status == COMPLETE, str(result)
+    assert set(objects(stack)) >= {
+        "parity/" + name for name in needed(stack)}
