@@ -89,7 +89,7 @@ enum fmt_status
 fmt_parity_find_head(const unsigned char *parity, size_t len,
     struct fmt_parity *out, const unsigned char **head)
 {
-	enum fmt_status status = FMT_MALFORMED;
+	enum fmt_status status;
 
 	for (size_t at = 0; at + FMT_PARITY_FIXED <= len; at++) {
 		const unsigned char *found;
@@ -103,7 +103,11 @@ fmt_parity_find_head(const unsigned char *parity, size_t len,
 		}
 		status = read_head(parity + at, len - at, out);
 		*head = parity + at;
-		if (status != FMT_MALFORMED)
+		/* The object may hold a parity, and its shards a head of that:
+		 * the copy is the one that ends the file. */
+		if (status != FMT_MALFORMED &&
+		    (at == 0 || status != FMT_OK ||
+			at + fmt_parity_head_size(out) == len))
 			return status;
 	}
 	return FMT_MALFORMED;

@@ -24,3 +24,12 @@ EXTRA_DIST += tests/fuzz/corpus/delta
 FUZZ_TARGETS += tests/fuzz/fuzz_archive
 tests_fuzz_fuzz_archive_LDADD = $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/archive
+# JSON and paths, records, pieces, error correction
+FUZZ_TARGETS += tests/fuzz/fuzz_chunker tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_parity tests/fuzz/fuzz_record
+tests_fuzz_fuzz_chunker_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS) $(JANSSON_LIBS)
+tests_fuzz_fuzz_parity_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/chunker tests/fuzz/corpus/json \
+	tests/fuzz/corpus/parity tests/fuzz/corpus/record

@@ -3,7 +3,9 @@
 # An ordinary build links it with a main that replays corpus/<codec>, and `make
 # check` runs that; --enable-fuzzers links it with libFuzzer instead
 # (configure CC=clang --enable-fuzzers --enable-sanitizers; make check TESTS=):
-#	./tests/fuzz/fuzz_age -max_total_time=600 work/ $(top_srcdir)/tests/fuzz/corpus/age
+#	make fuzz FUZZ_SECONDS=600
+# runs them in turn; what they find worth keeping grows in FUZZ_WORK, and an
+# input that made one fail lies there as well.
 # An input that made a target fail goes into the corpus and stays there.
 FUZZ_TARGETS =
 check_LTLIBRARIES =
@@ -27,8 +29,31 @@ include tests/fuzz/formats.mk
 FUZZ_TARGETS += tests/fuzz/fuzz_config
 tests_fuzz_fuzz_config_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
 EXTRA_DIST += tests/fuzz/corpus/config
+FUZZ_TARGETS += tests/fuzz/fuzz_keys
+tests_fuzz_fuzz_keys_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
+EXTRA_DIST += tests/fuzz/corpus/keys
 
 check_PROGRAMS += $(FUZZ_TARGETS)
 if !ENABLE_FUZZERS
 TESTS += $(FUZZ_TARGETS)
 endif
+
+FUZZ_SECONDS = 60
+FUZZ_WORK = tests/fuzz/work
+
+fuzz: $(FUZZ_TARGETS)
+if ENABLE_FUZZERS
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		name=`basename $$target | sed 's/^fuzz_//'`; \
+		mkdir -p $(FUZZ_WORK)/$$name; \
+		echo "== $$name"; \
+		./$$target -max_total_time=$(FUZZ_SECONDS) -timeout=20 \
+			-rss_limit_mb=2048 -print_final_stats=1 \
+			-artifact_prefix=$(FUZZ_WORK)/$$name- \
+			$(FUZZ_WORK)/$$name $(srcdir)/tests/fuzz/corpus/$$name; \
+	done
+else
+	@echo "this build has no fuzzers; configure it with CC=clang" \
+		"--enable-fuzzers --enable-sanitizers" >&2; exit 1
+endif
+.PHONY: fuzz

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signed records: checkpoints, condemned lists, sessions, proofs. The bytes as
+ * they are; and, since nothing is signed by chance, as line 1 that is signed
+ * here. What is taken is written back and read again as the same.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/checkpoint.h"
+#include "formats/condemned.h"
+#include "formats/presence.h"
+#include "formats/proof.h"
+#include "formats/record.h"
+#include "formats/sign.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const unsigned char seed[32] = {1};
+
+static void
+require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* Decodes and, where it is one, writes it again. */
+typedef bool again_fn(const void *data, size_t len, struct fmt_buf *out);
+
+#define AGAIN(kind)                                                            \
+	static bool kind##_again(                                              \
+	    const void *data, size_t len, struct fmt_buf *out)                 \
+	{                                                                      \
+		struct fmt_##kind value;                                       \
+                                                                               \
+		if (fmt_##kind##_decode(data, len, &value) != FMT_OK)          \
+			return false;                                          \
+		require(fmt_##kind##_encode(&value, seed, out) == FMT_OK);     \
+		fmt_##kind##_free(&value);                                     \
+		return true;                                                   \
+	}
+
+AGAIN(checkpoint)
+AGAIN(condemned)
+AGAIN(presence)
+AGAIN(proof)
+
+static const struct {
+	const char *context;
+	again_fn *again;
+} kinds[] = {
+    {"libbackup checkpoint v1", checkpoint_again},
+    {"libbackup condemned v1", condemned_again},
+    {"libbackup session v1", presence_again},
+    {"libbackup proof v1", proof_again},
+};
+
+#define KINDS (sizeof(kinds) / sizeof(*kinds))
+
+static void
+try_record(size_t kind, const void *data, size_t len)
+{
+	struct fmt_buf once = FMT_BUF_INIT, twice = FMT_BUF_INIT;
+
+	if (kinds[kind].again(data, len, &once)) {
+		require(kinds[kind].again(once.data, once.len, &twice));
+		require(once.len == twice.len &&
+			memcmp(once.data, twice.data, once.len) == 0);
+	}
+	fmt_buf_free(&once);
+	fmt_buf_free(&twice);
+}
+
+static void
+sign(const char *context, const uint8_t *data, size_t size, struct fmt_buf *out)
+{
+	unsigned char signature[FMT_SIGNATURE_SIZE], signer[32];
+	char signature_hex[2 * FMT_SIGNATURE_SIZE + 1], signer_hex[65];
+
+	require(fmt_sign_public(seed, signer) == FMT_OK &&
+		fmt_sign(seed, context, data, size, signature) == FMT_OK);
+	fmt_hex(signature, sizeof(signature), signature_hex);
+	fmt_hex(signer, sizeof(signer), signer_hex);
+	require(
+	    fmt_buf_append(out, data, size) == FMT_OK &&
+	    fmt_buf_printf(out, "\n{\"signature\":\"%s\",\"signer\":\"%s\"}\n",
+		signature_hex, signer_hex) == FMT_OK);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fmt_record record = FMT_RECORD_INIT;
+	struct fmt_buf text = FMT_BUF_INIT;
+
+	if (size > 0 &&
+	    fmt_record_decode(data, size, kinds[0].context, &record) == FMT_OK)
+		fmt_record_free(&record);
+	for (size_t kind = 0; kind < KINDS && size > 0; kind++) {
+		fmt_buf_clear(&text);
+		sign(kinds[kind].context, data, size, &text);
+		try_record(kind, text.data, text.len);
+	}
+	fmt_buf_free(&text);
+	return 0;
+}
