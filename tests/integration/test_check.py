@@ -131,3 +131,77 @@ def test_what_was_read_is_remembered(saved):
     assert result.result["packs_read"] == total
     assert any("not remembered" in event["text"]
                for event in result.of_type("message"))
+
+
+def flip(path, position):
+    os.chmod(path, 0o600)
+    with open(path, "r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 4]))
+
+
+def restored(stack, name):
+    """What comes back of a snapshot, entry by entry."""
+    out = {}
+    for path, entry in stack.entries(name).items():
+        if entry["kind"] != "files.file":
+            continue
+        result = stack.admin("backup-cat", name, path, text=False)
+        if result.status == COMPLETE:
+            out[path] = result.out
+    return out
+
+
+def test_a_repair_says_what_it_would_do_and_does_it(saved):
+    biggest = max((name for name in objects(saved) if "packs/" in name),
+                  key=lambda n: os.path.getsize(saved.path("repository", n)))
+    flip(saved.path("repository", biggest), 1 << 20)
+    before = {name: restored(saved, name) for name in saved.snapshots()}
+    tree = witness.tree(saved.repository)
+    # Structure alone does not see it.
+    check(saved)
+    result = check(saved, "--read-data", status=FAILED)
+    found, = damage(result)
+    assert found["object"] == biggest
+    steps = result.of_type("step")
+    assert [step["state"] for step in steps] == ["needs"]
+    assert "--identity-file" in steps[0]["text"]
+    result = check(saved, "--read-data", status=FAILED, admin=True)
+    assert [step["state"] for step in result.of_type("step")] == ["planned"]
+    # Only what was in the flipped segment is hurt.
+    hurt = {path for event in damage(result)[0]["hurt"]
+            for path in event["paths"]}
+    assert hurt and hurt == {
+        path for name in saved.snapshots() for path in saved.entries(name)
+        if saved.entries(name)[path]["kind"] == "files.file"
+        and path not in before[name]}
+    assert witness.tree(saved.repository) == tree
+    result = check(saved, "--read-data", "--repair", status=FAILED,
+                   admin=True)
+    assert [step["state"] for step in result.of_type("step")] == ["done"]
+    assert os.path.exists(saved.path("repository", "damaged", biggest))
+    after = {name: restored(saved, name) for name in saved.snapshots()}
+    assert after == before
+    # The content is still where it was: the next backup heals it all.
+    saved.create()
+    result = check(saved, "--read-data", admin=True)
+    assert [event["kind"] for event in result.of_type("finding")] == ["kept"]
+    for name in saved.snapshots()[:2]:
+        assert len(restored(saved, name)) == len(before[name]) + len(
+            [path for path in hurt if path in saved.entries(name)])
+
+
+def test_a_snapshot_that_is_lost_is_given_up_when_that_is_accepted(saved):
+    first, second, third = saved.snapshots()
+    os.unlink(saved.path("repository", "snapshots", second))
+    result = check(saved, status=FAILED)
+    assert any(second in event["object"] for event in damage(result))
+    assert check(saved, "--repair", status=FAILED).of_type("step")[0][
+        "state"] == "needs"
+    check(saved, "--repair", "--accept-loss")
+    check(saved)
+    assert saved.snapshots() == [first, third]
+    saved.create()
+    saved.verify()
