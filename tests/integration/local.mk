@@ -57,3 +57,10 @@ EXTRA_DIST += tests/integration/test_provider.py
 
 # error correction
 EXTRA_DIST += tests/integration/test_error_correction.py
+
+# golden: what earlier versions wrote
+EXTRA_DIST += tests/integration/test_golden.py \
+	tests/golden/README.md tests/golden/make.py \
+	tests/golden/archive.tar.zst.age tests/golden/expected.json \
+	tests/golden/host.key tests/golden/identity.txt \
+	tests/golden/repository

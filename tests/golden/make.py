@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the golden repository and archive of this folder anew, with the
+commands of a build and a PostgreSQL server of its own:
+
+    tests/support/python.sh tests/golden/make.py --tools build/tools
+
+Everything in it, keys included, is made up and public. It is kept so that
+later versions are known to read what this one wrote: once a version was
+released, what is here is added to and not made again.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+
+from harness.folder import Folder  # noqa: E402
+from harness.postgres import Postgres  # noqa: E402
+from harness.stack import Stack  # noqa: E402
+
+# pylint: disable=wrong-import-position
+
+ROWS = """
+CREATE TABLE item (id int PRIMARY KEY, name text, price numeric);
+INSERT INTO item SELECT n, 'item ' || md5(n::text), n * 1.25
+    FROM generate_series(1, 3000) n;
+CREATE TABLE empty (a int);
+"""
+CHANGE = """
+UPDATE item SET price = price + 1 WHERE id % 97 = 5;
+DELETE FROM item WHERE id % 211 = 7;
+"""
+
+
+def make_files(stack):
+    top = stack.path("data")
+    os.makedirs(os.path.join(top, "sub"))
+    contents = {"text": b"a line\n", "empty": b"",
+                "noise": random.Random(1).randbytes(20000),
+                "sub/an odd n\u00e4me": b"odd\n"}
+    for name, content in contents.items():
+        with open(os.path.join(top, name), "wb") as out:
+            out.write(content)
+    os.symlink("text", os.path.join(top, "link"))
+    os.link(os.path.join(top, "text"), os.path.join(top, "twin"))
+    stack.add("files", "data", paths=[top])
+
+
+def digests(stack, snapshot):
+    """Size and SHA-256 of whatever backup-cat gives."""
+    found = {}
+    for path, entry in stack.entries(snapshot).items():
+        found[path] = {"kind": entry["kind"]}
+        result = stack.admin("backup-cat", snapshot, path, text=False)
+        if "has no content" in result.err:
+            continue
+        assert result.status == 0, str(result)
+        found[path].update(
+            size=len(result.out),
+            sha256=hashlib.sha256(result.out).hexdigest())
+    return found
+
+
+def make(stack, postgres):
+    stack.options["error_correction"] = "10%"
+    stack.write()
+    stack.init("--new-identity", stack.identity)
+    make_files(stack)
+    postgres.create_database("shop")
+    postgres.execute("shop", ROWS)
+    stack.add_postgres("app", postgres, "shop")
+    stack.create()
+    postgres.execute("shop", CHANGE)
+    postgres.execute("shop", "VACUUM item")
+    stack.create("--tag", "monthly")
+    archive = stack.path("archive.tar.zst.age")
+    result = stack.admin("backup-archive", "--output", archive, "latest")
+    assert result.status == 0, str(result)
+    return {name: digests(stack, name) for name in stack.snapshots()}
+
+
+def keep(stack, expected):
+    for name in ("repository", "host.key", "identity.txt",
+                 "archive.tar.zst.age", "expected.json"):
+        path = os.path.join(HERE, name)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        elif os.path.exists(path):
+            os.remove(path)
+    shutil.copytree(stack.repository, os.path.join(HERE, "repository"))
+    shutil.copy(stack.key_file, os.path.join(HERE, "host.key"))
+    shutil.copy(stack.identity, os.path.join(HERE, "identity.txt"))
+    shutil.copy(stack.path("archive.tar.zst.age"), HERE)
+    with open(os.path.join(HERE, "expected.json"), "w") as out:
+        json.dump(expected, out, indent=1, sort_keys=True)
+        out.write("\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tools", required=True)
+    tools = parser.parse_args().tools
+    with Folder("golden") as folder:
+        server = Postgres(folder.path)
+        try:
+            stack = Stack(tools, folder.path)
+            keep(stack, make(stack, server))
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
