@@ -333,7 +333,8 @@ keep_memory(struct bkp_checker *checker)
 	if (bkp_check_memory_save(
 		checker->repository->config.id, &checker->packs, &problem) < 0)
 		bkp_run_message(checker->run, BKP_WARNING, NULL,
-		    "which packs were read is not remembered: %s",
+		    "which packs were read is not remembered on this "
+		    "machine: %s",
 		    problem.message);
 }
 

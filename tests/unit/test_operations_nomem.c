@@ -188,6 +188,30 @@ verify(struct bkp_error *err)
 }
 
 static int
+check(struct bkp_error *err)
+{
+	struct bkp_check_options options = BKP_CHECK_OPTIONS_INIT;
+	struct bkp_check_result result;
+	struct bkp_config *config = NULL;
+	int rc;
+
+	if (bkp_config_load("backup.yaml", &config, err) < 0)
+		return -1;
+	options.config = config;
+	options.read_percent = 100;
+	options.events.message = on_message;
+	rc = bkp_check(&options, &result, err);
+	bkp_config_free(config);
+	if (rc < 0)
+		return -1;
+	/* A lack of memory is no damage. */
+	assert_int_equal(result.damage, 0);
+	assert_true(result.is_clean);
+	bkp_check_result_free(&result);
+	return 0;
+}
+
+static int
 keep_nothing(void *arg, const void *data, size_t len, struct bkp_error *err)
 {
 	(void)data;
@@ -344,6 +368,16 @@ backup_survives(void **state)
 }
 
 static void
+check_survives(void **state)
+{
+	static const struct operation operation = {
+	    "check", check, {NULL}, false, false};
+
+	(void)state;
+	run_loop(&operation);
+}
+
+static void
 restore_survives(void **state)
 {
 	static const struct operation files = {
@@ -427,6 +461,7 @@ main(void)
 	    CASE(init_survives),
 	    CASE(reading_survives),
 	    CASE(backup_survives),
+	    CASE(check_survives),
 	    CASE(restore_survives),
 	    CASE(verify_survives),
 	};
