@@ -77,3 +77,7 @@ UNIT_TESTS += \
 tests_unit_test_repair_SOURCES = tests/unit/test_repair.c $(PATIENT)
 tests_unit_test_repair_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_repair_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test_newer
+tests_unit_test_newer_SOURCES = tests/unit/test_newer.c $(REPOSITORY_FIXTURE)
+tests_unit_test_newer_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_newer_LDADD = $(UNIT_LIBS) $(JANSSON_LIBS)

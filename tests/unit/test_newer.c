@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a later version writes is refused with a sentence, and never taken for
+ * damage or for something else: a whole repository with one object of version
+ * 2, kind by kind.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/checkpoint.h"
+#include "formats/condemned.h"
+#include "formats/index_impl.h"
+#include "formats/parity_impl.h"
+#include "formats/presence.h"
+#include "formats/proof.h"
+#include "formats/record.h"
+#include "formats/sign.h"
+#include "libbackup/repository/repository_own.h"
+#include "libbackup/repository/roster.h"
+#include "tests/unit/repository_fixture.h"
+
+static void
+assert_refused(int rc, const struct bkp_error *err)
+{
+	assert_int_equal(rc, -1);
+	assert_int_equal(err->code, BKP_UNSUPPORTED);
+	if (strstr(err->message, "newer") == NULL &&
+	    strstr(err->message, "version") == NULL)
+		fail_msg("it does not say why: %s", err->message);
+}
+
+static void
+a_config_of_a_later_version_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_keys keys = fixture_admin_keys(fixture);
+	struct bkp_repository *repository = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct fmt_buf config = FMT_BUF_INIT;
+	char *version;
+
+	assert_int_equal(bkp_store_get(fixture->memory, "config", 0,
+			     BKP_STORE_WHOLE, &config, NULL),
+	    0);
+	version = memmem(config.data, config.len, "\"version\":1", 11);
+	assert_non_null(version);
+	version[10] = '2';
+	assert_int_equal(bkp_store_put(fixture->memory, "config", config.data,
+			     config.len, NULL),
+	    0);
+	fmt_buf_free(&config);
+	assert_refused(bkp_repository_open_store(
+			   fixture_store(fixture), &keys, &repository, &err),
+	    &err);
+}
+
+/* The writer itself has become newer than this reader. */
+static void
+an_index_of_a_later_version_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_repository *host = fixture_open_host(fixture);
+	const struct bkp_key_ring *keys = &host->keys;
+	struct fmt_index_builder *builder;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct fmt_buf plain = FMT_BUF_INIT;
+	unsigned char digest[32];
+	char name[65];
+
+	assert_int_equal(fmt_index_builder_new(&builder), FMT_OK);
+	assert_int_equal(
+	    fmt_index_builder_encode(builder, keys->signing_seed, &plain),
+	    FMT_OK);
+	fmt_index_builder_free(builder);
+	plain.data[8] = 2;
+	assert_int_equal(
+	    fmt_index_digest(plain.data, plain.len, digest), FMT_OK);
+	assert_int_equal(fmt_sign(keys->signing_seed, FMT_INDEX_CONTEXT, digest,
+			     32, plain.data + plain.len - FMT_INDEX_TAIL),
+	    FMT_OK);
+	assert_int_equal(
+	    bkp_object_seal(fixture->memory, "index", &keys->metadata_recipient,
+		1, plain.data, plain.len, name, NULL, NULL),
+	    0);
+	fmt_buf_free(&plain);
+	assert_refused(bkp_repository_load_index(host, &err), &err);
+	assert_non_null(strstr(err.message, name));
+	/* Not even a backup goes on: it would store everything again. */
+	err = (struct bkp_error)BKP_ERROR_INIT;
+	assert_refused(bkp_repository_load_good_index(host, &err), &err);
+	bkp_repository_close(host);
+}
+
+/* A record of this kind, version 2, by whoever may sign it. */
+static void
+sign_record(const char *type, const char *context, const unsigned char seed[32],
+    struct fmt_buf *out)
+{
+	json_t *body = json_pack("{s:s, s:i}", "type", type, "version", 2);
+
+	assert_non_null(body);
+	assert_int_equal(fmt_record_encode(body, context, seed, out), FMT_OK);
+	json_decref(body);
+}
+
+static void
+a_snapshot_of_a_later_version_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_repository *host = fixture_open_host(fixture);
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct fmt_buf text = FMT_BUF_INIT;
+	struct fmt_snapshot snapshot;
+	char name[65];
+
+	sign_record("snapshot", "libbackup snapshot v1",
+	    host->keys.signing_seed, &text);
+	assert_int_equal(bkp_object_seal(fixture->memory, "snapshots",
+			     &host->keys.metadata_recipient, 1, text.data,
+			     text.len, name, NULL, NULL),
+	    0);
+	fmt_buf_free(&text);
+	assert_refused(
+	    bkp_repository_snapshot(host, name, &snapshot, &err), &err);
+	bkp_repository_close(host);
+}
+
+static void
+a_roster_of_a_later_version_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_repository *admin = fixture_open_admin(fixture);
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct fmt_buf text = FMT_BUF_INIT;
+	struct bkp_roster roster;
+
+	sign_record("libbackup roster", "libbackup roster v1",
+	    admin->keys.admin_seed, &text);
+	assert_refused(
+	    bkp_roster_decode(text.data, text.len, &admin->keys, &roster, &err),
+	    &err);
+	fmt_buf_free(&text);
+	bkp_repository_close(admin);
+}
+
+static void
+records_of_a_later_version_are_refused(void **state)
+{
+	static const unsigned char seed[32] = {1};
+	struct fmt_buf text = FMT_BUF_INIT;
+	union {
+		struct fmt_checkpoint checkpoint;
+		struct fmt_condemned condemned;
+		struct fmt_presence presence;
+		struct fmt_proof proof;
+	} out;
+
+	(void)state;
+	sign_record("checkpoint", "libbackup checkpoint v1", seed, &text);
+	assert_int_equal(
+	    fmt_checkpoint_decode(text.data, text.len, &out.checkpoint),
+	    FMT_UNSUPPORTED);
+	fmt_buf_clear(&text);
+	sign_record("condemned", "libbackup condemned v1", seed, &text);
+	assert_int_equal(
+	    fmt_condemned_decode(text.data, text.len, &out.condemned),
+	    FMT_UNSUPPORTED);
+	fmt_buf_clear(&text);
+	sign_record("session", "libbackup session v1", seed, &text);
+	assert_int_equal(
+	    fmt_presence_decode(text.data, text.len, &out.presence),
+	    FMT_UNSUPPORTED);
+	fmt_buf_clear(&text);
+	sign_record("proof", "libbackup proof v1", seed, &text);
+	assert_int_equal(
+	    fmt_proof_decode(text.data, text.len, &out.proof), FMT_UNSUPPORTED);
+	fmt_buf_free(&text);
+}
+
+static void
+a_parity_of_a_later_version_is_refused(void **state)
+{
+	/* A head of one data and one parity shard of one byte. */
+	unsigned char head[64 + 2 * 16 + 32 + 1] = "bkpparit";
+	const size_t len = sizeof(head) - 1;
+	struct fmt_parity view;
+
+	(void)state;
+	head[8] = 2;
+	head[12] = head[14] = head[24] = 1;
+	assert_int_equal(fmt_sha256(head, len - 32, head + len - 32), FMT_OK);
+	assert_int_equal(fmt_parity_open(head, len, &view), FMT_UNSUPPORTED);
+	assert_int_equal(fmt_parity_check(head, len), FMT_UNSUPPORTED);
+}
+
+#define CASE(f)                                                                \
+	cmocka_unit_test_setup_teardown(                                       \
+	    f, fixture_new_initialised, fixture_free)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    CASE(a_config_of_a_later_version_is_refused),
+	    CASE(an_index_of_a_later_version_is_refused),
+	    CASE(a_snapshot_of_a_later_version_is_refused),
+	    CASE(a_roster_of_a_later_version_is_refused),
+	    cmocka_unit_test(records_of_a_later_version_are_refused),
+	    cmocka_unit_test(a_parity_of_a_later_version_is_refused),
+	};
+
+	return cmocka_run_group_tests_name("newer versions", tests, NULL, NULL);
+}
