@@ -107,7 +107,8 @@ put_keys(struct making *making, struct bkp_error *err)
 
 	if (options->passphrase != NULL &&
 	    bkp_key_objects_add_passphrase(making->store, &making->roster,
-		options->passphrase, options->work_factor, "", err) < 0)
+		options->passphrase, options->work_factor, BKP_PASSPHRASE_LABEL,
+		err) < 0)
 		return -1;
 	return bkp_key_objects_put_admin(
 	    making->store, &making->ring, &making->roster, err);

@@ -268,21 +268,6 @@ check_rosters(struct checking *checking, struct bkp_error *err)
 
 /* ---- keys ---- */
 
-/* What the newest roster says must be there. */
-static int
-needed_keys(const struct bkp_roster *roster, struct bkp_names *out,
-    struct bkp_error *err)
-{
-	if (bkp_names_join(out, &roster->admin_objects, err) < 0 ||
-	    bkp_names_join(out, &roster->host_objects, err) < 0)
-		return -1;
-	for (size_t i = 0; i < roster->key_count; i++) {
-		if (bkp_names_join(out, &roster->keys[i].passphrase, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 static int
 check_key(struct checking *checking, const char *name, bool is_needed,
     struct bkp_error *err)
@@ -309,7 +294,7 @@ check_all_keys(struct checking *checking, struct bkp_error *err)
 {
 	struct bkp_repository *repository = checking->repository;
 	struct bkp_names needed = BKP_NAMES_INIT, names = BKP_NAMES_INIT;
-	int rc = needed_keys(&repository->roster, &needed, err);
+	int rc = bkp_roster_keys(&repository->roster, &needed, err);
 
 	if (rc == 0)
 		rc = bkp_copies_names(repository->store, "keys", &names, err);

@@ -7,6 +7,8 @@
 
 #include "libbackup/repository/roster.h"
 
+#define BKP_PASSPHRASE_LABEL "passphrase" /* where none is given */
+
 /* Seals all that the ring holds to everybody in roster->keys. Afterwards
  * admin_objects is this object only. */
 int bkp_key_objects_put_admin(struct bkp_store *store,

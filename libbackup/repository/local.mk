@@ -41,7 +41,11 @@ libbackup_libbackup_internal_la_SOURCES += \
 # Keys, and the roster of who may open and who may write.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/copies.c libbackup/repository/copies.h \
+	libbackup/repository/key_admins.c \
+	libbackup/repository/key_change.c libbackup/repository/key_change.h \
 	libbackup/repository/key_check.c libbackup/repository/key_check.h \
+	libbackup/repository/key_hosts.c \
+	libbackup/repository/key_list.c \
 	libbackup/repository/key_objects.c libbackup/repository/key_objects.h \
 	libbackup/repository/names.c \
 	libbackup/repository/open_keys.c \

@@ -132,33 +132,66 @@ pass_over(struct key_objects *objects, const struct bkp_error *problem,
 	return 0;
 }
 
-/* What a passphrase opens is an identity, which then takes its place. */
+/* Whether it opens any object. 1, 0, -1. */
+static int
+fits_any(const struct bkp_repository *repository, struct key_objects *objects,
+    const struct fmt_age_identity *identity, struct bkp_error *err)
+{
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < objects->count; i++)
+		rc = open_object(repository, objects, &objects->items[i],
+		    identity, 1, &plain, err);
+	fmt_buf_free(&plain);
+	return rc;
+}
+
+/* The identity in an object, if the passphrase opens that. 1; 0 where it does
+ * not, or where the identity itself opens nothing: one that was left when it
+ * was being added. */
+static int
+read_passphrase(const struct bkp_repository *repository,
+    struct key_objects *objects, const struct key_object *object,
+    const struct fmt_age_identity *passphrase, struct fmt_age_identity *out,
+    struct bkp_error *err)
+{
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	struct bkp_error problem = BKP_ERROR_INIT;
+	int rc;
+
+	rc = open_object(
+	    repository, objects, object, passphrase, 1, &plain, err);
+	if (rc == 1 && bkp_identity_text_parse(&plain, out, &problem) < 0) {
+		(void)bkp_fail_in(&problem, "%s: keys/%s",
+		    repository->store->location, object->name);
+		rc = pass_over(objects, &problem, err);
+	} else if (rc == 1) {
+		rc = fits_any(repository, objects, out, err);
+	}
+	fmt_buf_free(&plain);
+	return rc;
+}
+
+/* What a passphrase, the last of the keys, opens is an identity, which then
+ * takes its place. */
 static int
 open_passphrase(const struct bkp_repository *repository,
     struct key_objects *objects, struct admin_keys *admin,
     struct bkp_error *err)
 {
 	struct fmt_age_identity *last = &admin->items[admin->count - 1];
-	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	struct fmt_age_identity found;
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < objects->count; i++) {
-		const struct key_object *object = &objects->items[i];
-		struct bkp_error problem = BKP_ERROR_INIT;
-
-		rc = open_object(
-		    repository, objects, object, last, 1, &plain, err);
-		if (rc <= 0)
-			continue;
-		if (bkp_identity_text_parse(&plain, last, &problem) == 0)
-			break;
-		(void)bkp_fail_in(&problem, "%s: keys/%s",
-		    repository->store->location, object->name);
-		rc = pass_over(objects, &problem, err);
-	}
-	if (last->kind == FMT_AGE_SCRYPT)
+	for (size_t i = 0; rc == 0 && i < objects->count; i++)
+		rc = read_passphrase(
+		    repository, objects, &objects->items[i], last, &found, err);
+	if (rc == 1)
+		*last = found;
+	else
 		admin->count--;
-	fmt_buf_free(&plain);
+	OPENSSL_cleanse(&found, sizeof(found));
 	return rc < 0 ? -1 : 0;
 }
 
@@ -196,9 +229,9 @@ take_document(const struct bkp_repository *repository,
 /* Every object that the keys open counts: the newest may be damaged, and two
  * administrators may have changed it at the same time. */
 static int
-open_documents(const struct bkp_repository *repository,
-    struct key_objects *objects, const struct admin_keys *admin,
-    struct bkp_key_ring *ring, struct bkp_error *err)
+open_documents(struct bkp_repository *repository, struct key_objects *objects,
+    const struct admin_keys *admin, struct bkp_key_ring *ring,
+    struct bkp_error *err)
 {
 	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
 	int rc = 0;
@@ -209,9 +242,14 @@ open_documents(const struct bkp_repository *repository,
 
 		rc = open_object(repository, objects, object, admin->items,
 		    admin->count, &plain, err);
-		if (rc <= 0 || take_document(repository, object, &plain, ring,
-				   &problem) == 0)
+		if (rc <= 0)
 			continue;
+		if (take_document(repository, object, &plain, ring, &problem) ==
+		    0) {
+			rc = bkp_names_add(
+			    &repository->opened_keys, object->name, err);
+			continue;
+		}
 		rc = pass_over(objects, &problem, err);
 		/* Which of two is the stranger's cannot be told here. */
 		if (rc == 0 && ring->count > 0 && problem.code == BKP_AUTH) {
@@ -262,8 +300,7 @@ open_admin_key(struct bkp_repository *repository, const struct bkp_keys *keys,
 	struct admin_keys admin = {NULL, 0};
 	int rc = -1;
 
-	if (bkp_keys_identities(
-		keys, &admin.items, &admin.count, err) < 0 ||
+	if (bkp_keys_identities(keys, &admin.items, &admin.count, err) < 0 ||
 	    read_objects(repository->store, &objects, err) < 0)
 		goto out;
 	if (keys->passphrase != NULL &&
@@ -471,4 +508,55 @@ bkp_repository_open_keys(struct bkp_repository *repository,
 		return 0;
 	return has_admin ? catch_up_admin(repository, err)
 			 : catch_up_host(repository, err);
+}
+
+/* ---- who one is ---- */
+
+static bool
+is_admin(
+    const struct bkp_roster *roster, const struct fmt_age_identity *identity)
+{
+	char text[FMT_AGE_RECIPIENT_TEXT];
+	struct fmt_age_recipient recipient;
+
+	if (identity->kind != FMT_AGE_X25519 ||
+	    fmt_age_identity_recipient(identity, &recipient) != FMT_OK ||
+	    fmt_age_recipient_text(&recipient, text) != FMT_OK)
+		return false;
+	for (size_t i = 0; i < roster->key_count; i++) {
+		if (strcmp(roster->keys[i].recipient, text) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+bkp_repository_admin_identity(struct bkp_repository *repository,
+    const struct bkp_keys *keys, struct fmt_age_identity *out,
+    struct bkp_error *err)
+{
+	struct key_objects objects = {NULL, 0, BKP_ERROR_INIT};
+	struct admin_keys admin = {NULL, 0};
+	int rc = -1;
+
+	if (bkp_keys_identities(keys, &admin.items, &admin.count, err) < 0 ||
+	    read_objects(repository->store, &objects, err) < 0)
+		goto out;
+	if (keys->passphrase != NULL &&
+	    open_passphrase(repository, &objects, &admin, err) < 0)
+		goto out;
+	for (size_t i = 0; rc < 0 && i < admin.count; i++) {
+		if (is_admin(&repository->roster, &admin.items[i])) {
+			*out = admin.items[i];
+			rc = 0;
+		}
+	}
+	if (rc < 0)
+		(void)bkp_fail(err, BKP_AUTH,
+		    "none of the keys at hand is an administrator's; give an "
+		    "identity file or a passphrase of the repository");
+out:
+	free_objects(&objects);
+	bkp_identities_free(admin.items, admin.count);
+	return rc;
 }

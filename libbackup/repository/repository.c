@@ -161,6 +161,7 @@ bkp_repository_close(struct bkp_repository *repository)
 		return;
 	bkp_index_set_free(&repository->index);
 	bkp_roster_free(&repository->roster);
+	bkp_names_free(&repository->opened_keys);
 	bkp_key_ring_wipe(&repository->keys);
 	bkp_store_close(repository->store);
 	bkp_archive_close(repository->archive);

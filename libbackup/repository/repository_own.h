@@ -19,8 +19,15 @@ struct bkp_repository {
 	struct bkp_repository_config config;
 	struct bkp_key_ring keys; /* secret */
 	struct bkp_roster roster; /* who may open and write */
+	struct bkp_names opened_keys; /* keys/<name> that are in the ring */
 	struct bkp_index_set index;
 };
+
+/* The identity that makes whoever holds `keys` an administrator (X25519; wipe
+ * it), also where a passphrase opens it. BKP_AUTH: there is none. */
+int bkp_repository_admin_identity(struct bkp_repository *repository,
+    const struct bkp_keys *keys, struct fmt_age_identity *out,
+    struct bkp_error *err);
 
 /* Finds the keys that fit into the ring, and the roster (open_keys.c). */
 int bkp_repository_open_keys(struct bkp_repository *repository,

@@ -23,6 +23,7 @@ free_writer(struct bkp_roster_writer *writer)
 {
 	bkp_names_free(&writer->snapshots);
 	bkp_names_free(&writer->indexes);
+	bkp_names_free(&writer->checkpoints);
 }
 
 void
@@ -146,10 +147,12 @@ join_writer(struct bkp_roster *roster, const struct bkp_roster_writer *other,
 		*writer = *other;
 		writer->snapshots = (struct bkp_names)BKP_NAMES_INIT;
 		writer->indexes = (struct bkp_names)BKP_NAMES_INIT;
+		writer->checkpoints = (struct bkp_names)BKP_NAMES_INIT;
 	} else if (writer->revoked_us == 0) {
 		writer->revoked_us = other->revoked_us;
 	}
-	if (bkp_names_join(&writer->snapshots, &other->snapshots, err) < 0)
+	if (bkp_names_join(&writer->snapshots, &other->snapshots, err) < 0 ||
+	    bkp_names_join(&writer->checkpoints, &other->checkpoints, err) < 0)
 		return -1;
 	return bkp_names_join(&writer->indexes, &other->indexes, err);
 }
@@ -281,23 +284,35 @@ join_newest(
 	return 0;
 }
 
+static int
+read_all(struct bkp_store *store, const struct bkp_key_ring *ring,
+    struct rosters *out, size_t *listed, struct bkp_error *err)
+{
+	struct bkp_names names = BKP_NAMES_INIT;
+	int rc = bkp_copies_names(store, "roster", &names, err);
+
+	for (size_t i = 0; rc == 0 && i < names.count; i++)
+		rc = add_roster(store, ring, names.items[i], out, err);
+	*listed = names.count;
+	bkp_names_free(&names);
+	return rc;
+}
+
 int
 bkp_roster_load(struct bkp_store *store, const struct bkp_key_ring *ring,
     struct bkp_roster *out, struct bkp_error *err)
 {
 	struct rosters rosters = {NULL, 0, 0, 0, BKP_ERROR_INIT};
 	struct bkp_roster roster = BKP_ROSTER_INIT;
-	struct bkp_names names = BKP_NAMES_INIT;
-	int rc = bkp_copies_names(store, "roster", &names, err);
+	size_t listed;
+	int rc = read_all(store, ring, &rosters, &listed, err);
 
-	for (size_t i = 0; rc == 0 && i < names.count; i++)
-		rc = add_roster(store, ring, names.items[i], &rosters, err);
 	if (rc == 0 && rosters.count > 0)
 		rc = join_newest(&rosters, &roster, err);
 	if (rc == 0) {
 		roster.damaged = rosters.damaged;
 		roster.damage = rosters.damage;
-		if (names.count == 0)
+		if (listed == 0)
 			(void)bkp_fail(&roster.damage, BKP_CORRUPT,
 			    "%s: its folder roster/ is empty, so that nobody "
 			    "is known to write here; bring it back from a copy",
@@ -305,7 +320,52 @@ bkp_roster_load(struct bkp_store *store, const struct bkp_key_ring *ring,
 		*out = roster;
 	}
 	free_rosters(&rosters);
-	bkp_names_free(&names);
+	return rc;
+}
+
+int
+bkp_roster_keys(const struct bkp_roster *roster, struct bkp_names *out,
+    struct bkp_error *err)
+{
+	if (bkp_names_join(out, &roster->admin_objects, err) < 0 ||
+	    bkp_names_join(out, &roster->host_objects, err) < 0)
+		return -1;
+	for (size_t i = 0; i < roster->key_count; i++) {
+		if (bkp_names_join(out, &roster->keys[i].passphrase, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+bkp_roster_forgotten(struct bkp_store *store, const struct bkp_key_ring *ring,
+    struct bkp_names *out, struct bkp_error *err)
+{
+	struct rosters rosters = {NULL, 0, 0, 0, BKP_ERROR_INIT};
+	struct bkp_names all = BKP_NAMES_INIT, kept = BKP_NAMES_INIT,
+			 forgotten = BKP_NAMES_INIT;
+	struct bkp_roster newest = BKP_ROSTER_INIT;
+	size_t listed;
+	int rc = read_all(store, ring, &rosters, &listed, err);
+
+	for (size_t i = 0; rc == 0 && i < rosters.count; i++)
+		rc = bkp_roster_keys(&rosters.items[i], &all, err);
+	if (rc == 0 && rosters.count > 0)
+		rc = join_newest(&rosters, &newest, err);
+	if (rc == 0)
+		rc = bkp_roster_keys(&newest, &kept, err);
+	for (size_t i = 0; rc == 0 && i < all.count; i++) {
+		if (!bkp_names_has(&kept, all.items[i]))
+			rc = bkp_names_add(&forgotten, all.items[i], err);
+	}
+	if (rc == 0)
+		*out = forgotten;
+	else
+		bkp_names_free(&forgotten);
+	bkp_names_free(&all);
+	bkp_names_free(&kept);
+	bkp_roster_free(&newest);
+	free_rosters(&rosters);
 	return rc;
 }
 
@@ -367,6 +427,17 @@ bkp_roster_believes_index(const struct bkp_roster *roster,
 
 	return writer != NULL && (writer->revoked_us == 0 ||
 				     bkp_names_has(&writer->indexes, name));
+}
+
+bool
+bkp_roster_believes_checkpoint(const struct bkp_roster *roster,
+    const unsigned char key[32], const char *name)
+{
+	const struct bkp_roster_writer *writer = find_writer(roster, key);
+
+	return writer != NULL && writer->may_prune &&
+	       (writer->revoked_us == 0 ||
+		   bkp_names_has(&writer->checkpoints, name));
 }
 
 const struct bkp_roster_writer *

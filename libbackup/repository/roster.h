@@ -46,7 +46,7 @@ struct bkp_roster_writer {
 	int64_t revoked_us; /* 0: it is let in */
 	/* Owned, sorted: what it had written when it was revoked and goes on
 	 * being believed. Anything else that it signed is not. */
-	struct bkp_names snapshots, indexes;
+	struct bkp_names snapshots, indexes, checkpoints;
 };
 
 struct bkp_roster {
@@ -88,6 +88,15 @@ int bkp_roster_put(struct bkp_store *store, const struct bkp_key_ring *ring,
     struct bkp_roster *roster, char name[BKP_OBJECT_NAME],
     struct bkp_error *err);
 
+/* All objects of keys/ that it names. */
+int bkp_roster_keys(const struct bkp_roster *roster, struct bkp_names *out,
+    struct bkp_error *err);
+
+/* The objects of keys/ that some roster named and the newest does not. */
+int bkp_roster_forgotten(struct bkp_store *store,
+    const struct bkp_key_ring *ring, struct bkp_names *out,
+    struct bkp_error *err);
+
 /* A new element at the end, zeroed; NULL on failure. */
 struct bkp_roster_key *bkp_roster_add_key(
     struct bkp_roster *roster, struct bkp_error *err);
@@ -104,6 +113,10 @@ bool bkp_roster_may_prune(
 bool bkp_roster_believes_snapshot(const struct bkp_roster *roster,
     const unsigned char key[32], const char *name);
 bool bkp_roster_believes_index(const struct bkp_roster *roster,
+    const unsigned char key[32], const char *name);
+
+/* For who may, or might, prune. */
+bool bkp_roster_believes_checkpoint(const struct bkp_roster *roster,
     const unsigned char key[32], const char *name);
 
 /* The entry of a key, or NULL; borrowed from the roster. */

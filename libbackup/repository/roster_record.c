@@ -45,13 +45,14 @@ writer_value(const struct bkp_roster_writer *writer)
 	char public_key[65];
 
 	fmt_hex(writer->public_key, sizeof(writer->public_key), public_key);
-	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:o,s:o}", "public_key",
+	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:o,s:o,s:o}", "public_key",
 	    public_key, "name", writer->name, "recipient", writer->recipient,
 	    "may_prune", (int)writer->may_prune, "added_us",
 	    (json_int_t)writer->added_us, "revoked_us",
 	    (json_int_t)writer->revoked_us, "snapshots",
 	    names_value(&writer->snapshots), "indexes",
-	    names_value(&writer->indexes));
+	    names_value(&writer->indexes), "checkpoints",
+	    names_value(&writer->checkpoints));
 }
 
 static json_t *
@@ -208,9 +209,10 @@ get_writer(
 	if (!json_is_boolean(may_prune))
 		return malformed("may_prune", err);
 	out->may_prune = json_is_true(may_prune);
-	if (get_names(object, "snapshots", &out->snapshots, err) < 0)
+	if (get_names(object, "snapshots", &out->snapshots, err) < 0 ||
+	    get_names(object, "indexes", &out->indexes, err) < 0)
 		return -1;
-	return get_names(object, "indexes", &out->indexes, err);
+	return get_names(object, "checkpoints", &out->checkpoints, err);
 }
 
 static int
