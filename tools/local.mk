@@ -6,6 +6,7 @@ bin_PROGRAMS += \
 	tools/backup-check \
 	tools/backup-create \
 	tools/backup-init \
+	tools/backup-key \
 	tools/backup-list \
 	tools/backup-restore \
 	tools/backup-verify
@@ -32,6 +33,8 @@ tools_backup_create_SOURCES = tools/backup-create.c
 tools_backup_create_LDADD = $(TOOL_LIBS)
 tools_backup_init_SOURCES = tools/backup-init.c
 tools_backup_init_LDADD = $(TOOL_LIBS)
+tools_backup_key_SOURCES = tools/backup-key.c
+tools_backup_key_LDADD = $(TOOL_LIBS)
 tools_backup_list_SOURCES = tools/backup-list.c
 tools_backup_list_LDADD = $(TOOL_LIBS)
 tools_backup_restore_SOURCES = tools/backup-restore.c
@@ -41,8 +44,8 @@ tools_backup_verify_LDADD = $(TOOL_LIBS)
 
 # bash-completion looks for a file of the command's name.
 dist_bashcompletion_DATA += tools/completion/libbackup.bash
-COMPLETED = backup-archive backup-cat backup-check backup-create backup-init backup-list \
-	backup-restore backup-verify
+COMPLETED = backup-archive backup-cat backup-check backup-create \
+	backup-init backup-key backup-list backup-restore backup-verify
 
 install-data-hook:
 	cd '$(DESTDIR)$(bashcompletiondir)' && for name in $(COMPLETED); do \

@@ -47,10 +47,13 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/key_hosts.c \
 	libbackup/repository/key_list.c \
 	libbackup/repository/key_objects.c libbackup/repository/key_objects.h \
+	libbackup/repository/key_sheet.c \
 	libbackup/repository/names.c \
 	libbackup/repository/open_keys.c \
 	libbackup/repository/roster.c libbackup/repository/roster.h \
-	libbackup/repository/roster_record.c
+	libbackup/repository/roster_record.c \
+	libbackup/repository/sheet_lines.c \
+	libbackup/repository/sheet_lines.h
 EXTRA_DIST += libbackup/repository/roster.md
 EXTRA_DIST += libbackup/repository/prune.md libbackup/repository/prune.pml
 	libbackup/repository/upload.c \

@@ -39,7 +39,7 @@ is_empty() { [ ! -s "$1" ]; result $? "  and $1 is empty"; }
 
 # is_json FILE: every line is an object with one of the types.
 is_json() {
-	! grep -v -q -E '^\{"type":"(message|progress|omission|result|error|check|finding|step|snapshot|entry)",.*\}$' "$1"
+	! grep -v -q -E '^\{"type":"(message|progress|omission|result|error|check|finding|step|snapshot|entry|administrator|host)",.*\}$' "$1"
 	result $? "  and every line of $1 is an event"
 }
 
@@ -305,6 +305,63 @@ says err 'missing: No such file'
 unset FAKE
 
 # ---- init ----
+# ---- keys ----
+ends 0 "the keys" backup-key show
+says out '^administrator  age1fake.*  ops%1B$'
+says out 'by passphrase'
+says out '^host           db2  key 3f2a9c01.* 7 snapshots stay$'
+says out '^keys           generation 2$'
+says err 'two administrators'
+says err 'roster/3f is damaged'
+ends 0 "the keys in JSON" backup-key show --json
+is_json out
+says out '"type":"host".*"revoked":null\|"revoked":null.*"type":"host"'
+says out '"generation":2'
+ends 0 "a recipient to add" backup-key add age1x -i id
+says out 'opens the repository now'
+ends 0 "a passphrase to add" backup-key add --new-passphrase-file right -i id
+ends 0 "an identity to add" backup-key add --new-identity added.txt -i id
+ends 2 "two to add" backup-key add age1x --new-identity added2.txt -i id
+ends 1 "nobody to add" backup-key add -i id
+says err 'say who is to be added'
+ends 0 "one to remove" backup-key remove ops -i id --json
+says out '"recipient":"age1ops"'
+ends 2 "nobody to remove" backup-key remove -i id
+ends 0 "a host" backup-key host db2 -k db2.key -i id
+ends 2 "a host without a file" backup-key host db2 -i id
+says err 'key-file'
+ends 0 "a host to revoke" backup-key revoke db2 -i id --json
+says out '"believed":3'
+ends 0 "a rotation" backup-key rotate -i id
+ends 2 "a rotation of something" backup-key rotate db2 -i id
+ends 2 "something unknown" backup-key turn -i id
+ends 0 "a sheet" backup-key sheet sheet.txt -i id
+says sheet.txt 'THE SHEET'
+[ "$(stat -c %a sheet.txt)" = 600 ]
+result $? "  and nobody else reads it"
+ends 1 "a sheet where a file is" backup-key sheet sheet.txt -i id
+ends 0 "a sheet for a printer" backup-key sheet - -i id
+says out '^THE SHEET$'
+lacks out 'Print'
+ends 1 "a sheet among events" backup-key sheet - -i id --json
+lacks out 'THE SHEET'
+ends 0 "a sheet that was typed in" backup-key sheet --check sheet.txt
+says out 'every line is right'
+echo nonsense >typed
+ends 1 "a sheet that was typed in wrongly" backup-key sheet --check typed
+says err 'line 4 is wrong'
+ends 2 "a sheet and nothing else" backup-key sheet -i id
+ends 2 "where an identity goes, without a sheet" backup-key sheet x --to y
+for action in show 'add age1x' 'remove x' 'host db2 -k k' 'revoke db2' rotate \
+	'sheet new.txt'; do
+	FAKE=fail
+	export FAKE
+	# shellcheck disable=SC2086
+	ends 1 "$action that fails" backup-key $action -i id
+	says err 'the store went away'
+	unset FAKE
+done
+
 ends 2 "nobody who could open it" backup-init -r place -k host.key
 says err "--recipient"
 ends 0 "a recipient" backup-init -r place -k host.key --recipient age1x

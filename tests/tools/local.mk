@@ -2,6 +2,7 @@
 # The commands over a library that does as it is told (fake_library.c).
 noinst_LTLIBRARIES += tests/tools/libfake.la
 tests_tools_libfake_la_SOURCES = tests/tools/fake_library.c \
+	tests/tools/fake_keys.c \
 	libbackup/base/cancel.c libbackup/version.c
 
 FAKE_COMMANDS = \
@@ -10,6 +11,7 @@ FAKE_COMMANDS = \
 	tests/tools/fake-backup-check \
 	tests/tools/fake-backup-create \
 	tests/tools/fake-backup-init \
+	tests/tools/fake-backup-key \
 	tests/tools/fake-backup-list \
 	tests/tools/fake-backup-restore \
 	tests/tools/fake-backup-verify
@@ -25,6 +27,8 @@ tests_tools_fake_backup_create_SOURCES = tools/backup-create.c
 tests_tools_fake_backup_create_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_init_SOURCES = tools/backup-init.c
 tests_tools_fake_backup_init_LDADD = $(FAKE_LIBS)
+tests_tools_fake_backup_key_SOURCES = tools/backup-key.c
+tests_tools_fake_backup_key_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_list_SOURCES = tools/backup-list.c
 tests_tools_fake_backup_list_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_restore_SOURCES = tools/backup-restore.c

@@ -44,6 +44,7 @@ _backup_operand()
 		-[crkijtRo] | --config | --repository | --key-file | \
 			--identity-file | --passphrase-file | --workers | \
 			--tag | --to | --recipient | --new-identity | \
+			--label | --new-passphrase-file | --check | \
 			--scratch-directory | --archive | --output | \
 			--import | --archive-passphrase-file | --split | \
 			--endpoint | --max-age | --budget)
@@ -66,6 +67,7 @@ _backup_complete()
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
+	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-restore) options='--to --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-verify) options='--live --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
@@ -73,7 +75,8 @@ _backup_complete()
 	esac
 	case $before in
 	-c | -k | -i | -o | -r | --config | --key-file | --identity-file | \
-		--passphrase-file | --new-identity | --to | --output | \
+		--passphrase-file | --new-passphrase-file | --check | \
+		--new-identity | --to | --output | \
 		--archive | --import | --archive-passphrase-file | --repository)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames 2>/dev/null
@@ -84,12 +87,13 @@ _backup_complete()
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	-j | -R | --workers | --recipient | --tag | --split | --endpoint | --max-age | \
+	-j | -R | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
 		--budget) return ;;
 	esac
 	case $tool:$word:$(_backup_operand) in
 	*:-*) words=$options ;;
-	backup-init:* | backup-check:*) ;;
+	backup-key:*:0) words='show add remove host revoke rotate sheet' ;;
+	backup-init:* | backup-check:* | backup-key:*) ;;
 	backup-create:*) words=$(_backup_prefixes) ;;
 	*:0) words=$(_backup_names) ;;
 	*:1) words=$(_backup_prefixes) ;;
@@ -98,4 +102,4 @@ _backup_complete()
 }
 
 complete -F _backup_complete backup-archive backup-cat backup-check backup-create \
-	backup-init backup-list backup-restore backup-verify
+	backup-init backup-key backup-list backup-restore backup-verify
