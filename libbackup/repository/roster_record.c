@@ -212,6 +212,9 @@ get_writer(
 	if (get_names(object, "snapshots", &out->snapshots, err) < 0 ||
 	    get_names(object, "indexes", &out->indexes, err) < 0)
 		return -1;
+	/* Rosters were written before there was anything to list here. */
+	if (json_object_get(object, "checkpoints") == NULL)
+		return 0;
 	return get_names(object, "checkpoints", &out->checkpoints, err);
 }
 

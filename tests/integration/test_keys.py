@@ -191,3 +191,142 @@ def _command_lines():
         except OSError:
             continue
     return lines
+
+
+# ---- who may open, who may write ----
+
+def _packs(stack):
+    return {name: info["sha256"]
+            for name, info in witness.folder(stack.repository).items()
+            if name.startswith(b"packs/") and "sha256" in info}
+
+
+def _key(stack, *args, identity=None, status=COMPLETE, json_output=True):
+    result = stack.run(
+        "backup-key", *(["--json"] if json_output else []),
+        "--identity-file", identity or stack.identity, *args)
+    assert result.status == status, str(result)
+    return result
+
+
+def _shows(stack, kind):
+    return [event for event in _key(stack, "show").events
+            if event.get("type") == kind]
+
+
+def test_an_administrator_comes_and_goes_and_age_agrees(saved):
+    packs = _packs(saved)
+    second = saved.path("second.txt")
+    made = subprocess.run(["age-keygen", "-o", second], check=True,
+                          capture_output=True, text=True)
+    recipient = re.search(r"age1[0-9a-z]+", made.stderr).group()
+    _key(saved, "add", recipient, "--label", "second person")
+    assert [event["label"] for event in _shows(saved, "administrator")] == [
+        "", "second person"]
+    document, = os.listdir(os.path.join(saved.repository, "keys"))
+    for identity in (saved.identity, second):
+        subprocess.run(["age", "-d", "-i", identity, os.path.join(
+            saved.repository, "keys", document)], check=True,
+            capture_output=True)
+    result = saved.run("backup-cat", "-i", second, "latest", saved.plan,
+                       text=False)
+    assert result.out == SECRET
+    removed = _key(saved, "remove", "second", json_output=False)
+    assert "rotate" in removed.out
+    result = saved.run("backup-cat", "-i", second, "latest", saved.plan)
+    assert result.status == FAILED and second in result.err
+    last = _key(saved, "remove", "age1", status=FAILED)
+    assert "last administrator" in last.err
+    assert _packs(saved) == packs
+
+
+def test_a_passphrase_survives_a_rotation(saved):
+    passphrase = saved.secret("passphrase", "correct horse battery")
+    _key(saved, "add", "--new-passphrase-file", passphrase)
+    before = _packs(saved)
+    _key(saved, "rotate")
+    assert _packs(saved) == before
+    saved.create()
+    for snapshot in saved.snapshots():
+        result = saved.run("backup-cat", "--passphrase-file", passphrase,
+                           snapshot, saved.plan, text=False)
+        assert result.status == COMPLETE and result.out == SECRET
+
+
+def test_a_lost_host_key_costs_a_new_key_and_nothing_else(saved):
+    packs = _packs(saved)
+    first, = saved.snapshots()
+    name, = [event["name"] for event in _shows(saved, "host")]
+    revoked = _key(saved, "revoke", name).events[-1]
+    assert revoked["believed"] == 1
+    result = saved.run("backup-create")
+    assert result.status == FAILED and "revoked" in result.err, str(result)
+    _key(saved, "rotate")
+    result = saved.run("backup-list")
+    assert result.status == FAILED and "revoked" in result.err, str(result)
+    stolen = saved.key_file
+    saved.key_file = saved.path("new.key")
+    _key(saved, "host", name, "--key-file", saved.key_file)
+    assert os.stat(saved.key_file).st_mode & 0o7777 == 0o600
+    saved.options["key_file"] = saved.key_file
+    saved.write()
+    assert _packs(saved) == packs
+    saved.create()
+    assert saved.snapshots()[0] == first
+    assert all(_packs(saved)[pack] == packs[pack] for pack in packs)
+    for snapshot in saved.snapshots():
+        assert saved.verify(snapshot).result["is_proven"]
+    with open(stolen) as text:
+        keys = re.findall(r"AGE-SECRET-KEY-1[0-9A-Z]+", text.read())
+    identity = saved.secret("stolen", "\n".join(keys))
+    newest = os.path.join(saved.repository, "snapshots",
+                          saved.snapshots()[-1])
+    assert subprocess.run(["age", "-d", "-i", identity, newest],
+                          capture_output=True).returncode != 0
+
+
+def test_two_hosts_share_a_repository_over_a_rotation(saved):
+    other = saved.path("db2.key")
+    _key(saved, "host", "db2", "--key-file", other)
+    saved.create("--key-file", other)
+    _key(saved, "rotate")
+    saved.create("--key-file", other)
+    saved.create()
+    assert len(saved.snapshots()) == 4
+    assert {event["name"]: event["may_prune"]
+            for event in _shows(saved, "host")}["db2"] is False
+    for snapshot in saved.snapshots():
+        assert saved.verify(snapshot).result["is_proven"]
+
+
+def test_a_recovery_sheet_gives_the_identity_back(saved):
+    sheet = saved.path("sheet.txt")
+    _key(saved, "sheet", sheet)
+    assert os.stat(sheet).st_mode & 0o7777 == 0o600
+    with open(sheet) as paper:
+        text = paper.read()
+    assert max(map(len, text.splitlines())) <= 76
+    back = saved.path("back.txt")
+    result = saved.run("backup-key", "sheet", "--check", sheet, "--to", back)
+    assert result.status == COMPLETE, str(result)
+    with open(back) as a, open(saved.identity) as b:
+        assert a.read().splitlines()[-1] == b.read().splitlines()[-1]
+    result = saved.run("backup-cat", "-i", back, "latest", saved.plan,
+                       text=False)
+    assert result.out == SECRET
+    # As a person types it, and with a mistake.
+    lines = re.findall(r"(?m)^  [1-7] .*$", text)
+    typed = saved.secret("typed", "\n".join(
+        " ".join(line.lower().replace("0", "o").split()) for line in lines))
+    assert saved.run("backup-key", "sheet", "--check",
+                     typed).status == COMPLETE
+    for number in range(7):
+        wrong = lines[:]
+        old = wrong[number][6]
+        wrong[number] = "%s%s%s" % (
+            wrong[number][:6], "2" if old != "2" else "3",
+            wrong[number][7:])
+        typed = saved.secret("typed", "\n".join(wrong))
+        result = saved.run("backup-key", "sheet", "--check", typed)
+        assert result.status == FAILED
+        assert "line %d" % (number + 1) in result.err, str(result)

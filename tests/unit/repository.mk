@@ -81,6 +81,7 @@ UNIT_TESTS += tests/unit/test_newer
 tests_unit_test_newer_SOURCES = tests/unit/test_newer.c $(REPOSITORY_FIXTURE)
 tests_unit_test_newer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_newer_LDADD = $(UNIT_LIBS) $(JANSSON_LIBS)
+UNIT_TESTS += \
 	tests/unit/test_keys
 tests_unit_test_keys_SOURCES = tests/unit/test_keys.c \
 	$(REPOSITORY_FIXTURE)
