@@ -241,8 +241,8 @@ complete_parity(struct memory *memory, struct bkp_error *err)
 	const struct bkp_config *config = memory->options->config;
 	size_t added = 0;
 
-	if (bkp_repository_complete_parity(memory->repository,
-		config->error_correction, &added, err) < 0)
+	if (bkp_repository_complete_parity(
+		memory->repository, config->error_correction, &added, err) < 0)
 		return -1;
 	if (added > 0)
 		bkp_run_message(memory->run, BKP_INFO, NULL,
@@ -255,10 +255,7 @@ repair(struct memory *memory, struct bkp_error *err)
 {
 	memory->repair.accepts_loss = memory->options->accepts_loss != 0;
 	if (memory->options->is_repair &&
-	    (bkp_repository_keep_parity(memory->repository,
-		 memory->options->config->error_correction, err) < 0 ||
-		bkp_repair_begin(memory->repository, &memory->presence, err) <
-		    0))
+	    bkp_repair_begin(memory->repository, &memory->presence, err) < 0)
 		return -1;
 	memory->repair.presence = memory->presence;
 	for (int round = 0; round < ROUNDS; round++) {
@@ -266,9 +263,7 @@ repair(struct memory *memory, struct bkp_error *err)
 			return bkp_fail_in(err, "repairing");
 		if (memory->presence == NULL || memory->repair.done == 0)
 			break;
-		if (check_again(memory, err) < 0 ||
-		    bkp_repository_keep_parity(memory->repository,
-			memory->options->config->error_correction, err) < 0)
+		if (check_again(memory, err) < 0)
 			return -1;
 	}
 	if (memory->presence != NULL && complete_parity(memory, err) < 0)

@@ -13,7 +13,6 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/key_check.h"
 #include "libbackup/repository/repair.h"
-#include "libbackup/store/store_parity.h"
 
 #define ASIDE_SIZE (BKP_PACK_PATH + 16)
 
@@ -196,64 +195,6 @@ drop_doubles(struct bkp_repair *repair, struct bkp_error *err)
 	return 0;
 }
 
-/* ---- what has error correction ---- */
-
-static bool
-is_object_name(const char *object)
-{
-	size_t len = strlen(object);
-
-	return len > 0 && object[len - 1] != '/';
-}
-
-static int
-correct(struct bkp_repair *repair, const char *object, struct bkp_error *err)
-{
-	struct bkp_store *store = repair->checker->repository->store;
-	enum bkp_parity_outcome outcome = BKP_PARITY_FINE;
-	struct bkp_error problem = BKP_ERROR_INIT;
-	struct bkp_store_object parity;
-	char path[BKP_PACK_PATH + 16];
-
-	if (repair->presence == NULL) {
-		(void)snprintf(path, sizeof(path), "parity/%s", object);
-		return bkp_store_stat(store, path, &parity, NULL) < 0
-			   ? 0
-			   : bkp_repair_did(repair, object, err,
-				 "made whole, if its error correction "
-				 "suffices");
-	}
-	/* That it has none, or that it does not suffice, is no trouble: there
-	 * are other ways. */
-	if (bkp_parity_repair(store, object, &outcome, &problem) == 0)
-		return outcome != BKP_PARITY_REPAIRED
-			   ? 0
-			   : bkp_repair_did(repair, object, err,
-				 "made whole by its error correction");
-	if (problem.code == BKP_NOTFOUND || problem.code == BKP_CORRUPT ||
-	    problem.code == BKP_UNSUPPORTED)
-		return 0;
-	if (err != NULL)
-		*err = problem;
-	return -1;
-}
-
-static int
-correct_all(struct bkp_repair *repair, struct bkp_error *err)
-{
-	const struct bkp_finding_list *findings = &repair->checker->findings;
-
-	for (size_t i = 0; i < findings->count; i++) {
-		const struct bkp_finding_item *item = &findings->items[i];
-
-		if (item->level != BKP_FINDING_NOTE &&
-		    is_object_name(item->object) &&
-		    correct(repair, item->object, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* ---- what is there twice by design ---- */
 
 static int
@@ -289,10 +230,6 @@ bkp_repair_places(struct bkp_repair *repair, struct bkp_error *err)
 {
 	size_t before = repair->done;
 
-	if (correct_all(repair, err) < 0)
-		return -1;
-	if (repair->presence != NULL && repair->done > before)
-		return 0;
 	if (repair_keys(repair, err) < 0 || put_all_back(repair, err) < 0 ||
 	    look_aside(repair, err) < 0)
 		return -1;
