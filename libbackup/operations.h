@@ -170,6 +170,58 @@ struct bkp_decision {
 	size_t reason_count;
 };
 
+/* What the configuration says; borrowed from it. */
+BKP_API void bkp_config_retention(
+    const struct bkp_config *config, struct bkp_retention *out);
+
+/* ---- prune ---- */
+
+struct bkp_prune_options {
+	size_t size;
+	const struct bkp_config *config;
+	const struct bkp_retention *retention; /* NULL: the configuration's */
+	const char *const *hosts; /* only snapshots of these; none: of all */
+	size_t host_count;
+	const char *const *sources; /* only those that hold nothing else */
+	size_t source_count;
+	const char *grace; /* between condemning what nobody needs and deleting
+			      it: "24h" (also where it is NULL), "0" */
+	int is_dry_run;    /* decides and tells, and writes nothing */
+	int has_no_repack; /* leaves packs that are hardly used as they are */
+	int is_acknowledged; /* goes on where snapshots are missing, damaged or
+				forged: the missing and the damaged ones are
+				given up */
+	struct bkp_events events;
+	const struct bkp_cancel *cancel;
+};
+
+#define BKP_PRUNE_OPTIONS_INIT {.size = sizeof(struct bkp_prune_options)}
+
+/* A dry run tells what would be. */
+struct bkp_prune_result {
+	const struct bkp_decision *decisions; /* oldest snapshot first */
+	size_t decision_count;
+	uint64_t kept, removed; /* snapshots */
+	uint64_t given_up;      /* of removed: missing or damaged ones */
+	uint64_t freed_packs, freed_bytes;
+	uint64_t waiting_packs, waiting_bytes; /* for the grace, or sessions */
+	uint64_t held_bytes;   /* nobody's, in packs that are needed in part */
+	uint64_t stored_bytes; /* all packs, when it began */
+	const char *waiting_for; /* a phrase, or NULL: nothing waits */
+	uint64_t duration_ms;
+	void *memory;
+};
+
+/*
+ * Removes snapshots that no rule keeps, and gives back what only they used.
+ * Needs the metadata identity and a writer that may prune: a backup host's
+ * key is enough. BKP_RETRY: another prune is at work. BKP_CORRUPT: the history
+ * has problems, which the events named, and nobody acknowledged them.
+ */
+BKP_API int bkp_prune(const struct bkp_prune_options *options,
+    struct bkp_prune_result *result, struct bkp_error *err);
+BKP_API void bkp_prune_result_free(struct bkp_prune_result *result);
+
 /* ---- archives ---- */
 
 /*

@@ -8,6 +8,7 @@ dist_man_MANS += \
 	man/backup-init.1 \
 	man/backup-key.1 \
 	man/backup-list.1 \
+	man/backup-prune.1 \
 	man/backup-restore.1 \
 	man/backup-verify.1 \
 	man/backup.yaml.5 \

@@ -8,6 +8,7 @@ bin_PROGRAMS += \
 	tools/backup-init \
 	tools/backup-key \
 	tools/backup-list \
+	tools/backup-prune \
 	tools/backup-restore \
 	tools/backup-verify
 
@@ -37,6 +38,8 @@ tools_backup_key_SOURCES = tools/backup-key.c
 tools_backup_key_LDADD = $(TOOL_LIBS)
 tools_backup_list_SOURCES = tools/backup-list.c
 tools_backup_list_LDADD = $(TOOL_LIBS)
+tools_backup_prune_SOURCES = tools/backup-prune.c
+tools_backup_prune_LDADD = $(TOOL_LIBS)
 tools_backup_restore_SOURCES = tools/backup-restore.c
 tools_backup_restore_LDADD = $(TOOL_LIBS)
 tools_backup_verify_SOURCES = tools/backup-verify.c
@@ -44,8 +47,8 @@ tools_backup_verify_LDADD = $(TOOL_LIBS)
 
 # bash-completion looks for a file of the command's name.
 dist_bashcompletion_DATA += tools/completion/libbackup.bash
-COMPLETED = backup-archive backup-cat backup-check backup-create \
-	backup-init backup-key backup-list backup-restore backup-verify
+COMPLETED = backup-archive backup-cat backup-check backup-create backup-init \
+	backup-key backup-list backup-prune backup-restore backup-verify
 
 install-data-hook:
 	cd '$(DESTDIR)$(bashcompletiondir)' && for name in $(COMPLETED); do \

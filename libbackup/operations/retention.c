@@ -237,10 +237,12 @@ make_items(const struct bkp_retention_course *course, struct bkp_error *err)
 	return items;
 }
 
-static int
-check_retention(const struct bkp_retention *retention, int64_t *within_us,
-    struct bkp_error *err)
+int
+bkp_retention_check(
+    const struct bkp_retention *retention, struct bkp_error *err)
 {
+	int64_t us;
+
 	if (!bkp_retention_has_rule(retention))
 		return bkp_fail(err, BKP_INVALID,
 		    "nothing says what to keep, so nothing is removed: give "
@@ -249,10 +251,9 @@ check_retention(const struct bkp_retention *retention, int64_t *within_us,
 		    retention->keep_tag_count > 0
 			? "; tags alone would keep nothing else"
 			: "");
-	*within_us = 0;
 	return retention->keep_within == NULL
 		   ? 0
-		   : bkp_duration_read(retention->keep_within, within_us, err);
+		   : bkp_duration_read(retention->keep_within, &us, err);
 }
 
 int
@@ -267,7 +268,11 @@ bkp_retention_decide(const struct bkp_retention *retention,
 	    .count = count};
 	struct bkp_decision *items = NULL;
 
-	if (check_retention(retention, &course.within_us, err) < 0)
+	if (bkp_retention_check(retention, err) < 0)
+		return -1;
+	if (retention->keep_within != NULL &&
+	    bkp_duration_read(retention->keep_within, &course.within_us, err) <
+		0)
 		return -1;
 	course.members = bkp_alloc_array(count, sizeof(*course.members), err);
 	if (course.members == NULL)

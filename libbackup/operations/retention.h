@@ -73,6 +73,10 @@ struct bkp_decisions {
 /* False where no rule would keep anything: tags alone are no policy. */
 bool bkp_retention_has_rule(const struct bkp_retention *retention);
 
+/* BKP_INVALID: there is no rule, or a bad one. */
+int bkp_retention_check(
+    const struct bkp_retention *retention, struct bkp_error *err);
+
 /* `scope` may be NULL. BKP_INVALID: there is no rule, or a bad one. Names and
  * hosts in the decisions are borrowed from the candidates. */
 int bkp_retention_decide(const struct bkp_retention *retention,

@@ -64,3 +64,6 @@ EXTRA_DIST += tests/integration/test_golden.py \
 	tests/golden/archive.tar.zst.age tests/golden/expected.json \
 	tests/golden/host.key tests/golden/identity.txt \
 	tests/golden/repository
+
+# prune: nights of backups, and what is left of them
+EXTRA_DIST += tests/integration/test_prune.py

@@ -39,7 +39,7 @@ is_empty() { [ ! -s "$1" ]; result $? "  and $1 is empty"; }
 
 # is_json FILE: every line is an object with one of the types.
 is_json() {
-	! grep -v -q -E '^\{"type":"(message|progress|omission|result|error|check|finding|step|snapshot|entry|administrator|host)",.*\}$' "$1"
+	! grep -v -q -E '^\{"type":"(message|progress|omission|result|error|check|finding|step|snapshot|entry|decision|administrator|host)",.*\}$' "$1"
 	result $? "  and every line of $1 is an event"
 }
 
@@ -181,6 +181,41 @@ ends 1 "an import that failed" backup-archive --import a.age
 export FAKE=degraded
 ends 3 "an archive that lacks something" backup-archive -o a.age latest
 unset FAKE
+
+# ---- prune ----
+ends 0 "a prune" backup-prune
+says out '^goes   3f2a9c010000  20'
+says out '^       last 0 hourly 0 daily 7 weekly 0 monthly 0 yearly 0 within 1d tags 1 of-the-file hosts 0 sources 0 grace - 000$'
+lacks out '^stays'
+says out '^snapshots  1 kept, 1 removed$'
+says out '^freed      2.0 KiB in 2 packs$'
+lacks out '^waiting'
+ends 0 "a dry run with every option" backup-prune -n --keep-last 1 \
+	--keep-hourly=2 --keep-daily 0 --keep-weekly 4 --keep-monthly 5 \
+	--keep-yearly 6 --keep-within 2w --keep-tag a --keep-tag b --host h \
+	--source s --source t --grace 0 --no-repack --acknowledge
+says out 'last 1 hourly 2 daily 0 weekly 4 monthly 5 yearly 6 within 2w tags 2 a hosts 1 sources 2 grace 0 111$'
+says out '^stays  3f2a9c010000'
+says out 'kept: the newest of web%1B$'
+says out 'removed (dry run: nothing was done)$'
+ends 0 "a quiet prune" backup-prune --quiet
+lacks out '^goes'
+ends 0 "a prune in JSON" backup-prune --json
+is_json out
+says out '"type":"decision".*"is_kept":false'
+says out '"removed":1,.*"waiting_for":null'
+FAKE=later
+export FAKE
+ends 0 "a prune that waits" backup-prune
+says out '^waiting    0 B in 3 packs, for the grace$'
+FAKE=fail
+ends 1 "a prune that fails" backup-prune
+is_empty out
+unset FAKE
+for number_ in -1 x 100001 '' 1x; do
+	ends 2 "to keep '$number_'" backup-prune --keep-daily="$number_"
+done
+ends 2 "a prune of something" backup-prune latest
 
 # ---- lists and bytes ----
 ends 0 "snapshots" backup-list

@@ -492,3 +492,57 @@ bkp_check_result_free(struct bkp_check_result *result)
 {
 	result->findings = NULL;
 }
+
+void
+bkp_config_retention(const struct bkp_config *config, struct bkp_retention *out)
+{
+	static const char *const tags[] = {"of-the-file"};
+
+	(void)config;
+	*out = (struct bkp_retention){.size = sizeof(*out),
+	    .keep_daily = 7,
+	    .keep_within = "1d",
+	    .keep_tags = tags,
+	    .keep_tag_count = 1};
+}
+
+/* Tells the rules that it was given as the reason of its first decision. */
+int
+bkp_prune(const struct bkp_prune_options *options,
+    struct bkp_prune_result *result, struct bkp_error *err)
+{
+	static char rules[200];
+	static const char *const reasons[] = {rules, "the newest of web\033"};
+	static const struct bkp_decision decisions[] = {
+	    {NAME, "web", "files/etc", 1764547199123456, 0, reasons, 1},
+	    {NAME, "web\033", "files/etc", 1764547199123456, 1, reasons + 1,
+		1}};
+	const struct bkp_retention *r = options->retention;
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	(void)snprintf(rules, sizeof(rules),
+	    "last %u hourly %u daily %u weekly %u monthly %u yearly %u "
+	    "within %s tags %zu %s hosts %zu sources %zu grace %s %d%d%d",
+	    r->keep_last, r->keep_hourly, r->keep_daily, r->keep_weekly,
+	    r->keep_monthly, r->keep_yearly, r->keep_within, r->keep_tag_count,
+	    r->keep_tags[0], options->host_count, options->source_count,
+	    options->grace != NULL ? options->grace : "-", options->is_dry_run,
+	    options->has_no_repack, options->is_acknowledged);
+	*result = (struct bkp_prune_result){.decisions = decisions,
+	    .decision_count = 2,
+	    .kept = 1,
+	    .removed = 1,
+	    .freed_packs = 2,
+	    .freed_bytes = 2048,
+	    .waiting_packs = is_fake("later") ? 3 : 0,
+	    .waiting_for = is_fake("later") ? "the grace" : NULL};
+	return 0;
+}
+
+void
+bkp_prune_result_free(struct bkp_prune_result *result)
+{
+	result->decisions = NULL;
+}

@@ -13,6 +13,7 @@ FAKE_COMMANDS = \
 	tests/tools/fake-backup-init \
 	tests/tools/fake-backup-key \
 	tests/tools/fake-backup-list \
+	tests/tools/fake-backup-prune \
 	tests/tools/fake-backup-restore \
 	tests/tools/fake-backup-verify
 check_PROGRAMS += $(FAKE_COMMANDS)
@@ -31,6 +32,8 @@ tests_tools_fake_backup_key_SOURCES = tools/backup-key.c
 tests_tools_fake_backup_key_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_list_SOURCES = tools/backup-list.c
 tests_tools_fake_backup_list_LDADD = $(FAKE_LIBS)
+tests_tools_fake_backup_prune_SOURCES = tools/backup-prune.c
+tests_tools_fake_backup_prune_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_restore_SOURCES = tools/backup-restore.c
 tests_tools_fake_backup_restore_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_verify_SOURCES = tools/backup-verify.c

@@ -47,7 +47,8 @@ _backup_operand()
 			--label | --new-passphrase-file | --check | \
 			--scratch-directory | --archive | --output | \
 			--import | --archive-passphrase-file | --split | \
-			--endpoint | --max-age | --budget)
+			--endpoint | --max-age | --budget | \
+			--keep-* | --host | --source | --grace)
 			((i++))
 			;;
 		-*) ;;
@@ -69,6 +70,7 @@ _backup_complete()
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-prune) options='--dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --host --source --grace --no-repack --acknowledge --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-restore) options='--to --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-verify) options='--live --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	*) return ;;
@@ -82,18 +84,23 @@ _backup_complete()
 		compopt -o filenames 2>/dev/null
 		return
 		;;
+	--source)
+		mapfile -t COMPREPLY < <(compgen -W "$(_backup_prefixes)" -- "$word")
+		return
+		;;
 	--scratch-directory)
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		compopt -o filenames 2>/dev/null
 		return
 		;;
 	-j | -R | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
-		--budget) return ;;
+		--budget | \
+		--keep-* | --host | --grace) return ;;
 	esac
 	case $tool:$word:$(_backup_operand) in
 	*:-*) words=$options ;;
 	backup-key:*:0) words='show add remove host revoke rotate sheet' ;;
-	backup-init:* | backup-check:* | backup-key:*) ;;
+	backup-prune:* | backup-init:* | backup-check:* | backup-key:*) ;;
 	backup-create:*) words=$(_backup_prefixes) ;;
 	*:0) words=$(_backup_names) ;;
 	*:1) words=$(_backup_prefixes) ;;
@@ -101,5 +108,6 @@ _backup_complete()
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }
 
-complete -F _backup_complete backup-archive backup-cat backup-check backup-create \
-	backup-init backup-key backup-list backup-restore backup-verify
+complete -F _backup_complete backup-archive backup-cat backup-check \
+	backup-create backup-init backup-key backup-list backup-prune \
+	backup-restore backup-verify

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nights of backups, and which of them stay: with the key of the backup host
+alone, by real commands. faketime is the calendar."""
+
+import os
+import shutil
+import time
+
+import pytest
+from harness.stack import COMPLETE, FAILED, finish
+
+LEASE = 25 * 3600
+
+
+def _faked(moment):
+    """An environment in which it is then."""
+    assert shutil.which("faketime"), "faketime is missing: ./bootstrap"
+    library = _library()
+    return {"LD_PRELOAD": library, "FAKETIME": "@" + moment,
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")
+            + ":verify_asan_link_order=0"}
+
+
+def _library():
+    for folder in ("/usr/lib", "/usr/lib64", "/usr/local/lib"):
+        for root, _, names in os.walk(folder):
+            if "libfaketime.so.1" in names:
+                return os.path.join(root, "libfaketime.so.1")
+    raise AssertionError("libfaketime.so.1 is missing: ./bootstrap")
+
+
+def _write(path, size=1 << 20):
+    with open(path, "wb") as out:
+        out.write(os.urandom(size))
+
+
+@pytest.fixture
+def nights(stack):
+    """A host with a megabyte that stays and one that is new each night."""
+    os.mkdir(stack.path("data"))
+    _write(stack.path("data", "old"))
+    stack.add("files", "data", paths=[stack.path("data")])
+
+    def night(moment, *args, statuses=(COMPLETE,)):
+        _write(stack.path("data", "new"))
+        return stack.create(*args, env=_faked(moment),
+                            statuses=statuses)["snapshot"]
+
+    stack.night = night
+    return stack
+
+
+def _size(stack, *names):
+    return sum(os.path.getsize(os.path.join(root, name))
+               for root, _, files in os.walk(
+                   os.path.join(stack.repository, *names))
+               for name in files)
+
+
+def _prune(stack, *args, status=COMPLETE):
+    result = stack.run("backup-prune", "--json", *args)
+    assert result.status == status, str(result)
+    return result
+
+
+def _decisions(result):
+    return {event["snapshot"]: (event["is_kept"], event["reasons"])
+            for event in result.of_type("decision")}
+
+
+def _is_clean(stack):
+    result = stack.admin("backup-check", "--json", "--read-data=100%")
+    assert result.status == COMPLETE, str(result)
+    assert result.result["is_clean"], str(result)
+
+
+def test_a_month_of_nights_and_what_is_left_of_it(nights):
+    names = [nights.night("2026-11-%02d 02:00:00" % day)
+             for day in range(1, 19)]
+    rules = ("--keep-daily", "3", "--keep-weekly", "2")
+    dry = _prune(nights, "--dry-run", *rules)
+    assert nights.snapshots() == names
+    decisions = _decisions(dry)
+    assert list(decisions) == names
+    # 18 November 2026 is a Wednesday; Sunday the 15th ends the week before.
+    kept = {names[day - 1] for day in (18, 17, 16, 15)}
+    assert {name for name, (stays, _) in decisions.items() if stays} == kept
+    assert "daily 3 of 3 (2026-11-16)" in decisions[names[15]][1]
+    assert "weekly 2 of 2 (2026-W46)" in decisions[names[14]][1]
+    assert ("weekly: %s is kept for 2026-W46" % names[14][:12]
+            in decisions[names[13]][1])
+
+    before = _size(nights, "packs")
+    done = _prune(nights, "--grace", "0", *rules)
+    assert _decisions(done) == decisions
+    assert done.result["removed"] == 14
+    assert set(nights.snapshots()) == kept
+    freed = before - _size(nights, "packs")
+    assert freed > 14 << 20, "only %d bytes were given back" % freed
+    assert done.result["freed_bytes"] == dry.result["freed_bytes"]
+    assert done.result["waiting_for"] is None
+    _is_clean(nights)
+    for name in kept:
+        assert nights.admin("backup-verify", name).status == COMPLETE
+    # Once more, and there is nothing to do.
+    again = _prune(nights, "--grace", "0", *rules).result
+    assert (again["removed"], again["freed_packs"]) == (0, 0)
+    # The night after deduplicates against what is there, and is whole.
+    nights.verify(nights.night("2026-11-19 02:00:00"))
+
+
+def test_what_nobody_needs_waits_for_the_grace(nights):
+    for day in range(14, 19):
+        nights.night("2026-11-%d 02:00:00" % day)
+    before = _size(nights, "packs")
+    first = _prune(nights, "--keep-last", "1").result
+    assert first["removed"] == 4 and first["freed_packs"] == 0
+    assert first["waiting_bytes"] > 3 << 20
+    assert "24:00 hours" in first["waiting_for"]
+    assert _size(nights, "packs") >= before - (1 << 20)
+    _is_clean(nights)
+    # A day goes by: the age of the list is told by the store's own clock.
+    folder = os.path.join(nights.repository, "condemned")
+    then = time.time() - LEASE
+    for name in os.listdir(folder):
+        os.utime(os.path.join(folder, name), (then, then))
+    second = _prune(nights, "--keep-last", "1").result
+    assert second["removed"] == 0 and second["freed_packs"] > 0
+    assert second["waiting_for"] is None
+    assert _size(nights, "packs") < before - (3 << 20)
+    _is_clean(nights)
+
+
+def test_the_configuration_and_options_over_it(nights):
+    for day in range(14, 19):
+        nights.night("2026-11-%d 02:00:00" % day)
+    with open(nights.config, "a") as out:
+        out.write("retention:\n  keep_daily: 2\n  keep_within: 25h\n")
+    assert _prune(nights, "-n").result["removed"] == 3
+    assert _prune(nights, "-n", "--keep-daily", "4").result["removed"] == 1
+    assert _prune(nights, "-n", "--keep-daily", "0").result["removed"] == 3
+    assert _prune(nights, "-n", "--keep-within", "49h").result["removed"] == 2
+
+
+def test_no_rule_removes_nothing(nights):
+    nights.night("2026-11-17 02:00:00")
+    nights.night("2026-11-18 02:00:00")
+    result = nights.run("backup-prune")
+    assert result.status == FAILED
+    assert "nothing says what to keep" in result.message
+    result = nights.run("backup-prune", "--keep-tag", "audit")
+    assert result.status == FAILED
+    assert "tags alone" in result.message
+    assert len(nights.snapshots()) == 2
+
+
+def test_tags_hosts_and_sources(nights):
+    tagged = nights.night("2026-11-15 02:00:00", "--tag", "audit")
+    nights.night("2026-11-16 02:00:00")
+    newest = nights.night("2026-11-17 02:00:00")
+    host = nights.run("backup-list", "--json").events[0]["host"]
+    rules = ("--keep-last", "1", "--keep-tag", "audit")
+    decisions = _decisions(_prune(nights, "-n", *rules))
+    assert {n for n, (stays, _) in decisions.items() if stays} == {
+        tagged, newest}
+    for args in (("--host", host), ("--source", "files/data")):
+        assert _prune(nights, "-n", *rules, *args).result["removed"] == 1
+    for args in (("--host", "nobody"), ("--source", "files/dat")):
+        result = nights.run("backup-prune", "-n", *rules, *args)
+        assert result.status == FAILED, str(result)
+        assert args[1] in result.message
+
+
+def test_the_last_good_and_the_last_proven_one_stay(nights):
+    proven = nights.night("2026-11-14 02:00:00")
+    nights.verify(proven)
+    good = nights.night("2026-11-15 02:00:00")
+    nights.add("files", "data", paths=[nights.path("data"),
+                                       nights.path("missing")])
+    degraded = [nights.night("2026-11-%d 02:00:00" % day, statuses=(3,))
+                for day in (16, 17, 18)]
+    result = _prune(nights, "--keep-last", "1", "--grace", "0")
+    decisions = _decisions(result)
+    assert nights.snapshots() == [proven, good, degraded[2]]
+    assert any(reason.startswith("the last one that was proven")
+               for reason in decisions[proven][1]), decisions
+    assert "the last good one" in decisions[good][1]
+    _is_clean(nights)
+    listed = nights.run("backup-list", "--json").of_type("snapshot")
+    assert [event["proven"] is not None for event in listed] == [
+        True, False, False]
+
+
+def test_a_failed_verification_keeps_the_proof_before_it(nights):
+    """A pack of the newest one is lost, so it does not restore."""
+    proven = nights.night("2026-11-14 02:00:00")
+    nights.verify(proven)
+    old = {os.path.join(root, name) for root, _, names in os.walk(
+        os.path.join(nights.repository, "packs")) for name in names}
+    broken = nights.night("2026-11-15 02:00:00")
+    packs = [os.path.join(root, name) for root, _, names in os.walk(
+        os.path.join(nights.repository, "packs")) for name in names]
+    lost = max(set(packs) - old, key=os.path.getsize)
+    with open(lost, "rb") as file:
+        kept = file.read()
+    os.unlink(lost)
+    nights.verify(broken, statuses=(FAILED,))
+    listed = nights.run("backup-list", "--json").of_type("snapshot")
+    assert listed[-1]["proof_failed"] is not None
+    with open(lost, "wb") as file:
+        file.write(kept)
+    newest = nights.night("2026-11-16 02:00:00")
+    decisions = _decisions(_prune(nights, "-n", "--keep-last", "1"))
+    assert {n for n, (stays, _) in decisions.items() if stays} == {
+        proven, newest}
+    assert any("the verification of %s failed" % broken[:12] in reason
+               for reason in decisions[proven][1]), decisions
+
+
+def test_nothing_is_pruned_where_snapshots_are_missing(nights):
+    names = [nights.night("2026-11-%d 02:00:00" % day)
+             for day in range(14, 19)]
+    os.unlink(os.path.join(nights.repository, "snapshots", names[1]))
+    before = _size(nights)
+    for args in ((), ("--dry-run",)):
+        result = nights.run("backup-prune", "--keep-last", "2", "--grace",
+                            "0", *args)
+        assert result.status == FAILED, str(result)
+        assert names[1][:8] in result.message
+        assert "--acknowledge" in result.message
+    assert _size(nights) >= before
+    assert not os.path.exists(os.path.join(nights.repository, "checkpoints"))
+    result = _prune(nights, "--keep-last", "2", "--grace", "0",
+                    "--acknowledge").result
+    assert (result["given_up"], result["removed"]) == (1, 3)
+    assert nights.snapshots() == names[3:]
+    _is_clean(nights)
+    # From now on nobody misses it.
+    assert _prune(nights, "--keep-last", "2").result["removed"] == 0
+
+
+def test_a_damaged_snapshot_is_given_up_when_that_is_said(nights):
+    names = [nights.night("2026-11-%d 02:00:00" % day)
+             for day in range(16, 19)]
+    path = os.path.join(nights.repository, "snapshots", names[1])
+    with open(path, "r+b") as file:
+        file.truncate(100)
+    result = nights.run("backup-prune", "--keep-last", "3", "--grace", "0")
+    assert result.status == FAILED, str(result)
+    assert os.path.exists(path)
+    result = _prune(nights, "--keep-last", "3", "--grace", "0",
+                    "--acknowledge").result
+    assert (result["given_up"], result["kept"]) == (1, 2)
+    assert not os.path.exists(path)
+    assert nights.snapshots() == [names[0], names[2]]
+    _is_clean(nights)
+
+
+def test_a_backup_at_work_is_waited_for_and_not_hurt(nights):
+    """What only the removed ones had is used by a backup that began before."""
+    for day in range(14, 17):
+        nights.night("2026-11-%d 02:00:00" % day)
+    nights.add("command", "z-slow", output="out", run=[
+        "sh", "-c", "echo begun >%s; until test -e %s; do sleep 0.1; done"
+        % (nights.path("begun"), nights.path("go-on"))])
+    process = nights.start("backup-create")
+    while not os.path.exists(nights.path("begun")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    result = _prune(nights, "--keep-last", "1", "--grace", "0").result
+    assert result["removed"] == 2
+    assert "session" in result["waiting_for"], result
+    with open(nights.path("go-on"), "w"):
+        pass
+    assert finish(process).status == COMPLETE
+    _is_clean(nights)
+    result = _prune(nights, "--keep-last", "1", "--grace", "0").result
+    assert result["freed_packs"] > 0 and result["waiting_for"] is None
+    _is_clean(nights)
+    for name in nights.snapshots():
+        nights.verify(name)
