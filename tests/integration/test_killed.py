@@ -81,6 +81,18 @@ class Night:
         else:
             assert result.status == COMPLETE, str(result)
 
+    def prune(self, seconds):
+        """What is to go may be there or not from now on."""
+        rules = ("--keep-last", "4", "--grace", "0")
+        dry = self.stack.run("backup-prune", "--json", "--dry-run", *rules)
+        assert dry.status == COMPLETE, str(dry)
+        for event in dry.of_type("decision"):
+            if not event["is_kept"]:
+                self.must.pop(event["snapshot"], None)
+        # A prune that was killed holds up the next one for a day.
+        self.age_sessions()
+        self.kill(seconds, "backup-prune", *rules)
+
     # ---- what is left ----
 
     def check(self, *args):
@@ -115,13 +127,22 @@ def test_whatever_is_killed_nothing_is_lost(stack):
     try:
         took = night.took("backup-create")
         for number in range(1, KILLS + 1):
-            night.change()
-            night.kill(took, "backup-create")
+            if number % 3 == 0:
+                night.prune(took)
+            else:
+                night.change()
+                night.kill(took, "backup-create")
             night.check()
             if number % 50 == 0:
                 night.age_sessions()
                 night.check_bytes()
+        night.change()
         night.note(stack.run("backup-create", "--json"))
+        night.check_bytes()
+        night.age_sessions()
+        last = stack.run("backup-prune", "--json", "--keep-last", "100",
+                         "--grace", "0")
+        assert last.status == COMPLETE, str(last)
         night.check_bytes()
     except AssertionError as error:
         raise AssertionError("BACKUP_TEST_SEED=%d repeats this: %s"

@@ -20,6 +20,7 @@
 
 #include "libbackup/base/config_impl.h"
 #include "libbackup/check.h"
+#include "libbackup/repository/prune.h"
 #include "libbackup/repository/repository_own.h"
 #include "tests/unit/repository_fixture.h"
 
@@ -385,6 +386,81 @@ the_first_backup_dies_at_each_call(void **state)
 	kill_backups(*state, true);
 }
 
+/* The first night goes, and what only it used. */
+static int
+prune_first_night(struct crash *crash, struct bkp_repository *repository,
+    char name[65], struct bkp_error *err)
+{
+	const struct bkp_prune_limits limits = {.may_repack = true};
+	struct bkp_presence *presence = NULL;
+	struct bkp_prune_report report;
+	int rc = -1;
+
+	memset(name, 0, 65);
+	if (bkp_prune_begin(repository, &presence, err) == 0 &&
+	    bkp_prune_remove(repository, presence,
+		(const char(*)[65])crash->names, 1, err) == 0 &&
+	    bkp_prune_collect(
+		repository, presence, &limits, &report, NULL, err) == 0)
+		rc = 0;
+	bkp_presence_end(presence);
+	return rc;
+}
+
+/* The sessions of the dead have been silent for longer than they may. */
+static void
+finish_prune(struct crash *crash)
+{
+	struct bkp_repository *repository;
+	struct bkp_error err = BKP_ERROR_INIT;
+	char name[65];
+
+	run("find '%s/sessions' -type f -exec touch -d '30 hours ago' {} +",
+	    crash->place);
+	repository = open_repository(open_store(crash->place, BKP_STORE_OPEN),
+	    fixture_host_keys(crash->fixture));
+	if (prune_first_night(crash, repository, name, &err) < 0)
+		fail_msg("%s", err.message);
+	bkp_repository_close(repository);
+}
+
+/* A prune dies: what it did not mean to remove is there, and the next prune
+ * finishes it. */
+static void
+kill_prunes(struct crash *crash, bool is_effect_done)
+{
+	bool is_killed = true;
+	char name[65];
+
+	for (size_t i = 0; i < 3; i++)
+		add_night(crash);
+	for (uint64_t call = 1; is_killed; call++) {
+		begin_again(crash);
+		is_killed = kill_at(crash, prune_first_night,
+		    fixture_host_keys(crash->fixture), call, is_effect_done,
+		    name);
+		check_clean(crash);
+		check_snapshots(crash, (const char(*)[65])crash->names + 1, 2);
+		finish_prune(crash);
+		check_clean(crash);
+		go_on(crash, name);
+		check_clean(crash);
+		check_snapshots(crash, (const char(*)[65])crash->names + 1, 2);
+	}
+}
+
+static void
+a_prune_dies_before_each_call(void **state)
+{
+	kill_prunes(*state, false);
+}
+
+static void
+a_prune_dies_after_each_call(void **state)
+{
+	kill_prunes(*state, true);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -394,6 +470,8 @@ main(void)
 	    TEST(a_backup_dies_before_each_call),
 	    TEST(a_backup_dies_after_each_call),
 	    TEST(the_first_backup_dies_at_each_call),
+	    TEST(a_prune_dies_before_each_call),
+	    TEST(a_prune_dies_after_each_call),
 	};
 
 	return cmocka_run_group_tests_name("crash", tests, NULL, NULL);
