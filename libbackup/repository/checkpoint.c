@@ -252,17 +252,20 @@ free_all(struct all_stored *all)
 	free(all->damaged);
 }
 
+/* What a host had stated before it was revoked counts; what it states
+ * afterwards does not. */
 static bool
-may_state(const struct bkp_repository *repository,
-    const struct bkp_roster *roster, const unsigned char key[32])
+is_believed(const struct bkp_repository *repository,
+    const struct bkp_roster *roster, const unsigned char key[32],
+    const char *name)
 {
 	return memcmp(key, repository->keys.admin_public, 32) == 0 ||
-	       bkp_roster_may_prune(roster, key);
+	       bkp_roster_believes_checkpoint(roster, key, name);
 }
 
 static int
 decode(struct bkp_repository *repository, const struct bkp_roster *roster,
-    const struct fmt_buf *text, struct fmt_checkpoint *out,
+    const char *name, const struct fmt_buf *text, struct fmt_checkpoint *out,
     struct bkp_error *err)
 {
 	struct fmt_checkpoint read = FMT_CHECKPOINT_INIT;
@@ -276,7 +279,7 @@ decode(struct bkp_repository *repository, const struct bkp_roster *roster,
 		rc = bkp_fail(err, BKP_AUTH,
 		    "it was made for repository %s, this is %s",
 		    read.repository, repository->config.id);
-	else if (!may_state(repository, roster, read.signer))
+	else if (!is_believed(repository, roster, read.signer, name))
 		rc = bkp_fail(err, BKP_AUTH,
 		    "it is signed by a key that may not remove snapshots");
 	if (rc < 0)
@@ -294,7 +297,8 @@ read_one(struct bkp_repository *repository, const struct bkp_roster *roster,
 	int rc = bkp_object_open(repository->store, FOLDER, name,
 	    repository->keys.metadata, repository->keys.count, &text, err);
 
-	if (rc == 0 && (rc = decode(repository, roster, &text, out, err)) < 0)
+	if (rc == 0 &&
+	    (rc = decode(repository, roster, name, &text, out, err)) < 0)
 		(void)bkp_fail_in(err, "%s: " FOLDER "/%s",
 		    repository->store->location, name);
 	fmt_buf_free(&text);
@@ -500,7 +504,7 @@ choose_seed(struct bkp_repository *repository, const unsigned char **seed,
 		if (status != FMT_OK)
 			return bkp_fail_format(
 			    err, status, "preparing to sign");
-		if (may_state(repository, &repository->roster, public_key)) {
+		if (bkp_roster_may_prune(&repository->roster, public_key)) {
 			*seed = keys->signing_seed;
 			return 0;
 		}

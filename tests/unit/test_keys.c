@@ -15,6 +15,7 @@
 
 #include "formats/sign.h"
 #include "libbackup/key.h"
+#include "libbackup/repository/history.h"
 #include "libbackup/repository/key_check.h"
 #include "tests/unit/repository_fixture.h"
 
@@ -457,6 +458,39 @@ a_revoked_host_is_believed_for_what_it_had_written(void **state)
 	free(after);
 }
 
+/* A snapshot that it had removed does not come back with its key. */
+static void
+what_a_revoked_host_had_removed_stays_removed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_keys host = fixture_host_keys(fixture);
+	struct bkp_repository *admin = fixture_open_admin(fixture), *pruner;
+	struct bkp_checkpoint checkpoint = {.sequence = 0};
+	char name[65];
+
+	back_up(fixture, &host, name);
+	pruner = open_as(fixture, &host);
+	MUST(bkp_checkpoint_load(pruner, &checkpoint, &trouble));
+	MUST(bkp_checkpoint_put(pruner, &checkpoint, &trouble));
+	bkp_checkpoint_free(&checkpoint);
+	MUST(bkp_key_host_revoke(admin, pruner->keys.writer, NULL, &trouble));
+	bkp_repository_close(admin);
+	admin = fixture_open_admin(fixture);
+	MUST(bkp_checkpoint_load(admin, &checkpoint, &trouble));
+	assert_int_equal(checkpoint.sequence, 1);
+	assert_int_equal(checkpoint.damaged, 0);
+	bkp_checkpoint_free(&checkpoint);
+	/* Afterwards it states nothing. */
+	MUST(bkp_checkpoint_load(pruner, &checkpoint, &trouble));
+	(void)bkp_checkpoint_put(pruner, &checkpoint, &trouble);
+	bkp_checkpoint_free(&checkpoint);
+	bkp_repository_close(pruner);
+	MUST(bkp_checkpoint_load(admin, &checkpoint, &trouble));
+	assert_true(checkpoint.sequence <= 1);
+	bkp_checkpoint_free(&checkpoint);
+	bkp_repository_close(admin);
+}
+
 static void
 the_list_tells_all_of_them(void **state)
 {
@@ -782,6 +816,7 @@ main(void)
 	    CASE(there_is_an_end_to_rotations),
 	    CASE(a_second_host_backs_up_and_reads_no_content),
 	    CASE(a_revoked_host_is_believed_for_what_it_had_written),
+	    CASE(what_a_revoked_host_had_removed_stays_removed),
 	    CASE(the_list_tells_all_of_them),
 	    CASE(of_two_changes_at_the_same_time_one_is_told_to_try_again),
 	    CASE(two_changes_that_did_not_see_each_other_are_joined),
