@@ -108,3 +108,32 @@ def test_a_new_repository_is_on_disk_when_it_is_told(stack):
         real = os.path.realpath(path)
         assert any(call.name == "fsync" and call.paths[0] in (
             real, os.path.dirname(real)) for call in calls), path
+
+
+def _check_prune(repository):
+    """What is stated is on disk before anything is removed by it; the new
+    index before the old one goes, and that before packs do."""
+    _check_objects(repository)
+    checkpoints = list(repository.placed("checkpoints"))
+    condemned = list(repository.placed("condemned"))
+    index = list(repository.placed("index"))
+    snapshots_gone = list(repository.removed("snapshots"))
+    index_gone = list(repository.removed("index"))
+    packs_gone = list(repository.removed("packs"))
+    lists_gone = list(repository.removed("condemned"))
+    assert checkpoints and condemned and snapshots_gone and packs_gone
+    repository.check_order(checkpoints[:1], snapshots_gone)
+    repository.check_order(condemned, index_gone + packs_gone)
+    repository.check_order(index, index_gone)
+    repository.check_order(index_gone, packs_gone)
+    repository.check_order(packs_gone, lists_gone)
+
+
+def test_a_prune_states_on_disk_what_it_then_removes(busy):
+    busy.create()
+    for i in range(1, 4):
+        _write(busy.path("data", "file%d" % i), 12 << 20)
+    busy.create()
+    _, repository = _trace(
+        busy, "backup-prune", "--keep-last", "1", "--grace", "0")
+    _check_prune(repository)
