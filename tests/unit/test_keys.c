@@ -203,7 +203,7 @@ who_is_added_opens_everything_and_who_is_removed_nothing(void **state)
 	struct bkp_repository *admin;
 	struct bkp_error err = BKP_ERROR_INIT;
 	char recipient[63], removed[63], snapshot[65];
-	char *packs;
+	char *packs, *after;
 
 	back_up(fixture, &host, snapshot);
 	packs = fixture_names(fixture, "packs/");
@@ -223,8 +223,10 @@ who_is_added_opens_everything_and_who_is_removed_nothing(void **state)
 	bkp_repository_close(admin);
 	second = fixture_admin_keys(fixture);
 	assert_reads(fixture, &second, snapshot);
-	assert_string_equal(packs, fixture_names(fixture, "packs/"));
+	after = fixture_names(fixture, "packs/");
+	assert_string_equal(packs, after);
 	free(packs);
+	free(after);
 }
 
 static void
