@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # The codecs, but for age.
 FUZZ_TARGETS += \
+	tests/fuzz/fuzz_checkpoint \
 	tests/fuzz/fuzz_entry \
 	tests/fuzz/fuzz_index \
 	tests/fuzz/fuzz_pack \
 	tests/fuzz/fuzz_rowhash \
 	tests/fuzz/fuzz_snapshot
+tests_fuzz_fuzz_checkpoint_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_entry_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_index_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_pack_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_rowhash_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_snapshot_LDADD = $(FUZZ_LIBS)
 EXTRA_DIST += \
+	tests/fuzz/corpus/checkpoint \
 	tests/fuzz/corpus/entry \
 	tests/fuzz/corpus/index \
 	tests/fuzz/corpus/pack \

@@ -321,6 +321,28 @@ def test_clocks_that_differ_by_hours_are_no_finding(a, names, stack, provider):
         assert not a.list()[1]
 
 
+# ---- accepting it ----
+
+@pytest.mark.parametrize("which", range(4))
+def test_a_loss_that_is_accepted_ends_the_alarm(which, a, names, provider):
+    provider.delete(names[which])
+    assert a.list()[1]
+    result = a.admin("backup-check", "--repair", "--accept-loss",
+                     "--json")
+    assert result.status in (COMPLETE, DEGRADED), str(result)
+    left = [name for name in names if name != names[which]]
+    assert a.list() == (left, set())
+    a.create()
+    assert not a.list()[1]
+
+
+def test_a_damaged_one_is_set_aside(a, names, provider):
+    provider.write(names[3], b"x")
+    a.admin("backup-check", "--repair", "--accept-loss",
+                     "--json")
+    assert a.list() == (names[:3], set())
+
+
 # ---- what goes on all the same ----
 
 def test_backups_and_restores_go_on(a, names, stack, provider):

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/history.h"
 #include "tests/unit/repository_fixture.h"
@@ -875,6 +876,118 @@ a_backup_and_a_prune_meanwhile_are_no_finding(void **state)
 	bkp_repository_close(host);
 }
 
+/* ---- several hosts ---- */
+
+/* Another host, let in by the administrators; its repository signs as it. */
+static struct bkp_repository *
+let_in(struct fixture *fixture, unsigned char first)
+{
+	struct bkp_repository *admin = fixture_open_admin(fixture), *host;
+	struct bkp_roster_writer *writer;
+	struct bkp_error err = BKP_ERROR_INIT;
+	unsigned char seed[32];
+	char name[65];
+
+	memset(seed, first, sizeof(seed));
+	writer = bkp_roster_add_writer(&admin->roster, &err);
+	assert_non_null(writer);
+	(void)snprintf(writer->name, sizeof(writer->name), "db%d", first);
+	memcpy(writer->recipient, admin->roster.writers[0].recipient,
+	    sizeof(writer->recipient));
+	assert_int_equal(fmt_sign_public(seed, writer->public_key), FMT_OK);
+	assert_int_equal(bkp_roster_put(admin->store, &admin->keys,
+			     &admin->roster, name, &err),
+	    0);
+	bkp_repository_close(admin);
+	host = fixture_open_host(fixture);
+	memcpy(host->keys.signing_seed, seed, sizeof(seed));
+	return host;
+}
+
+/* Hosts whose clocks differ by hours, each with a chain of its own; what one
+ * of them loses is named by the others. */
+static void
+hosts_vouch_for_one_another(void **state)
+{
+	const struct fixture_file file = {"a", "hello", 5};
+	struct bkp_repository *hosts[3] = {fixture_open_host(*state), NULL};
+	struct bkp_history history;
+	char names[9][65];
+
+	hosts[1] = let_in(*state, 2);
+	hosts[2] = let_in(*state, 3);
+	for (size_t i = 0; i < 9; i++) {
+		struct bkp_error err = BKP_ERROR_INIT;
+
+		/* The first was opened before the others were let in, and
+		 * believes them all the same. */
+		(void)fixture_back_up(
+		    hosts[i % 3], &file, 1, 4, names[i], &err);
+		assert_string_equal(err.message, "");
+		for (size_t k = 0; k < 3; k++)
+			expect_none(hosts[k]);
+		remember(hosts[i % 3]);
+	}
+	history = look_at(hosts[0]);
+	assert_int_equal(history.snapshots.count, 9);
+	for (size_t i = 0; i < 9; i++)
+		assert_int_equal(
+		    history.snapshots.items[i].snapshot.sequence, i / 3 + 1);
+	bkp_history_free(&history);
+	fixture_forget(*state);
+	for (size_t i = 0; i < 8; i++) {
+		struct made made;
+		struct fmt_buf bytes;
+
+		memcpy(made.name, names[i], 65);
+		bytes = take(*state, made);
+		delete (*state, made);
+		expect(hosts[0], is("missing", made));
+		put_bytes(*state, made, bytes.data, bytes.len);
+		fmt_buf_free(&bytes);
+	}
+	for (size_t i = 0; i < 3; i++)
+		bkp_repository_close(hosts[i]);
+}
+
+/* Whoever holds the store puts back the roster that was before. */
+static void
+a_roster_that_is_gone_is_missed(void **state)
+{
+	const struct fixture_file file = {"a", "hello", 5};
+	struct bkp_repository *host = let_in(*state, 2), *later;
+	struct fixture *fixture = *state;
+	char *before = fixture_names(fixture, ""), *after;
+	char name[65];
+
+	bkp_repository_close(host);
+	host = let_in(*state, 3);
+	bkp_repository_close(host);
+	host = fixture_open_host(*state);
+	assert_int_equal(fixture_back_up(host, &file, 1, 4, name, NULL), 0);
+	expect_none(host);
+	fixture_forget(*state);
+	after = fixture_names(fixture, "");
+	for (char *at = after; *at != '\0'; at += strcspn(at, "\n") + 1) {
+		char path[128];
+
+		(void)snprintf(
+		    path, sizeof(path), "%.*s", (int)strcspn(at, "\n"), at);
+		if (strstr(path, "roster/") != NULL &&
+		    strstr(before, path) == NULL)
+			assert_int_equal(
+			    bkp_store_remove(fixture->memory, path, NULL), 0);
+	}
+	later = fixture_open_host(*state);
+	expect(later, "record-damaged ");
+	/* It hides no snapshot. */
+	assert_int_equal(bkp_snapshot_find(later, "latest", name, NULL), 0);
+	bkp_repository_close(later);
+	bkp_repository_close(host);
+	free(before);
+	free(after);
+}
+
 /* ---- the machine ---- */
 
 static void
@@ -1006,6 +1119,8 @@ main(void)
 	    CASE(a_stranger_writes_no_checkpoint),
 	    CASE(a_listing_that_lacks_one_is_not_believed),
 	    CASE(a_backup_and_a_prune_meanwhile_are_no_finding),
+	    CASE(hosts_vouch_for_one_another),
+	    CASE(a_roster_that_is_gone_is_missed),
 	    CASE(a_machine_that_cannot_remember_goes_on),
 	    CASE(a_damaged_memory_is_told_and_made_anew),
 	    CASE(latest_is_refused_only_where_it_may_be_another_one),
