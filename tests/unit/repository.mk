@@ -87,3 +87,9 @@ tests_unit_test_keys_SOURCES = tests/unit/test_keys.c \
 	$(REPOSITORY_FIXTURE)
 tests_unit_test_keys_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_keys_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += \
+	tests/unit/test_prune_stress
+tests_unit_test_prune_stress_SOURCES = tests/unit/test_prune_stress.c \
+	$(REPOSITORY_FIXTURE)
+tests_unit_test_prune_stress_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_prune_stress_LDADD = $(UNIT_LIBS)
