@@ -11,7 +11,7 @@ import signal
 import statistics
 import time
 
-from harness.stack import COMPLETE, finish
+from harness.stack import COMPLETE, DEGRADED, finish
 
 KILLS = int(os.environ.get("BACKUP_TEST_KILLS", "40"))
 SEED = int(os.environ.get("BACKUP_TEST_SEED", "0")) or random.randrange(1 << 32)
@@ -28,6 +28,7 @@ class Night:
         self.round = 0
         self.must = {}  # name: the round whose data it holds
         self.killed = {}
+        self.hosts = 0
         os.mkdir(stack.path("data"))
         stack.add("files", "data", paths=[stack.path("data")])
         for i in range(FILES):
@@ -68,7 +69,7 @@ class Night:
                 self.must[event["snapshot"]] = self.round
         return result
 
-    def kill(self, seconds, name, *args):
+    def kill(self, seconds, name, *args, statuses=(COMPLETE,)):
         process = self.stack.start(name, "--json", *args)
         time.sleep(self.chance.uniform(0, seconds * 1.1))
         try:
@@ -79,7 +80,7 @@ class Night:
         if result.status == -signal.SIGKILL:
             self.killed[name] = self.killed.get(name, 0) + 1
         else:
-            assert result.status == COMPLETE, str(result)
+            assert result.status in statuses, str(result)
 
     def prune(self, seconds):
         """What is to go may be there or not from now on."""
@@ -92,6 +93,34 @@ class Night:
         # A prune that was killed holds up the next one for a day.
         self.age_sessions()
         self.kill(seconds, "backup-prune", *rules)
+
+    def change_keys(self, seconds):
+        """Another host is let in; the one before no longer."""
+        self.hosts += 1
+        name = "host%d" % self.hosts
+        if self.hosts % 2 == 0:
+            listed = self.stack.admin("backup-key", "show")
+            if "host%d" % (self.hosts - 1) in listed.out:
+                self.kill(seconds, "backup-key", "--identity-file",
+                          self.stack.identity, "revoke",
+                          "host%d" % (self.hosts - 1))
+            return
+        self.kill(seconds, "backup-key", "host", name, "--identity-file",
+                  self.stack.identity, "--key-file", self.stack.path(name))
+
+    def repair(self, seconds):
+        """An index object is lost, and made again from what packs say."""
+        folder = os.path.join(self.stack.repository, "index")
+        names = sorted(os.listdir(folder))
+        if names:
+            os.unlink(os.path.join(folder, self.chance.choice(names)))
+        self.age_sessions()
+        self.kill(seconds, "backup-check", "--identity-file",
+                  self.stack.identity, "--repair",
+                  statuses=(COMPLETE, DEGRADED))
+        self.age_sessions()
+        result = self.stack.admin("backup-check", "--json", "--repair")
+        assert result.status in (COMPLETE, DEGRADED), str(result)
 
     # ---- what is left ----
 
@@ -127,8 +156,12 @@ def test_whatever_is_killed_nothing_is_lost(stack):
     try:
         took = night.took("backup-create")
         for number in range(1, KILLS + 1):
-            if number % 3 == 0:
+            if number % 4 == 1:
                 night.prune(took)
+            elif number % 8 == 2:
+                night.change_keys(took / 2)
+            elif number % 8 == 6:
+                night.repair(took)
             else:
                 night.change()
                 night.kill(took, "backup-create")

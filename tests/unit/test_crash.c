@@ -20,6 +20,7 @@
 
 #include "libbackup/base/config_impl.h"
 #include "libbackup/check.h"
+#include "libbackup/key.h"
 #include "libbackup/repository/prune.h"
 #include "libbackup/repository/repository_own.h"
 #include "tests/unit/repository_fixture.h"
@@ -461,6 +462,75 @@ a_prune_dies_after_each_call(void **state)
 	kill_prunes(*state, true);
 }
 
+/* New keys, and one more way in. */
+static int
+change_keys(struct crash *crash, struct bkp_repository *repository,
+    char name[65], struct bkp_error *err)
+{
+	struct bkp_key_add_options options = BKP_KEY_ADD_OPTIONS_INIT;
+
+	(void)crash;
+	memset(name, 0, 65);
+	options.passphrase = FIXTURE_PASSPHRASE;
+	options.label = "paper";
+	options.work_factor = 2;
+	return bkp_key_rotate(repository, err) == 0
+		   ? bkp_key_add(repository, &options, err)
+		   : -1;
+}
+
+/* Whether the change came to its end or not, the administrator and the host
+ * get in, and the same change can be made again. */
+static void
+change_keys_again(struct crash *crash)
+{
+	struct bkp_repository *repository =
+	    open_repository(open_store(crash->place, BKP_STORE_OPEN),
+		fixture_admin_keys(crash->fixture));
+	struct bkp_error err = BKP_ERROR_INIT;
+	char name[65];
+
+	if (change_keys(crash, repository, name, &err) < 0 &&
+	    err.code != BKP_EXISTS)
+		fail_msg("%s", err.message);
+	bkp_repository_close(repository);
+}
+
+static void
+kill_key_changes(struct crash *crash, bool is_effect_done)
+{
+	bool is_killed = true;
+	char must[3][65];
+
+	add_night(crash);
+	add_night(crash);
+	memcpy(must, crash->names, 2 * sizeof(must[0]));
+	for (uint64_t call = 1; is_killed; call++) {
+		begin_again(crash);
+		is_killed = kill_at(crash, change_keys,
+		    fixture_admin_keys(crash->fixture), call, is_effect_done,
+		    must[2]);
+		check_clean(crash);
+		check_snapshots(crash, (const char(*)[65])must, 2);
+		change_keys_again(crash);
+		go_on(crash, must[2]);
+		check_clean(crash);
+		check_snapshots(crash, (const char(*)[65])must, 3);
+	}
+}
+
+static void
+a_key_change_dies_before_each_call(void **state)
+{
+	kill_key_changes(*state, false);
+}
+
+static void
+a_key_change_dies_after_each_call(void **state)
+{
+	kill_key_changes(*state, true);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -472,6 +542,8 @@ main(void)
 	    TEST(the_first_backup_dies_at_each_call),
 	    TEST(a_prune_dies_before_each_call),
 	    TEST(a_prune_dies_after_each_call),
+	    TEST(a_key_change_dies_before_each_call),
+	    TEST(a_key_change_dies_after_each_call),
 	};
 
 	return cmocka_run_group_tests_name("crash", tests, NULL, NULL);
