@@ -8,6 +8,7 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
+#include "libbackup/repository/archive_view.h"
 #include "libbackup/repository/repair.h"
 
 #define ROUNDS 5 /* of repair, at the most */
@@ -136,7 +137,8 @@ open_repository(struct memory *memory, struct bkp_error *err)
 		    "configuration or --repository");
 	bkp_config_keys(config, &keys);
 	if (bkp_repository_open(
-		config->repository, &keys, &memory->repository, err) < 0)
+		config->repository, &keys, &memory->repository, err) < 0 ||
+	    bkp_archive_view_refuse(memory->repository, "check", err) < 0)
 		return -1;
 	bkp_repository_without_cache(memory->repository);
 	return 0;

@@ -20,6 +20,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/retention.h"
+#include "libbackup/repository/archive_view.h"
 #include "libbackup/repository/history.h"
 #include "libbackup/repository/proofs.h"
 #include "libbackup/repository/prune.h"
@@ -94,7 +95,8 @@ open_repository(struct prune *prune, struct bkp_error *err)
 		    "configuration or --repository");
 	bkp_config_keys(config, &keys);
 	if (bkp_repository_open(
-		config->repository, &keys, &prune->repository, err) < 0)
+		config->repository, &keys, &prune->repository, err) < 0 ||
+	    bkp_archive_view_refuse(prune->repository, "prune", err) < 0)
 		return -1;
 	if (prune->options->is_dry_run)
 		return 0;

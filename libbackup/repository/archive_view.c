@@ -178,6 +178,19 @@ bkp_archive_view_open(const char *location, const struct bkp_keys *keys,
 }
 
 int
+bkp_archive_view_refuse(const struct bkp_repository *repository,
+    const char *what, struct bkp_error *err)
+{
+	if (repository->archive == NULL)
+		return 0;
+	return bkp_fail(err, BKP_UNSUPPORTED,
+	    "%s is an archive, not a repository: there is no way to %s it; "
+	    "backup-verify reads all of an archive, and backup-archive "
+	    "--import takes it into a repository",
+	    repository->store->location, what);
+}
+
+int
 bkp_archive_view_snapshot(struct bkp_repository *repository, const char *name,
     struct fmt_snapshot *out, struct bkp_error *err)
 {

@@ -13,6 +13,11 @@
 int bkp_archive_view_open(const char *location, const struct bkp_keys *keys,
     struct bkp_repository **out, struct bkp_error *err);
 
+/* 0 for a repository; BKP_UNSUPPORTED for an archive, of which `what`
+ * ("check", "back up into") cannot be asked. */
+int bkp_archive_view_refuse(const struct bkp_repository *repository,
+    const char *what, struct bkp_error *err);
+
 /* The snapshot as the archive holds it; BKP_NOTFOUND for another name. */
 int bkp_archive_view_snapshot(struct bkp_repository *repository,
     const char *name, struct fmt_snapshot *out, struct bkp_error *err);

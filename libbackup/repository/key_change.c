@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/archive_view.h"
 #include "libbackup/repository/copies.h"
 #include "libbackup/repository/key_check.h"
 #include "libbackup/repository/key_objects.h"
@@ -66,6 +67,8 @@ bkp_key_change_begin(struct bkp_repository *repository,
 {
 	*out = (struct bkp_key_change){
 	    .repository = repository, .roster = BKP_ROSTER_INIT};
+	if (bkp_archive_view_refuse(repository, "change the keys of", err) < 0)
+		return -1;
 	if (!repository->keys.has_admin)
 		return bkp_fail(err, BKP_AUTH,
 		    "only an administrator changes the keys of a repository: "

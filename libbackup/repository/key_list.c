@@ -5,6 +5,7 @@
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/key.h"
+#include "libbackup/repository/archive_view.h"
 #include "libbackup/repository/repository_own.h"
 
 struct memory {
@@ -80,7 +81,8 @@ bkp_key_list(struct bkp_repository *repository, struct bkp_key_list *out,
 
 	if (memory == NULL)
 		return -1;
-	if (bkp_roster_load(
+	if (bkp_archive_view_refuse(repository, "show the keys of", err) < 0 ||
+	    bkp_roster_load(
 		repository->store, &repository->keys, &memory->roster, err) < 0)
 		goto fail;
 	roster = &memory->roster;

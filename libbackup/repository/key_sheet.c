@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/archive_view.h"
 #include "libbackup/key.h"
 #include "libbackup/repository/file.h"
 #include "libbackup/repository/repository_own.h"
@@ -121,6 +122,8 @@ bkp_key_sheet(struct bkp_repository *repository, const struct bkp_keys *given,
 	struct fmt_age_identity identity;
 	int rc;
 
+	if (bkp_archive_view_refuse(repository, "print the sheet of", err) < 0)
+		return -1;
 	/* A program that was built against an older header gives less. */
 	memcpy(&keys, given,
 	    given->size < sizeof(keys) ? given->size : sizeof(keys));

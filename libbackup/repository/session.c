@@ -7,6 +7,7 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/archive_view.h"
 #include "libbackup/repository/row_cache.h"
 #include "libbackup/repository/session_own.h"
 
@@ -95,7 +96,8 @@ bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
 	session->repository = repository;
 	pthread_mutex_init(&session->lock, NULL);
 	bkp_known_set_init(&session->known);
-	if (check_writer(session, err) < 0 ||
+	if (bkp_archive_view_refuse(repository, "back up into", err) < 0 ||
+	    check_writer(session, err) < 0 ||
 	    set_up_chunker(session, err) < 0 ||
 	    bkp_store_probe(repository->store, err) < 0 ||
 	    announce(session, err) < 0 ||

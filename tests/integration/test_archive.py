@@ -327,6 +327,21 @@ def test_what_writes_is_refused(archived):
     assert before == after
 
 
+def test_what_only_a_repository_has_is_refused_and_said_so(archived):
+    before = os.stat(archived.archive)
+    for command in (("backup-check",), ("backup-check", "--repair"),
+                    ("backup-prune", "--keep-last", "1"),
+                    ("backup-prune", "--dry-run", "--keep-last", "1"),
+                    ("backup-key", "show"), ("backup-key", "rotate")):
+        result = archived.commands.run(
+            *command, "--repository", archived.archive,
+            "--identity-file", archived.identity)
+        assert result.status == FAILED, str(result)
+        assert "is an archive, not a repository" in result.message
+        assert "DAMAGE" not in result.out
+    assert os.stat(archived.archive) == before
+
+
 def test_the_key_of_a_host_opens_no_archive(archived):
     result = archived.run("backup-list", "--repository", archived.archive)
     assert result.status == FAILED
