@@ -14,22 +14,24 @@ from harness.stack import COMPLETE, DEGRADED, FAILED, finish
 
 
 class Machine:
-    """A machine with a memory of its own, and the keys of the stack."""
+    """A machine with a memory of its own, and the keys of the stack or, as
+    another host, a key of its own."""
 
-    def __init__(self, stack, name):
+    def __init__(self, stack, name, key_file=None):
         self.stack = stack
+        self.key = ["--key-file", key_file] if key_file else []
         self.state = stack.path("state-" + name)
         self.env = {"BACKUP_STATE_DIR": self.state,
                     "BACKUP_CACHE_DIR": stack.path("cache-" + name)}
 
     def run(self, name, *args):
-        return self.stack.run(name, *args, env=self.env)
+        return self.stack.run(name, *self.key, *args, env=self.env)
 
     def admin(self, name, *args):
         return self.stack.admin(name, *args, env=self.env)
 
     def start(self, name, *args):
-        return self.stack.start(name, *args, env=self.env)
+        return self.stack.start(name, *self.key, *args, env=self.env)
 
     def create(self, status=COMPLETE):
         """A backup of data that differ; answers its name."""
@@ -108,7 +110,10 @@ def a(stack, provider):
 
 @pytest.fixture
 def b(stack, provider):
-    return Machine(stack, "b")
+    key_file = stack.path("b.key")
+    result = stack.admin("backup-key", "host", "b", "--key-file", key_file)
+    assert result.status == COMPLETE, str(result)
+    return Machine(stack, "b", key_file)
 
 
 @pytest.fixture
@@ -226,6 +231,64 @@ def test_a_state_that_is_put_back(a, b, stack, provider):
     assert new.list() == (names, set())
 
 
+# ---- after a prune ----
+
+def _prune(machine):
+    result = machine.run("backup-prune", "--json", "--keep-last", "1")
+    assert result.status == COMPLETE, str(result)
+
+
+def _notes(machine):
+    return {(event["kind"], os.path.basename(event["object"]))
+            for event in machine.run("backup-list", "--json").of_type(
+                "finding") if event["level"] == "note"}
+
+
+def test_what_was_pruned_is_not_missed_and_does_not_return(
+        a, names, stack, provider):
+    away = Machine(stack, "away")
+    away.list()  # and then it sees nothing for a while
+    a.create()
+    kept = {name: provider.read(name) for name in names}
+    _prune(a)
+    left = a.list()[0]
+    assert len(left) < 5
+    gone = [name for name in names if name not in left]
+    for machine in (a, away, Machine(stack, "new")):
+        assert machine.list() == (left, set())
+    for name in gone:
+        provider.write(name, kept[name])
+    for machine in (a, away, Machine(stack, "other")):
+        assert machine.list() == (left, set())
+        assert _notes(machine) == {
+            ("snapshot-returned", name) for name in gone}
+    _prune(a)
+    assert not _notes(a)
+
+
+def test_the_state_before_a_prune_is_put_back(a, names, stack, provider):
+    earlier = provider.save()
+    a.create()
+    _prune(a)
+    a.list()
+    later = provider.save()
+    provider.replay(earlier)
+    problems = a.list()[1]
+    assert ("rolled-back", "checkpoints") in {
+        (kind, name or "checkpoints") for kind, name in problems}, problems
+    # Without a memory it is what it was.
+    assert not Machine(stack, "new").list()[1]
+    # A snapshot that knew the checkpoint gives it away.
+    provider.replay(later)
+    newest = a.create()
+    shutil.rmtree(os.path.join(stack.repository, "checkpoints"))
+    os.mkdir(os.path.join(stack.repository, "checkpoints"))
+    kinds = {kind for kind, _ in Machine(stack, "new").list()[1]}
+    assert "record-damaged" in kinds, kinds
+    result = a.run("backup-list", "latest")
+    assert result.status == FAILED and newest in result.err, str(result)
+
+
 # ---- forging ----
 
 def _metadata(stack):
@@ -277,9 +340,10 @@ def _seal(stack, identity, line, seed):
 
 def test_what_an_unknown_key_signed(a, names, stack, provider):
     identity, seed = _metadata(stack)
-    line = _line_of(stack, identity, names[3])
-    line["previous"], line["seen"] = names[3], [names[3]]
+    line = _line_of(stack, identity, names[2])
+    line["previous"], line["seen"] = names[2], [names[3]]
     line["sequence"] += 1
+    line["time_us"] += 60000000
     forged = provider.add(_seal(stack, identity, line, b"\7" * 32))
     assert a.list() == (names, {("snapshot-forged", forged)})
     assert "latest" not in a.run("backup-restore", "latest").out
@@ -301,16 +365,16 @@ def test_one_out_of_another_repository(a, names, stack, provider):
 
 def test_numbers_out_of_order(a, names, stack, provider):
     identity, seed = _metadata(stack)
-    line = _line_of(stack, identity, names[3])
-    line["previous"], line["seen"] = names[3], [names[3]]
+    line = _line_of(stack, identity, names[2])
+    line["previous"], line["seen"] = names[2], [names[3]]
     odd = provider.add(_seal(stack, identity, line, seed))
     assert a.list()[1] == {("snapshot-reordered", odd)}
 
 
 def test_clocks_that_differ_by_hours_are_no_finding(a, names, stack, provider):
     identity, seed = _metadata(stack)
-    before = _line_of(stack, identity, names[3])
-    tips = [names[3]]
+    before = _line_of(stack, identity, names[2])
+    tips = [names[2]]
     for hours in (-9, 7, -20, 0):
         line = dict(before, previous=tips[0], seen=tips,
                     sequence=before["sequence"] + 1)
