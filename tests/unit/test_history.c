@@ -633,6 +633,28 @@ a_checkpoint_is_written_whole_or_not_at_all(void **state)
 	bkp_repository_close(host);
 }
 
+/* One that another one stands for may be left by a crash, and rot. */
+static void
+a_damaged_checkpoint_that_was_replaced_is_missed_by_nobody(void **state)
+{
+	struct bkp_repository *host = fixture_open_host(*state);
+	struct fixture *fixture = *state;
+	struct maker maker = maker_of(host);
+	struct made a = make(&maker), b = make(&maker);
+	char *name;
+
+	prune(host, a);
+	name = fixture_names(fixture, "checkpoints/");
+	name[strcspn(name, "\n")] = '\0';
+	prune(host, b);
+	delete (fixture, a);
+	delete (fixture, b);
+	assert_int_equal(bkp_store_put(fixture->memory, name, "x", 1, NULL), 0);
+	expect_none(host);
+	free(name);
+	bkp_repository_close(host);
+}
+
 static void
 a_checkpoint_that_is_gone_is_missed(void **state)
 {
@@ -725,13 +747,13 @@ a_stranger_writes_no_checkpoint(void **state)
 struct meddler {
 	struct bkp_store base;
 	struct bkp_store *inner; /* owned */
-	const char *hidden;
+	const char *hidden[2];   /* or NULL */
 	void (*at_list)(void *arg, const char *prefix);
 	void *arg;
 };
 
 struct filter {
-	const char *hidden;
+	const char *const *hidden;
 	bkp_store_list_fn *fn;
 	void *arg;
 };
@@ -742,8 +764,10 @@ filter_name(
 {
 	const struct filter *filter = arg;
 
-	if (filter->hidden != NULL && strcmp(object->name, filter->hidden) == 0)
-		return 0;
+	for (size_t i = 0; i < 2; i++)
+		if (filter->hidden[i] != NULL &&
+		    strcmp(object->name, filter->hidden[i]) == 0)
+			return 0;
 	return filter->fn(filter->arg, object, err);
 }
 
@@ -773,6 +797,7 @@ static void
 meddle_close(struct bkp_store *store)
 {
 	bkp_store_close(((struct meddler *)store)->inner);
+	free(store->location);
 	free(store);
 }
 
@@ -801,26 +826,31 @@ open_meddled(struct fixture *fixture, struct meddler **out)
 	return repository;
 }
 
+/* Also where the one that is hidden is the only one that names another. */
 static void
-a_listing_that_lacks_one_is_not_believed(void **state)
+a_listing_that_lacks_some_is_not_believed(void **state)
 {
 	struct bkp_repository *host = fixture_open_host(*state), *meddled;
 	struct maker maker = maker_of(host);
-	struct made middle;
+	struct made first, second;
 	struct bkp_history history;
 	struct meddler *meddler;
-	char path[128];
+	char paths[2][128];
 
 	make(&maker);
-	middle = make(&maker);
+	first = make(&maker);
+	second = make(&maker);
 	make(&maker);
 	meddled = open_meddled(*state, &meddler);
-	path_of(middle, path);
-	meddler->hidden = path;
+	path_of(first, paths[0]);
+	path_of(second, paths[1]);
+	meddler->hidden[0] = paths[0];
+	meddler->hidden[1] = paths[1];
 	expect_none(meddled);
 	history = look_at(meddled);
-	assert_int_equal(history.snapshots.count, 3);
-	assert_string_equal(history.snapshots.items[1].name, middle.name);
+	assert_int_equal(history.snapshots.count, 4);
+	assert_string_equal(history.snapshots.items[1].name, first.name);
+	assert_string_equal(history.snapshots.items[2].name, second.name);
 	bkp_history_free(&history);
 	bkp_repository_close(meddled);
 	bkp_repository_close(host);
@@ -1043,6 +1073,7 @@ latest_is_refused_only_where_it_may_be_another_one(void **state)
 	struct made oldest = make(&maker), middle = make(&maker);
 	struct made newest = make(&maker);
 	struct bkp_error err = BKP_ERROR_INIT;
+	struct fmt_buf bytes;
 	char name[65];
 
 	remember(host);
@@ -1050,6 +1081,16 @@ latest_is_refused_only_where_it_may_be_another_one(void **state)
 	put_bytes(*state, middle, "x", 1);
 	assert_int_equal(bkp_snapshot_find(host, "latest", name, &err), 0);
 	assert_string_equal(name, newest.name);
+	bytes = take(*state, newest);
+	put_bytes(*state, newest, "x", 1);
+	fixture_forget(*state);
+	/* Nobody is left who says that the middle one is older. */
+	assert_int_equal(bkp_snapshot_find(host, "latest", name, &err), -1);
+	assert_true(strstr(err.message, newest.name) != NULL ||
+		    strstr(err.message, middle.name) != NULL);
+	put_bytes(*state, newest, bytes.data, bytes.len);
+	fmt_buf_free(&bytes);
+	remember(host);
 	delete (*state, newest);
 	assert_int_equal(bkp_snapshot_find(host, "latest", name, &err), -1);
 	assert_int_equal(err.code, BKP_CORRUPT);
@@ -1114,10 +1155,11 @@ main(void)
 	    CASE(what_a_session_that_was_given_up_made_is_void),
 	    CASE(two_checkpoints_of_the_same_time_are_joined),
 	    CASE(a_checkpoint_is_written_whole_or_not_at_all),
+	    CASE(a_damaged_checkpoint_that_was_replaced_is_missed_by_nobody),
 	    CASE(a_checkpoint_that_is_gone_is_missed),
 	    CASE(one_that_a_later_checkpoint_does_not_know_was_held_back),
 	    CASE(a_stranger_writes_no_checkpoint),
-	    CASE(a_listing_that_lacks_one_is_not_believed),
+	    CASE(a_listing_that_lacks_some_is_not_believed),
 	    CASE(a_backup_and_a_prune_meanwhile_are_no_finding),
 	    CASE(hosts_vouch_for_one_another),
 	    CASE(a_roster_that_is_gone_is_missed),
