@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which packs were read and found good, and when: a file of this machine. It
- * saves work and proves nothing, so one that cannot be read counts as none.
+ * Which packs were read and found good or damaged, and when: a file of this
+ * machine. It saves work and proves nothing, so one that cannot be read counts
+ * as none.
  *
  *   "bkpcheck" | 1 (32 bits) | records (32 bits) | SHA-256 of the records
- *   records: name (32 bytes) | microseconds UTC (64 bits), sorted by name
+ *   records: name (32 bytes) | microseconds UTC (64 bits, below 0 where it was
+ *   damaged), sorted by name
  *
  * Integers are little-endian.
  */

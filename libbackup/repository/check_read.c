@@ -61,11 +61,24 @@ compare_ages(const void *a, const void *b, void *arg)
 	return memcmp(x->name, y->name, sizeof(x->name));
 }
 
+/* What was found damaged is read in every check until it is good or gone, so
+ * that a quick one does not say that all is well. */
+static bool
+is_reading(const struct bkp_checker *checker)
+{
+	return checker->is_again || checker->read_percent > 0 ||
+	       checker->max_age_s > 0;
+}
+
 static bool
 is_wanted(const struct bkp_checker *checker, const struct bkp_check_pack *pack,
     int64_t now)
 {
 	if (!pack->is_stored || pack->state == BKP_PACK_LOST)
+		return false;
+	if (pack->read_us < 0)
+		return true;
+	if (!is_reading(checker))
 		return false;
 	return checker->max_age_s == 0 || pack->read_us == 0 ||
 	       (uint64_t)(now - pack->read_us) / 1000000 >= checker->max_age_s;
@@ -132,7 +145,7 @@ choose(struct bkp_checker *checker, struct queue *queue, struct bkp_error *err)
 	if (queue->count > 1)
 		qsort_r(queue->items, queue->count, sizeof(*queue->items),
 		    compare_ages, packs);
-	if (!checker->is_again)
+	if (!checker->is_again && is_reading(checker))
 		cut_queue(checker, queue);
 	return 0;
 }
@@ -254,8 +267,9 @@ note_pack(void *arg, void *work, struct bkp_error *err)
 	checker->packs_read += !item->is_gone;
 	checker->bytes_read += item->bytes;
 	checker->chunks_read += item->chunks;
-	pack->read_us = item->is_gone || item->is_damaged ? 0 : bkp_now_us();
+	pack->read_us = item->is_damaged ? -bkp_now_us() : bkp_now_us();
 	if (item->is_gone) {
+		pack->read_us = 0;
 		pack->is_stored = false;
 		pack->state = BKP_PACK_LOST;
 	} else if (item->is_damaged) {
@@ -344,18 +358,21 @@ bkp_check_read_packs(struct bkp_checker *checker, struct bkp_error *err)
 	struct reading reading = {.checker = checker};
 	int rc = -1;
 
-	if (checker->read_percent <= 0 && checker->max_age_s == 0 &&
-	    !checker->is_again)
-		return 0;
 	if ((!checker->is_again && remember(checker, err) < 0) ||
-	    choose(checker, &reading.queue, err) < 0 ||
-	    start_workers(&reading, err) < 0)
+	    choose(checker, &reading.queue, err) < 0)
+		goto out;
+	if (!is_reading(checker) && reading.queue.count == 0) {
+		rc = 0;
+		goto out;
+	}
+	if (start_workers(&reading, err) < 0)
 		goto out;
 	bkp_run_phase(checker->run, reading.queue.bytes, reading.queue.count,
 	    "reading packs");
 	rc = bkp_pipeline_run(reading.worker_count, 2 * reading.worker_count,
 	    &reading_ops, &reading, bkp_run_cancel(checker->run), err);
-	if (checker->read_percent > 0 || checker->max_age_s > 0)
+	if (!checker->is_again || checker->read_percent > 0 ||
+	    checker->max_age_s > 0)
 		keep_memory(checker);
 out:
 	end_reading(&reading);

@@ -77,7 +77,8 @@ enum bkp_pack_state {
 struct bkp_check_pack {
 	unsigned char name[32];
 	uint64_t stored_size, indexed_size;
-	int64_t read_us; /* when its bytes were last found good; 0: never */
+	int64_t read_us; /* when its bytes were last found good; 0: never;
+			    below 0: damaged, at that time */
 	size_t finding;
 	enum fmt_pack_kind kind; /* where it is indexed */
 	enum bkp_pack_state state;

@@ -8,6 +8,7 @@
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/archive_view.h"
+#include "libbackup/repository/checker.h"
 #include "libbackup/repository/row_cache.h"
 #include "libbackup/repository/session_own.h"
 
@@ -85,6 +86,30 @@ announce(struct bkp_session *session, struct bkp_error *err)
 	return bkp_repository_load_good_index(repository, err);
 }
 
+/* A pack that a check on this machine found damaged holds nothing to build
+ * upon: what lies there is stored once more while its source still has it. */
+static int
+shun_damaged(struct bkp_repository *repository, struct bkp_error *err)
+{
+	struct bkp_check_memory memory = {NULL, 0};
+	struct bkp_error problem = BKP_ERROR_INIT;
+	int rc = 0;
+
+	if (bkp_check_memory_load(repository->config.id, &memory, &problem) <
+	    0) {
+		if (problem.code != BKP_NOMEM)
+			return 0;
+		return bkp_fail_nomem(err, "reading what was checked");
+	}
+	for (size_t i = 0; rc == 0 && i < memory.count; i++) {
+		if (memory.items[i].read_us < 0)
+			rc = bkp_index_set_lose(
+			    &repository->index, memory.items[i].name, err);
+	}
+	bkp_check_memory_free(&memory);
+	return rc;
+}
+
 int
 bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
     struct bkp_error *err)
@@ -103,6 +128,7 @@ bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
 	    announce(session, err) < 0 ||
 	    bkp_index_set_check_packs(
 		&repository->index, repository->store, err) < 0 ||
+	    shun_damaged(repository, err) < 0 ||
 	    bkp_background_start(UPLOAD_THREADS, UPLOAD_DEPTH,
 		&bkp_session_upload_ops, session, &session->uploads, err) < 0) {
 		bkp_session_end(session);
@@ -175,9 +201,8 @@ bkp_session_finds(
 
 	for (size_t n = 0; bkp_index_set_find_copy(index, id, n, &place); n++)
 		if (!bkp_condemned_has(&session->condemned, place.pack.name) &&
-		    (!place.chunk.has_base ||
-			bkp_session_finds_whole(
-			    session, place.chunk.base, &base)))
+		    (!place.chunk.has_base || bkp_session_finds_whole(session,
+						  place.chunk.base, &base)))
 			return true;
 	return false;
 }

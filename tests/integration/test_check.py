@@ -205,3 +205,37 @@ def test_a_snapshot_that_is_lost_is_given_up_when_that_is_accepted(saved):
     assert saved.snapshots() == [first, third]
     saved.create()
     saved.verify()
+
+
+def test_damage_that_was_found_stays_known_and_is_not_built_upon(saved):
+    pack = max((name for name in objects(saved) if name.startswith("packs/")),
+               key=lambda name: os.path.getsize(
+                   os.path.join(saved.repository, name)))
+    path = os.path.join(saved.repository, pack)
+    os.chmod(path, 0o600)
+    with open(path, "r+b") as out:
+        out.seek(-300000, os.SEEK_END)
+        byte = out.read(1)
+        out.seek(-1, os.SEEK_CUR)
+        out.write(bytes([byte[0] ^ 1]))
+    assert check(saved).result["packs_read"] == 0  # it looks at no bytes
+    check(saved, "--read-data", status=FAILED)
+    found, = damage(check(saved, status=FAILED))
+    assert found["object"] == pack
+
+    # The sources still have it: what lay there is stored once more.
+    before = witness.folder(saved.path("data"))
+    assert saved.create()["new_chunks"] > 0
+    found, = damage(check(saved, status=FAILED))
+    assert found["object"] == pack
+    shutil.rmtree(saved.path("data"))
+    saved.restore("latest", "files/data")
+    assert not witness.differences(before, witness.folder(saved.path("data")))
+    assert saved.create()["new_chunks"] == 0
+
+    # Whole again, it is forgiven.
+    with open(path, "r+b") as out:
+        out.seek(-300000, os.SEEK_END)
+        out.write(byte)
+    assert check(saved).result["packs_read"] == 1
+    assert check(saved).result["packs_read"] == 0
