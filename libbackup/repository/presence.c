@@ -92,17 +92,41 @@ fill_record(
 	return 0;
 }
 
+static int
+given_up(const struct bkp_presence *presence, struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_RETRY,
+	    "%s: this session (%.8s) has been given up, as it had not been "
+	    "heard of for a day; what it stored may be deleted: run it again",
+	    presence->repository->store->location, presence->record.session);
+}
+
+/* When the record was stored, by the server's clock. */
+static int
+ask_time(struct bkp_presence *presence, int64_t *time_us, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	struct bkp_store_object object;
+
+	if (bkp_store_stat(presence->repository->store, presence->path, &object,
+		&problem) == 0) {
+		*time_us = object.modified_us;
+		return 0;
+	}
+	if (problem.code == BKP_NOTFOUND)
+		return given_up(presence, err);
+	if (err != NULL)
+		*err = problem;
+	return -1;
+}
+
 /* Stores the first record and learns when that was. */
 static int
 announce(struct bkp_presence *presence, struct bkp_error *err)
 {
-	struct bkp_store_object object;
-
 	if (put_record(presence, err) < 0 ||
-	    bkp_store_stat(
-		presence->repository->store, presence->path, &object, err) < 0)
+	    ask_time(presence, &presence->record.began_us, err) < 0)
 		return bkp_fail_in(err, "announcing this session");
-	presence->record.began_us = object.modified_us;
 	presence->next_touch_s = steady_s() + BKP_PRESENCE_TOUCH_S;
 	return 0;
 }
@@ -183,15 +207,6 @@ is_there(struct bkp_presence *presence, const char *path, bool *answer,
 	if (err != NULL)
 		*err = problem;
 	return bkp_fail_in(err, "looking whether this session still counts");
-}
-
-static int
-given_up(const struct bkp_presence *presence, struct bkp_error *err)
-{
-	return bkp_fail(err, BKP_RETRY,
-	    "%s: this session (%.8s) has been given up, as it had not been "
-	    "heard of for a day; what it stored may be deleted: run it again",
-	    presence->repository->store->location, presence->record.session);
 }
 
 /* What a prune did to our objects. */
@@ -434,7 +449,6 @@ assemble(const struct others *others, struct bkp_error *err)
 static int
 ask_clock(struct bkp_presence *self, int64_t *now_us, struct bkp_error *err)
 {
-	struct bkp_store_object object;
 	int rc;
 
 	if (self == NULL) {
@@ -444,11 +458,8 @@ ask_clock(struct bkp_presence *self, int64_t *now_us, struct bkp_error *err)
 	pthread_mutex_lock(&self->lock);
 	rc = touch_now(self, err);
 	if (rc == 0)
-		rc = bkp_store_stat(
-		    self->repository->store, self->path, &object, err);
+		rc = ask_time(self, now_us, err);
 	pthread_mutex_unlock(&self->lock);
-	if (rc == 0)
-		*now_us = object.modified_us;
 	return rc;
 }
 
