@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -208,10 +209,14 @@ static void
 start(struct stress *stress, size_t n)
 {
 	uint32_t random = next_random(&stress->random) | 1;
-	pid_t pid = fork();
+	pid_t self = getpid(), pid = fork();
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		/* Nobody is left behind where the test itself is killed. */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != self)
+			_exit(1);
 		(void)close(stress->reports[0]);
 		work(stress, n >= BACKUPS, random);
 		_exit(0);
@@ -222,6 +227,7 @@ start(struct stress *stress, size_t n)
 static void
 stop(struct stress *stress, size_t n)
 {
+	assert_true(stress->pids[n] > 0);
 	assert_int_equal(kill(stress->pids[n], SIGKILL), 0);
 	assert_int_equal(waitpid(stress->pids[n], NULL, 0), stress->pids[n]);
 }
@@ -308,6 +314,7 @@ seconds_now(void)
 static void
 suspend(struct stress *stress, size_t n, int time_ms)
 {
+	assert_true(stress->pids[n] > 0);
 	assert_int_equal(kill(stress->pids[n], SIGSTOP), 0);
 	listen_to(stress, 0);
 	(void)poll(NULL, 0, time_ms);
