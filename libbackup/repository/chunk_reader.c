@@ -480,6 +480,27 @@ read_chunk(struct bkp_chunk_reader *reader, const struct fmt_chunk_ref *ref,
 	return rc;
 }
 
+/* The chunk is read first, so that what is copied elsewhere is proven. */
+const unsigned char *
+bkp_chunk_reader_frame(struct bkp_chunk_reader *reader,
+    const struct fmt_index_place *place, struct bkp_error *err)
+{
+	struct fmt_chunk_ref ref = {.len = place->chunk.raw_len};
+	const unsigned char *frame = NULL;
+	char pack[HEX_NAME], chunk[HEX_NAME];
+
+	memcpy(ref.id, place->chunk.id, sizeof(ref.id));
+	fmt_buf_clear(&reader->plain);
+	if (read_chunk(reader, &ref, place, &reader->plain, err) == 0)
+		frame = fetch_frame(reader, place, err);
+	if (frame == NULL) {
+		fmt_hex(place->pack.name, 32, pack);
+		fmt_hex(ref.id, FMT_ID_SIZE, chunk);
+		(void)bkp_fail_in(err, "pack %s: chunk %s", pack, chunk);
+	}
+	return frame;
+}
+
 int
 bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
     const struct fmt_chunk_ref *ref, struct fmt_buf *out, struct bkp_error *err)

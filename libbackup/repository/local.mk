@@ -70,6 +70,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/prune_own.h \
 	libbackup/repository/prune_packs.c \
 	libbackup/repository/prune_remove.c \
+	libbackup/repository/prune_repack.c \
 	libbackup/repository/prune_survey.c \
 	libbackup/repository/reach.c libbackup/repository/reach.h
 # Check and repair.

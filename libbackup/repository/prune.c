@@ -132,11 +132,50 @@ condemn(struct prune *prune, const unsigned char name[32],
 	return 0;
 }
 
+/* Whether a pack is worth being written anew, and can be. */
+static bool
+is_hardly_used(const struct prune *prune, const struct bkp_reach_pack *pack,
+    const struct bkp_stored_pack *stored)
+{
+	unsigned below = prune->limits->repack_below;
+
+	if (!prune->limits->may_repack || stored == NULL ||
+	    stored->size != pack->stored_size ||
+	    (pack->kind == FMT_PACK_DATA &&
+		!prune->repository->keys.has_data) ||
+	    bkp_condemned_has(&prune->survey.condemned, pack->name) ||
+	    is_young(prune, stored))
+		return false;
+	return pack->used_bytes * 100 < pack->bytes * (below > 0 ? below : 50);
+}
+
+/* Writes what is needed of the chosen packs anew, and condemns these. */
+static int
+repack(struct prune *prune, struct bkp_pack_set *chosen,
+    struct bkp_condemned_list *list, struct bkp_error *err)
+{
+	bkp_pack_set_sort(chosen);
+	if (chosen->count > 0 && !prune->limits->is_dry_run &&
+	    bkp_prune_repack(prune->repository, prune->presence,
+		prune->survey.reach, chosen, &prune->report->repacked_to,
+		prune->cancel, err) < 0)
+		return -1;
+	for (size_t i = 0; i < chosen->count; i++) {
+		const struct bkp_stored_pack *stored = bkp_stored_packs_find(
+		    &prune->survey.stored, chosen->items[i]);
+
+		add_amount(&prune->report->repacked, stored->size);
+		if (condemn(prune, chosen->items[i], stored, list, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Packs of the index that nothing refers to. One that is not there any more
  * is named for the sake of the index. */
 static int
-condemn_unused(
-    struct prune *prune, struct bkp_condemned_list *list, struct bkp_error *err)
+condemn_unused(struct prune *prune, struct bkp_condemned_list *list,
+    struct bkp_pack_set *hardly_used, struct bkp_error *err)
 {
 	const struct bkp_survey *survey = &prune->survey;
 
@@ -146,7 +185,11 @@ condemn_unused(
 		    bkp_stored_packs_find(&survey->stored, pack->name);
 
 		if (pack->used_chunks > 0) {
-			if (pack->used_bytes < pack->bytes)
+			if (is_hardly_used(prune, pack, stored)) {
+				if (bkp_pack_set_add(
+					hardly_used, pack->name, err) < 0)
+					return -1;
+			} else if (pack->used_bytes < pack->bytes)
 				add_amount(&prune->report->held,
 				    pack->bytes - pack->used_bytes);
 			continue;
@@ -194,17 +237,21 @@ static int
 condemn_all(struct prune *prune, struct bkp_error *err)
 {
 	struct bkp_condemned_list list = {.packs = NULL};
+	struct bkp_pack_set hardly_used = {.items = NULL};
 	char name[BKP_OBJECT_NAME];
 	int rc;
 
-	rc = condemn_unused(prune, &list, err);
+	rc = condemn_unused(prune, &list, &hardly_used, err);
 	if (rc == 0)
 		rc = condemn_orphans(prune, &list, err);
+	if (rc == 0)
+		rc = repack(prune, &hardly_used, &list, err);
 	if (rc == 0 && list.count > 0 && !prune->limits->is_dry_run) {
 		qsort(
 		    list.packs, list.count, sizeof(*list.packs), compare_text);
 		rc = bkp_condemned_put(prune->repository, &list, name, err);
 	}
+	bkp_pack_set_free(&hardly_used);
 	free(list.packs);
 	return rc;
 }

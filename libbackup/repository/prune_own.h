@@ -86,4 +86,13 @@ int bkp_prune_rewrite_index(struct bkp_repository *repository,
     struct bkp_presence *presence, const struct bkp_pack_set *dead,
     const struct bkp_cancel *cancel, struct bkp_error *err);
 
+/* ---- packs that are hardly used (prune_repack.c) ---- */
+
+/* Copies what is needed of these packs into new ones, stores these and an index
+ * object. *stored: bytes of the new packs. */
+int bkp_prune_repack(struct bkp_repository *repository,
+    struct bkp_presence *presence, struct bkp_reach *reach,
+    const struct bkp_pack_set *chosen, uint64_t *stored,
+    const struct bkp_cancel *cancel, struct bkp_error *err);
+
 #endif

@@ -511,3 +511,62 @@ bkp_reach_packs(struct bkp_reach *reach, struct bkp_reach_pack **out,
 	*out = packs;
 	return 0;
 }
+
+/* ---- marked records ---- */
+
+struct places {
+	struct fmt_index_place *items; /* owned */
+	size_t count, cap;
+};
+
+static int
+compare_places(const void *a, const void *b)
+{
+	const struct fmt_index_place *x = a, *y = b;
+	int order = memcmp(x->pack.name, y->pack.name, sizeof(x->pack.name));
+
+	if (order != 0)
+		return order;
+	return x->chunk.offset < y->chunk.offset
+		   ? -1
+		   : x->chunk.offset > y->chunk.offset;
+}
+
+static int
+gather_used(const struct part *part, bkp_reach_wants_fn *wants, void *arg,
+    struct places *places, struct bkp_error *err)
+{
+	struct fmt_index_place place;
+
+	for (uint64_t n = 0; n < part->view.chunk_count; n++) {
+		if (!is_used(part, n) ||
+		    fmt_index_at(&part->view, n, &place) != FMT_OK ||
+		    !wants(arg, place.pack.name))
+			continue;
+		if (bkp_grow(&places->items, places->count, &places->cap,
+			sizeof(*places->items), err) < 0)
+			return -1;
+		places->items[places->count++] = place;
+	}
+	if (places->count > 1)
+		qsort(places->items, places->count, sizeof(*places->items),
+		    compare_places);
+	return 0;
+}
+
+int
+bkp_reach_each_used(struct bkp_reach *reach, bkp_reach_wants_fn *wants,
+    bkp_reach_used_fn *fn, void *arg, struct bkp_error *err)
+{
+	struct places places = {NULL, 0, 0};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < reach->count; i++) {
+		places.count = 0;
+		rc = gather_used(&reach->parts[i], wants, arg, &places, err);
+		for (size_t k = 0; rc == 0 && k < places.count; k++)
+			rc = fn(arg, &places.items[k], err);
+	}
+	free(places.items);
+	return rc;
+}

@@ -51,4 +51,12 @@ struct bkp_reach_pack {
 int bkp_reach_packs(struct bkp_reach *reach, struct bkp_reach_pack **out,
     size_t *count, struct bkp_error *err);
 
+/* Every marked record of the packs that `wants` takes, in the order in which
+ * they lie there. 0 to go on, -1 to stop. */
+typedef bool bkp_reach_wants_fn(void *arg, const unsigned char pack[32]);
+typedef int bkp_reach_used_fn(
+    void *arg, const struct fmt_index_place *place, struct bkp_error *err);
+int bkp_reach_each_used(struct bkp_reach *reach, bkp_reach_wants_fn *wants,
+    bkp_reach_used_fn *fn, void *arg, struct bkp_error *err);
+
 #endif

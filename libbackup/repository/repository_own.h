@@ -17,8 +17,8 @@ struct bkp_repository {
 	struct bkp_archive *archive; /* owned; NULL, or what is read in place
 					of a repository (archive_view.h) */
 	struct bkp_repository_config config;
-	struct bkp_key_ring keys; /* secret */
-	struct bkp_roster roster; /* who may open and write */
+	struct bkp_key_ring keys;     /* secret */
+	struct bkp_roster roster;     /* who may open and write */
 	struct bkp_names opened_keys; /* keys/<name> that are in the ring */
 	struct bkp_index_set index;
 };
@@ -65,6 +65,11 @@ int bkp_chunk_hasher_id(struct bkp_chunk_hasher *hasher,
 int bkp_chunk_reader_new_of(struct bkp_repository *repository,
     enum fmt_pack_kind kind, struct bkp_chunk_reader **out,
     struct bkp_error *err);
+
+/* The zstd frame of one copy of a chunk, proven to give the chunk; borrowed
+ * until the next call. NULL on failure. */
+const unsigned char *bkp_chunk_reader_frame(struct bkp_chunk_reader *reader,
+    const struct fmt_index_place *place, struct bkp_error *err);
 
 /* A writer of chunks of one kind; the public one writes data. */
 int bkp_chunk_writer_new_of(struct bkp_session *session,

@@ -62,3 +62,7 @@ tests_unit_test_store_parity_SOURCES = tests/unit/test_store_parity.c \
 	tests/unit/store_conformance.c tests/unit/store_conformance.h
 tests_unit_test_store_parity_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_store_parity_LDADD = $(UNIT_LIBS)
+# Who is at work, what may go.
+UNIT_TESTS += tests/unit/test_stated
+tests_unit_test_stated_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_stated_LDADD = $(UNIT_LIBS)

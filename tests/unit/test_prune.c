@@ -200,6 +200,114 @@ the_first_backup_keeps_what_later_ones_share(void **state)
 	free(backups.noise);
 }
 
+/* As an administrator and this host together, who may read what is stored. */
+static struct bkp_repository *
+open_both(struct fixture *fixture)
+{
+	struct bkp_keys keys = fixture_host_keys(fixture);
+	struct bkp_repository *repository = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	keys.identity_file = fixture->identity_file;
+	must(bkp_repository_open_store(
+		 fixture_store(fixture), &keys, &repository, &err),
+	    &err);
+	return repository;
+}
+
+static void
+a_pack_that_is_hardly_used_is_written_anew(void **state)
+{
+	const struct bkp_prune_limits limits = {
+	    .may_repack = true, .repack_below = 60};
+	struct bkp_prune_limits dry = limits;
+	struct backups backups = make_backups(*state);
+	struct bkp_prune_report report = {.snapshots = 0};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_repository *host;
+
+	back_up_times(&backups, 2);
+	/* Without the data identity it is told, and stays. */
+	host = fixture_open_host(*state);
+	must(prune(host, (const char(*)[BKP_OBJECT_NAME])backups.names, 1,
+		 &limits, &report, &err),
+	    &err);
+	assert_int_equal(report.repacked.packs, 0);
+	assert_int_equal(report.held.packs, 1);
+	bkp_repository_close(host);
+	host = open_both(*state);
+	dry.is_dry_run = true;
+	must(bkp_prune_collect(host, NULL, &dry, &report, NULL, &err), &err);
+	assert_int_equal(report.repacked.packs, 1);
+	assert_int_equal(report.repacked_to, 0);
+	must(prune(host, NULL, 0, &limits, &report, &err), &err);
+	assert_int_equal(report.repacked.packs, 1);
+	assert_int_equal(report.held.packs, 0);
+	assert_int_equal(report.deleted.packs, 1);
+	assert_in_range(report.deleted.bytes, 2 * UNIT, 2 * UNIT + UNIT / 4);
+	assert_in_range(report.repacked_to, UNIT, UNIT + UNIT / 4);
+	assert_int_equal(count_objects(*state, "packs/"), 3);
+	assert_no_problems(*state, 1);
+	assert_readable(&backups, 1);
+	/* And it is as it should be. */
+	must(prune(host, NULL, 0, &limits, &report, &err), &err);
+	assert_int_equal(report.repacked.packs, 0);
+	assert_int_equal(report.condemned.packs, 0);
+	bkp_repository_close(host);
+	back_up_times(&backups, 1);
+	assert_readable(&backups, 2);
+	free(backups.noise);
+}
+
+/* Rows that became differences, and what they are differences to. */
+static void
+differences_are_written_anew_with_their_bases(void **state)
+{
+	enum { NIGHTS = 4, ROWS = 2000, ROW = 40 };
+	const struct bkp_prune_limits limits = {
+	    .may_repack = true, .repack_below = 100};
+	struct bkp_repository *host = open_both(*state);
+	struct bkp_prune_report report = {.snapshots = 0};
+	struct bkp_error err = BKP_ERROR_INIT;
+	char *rows = malloc(ROWS * ROW + 1), *other;
+	struct fixture_file files[] = {
+	    {"rows-a", rows, ROWS * ROW}, {"rows-b", NULL, ROWS * ROW}};
+	char names[NIGHTS][BKP_OBJECT_NAME];
+	bool has_differences = false;
+
+	other = malloc(ROWS * ROW + 1);
+	assert_non_null(rows);
+	assert_non_null(other);
+	files[1].data = other;
+	for (int night = 0; night < NIGHTS; night++) {
+		for (int i = 0; i < ROWS; i++) {
+			(void)snprintf(rows + i * ROW, ROW + 1,
+			    "%08d\ta row of night %08x       \n", i,
+			    (unsigned)(i % 40 == 0 ? night : i * 7919));
+			(void)snprintf(other + i * ROW, ROW + 1,
+			    "%08d\tanother of night %08x     \n", i,
+			    (unsigned)(night * 77 + i * 104729));
+		}
+		must(fixture_back_up(
+			 host, files, 2, ROWS * ROW, names[night], &err),
+		    &err);
+	}
+	for (size_t i = 0; i < host->index.count; i++)
+		has_differences =
+		    has_differences || host->index.files[i].view.base_count > 0;
+	assert_true(has_differences);
+	must(prune(host, (const char(*)[BKP_OBJECT_NAME])names, NIGHTS - 1,
+		 &limits, &report, &err),
+	    &err);
+	assert_true(report.repacked.packs > 0);
+	assert_int_equal(report.held.packs, 0);
+	must(fixture_compare(host, names[NIGHTS - 1], files, 2, &err), &err);
+	assert_no_problems(*state, 1);
+	bkp_repository_close(host);
+	free(rows);
+	free(other);
+}
+
 static void
 all_snapshots_may_go(void **state)
 {
@@ -576,17 +684,26 @@ copies_stay_known_when_index_objects_are_joined(void **state)
 
 /* ---- crashes ---- */
 
+struct crash {
+	bool is_killed_after, is_effect_done;
+	bool repacks; /* with the administrators' key at hand */
+};
+
 /* A prune over a store whose n-th call fails; 0 where it went through. */
 static int
 prune_through(struct backups *backups, struct bkp_store_fault *fault,
-    size_t first, struct bkp_error *err)
+    const struct crash *crash, size_t first, struct bkp_error *err)
 {
+	const struct bkp_prune_limits limits = {
+	    .may_repack = crash->repacks, .repack_below = 60};
 	struct bkp_keys keys = fixture_host_keys(backups->fixture);
 	struct bkp_prune_report report;
 	struct bkp_repository *host = NULL;
 	struct bkp_store *store = NULL;
 	int rc;
 
+	if (crash->repacks)
+		keys.identity_file = backups->fixture->identity_file;
 	assert_int_equal(bkp_store_fault_new(fixture_store(backups->fixture),
 			     fault, &store, NULL),
 	    0);
@@ -594,7 +711,7 @@ prune_through(struct backups *backups, struct bkp_store_fault *fault,
 	if (rc == 0)
 		rc = prune(host,
 		    (const char(*)[BKP_OBJECT_NAME])backups->names + first, 1,
-		    &at_once, &report, err);
+		    &limits, &report, err);
 	bkp_repository_close(host);
 	return rc;
 }
@@ -614,18 +731,18 @@ forget_sessions(struct fixture *fixture)
 	free(names);
 }
 
-/* Every snapshot but the ones before `first` is whole after each crash, and the
- * next prune finishes. */
+/* Every other snapshot is whole after each crash, and the next prune
+ * finishes. */
 static void
-crash_at_every_call(
-    struct fixture *fixture, bool is_killed_after, bool is_effect_done)
+crash_at_every_call(struct fixture *fixture, const struct crash *crash)
 {
+	const size_t gone = crash->repacks ? 0 : 1, left = 1 - gone;
 	bool went_through = false;
 
 	for (uint64_t n = 1; !went_through; n++) {
 		struct bkp_store_fault fault = {.fail_at = n,
-		    .is_killed_after = is_killed_after,
-		    .is_effect_done = is_effect_done};
+		    .is_killed_after = crash->is_killed_after,
+		    .is_effect_done = crash->is_effect_done};
 		struct backups backups = make_backups(fixture);
 		struct bkp_error err = BKP_ERROR_INIT;
 		struct bkp_prune_report report;
@@ -633,26 +750,25 @@ crash_at_every_call(
 		int rc;
 
 		assert_true(n < 400);
-		/* So that there is something to condemn, to delete from an
-		 * earlier list, and to join. */
 		back_up_times(&backups, 3);
-		rc = prune_through(&backups, &fault, 1, &err);
+		rc = prune_through(&backups, &fault, crash, gone, &err);
 		went_through = fault.hits == 0;
 		if (went_through)
 			assert_int_equal(rc, 0);
-		assert_readable(&backups, 0);
+		assert_readable(&backups, left);
 		assert_readable(&backups, 2);
 		forget_sessions(fixture);
-		report = prune_now(&backups, 1, 1);
+		report = prune_now(&backups, gone, 1);
 		assert_int_equal(report.missing, 0);
 		assert_int_equal(count_objects(fixture, "condemned/"), 0);
 		assert_int_equal(count_objects(fixture, "sessions/"), 0);
-		assert_int_equal(count_objects(fixture, "packs/"), 4);
+		assert_int_equal(
+		    count_objects(fixture, "packs/"), crash->repacks ? 5 : 4);
 		snapshots = fixture_names(fixture, "snapshots/");
-		assert_null(strstr(snapshots, backups.names[1]));
+		assert_null(strstr(snapshots, backups.names[gone]));
 		free(snapshots);
 		assert_no_problems(fixture, 2);
-		assert_readable(&backups, 0);
+		assert_readable(&backups, left);
 		assert_readable(&backups, 2);
 		(void)prune_now(&backups, 0, 3);
 		assert_int_equal(count_objects(fixture, "packs/"), 0);
@@ -663,19 +779,25 @@ crash_at_every_call(
 static void
 a_prune_that_fails_anywhere_is_finished_by_the_next(void **state)
 {
-	crash_at_every_call(*state, false, false);
+	crash_at_every_call(*state, &(const struct crash){false, false, false});
 }
 
 static void
 a_prune_that_is_killed_anywhere_is_finished_by_the_next(void **state)
 {
-	crash_at_every_call(*state, true, false);
+	crash_at_every_call(*state, &(const struct crash){true, false, false});
 }
 
 static void
 a_prune_that_hears_no_answer_is_finished_by_the_next(void **state)
 {
-	crash_at_every_call(*state, true, true);
+	crash_at_every_call(*state, &(const struct crash){true, true, false});
+}
+
+static void
+writing_packs_anew_is_finished_by_the_next(void **state)
+{
+	crash_at_every_call(*state, &(const struct crash){true, false, true});
 }
 
 #define CASE(f)                                                                \
@@ -688,6 +810,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE(what_only_a_removed_snapshot_used_is_given_back),
 	    CASE(the_first_backup_keeps_what_later_ones_share),
+	    CASE(a_pack_that_is_hardly_used_is_written_anew),
+	    CASE(differences_are_written_anew_with_their_bases),
 	    CASE(all_snapshots_may_go),
 	    CASE(a_dry_run_tells_and_does_nothing),
 	    CASE(within_the_grace_it_waits),
@@ -702,6 +826,7 @@ main(void)
 	    CASE(a_prune_that_fails_anywhere_is_finished_by_the_next),
 	    CASE(a_prune_that_is_killed_anywhere_is_finished_by_the_next),
 	    CASE(a_prune_that_hears_no_answer_is_finished_by_the_next),
+	    CASE(writing_packs_anew_is_finished_by_the_next),
 	};
 
 	return cmocka_run_group_tests_name("prune", tests, NULL, NULL);

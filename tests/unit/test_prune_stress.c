@@ -106,11 +106,12 @@ report(const struct stress *stress, char what, uint32_t seed, const char *text)
 static struct bkp_repository *
 open_place(const struct stress *stress, bool is_admin, struct bkp_error *err)
 {
-	struct bkp_keys keys = is_admin ? fixture_admin_keys(stress->fixture)
-					: fixture_host_keys(stress->fixture);
+	struct bkp_keys keys = fixture_host_keys(stress->fixture);
 	struct bkp_repository *repository = NULL;
 	struct bkp_store *store = NULL;
 
+	if (is_admin)
+		keys.identity_file = stress->fixture->identity_file;
 	if (bkp_store_directory_open(
 		stress->place, BKP_STORE_OPEN, &store, err) < 0 ||
 	    bkp_repository_open_store(store, &keys, &repository, err) < 0)
@@ -182,7 +183,8 @@ work(const struct stress *stress, bool is_prune, uint32_t random)
 {
 	for (;;) {
 		struct bkp_error err = BKP_ERROR_INIT;
-		struct bkp_repository *host = open_place(stress, false, &err);
+		struct bkp_repository *host =
+		    open_place(stress, is_prune, &err);
 		int rc = -1;
 
 		if (host != NULL)
