@@ -91,6 +91,8 @@ open_repository(struct bkp_store *store, struct bkp_keys keys)
 	return repository;
 }
 
+static void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 static void
 run(const char *format, ...)
 {

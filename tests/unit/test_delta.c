@@ -330,7 +330,7 @@ every_changed_byte_is_proven_wrong(void **state)
 					 text, strlen(text), &new),
 		    FMT_OK);
 	/* Another base under the same id. */
-	((uint64_t *)base.hashes)[5] ^= 1;
+	old.hashes[5] ^= 1;
 	assert_int_equal(fmt_delta_prove(delta.data, delta.len, &base, text,
 			     strlen(text), &new),
 	    FMT_MALFORMED);
