@@ -18,6 +18,7 @@ formats_libformats_la_SOURCES += \
 	formats/json_plain.c formats/json_plain.h \
 	formats/json_plain_write.c \
 	formats/pack.c formats/pack.h \
+	formats/pgjson.h \
 	formats/path.c formats/path.h \
 	formats/record.c formats/record.h \
 	formats/rowhash.c formats/rowhash.h \

@@ -33,6 +33,7 @@ include libbackup/postgres/local.mk
 include libbackup/s3/local.mk
 include libbackup/source/local.mk
 include libbackup/archive/local.mk
+include libbackup/subject/local.mk
 include libbackup/operations/local.mk
 
 libbackup_libbackup_la_SOURCES =

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+# What a database holds about one person or organisation: the map of
+# decisions, the walk, what is written from it.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/subject/map.h \
+	libbackup/subject/model.h \
+	libbackup/subject/package.h \
+	libbackup/subject/review.h \
+	libbackup/subject/rows.h \
+	libbackup/subject/walk.h
