@@ -125,9 +125,13 @@ settle_one(const char **at, const char *end, struct fmt_buf *out)
 enum fmt_status
 bkp_sql_settle(const char *text, size_t len, struct fmt_buf *out)
 {
-	const char *at = text, *end = text + len;
+	const char *at = text, *end;
 	enum fmt_status status = FMT_OK;
 
+	/* No text may be a NULL, to which nothing may be added. */
+	if (len == 0)
+		return FMT_OK;
+	end = text + len;
 	while (status == FMT_OK && at < end) {
 		const char *found =
 		    memmem(at, (size_t)(end - at), opening, OPENING_LEN);

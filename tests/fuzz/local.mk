@@ -32,6 +32,17 @@ EXTRA_DIST += tests/fuzz/corpus/config
 FUZZ_TARGETS += tests/fuzz/fuzz_keys
 tests_fuzz_fuzz_keys_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
 EXTRA_DIST += tests/fuzz/corpus/keys
+# sheets, dumps, answers of servers, short texts
+FUZZ_TARGETS += tests/fuzz/fuzz_s3 tests/fuzz/fuzz_sheet \
+	tests/fuzz/fuzz_sql tests/fuzz/fuzz_words
+tests_fuzz_fuzz_s3_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
+tests_fuzz_fuzz_s3_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=bkp_s3_try
+tests_fuzz_fuzz_sheet_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
+tests_fuzz_fuzz_sql_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
+tests_fuzz_fuzz_words_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
+EXTRA_DIST += tests/fuzz/fuzz.h \
+	tests/fuzz/corpus/s3 tests/fuzz/corpus/sheet \
+	tests/fuzz/corpus/sql tests/fuzz/corpus/words
 
 check_PROGRAMS += $(FUZZ_TARGETS)
 if !ENABLE_FUZZERS
