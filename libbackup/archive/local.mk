@@ -9,4 +9,5 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/archive/parts.c libbackup/archive/parts.h \
 	libbackup/archive/reader.c libbackup/archive/reader.h \
 	libbackup/archive/spool.c libbackup/archive/spool.h \
-	libbackup/archive/tar.c libbackup/archive/tar.h
+	libbackup/archive/tar.c libbackup/archive/tar.h \
+	libbackup/archive/utf8.c libbackup/archive/utf8.h

@@ -3,9 +3,9 @@
 
 #include <archive.h>
 #include <errno.h>
-#include <locale.h>
 #include <stdlib.h>
 
+#include "libbackup/archive/utf8.h"
 #include "libbackup/base/fail.h"
 
 /* As much content as libarchive is told of at a time. */
@@ -15,25 +15,11 @@ struct bkp_tar {
 	struct archive *archive; /* owned */
 	struct fmt_buf *out;     /* borrowed; NULL: contents pass by */
 	void *nothing;           /* owned: stands for contents */
-	locale_t locale;         /* owned; 0: as the process has it */
+	/* owned; 0: as the process has it. Where libarchive cannot say a name
+	 * in UTF-8 (the target of a link may be any bytes), it says it in
+	 * bytes. */
+	locale_t locale;
 };
-
-/* libarchive takes names to be in the locale's encoding, and ours are in UTF-8
- * whatever the process was started with. Where it cannot say a name in UTF-8
- * (the target of a link may be any bytes), it says it in bytes. */
-static locale_t
-enter(const struct bkp_tar *tar)
-{
-	return tar->locale != (locale_t)0 ? uselocale(tar->locale)
-					  : (locale_t)0;
-}
-
-static void
-leave(locale_t before)
-{
-	if (before != (locale_t)0)
-		(void)uselocale(before);
-}
 
 static la_ssize_t
 take(struct archive *archive, void *arg, const void *data, size_t len)
@@ -84,7 +70,7 @@ bkp_tar_new(struct bkp_tar **out, struct bkp_error *err)
 	tar->nothing = bkp_alloc(PASS, err);
 	if (tar->nothing == NULL)
 		goto fail;
-	tar->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	tar->locale = bkp_utf8_locale();
 	if ((tar->archive = archive_write_new()) == NULL) {
 		(void)bkp_fail_nomem(err, "writing a tar header");
 		goto fail;
@@ -116,13 +102,13 @@ int
 bkp_tar_begin(struct bkp_tar *tar, struct archive_entry *member,
     struct fmt_buf *out, struct bkp_error *err)
 {
-	locale_t before = enter(tar);
+	locale_t before = bkp_utf8_enter(tar->locale);
 	int got;
 
 	tar->out = out;
 	got = archive_write_header(tar->archive, member);
 	tar->out = NULL;
-	leave(before);
+	bkp_utf8_leave(before);
 	/* A warning is about what plain tar cannot say, and pax does. */
 	return got < ARCHIVE_WARN ? bad(tar, err) : 0;
 }

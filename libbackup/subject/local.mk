@@ -4,7 +4,10 @@
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/map.h \
 	libbackup/subject/model.h \
-	libbackup/subject/package.h \
+	libbackup/subject/package.c libbackup/subject/package.h \
+	libbackup/subject/package_folder.c \
+	libbackup/subject/package_own.h \
+	libbackup/subject/package_packed.c \
 	libbackup/subject/review.h \
 	libbackup/subject/rows.h \
 	libbackup/subject/walk.h

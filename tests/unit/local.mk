@@ -53,6 +53,11 @@ tests_unit_test_secret_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secret_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_secret_LDADD = $(UNIT_LIBS)
 
+# subject
+UNIT_TESTS += tests/unit/test_package
+tests_unit_test_package_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_package_LDADD = $(UNIT_LIBS)
+
 # store
 UNIT_TESTS += tests/unit/test_store tests/unit/test_store_directory \
 	tests/unit/test_store_fault tests/unit/test_store_memory
