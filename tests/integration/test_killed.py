@@ -4,19 +4,80 @@ repository: it always checks clean, and no snapshot that was reported as made is
 lost. BACKUP_TEST_KILLS says how many (a thousand at night), BACKUP_TEST_SEED
 repeats a run."""
 
+import hashlib
 import json
 import os
 import random
 import signal
 import statistics
+import subprocess
 import time
 
-from harness.stack import COMPLETE, DEGRADED, finish
+from harness.stack import COMPLETE, DEGRADED, FAILED, finish
 
-KILLS = int(os.environ.get("BACKUP_TEST_KILLS", "40"))
+KILLS = int(os.environ.get("BACKUP_TEST_KILLS", "32"))
 SEED = int(os.environ.get("BACKUP_TEST_SEED", "0")) or random.randrange(1 << 32)
 FILES = 24
 LEASE = 25 * 3600
+SAMPLE = 10  # of so many kills, one is followed by a restore
+
+# What is done in turn; half of it is what is done every night.
+TURNS = ("backup", "prune", "backup", "keys", "backup", "repair", "backup",
+         "keys", "prune", "repair")
+
+
+class Killer:
+    """Kills commands at instants that are spread evenly over the time that
+    they take, which it learns from those that came to their end."""
+
+    def __init__(self, chance):
+        self.chance = chance
+        self.seconds = {}  # what: how long it takes, about
+        self.killed = {}   # what: how many died by the signal
+        self.missed = {}   # what: how many had ended before it
+
+    def took(self, what, seconds):
+        known = self.seconds.get(what, seconds)
+        self.seconds[what] = (known + seconds) / 2
+
+    def strike(self, what, process):
+        """How the command ended; None where it was killed."""
+        began = time.monotonic()
+        # One that is not known yet is given the time of what is like it.
+        known = self.seconds.get(what) or statistics.median(
+            self.seconds.values())
+        try:
+            process.wait(self.chance.uniform(0, known))
+            self.took(what, time.monotonic() - began)
+        except subprocess.TimeoutExpired:
+            # It may take longer than what is known.
+            self.seconds[what] = known * 1.02
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        result = finish(process)
+        is_killed = result.status == -signal.SIGKILL
+        counts = self.killed if is_killed else self.missed
+        counts[what] = counts.get(what, 0) + 1
+        return result, is_killed
+
+    def __str__(self):
+        return "%d died by the signal (%s); %d had ended before (%s)" % (
+            sum(self.killed.values()), _counts(self.killed),
+            sum(self.missed.values()), _counts(self.missed))
+
+
+def _counts(counts):
+    return ", ".join("%s %d" % pair for pair in sorted(counts.items()))
+
+
+def _digests(folder):
+    found = {}
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), "rb") as content:
+            found[name] = hashlib.sha256(content.read()).hexdigest()
+    return found
 
 
 class Night:
@@ -25,38 +86,38 @@ class Night:
     def __init__(self, stack, chance):
         self.stack = stack
         self.chance = chance
+        self.killer = Killer(chance)
+        self.number = 0   # of the kill
         self.round = 0
-        self.must = {}  # name: the round whose data it holds
-        self.killed = {}
+        self.held = {}    # round: digests of its files
+        self.must = {}    # name of a snapshot: its round
+        self.people = 0
         self.hosts = 0
-        os.mkdir(stack.path("data"))
-        stack.add("files", "data", paths=[stack.path("data")])
+        self.folder = stack.path("data")
+        os.mkdir(self.folder)
+        stack.add("files", "data", paths=[self.folder])
         for i in range(FILES):
             self._write("file%d" % i, 1 << 16)
         self.change()
+        for _ in range(3):
+            began = time.monotonic()
+            self.note(stack.run("backup-create", "--json"))
+            self.killer.took("backup", time.monotonic() - began)
+            self.change()
 
     def _write(self, name, size):
-        with open(self.stack.path("data", name), "wb") as out:
+        with open(os.path.join(self.folder, name), "wb") as out:
             out.write(self.chance.randbytes(size))
 
     def change(self):
         self.round += 1
         for i in self.chance.sample(range(FILES), 3):
             self._write("file%d" % i, 1 << 16)
-        with open(self.stack.path("data", "round"), "w") as out:
+        with open(os.path.join(self.folder, "round"), "w") as out:
             out.write("%d" % self.round)
+        self.held[self.round] = _digests(self.folder)
 
     # ---- running and killing ----
-
-    def took(self, name, *args):
-        """How long a command takes that is left alone, about."""
-        seconds = []
-        for _ in range(3):
-            began = time.monotonic()
-            self.note(self.stack.run(name, "--json", *args))
-            seconds.append(time.monotonic() - began)
-            self.change()
-        return statistics.median(seconds)
 
     def note(self, result):
         """Remembers the snapshot that a command reported, killed or not."""
@@ -69,58 +130,140 @@ class Night:
                 self.must[event["snapshot"]] = self.round
         return result
 
-    def kill(self, seconds, name, *args, statuses=(COMPLETE,)):
-        process = self.stack.start(name, "--json", *args)
-        time.sleep(self.chance.uniform(0, seconds * 1.1))
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        result = self.note(finish(process))
-        if result.status == -signal.SIGKILL:
-            self.killed[name] = self.killed.get(name, 0) + 1
-        else:
-            assert result.status in statuses, str(result)
+    def kill(self, what, name, *args, statuses=(COMPLETE,), **options):
+        """True where it was killed."""
+        process = self.stack.start(name, *args, **options)
+        result, is_killed = self.killer.strike(what, process)
+        self.note(result)
+        assert is_killed or result.status in statuses, str(result)
+        return is_killed
 
-    def prune(self, seconds):
+    def run(self, name, *args, statuses=(COMPLETE,), **options):
+        result = self.stack.run(name, *args, **options)
+        assert result.status in statuses, str(result)
+        return self.note(result)
+
+    def backup(self):
+        self.change()
+        self.kill("backup", "backup-create", "--json")
+
+    def prune(self):
         """What is to go may be there or not from now on."""
-        rules = ("--keep-last", "4", "--grace", "0")
-        dry = self.stack.run("backup-prune", "--json", "--dry-run", *rules)
-        assert dry.status == COMPLETE, str(dry)
+        rules = ("--json", "--keep-last", "4", "--grace", "0")
+        dry = self.run("backup-prune", "--dry-run", *rules)
         for event in dry.of_type("decision"):
             if not event["is_kept"]:
                 self.must.pop(event["snapshot"], None)
         # A prune that was killed holds up the next one for a day.
         self.age_sessions()
-        self.kill(seconds, "backup-prune", *rules)
-
-    def change_keys(self, seconds):
-        """Another host is let in; the one before no longer."""
-        self.hosts += 1
-        name = "host%d" % self.hosts
-        if self.hosts % 2 == 0:
-            listed = self.stack.admin("backup-key", "show")
-            if "host%d" % (self.hosts - 1) in listed.out:
-                self.kill(seconds, "backup-key", "--identity-file",
-                          self.stack.identity, "revoke",
-                          "host%d" % (self.hosts - 1))
+        if not self.kill("prune", "backup-prune", *rules):
             return
-        self.kill(seconds, "backup-key", "host", name, "--identity-file",
-                  self.stack.identity, "--key-file", self.stack.path(name))
+        self.check()
+        if self.chance.random() < 0.5:
+            self.age_sessions()
+            self.run("backup-prune", *rules)
 
-    def repair(self, seconds):
-        """An index object is lost, and made again from what packs say."""
-        folder = os.path.join(self.stack.repository, "index")
-        names = sorted(os.listdir(folder))
-        if names:
-            os.unlink(os.path.join(folder, self.chance.choice(names)))
+    def age_sessions(self):
+        """The sessions of the dead have been silent for a day."""
+        folder = os.path.join(self.stack.repository, "sessions")
+        if not os.path.isdir(folder):
+            return
+        then = time.time() - LEASE
+        for name in os.listdir(folder):
+            os.utime(os.path.join(folder, name), (then, then))
+
+    # ---- keys ----
+
+    def keys(self):
+        """What is done to keys; killed, it is done again, and is then done or
+        had been."""
+        name, *args = self.chance.choice((
+            self._rotate, self._add, self._remove, self._host, self._revoke,
+            self._sheet))()
+        if self.kill("key " + name, "backup-key", "--json",
+                     "--identity-file", self.stack.identity, name, *args):
+            self.check()
+            again = self.stack.admin("backup-key", "--json", name, *args)
+            assert again.status == COMPLETE or any(
+                words in again.err for words in (
+                    "exists", "already", "no administrator", "no host",
+                    "nobody")), str(again)
+
+    def _shown(self, kind, field):
+        shown = self.run("backup-key", "--json", "show")
+        return [event[field] for event in shown.of_type(kind)]
+
+    def _rotate(self):
+        # There is an end to rotations; one for every eight changes is enough.
+        if self.number % 8 != 0:
+            return self._sheet()
+        return ("rotate",)
+
+    def _add(self):
+        self.people += 1
+        return ("add", "--new-identity",
+                self.stack.path("person%d.txt" % self.people), "--label",
+                "person %d" % self.people)
+
+    def _remove(self):
+        labels = [label for label in self._shown("administrator", "label")
+                  if label]
+        return ("remove", self.chance.choice(labels)) if labels \
+            else self._add()
+
+    def _host(self):
+        self.hosts += 1
+        return ("host", "host%d" % self.hosts, "--key-file",
+                self.stack.path("host%d.key" % self.hosts))
+
+    def _revoke(self):
+        # Those that are made here; it is another one that backs up.
+        names = [event["name"] for event in self.run(
+            "backup-key", "--json", "show").of_type("host")
+                 if event["name"] in {"host%d" % n for n in range(
+                     1, self.hosts + 1)} and "revoked" not in event]
+        return ("revoke", self.chance.choice(names)) if names \
+            else self._host()
+
+    def _sheet(self):
+        return ("sheet", self.stack.path("sheet%d" % self.number))
+
+    # ---- repairs ----
+
+    def repair(self):
+        """Something is damaged, and the repair of it is killed. Where only
+        the medium itself could give back what is gone, it does so later."""
+        folder, damage, *args = self.chance.choice((
+            ("packs", _flip), ("packs", os.unlink), ("packs", _cut),
+            ("index", _flip), ("index", os.unlink),
+            ("keys", _flip), ("keys", os.unlink), ("copies/keys", _flip),
+            ("roster", _flip), ("copies/roster", os.unlink),
+            ("checkpoints", _flip, "--accept-loss"),
+            ("checkpoints", _cut, "--accept-loss")))
+        path = self._choose(folder)
+        if path is None:
+            return
+        with open(path, "rb") as content:
+            before = content.read()
+        os.chmod(path, 0o600)
+        damage(path)
         self.age_sessions()
-        self.kill(seconds, "backup-check", "--identity-file",
-                  self.stack.identity, "--repair",
-                  statuses=(COMPLETE, DEGRADED))
+        args = ("--json", "--identity-file", self.stack.identity,
+                "--read-data", "--repair", *args)
+        self.kill("repair " + folder, "backup-check", *args,
+                  statuses=(COMPLETE, DEGRADED, FAILED))
         self.age_sessions()
-        result = self.stack.admin("backup-check", "--json", "--repair")
-        assert result.status in (COMPLETE, DEGRADED), str(result)
+        self.run("backup-check", *args, statuses=(
+            COMPLETE, FAILED) if folder == "packs" else (COMPLETE,))
+        if folder == "packs":
+            with open(path, "wb") as content:
+                content.write(before)
+            self.run("backup-check", *args)
+
+    def _choose(self, folder):
+        found = [os.path.join(where, name) for where, _, names in os.walk(
+            os.path.join(self.stack.repository, folder)) for name in names]
+        return self.chance.choice(sorted(found)) if found else None
 
     # ---- what is left ----
 
@@ -135,50 +278,62 @@ class Night:
         """Everything is read, and each snapshot holds its own round."""
         self.check("--read-data=100%")
         for name, number in self.must.items():
-            path = "files/data" + self.stack.path("data", "round")
+            path = "files/data" + os.path.join(self.folder, "round")
             result = self.stack.admin("backup-cat", name, path)
             assert (result.status, result.out) == (COMPLETE, str(number)), \
                 str(result)
 
-    def age_sessions(self):
-        """The sessions of the dead have been silent for a day."""
-        folder = os.path.join(self.stack.repository, "sessions")
-        if not os.path.isdir(folder):
-            return
-        then = time.time() - LEASE
-        for name in os.listdir(folder):
-            os.utime(os.path.join(folder, name), (then, then))
+    def restore_one(self):
+        """What one of those comes back as is what was there."""
+        name = self.chance.choice(sorted(self.must))
+        to = self.stack.path("restored%d" % self.number)
+        self.stack.restore(name, "--to", to)
+        where, = [where for where, _, names in os.walk(to) if "round" in names]
+        assert _digests(where) == self.held[self.must[name]], name
+
+    def turn(self):
+        self.number += 1
+        getattr(self, TURNS[self.number % len(TURNS)])()
+        self.check()
+        if self.number % SAMPLE == 0:
+            self.restore_one()
+        if self.number % 50 == 0:
+            self.age_sessions()
+            self.check_bytes()
+
+    def end(self):
+        self.change()
+        self.run("backup-create", "--json")
+        self.check_bytes()
+        self.age_sessions()
+        self.run("backup-prune", "--json", "--keep-last", "100", "--grace",
+                 "0")
+        self.check_bytes()
+        self.restore_one()
 
 
-def test_whatever_is_killed_nothing_is_lost(stack):
-    chance = random.Random(SEED)
-    night = Night(stack, chance)
+def _flip(path):
+    with open(path, "r+b") as content:
+        content.seek(os.path.getsize(path) // 2)
+        byte = content.read(1)[0]
+        content.seek(-1, 1)
+        content.write(bytes([byte ^ 0x10]))
+
+
+def _cut(path):
+    os.truncate(path, os.path.getsize(path) // 2)
+
+
+def test_whatever_is_killed_nothing_is_lost(stack, capsys):
+    night = Night(stack, random.Random(SEED))
     try:
-        took = night.took("backup-create")
-        for number in range(1, KILLS + 1):
-            if number % 4 == 1:
-                night.prune(took)
-            elif number % 8 == 2:
-                night.change_keys(took / 2)
-            elif number % 8 == 6:
-                night.repair(took)
-            else:
-                night.change()
-                night.kill(took, "backup-create")
-            night.check()
-            if number % 50 == 0:
-                night.age_sessions()
-                night.check_bytes()
-        night.change()
-        night.note(stack.run("backup-create", "--json"))
-        night.check_bytes()
-        night.age_sessions()
-        last = stack.run("backup-prune", "--json", "--keep-last", "100",
-                         "--grace", "0")
-        assert last.status == COMPLETE, str(last)
-        night.check_bytes()
+        while sum(night.killer.killed.values()) < KILLS:
+            night.turn()
+            assert night.number < 4 * KILLS + 20, str(night.killer)
+        night.end()
     except AssertionError as error:
-        raise AssertionError("BACKUP_TEST_SEED=%d repeats this: %s"
-                             % (SEED, error)) from error
-    assert sum(night.killed.values()) >= KILLS / 4, night.killed
-    print("killed: %s" % night.killed)
+        raise AssertionError("BACKUP_TEST_SEED=%d repeats this, at %d (%s): %s"
+                             % (SEED, night.number, night.killer,
+                                error)) from error
+    with capsys.disabled():
+        print("# killed: %s" % night.killer, flush=True)
