@@ -18,7 +18,6 @@ formats_libformats_la_SOURCES += \
 	formats/json_plain.c formats/json_plain.h \
 	formats/json_plain_write.c \
 	formats/pack.c formats/pack.h \
-	formats/pgjson.h \
 	formats/path.c formats/path.h \
 	formats/record.c formats/record.h \
 	formats/rowhash.c formats/rowhash.h \
@@ -83,3 +82,9 @@ formats_libformats_la_SOURCES += formats/parity_none.c
 endif
 EXTRA_DIST += formats/parity_shards.c formats/parity_none.c
 dist_noinst_DATA += formats/parity.md
+# PostgreSQL's values as JSON
+formats_libformats_la_SOURCES += \
+	formats/pgjson.c formats/pgjson.h formats/pgjson_impl.h \
+	formats/pgjson_array.c \
+	formats/pgjson_document.c
+dist_noinst_DATA += formats/pgjson.md

@@ -36,3 +36,7 @@ tests_fuzz_fuzz_parity_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/chunker tests/fuzz/corpus/json \
 	tests/fuzz/corpus/parity tests/fuzz/corpus/record
+# PostgreSQL's values as JSON
+FUZZ_TARGETS += tests/fuzz/fuzz_pgjson
+tests_fuzz_fuzz_pgjson_LDADD = $(FUZZ_LIBS) $(JANSSON_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/pgjson

@@ -66,3 +66,9 @@ tests_unit_test_store_parity_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_stated
 tests_unit_test_stated_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_stated_LDADD = $(UNIT_LIBS)
+# PostgreSQL's values as JSON
+UNIT_TESTS += tests/unit/test_pgjson
+tests_unit_test_pgjson_SOURCES = tests/unit/test_pgjson.c $(FAILING_ALLOC)
+tests_unit_test_pgjson_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pgjson_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_pgjson_LDADD = $(UNIT_LIBS)
