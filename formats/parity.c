@@ -7,6 +7,46 @@
 #include "formats/parity_impl.h"
 #include "formats/sign.h"
 
+#define DATA_SHARDS 128u /* at the most */
+#define SMALLEST 512u    /* bytes of a shard, where there are several */
+#define LEAST_PARITY 2u
+
+/* ---- sizes ---- */
+
+void
+fmt_parity_choose(uint64_t len, unsigned percent, struct fmt_parity *out)
+{
+	uint64_t shards = (len + SMALLEST - 1) / SMALLEST;
+
+	if (shards > DATA_SHARDS)
+		shards = DATA_SHARDS;
+	if (shards == 0)
+		shards = 1;
+	out->object_len = len;
+	out->shard_len = len > 0 ? (uint32_t)((len + shards - 1) / shards) : 1;
+	out->data_shards =
+	    len > 0 ? (unsigned)((len + out->shard_len - 1) / out->shard_len)
+		    : 1;
+	out->parity_shards = (out->data_shards * percent + 99) / 100;
+	if (out->parity_shards < LEAST_PARITY)
+		out->parity_shards = LEAST_PARITY;
+}
+
+bool
+fmt_parity_fits(uint64_t object_len, uint64_t parity_len)
+{
+	struct fmt_parity parity;
+
+	for (unsigned percent = 1;
+	     object_len <= UINT32_MAX && percent <= FMT_PARITY_MAX_PERCENT;
+	     percent++) {
+		fmt_parity_choose(object_len, percent, &parity);
+		if (fmt_parity_size(&parity) == parity_len)
+			return true;
+	}
+	return false;
+}
+
 /* ---- the head ---- */
 
 size_t

@@ -38,6 +38,10 @@ enum fmt_status fmt_parity_make(
 enum fmt_status fmt_parity_open(
     const void *parity, size_t parity_len, struct fmt_parity *out);
 
+/* Whether a parity of an object so long can have that length, whatever the
+ * percentage was. */
+bool fmt_parity_fits(uint64_t object_len, uint64_t parity_len);
+
 /* FMT_OK where the parity itself is whole; FMT_AUTH where a part of it is
  * damaged. */
 enum fmt_status fmt_parity_check(const void *parity, size_t parity_len);

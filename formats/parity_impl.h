@@ -13,6 +13,7 @@
 #define FMT_PARITY_SUM ((size_t)32)
 #define FMT_PARITY_SHARDS 255u
 
+void fmt_parity_choose(uint64_t len, unsigned percent, struct fmt_parity *out);
 size_t fmt_parity_head_size(const struct fmt_parity *parity);
 size_t fmt_parity_size(const struct fmt_parity *parity);
 void fmt_parity_write_fixed(

@@ -7,10 +7,6 @@
 #include "formats/parity_impl.h"
 #include "formats/sign.h"
 
-#define DATA_SHARDS 128u /* at the most */
-#define SMALLEST 512u    /* bytes of a shard, where there are several */
-#define LEAST_PARITY 2u
-
 bool
 fmt_parity_is_available(void)
 {
@@ -68,25 +64,6 @@ prepare(struct work *work)
 
 /* ---- making ---- */
 
-static void
-choose(size_t len, unsigned percent, struct fmt_parity *out)
-{
-	uint64_t shards = (len + SMALLEST - 1) / SMALLEST;
-
-	if (shards > DATA_SHARDS)
-		shards = DATA_SHARDS;
-	if (shards == 0)
-		shards = 1;
-	out->object_len = len;
-	out->shard_len = len > 0 ? (uint32_t)((len + shards - 1) / shards) : 1;
-	out->data_shards =
-	    len > 0 ? (unsigned)((len + out->shard_len - 1) / out->shard_len)
-		    : 1;
-	out->parity_shards = (out->data_shards * percent + 99) / 100;
-	if (out->parity_shards < LEAST_PARITY)
-		out->parity_shards = LEAST_PARITY;
-}
-
 static enum fmt_status
 write_head(const struct work *work, unsigned char *head)
 {
@@ -137,7 +114,7 @@ fmt_parity_make(
 	if (percent < 1 || percent > FMT_PARITY_MAX_PERCENT ||
 	    (uint64_t)len > UINT32_MAX)
 		return FMT_LIMIT;
-	choose(len, percent, parity);
+	fmt_parity_choose(len, percent, parity);
 	status = fmt_sha256(object, len, parity->object_digest);
 	if (status == FMT_OK)
 		status = prepare(&work);

@@ -255,18 +255,25 @@ tell_people(const struct cli *cli, const struct bkp_check_result *r)
 	}
 	if (!is_done)
 		print_steps(r);
-	(void)printf("checked %s snapshots, %s index objects, %s packs",
-	    cli_count(r->snapshots, a), cli_count(r->indexes, b),
-	    cli_count(r->packs, c));
+	(void)printf("checked %s %s, %s index %s, %s %s",
+	    cli_count(r->snapshots, a),
+	    r->snapshots == 1 ? "snapshot" : "snapshots",
+	    cli_count(r->indexes, b), r->indexes == 1 ? "object" : "objects",
+	    cli_count(r->packs, c), r->packs == 1 ? "pack" : "packs");
 	(void)printf(" (%s) in %s\n", cli_size(r->pack_bytes, a),
 	    cli_duration(r->duration_ms, b));
 	if (r->packs_read > 0)
-		(void)printf("read %s packs (%s), proved %s chunks\n",
-		    cli_count(r->packs_read, a), cli_size(r->bytes_read, b),
-		    cli_count(r->chunks_read, c));
+		(void)printf("read %s %s (%s), proved %s %s\n",
+		    cli_count(r->packs_read, a),
+		    r->packs_read == 1 ? "pack" : "packs",
+		    cli_size(r->bytes_read, b), cli_count(r->chunks_read, c),
+		    r->chunks_read == 1 ? "chunk" : "chunks");
 	if (!r->is_clean || r->damage > 0)
-		(void)printf("DAMAGED: %s findings, %s snapshots hurt\n",
-		    cli_count(r->damage, a), cli_count(r->hurt_snapshots, b));
+		(void)printf("DAMAGED: %s %s, %s %s hurt\n",
+		    cli_count(r->damage, a),
+		    r->damage == 1 ? "finding" : "findings",
+		    cli_count(r->hurt_snapshots, b),
+		    r->hurt_snapshots == 1 ? "snapshot" : "snapshots");
 	else
 		(void)puts(r->warnings > 0 ? "NOT DAMAGED, but look at what is "
 					     "named above"

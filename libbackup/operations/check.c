@@ -10,8 +10,9 @@
 #include "libbackup/operations/opened.h"
 #include "libbackup/repository/archive_view.h"
 #include "libbackup/repository/repair.h"
+#include "libbackup/store/store_parity.h"
 
-#define ROUNDS 5 /* of repair, at the most */
+#define ROUNDS 8 /* of repair, at the most */
 
 /* What the result's texts live in. */
 struct memory {
@@ -112,7 +113,7 @@ fill_counts(const struct memory *memory, struct bkp_check_result *result)
 
 	result->snapshots = checker->history.snapshots.count;
 	result->entries = checker->entries;
-	result->hurt_snapshots = checker->hurt_snapshots;
+	result->hurt_snapshots = checker->findings.snapshot_count;
 	result->indexes = memory->repository->index.count;
 	result->packs = checker->packs.stored;
 	result->pack_bytes = checker->packs.stored_bytes;
@@ -156,6 +157,7 @@ check_once(struct memory *memory, struct bkp_error *err)
 	checker->read_percent = memory->options->read_percent;
 	checker->max_age_s = memory->options->max_age_s;
 	checker->budget = memory->options->budget;
+	checker->error_correction = memory->options->config->error_correction;
 	memory->repair.checker = checker;
 	return bkp_checker_run(checker, err);
 }
@@ -236,6 +238,23 @@ look_twice(struct memory *memory, struct bkp_error *err)
 	    memory, before, count_bad_packs(&memory->checker.packs), err);
 }
 
+/* What a repair stores has error correction from the beginning. A build that
+ * knows none repairs what it can all the same. */
+static bool
+keep_parity(struct memory *memory)
+{
+	unsigned percent = memory->options->config->error_correction;
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (percent == 0)
+		return false;
+	if (bkp_store_parity_set(
+		memory->repository->store, percent, &problem) == 0)
+		return true;
+	bkp_run_message(memory->run, BKP_WARNING, NULL, "%s", problem.message);
+	return false;
+}
+
 /* What was stored before this host kept error correction gets some now. */
 static int
 complete_parity(struct memory *memory, struct bkp_error *err)
@@ -246,33 +265,45 @@ complete_parity(struct memory *memory, struct bkp_error *err)
 	if (bkp_repository_complete_parity(
 		memory->repository, config->error_correction, &added, err) < 0)
 		return -1;
-	if (added > 0)
-		bkp_run_message(memory->run, BKP_INFO, NULL,
-		    "error correction was added for %zu objects", added);
-	return 0;
+	if (added == 0)
+		return 0;
+	bkp_run_message(memory->run, BKP_INFO, NULL,
+	    "error correction was added for %zu %s", added,
+	    added == 1 ? "object" : "objects");
+	return check_again(memory, err);
+}
+
+static int
+repair_in_rounds(struct memory *memory, struct bkp_error *err)
+{
+	bool is_real = memory->presence != NULL, keeps_parity = false;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		keeps_parity = is_real && keep_parity(memory);
+		if (bkp_repair_round(&memory->repair, err) < 0)
+			return bkp_fail_in(err, "repairing");
+		if (!is_real || memory->repair.done == 0)
+			break;
+		if (check_again(memory, err) < 0)
+			return -1;
+	}
+	return keeps_parity ? complete_parity(memory, err) : 0;
 }
 
 static int
 repair(struct memory *memory, struct bkp_error *err)
 {
+	int rc;
+
 	memory->repair.accepts_loss = memory->options->accepts_loss != 0;
 	if (memory->options->is_repair &&
 	    bkp_repair_begin(memory->repository, &memory->presence, err) < 0)
 		return -1;
 	memory->repair.presence = memory->presence;
-	for (int round = 0; round < ROUNDS; round++) {
-		if (bkp_repair_round(&memory->repair, err) < 0)
-			return bkp_fail_in(err, "repairing");
-		if (memory->presence == NULL || memory->repair.done == 0)
-			break;
-		if (check_again(memory, err) < 0)
-			return -1;
-	}
-	if (memory->presence != NULL && complete_parity(memory, err) < 0)
-		return -1;
+	rc = repair_in_rounds(memory, err);
 	bkp_presence_end(memory->presence);
 	memory->presence = NULL;
-	return 0;
+	return rc;
 }
 
 int

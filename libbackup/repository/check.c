@@ -24,6 +24,7 @@ bkp_checker_free(struct bkp_checker *checker)
 	bkp_history_free(&checker->history);
 	bkp_known_set_free(&checker->bad_chunks);
 	free(checker->packs.items);
+	free(checker->covered.items);
 	free(checker->earlier.items);
 	free(checker->misplaced);
 }
@@ -106,7 +107,8 @@ bkp_check_sum_up(struct bkp_checker *checker, struct bkp_error *err)
 		"there is no snapshot, so nothing could be restored; "
 		"backup-create makes one") < 0)
 		return -1;
-	if (note_kept(checker, err) < 0)
+	if (note_kept(checker, err) < 0 ||
+	    bkp_check_more_strangers(checker, err) < 0)
 		return -1;
 	return note_packs(checker, err);
 }
@@ -117,10 +119,13 @@ int
 bkp_checker_run(struct bkp_checker *checker, struct bkp_error *err)
 {
 	bkp_run_phase(checker->run, 0, 0, "checking what lies beside packs");
-	if (bkp_check_objects(checker, err) < 0 ||
+	if (bkp_check_strays(checker, err) < 0 ||
+	    bkp_check_sessions(checker, err) < 0 ||
+	    bkp_check_objects(checker, err) < 0 ||
 	    bkp_check_snapshots(checker, err) < 0 ||
 	    bkp_check_index(checker, err) < 0 ||
 	    bkp_check_list_packs(checker, err) < 0 ||
+	    bkp_check_parity(checker, err) < 0 ||
 	    bkp_check_read_packs(checker, err) < 0 ||
 	    bkp_check_salvage(checker, err) < 0 ||
 	    bkp_check_walk(checker, err) < 0)

@@ -107,11 +107,12 @@ bkp_finding_hurt(struct bkp_finding_list *list, size_t number,
 	if (last != NULL && strcmp(last->snapshot, snapshot) == 0 &&
 	    strcmp(last->path, path) == 0)
 		return 0;
+	if ((name = keep_snapshot(list, snapshot, err)) == NULL)
+		return -1;
 	if (item->hurt_count < HURT_MAX) {
 		if (bkp_grow(&item->hurt, item->hurt_count, &item->hurt_cap,
 			sizeof(*item->hurt), err) < 0 ||
-		    (copy = keep_path(list, path, err)) == NULL ||
-		    (name = keep_snapshot(list, snapshot, err)) == NULL)
+		    (copy = keep_path(list, path, err)) == NULL)
 			return -1;
 		item->hurt[item->hurt_count++] = (struct bkp_hurt){name, copy};
 	}

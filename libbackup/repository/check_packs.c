@@ -68,11 +68,7 @@ add_stored(
 	else
 		bkp_pack_path(pack.name, path);
 	if (strcmp(path, object->name) != 0)
-		return bkp_finding_add(&checker->findings, NULL,
-		    BKP_FINDING_NOTE, "stranger", object->name, err,
-		    "%s: this is not an object of a repository, and nothing "
-		    "refers to it",
-		    object->name);
+		return bkp_check_stranger(checker, object->name, err);
 	pack.stored_size = object->size;
 	checker->packs.stored++;
 	checker->packs.stored_bytes += object->size;

@@ -8,6 +8,7 @@
 #include "libbackup/base/pipeline.h"
 #include "libbackup/repository/checker.h"
 #include "libbackup/repository/prover.h"
+#include "libbackup/store/store_parity.h"
 
 /* ---- which ---- */
 
@@ -120,7 +121,8 @@ is_wanted_again(const struct bkp_checker *checker, struct bkp_check_pack *pack)
 
 	if (!pack->is_stored || pack->state == BKP_PACK_LOST)
 		return false;
-	if (before == NULL || before->state != BKP_PACK_GOOD)
+	if (before == NULL || before->state != BKP_PACK_GOOD ||
+	    before->is_parity_bad)
 		return true;
 	pack->read_us = before->read_us;
 	return false;
@@ -164,6 +166,7 @@ struct item {
 	size_t chunks;
 	unsigned char digest[32]; /* of what is there */
 	struct bkp_error problem;
+	struct bkp_error parity; /* what is wrong with its error correction */
 };
 
 struct reading {
@@ -219,6 +222,26 @@ get_pack(struct reading *reading, struct worker *worker, struct item *item,
 	return 0;
 }
 
+/* Not asked for where it has none, or another finding is about it already. */
+static int
+read_parity(struct reading *reading, struct item *item, struct bkp_error *err)
+{
+	const struct bkp_check_pack *pack =
+	    &reading->checker->packs.items[item->pack];
+	char path[BKP_PACK_PATH];
+
+	bkp_pack_path(pack->name, path);
+	if (!pack->has_parity || pack->is_parity_bad ||
+	    bkp_parity_check(reading->checker->repository->store, path,
+		pack->name, &item->parity) == 0 ||
+	    bkp_check_is_damage(&item->parity) ||
+	    item->parity.code == BKP_NOTFOUND || item->parity.sys == EIO)
+		return 0;
+	if (err != NULL)
+		*err = item->parity;
+	return -1;
+}
+
 static int
 read_pack(void *arg, unsigned n, void *work, struct bkp_error *err)
 {
@@ -249,7 +272,7 @@ read_pack(void *arg, unsigned n, void *work, struct bkp_error *err)
 		return -1;
 	}
 	item->is_damaged = rc < 0;
-	return 0;
+	return read_parity(reading, item, err);
 }
 
 /* A pack that is gone since it was listed is looked at by the walk: where
@@ -268,19 +291,25 @@ note_pack(void *arg, void *work, struct bkp_error *err)
 	checker->bytes_read += item->bytes;
 	checker->chunks_read += item->chunks;
 	pack->read_us = item->is_damaged ? -bkp_now_us() : bkp_now_us();
+	bkp_pack_path(pack->name, path);
 	if (item->is_gone) {
 		pack->read_us = 0;
 		pack->is_stored = false;
 		pack->state = BKP_PACK_LOST;
 	} else if (item->is_damaged) {
 		pack->state = BKP_PACK_LOST;
-		bkp_pack_path(pack->name, path);
 		rc = bkp_finding_add(&checker->findings, &pack->finding,
 		    BKP_FINDING_DAMAGE, "pack-damaged", path, err, "%s: %s",
 		    path, item->problem.message);
 		if (rc == 0)
 			rc = bkp_check_misplaced_pack(
 			    checker, pack, item->digest, err);
+	}
+	if (rc == 0 && item->parity.code != BKP_OK &&
+	    item->parity.code != BKP_NOTFOUND) {
+		pack->is_parity_bad = true;
+		rc = bkp_check_parity_damaged(
+		    checker, path, item->parity.message, err);
 	}
 	free(item);
 	return rc;

@@ -402,7 +402,6 @@ examine(struct walk *walk, const struct fmt_chunk_ref *ref, const char *prefix,
 struct patient {
 	struct walk *walk;
 	const struct bkp_named_snapshot *snapshot;
-	bool is_hurt;
 };
 
 static int
@@ -410,7 +409,6 @@ hurt(void *arg, size_t finding, const char *path, struct bkp_error *err)
 {
 	struct patient *patient = arg;
 
-	patient->is_hurt = true;
 	return bkp_finding_hurt(&patient->walk->checker->findings, finding,
 	    patient->snapshot->name, path, err);
 }
@@ -446,7 +444,7 @@ static int
 walk_snapshot(struct walk *walk, const struct bkp_named_snapshot *snapshot,
     struct bkp_error *err)
 {
-	struct patient patient = {walk, snapshot, false};
+	struct patient patient = {walk, snapshot};
 
 	for (size_t s = 0; s < snapshot->snapshot.source_count; s++) {
 		const struct fmt_snapshot_source *source =
@@ -459,7 +457,6 @@ walk_snapshot(struct walk *walk, const struct bkp_named_snapshot *snapshot,
 				return -1;
 		}
 	}
-	walk->checker->hurt_snapshots += patient.is_hurt;
 	bkp_run_count(walk->checker->run, 0, 1);
 	bkp_run_tick(walk->checker->run);
 	return 0;

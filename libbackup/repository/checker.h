@@ -7,16 +7,20 @@
  * index before packs are listed, which is the reverse of the order of writing:
  * a backup that goes on meanwhile is no damage.
  *
+ *   check_strays     what is no object of a repository
+ *   check_sessions   who says that he is at work, and is not
  *   check_objects    what is read whole: keys, writers, index, snapshots
  *   check_packs      the packs that are stored beside those that are indexed
+ *   check_parity     the error correction that is kept beside them
  *   check_read       the bytes of packs, by several workers
  *   check_salvage    what is left of those that are damaged
  *   check_misplaced  objects that hold the bytes of another one
  *   check_walk       the chunks that snapshots refer to
  *   check_memory     which packs were read when
  *
- * Memory: 80 bytes a pack, 20 bytes for each metadata chunk of entry lists,
- * and a pack (16 MiB, twice where it is decrypted) for each worker.
+ * Memory: 80 bytes a pack, 96 bytes for each other object, 20 bytes for each
+ * metadata chunk of entry lists, and a pack (16 MiB, twice where it is
+ * decrypted) for each worker.
  */
 
 #include "libbackup/base/run.h"
@@ -45,7 +49,7 @@ struct bkp_finding_list {
 	size_t count, cap;
 	char **paths; /* owned, each too */
 	size_t path_count, path_cap;
-	char **snapshots; /* the same */
+	char **snapshots; /* the same: all that are hurt */
 	size_t snapshot_count, snapshot_cap;
 };
 
@@ -84,6 +88,7 @@ struct bkp_check_pack {
 	enum bkp_pack_state state;
 	bool is_stored, is_indexed;
 	bool is_needed; /* a snapshot needs it and it is not good */
+	bool has_parity, is_parity_bad;
 };
 
 struct bkp_check_packs {
@@ -121,6 +126,13 @@ int bkp_pack_contents_fill(struct bkp_pack_contents *contents,
     struct bkp_index_set *set, struct bkp_error *err);
 void bkp_pack_contents_free(struct bkp_pack_contents *contents);
 
+/* ---- other objects ---- */
+
+struct bkp_check_paths {
+	char (*items)[BKP_PACK_PATH]; /* owned, sorted */
+	size_t count, cap;
+};
+
 /* ---- which packs were read when ---- */
 
 struct bkp_check_memory_item {
@@ -154,6 +166,7 @@ struct bkp_checker {
 	struct bkp_run *run;               /* borrowed */
 	double read_percent;
 	uint64_t max_age_s, budget;
+	unsigned error_correction; /* percent that should be there */
 	/* Of the check before a round of repair: what was good then is not
 	 * read once more, and what was not is, and all that is new. */
 	struct bkp_check_packs earlier; /* owned */
@@ -162,13 +175,16 @@ struct bkp_checker {
 	struct bkp_finding_list findings;
 	struct bkp_history history; /* with the snapshots that count */
 	struct bkp_check_packs packs;
+	struct bkp_check_paths covered; /* objects but packs that may have
+		error correction */
+	size_t strangers;
 	struct bkp_known_set bad_chunks; /* by bkp_check_chunk_key */
 	/* Findings, one after another: index objects that are damaged, or else
 	 * the one that chunks are in none. */
 	size_t unknown, unknown_count;
 	struct bkp_misplaced *misplaced; /* owned */
 	size_t misplaced_count, misplaced_cap;
-	uint64_t entries, hurt_snapshots;
+	uint64_t entries;
 	uint64_t packs_read, bytes_read, chunks_read;
 };
 
@@ -180,14 +196,42 @@ void bkp_checker_free(struct bkp_checker *checker);
 int bkp_checker_run(struct bkp_checker *checker, struct bkp_error *err);
 
 /* Its parts, in this order. */
+int bkp_check_strays(struct bkp_checker *checker, struct bkp_error *err);
+int bkp_check_sessions(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_objects(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_snapshots(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_index(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_list_packs(struct bkp_checker *checker, struct bkp_error *err);
+int bkp_check_parity(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_read_packs(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_salvage(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_walk(struct bkp_checker *checker, struct bkp_error *err);
 int bkp_check_sum_up(struct bkp_checker *checker, struct bkp_error *err);
+
+/* Notes something that is no object of a repository. A repair may move it away
+ * where it lies in a folder that nobody else has a use for. */
+int bkp_check_stranger(
+    struct bkp_checker *checker, const char *path, struct bkp_error *err);
+int bkp_check_more_strangers(
+    struct bkp_checker *checker, struct bkp_error *err);
+bool bkp_check_may_move_stray(const char *path);
+bool bkp_check_is_object_path(const char *path);
+
+/* Somebody of whom nothing is known. */
+struct bkp_presence_info;
+bool bkp_check_is_unreadable_session(const struct bkp_presence_info *session);
+
+/* Reads the error correction of an object and notes where that is damaged.
+ * `digest`: of the object; NULL: as its name tells. */
+int bkp_check_parity_of(struct bkp_checker *checker, const char *name,
+    const unsigned char digest[32], struct bkp_error *err);
+
+int bkp_check_parity_damaged(struct bkp_checker *checker, const char *name,
+    const char *problem, struct bkp_error *err);
+
+/* The digest of config; false where config is damaged. */
+bool bkp_check_config_digest(
+    struct bkp_repository *repository, unsigned char digest[32]);
 
 /* Notes that one chunk of a pack is bad; the others stay good. */
 int bkp_check_bad_chunk(struct bkp_checker *checker,

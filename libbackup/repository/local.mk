@@ -81,8 +81,11 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/check_misplaced.c \
 	libbackup/repository/check_objects.c \
 	libbackup/repository/check_packs.c \
+	libbackup/repository/check_parity.c \
 	libbackup/repository/check_read.c \
 	libbackup/repository/check_salvage.c \
+	libbackup/repository/check_sessions.c \
+	libbackup/repository/check_strays.c \
 	libbackup/repository/check_walk.c \
 	libbackup/repository/prover.c libbackup/repository/prover.h
 # What should be there.
@@ -98,4 +101,5 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/repair_packs.c \
 	libbackup/repository/repair_parity.c \
 	libbackup/repository/repair_places.c \
-	libbackup/repository/repair_rest.c
+	libbackup/repository/repair_rest.c \
+	libbackup/repository/repair_strays.c

@@ -2,6 +2,7 @@
 /* This process among those that are at work on a repository. */
 #include "libbackup/repository/presence.h"
 
+#include <errno.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -364,7 +365,8 @@ read_other(struct bkp_repository *repository, struct bkp_presence_info *info,
 	if (bkp_store_get(repository->store, path, 0, BKP_STORE_WHOLE, &stored,
 		&problem) < 0) {
 		*is_gone = problem.code == BKP_NOTFOUND && !info->is_given_up;
-		if (problem.code != BKP_NOTFOUND) {
+		/* A sector that cannot be read must not stop everybody. */
+		if (problem.code != BKP_NOTFOUND && problem.sys != EIO) {
 			if (err != NULL)
 				*err = problem;
 			rc = -1;

@@ -45,6 +45,31 @@ is_in_the_way(const struct bkp_presence_info *other, int64_t now_us)
 	       INT64_C(3000000) * BKP_PRESENCE_TOUCH_S;
 }
 
+static int
+refuse(const struct bkp_repository *repository,
+    const struct bkp_presence_info *other, int64_t now_us,
+    struct bkp_error *err)
+{
+	const char *location = repository->store->location;
+
+	if (now_us < other->touched_us)
+		return bkp_fail(err, BKP_RETRY,
+		    "%s: sessions/%s: its time is yet to come, as after a "
+		    "clock that was wrong; where nobody is at work, remove it, "
+		    "then repair",
+		    location, other->id);
+	if (bkp_check_is_unreadable_session(other))
+		return bkp_fail(err, BKP_RETRY,
+		    "%s: sessions/%s cannot be read, and might be of somebody "
+		    "who is at work; repair half an hour after it was stored, "
+		    "or remove it where nobody is",
+		    location, other->id);
+	return bkp_fail(err, BKP_RETRY,
+	    "%s: a %s of host %s is at work (sessions/%s); repair when it has "
+	    "ended, or half an hour after it died",
+	    location, other->what, other->host, other->id);
+}
+
 int
 bkp_repair_begin(struct bkp_repository *repository, struct bkp_presence **out,
     struct bkp_error *err)
@@ -66,14 +91,7 @@ bkp_repair_begin(struct bkp_repository *repository, struct bkp_presence **out,
 	    repository, presence, &others, &count, &now_us, err);
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		if (is_in_the_way(&others[i], now_us))
-			rc = bkp_fail(err, BKP_RETRY,
-			    "%s: a %s of host %s is at work; repair when it "
-			    "has ended, or half an hour after it died",
-			    repository->store->location,
-			    others[i].what[0] != '\0' ? others[i].what
-						      : "session",
-			    others[i].host[0] != '\0' ? others[i].host
-						      : "(unknown)");
+			rc = refuse(repository, &others[i], now_us, err);
 	}
 	free(others);
 	if (rc < 0) {
@@ -222,9 +240,10 @@ bkp_repair_round(struct bkp_repair *repair, struct bkp_error *err)
 {
 	repair->done = 0;
 	bkp_names_free(&repair->dropped);
-	if (bkp_repair_parity(repair, err) < 0)
+	if (bkp_repair_parity(repair, err) < 0 ||
+	    bkp_repair_strays(repair, err) < 0)
 		return -1;
-	if (repair->done > 0)
+	if (repair->done > 0 && repair->presence != NULL)
 		return 0;
 	if (bkp_repair_places(repair, err) < 0)
 		return -1;

@@ -6,7 +6,9 @@
  * Repair of what a check has found. Each round does what it can and is
  * followed by another check, until nothing is left that it could do:
  *
- *   repair_parity   error correction gives back what was there
+ *   repair_parity   error correction gives back what was there, and where it
+ *                   is damaged itself is made anew
+ *   repair_strays   what is no object, and sessions of nobody
  *   repair_places   bytes that lie under a wrong name are put back
  *   repair_packs    what is left of damaged packs is stored anew
  *   repair_index    index objects without the packs that are lost, and new
@@ -49,6 +51,7 @@ int bkp_repair_begin(struct bkp_repository *repository,
 /* ---- its parts ---- */
 
 int bkp_repair_parity(struct bkp_repair *repair, struct bkp_error *err);
+int bkp_repair_strays(struct bkp_repair *repair, struct bkp_error *err);
 int bkp_repair_places(struct bkp_repair *repair, struct bkp_error *err);
 int bkp_repair_packs(struct bkp_repair *repair, struct bkp_error *err);
 int bkp_repair_lost_packs(struct bkp_repair *repair, struct bkp_error *err);

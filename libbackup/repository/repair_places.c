@@ -116,6 +116,16 @@ name_right(const char *path, const unsigned char digest[32], char folder[64],
 		(void)snprintf(right, BKP_PACK_PATH, "%.30s/%s", folder, name);
 }
 
+/* What was given up stays so, and not everything is named by its bytes. */
+static bool
+may_come_back(const struct bkp_repair *repair, const char *right)
+{
+	return bkp_check_is_object_path(right) &&
+	       (strncmp(right, "snapshots/", 10) != 0 ||
+		   !bkp_checkpoint_has_removed(
+		       &repair->checker->history.checkpoint, right + 10));
+}
+
 static int
 look_at_aside(
     struct bkp_repair *repair, const char *path, struct bkp_error *err)
@@ -134,8 +144,9 @@ look_at_aside(
 	    fmt_sha256(stored.data, stored.len, digest) != FMT_OK)
 		goto out;
 	name_right(path, digest, folder, right);
-	if (folder[0] == '\0' || !bkp_check_is_object(repair->checker, folder,
-				     strrchr(right, '/') + 1, &stored))
+	if (folder[0] == '\0' || !may_come_back(repair, right) ||
+	    !bkp_check_is_object(
+		repair->checker, folder, strrchr(right, '/') + 1, &stored))
 		goto out;
 	rc = bkp_check_is_good(store, right, &is_good, err);
 	if (rc == 0 && !is_good)

@@ -90,34 +90,53 @@ examine(struct patient *patient, struct bkp_error *err)
 	return 0;
 }
 
-/* The object is good. How much parity there was is told by what can be read of
- * it; where nothing can, what is set counts. */
+/* Whether a parity is whole, and of that object (NULL: of any). */
+static enum fmt_status
+judge(const struct fmt_buf *parity, const unsigned char *digest)
+{
+	struct fmt_parity view;
+	enum fmt_status status = fmt_parity_check(parity->data, parity->len);
+
+	if (status == FMT_OK)
+		status = fmt_parity_open(parity->data, parity->len, &view);
+	/* A parity of something else is as bad as a damaged one. */
+	if (status == FMT_OK && digest != NULL &&
+	    memcmp(view.object_digest, digest, 32) != 0)
+		status = FMT_AUTH;
+	return status;
+}
+
+/* How much parity there was is told by what can be read of it, unless
+ * something is set. */
+static unsigned
+percent_for(struct bkp_store *store, const struct fmt_parity *view)
+{
+	unsigned percent = bkp_parity_percent(store);
+
+	if (percent == 0 && view->data_shards > 0)
+		percent = 100 * view->parity_shards / view->data_shards;
+	return percent == 0 || percent > FMT_PARITY_MAX_PERCENT
+		   ? FMT_PARITY_MAX_PERCENT
+		   : percent;
+}
+
+/* The object is good. */
 static int
 mend_parity(struct patient *patient, enum bkp_parity_outcome *outcome,
     struct bkp_error *err)
 {
-	enum fmt_status status =
-	    fmt_parity_check(patient->parity.data, patient->parity.len);
-	unsigned percent = bkp_parity_percent(patient->store);
+	enum fmt_status status = judge(&patient->parity, patient->digest);
 
-	/* A parity of something else is as bad as a damaged one. */
-	if (status == FMT_OK &&
-	    memcmp(patient->view.object_digest, patient->digest, 32) != 0)
-		status = FMT_AUTH;
 	*outcome = BKP_PARITY_FINE;
 	if (status == FMT_OK)
 		return 0;
 	if (status != FMT_AUTH)
 		return bkp_fail_format(err, status, "%s: %s",
 		    patient->store->location, patient->parity_name);
-	if (percent == 0 && patient->view.data_shards > 0)
-		percent = 100 * patient->view.parity_shards /
-			  patient->view.data_shards;
-	if (percent == 0 || percent > FMT_PARITY_MAX_PERCENT)
-		percent = FMT_PARITY_MAX_PERCENT;
 	*outcome = BKP_PARITY_REMADE;
 	return bkp_parity_put(patient->store, patient->name,
-	    patient->object.data, patient->object.len, percent, err);
+	    patient->object.data, patient->object.len,
+	    percent_for(patient->store, &patient->view), err);
 }
 
 static int
@@ -169,6 +188,58 @@ bkp_parity_repair(struct bkp_store *store, const char *name,
 	fmt_buf_free(&patient.object);
 	fmt_buf_free(&patient.parity);
 	fmt_buf_free(&patient.repaired);
+	return rc;
+}
+
+/* ---- the parity by itself ---- */
+
+int
+bkp_parity_check(struct bkp_store *store, const char *name,
+    const unsigned char digest[32], struct bkp_error *err)
+{
+	struct fmt_buf parity = FMT_BUF_INIT;
+	char parity_name[BKP_PARITY_NAME];
+	unsigned char told[32];
+	enum fmt_status status;
+
+	if (!bkp_parity_name_of(name, parity_name))
+		return bkp_fail(err, BKP_NOTFOUND,
+		    "%s: %s has no error correction", store->location, name);
+	if (bkp_store_get(
+		store, parity_name, 0, BKP_STORE_WHOLE, &parity, err) < 0)
+		return -1;
+	if (digest == NULL && digest_of_name(name, told))
+		digest = told;
+	status = judge(&parity, digest);
+	fmt_buf_free(&parity);
+	if (status == FMT_AUTH)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "%s: %s is not the error correction of %s that was stored",
+		    store->location, parity_name, name);
+	return status == FMT_OK ? 0
+				: bkp_fail_format(err, status, "%s: %s",
+				      store->location, parity_name);
+}
+
+int
+bkp_parity_renew(
+    struct bkp_store *store, const char *name, struct bkp_error *err)
+{
+	struct fmt_buf object = FMT_BUF_INIT, parity = FMT_BUF_INIT;
+	struct fmt_parity view = {.data_shards = 0};
+	char parity_name[BKP_PARITY_NAME];
+	int rc = bkp_store_get(store, name, 0, BKP_STORE_WHOLE, &object, err);
+
+	if (rc == 0 && bkp_parity_name(name, parity_name) &&
+	    bkp_store_get(
+		store, parity_name, 0, BKP_STORE_WHOLE, &parity, NULL) == 0 &&
+	    fmt_parity_open(parity.data, parity.len, &view) != FMT_OK)
+		view.data_shards = 0;
+	if (rc == 0)
+		rc = bkp_parity_put(store, name, object.data, object.len,
+		    percent_for(store, &view), err);
+	fmt_buf_free(&object);
+	fmt_buf_free(&parity);
 	return rc;
 }
 

@@ -44,6 +44,12 @@ bkp_parity_name(const char *name, char parity[BKP_PARITY_NAME])
 	return len < BKP_PARITY_NAME && bkp_store_is_name(parity);
 }
 
+bool
+bkp_parity_name_of(const char *name, char parity[BKP_PARITY_NAME])
+{
+	return bkp_parity_covers(name) && bkp_parity_name(name, parity);
+}
+
 int
 bkp_parity_put(struct bkp_store *store, const char *name, const void *data,
     size_t len, unsigned percent, struct bkp_error *err)

@@ -37,12 +37,33 @@ enum bkp_parity_outcome {
 	BKP_PARITY_REMADE    /* the object was good, its parity was not */
 };
 
+/* What an object's parity is called: "parity/<name>"; false for one that has
+ * none. */
+#define BKP_PARITY_FOLDER "parity/"
+#define BKP_PARITY_NAME 208
+bool bkp_parity_name_of(const char *name, char parity[BKP_PARITY_NAME]);
+
+/*
+ * Reads the parity of an object, and not the object. `digest`: of the object;
+ * NULL: as its name tells, and where that tells none it is not compared.
+ * BKP_NOTFOUND: there is none; BKP_CORRUPT: it is damaged, or of something
+ * else; BKP_UNSUPPORTED: a newer version wrote it.
+ */
+int bkp_parity_check(struct bkp_store *store, const char *name,
+    const unsigned char digest[32], struct bkp_error *err);
+
+/* Writes the parity of an object anew. The object is one that is known to be
+ * good. */
+int bkp_parity_renew(
+    struct bkp_store *store, const char *name, struct bkp_error *err);
+
 /*
  * Looks at an object (any store, decorated or not) and at its parity, and
  * makes good what is damaged; an object that is gone is made anew where the
  * parity suffices. What comes out has the SHA-256 that the object's name tells
- * (for config: that the parity tells), or nothing is changed. BKP_NOTFOUND: it
- * has no parity; BKP_CORRUPT: there is more damage than that makes up for.
+ * (for config: that the parity tells, so ask only for one that is known to be
+ * damaged), or nothing is changed. BKP_NOTFOUND: it has no parity; BKP_CORRUPT:
+ * there is more damage than that makes up for.
  */
 int bkp_parity_repair(struct bkp_store *store, const char *name,
     enum bkp_parity_outcome *outcome, struct bkp_error *err);

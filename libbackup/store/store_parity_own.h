@@ -6,9 +6,6 @@
 
 #include "libbackup/store/store_parity.h"
 
-#define BKP_PARITY_FOLDER "parity/"
-#define BKP_PARITY_NAME 208
-
 /* Whether an object of that name has a parity. */
 bool bkp_parity_covers(const char *name);
 

@@ -2,6 +2,7 @@
 # Rules of the house that a script can see.
 HYGIENE_TESTS = \
 	tests/hygiene/exports.t \
+	tests/hygiene/findings.t \
 	tests/hygiene/headers.t \
 	tests/hygiene/includes.t \
 	tests/hygiene/usage.t \
