@@ -3,7 +3,8 @@
  * Objects as files below a directory. A file is written under a temporary name
  * at the top of the same directory, synced, renamed into place, and then every
  * directory above it is synced: only after that is the put answered. A killed
- * run leaves at most a tmp-* file, which no listing shows.
+ * run leaves at most a tmp-* file, which no listing shows and a later probe
+ * takes away.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +20,8 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/store/store.h"
 
-#define TEMP_NAME_SIZE 24 /* "tmp-", 16 hex digits, NUL */
+#define TEMP_NAME_SIZE 24       /* "tmp-", 16 hex digits, NUL */
+#define TEMP_LEFT_S (25 * 3600) /* nobody writes a file for so long */
 
 struct directory {
 	struct bkp_store base;
@@ -71,6 +73,40 @@ write_all(int fd, const unsigned char *data, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+/* ---- what is in a directory ---- */
+
+static bool
+is_dot(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Calls fn, where there is one, for whatever is in the directory, and hands
+ * `newer` on. Answers how many that are; below 0: it cannot be read. */
+static int
+each_inside(int root,
+    void (*fn)(int root, const char *name, const struct stat *newer),
+    const struct stat *newer)
+{
+	int fd = open_at(root, ".", O_RDONLY | O_DIRECTORY, 0), count = 0;
+	const struct dirent *entry;
+	DIR *dir;
+
+	if (fd < 0 || (dir = fdopendir(fd)) == NULL) {
+		if (fd >= 0)
+			(void)close(fd);
+		return -1;
+	}
+	while ((entry = readdir(dir)) != NULL)
+		if (!is_dot(entry->d_name)) {
+			count++;
+			if (fn != NULL)
+				fn(root, entry->d_name, newer);
+		}
+	(void)closedir(dir);
+	return count;
 }
 
 /* ---- writing ---- */
@@ -245,15 +281,39 @@ directory_remove(
 	return sync_parents(root, name, err);
 }
 
+static bool
+is_temp_name(const char *name)
+{
+	return strncmp(name, "tmp-", 4) == 0 && strlen(name) == 20 &&
+	       strspn(name + 4, "0123456789abcdef") == 16;
+}
+
+/* What killed ones left, which may be as large as packs are. The file system's
+ * own clock says how old it is: `probe` was written just now. That one cannot
+ * be removed harms nobody. */
+static void
+remove_leftover(int root, const char *name, const struct stat *probe)
+{
+	struct stat st;
+
+	if (is_temp_name(name) &&
+	    fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode) && st.st_mtime < probe->st_mtime - TEMP_LEFT_S)
+		(void)unlinkat(root, name, 0);
+}
+
 static int
 directory_probe(struct bkp_store *store, struct bkp_error *err)
 {
 	int root = fd_of(store);
 	char temp[TEMP_NAME_SIZE];
+	struct stat st;
 
 	if (temp_name(temp, err) < 0 ||
 	    write_temp(root, temp, "probe", 5, err) < 0)
 		return -1;
+	if (fstatat(root, temp, &st, 0) == 0)
+		(void)each_inside(root, remove_leftover, &st);
 	if (unlinkat(root, temp, 0) < 0)
 		return bkp_fail_errno(err, errno, "removing a file");
 	return 0;
@@ -499,39 +559,9 @@ directory_list(struct bkp_store *store, const char *prefix,
 
 /* ---- opening ---- */
 
-static bool
-is_dot(const char *name)
-{
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-/* Calls fn, where there is one, for whatever is in the directory. Answers how
- * many that are; below 0: it cannot be read. */
-static int
-each_inside(int root, void (*fn)(int root, const char *name))
-{
-	int fd = open_at(root, ".", O_RDONLY | O_DIRECTORY, 0), count = 0;
-	const struct dirent *entry;
-	DIR *dir;
-
-	if (fd < 0 || (dir = fdopendir(fd)) == NULL) {
-		if (fd >= 0)
-			(void)close(fd);
-		return -1;
-	}
-	while ((entry = readdir(dir)) != NULL)
-		if (!is_dot(entry->d_name)) {
-			count++;
-			if (fn != NULL)
-				fn(root, entry->d_name);
-		}
-	(void)closedir(dir);
-	return count;
-}
-
 /* With the empty folders in it. */
 static void
-remove_empty(int root, const char *name)
+remove_empty(int root, const char *name, const struct stat *unused)
 {
 	int fd;
 
@@ -541,7 +571,7 @@ remove_empty(int root, const char *name)
 	fd = open_at(root, name, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
 		return;
-	(void)each_inside(fd, remove_empty);
+	(void)each_inside(fd, remove_empty, unused);
 	(void)close(fd);
 	(void)unlinkat(root, name, AT_REMOVEDIR);
 }
@@ -554,7 +584,7 @@ directory_undo_create(struct bkp_store *store)
 	struct directory *directory = (struct directory *)store;
 
 	if (directory->was_empty && directory->fd >= 0)
-		(void)each_inside(directory->fd, remove_empty);
+		(void)each_inside(directory->fd, remove_empty, NULL);
 	if (directory->has_made_root)
 		(void)rmdir(store->location);
 }
@@ -643,7 +673,8 @@ bkp_store_directory_open(const char *path, enum bkp_store_mode mode,
 	if ((directory->fd = open_root(path, err)) < 0)
 		goto fail;
 	if (mode == BKP_STORE_CREATE)
-		directory->was_empty = each_inside(directory->fd, NULL) == 0;
+		directory->was_empty =
+		    each_inside(directory->fd, NULL, NULL) == 0;
 	if (mode == BKP_STORE_CREATE &&
 	    bkp_store_probe(&directory->base, err) < 0)
 		goto fail;

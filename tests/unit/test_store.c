@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libbackup/store/store_fault.h"
@@ -130,6 +131,49 @@ leftovers_and_strangers_are_not_listed(void **state)
 	    bkp_store_list(store, "", store_names, &names, NULL), 0);
 	assert_string_equal(fmt_buf_text(&names), "index/a\n");
 	fmt_buf_free(&names);
+	bkp_store_close(store);
+}
+
+static bool
+is_there(const char *name)
+{
+	char path[96];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", root, name);
+	return access(path, F_OK) == 0;
+}
+
+/* Two days ago. */
+static void
+make_old_file(const char *name)
+{
+	struct timespec times[2] = {
+	    {time(NULL) - 2 * 86400, 0}, {time(NULL) - 2 * 86400, 0}};
+	char path[96];
+
+	make_file(name);
+	(void)snprintf(path, sizeof(path), "%s/%s", root, name);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void
+a_probe_takes_away_what_killed_ones_left_and_nothing_else(void **state)
+{
+	static const char *const stay[] = {"s/tmp-0123456789abcdef",
+	    "s/tmp-0123456789abcde", "s/tmp-0123456789abcdefa",
+	    "s/tmp-0123456789abcdex", "s/notes", "s/index/a"};
+	struct bkp_store *store = open_root("s", BKP_STORE_CREATE);
+
+	(void)state;
+	assert_int_equal(bkp_store_put(store, "index/a", "x", 1, NULL), 0);
+	make_file(stay[0]); /* somebody writes it now */
+	for (size_t i = 1; i < 5; i++)
+		make_old_file(stay[i]);
+	make_old_file("s/tmp-fedcba9876543210");
+	assert_int_equal(bkp_store_probe(store, NULL), 0);
+	for (size_t i = 0; i < 6; i++)
+		assert_true(is_there(stay[i]));
+	assert_false(is_there("s/tmp-fedcba9876543210"));
 	bkp_store_close(store);
 }
 
@@ -333,6 +377,7 @@ main(void)
 	    CASE(files_and_folders_are_the_owners_alone),
 	    CASE(an_object_outlives_its_handle),
 	    CASE(leftovers_and_strangers_are_not_listed),
+	    CASE(a_probe_takes_away_what_killed_ones_left_and_nothing_else),
 	    CASE(a_removed_directory_is_no_empty_store),
 	    CASE(a_place_that_is_none_is_said_by_name),
 	    CASE(a_write_that_fails_leaves_no_file),
