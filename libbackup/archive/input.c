@@ -14,6 +14,7 @@
 #include "libbackup/archive/parts.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/temporary.h"
+#include "libbackup/base/write.h"
 
 #define COPY ((size_t)256 * 1024)
 
@@ -127,22 +128,14 @@ open_parts(struct bkp_archive_input *input, const char *location,
 }
 
 static int
-write_all(int fd, const char *data, size_t len, struct bkp_error *err)
+keep(int fd, const char *data, size_t len, struct bkp_error *err)
 {
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return bkp_fail_errno(err, errno,
-			    "keeping the archive from standard input in %s "
-			    "(TMPDIR names another place)",
-			    bkp_temporary_directory());
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
+	if (bkp_write_all(fd, data, len) == 0)
+		return 0;
+	return bkp_fail_errno(err, errno,
+	    "keeping the archive from standard input in %s (TMPDIR names "
+	    "another place)",
+	    bkp_temporary_directory());
 }
 
 static int
@@ -160,7 +153,7 @@ copy_input(int to, struct bkp_error *err)
 			rc = bkp_fail_errno(
 			    err, errno, "reading standard input");
 		else
-			rc = write_all(to, block, (size_t)n, err);
+			rc = keep(to, block, (size_t)n, err);
 	}
 	free(block);
 	return rc;

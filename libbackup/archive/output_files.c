@@ -16,6 +16,7 @@
 #include "libbackup/archive/output.h"
 #include "libbackup/archive/parts.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/base/write.h"
 
 #define FEW 999    /* parts that three digits count */
 #define MANY 99999 /* and five */
@@ -155,18 +156,10 @@ end_part(struct files *files, struct bkp_error *err)
 static int
 put(struct files *files, const char *data, size_t len, struct bkp_error *err)
 {
-	while (len > 0) {
-		ssize_t n = write(files->fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return bkp_fail_errno(err, errno, "writing %s",
-			    files->items[files->count - 1].name);
-		data += n;
-		len -= (size_t)n;
-		files->room -= (uint64_t)n;
-	}
+	if (bkp_write_all(files->fd, data, len) < 0)
+		return bkp_fail_errno(err, errno, "writing %s",
+		    files->items[files->count - 1].name);
+	files->room -= len;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "formats/age.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/temporary.h"
+#include "libbackup/base/write.h"
 
 #define BLOCK ((size_t)256 * 1024)
 
@@ -82,21 +83,11 @@ bkp_spool_free(struct bkp_spool *spool)
 static int
 put_stored(struct bkp_spool *spool, struct bkp_error *err)
 {
-	size_t done = 0;
-
-	while (done < spool->stored.len) {
-		ssize_t n = write(spool->fd, spool->stored.data + done,
-		    spool->stored.len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return bkp_fail_errno(err, errno,
-			    "writing a temporary file in %s (TMPDIR names "
-			    "another place)",
-			    bkp_temporary_directory());
-		done += (size_t)n;
-	}
+	if (bkp_write_all(spool->fd, spool->stored.data, spool->stored.len) < 0)
+		return bkp_fail_errno(err, errno,
+		    "writing a temporary file in %s (TMPDIR names another "
+		    "place)",
+		    bkp_temporary_directory());
 	fmt_buf_clear(&spool->stored);
 	return 0;
 }

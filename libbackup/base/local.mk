@@ -15,4 +15,5 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/place.c libbackup/base/place.h \
 	libbackup/base/run.c libbackup/base/run.h \
 	libbackup/base/temporary.c libbackup/base/temporary.h \
-	libbackup/base/secret.c
+	libbackup/base/secret.c \
+	libbackup/base/write.c libbackup/base/write.h

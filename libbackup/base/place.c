@@ -2,11 +2,18 @@
 #include "libbackup/base/place.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/base/write.h"
+
+#define BLOCK 65536u /* read at a time */
 
 /* How one of the two is looked for. */
 struct search {
@@ -102,4 +109,79 @@ char *
 bkp_cache_directory(const char *below, struct bkp_error *err)
 {
 	return get_directory(&cache, below, err);
+}
+
+/* ---- files ---- */
+
+static int
+read_all(int fd, const char *path, struct fmt_buf *out, struct bkp_error *err)
+{
+	ssize_t n;
+
+	do {
+		if (fmt_buf_reserve(out, BLOCK) != FMT_OK)
+			return bkp_fail_nomem(err, path);
+		n = read(fd, out->data + out->len, BLOCK);
+		if (n > 0)
+			out->len += (size_t)n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	return n < 0 ? bkp_fail_errno(err, errno, "%s: reading", path) : 0;
+}
+
+int
+bkp_place_read(const char *path, struct fmt_buf *out, struct bkp_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return bkp_fail_errno(err, errno, "%s: opening", path);
+	rc = read_all(fd, path, out, err);
+	(void)close(fd);
+	return rc;
+}
+
+/* Writes a file that is to be renamed; leaves none on failure. */
+static int
+write_part(char *part, const void *data, size_t len, struct bkp_error *err)
+{
+	int fd = mkostemp(part, O_CLOEXEC), saved = 0;
+
+	if (fd < 0)
+		return bkp_fail_errno(err, errno, "%s: making the file", part);
+	if (bkp_write_all(fd, data, len) < 0 || fsync(fd) < 0)
+		saved = errno;
+	if (close(fd) < 0 && saved == 0 && errno != EINTR)
+		saved = errno;
+	if (saved == 0)
+		return 0;
+	(void)unlink(part);
+	return bkp_fail_errno(err, saved, "%s: writing", part);
+}
+
+int
+bkp_place_write(
+    const char *path, const void *data, size_t len, struct bkp_error *err)
+{
+	char *part = bkp_format(err, "%s.XXXXXX", path);
+	int rc = -1;
+
+	if (part != NULL && write_part(part, data, len, err) == 0) {
+		rc = rename(part, path);
+		if (rc < 0) {
+			(void)bkp_fail_errno(
+			    err, errno, "%s: putting in place", path);
+			(void)unlink(part);
+		}
+	}
+	free(part);
+	return rc == 0 ? bkp_sync_folder_of(path, err) : -1;
+}
+
+bool
+bkp_place_has_room(const char *folder, uint64_t least)
+{
+	struct statvfs fs;
+
+	return statvfs(folder, &fs) == 0 &&
+	       (uint64_t)fs.f_bavail * fs.f_frsize > least;
 }

@@ -18,6 +18,11 @@
  * only.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/buf.h"
 #include "libbackup/error.h"
 
 /* Makes the folder where it is missing, with `below` (a few components, or
@@ -25,5 +30,18 @@
  * there is none, or it cannot be made; err tells. */
 char *bkp_state_directory(const char *below, struct bkp_error *err);
 char *bkp_cache_directory(const char *below, struct bkp_error *err);
+
+/* Appends a whole file. BKP_NOTFOUND: there is none. */
+int bkp_place_read(
+    const char *path, struct fmt_buf *out, struct bkp_error *err);
+
+/* Makes or replaces a file, which only its owner can read. Whoever reads it
+ * sees the old one or the new one, whole, also where the power fails. */
+int bkp_place_write(
+    const char *path, const void *data, size_t len, struct bkp_error *err);
+
+/* A cache must not take the last room of a file system that others, a database
+ * perhaps, live on: whether more than `least` bytes are left. */
+bool bkp_place_has_room(const char *folder, uint64_t least);
 
 #endif

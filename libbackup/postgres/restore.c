@@ -21,6 +21,7 @@
 
 #include "libbackup/base/child.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/base/write.h"
 
 /* A file in memory. */
 struct file {
@@ -58,22 +59,12 @@ open_file(
     const struct fmt_buf *content, struct file *file, struct bkp_error *err)
 {
 	int fd = memfd_create("libbackup", MFD_CLOEXEC);
-	size_t done = 0;
 
 	if (fd < 0)
 		return bkp_fail_errno(err, errno, "making a file in memory");
-	while (done < content->len) {
-		ssize_t n =
-		    write(fd, content->data + done, content->len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			(void)bkp_fail_errno(
-			    err, errno, "writing a file in memory");
-			goto fail;
-		}
-		done += (size_t)n;
+	if (bkp_write_all(fd, content->data, content->len) < 0) {
+		(void)bkp_fail_errno(err, errno, "writing a file in memory");
+		goto fail;
 	}
 	file->path = bkp_format(err, "/proc/%ld/fd/%d", (long)getpid(), fd);
 	if (file->path == NULL)

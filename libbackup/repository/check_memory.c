@@ -10,13 +10,8 @@
  *
  * Integers are little-endian.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "formats/bytes.h"
 #include "formats/sign.h"
@@ -43,29 +38,6 @@ file_path(const char *repository_id, struct bkp_error *err)
 }
 
 /* ---- reading ---- */
-
-static int
-read_file(const char *path, struct fmt_buf *out, struct bkp_error *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
-	ssize_t n = 0;
-
-	if (fd < 0)
-		return bkp_fail_errno(err, errno, "%s: opening", path);
-	do {
-		if (fmt_buf_reserve(out, 65536) != FMT_OK) {
-			rc = bkp_fail_nomem(err, "reading what was checked");
-			break;
-		}
-		n = read(fd, out->data + out->len, 65536);
-		if (n > 0)
-			out->len += (size_t)n;
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	if (rc == 0 && n < 0)
-		rc = bkp_fail_errno(err, errno, "%s: reading", path);
-	(void)close(fd);
-	return rc;
-}
 
 static bool
 is_whole(const struct fmt_buf *file)
@@ -115,7 +87,7 @@ bkp_check_memory_load(const char *repository_id, struct bkp_check_memory *out,
 	char *path = file_path(repository_id, err);
 	int rc = -1;
 
-	if (path != NULL && read_file(path, &file, err) == 0 &&
+	if (path != NULL && bkp_place_read(path, &file, err) == 0 &&
 	    (rc = decode(&file, out, err)) < 0)
 		(void)bkp_fail_in(err, "%s", path);
 	fmt_buf_free(&file);
@@ -159,56 +131,20 @@ encode(const struct bkp_check_packs *packs, struct fmt_buf *out)
 	return fmt_sha256(out->data + HEAD, out->len - HEAD, out->data + 16);
 }
 
-static int
-write_file(const char *path, const struct fmt_buf *file, struct bkp_error *err)
-{
-	int fd, saved = 0;
-	size_t at = 0;
-
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return bkp_fail_errno(err, errno, "%s: making the file", path);
-	while (at < file->len && saved == 0) {
-		ssize_t n = write(fd, file->data + at, file->len - at);
-
-		if (n > 0)
-			at += (size_t)n;
-		else if (n < 0 && errno != EINTR)
-			saved = errno;
-	}
-	if (saved == 0 && fsync(fd) < 0)
-		saved = errno;
-	if (close(fd) < 0 && saved == 0 && errno != EINTR)
-		saved = errno;
-	if (saved != 0)
-		return bkp_fail_errno(err, saved, "%s: writing", path);
-	return 0;
-}
-
 int
 bkp_check_memory_save(const char *repository_id,
     const struct bkp_check_packs *packs, struct bkp_error *err)
 {
 	struct fmt_buf file = FMT_BUF_INIT;
-	char *path = file_path(repository_id, err), *part = NULL;
+	char *path = file_path(repository_id, err);
 	enum fmt_status status;
 	int rc = -1;
 
-	if (path == NULL ||
-	    (part = bkp_format(err, "%s.%ld", path, (long)getpid())) == NULL)
-		goto out;
-	if ((status = encode(packs, &file)) != FMT_OK) {
+	if (path != NULL && (status = encode(packs, &file)) != FMT_OK)
 		(void)bkp_fail_format(err, status, "noting what was checked");
-		goto out;
-	}
-	rc = write_file(part, &file, err);
-	if (rc == 0 && rename(part, path) < 0)
-		rc = bkp_fail_errno(err, errno, "%s: putting in place", path);
-	if (rc < 0)
-		(void)unlink(part);
-out:
+	else if (path != NULL)
+		rc = bkp_place_write(path, file.data, file.len, err);
 	fmt_buf_free(&file);
-	free(part);
 	free(path);
 	return rc;
 }

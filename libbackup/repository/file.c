@@ -3,54 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/base/write.h"
 
 #define FILE_MAX (64 * 1024)
-
-static int
-write_all(int fd, const unsigned char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno != EINTR)
-			return -1;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
-/* Makes the file's name last: syncs the directory that holds it. */
-static int
-sync_directory_of(const char *path, struct bkp_error *err)
-{
-	const char *slash = strrchr(path, '/');
-	char *directory;
-	int fd, rc = 0;
-
-	if (slash == NULL)
-		directory = bkp_strdup(".", err);
-	else
-		directory =
-		    bkp_format(err, "%.*s", (int)(slash - path) + 1, path);
-	if (directory == NULL)
-		return -1;
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		rc = bkp_fail_errno(err, errno, "%s: syncing", directory);
-	if (fd >= 0)
-		(void)close(fd);
-	free(directory);
-	return rc;
-}
 
 int
 bkp_secret_file_write(
@@ -61,13 +20,13 @@ bkp_secret_file_write(
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return bkp_fail_errno(err, errno, "%s: making the file", path);
-	if (write_all(fd, data, len) < 0 || fsync(fd) < 0)
+	if (bkp_write_all(fd, data, len) < 0 || fsync(fd) < 0)
 		saved = errno;
 	if (close(fd) < 0 && saved == 0 && errno != EINTR)
 		saved = errno;
 	if (saved != 0)
 		(void)bkp_fail_errno(err, saved, "%s: writing", path);
-	else if (sync_directory_of(path, err) == 0)
+	else if (bkp_sync_folder_of(path, err) == 0)
 		return 0;
 	(void)unlink(path);
 	return -1;

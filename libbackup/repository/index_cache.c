@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -16,7 +15,7 @@
 #include "formats/bytes.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/place.h"
-#include "libbackup/repository/index_fetch.h"
+#include "libbackup/base/write.h"
 
 /* The tail: a magic, the length of the index, XXH3-128 of name and index. */
 #define MAGIC "bkpcach1"
@@ -163,21 +162,11 @@ bkp_index_cache_get(
 
 /* ---- writing ---- */
 
-/* A cache must not take the last room of a file system that others, a
- * database perhaps, live on. */
-static bool
-has_room(const char *directory)
-{
-	struct statvfs fs;
-
-	return statvfs(directory, &fs) == 0 &&
-	       (uint64_t)fs.f_bavail * fs.f_frsize > LEAST_FREE;
-}
-
 int
 bkp_index_cache_begin(struct bkp_index_cache *cache)
 {
-	if (cache->directory == NULL || !has_room(cache->directory))
+	if (cache->directory == NULL ||
+	    !bkp_place_has_room(cache->directory, LEAST_FREE))
 		return -1;
 	(void)snprintf(cache->temporary, cache->path_size, "%s/tmp-XXXXXX",
 	    cache->directory);
@@ -193,7 +182,7 @@ bkp_index_cache_keep(
 
 	if (!make_tail(cache, fd, len, name, tail) ||
 	    lseek(fd, (off_t)len, SEEK_SET) < 0 ||
-	    bkp_write_all(fd, tail, TAIL, NULL) < 0 ||
+	    bkp_write_all(fd, tail, TAIL) < 0 ||
 	    rename(cache->temporary, path_of(cache, name)) < 0)
 		(void)unlink(cache->temporary);
 }

@@ -9,27 +9,9 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/base/write.h"
 
 #define PIECE (1u << 20) /* bytes fetched at a time */
-
-int
-bkp_write_all(int fd, const void *data, size_t len, struct bkp_error *err)
-{
-	const unsigned char *at = data;
-
-	while (len > 0) {
-		ssize_t n = write(fd, at, len);
-
-		if (n < 0 && errno != EINTR)
-			return bkp_fail_errno(
-			    err, errno, "writing a temporary file");
-		if (n > 0) {
-			at += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
 
 struct fetch {
 	struct bkp_store *store;
@@ -47,10 +29,9 @@ decrypted(struct fetch *fetch, enum fmt_status status, struct bkp_error *err)
 {
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "decrypting");
-	if (bkp_write_all(fetch->fd, fetch->plain.data, fetch->plain.len, err) <
-	    0) {
+	if (bkp_write_all(fetch->fd, fetch->plain.data, fetch->plain.len) < 0) {
 		fetch->is_file_bad = true;
-		return -1;
+		return bkp_fail_errno(err, errno, "writing a temporary file");
 	}
 	fetch->plain_len += fetch->plain.len;
 	fmt_buf_clear(&fetch->plain);

@@ -16,7 +16,4 @@ int bkp_index_fetch(struct bkp_store *store,
     const struct fmt_age_identity *metadata, size_t count, const char *name,
     int fd, uint64_t *plain_len, bool *is_file_bad, struct bkp_error *err);
 
-/* Writes to a file, all of it, where it stands. */
-int bkp_write_all(int fd, const void *data, size_t len, struct bkp_error *err);
-
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How index objects come into the set: out of the store, the cache, or the
  * session that has just written one. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/base/temporary.h"
+#include "libbackup/base/write.h"
 #include "libbackup/repository/index_fetch.h"
 #include "libbackup/repository/index_set_own.h"
 
@@ -309,8 +311,8 @@ static int
 write_file(struct bkp_index_file *file, int fd, const void *data, size_t len,
     struct bkp_error *err)
 {
-	if (bkp_write_all(fd, data, len, err) < 0)
-		return -1;
+	if (bkp_write_all(fd, data, len) < 0)
+		return bkp_fail_errno(err, errno, "writing a temporary file");
 	return bkp_index_file_map(fd, len, file, err);
 }
 

@@ -102,12 +102,11 @@ decode(const struct fmt_buf *text, struct bkp_remembered *out)
 
 /* Where there is no file, `text` stays empty. */
 static int
-fetch(struct bkp_store *store, struct fmt_buf *text, struct bkp_error *err)
+fetch(const char *path, struct fmt_buf *text, struct bkp_error *err)
 {
 	struct bkp_error problem = BKP_ERROR_INIT;
 
-	if (bkp_store_get(
-		store, FILE_NAME, 0, BKP_STORE_WHOLE, text, &problem) == 0 ||
+	if (bkp_place_read(path, text, &problem) == 0 ||
 	    problem.code == BKP_NOTFOUND)
 		return 0;
 	if (err != NULL)
@@ -115,44 +114,37 @@ fetch(struct bkp_store *store, struct fmt_buf *text, struct bkp_error *err)
 	return -1;
 }
 
-/* The folder as a store, which knows how to replace a file safely. */
-static int
-open_place(
-    const char *repository_id, struct bkp_store **out, struct bkp_error *err)
+static char *
+file_path(const char *repository_id, struct bkp_error *err)
 {
-	char *folder = bkp_state_directory(repository_id, err);
-	int rc;
+	char *folder = bkp_state_directory(repository_id, err), *path = NULL;
 
-	if (folder == NULL)
-		return -1;
-	rc = bkp_store_directory_open(folder, BKP_STORE_OPEN, out, err);
+	if (folder != NULL)
+		path = bkp_format(err, "%s/" FILE_NAME, folder);
 	free(folder);
-	return rc;
+	return path;
 }
 
 int
 bkp_remembered_load(const char *repository_id, struct bkp_remembered *out,
     struct bkp_error *err)
 {
+	char *path = file_path(repository_id, err);
 	struct fmt_buf text = FMT_BUF_INIT;
-	struct bkp_store *store = NULL;
 	enum fmt_status status;
 	int rc = -1;
 
-	if (open_place(repository_id, &store, err) < 0)
-		return -1;
-	if (fetch(store, &text, err) < 0)
+	if (path == NULL || fetch(path, &text, err) < 0)
 		goto out;
 	*out = (struct bkp_remembered)BKP_REMEMBERED_INIT;
 	status = text.len > 0 ? decode(&text, out) : FMT_OK;
 	if (status == FMT_OK)
 		rc = 0;
 	else
-		(void)bkp_fail_format(
-		    err, status, "%s/" FILE_NAME, store->location);
+		(void)bkp_fail_format(err, status, "%s", path);
 out:
 	fmt_buf_free(&text);
-	bkp_store_close(store);
+	free(path);
 	return rc;
 }
 
@@ -199,25 +191,30 @@ encode(const struct bkp_remembered *remembered, struct fmt_buf *out)
 /* Waits until no other process changes the folder. The lock goes with the
  * descriptor. */
 static int
-lock_place(const struct bkp_store *store, struct bkp_error *err)
+lock_place(const char *repository_id, struct bkp_error *err)
 {
-	int fd = open(store->location, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	char *folder = bkp_state_directory(repository_id, err);
+	int fd, rc;
 
+	if (folder == NULL)
+		return -1;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return bkp_fail_errno(
-		    err, errno, "%s: opening", store->location);
+		(void)bkp_fail_errno(err, errno, "%s: opening", folder);
 	do {
-		rc = flock(fd, LOCK_EX);
+		rc = fd < 0 ? 0 : flock(fd, LOCK_EX);
 	} while (rc < 0 && errno == EINTR);
-	if (rc == 0)
-		return fd;
-	(void)bkp_fail_errno(err, errno, "%s: locking", store->location);
-	(void)close(fd);
-	return -1;
+	if (rc < 0) {
+		(void)bkp_fail_errno(err, errno, "%s: locking", folder);
+		(void)close(fd);
+		fd = -1;
+	}
+	free(folder);
+	return fd;
 }
 
 static int
-change_locked(struct bkp_store *store, bkp_remembered_fn *change, void *arg,
+change_locked(const char *path, bkp_remembered_fn *change, void *arg,
     struct bkp_error *err)
 {
 	struct bkp_remembered remembered = BKP_REMEMBERED_INIT;
@@ -225,14 +222,13 @@ change_locked(struct bkp_store *store, bkp_remembered_fn *change, void *arg,
 	enum fmt_status status = FMT_OK;
 	int rc = -1;
 
-	if (fetch(store, &before, err) < 0)
+	if (fetch(path, &before, err) < 0)
 		goto out;
 	if (before.len > 0)
 		status = decode(&before, &remembered);
 	/* A newer version's is not ours to lose. */
 	if (status == FMT_NOMEM || status == FMT_UNSUPPORTED) {
-		(void)bkp_fail_format(
-		    err, status, "%s/" FILE_NAME, store->location);
+		(void)bkp_fail_format(err, status, "%s", path);
 		goto out;
 	}
 	if (change(arg, &remembered, err) < 0)
@@ -244,8 +240,7 @@ change_locked(struct bkp_store *store, bkp_remembered_fn *change, void *arg,
 	rc = 0;
 	if (after.len != before.len ||
 	    memcmp(after.data, before.data, after.len) != 0)
-		rc =
-		    bkp_store_put(store, FILE_NAME, after.data, after.len, err);
+		rc = bkp_place_write(path, after.data, after.len, err);
 out:
 	bkp_remembered_free(&remembered);
 	fmt_buf_free(&before);
@@ -257,15 +252,13 @@ int
 bkp_remembered_change(const char *repository_id, bkp_remembered_fn *change,
     void *arg, struct bkp_error *err)
 {
-	struct bkp_store *store = NULL;
+	char *path = file_path(repository_id, err);
 	int lock = -1, rc = -1;
 
-	if (open_place(repository_id, &store, err) < 0)
-		return -1;
-	if ((lock = lock_place(store, err)) >= 0)
-		rc = change_locked(store, change, arg, err);
+	if (path != NULL && (lock = lock_place(repository_id, err)) >= 0)
+		rc = change_locked(path, change, arg, err);
 	if (lock >= 0)
 		(void)close(lock);
-	bkp_store_close(store);
+	free(path);
 	return rc;
 }

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -174,21 +173,10 @@ open_old(struct bkp_row_cache *cache)
 
 /* ---- what is being remembered ---- */
 
-/* A cache must not take the last room of a file system that others, a
- * database perhaps, live on. */
-static bool
-has_room(const char *directory)
-{
-	struct statvfs fs;
-
-	return statvfs(directory, &fs) == 0 &&
-	       (uint64_t)fs.f_bavail * fs.f_frsize > LEAST_FREE;
-}
-
 static void
 open_new(struct bkp_row_cache *cache)
 {
-	if (has_room(cache->directory))
+	if (bkp_place_has_room(cache->directory, LEAST_FREE))
 		cache->fd = mkostemp(cache->temporary, O_CLOEXEC);
 }
 
@@ -400,7 +388,7 @@ reserve(struct bkp_row_cache *cache, const struct record *record, size_t size,
 	*offset = cache->end;
 	if (cache->fd < 0 ||
 	    (cache->end / LOOK_EVERY != (cache->end + size) / LOOK_EVERY &&
-		!has_room(cache->directory)))
+		!bkp_place_has_room(cache->directory, LEAST_FREE)))
 		cache->is_given_up = true;
 	if (!cache->is_given_up &&
 	    bkp_grow(&cache->places, cache->count, &cache->cap,

@@ -13,6 +13,7 @@
 
 #include "libbackup/base/child.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/base/write.h"
 #include "libbackup/source/source.h"
 
 /* argv as child.h wants it; the strings are borrowed. */
@@ -307,22 +308,13 @@ static int
 feed_file(void *arg, const void *data, size_t len, struct bkp_error *err)
 {
 	struct feed *feed = arg;
-	const unsigned char *bytes = data;
 
 	bkp_run_count(feed->run, len, 0);
 	bkp_run_tick(feed->run);
 	if (bkp_run_check(feed->run, err) < 0)
 		return -1;
-	while (len > 0) {
-		ssize_t n = write(feed->fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return bkp_fail_errno(err, errno, "writing");
-		bytes += n;
-		len -= (size_t)n;
-	}
+	if (bkp_write_all(feed->fd, data, len) < 0)
+		return bkp_fail_errno(err, errno, "writing");
 	return 0;
 }
 

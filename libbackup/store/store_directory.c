@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/base/write.h"
 #include "libbackup/store/store.h"
 
 #define TEMP_NAME_SIZE 24       /* "tmp-", 16 hex digits, NUL */
@@ -57,22 +58,6 @@ sync_fd(int fd)
 		rc = fsync(fd);
 	} while (rc < 0 && errno == EINTR);
 	return rc;
-}
-
-static int
-write_all(int fd, const unsigned char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 /* ---- what is in a directory ---- */
@@ -132,7 +117,7 @@ write_temp(int root, const char *temp, const void *data, size_t len,
 
 	if (fd < 0)
 		return bkp_fail_errno(err, errno, "making a file");
-	if (write_all(fd, data, len) < 0 || sync_fd(fd) < 0)
+	if (bkp_write_all(fd, data, len) < 0 || sync_fd(fd) < 0)
 		saved = errno;
 	if (close(fd) < 0 && saved == 0 && errno != EINTR)
 		saved = errno;
