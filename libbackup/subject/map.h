@@ -60,6 +60,11 @@
  *	        of every kind.
  *	skip    not followed, for the reason given.
  * What no decision reaches is not exported.
+ *
+ * "undecided" may stand for every decision: the file is read, and review.h
+ * fails on it. SQL of a map is one expression over the columns of its table,
+ * which may be qualified with the table's bare name; it is put between
+ * brackets, which the reader makes sure that it cannot leave.
  */
 
 #include <stdbool.h>
@@ -132,6 +137,7 @@ struct bkp_map_table {
 	char *id;
 	char *label, *purpose, *retention; /* plain words, or NULL */
 	char *skip;                        /* the reason, or NULL */
+	bool is_undecided;                 /* "undecided" stands there */
 	enum bkp_origin origin;
 	struct bkp_map_column *columns;
 	size_t column_count, column_cap;

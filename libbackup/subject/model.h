@@ -66,11 +66,14 @@ struct bkp_model_edge {
 	char *id;              /* owned: "public.rentals(customer_id) ->
 				  public.customers(id)", as maps name it */
 	bool is_child_indexed; /* on every leaf an index begins with them */
+	bool is_cascade;       /* ON DELETE CASCADE */
 };
 
 /* Partitions (or children of a table) that do not agree on a foreign key. */
 struct bkp_model_split {
 	size_t edge;
+	bool is_inherited; /* `without` is a table of its own, a child by
+			      inheritance of the edge's child table */
 	char *with, *without; /* owned: "public.payment_1, public.payment_2" */
 };
 
@@ -99,5 +102,10 @@ void bkp_model_free(struct bkp_model *model);
 size_t bkp_model_table(const struct bkp_model *model, const char *id);
 size_t bkp_model_edge(const struct bkp_model *model, const char *id);
 size_t bkp_model_column(const struct bkp_model_table *table, const char *name);
+
+/* Appends a value that a map names as SQL: a column of the table by its name,
+ * quoted, or an expression between brackets. */
+enum fmt_status bkp_model_value(struct fmt_buf *out,
+    const struct bkp_model_table *table, const char *value);
 
 #endif
