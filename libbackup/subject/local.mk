@@ -2,8 +2,14 @@
 # What a database holds about one person or organisation: the map of
 # decisions, the walk, what is written from it.
 libbackup_libbackup_internal_la_SOURCES += \
-	libbackup/subject/map.h \
+	libbackup/subject/expression.c \
+	libbackup/subject/map.c libbackup/subject/map.h \
+	libbackup/subject/map_edges.c \
+	libbackup/subject/map_own.h \
+	libbackup/subject/map_read.c \
+	libbackup/subject/map_tables.c \
 	libbackup/subject/model.h \
+	libbackup/subject/names.c libbackup/subject/names.h \
 	libbackup/subject/package.c libbackup/subject/package.h \
 	libbackup/subject/package_folder.c \
 	libbackup/subject/package_own.h \

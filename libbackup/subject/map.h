@@ -123,10 +123,11 @@ struct bkp_map_column {
 	char *name;
 	char *label; /* or NULL; so below */
 	enum bkp_treatment treatment;
-	char *reason;  /* of omit */
-	char *realm;   /* of pseudonym: equal values of a realm become equal
-			  pseudonyms, whatever their columns */
-	bool is_plain; /* is no reference, whatever it looks like */
+	char *reason;      /* of omit */
+	char *realm;       /* of pseudonym: equal values of a realm become equal
+			      pseudonyms, whatever their columns */
+	bool is_plain;     /* is no reference, whatever it looks like */
+	bool is_undecided; /* "undecided" stands there */
 	enum bkp_origin origin; /* UNKNOWN: the table's */
 	struct bkp_map_value *values;
 	size_t value_count, value_cap;

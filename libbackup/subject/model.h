@@ -72,8 +72,8 @@ struct bkp_model_edge {
 /* Partitions (or children of a table) that do not agree on a foreign key. */
 struct bkp_model_split {
 	size_t edge;
-	bool is_inherited; /* `without` is a table of its own, a child by
-			      inheritance of the edge's child table */
+	bool is_inherited;    /* `without` is a table of its own, a child by
+				 inheritance of the edge's child table */
 	char *with, *without; /* owned: "public.payment_1, public.payment_2" */
 };
 

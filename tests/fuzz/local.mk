@@ -32,6 +32,9 @@ EXTRA_DIST += tests/fuzz/corpus/config
 FUZZ_TARGETS += tests/fuzz/fuzz_keys
 tests_fuzz_fuzz_keys_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
 EXTRA_DIST += tests/fuzz/corpus/keys
+FUZZ_TARGETS += tests/fuzz/fuzz_map
+tests_fuzz_fuzz_map_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
+EXTRA_DIST += tests/fuzz/corpus/map
 # sheets, dumps, answers of servers, short texts
 FUZZ_TARGETS += tests/fuzz/fuzz_s3 tests/fuzz/fuzz_sheet \
 	tests/fuzz/fuzz_sql tests/fuzz/fuzz_words

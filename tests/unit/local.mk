@@ -89,6 +89,14 @@ tests_unit_test_operations_nomem_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_operations_nomem_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_operations_nomem_LDADD = $(UNIT_LIBS)
 
+# subject: maps of decisions
+UNIT_TESTS += tests/unit/test_subject_map
+tests_unit_test_subject_map_SOURCES = \
+	tests/unit/test_subject_map.c $(FAILING_ALLOC)
+tests_unit_test_subject_map_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_subject_map_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_subject_map_LDADD = $(UNIT_LIBS)
+
 # retention
 UNIT_TESTS += tests/unit/test_retention
 tests_unit_test_retention_SOURCES = tests/unit/test_retention.c $(FAILING_ALLOC)
