@@ -96,15 +96,25 @@ read_file_name(struct reader *r, const yaml_node_t *node,
 	    "'%s' is the name of a file, without a folder", field->name);
 }
 
-static bool
-has_password(const PQconninfoOption *option)
+/* What is to be done with a secret that is in the text; NULL: there is none. */
+static const char *
+find_secret(const PQconninfoOption *option)
 {
-	for (; option->keyword != NULL; option++)
-		if (option->val != NULL &&
-		    (strcmp(option->keyword, "password") == 0 ||
-			strcmp(option->keyword, "sslpassword") == 0))
-			return true;
-	return false;
+	for (; option->keyword != NULL; option++) {
+		if (option->val == NULL)
+			continue;
+		if (strcmp(option->keyword, "password") == 0)
+			return "a password does not belong in 'conninfo', "
+			       "where programs show it; use password_file, "
+			       "password or PGPASSWORD";
+		if (strcmp(option->keyword, "sslpassword") == 0)
+			return "'sslpassword' does not belong in 'conninfo', "
+			       "where programs show it; put it into a service "
+			       "file that only you can read (PGSERVICEFILE, "
+			       "and service=NAME here), or use a client key "
+			       "without a passphrase";
+	}
+	return NULL;
 }
 
 /* libpq's message is not passed on: it quotes what it did not understand, which
@@ -115,7 +125,7 @@ read_conninfo(struct reader *r, const yaml_node_t *node,
 {
 	PQconninfoOption *options;
 	char *message = NULL;
-	bool is_secret;
+	const char *advice;
 
 	if (read_text(r, node, field, err) < 0)
 		return -1;
@@ -126,13 +136,11 @@ read_conninfo(struct reader *r, const yaml_node_t *node,
 		return bkp_config_fail(r->file, node, err,
 		    "'conninfo' is not what libpq takes: \"host=... port=... "
 		    "dbname=... user=...\" or postgresql://user@host/dbname");
-	is_secret = has_password(options);
+	advice = find_secret(options);
 	PQconninfoFree(options);
-	if (!is_secret)
+	if (advice == NULL)
 		return 0;
-	return bkp_config_fail(r->file, node, err,
-	    "a password does not belong in 'conninfo', where programs show "
-	    "it; use password_file, password or PGPASSWORD");
+	return bkp_config_fail(r->file, node, err, "%s", advice);
 }
 
 /* One of `password` and `password_file`. */
