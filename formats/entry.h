@@ -94,6 +94,9 @@ enum fmt_status fmt_entry_reader_finish(struct fmt_entry_reader *reader);
 enum fmt_status fmt_entry_reader_next(struct fmt_entry_reader *reader,
     struct fmt_entry *entry, bool *have);
 
+/* The path of the entry that the next line goes on with; NULL: of none. */
+const char *fmt_entry_reader_open_path(const struct fmt_entry_reader *reader);
+
 /*
  * What a metadata chunk of a list refers to, whatever entry it begins in: each
  * line's path and the chunks in that line (none for a folder). is_first: an

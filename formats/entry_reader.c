@@ -169,6 +169,12 @@ read_line(struct fmt_entry_reader *reader, const char *text, size_t len)
 	return status;
 }
 
+const char *
+fmt_entry_reader_open_path(const struct fmt_entry_reader *reader)
+{
+	return reader->is_open ? reader->current.path : NULL;
+}
+
 enum fmt_status
 fmt_entry_reader_finish(struct fmt_entry_reader *reader)
 {

@@ -83,8 +83,11 @@ struct bkp_restore_result {
 	uint64_t bytes;
 	uint64_t duration_ms;
 	size_t omission_count;
+	size_t lost_count; /* of these: what the repository has lost */
 };
 
+/* What cannot be read from the repository any more is an omission, and so is
+ * what its place refuses. A run that put nothing back has failed. */
 BKP_API int bkp_restore(const struct bkp_restore_options *options,
     struct bkp_restore_result *result, struct bkp_error *err);
 
@@ -117,6 +120,8 @@ struct bkp_check {
 	enum bkp_check_status status;
 	const char *name; /* "postgres/app/shop/data/public.users" */
 	const char *what; /* "rows 1000, hash equal", or the difference */
+	uint64_t count;	  /* how many things it speaks of: 1, or entries that
+			     agree and are told in one line */
 };
 
 struct bkp_verify_result {

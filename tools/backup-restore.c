@@ -33,23 +33,29 @@ state_of(const struct bkp_restore_result *r)
 static json_t *
 result_event(const struct bkp_restore_result *r)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "type",
-	    "result", "command", command.name, "state", state_of(r), "snapshot",
-	    r->snapshot, "entries", (json_int_t)r->entries, "bytes",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}",
+	    "type", "result", "command", command.name, "state", state_of(r),
+	    "snapshot", r->snapshot, "entries", (json_int_t)r->entries, "bytes",
 	    (json_int_t)r->bytes, "omissions", (json_int_t)r->omission_count,
-	    "duration_ms", (json_int_t)r->duration_ms);
+	    "lost", (json_int_t)r->lost_count, "duration_ms",
+	    (json_int_t)r->duration_ms);
 }
 
 static void
 tell_people(const struct bkp_restore_result *r)
 {
-	char text[CLI_TEXT_SIZE];
+	char text[CLI_TEXT_SIZE], lost[CLI_TEXT_SIZE];
 
 	(void)printf("snapshot  %s\n", r->snapshot);
 	(void)printf("entries   %s\n", cli_count(r->entries, text));
 	(void)printf("size      %s\n", cli_size(r->bytes, text));
 	(void)printf("time      %s\n", cli_duration(r->duration_ms, text));
-	if (r->omission_count > 0)
+	if (r->lost_count > 0)
+		(void)printf("state     degraded: %s not restored, %s of them "
+			     "lost in the repository, named above\n",
+		    cli_count(r->omission_count, text),
+		    cli_count(r->lost_count, lost));
+	else if (r->omission_count > 0)
 		(void)printf("state     degraded: %s not restored, named "
 			     "above\n",
 		    cli_count(r->omission_count, text));

@@ -54,10 +54,12 @@ emit_result(struct cli *cli, const struct bkp_verify_result *r)
 	size_t i;
 
 	for (i = 0; i < r->check_count; i++)
-		cli_emit(cli, json_pack("{s:s, s:s, s:o, s:o}", "type", "check",
-				  "status", status_name(r->checks[i].status),
-				  "name", cli_json_path(r->checks[i].name),
-				  "what", cli_json_text(r->checks[i].what)));
+		cli_emit(
+		    cli, json_pack("{s:s, s:s, s:o, s:o, s:I}", "type", "check",
+			     "status", status_name(r->checks[i].status), "name",
+			     cli_json_path(r->checks[i].name), "what",
+			     cli_json_text(r->checks[i].what), "count",
+			     (json_int_t)r->checks[i].count));
 	cli_emit(cli,
 	    json_pack(
 		"{s:s, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",

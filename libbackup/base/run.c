@@ -206,7 +206,7 @@ int
 bkp_run_omit(struct bkp_run *run, struct bkp_error *err, const char *path,
     const char *format, ...)
 {
-	char text[512];
+	char text[1024];
 	char *path_copy, *reason;
 	va_list ap;
 

@@ -207,7 +207,7 @@ bkp_opened_count(const struct bkp_opened *opened,
 	bkp_entry_stream_close(stream);
 	if (found < 0)
 		return -1;
-	if (amount.entries == 0)
+	if (amount.entries == 0 && bkp_supply_has_whole_list(supply))
 		return bkp_fail(err, BKP_NOTFOUND,
 		    "snapshot %.12s holds nothing at '%s'; 'backup-list %.12s "
 		    "%s' shows what it holds",

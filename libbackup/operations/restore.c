@@ -2,7 +2,8 @@
 /*
  * A restore: every target looks before any of them touches anything, then each
  * takes its entries back. Databases come last, so that the files and objects
- * they name are there when they appear.
+ * they name are there when they appear. What the repository has lost is named,
+ * and everything else goes back.
  */
 #include "libbackup/operations.h"
 
@@ -12,6 +13,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/sink.h"
+#include "libbackup/repository/repository_own.h"
 
 struct part {
 	const struct bkp_chosen *chosen;
@@ -125,7 +127,9 @@ run_part(struct restore *restore, struct part *part, struct bkp_error *err)
 		return -1;
 	if (part->target->ops->run(part->target, part->supply, err) < 0)
 		return bkp_fail_in(err, "%s", source->prefix);
-	bkp_run_message(restore->run, BKP_INFO, source->prefix, "restored");
+	bkp_run_message(restore->run, BKP_INFO, source->prefix,
+	    bkp_supply_lost(part->supply) > 0 ? "restored, but for what is lost"
+					      : "restored");
 	return 0;
 }
 
@@ -158,6 +162,52 @@ repeat_omissions(struct restore *restore, struct bkp_error *err)
 	return 0;
 }
 
+/* Somebody who reads this has just lost something: what to do about it. */
+static void
+advise(const struct restore *restore, uint64_t lost)
+{
+	if (restore->opened.repository->archive != NULL)
+		bkp_run_message(restore->run, BKP_WARNING, NULL,
+		    "the archive is damaged, and %llu things cannot be read "
+		    "from it any more; everything else is restored. Get the "
+		    "archive again from where it was copied to, or take them "
+		    "from another one",
+		    (unsigned long long)lost);
+	else
+		bkp_run_message(restore->run, BKP_WARNING, NULL,
+		    "the repository is damaged, and %llu things cannot be read "
+		    "from it any more; everything else is restored. "
+		    "'backup-check --read-data' tells which snapshots are "
+		    "hurt, and 'backup-check --repair' brings back what can "
+		    "be: restore these once more then, or from an older "
+		    "snapshot (backup-restore SNAPSHOT PATH)",
+		    (unsigned long long)lost);
+}
+
+/* Sums up. That there was nothing to restore is a success. */
+static int
+take_stock(struct restore *restore, struct bkp_restore_result *result,
+    struct bkp_error *err)
+{
+	uint64_t restored = 0, lost = 0;
+	size_t count;
+
+	for (size_t i = 0; i < restore->part_count; i++) {
+		restored += bkp_supply_count(restore->parts[i].supply);
+		lost += bkp_supply_lost(restore->parts[i].supply);
+	}
+	(void)bkp_run_omissions(restore->run, &count);
+	if (lost > 0)
+		advise(restore, lost);
+	if (restored == 0 && count > 0)
+		return bkp_fail(err, lost > 0 ? BKP_CORRUPT : BKP_IO,
+		    "nothing was restored: %zu things were left out, each "
+		    "named above with the reason",
+		    count);
+	result->lost_count = (size_t)lost;
+	return 0;
+}
+
 static void
 end_restore(struct restore *restore)
 {
@@ -179,6 +229,7 @@ bkp_restore(const struct bkp_restore_options *options,
     struct bkp_restore_result *result, struct bkp_error *err)
 {
 	struct restore restore = {.options = options};
+	struct bkp_restore_result answer = {.entries = 0};
 	uint64_t began_ms = bkp_clock_ms();
 	int rc = -1;
 
@@ -189,9 +240,10 @@ bkp_restore(const struct bkp_restore_options *options,
 		options->path, err) < 0 ||
 	    bkp_opened_warn(&restore.opened, restore.run, err) < 0 ||
 	    open_parts(&restore, err) < 0 || run_parts(&restore, err) < 0 ||
+	    take_stock(&restore, &answer, err) < 0 ||
 	    repeat_omissions(&restore, err) < 0)
 		goto out;
-	memset(result, 0, sizeof(*result));
+	*result = answer;
 	memcpy(result->snapshot, restore.opened.name, sizeof(result->snapshot));
 	for (size_t i = 0; i < restore.part_count; i++) {
 		result->entries += restore.parts[i].amount.entries;

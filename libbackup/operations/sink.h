@@ -74,4 +74,7 @@ int bkp_supply_new(struct bkp_run *run, struct bkp_repository *repository,
     struct bkp_supply **out, struct bkp_error *err);
 void bkp_supply_free(struct bkp_supply *supply); /* NULL is fine */
 
+/* What targets counted as put back. */
+uint64_t bkp_supply_count(const struct bkp_supply *supply);
+
 #endif

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +15,9 @@ struct bkp_supply {
 	const char *selection;
 	struct bkp_chunk_reader **readers; /* one a worker */
 	unsigned reader_count;
+	bool *is_told; /* owned: of each chunk of the list, that it is lost */
+	bool is_list_damaged;
+	atomic_uint_fast64_t lost, restored;
 };
 
 int
@@ -30,6 +36,10 @@ bkp_supply_new(struct bkp_run *run, struct bkp_repository *repository,
 	supply->selection = selection != NULL && selection[0] != '\0'
 				? selection
 				: source->prefix;
+	supply->is_told =
+	    bkp_alloc_array(source->list_count, sizeof(*supply->is_told), err);
+	if (supply->is_told == NULL)
+		goto fail;
 	supply->readers =
 	    bkp_alloc_array(workers, sizeof(*supply->readers), err);
 	if (supply->readers == NULL)
@@ -55,6 +65,7 @@ bkp_supply_free(struct bkp_supply *supply)
 	for (unsigned i = 0; i < supply->reader_count; i++)
 		bkp_chunk_reader_free(supply->readers[i]);
 	free(supply->readers);
+	free(supply->is_told);
 	free(supply);
 }
 
@@ -94,12 +105,99 @@ bkp_supply_info(const struct bkp_supply *supply)
 	return supply->source->info;
 }
 
+/* ---- what is lost ---- */
+
+/* An error of an entry begins with its path, which is told beside it. */
+static const char *
+without_path(const char *message, const char *path)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	const char *escaped = NULL;
+	size_t len;
+
+	if (fmt_path_escape(path, &text) == FMT_OK)
+		escaped = fmt_buf_text(&text);
+	len = escaped != NULL ? strlen(escaped) : 0;
+	if (len > 0 && strncmp(message, escaped, len) == 0 &&
+	    strncmp(message + len, ": ", 2) == 0)
+		message += len + 2;
+	fmt_buf_free(&text);
+	return message;
+}
+
+int
+bkp_supply_lose(struct bkp_supply *supply, struct bkp_error *err,
+    const struct bkp_error *why, const char *path, const char *format, ...)
+{
+	char what[256];
+	va_list ap;
+
+	if (why->code != BKP_CORRUPT) {
+		if (err != NULL)
+			*err = *why;
+		return -1;
+	}
+	va_start(ap, format);
+	(void)vsnprintf(what, sizeof(what), format, ap);
+	va_end(ap);
+	atomic_fetch_add(&supply->lost, 1);
+	return bkp_run_omit(supply->run, err, path, "%s: %s", what,
+	    without_path(why->message, path));
+}
+
+uint64_t
+bkp_supply_lost(const struct bkp_supply *supply)
+{
+	return atomic_load(&supply->lost);
+}
+
+bool
+bkp_supply_has_whole_list(const struct bkp_supply *supply)
+{
+	return !supply->is_list_damaged;
+}
+
+void
+bkp_supply_restored(struct bkp_supply *supply, uint64_t count)
+{
+	atomic_fetch_add(&supply->restored, count);
+}
+
+uint64_t
+bkp_supply_count(const struct bkp_supply *supply)
+{
+	return atomic_load(&supply->restored);
+}
+
+/* The list is read more than once, and what is lost of it told once. */
+static int
+lose_list(void *arg, size_t chunk, const char *behind, const char *cut,
+    const struct bkp_error *why, struct bkp_error *err)
+{
+	struct bkp_supply *supply = arg;
+
+	supply->is_list_damaged = true;
+	if (supply->is_told[chunk])
+		return 0;
+	supply->is_told[chunk] = true;
+	if (cut != NULL && bkp_supply_is_selected(supply, cut) &&
+	    bkp_supply_lose(supply, err, why, cut,
+		"not restored, for what it consists of is not known") < 0)
+		return -1;
+	return bkp_supply_lose(supply, err, why, supply->source->prefix,
+	    "part %zu of %zu of its entry list is lost%s%s, and the entries "
+	    "there with it",
+	    chunk + 1, supply->source->list_count,
+	    behind[0] != '\0' ? ", behind " : "", behind);
+}
+
 int
 bkp_supply_entries(struct bkp_supply *supply, const char *prefix,
     struct bkp_entry_stream **out, struct bkp_error *err)
 {
-	return bkp_entry_stream_open(supply->repository, supply->source->list,
-	    supply->source->list_count, prefix, out, err);
+	return bkp_entry_stream_open_damaged(supply->repository,
+	    supply->source->list, supply->source->list_count, prefix, lose_list,
+	    supply, out, err);
 }
 
 struct bkp_chunk_reader *
@@ -146,8 +244,12 @@ bkp_supply_read(struct bkp_supply *supply, const char *path,
 	if ((found = find_entry(supply, path, &entry, err)) < 0)
 		return -1;
 	if (found == 0)
-		return bkp_fail(
-		    err, BKP_NOTFOUND, "the snapshot holds no entry %s", path);
+		return bkp_fail(err,
+		    supply->is_list_damaged ? BKP_CORRUPT : BKP_NOTFOUND,
+		    supply->is_list_damaged
+			? "there is no entry %s in what is left of the list"
+			: "the snapshot holds no entry %s",
+		    path);
 	rc = bkp_chunk_reader_entry(
 	    supply->readers[0], &entry, append_bytes, out, err);
 	if (rc < 0)

@@ -11,6 +11,7 @@
 struct check {
 	enum bkp_check_status status;
 	char *name, *what;
+	uint64_t count;
 };
 
 struct bkp_verdict {
@@ -49,7 +50,7 @@ int
 bkp_verdict_add(struct bkp_verdict *verdict, enum bkp_check_status status,
     struct bkp_error *err, const char *name, const char *format, ...)
 {
-	struct check check = {.status = status};
+	struct check check = {.status = status, .count = 1};
 	char text[2048];
 	va_list ap;
 
@@ -75,10 +76,19 @@ bkp_verdict_add(struct bkp_verdict *verdict, enum bkp_check_status status,
 	return 0;
 }
 
-void
-bkp_verdict_count(struct bkp_verdict *verdict, uint64_t count)
+int
+bkp_verdict_add_agreed(struct bkp_verdict *verdict, struct bkp_error *err,
+    const char *name, uint64_t count, const char *what)
 {
-	verdict->passed += count;
+	if (count == 0)
+		return 0;
+	if (bkp_verdict_add(verdict, BKP_CHECK_PASS, err, name, "%llu %s %s",
+		(unsigned long long)count, count == 1 ? "entry" : "entries",
+		what) < 0)
+		return -1;
+	verdict->checks[verdict->count - 1].count = count;
+	verdict->passed += count - 1;
+	return 0;
 }
 
 int
@@ -97,6 +107,7 @@ bkp_verdict_finish(struct bkp_verdict *verdict,
 		verdict->shown[i].status = verdict->checks[i].status;
 		verdict->shown[i].name = verdict->checks[i].name;
 		verdict->shown[i].what = verdict->checks[i].what;
+		verdict->shown[i].count = verdict->checks[i].count;
 	}
 	result->checks = verdict->shown;
 	result->check_count = verdict->count;

@@ -18,8 +18,9 @@ int bkp_verdict_add(struct bkp_verdict *verdict, enum bkp_check_status status,
     struct bkp_error *err, const char *name, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* Counts `count` things that agree without a line each. */
-void bkp_verdict_count(struct bkp_verdict *verdict, uint64_t count);
+/* One line for `count` things that agree; none for none. */
+int bkp_verdict_add_agreed(struct bkp_verdict *verdict, struct bkp_error *err,
+    const char *name, uint64_t count, const char *what);
 
 /* Moves checks and counts into the result; nothing compared is a failure and
  * gets a line that says so. */

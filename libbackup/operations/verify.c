@@ -64,16 +64,55 @@ advance(struct walk *walk, struct bkp_error *err)
 	return 0;
 }
 
+static int
+compare_named(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+/* Takes note of what the restore has left out: it is told with its reason. */
+static int
+note_named(struct bkp_verify *verify, struct bkp_error *err)
+{
+	const struct bkp_omission *omissions;
+	size_t count;
+
+	omissions = bkp_run_omissions(verify->run, &count);
+	free(verify->named);
+	verify->named_count = 0;
+	verify->named = bkp_alloc_array(count, sizeof(*verify->named), err);
+	if (verify->named == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		verify->named[verify->named_count++] = omissions[i].path;
+	if (count > 0)
+		qsort(verify->named, count, sizeof(*verify->named),
+		    compare_named);
+	return 0;
+}
+
+static bool
+is_named(const struct bkp_verify *verify, const char *path)
+{
+	return verify->named_count > 0 &&
+	       bsearch(&path, verify->named, verify->named_count,
+		   sizeof(*verify->named), compare_named) != NULL;
+}
+
 /* Every recorded entry before `path` (NULL: all) was not seen. */
 static int
 tell_missing(struct walk *walk, const char *path, struct bkp_error *err)
 {
 	while (walk->has_next &&
 	       (path == NULL || fmt_entry_compare(walk->next.path, path) < 0)) {
-		if (bkp_verdict_add(walk->verify->verdict, BKP_CHECK_FAIL, err,
+		if (!is_named(walk->verify, walk->next.path) &&
+		    bkp_verdict_add(walk->verify->verdict, BKP_CHECK_FAIL, err,
 			walk->next.path,
-			"is in the snapshot and was not found") < 0 ||
-		    advance(walk, err) < 0)
+			"is in the snapshot and was not found") < 0)
+			return -1;
+		if (advance(walk, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -107,8 +146,17 @@ compare_text(struct walk *walk, const struct fmt_buf *text,
 	struct fmt_buf recorded = FMT_BUF_INIT;
 	int equal = -1;
 
-	if (bkp_supply_read(walk->supply, walk->next.path, &recorded, err) == 0)
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (bkp_supply_read(walk->supply, walk->next.path, &recorded, &why) ==
+	    0)
 		equal = bkp_compare_texts(&recorded, text, what, err);
+	else if (why.code != BKP_CORRUPT && err != NULL)
+		*err = why;
+	else if (why.code == BKP_CORRUPT)
+		equal = fmt_buf_append_text(what, why.message) == FMT_OK
+			    ? 0
+			    : bkp_fail_nomem(err, "telling a difference");
 	fmt_buf_free(&recorded);
 	return equal;
 }
@@ -138,6 +186,8 @@ compare_seen(struct walk *walk, const struct fmt_entry *seen,
 		goto out;
 	if (equal == 1 && text_equal == 1) {
 		rc = tell_agreed(walk, seen, comparison, err);
+	} else if (is_named(walk->verify, seen->path)) {
+		rc = 0;
 	} else if ((words = fmt_buf_text(&what)) == NULL) {
 		rc = bkp_fail_nomem(err, "telling a difference");
 	} else {
@@ -216,14 +266,9 @@ compare_place(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		return -1;
 	if (advance(&walk, err) < 0 || run_source(&walk, place, err) < 0)
 		goto out;
-	rc = 0;
-	if (walk.agreed > 0) {
-		bkp_verdict_count(verify->verdict, walk.agreed - 1);
-		rc = bkp_verdict_add(verify->verdict, BKP_CHECK_PASS, err,
-		    chosen->source->prefix,
-		    "%llu entries equal, content and attributes",
-		    (unsigned long long)walk.agreed);
-	}
+	rc =
+	    bkp_verdict_add_agreed(verify->verdict, err, chosen->source->prefix,
+		walk.agreed, "equal, content and attributes");
 out:
 	fmt_entry_free(&walk.next);
 	bkp_entry_stream_close(walk.recorded);
@@ -248,7 +293,7 @@ restore_into(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		return -1;
 	if (target->ops->check(target, supply, err) == 0 &&
 	    target->ops->run(target, supply, err) == 0)
-		rc = 0;
+		rc = note_named(verify, err);
 	target->ops->close(target);
 	return rc;
 }
@@ -493,6 +538,7 @@ end_verify(struct bkp_verify *verify)
 {
 	bkp_temporary_remove(verify->directory);
 	free(verify->directory);
+	free(verify->named);
 	bkp_contents_free(verify->contents);
 	bkp_opened_fini(&verify->opened);
 	bkp_verdict_free(verify->verdict);

@@ -124,13 +124,9 @@ tell(struct digests *digests, struct bkp_error *err)
 	struct bkp_verdict *verdict = digests->verify->verdict;
 	const char *prefix = digests->chosen->source->prefix;
 
-	if (digests->agreed > 0) {
-		bkp_verdict_count(verdict, digests->agreed - 1);
-		if (bkp_verdict_add(verdict, BKP_CHECK_PASS, err, prefix,
-			"%llu entries read back, digests equal",
-			(unsigned long long)digests->agreed) < 0)
-			return -1;
-	}
+	if (bkp_verdict_add_agreed(verdict, err, prefix, digests->agreed,
+		"read back, digests equal") < 0)
+		return -1;
 	return bkp_verdict_add(verdict, BKP_CHECK_SKIP, err, prefix,
 	    "not put into a server or folder: attributes are recorded and "
 	    "were not tried");

@@ -18,6 +18,9 @@ struct bkp_verify {
 	struct bkp_amount selected; /* of the source at hand */
 	uint64_t rows, objects, files;
 	size_t restored, read_back; /* sources: how each was tried */
+	const char **named; /* owned, in order: what was left out so far, and so
+			       has its own line */
+	size_t named_count;
 };
 
 /* Counts an entry that agreed. */

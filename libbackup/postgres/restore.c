@@ -6,8 +6,11 @@
  * their parents in a deadlock now and then: pg_restore does not know that the
  * locks go up and down the tree of partitions. So where a schema has such
  * statements its post-data goes back in three steps: indexes and the
- * constraints that are indexes, by all connections; the attaching, by one; and
- * the rest (foreign keys need the attached ones), by all again.
+ * constraints that are indexes, by all connections; the attaching, by one; then
+ * foreign keys, which need the attached ones, and the rest by all again.
+ *
+ * Foreign keys of a database of which rows are missing go back one by one, for
+ * some of them cannot be made any more.
  */
 #include "libbackup/postgres/restore.h"
 
@@ -116,6 +119,22 @@ out:
 
 /* ---- the steps of post-data ---- */
 
+/* Where the kind begins in a line of the list, such as
+ * "3345; 2606 16402 CONSTRAINT app account account_pkey owner". */
+static size_t
+find_kind(const char *line, size_t len)
+{
+	size_t at = 0;
+
+	for (int numbers = 0; numbers < 3; numbers++) {
+		while (at < len && isdigit((unsigned char)line[at]))
+			at++;
+		while (at < len && (line[at] == ';' || line[at] == ' '))
+			at++;
+	}
+	return at;
+}
+
 enum bkp_pg_step
 bkp_pg_step_of(const char *line, size_t len)
 {
@@ -124,16 +143,10 @@ bkp_pg_step_of(const char *line, size_t len)
 		enum bkp_pg_step step;
 	} kinds[] = {{"INDEX ATTACH ", BKP_PG_STEP_ATTACH},
 	    {"INDEX ", BKP_PG_STEP_INDEXES},
+	    {"FK CONSTRAINT ", BKP_PG_STEP_FOREIGN_KEYS},
 	    {"CONSTRAINT ", BKP_PG_STEP_INDEXES}};
-	size_t at = 0;
+	size_t at = find_kind(line, len);
 
-	/* "3345; 2606 16402 CONSTRAINT app account account_pkey owner" */
-	for (int numbers = 0; numbers < 3; numbers++) {
-		while (at < len && isdigit((unsigned char)line[at]))
-			at++;
-		while (at < len && (line[at] == ';' || line[at] == ' '))
-			at++;
-	}
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		size_t start_len = strlen(kinds[i].start);
 
@@ -189,12 +202,72 @@ split_list(const struct fmt_buf *list, struct fmt_buf lists[BKP_PG_STEPS])
 	return status;
 }
 
+/* A connection that broke is seen by whatever comes next. */
+static int
+restore_line(struct restore *restore, const char *line, size_t len,
+    struct bkp_error *err)
+{
+	const struct bkp_pg_restore *what = restore->what;
+	struct bkp_error why = BKP_ERROR_INIT;
+	struct fmt_buf list = FMT_BUF_INIT;
+	size_t kind = find_kind(line, len);
+	char *name = bkp_format(err, "%.*s", (int)(len - kind), line + kind);
+	int rc = -1;
+
+	if (name == NULL)
+		return -1;
+	name[strcspn(name, "\n")] = '\0';
+	if (fmt_buf_append(&list, line, len) != FMT_OK)
+		(void)bkp_fail_nomem(err, "making a foreign key");
+	else if ((rc = run_restore(restore, "post-data", 1, &list, &why)) < 0) {
+		if (why.code == BKP_CANCELLED || why.code == BKP_NOMEM) {
+			if (err != NULL)
+				*err = why;
+		} else {
+			rc = what->refused(what->refused_arg, name, &why, err);
+		}
+	}
+	fmt_buf_free(&list);
+	free(name);
+	return rc;
+}
+
+static int
+restore_line_by_line(
+    struct restore *restore, const struct fmt_buf *list, struct bkp_error *err)
+{
+	const char *at = (const char *)list->data;
+	const char *end = list->len > 0 ? at + list->len : at;
+	int rc = 0;
+
+	while (rc == 0 && at < end) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		const char *stop = newline != NULL ? newline + 1 : end;
+
+		rc = restore_line(restore, at, (size_t)(stop - at), err);
+		at = stop;
+	}
+	return rc;
+}
+
+static int
+restore_step(struct restore *restore, enum bkp_pg_step step, unsigned jobs,
+    const struct fmt_buf *list, struct bkp_error *err)
+{
+	if (list->len == 0)
+		return 0;
+	if (step == BKP_PG_STEP_FOREIGN_KEYS && restore->what->refused != NULL)
+		return restore_line_by_line(restore, list, err);
+	return run_restore(restore, "post-data",
+	    step == BKP_PG_STEP_ATTACH ? 1 : jobs, list, err);
+}
+
 static int
 restore_in_steps(struct restore *restore, unsigned jobs, struct bkp_error *err)
 {
 	struct fmt_buf list = FMT_BUF_INIT;
 	struct fmt_buf lists[BKP_PG_STEPS] = {
-	    FMT_BUF_INIT, FMT_BUF_INIT, FMT_BUF_INIT};
+	    FMT_BUF_INIT, FMT_BUF_INIT, FMT_BUF_INIT, FMT_BUF_INIT};
 	enum fmt_status status;
 	int rc = -1;
 
@@ -204,16 +277,15 @@ restore_in_steps(struct restore *restore, unsigned jobs, struct bkp_error *err)
 		(void)bkp_fail_format(err, status, "listing the schema");
 		goto out;
 	}
-	if (lists[BKP_PG_STEP_ATTACH].len == 0) {
+	if (lists[BKP_PG_STEP_ATTACH].len == 0 &&
+	    restore->what->refused == NULL) {
 		rc = run_restore(restore, "post-data", jobs, NULL, err);
 		goto out;
 	}
 	rc = 0;
 	for (int step = 0; rc == 0 && step < BKP_PG_STEPS; step++)
-		if (lists[step].len > 0)
-			rc = run_restore(restore, "post-data",
-			    step == BKP_PG_STEP_ATTACH ? 1 : jobs, &lists[step],
-			    err);
+		rc = restore_step(
+		    restore, (enum bkp_pg_step)step, jobs, &lists[step], err);
 out:
 	for (int step = 0; step < BKP_PG_STEPS; step++)
 		fmt_buf_free(&lists[step]);
@@ -236,7 +308,7 @@ bkp_pg_restore_schema(const struct bkp_pg_restore *what, const char *database,
 		return -1;
 	if (section == BKP_PG_PRE_DATA)
 		rc = run_restore(&restore, "pre-data", 1, NULL, err);
-	else if (jobs == 1)
+	else if (jobs == 1 && what->refused == NULL)
 		rc = run_restore(&restore, "post-data", 1, NULL, err);
 	else
 		rc = restore_in_steps(&restore, jobs, err);

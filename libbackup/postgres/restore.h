@@ -6,12 +6,20 @@
 
 #include "libbackup/postgres/dump.h"
 
+/* Told of a foreign key that cannot be made: its line of pg_restore --list,
+ * from its kind on ("FK CONSTRAINT app comment comment_author_fkey owner"). */
+typedef int bkp_pg_refused_fn(void *arg, const char *name,
+    const struct bkp_error *why, struct bkp_error *err);
+
 /* What is restored and by what; all borrowed. */
 struct bkp_pg_restore {
 	const char *program; /* pg_restore */
 	const struct bkp_postgres_config *config;
 	const struct fmt_buf *archive;
-	bool has_tablespaces; /* false: everything into the default one */
+	bool has_tablespaces;       /* false: everything into the default one */
+	bkp_pg_refused_fn *refused; /* where rows are missing: foreign keys are
+				       made one by one; NULL: any error ends */
+	void *refused_arg;
 };
 
 enum bkp_pg_section {
@@ -28,6 +36,7 @@ int bkp_pg_restore_schema(const struct bkp_pg_restore *what,
 enum bkp_pg_step {
 	BKP_PG_STEP_INDEXES,
 	BKP_PG_STEP_ATTACH,
+	BKP_PG_STEP_FOREIGN_KEYS,
 	BKP_PG_STEP_REST,
 	BKP_PG_STEPS
 };

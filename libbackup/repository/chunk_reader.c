@@ -11,6 +11,7 @@
  * of one while it is decrypted, a zstd context, and for differences twice
  * FMT_DELTA_MAX at the most, and 4 bytes a line of the base.
  */
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -501,6 +502,19 @@ bkp_chunk_reader_frame(struct bkp_chunk_reader *reader,
 	return frame;
 }
 
+/* A header that none of our keys opens any more has been changed, and a disk
+ * that cannot read a place will not read it tomorrow. What a store refuses has
+ * a reason of its own in `sys`. */
+static void
+judge_loss(struct bkp_error *problem)
+{
+	if ((problem->code == BKP_AUTH && problem->sys == 0) ||
+	    (problem->code == BKP_IO && problem->sys == EIO)) {
+		problem->code = BKP_CORRUPT;
+		problem->sys = 0;
+	}
+}
+
 int
 bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
     const struct fmt_chunk_ref *ref, struct fmt_buf *out, struct bkp_error *err)
@@ -516,8 +530,12 @@ bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
 		    "a host's key file opens metadata only; to read content, "
 		    "give an identity file or the passphrase");
 	if (bkp_repository_find_chunk(
-		reader->repository, ref->id, &place, err) < 0)
+		reader->repository, ref->id, &place, &problem) < 0) {
+		judge_loss(&problem);
+		if (err != NULL)
+			*err = problem;
 		return -1;
+	}
 	if (read_chunk(reader, ref, &place, out, &problem) == 0)
 		return 0;
 	/* What had been lost with a pack may have been stored again. */
@@ -526,6 +544,7 @@ bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
 	     n++)
 		if (read_chunk(reader, ref, &other, out, NULL) == 0)
 			return 0;
+	judge_loss(&problem);
 	if (err != NULL)
 		*err = problem;
 	fmt_hex(place.pack.name, 32, pack);

@@ -26,6 +26,9 @@ struct bkp_entry_stream {
 	bool has_ended;       /* the last wanted entry was given */
 	struct bkp_repository *repository;
 	struct bkp_error *forgiven; /* borrowed; NULL: damage is an error */
+	bkp_lost_list_fn *lost;     /* NULL: damage ends the list */
+	void *lost_arg;
+	char *behind; /* owned: the last path, where `lost` is told it */
 };
 
 static int
@@ -97,8 +100,16 @@ compare_first(struct bkp_entry_stream *stream, size_t n, int *order,
 	return status == FMT_OK ? 0 : bad_list(stream, status, n + 1, err);
 }
 
+static bool
+may_pass_over(
+    const struct bkp_entry_stream *stream, const struct bkp_error *problem)
+{
+	return stream->lost != NULL && problem->code == BKP_CORRUPT;
+}
+
 /* Sets `at` to the last chunk whose first line comes before the prefix: no
- * entry that is wanted begins earlier. */
+ * entry that is wanted begins earlier. Where one that is asked is lost, to one
+ * before it. */
 static int
 find_start(struct bkp_entry_stream *stream, struct bkp_error *err)
 {
@@ -108,10 +119,16 @@ find_start(struct bkp_entry_stream *stream, struct bkp_error *err)
 		return 0;
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
+		struct bkp_error problem = BKP_ERROR_INIT;
 		int order = 0;
 
-		if (compare_first(stream, middle, &order, err) < 0)
+		if (compare_first(stream, middle, &order, &problem) < 0) {
+			if (may_pass_over(stream, &problem))
+				break;
+			if (err != NULL)
+				*err = problem;
 			return -1;
+		}
 		if (order < 0)
 			low = middle;
 		else
@@ -152,12 +169,24 @@ bkp_entry_stream_open(struct bkp_repository *repository,
     const struct fmt_chunk_ref *list, size_t list_count, const char *prefix,
     struct bkp_entry_stream **out, struct bkp_error *err)
 {
+	return bkp_entry_stream_open_damaged(
+	    repository, list, list_count, prefix, NULL, NULL, out, err);
+}
+
+int
+bkp_entry_stream_open_damaged(struct bkp_repository *repository,
+    const struct fmt_chunk_ref *list, size_t list_count, const char *prefix,
+    bkp_lost_list_fn *lost, void *arg, struct bkp_entry_stream **out,
+    struct bkp_error *err)
+{
 	struct bkp_entry_stream *stream = bkp_alloc(sizeof(*stream), err);
 	enum fmt_status status;
 
 	if (stream == NULL)
 		return -1;
 	stream->repository = repository;
+	stream->lost = lost;
+	stream->lost_arg = arg;
 	stream->list = list;
 	stream->list_count = list_count;
 	stream->plain.is_secret = true;
@@ -190,15 +219,39 @@ bkp_entry_stream_close(struct bkp_entry_stream *stream)
 	bkp_chunk_reader_free(stream->chunks);
 	fmt_buf_free(&stream->plain);
 	free(stream->prefix);
+	free(stream->behind);
 	free(stream);
 }
 
 /* ---- reading ---- */
 
+/* The next chunk is lost: begins again behind it. All that was fed before has
+ * been read, but for an entry that goes on there. */
+static int
+pass_over(struct bkp_entry_stream *stream, const struct bkp_error *problem,
+    struct bkp_error *err)
+{
+	struct fmt_entry_reader *entries = NULL;
+	enum fmt_status status;
+
+	if (stream->lost(stream->lost_arg, stream->at,
+		stream->behind != NULL ? stream->behind : "",
+		fmt_entry_reader_open_path(stream->entries), problem, err) < 0)
+		return -1;
+	if ((status = fmt_entry_reader_new(&entries)) != FMT_OK)
+		return bad_list(stream, status, stream->at, err);
+	fmt_entry_reader_free(stream->entries);
+	stream->entries = entries;
+	stream->is_amid = true;
+	stream->at++;
+	return 0;
+}
+
 /* Feeds the next chunk of the list, or says that there is none. */
 static int
 feed(struct bkp_entry_stream *stream, struct bkp_error *err)
 {
+	struct bkp_error problem = BKP_ERROR_INIT;
 	enum fmt_status status;
 	size_t skipped = 0;
 
@@ -206,8 +259,13 @@ feed(struct bkp_entry_stream *stream, struct bkp_error *err)
 		stream->has_finished = true;
 		status = fmt_entry_reader_finish(stream->entries);
 	} else {
-		if (read_chunk(stream, stream->at, err) < 0)
+		if (read_chunk(stream, stream->at, &problem) < 0) {
+			if (may_pass_over(stream, &problem))
+				return pass_over(stream, &problem, err);
+			if (err != NULL)
+				*err = problem;
 			return -1;
+		}
 		if (stream->is_amid)
 			skipped = skip_rest(stream);
 		stream->at++;
@@ -278,6 +336,22 @@ forgive(struct bkp_entry_stream *stream, const struct bkp_error *problem,
 	return lose_packs(stream, stream->at, err);
 }
 
+/* What `lost` is told. */
+static int
+note_path(struct bkp_entry_stream *stream, const struct fmt_entry *entry,
+    struct bkp_error *err)
+{
+	char *copy;
+
+	if (stream->lost == NULL)
+		return 0;
+	if ((copy = bkp_strdup(entry->path, err)) == NULL)
+		return -1;
+	free(stream->behind);
+	stream->behind = copy;
+	return 0;
+}
+
 int
 bkp_entry_stream_next(struct bkp_entry_stream *stream, struct fmt_entry *entry,
     struct bkp_error *err)
@@ -288,6 +362,10 @@ bkp_entry_stream_next(struct bkp_entry_stream *stream, struct fmt_entry *entry,
 
 	while (!stream->has_ended &&
 	       (rc = next_entry(stream, &found, &problem)) == 1) {
+		if (note_path(stream, &found, err) < 0) {
+			fmt_entry_free(&found);
+			return -1;
+		}
 		if (strncmp(found.path, stream->prefix, stream->prefix_len) ==
 		    0) {
 			*entry = found;

@@ -63,6 +63,19 @@ int bkp_entry_stream_next(struct bkp_entry_stream *stream,
     struct fmt_entry *entry, struct bkp_error *err);
 void bkp_entry_stream_close(struct bkp_entry_stream *stream);
 
+/*
+ * The same over a list that may be damaged: of a chunk of it that is lost `lost`
+ * is told, and the list goes on behind it. `behind` is the last path before, or
+ * ""; `cut` is the entry that began before and went on there, which does not
+ * come, or NULL.
+ */
+typedef int bkp_lost_list_fn(void *arg, size_t chunk, const char *behind,
+    const char *cut, const struct bkp_error *why, struct bkp_error *err);
+int bkp_entry_stream_open_damaged(struct bkp_repository *repository,
+    const struct fmt_chunk_ref *list, size_t list_count, const char *prefix,
+    bkp_lost_list_fn *lost, void *arg, struct bkp_entry_stream **out,
+    struct bkp_error *err);
+
 /* For a list that only saves work: damage ends it early, is written to
  * *damage, and what lies in the same pack is not found any more, so that it is
  * stored again. */
@@ -79,7 +92,9 @@ int bkp_chunk_reader_new(struct bkp_repository *repository,
 void bkp_chunk_reader_free(struct bkp_chunk_reader *reader);
 
 /* Appends the chunk's plaintext to `out`; authenticated, and its id and length
- * recomputed: BKP_CORRUPT names pack and chunk. */
+ * recomputed. BKP_CORRUPT names pack and chunk: the chunk is lost, whatever is
+ * the matter with it (damaged, gone, on a disk that cannot read it any more);
+ * any other error says nothing about what is stored. */
 int bkp_chunk_reader_get(struct bkp_chunk_reader *reader,
     const struct fmt_chunk_ref *ref, struct fmt_buf *out,
     struct bkp_error *err);

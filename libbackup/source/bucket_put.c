@@ -33,6 +33,7 @@ struct stretch {
 	size_t index;         /* of the next chunk */
 	struct fmt_buf chunk; /* the one being handed out */
 	size_t used;          /* bytes of it */
+	bool is_lost;         /* the repository has not got them any more */
 };
 
 static int
@@ -54,17 +55,24 @@ load_chunk(struct stretch *stretch, struct bkp_error *err)
 {
 	const struct fmt_entry *entry = stretch->entry;
 	uint64_t skip = stretch->index == 0 ? stretch->begin : 0;
+	struct bkp_error why = BKP_ERROR_INIT;
 
 	while (stretch->index < entry->chunk_count &&
 	       entry->chunks[stretch->index].len <= skip)
 		skip -= entry->chunks[stretch->index++].len;
-	if (stretch->index == entry->chunk_count)
+	if (stretch->index == entry->chunk_count) {
+		stretch->is_lost = true;
 		return bkp_fail(err, BKP_CORRUPT,
 		    "%s: its chunks end before its size says so", entry->path);
+	}
 	fmt_buf_clear(&stretch->chunk);
 	if (bkp_chunk_reader_get(stretch->reader,
-		&entry->chunks[stretch->index], &stretch->chunk, err) < 0)
+		&entry->chunks[stretch->index], &stretch->chunk, &why) < 0) {
+		stretch->is_lost = why.code == BKP_CORRUPT;
+		if (err != NULL)
+			*err = why;
 		return bkp_fail_in(err, "%s", entry->path);
+	}
 	stretch->index++;
 	stretch->used = (size_t)skip;
 	return 0;
@@ -174,9 +182,10 @@ make_body(struct putting *putting, uint64_t begin, uint64_t len,
 
 /* The bytes must be those that were recorded, before they are sent. */
 static int
-check_sha256(const struct fmt_entry *entry,
-    const struct bkp_s3_digests *digests, struct bkp_error *err)
+check_sha256(struct putting *putting, const struct bkp_s3_digests *digests,
+    struct bkp_error *err)
 {
+	const struct fmt_entry *entry = putting->entry;
 	char text[65];
 
 	if (!entry->has_sha256)
@@ -185,6 +194,7 @@ check_sha256(const struct fmt_entry *entry,
 		(void)snprintf(text + 2 * i, 3, "%02x", entry->sha256[i]);
 	if (strcmp(text, digests->sha256) == 0)
 		return 0;
+	putting->stretch.is_lost = true;
 	return bkp_fail(err, BKP_CORRUPT,
 	    "%s: the bytes in the repository are not those that were "
 	    "recorded; check the repository",
@@ -199,7 +209,7 @@ put_single(struct putting *putting, struct bkp_error *err)
 
 	if (make_body(putting, 0, putting->entry->size, &body, err) < 0 ||
 	    bkp_s3_digest_body(&body, &digests, err) < 0 ||
-	    check_sha256(putting->entry, &digests, err) < 0)
+	    check_sha256(putting, &digests, err) < 0)
 		return -1;
 	return bkp_s3_put(putting->connection, putting->bucket, putting->key,
 	    &putting->headers, &body, &digests, &putting->etag, err);
@@ -329,7 +339,7 @@ put_all(struct putting *putting, struct bkp_error *err)
 int
 bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const struct fmt_entry *entry,
-    struct bkp_chunk_reader *reader, struct bkp_error *err)
+    struct bkp_chunk_reader *reader, bool *is_lost, struct bkp_error *err)
 {
 	struct putting putting = {.connection = connection,
 	    .bucket = bucket,
@@ -344,6 +354,7 @@ bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
 	    .etag = FMT_BUF_INIT};
 	int rc = put_all(&putting, err);
 
+	*is_lost = rc < 0 && putting.stretch.is_lost;
 	fmt_buf_free(&putting.stretch.chunk);
 	fmt_buf_free(&putting.memory);
 	fmt_buf_free(&putting.etag);

@@ -8,10 +8,11 @@
 /*
  * Sends an entry's bytes from its chunks with all of its attributes, cut as
  * it was cut, and compares what the server says it has. BKP_UNSUPPORTED: the
- * server cannot hold it. BKP_CORRUPT: what arrived is not what was sent.
+ * server cannot hold it. BKP_CORRUPT: what arrived is not what was sent, or,
+ * where *is_lost, the repository has lost it, and nothing was sent.
  */
 int bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const struct fmt_entry *entry,
-    struct bkp_chunk_reader *reader, struct bkp_error *err);
+    struct bkp_chunk_reader *reader, bool *is_lost, struct bkp_error *err);
 
 #endif

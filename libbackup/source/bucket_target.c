@@ -18,15 +18,14 @@ struct bucket_target {
 	/* while it runs */
 	struct bkp_supply *supply;
 	struct bkp_entry_stream *entries;
-	uint64_t tried; /* objects */
-	char **refused; /* paths that it would not take, in order; owned */
-	size_t refused_count, refused_cap;
+	char **left_out; /* paths of what was not put, in order; owned */
+	size_t left_count, left_cap;
 };
 
 /* An entry on its way into the bucket. */
 struct item {
 	struct fmt_entry entry;
-	bool is_refused;
+	bool is_left_out; /* refused, or lost; and that was noted */
 };
 
 /* The key of an entry, or NULL for what is not an object of this supply. */
@@ -222,16 +221,19 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 	const struct fmt_entry *entry = &item->entry;
 	struct bkp_run *run = bkp_supply_run(target->supply);
 	struct bkp_error why = BKP_ERROR_INIT;
+	bool is_lost = false;
 	int rc = bkp_bucket_put(target->access.connections[worker],
 	    target->bucket, key_of(target->supply, entry), entry,
-	    bkp_supply_reader(target->supply, worker), &why);
+	    bkp_supply_reader(target->supply, worker), &is_lost, &why);
 
-	if (rc < 0 && why.code == BKP_UNSUPPORTED) {
-		item->is_refused = true;
+	item->is_left_out = rc < 0 && (is_lost || why.code == BKP_UNSUPPORTED);
+	if (is_lost)
+		rc = bkp_supply_lose(
+		    target->supply, err, &why, entry->path, "not restored");
+	else if (item->is_left_out)
 		rc = bkp_run_omit(run, err, entry->path, "%s", why.message);
-	} else if (rc < 0 && err != NULL) {
+	else if (rc < 0 && err != NULL)
 		*err = why;
-	}
 	if (rc == 0)
 		bkp_run_count(run, entry->size, 1);
 	return rc;
@@ -244,12 +246,13 @@ done(void *arg, void *item_pointer, struct bkp_error *err)
 	struct item *item = item_pointer;
 	int rc = 0;
 
-	target->tried++;
-	if (item->is_refused) {
-		rc = bkp_grow(&target->refused, target->refused_count,
-		    &target->refused_cap, sizeof(*target->refused), err);
+	if (!item->is_left_out) {
+		bkp_supply_restored(target->supply, 1);
+	} else {
+		rc = bkp_grow(&target->left_out, target->left_count,
+		    &target->left_cap, sizeof(*target->left_out), err);
 		if (rc == 0) {
-			target->refused[target->refused_count++] =
+			target->left_out[target->left_count++] =
 			    item->entry.path;
 			item->entry.path = NULL;
 		}
@@ -272,13 +275,13 @@ static const struct bkp_pipeline_ops pipeline = {
 /* ---- what is there afterwards ---- */
 
 static bool
-is_refused(struct bucket_target *target, size_t *at, const char *path)
+is_left_out(struct bucket_target *target, size_t *at, const char *path)
 {
-	while (*at < target->refused_count &&
-	       fmt_entry_compare(target->refused[*at], path) < 0)
+	while (*at < target->left_count &&
+	       fmt_entry_compare(target->left_out[*at], path) < 0)
 		(*at)++;
-	return *at < target->refused_count &&
-	       strcmp(target->refused[*at], path) == 0;
+	return *at < target->left_count &&
+	       strcmp(target->left_out[*at], path) == 0;
 }
 
 /* Compares an entry with the object at the listing's place, which is the
@@ -309,7 +312,7 @@ walk_both(struct bucket_target *target, struct bkp_s3_listing *listing,
 {
 	struct fmt_entry entry = FMT_ENTRY_INIT;
 	struct bkp_s3_object object;
-	size_t refused = 0;
+	size_t at = 0;
 	int listed = bkp_s3_list_next(listing, &object, err), rc = 0;
 
 	while (listed >= 0 &&
@@ -319,7 +322,7 @@ walk_both(struct bucket_target *target, struct bkp_s3_listing *listing,
 		while (listed == 1 && strcmp(object.key, key) < 0)
 			listed = bkp_s3_list_next(listing, &object, err);
 		rc = listed < 0 ? -1 : 0;
-		if (rc == 0 && !is_refused(target, &refused, entry.path))
+		if (rc == 0 && !is_left_out(target, &at, entry.path))
 			rc = compare_listed(
 			    target, &entry, listed == 1 ? &object : NULL, err);
 		fmt_entry_free(&entry);
@@ -345,18 +348,6 @@ compare_all(struct bucket_target *target, struct bkp_error *err)
 	return rc;
 }
 
-/* One key may be too much for a server; where all are, nothing was restored. */
-static int
-check_refused(const struct bucket_target *target, struct bkp_error *err)
-{
-	if (target->refused_count == 0 || target->refused_count < target->tried)
-		return 0;
-	return bkp_fail(err, BKP_UNSUPPORTED,
-	    "s3://%s takes none of the %zu objects; its server said of each "
-	    "why",
-	    target->bucket, target->refused_count);
-}
-
 static int
 run_target(
     struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
@@ -377,8 +368,6 @@ run_target(
 	rc = bkp_pipeline_run(
 	    workers, workers * 16, &pipeline, target, bkp_run_cancel(run), err);
 	if (rc == 0)
-		rc = check_refused(target, err);
-	if (rc == 0)
 		rc = compare_all(target, err);
 out:
 	bkp_bucket_tell_clock(&target->access, run, bkp_supply_prefix(supply));
@@ -392,9 +381,9 @@ close_target(struct bkp_target *base)
 
 	if (target->entries != NULL)
 		bkp_entry_stream_close(target->entries);
-	for (size_t i = 0; i < target->refused_count; i++)
-		free(target->refused[i]);
-	free(target->refused);
+	for (size_t i = 0; i < target->left_count; i++)
+		free(target->left_out[i]);
+	free(target->left_out);
 	bkp_bucket_access_close(&target->access);
 	free(target);
 }

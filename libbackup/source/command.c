@@ -194,7 +194,7 @@ find_entry(struct command_target *target, struct bkp_supply *supply,
 	    !bkp_supply_is_selected(supply, target->entry.path))
 		fmt_entry_free(&target->entry);
 	bkp_entry_stream_close(stream);
-	if (got == 0)
+	if (got == 0 && bkp_supply_has_whole_list(supply))
 		return bkp_fail(err, BKP_NOTFOUND,
 		    "the snapshot holds no output of %s",
 		    bkp_supply_prefix(supply));
@@ -249,6 +249,8 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 	target->run = bkp_supply_run(supply);
 	if (find_entry(target, supply, err) < 0)
 		return -1;
+	if (target->entry.path == NULL)
+		return 0;
 	if (target->options.to != NULL)
 		return check_file(target, err);
 	if (restore->count == 0)
@@ -279,6 +281,17 @@ feed_program(void *arg, const void *data, size_t len, struct bkp_error *err)
 }
 
 static int
+pass_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	struct feed *feed = arg;
+
+	(void)data;
+	(void)len;
+	bkp_run_tick(feed->run);
+	return bkp_run_check(feed->run, err);
+}
+
+static int
 restore_to_program(struct command_target *target, struct bkp_supply *supply,
     struct bkp_error *err)
 {
@@ -292,6 +305,10 @@ restore_to_program(struct command_target *target, struct bkp_supply *supply,
 	if (argv == NULL)
 		return -1;
 	options.argv = argv;
+	/* A program that got half of it cannot be made to forget that. */
+	if (bkp_chunk_reader_entry(bkp_supply_reader(supply, 0), &target->entry,
+		pass_bytes, &feed, err) < 0)
+		goto out;
 	if (bkp_child_start(&options, &feed.child, err) < 0)
 		goto out;
 	if (bkp_chunk_reader_entry(bkp_supply_reader(supply, 0), &target->entry,
@@ -381,12 +398,17 @@ run_target(
     struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 {
 	struct command_target *target = (struct command_target *)base;
-	int rc = target->place != NULL
-		     ? restore_to_file(target, supply, err)
-		     : restore_to_program(target, supply, err);
+	struct bkp_error why = BKP_ERROR_INIT;
+	int rc;
 
+	if (target->entry.path == NULL)
+		return 0; /* lost, and noted */
+	rc = target->place != NULL ? restore_to_file(target, supply, &why)
+				   : restore_to_program(target, supply, &why);
 	if (rc < 0)
-		return -1;
+		return bkp_supply_lose(
+		    supply, err, &why, target->entry.path, "not restored");
+	bkp_supply_restored(supply, 1);
 	bkp_run_count(target->run, 0, 1);
 	return 0;
 }

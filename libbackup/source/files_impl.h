@@ -125,14 +125,15 @@ int bkp_files_writer_new(const struct bkp_target_options *options,
     struct bkp_run *run, struct files_writer **out, struct bkp_error *err);
 
 /* Makes the file, folder, link or device at `place`. A file has its name once
- * it is whole: what was there before is there until then. A failure of this
- * one entry becomes an omission; one of the repository or the machine is an
- * error. `reader` is needed for files alone. */
+ * it is whole: what was there before is there until then. 0: it is there; 1: it
+ * is not, which was noted as an omission; -1: the machine or the repository
+ * failed, which is BKP_CORRUPT where the repository has lost this content, and
+ * then nothing is there. `reader` is needed for files alone. */
 int bkp_files_writer_make(struct files_writer *writer,
     struct bkp_chunk_reader *reader, const struct fmt_entry *entry,
     const char *place, struct bkp_error *err);
 
-/* Makes `place` another name of `first`. */
+/* Makes `place` another name of `first`. As above. */
 int bkp_files_writer_link(struct files_writer *writer,
     const struct fmt_entry *entry, const char *place, const char *first,
     struct bkp_error *err);

@@ -52,6 +52,8 @@ struct files_target {
 	struct root *roots;
 	size_t root_count;
 	void *stand_ins; /* tsearch tree */
+	void *absent;    /* tsearch tree of places: files that are not there */
+	uint64_t wanted; /* entries but folders */
 	struct old_folder *old_folders;
 	size_t old_count, old_cap;
 	struct bkp_entry_stream *stream;
@@ -64,6 +66,7 @@ struct item {
 	struct fmt_entry entry;
 	char *place; /* owned: where it goes */
 	bool is_done;
+	bool is_left_out; /* and that was noted */
 };
 
 /* ---- where things go ---- */
@@ -458,6 +461,7 @@ prepare_link(
     struct files_target *target, struct item *item, struct bkp_error *err)
 {
 	const json_t *value = json_object_get(item->entry.attrs, "link");
+	struct bkp_error why = BKP_ERROR_INIT;
 	struct stand_in key = {NULL, NULL};
 	int rc = 0;
 
@@ -465,10 +469,40 @@ prepare_link(
 	if (key.link == NULL)
 		return bkp_fail_in(err, "%s", item->entry.path);
 	if (!bkp_supply_is_selected(target->supply, key.link) &&
-	    tfind(&key, &target->stand_ins, compare_stand_ins) == NULL)
-		rc = fetch_first(target, item, key.link, err);
+	    tfind(&key, &target->stand_ins, compare_stand_ins) == NULL &&
+	    fetch_first(target, item, key.link, &why) < 0) {
+		item->is_left_out = true;
+		rc = bkp_supply_lose(target->supply, err, &why,
+		    item->entry.path, "not restored");
+	}
 	free(key.link);
 	return rc;
+}
+
+static int
+compare_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* What the making of an item answered. */
+static int
+take_outcome(struct item *item, int rc)
+{
+	item->is_left_out = rc == 1;
+	return rc < 0 ? -1 : 0;
+}
+
+/* Something else may be in the place of a file that was left out: other names
+ * of it must not become names of that. Takes the item's place. */
+static int
+note_absent(
+    struct files_target *target, struct item *item, struct bkp_error *err)
+{
+	if (tsearch(item->place, &target->absent, compare_text) == NULL)
+		return bkp_fail_nomem(err, "restoring a file");
+	item->place = NULL;
+	return 0;
 }
 
 static int
@@ -486,9 +520,18 @@ finish_link(
 	found = tfind(&key, &target->stand_ins, compare_stand_ins);
 	first = found != NULL ? bkp_strdup((*found)->place, err)
 			      : place_of(target, key.link, err);
-	if (first != NULL)
-		rc = bkp_files_writer_link(
-		    target->writer, &item->entry, item->place, first, err);
+	if (first != NULL &&
+	    tfind(first, &target->absent, compare_text) != NULL) {
+		item->is_left_out = true;
+		rc = bkp_run_omit(target->run, err, item->entry.path,
+		    "not restored: it is another name of %s, which is not "
+		    "restored",
+		    first);
+	} else if (first != NULL) {
+		rc = take_outcome(
+		    item, bkp_files_writer_link(target->writer, &item->entry,
+			      item->place, first, err));
+	}
 	free(first);
 	free(key.link);
 	return rc;
@@ -546,8 +589,8 @@ prepare_item(
 	item->is_done = true;
 	if (note_old_folder(target, item, err) < 0)
 		return -1;
-	return bkp_files_writer_make(
-	    target->writer, NULL, &item->entry, item->place, err);
+	return take_outcome(item, bkp_files_writer_make(target->writer, NULL,
+				      &item->entry, item->place, err));
 }
 
 static int
@@ -575,11 +618,17 @@ work(void *arg, unsigned worker, void *taken, struct bkp_error *err)
 	struct files_target *target = arg;
 	struct item *item = taken;
 
+	struct bkp_error why = BKP_ERROR_INIT;
+
 	if (item->is_done || is_kind(&item->entry, "files.hardlink"))
 		return 0;
-	return bkp_files_writer_make(target->writers[worker],
-	    bkp_supply_reader(target->supply, worker), &item->entry,
-	    item->place, err);
+	if (take_outcome(item, bkp_files_writer_make(target->writers[worker],
+				   bkp_supply_reader(target->supply, worker),
+				   &item->entry, item->place, &why)) == 0)
+		return 0;
+	item->is_left_out = true;
+	return bkp_supply_lose(
+	    target->supply, err, &why, item->entry.path, "not restored");
 }
 
 static int
@@ -587,11 +636,18 @@ done(void *arg, void *taken, struct bkp_error *err)
 {
 	struct files_target *target = arg;
 	struct item *item = taken;
+	bool is_folder = is_kind(&item->entry, "files.directory");
 	int rc = 0;
 
 	bkp_run_count(target->run, 0, 1);
-	if (is_kind(&item->entry, "files.hardlink"))
+	if (is_kind(&item->entry, "files.hardlink") && !item->is_left_out)
 		rc = finish_link(target, item, err);
+	if (!is_folder)
+		target->wanted++;
+	if (!is_folder && !item->is_left_out)
+		bkp_supply_restored(target->supply, 1);
+	if (rc == 0 && item->is_left_out && item->place != NULL)
+		rc = note_absent(target, item, err);
 	discard(target, item);
 	return rc;
 }
@@ -675,6 +731,9 @@ run(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 	if (finish_writers(target, err) < 0)
 		return -1;
 	set_old_times(target);
+	/* Folders count where there is nothing else. */
+	if (target->wanted == 0)
+		bkp_supply_restored(supply, 1);
 	return 0;
 }
 
@@ -695,6 +754,7 @@ close_target(struct bkp_target *base)
 	if (target->stream != NULL)
 		bkp_entry_stream_close(target->stream);
 	tdestroy(target->stand_ins, free_stand_in);
+	tdestroy(target->absent, free);
 	for (size_t i = 0; i < target->old_count; i++)
 		free(target->old_folders[i].place);
 	free(target->old_folders);

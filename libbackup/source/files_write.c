@@ -79,6 +79,16 @@ is_about_machine(int errnum)
 	       errnum == EIO || bkp_files_is_fatal(errnum);
 }
 
+static int
+leave_out(struct files_writer *writer, const struct fmt_entry *entry,
+    const char *why, struct bkp_error *err)
+{
+	int rc = bkp_run_omit(
+	    writer->run, err, entry->path, "not restored: %s", why);
+
+	return rc < 0 ? -1 : 1;
+}
+
 /* An error of one file is an omission; a disk that is full or read-only, or a
  * machine at its limits, ends the run. */
 static int
@@ -96,10 +106,10 @@ judge(struct files_writer *writer, const struct fmt_entry *entry,
 		return bkp_fail_errno(err, archive_errno(writer->disk),
 		    "writing %s: %s; what was restored so far stays there",
 		    place, text);
+	if (got != ARCHIVE_WARN)
+		return leave_out(writer, entry, text, err);
 	return bkp_run_omit(writer->run, err, entry->path,
-	    got == ARCHIVE_WARN ? "restored, but not all of its attributes: %s"
-				: "not restored: %s",
-	    text);
+	    "restored, but not all of its attributes: %s", text);
 }
 
 /* ---- content ---- */
@@ -229,8 +239,8 @@ publish(struct files_writer *writer, const struct fmt_entry *entry,
 	(void)unlink(partial);
 	if (is_about_machine(error))
 		return bkp_fail_errno(err, error, "writing %s", place);
-	return bkp_run_omit(writer->run, err, entry->path, "not restored: %s",
-	    strerror_r(error, text, sizeof(text)));
+	return leave_out(
+	    writer, entry, strerror_r(error, text, sizeof(text)), err);
 }
 
 /* ---- making ---- */
@@ -283,7 +293,7 @@ bkp_files_writer_make(struct files_writer *writer,
 		goto out;
 	}
 	rc = write_entry(writer, reader, entry, header, where, &is_whole, err);
-	if (is_whole && rc < 0)
+	if (is_whole && rc != 0)
 		(void)unlink(where);
 	if (is_whole && rc == 0)
 		rc = publish(writer, entry, where, place, err);

@@ -35,13 +35,18 @@ bkp_pg_target_sequences(struct bkp_pg *pg, struct bkp_supply *supply,
 	struct fmt_buf text = FMT_BUF_INIT;
 	char *path = bkp_format(err, "%s/sequences.sql", database->path);
 	struct bkp_sql_statement s;
+	struct bkp_error why = BKP_ERROR_INIT;
 	const char *at, *end;
 	int rc = -1;
 
 	if (path == NULL)
 		return -1;
-	if (bkp_supply_read(supply, path, &text, err) < 0)
+	if (bkp_supply_read(supply, path, &text, &why) < 0) {
+		rc = bkp_supply_lose(supply, err, &why, path,
+		    "sequences begin anew; set them before the database is "
+		    "used");
 		goto out;
+	}
 	if ((at = fmt_buf_text(&text)) == NULL) {
 		(void)bkp_fail_nomem(err, "setting sequences");
 		goto out;

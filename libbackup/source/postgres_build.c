@@ -8,6 +8,9 @@
  *   indexes, constraints, triggers (post-data)
  *   statistics, materialised views, settings
  *   rename
+ *
+ * Where the repository has lost a part of it, the rest is built all the same:
+ * constraints that then cannot hold are named, and the name says what it is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,17 +34,36 @@ read_archive(struct bkp_supply *supply,
 	return rc;
 }
 
+struct refusal {
+	struct bkp_run *run;
+	const struct bkp_pg_target_database *database;
+};
+
+static int
+leave_out_constraint(void *arg, const char *name, const struct bkp_error *why,
+    struct bkp_error *err)
+{
+	const struct refusal *refusal = arg;
+
+	return bkp_run_omit(refusal->run, err, refusal->database->path,
+	    "not made, for rows that it needs are lost: %s: %s", name,
+	    why->message);
+}
+
 static int
 restore_section(struct bkp_pg_target *target, struct bkp_supply *supply,
     const struct bkp_pg_target_database *database,
     const struct fmt_buf *archive, enum bkp_pg_section section,
-    struct bkp_error *err)
+    bool is_incomplete, struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_supply_run(supply);
+	struct refusal refusal = {run, database};
 	const struct bkp_pg_restore what = {.program = target->programs.restore,
 	    .config = target->config,
 	    .archive = archive,
-	    .has_tablespaces = target->has_tablespaces};
+	    .has_tablespaces = target->has_tablespaces,
+	    .refused = is_incomplete ? leave_out_constraint : NULL,
+	    .refused_arg = &refusal};
 
 	return bkp_pg_restore_schema(&what, database->temporary, section,
 	    bkp_run_workers(run), run, err);
@@ -74,10 +96,29 @@ tell_extensions(struct bkp_pg *pg, struct bkp_run *run,
 	return 0;
 }
 
+/* Views are filled from what there is, which may not do for one. */
+static int
+fill_views(struct bkp_pg *pg, struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, bool is_incomplete,
+    struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (bkp_pg_target_views(pg, supply, database, &why) == 0)
+		return 0;
+	if (is_incomplete && why.code != BKP_CANCELLED && why.code != BKP_NOMEM)
+		return bkp_run_omit(bkp_supply_run(supply), err, database->path,
+		    "materialised views are not all filled: %s", why.message);
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
 /* Statistics, views and settings, in one session. */
 static int
 finish(struct bkp_pg_target *target, struct bkp_supply *supply,
-    struct bkp_pg_target_database *database, struct bkp_error *err)
+    struct bkp_pg_target_database *database, bool is_incomplete,
+    struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_supply_run(supply);
 	struct bkp_pg pg = BKP_PG_INIT;
@@ -88,7 +129,7 @@ finish(struct bkp_pg_target *target, struct bkp_supply *supply,
 	pg.is_ticking = true;
 	bkp_run_phase(run, 0, 0, "%s: statistics and views", database->name);
 	if (bkp_pg_do(&pg, "ANALYZE", err) < 0 ||
-	    bkp_pg_target_views(&pg, supply, database, err) < 0 ||
+	    fill_views(&pg, supply, database, is_incomplete, err) < 0 ||
 	    bkp_pg_target_settings(&pg, database, err) < 0 ||
 	    tell_extensions(&pg, run, database, err) < 0)
 		goto out;
@@ -115,39 +156,51 @@ restore_sequences(struct bkp_pg_target *target, struct bkp_supply *supply,
 
 static int
 build(struct bkp_pg_target *target, struct bkp_supply *supply,
-    struct bkp_pg_target_database *database, struct bkp_error *err)
+    struct bkp_pg_target_database *database, const struct fmt_buf *archive,
+    struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_supply_run(supply);
-	struct fmt_buf archive = FMT_BUF_SECRET_INIT;
-	int rc = -1;
+	uint64_t lost = bkp_supply_lost(supply);
+	bool is_incomplete;
 
 	bkp_run_phase(run, 0, 0, "%s: making the schema", database->name);
-	if (read_archive(supply, database, &archive, err) < 0 ||
-	    restore_section(
-		target, supply, database, &archive, BKP_PG_PRE_DATA, err) < 0 ||
+	if (restore_section(target, supply, database, archive, BKP_PG_PRE_DATA,
+		false, err) < 0 ||
 	    bkp_pg_target_load(target, supply, database, err) < 0 ||
 	    restore_sequences(target, supply, database, err) < 0 ||
 	    bkp_pg_target_objects(target, supply, database, err) < 0)
-		goto out;
+		return -1;
+	is_incomplete = bkp_supply_lost(supply) > lost ||
+			!bkp_supply_has_whole_list(supply);
 	bkp_run_phase(run, 0, 0, "%s: indexes and constraints", database->name);
-	if (restore_section(target, supply, database, &archive,
-		BKP_PG_POST_DATA, err) < 0 ||
-	    finish(target, supply, database, err) < 0)
-		goto out;
-	rc = bkp_pg_place_swap(target, supply, database, err);
-out:
-	fmt_buf_free(&archive);
-	return rc;
+	if (restore_section(target, supply, database, archive, BKP_PG_POST_DATA,
+		is_incomplete, err) < 0 ||
+	    finish(target, supply, database, is_incomplete, err) < 0)
+		return -1;
+	if (is_incomplete && !target->options.is_scratch)
+		return bkp_pg_place_aside(target, supply, database, err);
+	return bkp_pg_place_swap(target, supply, database, err);
 }
 
 int
 bkp_pg_target_build(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err)
 {
-	if (bkp_pg_place_create(target, supply, database, err) < 0 ||
-	    build(target, supply, database, err) < 0) {
+	struct bkp_error why = BKP_ERROR_INIT;
+	struct fmt_buf archive = FMT_BUF_SECRET_INIT;
+	int rc;
+
+	if (read_archive(supply, database, &archive, &why) < 0) {
+		rc = bkp_supply_lose(supply, err, &why, database->path,
+		    "not restored, for its schema is lost (backup-cat gives "
+		    "the rows of a table)");
+	} else if ((rc = bkp_pg_place_create(target, supply, database, err)) <
+		       0 ||
+		   (rc = build(target, supply, database, &archive, err)) < 0) {
 		bkp_pg_place_drop(target, database);
-		return -1;
+	} else {
+		bkp_supply_restored(supply, 1);
 	}
-	return 0;
+	fmt_buf_free(&archive);
+	return rc;
 }

@@ -3,7 +3,8 @@
  * Rows into tables. The chunks of all tables, largest table first, go through
  * one pipeline; each worker has a connection and loads a run of chunks of one
  * table with one COPY. Every row is hashed on its way, and what came together
- * is compared with what the backup recorded.
+ * is compared with what the backup recorded. Chunks hold whole rows: one that
+ * the repository has lost is left out, and its table is named in the end.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,19 @@
  * enough that one table is spread over the workers. */
 #define COPY_BYTES (16u * 1024u * 1024u)
 
+/* Chunks that cannot be read any more. */
+struct loss {
+	size_t count;
+	struct bkp_error why; /* of the first */
+};
+
 /* A table to load. */
 struct table {
 	struct fmt_entry entry;
 	char *sql;    /* owned: COPY ... FROM STDIN */
 	char *quoted; /* owned */
 	struct fmt_rowhash expected, loaded;
+	struct loss loss;
 	bool is_of_extension;
 	bool is_told; /* that it took the search path */
 };
@@ -33,6 +41,7 @@ struct piece {
 	struct table *table;
 	size_t first, last; /* chunks */
 	struct fmt_rowhash hash;
+	struct loss loss;
 	bool had_path; /* it took the search path of the database */
 };
 
@@ -193,11 +202,19 @@ out:
 
 /* ---- one COPY ---- */
 
-/* Loads the chunks [first, last) with one COPY; *rows: as the server says. */
+static void
+note_loss(struct loss *loss, size_t count, const struct bkp_error *why)
+{
+	if (loss->count == 0)
+		loss->why = *why;
+	loss->count += count;
+}
+
+/* Loads the chunks [first, last) with one COPY, but for those that are lost. */
 static int
 load_chunks(struct load *load, struct bkp_pg *pg, unsigned worker,
     struct fmt_buf *chunk, const struct table *table, size_t first, size_t last,
-    struct fmt_rowhash *hash, struct bkp_error *err)
+    struct fmt_rowhash *hash, struct loss *loss, struct bkp_error *err)
 {
 	struct bkp_chunk_reader *reader =
 	    bkp_supply_reader(load->supply, worker);
@@ -206,10 +223,18 @@ load_chunks(struct load *load, struct bkp_pg *pg, unsigned worker,
 	if (bkp_pg_copy_in_begin(pg, table->sql, err) < 0)
 		return -1;
 	for (size_t i = first; i < last; i++) {
+		struct bkp_error why = BKP_ERROR_INIT;
+
 		fmt_buf_clear(chunk);
 		if (bkp_chunk_reader_get(
-			reader, &table->entry.chunks[i], chunk, err) < 0) {
+			reader, &table->entry.chunks[i], chunk, &why) < 0) {
+			if (why.code == BKP_CORRUPT) {
+				note_loss(loss, 1, &why);
+				continue;
+			}
 			bkp_pg_copy_in_abort(pg);
+			if (err != NULL)
+				*err = why;
 			return -1;
 		}
 		if (fmt_rowhash_add_rows(hash, chunk->data, chunk->len) !=
@@ -244,6 +269,26 @@ compare_table(const struct table *table, struct bkp_error *err)
 	    table->quoted, (unsigned long long)table->expected.rows,
 	    (unsigned long long)table->loaded.rows,
 	    table->expected.rows == table->loaded.rows ? " others" : "");
+}
+
+/* 0: the table has all its rows; 1: it has not, and that was noted. */
+static int
+settle_table(struct load *load, const struct table *table, const char *became,
+    struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (compare_table(table, &why) == 0)
+		return 0;
+	if (table->loss.count > 0)
+		why = table->loss.why;
+	if (bkp_supply_lose(load->supply, err, &why, table->entry.path,
+		"%s%llu of %llu rows are left, %zu of %zu chunks are lost",
+		became, (unsigned long long)table->loaded.rows,
+		(unsigned long long)table->expected.rows, table->loss.count,
+		table->entry.chunk_count) < 0)
+		return -1;
+	return 1;
 }
 
 /* ---- many at once ---- */
@@ -315,8 +360,10 @@ load_with_path(struct load *load, struct worker *worker, unsigned number,
 		return -1;
 	piece->had_path = true;
 	piece->hash = (struct fmt_rowhash)FMT_ROWHASH_INIT;
-	rc = load_chunks(load, &worker->pg, number, &worker->chunk,
-	    piece->table, piece->first, piece->last, &piece->hash, err);
+	piece->loss.count = 0;
+	rc =
+	    load_chunks(load, &worker->pg, number, &worker->chunk, piece->table,
+		piece->first, piece->last, &piece->hash, &piece->loss, err);
 	if (rc == 0)
 		rc = bkp_pg_do(&worker->pg, "SET search_path TO ''", err);
 	return rc;
@@ -329,7 +376,8 @@ load_piece(struct load *load, struct worker *worker, unsigned number,
 	struct bkp_error failure = BKP_ERROR_INIT;
 
 	if (load_chunks(load, &worker->pg, number, &worker->chunk, piece->table,
-		piece->first, piece->last, &piece->hash, &failure) == 0)
+		piece->first, piece->last, &piece->hash, &piece->loss,
+		&failure) == 0)
 		return 0;
 	if (failure.code == BKP_NOTFOUND &&
 	    load_with_path(load, worker, number, piece, NULL) == 0)
@@ -376,6 +424,9 @@ done_piece(void *arg, void *item, struct bkp_error *err)
 
 	(void)err;
 	fmt_rowhash_merge(&piece->table->loaded, &piece->hash);
+	if (piece->loss.count > 0)
+		note_loss(
+		    &piece->table->loss, piece->loss.count, &piece->loss.why);
 	if (piece->had_path && !piece->table->is_told) {
 		piece->table->is_told = true;
 		bkp_run_message(load->run, BKP_WARNING,
@@ -424,7 +475,7 @@ bkp_pg_target_load(struct bkp_pg_target *target, struct bkp_supply *supply,
 		bkp_run_cancel(load.run), err) < 0)
 		goto out;
 	for (size_t i = 0; i < load.table_count; i++)
-		if (compare_table(&load.tables[i], err) < 0)
+		if (settle_table(&load, &load.tables[i], "", err) < 0)
 			goto out;
 	rc = 0;
 out:
@@ -464,27 +515,50 @@ check_empty(struct load *load, struct bkp_pg *pg, const struct table *table,
 	return 0;
 }
 
+/* A table of which rows are lost stays as it was: it has its name, and nobody
+ * would see by it what it lacks. */
+static int
+load_one(struct load *load, struct bkp_pg *pg, struct table *table,
+    uint64_t *loaded, struct bkp_error *err)
+{
+	int outcome;
+
+	if (bkp_pg_do(pg, "SAVEPOINT one", err) < 0 ||
+	    check_empty(load, pg, table, err) < 0)
+		return -1;
+	if (load_chunks(load, pg, 0, &load->workers[0].chunk, table, 0,
+		table->entry.chunk_count, &table->loaded, &table->loss,
+		err) < 0)
+		return bkp_fail_in(err, "table %s", table->quoted);
+	outcome = settle_table(load, table,
+	    "left as it was (a restore of the database under another name has "
+	    "what there is): ",
+	    err);
+	if (outcome < 0)
+		return -1;
+	*loaded += outcome == 0 ? 1 : 0;
+	return bkp_pg_do(pg,
+	    outcome == 0 ? "RELEASE SAVEPOINT one"
+			 : "ROLLBACK TO SAVEPOINT one",
+	    err);
+}
+
 /* All or nothing: one transaction, and rows that were there come back where
  * anything fails. */
 static int
 load_selected(struct load *load, struct bkp_pg *pg, struct bkp_error *err)
 {
-	struct worker *worker = &load->workers[0];
+	uint64_t loaded = 0;
 
 	if (bkp_pg_do(pg, "BEGIN", err) < 0)
 		return -1;
-	for (size_t i = 0; i < load->table_count; i++) {
-		struct table *table = &load->tables[i];
-
-		if (check_empty(load, pg, table, err) < 0)
+	for (size_t i = 0; i < load->table_count; i++)
+		if (load_one(load, pg, &load->tables[i], &loaded, err) < 0)
 			return -1;
-		if (load_chunks(load, pg, 0, &worker->chunk, table, 0,
-			table->entry.chunk_count, &table->loaded, err) < 0)
-			return bkp_fail_in(err, "table %s", table->quoted);
-		if (compare_table(table, err) < 0)
-			return -1;
-	}
-	return bkp_pg_do(pg, "COMMIT", err);
+	if (bkp_pg_do(pg, "COMMIT", err) < 0)
+		return -1;
+	bkp_supply_restored(load->supply, loaded);
+	return 0;
 }
 
 int
@@ -502,7 +576,7 @@ bkp_pg_target_load_rows(struct bkp_pg_target *target, struct bkp_supply *supply,
 	    bkp_run_workers(load.run), sizeof(*load.workers), err);
 	if (load.workers == NULL || collect(&load, database, err) < 0)
 		goto out;
-	if (load.table_count == 0) {
+	if (load.table_count == 0 && bkp_supply_has_whole_list(supply)) {
 		(void)bkp_fail(err, BKP_NOTFOUND,
 		    "the snapshot holds no rows below %s",
 		    bkp_supply_selection(supply));

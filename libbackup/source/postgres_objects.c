@@ -119,14 +119,19 @@ work_object(void *arg, unsigned number, void *item, struct bkp_error *err)
 	struct objects *objects = arg;
 	struct fmt_entry *entry = item;
 	struct bkp_pg *pg = &objects->workers[number];
+	struct bkp_error why = BKP_ERROR_INIT;
 
 	if (pg->conn == NULL &&
 	    (bkp_pg_open(pg, objects->target->config, objects->database,
 		 objects->run, err) < 0 ||
 		bkp_pg_do(pg, "SET synchronous_commit TO off", err) < 0))
 		return -1;
-	if (write_object(objects, number, entry, err) < 0)
-		return bkp_fail_in(err, "%s", entry->path);
+	if (write_object(objects, number, entry, &why) < 0) {
+		if (bkp_supply_lose(objects->supply, err, &why, entry->path,
+			"not restored") < 0)
+			return bkp_fail_in(err, "%s", entry->path);
+		return bkp_pg_do(pg, "ROLLBACK", err);
+	}
 	bkp_run_count(objects->run, entry->size, 1);
 	return 0;
 }

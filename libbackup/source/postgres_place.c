@@ -244,6 +244,34 @@ out:
 	return rc;
 }
 
+/* An application must not start with a database that lacks rows, and find out
+ * later; whoever has looked at it gives it the name. */
+int
+bkp_pg_place_aside(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct bkp_pg pg = BKP_PG_INIT;
+	char *name = make_name(database->name, "incomplete", err);
+	int rc = -1;
+
+	if (name == NULL || bkp_run_check(bkp_supply_run(supply), err) < 0 ||
+	    bkp_pg_open_beside(&pg, target->config, database->name, NULL, err) <
+		0)
+		goto out;
+	if (bkp_pg_run(&pg, err, "ALTER DATABASE %I RENAME TO %I",
+		database->temporary, name) < 0)
+		goto out;
+	rc = bkp_run_omit(bkp_supply_run(supply), err, database->path,
+	    "not in its place, for it lacks what was named: it is the database "
+	    "\"%s\". Where that will do: ALTER DATABASE \"%s\" RENAME TO "
+	    "\"%s\"",
+	    name, name, database->name);
+out:
+	bkp_pg_close(&pg);
+	free(name);
+	return rc;
+}
+
 /* ---- what a killed restore left ---- */
 
 static void

@@ -230,10 +230,15 @@ check_database(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg *pg, struct bkp_pg_target_database *database,
     struct bkp_error *err)
 {
+	struct bkp_error why = BKP_ERROR_INIT;
 	bool is_there = false;
 
-	if (read_facts(supply, database, err) < 0 ||
-	    exists(pg, "SELECT 1 FROM pg_database WHERE datname = $1",
+	if (read_facts(supply, database, &why) < 0) {
+		database->is_lost = true;
+		return bkp_supply_lose(supply, err, &why, database->path,
+		    "not restored, for what describes it is lost");
+	}
+	if (exists(pg, "SELECT 1 FROM pg_database WHERE datname = $1",
 		database->name, &is_there, err) < 0)
 		return -1;
 	if (target->is_rows && !is_there)
@@ -282,14 +287,25 @@ static int
 restore_roles(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_error *err)
 {
+	struct bkp_error why = BKP_ERROR_INIT;
 	struct bkp_pg pg = BKP_PG_INIT;
+	char *path;
 	int rc;
 
 	if (bkp_pg_open_front(
 		&pg, target->config, bkp_supply_run(supply), err) < 0)
 		return -1;
-	rc = bkp_pg_target_roles(target, supply, &pg, err);
+	rc = bkp_pg_target_roles(target, supply, &pg, &why);
 	bkp_pg_close(&pg);
+	if (rc == 0)
+		return 0;
+	path = bkp_format(err, "%s/globals.sql", bkp_supply_prefix(supply));
+	if (path == NULL)
+		return -1;
+	rc = bkp_supply_lose(supply, err, &why, path,
+	    "no roles were made; what needs one that the server has not "
+	    "cannot be restored");
+	free(path);
 	return rc;
 }
 
@@ -302,11 +318,14 @@ run(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 		return -1;
 	for (size_t i = 0; i < target->database_count; i++) {
 		struct bkp_pg_target_database *database = &target->databases[i];
-		int rc =
+		int rc;
+
+		if (database->is_lost)
+			continue;
+		rc =
 		    target->is_rows
 			? bkp_pg_target_load_rows(target, supply, database, err)
 			: bkp_pg_target_build(target, supply, database, err);
-
 		if (rc < 0)
 			return bkp_fail_in(
 			    err, "restoring database %s", database->name);

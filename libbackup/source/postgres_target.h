@@ -19,6 +19,7 @@ struct bkp_pg_target_database {
 	char *temporary;  /* owned: while it is being built */
 	json_t *facts;    /* owned: database.json */
 	json_t *versions; /* owned: the attributes of that entry */
+	bool is_lost;     /* what describes it cannot be read; noted */
 };
 
 struct bkp_pg_target {
@@ -45,11 +46,14 @@ int bkp_pg_target_roles(struct bkp_pg_target *target, struct bkp_supply *supply,
 int bkp_pg_target_build(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err);
 
-/* Creates the temporary database; renames it into place; drops it where
- * something failed (postgres_place.c). */
+/* Creates the temporary database; renames it into place, or where something of
+ * it is lost to a name that says so; drops it where something failed
+ * (postgres_place.c). */
 int bkp_pg_place_create(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err);
 int bkp_pg_place_swap(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err);
+int bkp_pg_place_aside(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err);
 void bkp_pg_place_drop(
     struct bkp_pg_target *target, struct bkp_pg_target_database *database);

@@ -133,9 +133,31 @@ int bkp_supply_entries(struct bkp_supply *supply, const char *prefix,
 struct bkp_chunk_reader *bkp_supply_reader(
     struct bkp_supply *supply, unsigned worker);
 
-/* All of a small entry into memory; BKP_NOTFOUND where it is not there. */
+/* All of a small entry into memory; BKP_NOTFOUND where it is not there,
+ * BKP_CORRUPT where it is lost, or may be. */
 int bkp_supply_read(struct bkp_supply *supply, const char *path,
     struct fmt_buf *out, struct bkp_error *err);
+
+/*
+ * What the repository has lost does not keep the rest from going back. Where
+ * `why` is BKP_CORRUPT, notes that `path` is left out (text: what became of it,
+ * such as "not restored") and answers 0; any other error is copied to err, and
+ * the answer is -1. Any thread.
+ */
+int bkp_supply_lose(struct bkp_supply *supply, struct bkp_error *err,
+    const struct bkp_error *why, const char *path, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* How much was noted so far. */
+uint64_t bkp_supply_lost(const struct bkp_supply *supply);
+
+/* False where entries may be lost that nobody can name: a part of their list
+ * could not be read so far (it has been noted). */
+bool bkp_supply_has_whole_list(const struct bkp_supply *supply);
+
+/* Counts what has been put back: a run that put nothing back has failed. Any
+ * thread. */
+void bkp_supply_restored(struct bkp_supply *supply, uint64_t count);
 
 /* ---- target ---- */
 

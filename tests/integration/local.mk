@@ -67,3 +67,6 @@ EXTRA_DIST += tests/integration/test_golden.py \
 
 # prune: nights of backups, and what is left of them
 EXTRA_DIST += tests/integration/test_prune.py
+
+# restore and verify over a repository that has lost something
+EXTRA_DIST += tests/integration/test_lost.py

@@ -384,6 +384,34 @@ bkp_supply_reader(struct bkp_supply *supply, unsigned worker)
 	return &only_reader;
 }
 
+int
+bkp_supply_lose(struct bkp_supply *supply, struct bkp_error *err,
+    const struct bkp_error *why, const char *path, const char *format, ...)
+{
+	(void)format;
+	if (why->code != BKP_CORRUPT) {
+		if (err != NULL)
+			*err = *why;
+		return -1;
+	}
+	supply->lost++;
+	return bkp_run_omit(
+	    supply->from->run, err, path, "lost: %s", why->message);
+}
+
+bool
+bkp_supply_has_whole_list(const struct bkp_supply *supply)
+{
+	(void)supply;
+	return true;
+}
+
+void
+bkp_supply_restored(struct bkp_supply *supply, uint64_t count)
+{
+	supply->restored += count;
+}
+
 /* In pieces of an odd size; a damaged one fails in the middle. */
 int
 bkp_chunk_reader_entry(struct bkp_chunk_reader *reader,

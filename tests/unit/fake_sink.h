@@ -76,6 +76,7 @@ struct bkp_supply {
 	const char *selection; /* NULL: all */
 	int damage_at; /* the content that is damaged, from 1; 0: none */
 	int read;
+	_Atomic uint64_t lost, restored;
 };
 
 int fake_restore(struct bkp_supply *supply, const struct bkp_kind *kind,

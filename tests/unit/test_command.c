@@ -225,6 +225,8 @@ put_back(const char *restore, const char *where, bool is_overwrite,
 	rc = fake_restore(
 	    &supply, &bkp_kind_command, &scene.config, &options, err);
 	fake_sink_free(&sink);
+	if (rc == 0 && supply.lost > 0)
+		return BKP_CORRUPT;
 	return rc < 0 ? err->code : 0;
 }
 
@@ -281,6 +283,19 @@ damage_leaves_neither_a_half_file_nor_harms_the_old_one(void **state)
 	assert_int_equal(rmdir(to), 0); /* nothing else is there either */
 }
 
+static void
+a_restore_command_gets_all_of_it_or_is_not_started(void **state)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	char script[128], path[64];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/in", folder);
+	(void)snprintf(script, sizeof(script), "cat > %s", path);
+	assert_int_equal(put_back(script, NULL, false, 1, &err), BKP_CORRUPT);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 #define CASE(name)                                                             \
 	cmocka_unit_test_setup_teardown(name, enter_folder, leave_folder)
 
@@ -297,6 +312,7 @@ main(void)
 	    CASE(a_restore_command_that_fails_fails_the_restore),
 	    CASE(without_a_command_it_becomes_a_file_in_the_folder_named),
 	    CASE(damage_leaves_neither_a_half_file_nor_harms_the_old_one),
+	    CASE(a_restore_command_gets_all_of_it_or_is_not_started),
 	};
 
 	return cmocka_run_group_tests_name("command", tests, NULL, NULL);

@@ -183,12 +183,17 @@ one_failure_outweighs_any_number_that_agree(void **state)
 
 	(void)state;
 	assert_int_equal(bkp_verdict_new(&verdict, NULL), 0);
-	bkp_verdict_count(verdict, 1000000);
+	assert_int_equal(
+	    bkp_verdict_add_agreed(verdict, NULL, "b", 1000000, "equal"), 0);
 	assert_int_equal(
 	    bkp_verdict_add(verdict, BKP_CHECK_FAIL, NULL, "a", "gone"), 0);
 	assert_int_equal(bkp_verdict_finish(verdict, &result, NULL), 0);
 	assert_int_equal(result.is_proven, 0);
 	assert_int_equal(result.passed, 1000000);
+	assert_int_equal(result.check_count, 2);
+	assert_int_equal(result.checks[0].count, 1000000);
+	assert_string_equal(result.checks[0].what, "1000000 entries equal");
+	assert_int_equal(result.checks[1].count, 1);
 	bkp_verify_result_free(&result);
 }
 

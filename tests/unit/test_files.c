@@ -795,6 +795,35 @@ a_hard_link_alone_becomes_a_file(void **state)
 }
 
 static void
+other_names_of_a_lost_file_are_lost_and_name_nothing_else(void **state)
+{
+	struct bkp_supply supply = {.prefix = "files/t", .damage_at = 1};
+	struct bkp_target_options options = {.to = back, .is_overwrite = true};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_sink sink;
+	size_t count;
+
+	(void)state;
+	make_folder(at(tree, "/d"));
+	write_text(at(tree, "/d/a"), "content");
+	assert_int_equal(link(at(tree, "/d/a"), at(tree, "/d/c")), 0);
+	make_folder(back);
+	make_folder(at(back, "/d"));
+	write_text(at(back, "/d/a"), "precious");
+	fake_sink_init(&sink, NULL, NULL);
+	back_up(&sink);
+	supply.from = &sink;
+	assert_int_equal(
+	    fake_restore(&supply, kind(), &config, &options, &err), 0);
+	expect_text(at(back, "/d/a"), "precious");
+	assert_int_equal(access(at(back, "/d/c"), F_OK), -1);
+	(void)bkp_run_omissions(sink.run, &count);
+	assert_int_equal(count, 2);
+	assert_int_equal(supply.restored, 0);
+	fake_sink_free(&sink);
+}
+
+static void
 a_damaged_content_leaves_no_half_file(void **state)
 {
 	struct bkp_supply supply = {.prefix = "files/t", .damage_at = 1};
@@ -805,13 +834,17 @@ a_damaged_content_leaves_no_half_file(void **state)
 	(void)state;
 	make_folder(at(tree, "/d"));
 	write_text(at(tree, "/d/a"), "content");
+	write_text(at(tree, "/d/b"), "other");
 	fake_sink_init(&sink, NULL, NULL);
 	back_up(&sink);
 	supply.from = &sink;
 	assert_int_equal(
-	    fake_restore(&supply, kind(), &config, &options, &err), -1);
-	assert_int_equal(err.code, BKP_CORRUPT);
+	    fake_restore(&supply, kind(), &config, &options, &err), 0);
+	assert_int_equal(supply.lost, 1);
+	assert_int_equal(supply.restored, 1); /* the other file */
 	assert_int_equal(access(at(back, "/d/a"), F_OK), -1);
+	expect_text(at(back, "/d/b"), "other");
+	assert_int_equal(unlink(at(back, "/d/b")), 0);
 	assert_int_equal(rmdir(at(back, "/d")), 0); /* nor anything else */
 
 	/* What was there before is there afterwards. */
@@ -820,8 +853,8 @@ a_damaged_content_leaves_no_half_file(void **state)
 	options.is_overwrite = true;
 	supply.read = 0;
 	assert_int_equal(
-	    fake_restore(&supply, kind(), &config, &options, &err), -1);
-	assert_int_equal(err.code, BKP_CORRUPT);
+	    fake_restore(&supply, kind(), &config, &options, &err), 0);
+	assert_int_equal(supply.lost, 2);
 	expect_text(at(back, "/d/a"), "precious");
 	fake_sink_free(&sink);
 }
@@ -991,6 +1024,7 @@ main(void)
 	    CASE(nothing_is_written_through_a_link),
 	    CASE(a_hard_link_alone_becomes_a_file),
 	    CASE(a_damaged_content_leaves_no_half_file),
+	    CASE(other_names_of_a_lost_file_are_lost_and_name_nothing_else),
 	    CASE(running_out_of_memory_anywhere_is_an_error_and_leaks_nothing),
 	    CASE(other_file_systems_are_entered_only_where_asked),
 	    CASE(a_scratch_place_proves_the_same_entries),

@@ -114,7 +114,7 @@ attached_indexes_go_back_in_a_step_of_their_own(void **state)
 	    BKP_PG_STEP_INDEXES);
 	assert_int_equal(
 	    step_of("3390; 2606 16402 FK CONSTRAINT app a a_b_fkey owner\n"),
-	    BKP_PG_STEP_REST);
+	    BKP_PG_STEP_FOREIGN_KEYS);
 	assert_int_equal(
 	    step_of("9; 0 0 COMMENT app INDEX INDEX ATTACH owner\n"),
 	    BKP_PG_STEP_REST);

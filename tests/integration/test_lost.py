@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A repository that has lost chunks or packs: everything else comes back, and
+what does not is named, by restore and verify alike."""
+
+import os
+import random
+import shutil
+
+import pytest
+from harness import witness
+from harness.minio import empty_bucket
+from harness.stack import DEGRADED, FAILED
+
+SOURCES = ("files/data", "bucket/things", "postgres/app")
+
+
+def packs(stack):
+    found = {}
+    for where, _, names in os.walk(stack.path("repository", "packs")):
+        for name in names:
+            path = os.path.join(where, name)
+            found[path] = os.path.getsize(path)
+    return found
+
+
+def flip_middle(path):
+    os.chmod(path, 0o600)
+    with open(path, "r+b") as file:
+        file.seek(os.path.getsize(path) // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 16]))
+
+
+@pytest.fixture
+def saved(stack, postgres, database, minio, s3, bucket):
+    """Three sources in one snapshot; the largest pack of each holds nothing of
+    the others (stack.packs)."""
+    stack.data = stack.path("data")
+    os.mkdir(stack.data)
+    for number in range(3):
+        content = random.Random(number).randbytes(3 << 20)
+        with open(os.path.join(stack.data, "file%d" % number), "wb") as out:
+            out.write(content)
+        s3.put_object(Bucket=bucket, Key="object%d" % number,
+                      Body=content[::-1])
+    postgres.execute(database, """
+        CREATE TABLE author (id int PRIMARY KEY, name text);
+        CREATE TABLE book (id int PRIMARY KEY, title text,
+            author int REFERENCES author);
+        CREATE TABLE small (id int PRIMARY KEY);
+        INSERT INTO author SELECT n, md5('a' || n) || md5('b' || n)
+                || md5('c' || n) FROM generate_series(1, 40000) n;
+        INSERT INTO book SELECT n, 'title', n
+            FROM generate_series(1, 40000) n;
+        INSERT INTO small SELECT generate_series(1, 10)""")
+    stack.add("files", "data", paths=[stack.data])
+    stack.add_bucket("things", minio, bucket_name=bucket)
+    stack.add_postgres("app", postgres, database)
+    stack.packs, stack.contents, stack.lists, seen = {}, {}, {}, {}
+    for source in SOURCES:
+        stack.create(source)
+        new = {path: size for path, size in packs(stack).items()
+               if path not in seen}
+        stack.packs[source] = max(new, key=new.get)
+        stack.lists[source] = min(new, key=new.get)
+        stack.contents[source] = set(new) - {stack.lists[source]}
+        seen.update(new)
+    stack.create()
+    return stack
+
+
+def hurt(stack):
+    """What backup-check, which reads all of it, says is hurt in the latest
+    snapshot."""
+    result = stack.admin("backup-check", "--json", "--read-data")
+    assert result.status == FAILED, str(result)
+    latest = stack.snapshots()[-1]
+    return {path for event in result.of_type("finding")
+            for item in event["hurt"] if item["snapshot"] == latest
+            for path in item["paths"]}
+
+
+def restore(stack, *args, status=DEGRADED):
+    result = stack.admin("backup-restore", "--json", *(args or ("latest",)))
+    assert result.status == status, str(result)
+    return result
+
+
+def named(result):
+    return {event["path"] for event in result.of_type("omission")}
+
+
+@pytest.mark.parametrize("how", ["flipped", "deleted"])
+def test_everything_else_comes_back(
+        saved, postgres, database, s3, bucket, how):
+    before = (witness.folder(saved.data), witness.bucket(s3, bucket))
+    for path in saved.packs.values():
+        if how == "flipped":
+            flip_middle(path)
+        else:
+            os.unlink(path)
+    lost = hurt(saved)
+    assert {path.split("/")[0] for path in lost} == {
+        "files", "bucket", "postgres"}
+
+    # Every entry that is hurt is named, and the verdict says the same.
+    verdict = saved.verify(statuses=(FAILED,))
+    assert not verdict.result["is_proven"]
+    failed = {event["name"] for event in verdict.of_type("check")
+              if event["status"] == "fail"}
+    for path in lost:
+        assert any(path == name or path.startswith(name + "/")
+                   for name in failed), path
+    assert sum(event["count"] for event in verdict.of_type("check")
+               if event["status"] == "pass") == verdict.result["passed"]
+
+    shutil.rmtree(saved.data)
+    empty_bucket(s3, bucket)
+    postgres.drop_database(database)
+    result = restore(saved)
+    for path in lost:
+        assert any(path == name or path.startswith(name + "/")
+                   for name in named(result)), path
+    assert 3 <= result.result["lost"] <= len(named(result))
+    assert result.result["state"] == "degraded"
+    texts = [event["text"] for event in result.of_type("message")]
+    assert any("backup-check --repair" in text for text in texts)
+    for event in result.of_type("omission"):
+        if event["path"] in lost and "/data/" in event["path"]:
+            assert any(os.path.basename(path) in event["text"]
+                       for path in saved.packs.values()), str(event)
+
+    # No file and no object looks whole that is not.
+    for source, was, now in (
+            ("files/data" + saved.data, before[0], witness.folder(saved.data)),
+            ("bucket/things", before[1], witness.bucket(s3, bucket))):
+        gone = {path[len(source) + 1:] for path in lost
+                if path.startswith(source + "/")}
+        assert gone == {os.fsdecode(name) for name in set(was) - set(now)}
+        assert not witness.differences(
+            {name: value for name, value in was.items() if name in now}, now)
+
+
+def test_a_database_that_lacks_rows_does_not_take_the_name(
+        saved, postgres, database):
+    whole = {table: postgres.execute(database, "SELECT * FROM %s" % table)
+             for table in ("author", "book", "small")}
+    flip_middle(saved.packs["postgres/app"])
+    lost = hurt(saved)
+    path = "postgres/app/%s/data/public." % database
+    assert path + "author" in lost
+
+    # A table by itself stays as it was: its name says that it is whole.
+    postgres.execute(database, "DROP TABLE book; DELETE FROM author;"
+                     "INSERT INTO author VALUES (0, 'x')")
+    result = restore(saved, "--overwrite", "latest", path + "author",
+                     status=FAILED)
+    assert path + "author" in named(result)
+    assert postgres.execute(
+        database, "SELECT name FROM author") == [("x",)]
+
+    postgres.drop_database(database)
+    result = restore(saved, "latest", "postgres/app")
+    assert database not in postgres.databases()
+    other, = [name for name in postgres.databases()
+              if name.startswith(database + ".incomplete-")]
+    texts = [event["text"] for event in result.of_type("omission")]
+    told = {event["path"]: event["text"]
+            for event in result.of_type("omission")}
+    for table, rows in whole.items():
+        found = postgres.execute(other, "SELECT * FROM %s" % table)
+        assert set(found) <= set(rows)
+        if path + table in lost:
+            assert 0 < len(found) < len(rows)
+            assert "%d of %d rows" % (
+                len(found), len(rows)) in told[path + table]
+        else:
+            assert sorted(found) == sorted(rows)
+    assert any("RENAME TO" in text and other in text for text in texts)
+    # The key to what is lost cannot be made; all that can be is.
+    assert any("FK CONSTRAINT public book book_author_fkey" in text
+               for text in texts), str(result)
+    assert len(postgres.execute(
+        other, "SELECT 1 FROM pg_constraint WHERE contype = 'p'")) == 3
+
+
+def test_a_restore_that_brings_nothing_back_has_failed(saved):
+    for path in saved.contents["files/data"]:
+        os.unlink(path)
+    shutil.rmtree(saved.data)
+    result = restore(saved, "latest", "files/data", status=FAILED)
+    assert len(named(result)) == 3
+    assert "nothing was restored" in result.err
+
+
+def test_a_lost_entry_list_takes_one_source_with_it(
+        saved, postgres, database, s3, bucket):
+    was = witness.bucket(s3, bucket)
+    os.unlink(saved.lists["files/data"])
+    shutil.rmtree(saved.data)
+    empty_bucket(s3, bucket)
+    postgres.drop_database(database)
+    result = restore(saved)
+    assert named(result) == {"files/data"}
+    assert "entry list is lost" in result.of_type("omission")[0]["text"]
+    assert witness.bucket(s3, bucket) == was
+    assert len(postgres.execute(database, "SELECT 1 FROM book")) == 40000
+    verdict = saved.verify(statuses=(FAILED,)).result
+    assert verdict["objects"] == 3 and verdict["rows"] == 80010
