@@ -19,13 +19,24 @@ fmt_presence_free(struct fmt_presence *presence)
 }
 
 static bool
+is_valid_process(const struct fmt_process *process)
+{
+	if (process->pid == 0)
+		return process->machine[0] == '\0';
+	return process->pid > 0 && process->start <= INT64_MAX &&
+	       process->boot[0] != '\0' && process->space[0] != '\0' &&
+	       fmt_json_are_names(process->machine, 1, 32, false);
+}
+
+static bool
 is_valid(const struct fmt_presence *presence)
 {
 	return fmt_json_are_names(presence->repository, 1, 32, false) &&
 	       fmt_json_are_names(presence->session, 1, 32, false) &&
 	       presence->what[0] != '\0' && presence->began_us >= 0 &&
 	       fmt_json_are_names(
-		   presence->heeds, presence->heed_count, 64, true);
+		   presence->heeds, presence->heed_count, 64, true) &&
+	       is_valid_process(&presence->process);
 }
 
 /* ---- writing ---- */
@@ -35,6 +46,24 @@ set(json_t *object, const char *key, json_t *value, bool *failed)
 {
 	if (json_object_set_new(object, key, value) != 0)
 		*failed = true;
+}
+
+static json_t *
+process_value(const struct fmt_process *process)
+{
+	json_t *object = json_object();
+	bool failed = object == NULL;
+
+	set(object, "machine", json_string(process->machine), &failed);
+	set(object, "boot", json_string(process->boot), &failed);
+	set(object, "space", json_string(process->space), &failed);
+	set(object, "pid", json_integer((json_int_t)process->pid), &failed);
+	set(object, "start", json_integer((json_int_t)process->start), &failed);
+	if (failed) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
 }
 
 enum fmt_status
@@ -59,6 +88,9 @@ fmt_presence_encode(const struct fmt_presence *presence,
 	set(root, "ended", json_boolean(presence->is_ended), &failed);
 	set(root, "heeds",
 	    fmt_json_names(presence->heeds, presence->heed_count, 64), &failed);
+	if (presence->process.pid != 0)
+		set(root, "process", process_value(&presence->process),
+		    &failed);
 	if (!failed)
 		status = fmt_record_encode(root, CONTEXT, seed, out);
 	json_decref(root);
@@ -77,6 +109,29 @@ get_text(const json_t *root, const char *key, char *out, size_t size)
 		return false;
 	(void)snprintf(out, size, "%s", text);
 	return true;
+}
+
+/* Writers of before it was thought of do not say it. */
+static enum fmt_status
+get_process(const json_t *root, struct fmt_process *out)
+{
+	const json_t *object = json_object_get(root, "process");
+	uint64_t pid;
+	enum fmt_status status;
+
+	if (object == NULL)
+		return FMT_OK;
+	if (!get_text(object, "machine", out->machine, sizeof(out->machine)) ||
+	    !get_text(object, "boot", out->boot, sizeof(out->boot)) ||
+	    !get_text(object, "space", out->space, sizeof(out->space)))
+		return FMT_MALFORMED;
+	status = fmt_json_get_uint(object, "pid", &pid);
+	if (status == FMT_OK)
+		status = fmt_json_get_uint(object, "start", &out->start);
+	if (status != FMT_OK || pid == 0)
+		return FMT_MALFORMED;
+	out->pid = (int64_t)pid;
+	return FMT_OK;
 }
 
 static enum fmt_status
@@ -99,6 +154,8 @@ get_all(const json_t *root, struct fmt_presence *out)
 	out->is_ended = json_is_true(ended);
 	status = fmt_json_get_names(
 	    root, "heeds", 64, &out->heeds, &out->heed_count);
+	if (status == FMT_OK)
+		status = get_process(root, &out->process);
 	if (status == FMT_OK && !is_valid(out))
 		status = FMT_MALFORMED;
 	return status;

@@ -11,6 +11,15 @@
 #include "formats/buf.h"
 #include "formats/status.h"
 
+/* Which process it is, for those on the same machine. */
+struct fmt_process {
+	char machine[33]; /* hex; the same on no other machine */
+	char boot[37];    /* of this boot */
+	char space[33];   /* the namespace that the id is of */
+	int64_t pid;      /* 0: not known, and the others are "" and 0 */
+	uint64_t start;   /* clock ticks after the boot */
+};
+
 struct fmt_presence {
 	char repository[33]; /* hex id of the repository it belongs to */
 	char session[33];    /* hex id, and the name of the object */
@@ -20,6 +29,7 @@ struct fmt_presence {
 	bool is_ended;
 	char (*heeds)[65]; /* owned, sorted: condemned lists that it has read */
 	size_t heed_count;
+	struct fmt_process process;
 	unsigned char signer[32]; /* Ed25519 public key; set by decode */
 };
 

@@ -83,6 +83,24 @@ read_options(struct prune *prune, struct bkp_error *err)
 	return 0;
 }
 
+/* A dry run goes on where a real one would stop, and says so. */
+static int
+tell_block(struct prune *prune, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (bkp_prune_would_go_on(prune->repository, &problem) == 0)
+		return 0;
+	if (problem.code != BKP_RETRY) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	bkp_run_message(prune->run, BKP_WARNING, NULL,
+	    "without --dry-run this would stop here: %s", problem.message);
+	return 0;
+}
+
 static int
 open_repository(struct prune *prune, struct bkp_error *err)
 {
@@ -99,7 +117,7 @@ open_repository(struct prune *prune, struct bkp_error *err)
 	    bkp_archive_view_refuse(prune->repository, "prune", err) < 0)
 		return -1;
 	if (prune->options->is_dry_run)
-		return 0;
+		return tell_block(prune, err);
 	return bkp_prune_begin(prune->repository, &prune->presence, err);
 }
 

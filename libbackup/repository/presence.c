@@ -14,6 +14,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/condemned.h"
 #include "libbackup/repository/history.h"
+#include "libbackup/repository/process.h"
 
 #define RETRY_S 60 /* after a sign of life that the store did not take */
 
@@ -89,6 +90,7 @@ fill_record(
 	(void)snprintf(record->what, sizeof(record->what), "%s", what);
 	(void)snprintf(
 	    record->host, sizeof(record->host), "%s", repository->keys.writer);
+	bkp_process_self(repository->config.id, &record->process);
 	paths_of(record->session, presence->path, presence->gone_path);
 	return 0;
 }
@@ -98,7 +100,8 @@ given_up(const struct bkp_presence *presence, struct bkp_error *err)
 {
 	return bkp_fail(err, BKP_RETRY,
 	    "%s: this session (%.8s) has been given up, as it had not been "
-	    "heard of for a day; what it stored may be deleted: run it again",
+	    "heard of for a day or its process was not found; what it stored "
+	    "may be deleted: run it again",
 	    presence->repository->store->location, presence->record.session);
 }
 
@@ -474,18 +477,24 @@ bkp_presence_list(struct bkp_repository *repository, struct bkp_presence *self,
 	    .self = self != NULL ? self->record.session : NULL};
 	const int64_t lease_us = (int64_t)BKP_PRESENCE_LEASE_S * 1000000;
 	struct bkp_presence_info *items = NULL;
+	struct fmt_process process;
 	int64_t now;
 
+	bkp_process_self(repository->config.id, &process);
 	if (ask_clock(self, &now, err) == 0 &&
 	    bkp_store_list(repository->store, "sessions/", note_other, &others,
 		err) == 0 &&
 	    read_others(repository, &others, err) == 0)
 		items = assemble(&others, err);
 	for (size_t i = 0; i < others.count; i++) {
-		fmt_presence_free(&others.records[i]);
-		if (items != NULL)
+		if (items != NULL) {
+			items[i].is_gone = bkp_process_is_gone(
+			    &process, &others.records[i].process);
 			items[i].is_expired =
+			    items[i].is_gone ||
 			    now - items[i].touched_us >= lease_us;
+		}
+		fmt_presence_free(&others.records[i]);
 	}
 	free(others.items);
 	free(others.records);
@@ -495,6 +504,51 @@ bkp_presence_list(struct bkp_repository *repository, struct bkp_presence *self,
 	*count = others.count;
 	*now_us = now;
 	return 0;
+}
+
+bool
+bkp_presence_is_at_work(const struct bkp_presence_info *info, int64_t now_us)
+{
+	return !info->is_expired && !info->is_given_up && !info->is_ended &&
+	       now_us - info->touched_us <
+		   INT64_C(1000000) * BKP_PRESENCE_SILENCE_S;
+}
+
+/* Whole minutes, at least none. */
+static long long
+minutes(int64_t us)
+{
+	return us > 0 ? (long long)(us / 60000000) : 0;
+}
+
+int
+bkp_presence_refuse(const struct bkp_presence_info *info, int64_t now_us,
+    const char *location, struct bkp_error *err)
+{
+	int64_t silent_us = now_us - info->touched_us;
+
+	if (silent_us < 0)
+		return bkp_fail(err, BKP_RETRY,
+		    "%s: sessions/%s: its time is yet to come, as after a "
+		    "clock that was wrong; where nobody is at work, remove it, "
+		    "then run this again",
+		    location, info->id);
+	if (info->what[0] == '\0')
+		return bkp_fail(err, BKP_RETRY,
+		    "%s: sessions/%s cannot be read, and might be of somebody "
+		    "who is at work; run this again in %lld minutes, or remove "
+		    "it where nobody is",
+		    location, info->id,
+		    minutes(
+			INT64_C(1000000) * BKP_PRESENCE_SILENCE_S - silent_us) +
+			1);
+	return bkp_fail(err, BKP_RETRY,
+	    "%s: a %s of host %s is at work (sessions/%s) since %lld minutes, "
+	    "and gave a sign of life %lld minutes ago; run this again when it "
+	    "has ended; if it died, it is in the way for %lld more minutes",
+	    location, info->what, info->host, info->id,
+	    minutes(now_us - info->began_us), minutes(silent_us),
+	    minutes(INT64_C(1000000) * BKP_PRESENCE_SILENCE_S - silent_us) + 1);
 }
 
 bool

@@ -14,6 +14,7 @@
 
 #define BKP_PRESENCE_LEASE_S (24 * 3600) /* without a sign of life */
 #define BKP_PRESENCE_TOUCH_S (10 * 60)
+#define BKP_PRESENCE_SILENCE_S (30 * 60) /* then it is not stopped for */
 
 struct bkp_presence; /* this process */
 
@@ -52,7 +53,8 @@ struct bkp_presence_info {
 	char id[33];
 	char what[16], host[BKP_WRITER_NAME]; /* "" where it cannot be read */
 	int64_t began_us, touched_us;         /* server's clock */
-	bool is_expired;                      /* lease over */
+	bool is_expired;  /* lease over, or its process is gone */
+	bool is_gone;     /* its process, which was one of this machine */
 	bool is_given_up; /* by a prune that has not finished with it */
 	bool is_ended;    /* only the object is left */
 	/* Condemned lists that it does not build upon; sorted; borrowed from
@@ -66,6 +68,16 @@ struct bkp_presence_info {
 int bkp_presence_list(struct bkp_repository *repository,
     struct bkp_presence *self, struct bkp_presence_info **out, size_t *count,
     int64_t *now_us, struct bkp_error *err);
+
+/* Whether one should stop for it, where that is not needed for safety: it
+ * counts, and was heard of within BKP_PRESENCE_SILENCE_S. */
+bool bkp_presence_is_at_work(
+    const struct bkp_presence_info *info, int64_t now_us);
+
+/* "a prune of host web1 is at work since 12 minutes (last heard of 3 minutes
+ * ago): ..." and when it is in the way no more. */
+int bkp_presence_refuse(const struct bkp_presence_info *info, int64_t now_us,
+    const char *location, struct bkp_error *err);
 
 bool bkp_presence_heeds(const struct bkp_presence_info *info, const char *list);
 

@@ -27,6 +27,10 @@
 int bkp_prune_begin(struct bkp_repository *repository,
     struct bkp_presence **out, struct bkp_error *err);
 
+/* Whether that would be so now: for a dry run, which announces nothing. */
+int bkp_prune_would_go_on(
+    struct bkp_repository *repository, struct bkp_error *err);
+
 /*
  * Removes snapshots: states it in a checkpoint, then deletes their objects, and
  * those that an earlier run stated and did not come to delete. Also for names

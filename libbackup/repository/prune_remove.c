@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Removing snapshots, and sessions that are not heard of any more: both are
  * stated in a checkpoint before anything is deleted. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,13 +34,16 @@ check_right(const struct bkp_repository *repository, struct bkp_error *err)
 	    repository->store->location, repository->keys.writer);
 }
 
-/* Of several that begin at the same time one goes on: the first. */
+/* Of several that begin at the same time one goes on: the first. Who has not
+ * announced himself (NULL) comes after all others. */
 static int
 refuse_another(struct bkp_repository *repository, struct bkp_presence *presence,
     struct bkp_error *err)
 {
-	const char *self = bkp_presence_id(presence);
-	int64_t began = bkp_presence_began_us(presence), now;
+	const char *self = presence != NULL ? bkp_presence_id(presence) : "";
+	int64_t began =
+	    presence != NULL ? bkp_presence_began_us(presence) : INT64_MAX;
+	int64_t now;
 	struct bkp_presence_info *others;
 	size_t count;
 	int rc = 0;
@@ -50,18 +54,13 @@ refuse_another(struct bkp_repository *repository, struct bkp_presence *presence,
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		const struct bkp_presence_info *other = &others[i];
 
-		if (strcmp(other->what, "prune") != 0 || other->is_expired ||
-		    other->is_given_up || other->is_ended)
+		if (strcmp(other->what, "prune") != 0 ||
+		    !bkp_presence_is_at_work(other, now))
 			continue;
 		if (other->began_us < began ||
 		    (other->began_us == began && strcmp(other->id, self) < 0))
-			rc = bkp_fail(err, BKP_RETRY,
-			    "%s: host %s is pruning already, since %lld "
-			    "minutes; let it finish (one that was killed is "
-			    "passed over after %d hours)",
-			    repository->store->location, other->host,
-			    (long long)((now - other->began_us) / 60000000),
-			    BKP_PRESENCE_LEASE_S / 3600);
+			rc = bkp_presence_refuse(
+			    other, now, repository->store->location, err);
 	}
 	free(others);
 	return rc;
@@ -78,6 +77,12 @@ heed_all(struct bkp_repository *repository, struct bkp_presence *presence,
 		rc = bkp_presence_heed(presence, &condemned, err);
 	bkp_condemned_free(&condemned);
 	return rc;
+}
+
+int
+bkp_prune_would_go_on(struct bkp_repository *repository, struct bkp_error *err)
+{
+	return refuse_another(repository, NULL, err);
 }
 
 int

@@ -33,41 +33,12 @@ bkp_repair_free(struct bkp_repair *repair)
 
 /* Backups may go on: what they store is not touched, and that they cannot build
  * upon what is lost is no worse than before. Who rewrites the index or deletes
- * may not. A session is taken for dead here long before its lease is over: it
- * gives a sign of life every ten minutes. */
+ * may not. */
 static bool
 is_in_the_way(const struct bkp_presence_info *other, int64_t now_us)
 {
-	if (other->is_expired || other->is_given_up || other->is_ended ||
-	    strcmp(other->what, "backup") == 0)
-		return false;
-	return now_us - other->touched_us <
-	       INT64_C(3000000) * BKP_PRESENCE_TOUCH_S;
-}
-
-static int
-refuse(const struct bkp_repository *repository,
-    const struct bkp_presence_info *other, int64_t now_us,
-    struct bkp_error *err)
-{
-	const char *location = repository->store->location;
-
-	if (now_us < other->touched_us)
-		return bkp_fail(err, BKP_RETRY,
-		    "%s: sessions/%s: its time is yet to come, as after a "
-		    "clock that was wrong; where nobody is at work, remove it, "
-		    "then repair",
-		    location, other->id);
-	if (bkp_check_is_unreadable_session(other))
-		return bkp_fail(err, BKP_RETRY,
-		    "%s: sessions/%s cannot be read, and might be of somebody "
-		    "who is at work; repair half an hour after it was stored, "
-		    "or remove it where nobody is",
-		    location, other->id);
-	return bkp_fail(err, BKP_RETRY,
-	    "%s: a %s of host %s is at work (sessions/%s); repair when it has "
-	    "ended, or half an hour after it died",
-	    location, other->what, other->host, other->id);
+	return strcmp(other->what, "backup") != 0 &&
+	       bkp_presence_is_at_work(other, now_us);
 }
 
 int
@@ -91,7 +62,8 @@ bkp_repair_begin(struct bkp_repository *repository, struct bkp_presence **out,
 	    repository, presence, &others, &count, &now_us, err);
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		if (is_in_the_way(&others[i], now_us))
-			rc = refuse(repository, &others[i], now_us, err);
+			rc = bkp_presence_refuse(&others[i], now_us,
+			    repository->store->location, err);
 	}
 	free(others);
 	if (rc < 0) {

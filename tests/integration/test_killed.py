@@ -18,7 +18,6 @@ from harness.stack import COMPLETE, DEGRADED, FAILED, finish
 KILLS = int(os.environ.get("BACKUP_TEST_KILLS", "32"))
 SEED = int(os.environ.get("BACKUP_TEST_SEED", "0")) or random.randrange(1 << 32)
 FILES = 24
-LEASE = 25 * 3600
 SAMPLE = 10  # of so many kills, one is followed by a restore
 
 # What is done in turn; half of it is what is done every night.
@@ -154,25 +153,12 @@ class Night:
         for event in dry.of_type("decision"):
             if not event["is_kept"]:
                 self.must.pop(event["snapshot"], None)
-        # A prune that was killed holds up the next one for a day.
-        self.age_sessions()
+        # Nobody waits for those of this machine that were killed.
         if not self.kill("prune", "backup-prune", *rules):
             return
         self.check()
         if self.chance.random() < 0.5:
-            self.age_sessions()
             self.run("backup-prune", *rules)
-
-    def age_sessions(self):
-        """The sessions of the dead have been silent for a day."""
-        folder = os.path.join(self.stack.repository, "sessions")
-        if not os.path.isdir(folder):
-            return
-        then = time.time() - LEASE
-        for name in os.listdir(folder):
-            os.utime(os.path.join(folder, name), (then, then))
-
-    # ---- keys ----
 
     def keys(self):
         """What is done to keys; killed, it is done again, and is then done or
@@ -247,12 +233,10 @@ class Night:
             before = content.read()
         os.chmod(path, 0o600)
         damage(path)
-        self.age_sessions()
         args = ("--json", "--identity-file", self.stack.identity,
                 "--read-data", "--repair", *args)
         self.kill("repair " + folder, "backup-check", *args,
                   statuses=(COMPLETE, DEGRADED, FAILED))
-        self.age_sessions()
         self.run("backup-check", *args, statuses=(
             COMPLETE, FAILED) if folder == "packs" else (COMPLETE,))
         if folder == "packs":
@@ -298,14 +282,12 @@ class Night:
         if self.number % SAMPLE == 0:
             self.restore_one()
         if self.number % 50 == 0:
-            self.age_sessions()
             self.check_bytes()
 
     def end(self):
         self.change()
         self.run("backup-create", "--json")
         self.check_bytes()
-        self.age_sessions()
         self.run("backup-prune", "--json", "--keep-last", "100", "--grace",
                  "0")
         self.check_bytes()

@@ -64,6 +64,23 @@ def _prune(stack, *args, status=COMPLETE):
     return result
 
 
+def _kill_at_work(stack, name, *args):
+    """Killed once it has announced itself, with its session left behind."""
+    folder = os.path.join(stack.repository, "sessions")
+    for _ in range(20):
+        process = stack.start(name, *args)
+        while process.poll() is None and not (
+                os.path.isdir(folder) and any(
+                    not entry.startswith("tmp-")
+                    for entry in os.listdir(folder))):
+            pass
+        process.kill()
+        finish(process)
+        if os.listdir(folder):
+            return
+    raise AssertionError("%s is always faster" % name)
+
+
 def _decisions(result):
     return {event["snapshot"]: (event["is_kept"], event["reasons"])
             for event in result.of_type("decision")}
@@ -280,3 +297,38 @@ def test_a_backup_at_work_is_waited_for_and_not_hurt(nights):
     _is_clean(nights)
     for name in nights.snapshots():
         nights.verify(name)
+
+
+def test_a_prune_that_was_killed_is_in_nobody_s_way(nights):
+    for day in range(14, 19):
+        nights.night("2026-11-%d 02:00:00" % day)
+    rules = ("--keep-last", "1", "--grace", "0")
+    _kill_at_work(nights, "backup-prune", *rules)
+    dry = _prune(nights, "--dry-run", *rules)
+    assert "would stop" not in dry.out + dry.err
+    result = _prune(nights, *rules).result
+    assert result["waiting_for"] is None, result
+    assert os.listdir(os.path.join(nights.repository, "sessions")) == []
+    assert len(nights.snapshots()) == 1
+    _is_clean(nights)
+
+
+def test_one_that_was_killed_elsewhere_is_in_the_way_for_half_an_hour(nights):
+    for day in range(14, 19):
+        nights.night("2026-11-%d 02:00:00" % day)
+    rules = ("--keep-last", "1", "--grace", "0")
+    _kill_at_work(nights, "backup-prune", *rules)
+    # Another state directory is another machine.
+    other = {"BACKUP_STATE_DIR": nights.path("elsewhere")}
+    refused = nights.run("backup-prune", *rules, env=other)
+    assert refused.status == FAILED, str(refused)
+    assert "30 more minutes" in refused.message
+    dry = nights.run("backup-prune", "--dry-run", *rules, env=other)
+    assert dry.status == COMPLETE, str(dry)
+    assert "would stop" in dry.err and "more minutes" in dry.err
+    folder = os.path.join(nights.repository, "sessions")
+    then = time.time() - 1900
+    for name in os.listdir(folder):
+        os.utime(os.path.join(folder, name), (then, then))
+    done = nights.run("backup-prune", "--json", *rules, env=other)
+    assert done.status == COMPLETE, str(done)

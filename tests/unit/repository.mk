@@ -64,6 +64,11 @@ tests_unit_test_prune_SOURCES = tests/unit/test_prune.c \
 	$(REPOSITORY_FIXTURE)
 tests_unit_test_prune_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_prune_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test_presence
+tests_unit_test_presence_SOURCES = tests/unit/test_presence.c \
+	$(REPOSITORY_FIXTURE)
+tests_unit_test_presence_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_presence_LDADD = $(UNIT_LIBS)
 PATIENT = tests/unit/check_patient.c tests/unit/check_patient.h \
 	$(REPOSITORY_FIXTURE)
 UNIT_TESTS += \

@@ -44,6 +44,13 @@ make_presence(void)
 
 	fill_name(presence.repository, 32, 'a');
 	fill_name(presence.session, 32, 'b');
+	fill_name(presence.process.machine, 32, 'd');
+	(void)snprintf(presence.process.boot, sizeof(presence.process.boot),
+	    "1378b768-33b5-4baa-8df6-2f9d459a0a0c");
+	(void)snprintf(presence.process.space, sizeof(presence.process.space),
+	    "pid:[4026531836]");
+	presence.process.pid = 4711;
+	presence.process.start = 123456;
 	presence.heeds = calloc(1, sizeof(*presence.heeds));
 	assert_non_null(presence.heeds);
 	presence.heed_count = 1;
@@ -94,10 +101,33 @@ a_session_comes_back(void **state)
 		assert_int_equal(read.is_ended, written.is_ended);
 		assert_int_equal(read.heed_count, 1);
 		assert_string_equal(read.heeds[0], written.heeds[0]);
+		assert_memory_equal(
+		    &read.process, &written.process, sizeof(read.process));
 		fmt_presence_free(&read);
 		fmt_buf_free(&text);
 	}
 	fmt_presence_free(&written);
+}
+
+/* As writers said it before it was thought of. */
+static void
+a_session_need_not_say_its_process(void **state)
+{
+	struct fmt_presence written = make_presence();
+	struct fmt_presence read = FMT_PRESENCE_INIT;
+	struct fmt_buf text = FMT_BUF_INIT;
+
+	(void)state;
+	written.process = (struct fmt_process){.pid = 0};
+	assert_int_equal(fmt_presence_encode(&written, seed, &text), FMT_OK);
+	assert_null(memmem(text.data, text.len, "process", 7));
+	assert_int_equal(
+	    fmt_presence_decode(text.data, text.len, &read), FMT_OK);
+	assert_int_equal(read.process.pid, 0);
+	assert_string_equal(read.process.machine, "");
+	fmt_presence_free(&read);
+	fmt_presence_free(&written);
+	fmt_buf_free(&text);
 }
 
 static void
@@ -211,6 +241,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_condemned_list_comes_back),
 	    cmocka_unit_test(a_session_comes_back),
+	    cmocka_unit_test(a_session_need_not_say_its_process),
 	    cmocka_unit_test(what_no_list_may_hold_is_not_written),
 	    cmocka_unit_test(what_is_signed_and_wrong_is_refused),
 	    cmocka_unit_test(a_list_is_no_session),

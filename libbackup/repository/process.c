@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/repository/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "formats/sign.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/base/place.h"
+
+/* The kernel's first namespace of processes: what runs there runs in no
+ * container. */
+#define FIRST_SPACE "pid:[4026531836]"
+#define MACHINE_DIGITS 32
+
+/* The first line of a small file; "" where it cannot be read. */
+static void
+read_line(const char *path, char *out, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd >= 0 ? read(fd, out, size - 1) : -1;
+
+	if (fd >= 0)
+		(void)close(fd);
+	out[len > 0 ? len : 0] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+}
+
+/* ---- which machine ---- */
+
+static bool
+is_digits(const char *text)
+{
+	return strlen(text) == MACHINE_DIGITS &&
+	       strspn(text, "0123456789abcdef") == MACHINE_DIGITS;
+}
+
+/* Whole or not at all, and of several that begin at once one stays. */
+static void
+make_digits(const char *folder, const char *path)
+{
+	unsigned char random[MACHINE_DIGITS / 2];
+	char digits[MACHINE_DIGITS + 1], *draft;
+	int fd;
+
+	if (RAND_bytes(random, sizeof(random)) != 1 ||
+	    (draft = bkp_format(NULL, "%s/machine.XXXXXX", folder)) == NULL)
+		return;
+	fmt_hex(random, sizeof(random), digits);
+	fd = mkostemp(draft, O_CLOEXEC);
+	if (fd >= 0) {
+		if (dprintf(fd, "%s\n", digits) == MACHINE_DIGITS + 1 &&
+		    fsync(fd) == 0)
+			(void)!link(draft, path);
+		(void)unlink(draft);
+		(void)close(fd);
+	}
+	free(draft);
+}
+
+static bool
+read_digits(char out[MACHINE_DIGITS + 2])
+{
+	char *folder = bkp_state_directory(NULL, NULL), *path = NULL;
+
+	out[0] = '\0';
+	if (folder != NULL)
+		path = bkp_format(NULL, "%s/machine", folder);
+	if (path != NULL) {
+		read_line(path, out, MACHINE_DIGITS + 2);
+		if (out[0] == '\0') {
+			make_digits(folder, path);
+			read_line(path, out, MACHINE_DIGITS + 2);
+		}
+	}
+	free(folder);
+	free(path);
+	return is_digits(out);
+}
+
+/* Copies of a machine share all but the last of these, containers of an image
+ * all but the first and the last. */
+static bool
+tell_machine(const char *repository_id, char out[33])
+{
+	char digits[MACHINE_DIGITS + 2], id[64], product[64];
+	unsigned char digest[32];
+	struct utsname system;
+	char *text;
+	bool is_told = false;
+
+	if (!read_digits(digits) || uname(&system) < 0)
+		return false;
+	read_line("/etc/machine-id", id, sizeof(id));
+	read_line("/sys/class/dmi/id/product_uuid", product, sizeof(product));
+	text = bkp_format(NULL, "%s\n%s\n%s\n%s\n%s\n", repository_id, digits,
+	    id, system.nodename, product);
+	if (text != NULL && fmt_sha256(text, strlen(text), digest) == FMT_OK) {
+		fmt_hex(digest, 16, out);
+		is_told = true;
+	}
+	free(text);
+	return is_told;
+}
+
+/* ---- which process ---- */
+
+/* The last fields are counted from the end of the name, which may hold
+ * anything. proc_pid_stat(5): 3 state, 20 threads, 22 start. */
+static bool
+read_stat(int64_t pid, uint64_t *start, bool *is_dead)
+{
+	char path[64], text[1024], state, *at;
+	unsigned long long ticks;
+	long threads;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRId64 "/stat", pid);
+	read_line(path, text, sizeof(text));
+	if ((at = strrchr(text, ')')) == NULL ||
+	    sscanf(at + 1,
+		" %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+		"%*d %*d %ld %*d %llu",
+		&state, &threads, &ticks) != 3)
+		return false;
+	*start = ticks;
+	/* Nobody has asked yet how it ended. */
+	*is_dead = (state == 'Z' && threads <= 1) || state == 'X';
+	return true;
+}
+
+/* Whether /proc speaks of the processes that kill() knows. */
+static bool
+is_own_proc(void)
+{
+	char target[32];
+	ssize_t len = readlink("/proc/self", target, sizeof(target) - 1);
+
+	target[len > 0 ? len : 0] = '\0';
+	return strtol(target, NULL, 10) == (long)getpid();
+}
+
+void
+bkp_process_self(const char *repository_id, struct fmt_process *out)
+{
+	struct fmt_process self = {.pid = (int64_t)getpid()};
+	bool is_dead;
+	ssize_t len;
+
+	*out = (struct fmt_process){.pid = 0};
+	len = readlink("/proc/self/ns/pid", self.space, sizeof(self.space) - 1);
+	read_line(
+	    "/proc/sys/kernel/random/boot_id", self.boot, sizeof(self.boot));
+	if (len > 0 && self.boot[0] != '\0' && is_own_proc() &&
+	    read_stat(self.pid, &self.start, &is_dead) &&
+	    tell_machine(repository_id, self.machine))
+		*out = self;
+}
+
+bool
+bkp_process_is_gone(
+    const struct fmt_process *self, const struct fmt_process *other)
+{
+	uint64_t start;
+	bool is_dead;
+
+	if (self->pid == 0 || other->pid == 0 ||
+	    strcmp(self->machine, other->machine) != 0)
+		return false;
+	/* A container may be moved to another machine with all that it
+	 * has, while the first one still runs. */
+	if (strcmp(self->boot, other->boot) != 0)
+		return strcmp(self->space, FIRST_SPACE) == 0 &&
+		       strcmp(other->space, FIRST_SPACE) == 0;
+	if (strcmp(self->space, other->space) != 0 ||
+	    other->pid != (int64_t)(pid_t)other->pid)
+		return false;
+	/* Who may not see a process can still tell that there is one. */
+	if (kill((pid_t)other->pid, 0) < 0 && errno == ESRCH)
+		return true;
+	return read_stat(other->pid, &start, &is_dead) &&
+	       (is_dead || start != other->start);
+}
