@@ -106,15 +106,6 @@ fmt_archive_manifest_free(struct fmt_archive_manifest *manifest)
 	*manifest = (struct fmt_archive_manifest)FMT_ARCHIVE_MANIFEST_INIT;
 }
 
-/* Sets `key` to a value, which is taken; NULL is want of memory. */
-static enum fmt_status
-set(json_t *object, const char *key, json_t *value)
-{
-	if (value == NULL || json_object_set_new(object, key, value) < 0)
-		return FMT_NOMEM;
-	return FMT_OK;
-}
-
 static json_t *
 hex_value(const void *data, size_t len)
 {
@@ -125,61 +116,27 @@ hex_value(const void *data, size_t len)
 }
 
 static json_t *
-path_value(const char *path)
-{
-	struct fmt_buf text = FMT_BUF_INIT;
-	json_t *value = NULL;
-
-	if (path[0] == '\0')
-		return json_string("");
-	if (fmt_path_escape(path, &text) == FMT_OK)
-		value = json_stringn((const char *)text.data, text.len);
-	fmt_buf_free(&text);
-	return value;
-}
-
-static json_t *
-ref_value(const struct fmt_chunk_ref *ref)
-{
-	return json_pack(
-	    "[o, I]", hex_value(ref->id, FMT_ID_SIZE), (json_int_t)ref->len);
-}
-
-static json_t *
-list_value(const struct fmt_chunk_ref *list, size_t count)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; array != NULL && i < count; i++) {
-		if (json_array_append_new(array, ref_value(&list[i])) < 0) {
-			json_decref(array);
-			return NULL;
-		}
-	}
-	return array;
-}
-
-static json_t *
 source_value(const struct fmt_archive_source *source)
 {
 	json_t *value = json_object();
+	bool failed = value == NULL;
 
-	if (value == NULL)
-		return NULL;
-	if (set(value, "prefix", path_value(source->prefix)) == FMT_OK &&
-	    set(value, "entries", json_integer((json_int_t)source->entries)) ==
-		FMT_OK &&
-	    set(value, "bytes", json_integer((json_int_t)source->bytes)) ==
-		FMT_OK &&
-	    set(value, "list", list_value(source->list, source->list_count)) ==
-		FMT_OK)
+	fmt_json_set(
+	    value, "prefix", fmt_path_to_json(source->prefix), &failed);
+	fmt_json_set(value, "entries",
+	    json_integer((json_int_t)source->entries), &failed);
+	fmt_json_set(
+	    value, "bytes", json_integer((json_int_t)source->bytes), &failed);
+	fmt_json_set(value, "list",
+	    fmt_json_refs(source->list, source->list_count), &failed);
+	if (!failed)
 		return value;
 	json_decref(value);
 	return NULL;
 }
 
-static enum fmt_status
-add_sources(json_t *body, const struct fmt_archive_manifest *manifest)
+static json_t *
+sources_value(const struct fmt_archive_manifest *manifest)
 {
 	json_t *array = json_array();
 
@@ -187,54 +144,39 @@ add_sources(json_t *body, const struct fmt_archive_manifest *manifest)
 		if (json_array_append_new(
 			array, source_value(&manifest->sources[i])) < 0) {
 			json_decref(array);
-			return FMT_NOMEM;
+			array = NULL;
 		}
 	}
-	return set(body, "sources", array);
+	return array;
 }
 
 enum fmt_status
-fmt_archive_manifest_encode(const struct fmt_archive_manifest *manifest,
+fmt_archive_manifest_encode(const struct fmt_archive_manifest *m,
     const unsigned char seed[32], struct fmt_buf *out)
 {
 	json_t *body = json_object();
+	bool failed = body == NULL;
 	enum fmt_status status = FMT_NOMEM;
 
-	if (body != NULL &&
-	    set(body, "type", json_string("archive")) == FMT_OK &&
-	    set(body, "version", json_integer(VERSION)) == FMT_OK &&
-	    set(body, "repository", json_string(manifest->repository)) ==
-		FMT_OK &&
-	    set(body, "snapshot", json_string(manifest->snapshot)) == FMT_OK &&
-	    set(body, "created_us", json_integer(manifest->created_us)) ==
-		FMT_OK &&
-	    set(body, "path", path_value(manifest->path)) == FMT_OK &&
-	    set(body, "record", ref_value(&manifest->record)) == FMT_OK &&
-	    set(body, "entries_sha256",
-		hex_value(manifest->entries_sha256, 32)) == FMT_OK &&
-	    set(body, "sums_sha256", hex_value(manifest->sums_sha256, 32)) ==
-		FMT_OK)
-		status = add_sources(body, manifest);
-	if (status == FMT_OK)
+	fmt_json_set(body, "type", json_string("archive"), &failed);
+	fmt_json_set(body, "version", json_integer(VERSION), &failed);
+	fmt_json_set(body, "repository", json_string(m->repository), &failed);
+	fmt_json_set(body, "snapshot", json_string(m->snapshot), &failed);
+	fmt_json_set(body, "created_us", json_integer(m->created_us), &failed);
+	fmt_json_set(body, "path", fmt_path_to_json(m->path), &failed);
+	fmt_json_set(body, "record", fmt_json_ref(&m->record), &failed);
+	fmt_json_set(
+	    body, "entries_sha256", hex_value(m->entries_sha256, 32), &failed);
+	fmt_json_set(
+	    body, "sums_sha256", hex_value(m->sums_sha256, 32), &failed);
+	fmt_json_set(body, "sources", sources_value(m), &failed);
+	if (!failed)
 		status = fmt_record_encode(body, CONTEXT, seed, out);
 	json_decref(body);
 	return status;
 }
 
 /* ---- reading the manifest ---- */
-
-/* Copies a string of exactly `len` hex digits. */
-static enum fmt_status
-get_hex_text(const json_t *object, const char *key, char *out, size_t len)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	if (text == NULL || strlen(text) != len ||
-	    strspn(text, "0123456789abcdef") != len)
-		return FMT_MALFORMED;
-	memcpy(out, text, len + 1);
-	return FMT_OK;
-}
 
 static enum fmt_status
 get_digest(const json_t *object, const char *key, unsigned char out[32])
@@ -247,30 +189,17 @@ get_digest(const json_t *object, const char *key, unsigned char out[32])
 static enum fmt_status
 get_source(const json_t *value, struct fmt_archive_source *out)
 {
-	const json_t *list = json_object_get(value, "list");
-	size_t count = json_array_size(list);
-	enum fmt_status status;
-
-	if (!json_is_array(list))
-		return FMT_MALFORMED;
-	status =
+	enum fmt_status status =
 	    fmt_path_from_json(json_object_get(value, "prefix"), &out->prefix);
+
 	if (status == FMT_OK)
 		status = fmt_json_get_uint(value, "entries", &out->entries);
 	if (status == FMT_OK)
 		status = fmt_json_get_uint(value, "bytes", &out->bytes);
-	if (status != FMT_OK)
-		return status;
-	out->list = calloc(count > 0 ? count : 1, sizeof(*out->list));
-	if (out->list == NULL)
-		return FMT_NOMEM;
-	for (; out->list_count < count; out->list_count++) {
-		status = fmt_json_get_ref(json_array_get(list, out->list_count),
-		    &out->list[out->list_count]);
-		if (status != FMT_OK)
-			return status;
-	}
-	return FMT_OK;
+	if (status == FMT_OK)
+		status = fmt_json_get_refs(
+		    value, "list", &out->list, &out->list_count);
+	return status;
 }
 
 static enum fmt_status
@@ -298,62 +227,43 @@ get_sources(const json_t *body, struct fmt_archive_manifest *out)
 	return FMT_OK;
 }
 
-/* A path that may be empty. */
 static enum fmt_status
-get_path(const json_t *body, char **out)
+fill(const json_t *body, void *arg)
 {
-	const json_t *value = json_object_get(body, "path");
+	struct fmt_archive_manifest *out = arg;
+	enum fmt_status status;
 
-	if (!json_is_string(value))
-		return FMT_MALFORMED;
-	if (json_string_length(value) > 0)
-		return fmt_path_from_json(value, out);
-	*out = calloc(1, 1);
-	return *out != NULL ? FMT_OK : FMT_NOMEM;
-}
-
-static enum fmt_status
-get_body(const json_t *body, struct fmt_archive_manifest *out)
-{
-	const json_t *created = json_object_get(body, "created_us");
-	enum fmt_status status = fmt_record_check(body, "archive", VERSION);
-
-	if (status != FMT_OK)
-		return status;
-	if (!json_is_integer(created) ||
-	    get_hex_text(body, "repository", out->repository, 32) != FMT_OK ||
-	    get_hex_text(body, "snapshot", out->snapshot, 64) != FMT_OK ||
-	    get_digest(body, "entries_sha256", out->entries_sha256) != FMT_OK ||
+	if (get_digest(body, "entries_sha256", out->entries_sha256) != FMT_OK ||
 	    get_digest(body, "sums_sha256", out->sums_sha256) != FMT_OK)
 		return FMT_MALFORMED;
-	out->created_us = json_integer_value(created);
-	status =
-	    fmt_json_get_ref(json_object_get(body, "record"), &out->record);
+	status = fmt_json_get_hex(body, "repository", 32, out->repository);
 	if (status == FMT_OK)
-		status = get_path(body, &out->path);
+		status = fmt_json_get_hex(body, "snapshot", 64, out->snapshot);
+	if (status == FMT_OK)
+		status = fmt_json_get_int(body, "created_us", &out->created_us);
+	if (status == FMT_OK)
+		status = fmt_json_get_ref(
+		    json_object_get(body, "record"), &out->record);
+	if (status == FMT_OK)
+		status = fmt_path_get(body, "path", &out->path);
 	if (status == FMT_OK)
 		status = get_sources(body, out);
 	return status;
 }
 
+static const struct fmt_record_kind kind = {CONTEXT, "archive", VERSION, fill};
+
 enum fmt_status
 fmt_archive_manifest_decode(
     const void *data, size_t len, struct fmt_archive_manifest *out)
 {
-	struct fmt_archive_manifest manifest = FMT_ARCHIVE_MANIFEST_INIT;
-	struct fmt_record record = FMT_RECORD_INIT;
-	enum fmt_status status;
+	struct fmt_archive_manifest read = FMT_ARCHIVE_MANIFEST_INIT;
+	enum fmt_status status =
+	    fmt_record_read(data, len, &kind, &read, read.signer);
 
-	status = fmt_record_decode(data, len, CONTEXT, &record);
-	if (status != FMT_OK)
-		return status;
-	status = get_body(record.body, &manifest);
-	memcpy(manifest.signer, record.signer, sizeof(manifest.signer));
-	fmt_record_free(&record);
-	if (status != FMT_OK) {
-		fmt_archive_manifest_free(&manifest);
-		return status;
-	}
-	*out = manifest;
-	return FMT_OK;
+	if (status == FMT_OK)
+		*out = read;
+	else
+		fmt_archive_manifest_free(&read);
+	return status;
 }

@@ -7,6 +7,7 @@
 
 #include "formats/json.h"
 #include "formats/record.h"
+#include "formats/sign.h"
 
 #define VERSION 1
 #define CONTEXT "libbackup checkpoint v1"
@@ -45,8 +46,7 @@ have_common(const struct fmt_checkpoint *checkpoint)
 static bool
 is_valid(const struct fmt_checkpoint *c)
 {
-	return fmt_json_are_names(c->repository, 1, 32, false) &&
-	       c->sequence > 0 &&
+	return fmt_is_hex(c->repository, 32) && c->sequence > 0 &&
 	       fmt_json_are_names(c->kept, c->kept_count, 64, true) &&
 	       fmt_json_are_names(c->removed, c->removed_count, 64, true) &&
 	       fmt_json_are_names(c->expired, c->expired_count, 32, true) &&
@@ -56,13 +56,6 @@ is_valid(const struct fmt_checkpoint *c)
 
 /* ---- writing ---- */
 
-static void
-set(json_t *object, const char *key, json_t *value, bool *failed)
-{
-	if (json_object_set_new(object, key, value) != 0)
-		*failed = true;
-}
-
 /* The whole of line 1, or NULL: no memory. */
 static json_t *
 body_of(const struct fmt_checkpoint *c)
@@ -70,17 +63,19 @@ body_of(const struct fmt_checkpoint *c)
 	json_t *root = json_object();
 	bool failed = root == NULL;
 
-	set(root, "type", json_string("checkpoint"), &failed);
-	set(root, "version", json_integer(VERSION), &failed);
-	set(root, "repository", json_string(c->repository), &failed);
-	set(root, "sequence", json_integer((json_int_t)c->sequence), &failed);
-	set(root, "time_us", json_integer(c->time_us), &failed);
-	set(root, "kept", fmt_json_names(c->kept, c->kept_count, 64), &failed);
-	set(root, "removed", fmt_json_names(c->removed, c->removed_count, 64),
-	    &failed);
-	set(root, "expired", fmt_json_names(c->expired, c->expired_count, 32),
-	    &failed);
-	set(root, "replaced",
+	fmt_json_set(root, "type", json_string("checkpoint"), &failed);
+	fmt_json_set(root, "version", json_integer(VERSION), &failed);
+	fmt_json_set(root, "repository", json_string(c->repository), &failed);
+	fmt_json_set(
+	    root, "sequence", json_integer((json_int_t)c->sequence), &failed);
+	fmt_json_set(root, "time_us", json_integer(c->time_us), &failed);
+	fmt_json_set(
+	    root, "kept", fmt_json_names(c->kept, c->kept_count, 64), &failed);
+	fmt_json_set(root, "removed",
+	    fmt_json_names(c->removed, c->removed_count, 64), &failed);
+	fmt_json_set(root, "expired",
+	    fmt_json_names(c->expired, c->expired_count, 32), &failed);
+	fmt_json_set(root, "replaced",
 	    fmt_json_names(c->replaced, c->replaced_count, 64), &failed);
 	if (failed) {
 		json_decref(root);
@@ -112,24 +107,20 @@ fmt_checkpoint_encode(const struct fmt_checkpoint *checkpoint,
 static enum fmt_status
 get_head(const json_t *root, struct fmt_checkpoint *out)
 {
-	const char *repository =
-	    json_string_value(json_object_get(root, "repository"));
-	const json_t *time = json_object_get(root, "time_us");
-	enum fmt_status status = fmt_record_check(root, "checkpoint", VERSION);
+	enum fmt_status status =
+	    fmt_json_get_hex(root, "repository", 32, out->repository);
 
-	if (status != FMT_OK)
-		return status;
-	if (repository == NULL || strlen(repository) != 32 ||
-	    !json_is_integer(time))
-		return FMT_MALFORMED;
-	memcpy(out->repository, repository, sizeof(out->repository));
-	out->time_us = json_integer_value(time);
-	return fmt_json_get_uint(root, "sequence", &out->sequence);
+	if (status == FMT_OK)
+		status = fmt_json_get_int(root, "time_us", &out->time_us);
+	if (status == FMT_OK)
+		status = fmt_json_get_uint(root, "sequence", &out->sequence);
+	return status;
 }
 
 static enum fmt_status
-get_all(const json_t *root, struct fmt_checkpoint *out)
+fill(const json_t *root, void *arg)
 {
+	struct fmt_checkpoint *out = arg;
 	enum fmt_status status = get_head(root, out);
 
 	if (status == FMT_OK)
@@ -149,23 +140,19 @@ get_all(const json_t *root, struct fmt_checkpoint *out)
 	return status;
 }
 
+static const struct fmt_record_kind kind = {
+    CONTEXT, "checkpoint", VERSION, fill};
+
 enum fmt_status
 fmt_checkpoint_decode(const void *data, size_t len, struct fmt_checkpoint *out)
 {
 	struct fmt_checkpoint read = FMT_CHECKPOINT_INIT;
-	struct fmt_record record = FMT_RECORD_INIT;
-	enum fmt_status status;
+	enum fmt_status status =
+	    fmt_record_read(data, len, &kind, &read, read.signer);
 
-	status = fmt_record_decode(data, len, CONTEXT, &record);
-	if (status != FMT_OK)
-		return status;
-	memcpy(read.signer, record.signer, sizeof(read.signer));
-	status = get_all(record.body, &read);
-	fmt_record_free(&record);
-	if (status != FMT_OK) {
+	if (status == FMT_OK)
+		*out = read;
+	else
 		fmt_checkpoint_free(&read);
-		return status;
-	}
-	*out = read;
-	return FMT_OK;
+	return status;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/condemned.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "formats/json.h"
 #include "formats/record.h"
+#include "formats/sign.h"
 
 #define VERSION 1
 #define CONTEXT "libbackup condemned v1"
@@ -20,7 +21,7 @@ fmt_condemned_free(struct fmt_condemned *condemned)
 static bool
 is_valid(const struct fmt_condemned *condemned)
 {
-	return fmt_json_are_names(condemned->repository, 1, 32, false) &&
+	return fmt_is_hex(condemned->repository, 32) &&
 	       condemned->pack_count > 0 &&
 	       fmt_json_are_names(
 		   condemned->packs, condemned->pack_count, 64, true);
@@ -32,64 +33,57 @@ fmt_condemned_encode(const struct fmt_condemned *condemned,
 {
 	enum fmt_status status = FMT_NOMEM;
 	json_t *root;
+	bool failed;
 
 	if (!is_valid(condemned))
 		return FMT_MALFORMED;
-	if ((root = json_object()) == NULL)
-		return FMT_NOMEM;
-	if (json_object_set_new(root, "type", json_string("condemned")) == 0 &&
-	    json_object_set_new(root, "version", json_integer(VERSION)) == 0 &&
-	    json_object_set_new(
-		root, "repository", json_string(condemned->repository)) == 0 &&
-	    json_object_set_new(
-		root, "time_us", json_integer(condemned->time_us)) == 0 &&
-	    json_object_set_new(root, "packs",
-		fmt_json_names(condemned->packs, condemned->pack_count, 64)) ==
-		0)
+	root = json_object();
+	failed = root == NULL;
+	fmt_json_set(root, "type", json_string("condemned"), &failed);
+	fmt_json_set(root, "version", json_integer(VERSION), &failed);
+	fmt_json_set(
+	    root, "repository", json_string(condemned->repository), &failed);
+	fmt_json_set(
+	    root, "time_us", json_integer(condemned->time_us), &failed);
+	fmt_json_set(root, "packs",
+	    fmt_json_names(condemned->packs, condemned->pack_count, 64),
+	    &failed);
+	if (!failed)
 		status = fmt_record_encode(root, CONTEXT, seed, out);
 	json_decref(root);
 	return status;
 }
 
 static enum fmt_status
-get_all(const json_t *root, struct fmt_condemned *out)
+fill(const json_t *root, void *arg)
 {
-	const char *repository =
-	    json_string_value(json_object_get(root, "repository"));
-	const json_t *time = json_object_get(root, "time_us");
-	enum fmt_status status = fmt_record_check(root, "condemned", VERSION);
+	struct fmt_condemned *out = arg;
+	enum fmt_status status =
+	    fmt_json_get_hex(root, "repository", 32, out->repository);
 
-	if (status != FMT_OK)
-		return status;
-	if (repository == NULL || strlen(repository) != 32 ||
-	    !json_is_integer(time))
-		return FMT_MALFORMED;
-	memcpy(out->repository, repository, sizeof(out->repository));
-	out->time_us = json_integer_value(time);
-	status = fmt_json_get_names(
-	    root, "packs", 64, &out->packs, &out->pack_count);
+	if (status == FMT_OK)
+		status = fmt_json_get_int(root, "time_us", &out->time_us);
+	if (status == FMT_OK)
+		status = fmt_json_get_names(
+		    root, "packs", 64, &out->packs, &out->pack_count);
 	if (status == FMT_OK && !is_valid(out))
 		status = FMT_MALFORMED;
 	return status;
 }
 
+static const struct fmt_record_kind kind = {
+    CONTEXT, "condemned", VERSION, fill};
+
 enum fmt_status
 fmt_condemned_decode(const void *data, size_t len, struct fmt_condemned *out)
 {
 	struct fmt_condemned read = FMT_CONDEMNED_INIT;
-	struct fmt_record record = FMT_RECORD_INIT;
-	enum fmt_status status;
+	enum fmt_status status =
+	    fmt_record_read(data, len, &kind, &read, read.signer);
 
-	status = fmt_record_decode(data, len, CONTEXT, &record);
-	if (status != FMT_OK)
-		return status;
-	memcpy(read.signer, record.signer, sizeof(read.signer));
-	status = get_all(record.body, &read);
-	fmt_record_free(&record);
-	if (status != FMT_OK) {
+	if (status == FMT_OK)
+		*out = read;
+	else
 		fmt_condemned_free(&read);
-		return status;
-	}
-	*out = read;
-	return FMT_OK;
+	return status;
 }

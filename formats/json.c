@@ -124,6 +124,38 @@ fmt_json_get_uint(const json_t *object, const char *key, uint64_t *out)
 }
 
 enum fmt_status
+fmt_json_get_int(const json_t *object, const char *key, int64_t *out)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (!json_is_integer(value))
+		return FMT_MALFORMED;
+	*out = json_integer_value(value);
+	return FMT_OK;
+}
+
+enum fmt_status
+fmt_json_get_hex(
+    const json_t *object, const char *key, size_t digits, char *out)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	if (text == NULL || !fmt_is_hex(text, digits))
+		return FMT_MALFORMED;
+	memcpy(out, text, digits + 1);
+	return FMT_OK;
+}
+
+void
+fmt_json_set(json_t *object, const char *key, json_t *value, bool *failed)
+{
+	if (json_object_set_new(object, key, value) != 0)
+		*failed = true;
+}
+
+/* ---- chunks ---- */
+
+enum fmt_status
 fmt_json_get_ref(const json_t *pair, struct fmt_chunk_ref *out)
 {
 	const json_t *id, *len;
@@ -164,6 +196,52 @@ fmt_json_append_refs(
 	}
 	return status == FMT_OK ? fmt_buf_append_byte(out, ']') : status;
 }
+
+json_t *
+fmt_json_ref(const struct fmt_chunk_ref *ref)
+{
+	char hex[2 * FMT_ID_SIZE + 1];
+
+	fmt_hex(ref->id, FMT_ID_SIZE, hex);
+	return json_pack("[s,I]", hex, (json_int_t)ref->len);
+}
+
+json_t *
+fmt_json_refs(const struct fmt_chunk_ref *refs, size_t count)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array != NULL && i < count; i++)
+		/* Takes the pair, and answers -1 where that is NULL. */
+		if (json_array_append_new(array, fmt_json_ref(&refs[i])) != 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	return array;
+}
+
+enum fmt_status
+fmt_json_get_refs(const json_t *object, const char *key,
+    struct fmt_chunk_ref **refs, size_t *count)
+{
+	const json_t *array = json_object_get(object, key);
+	size_t size = json_array_size(array);
+	enum fmt_status status = FMT_OK;
+
+	if (!json_is_array(array))
+		return FMT_MALFORMED;
+	if (size == 0)
+		return FMT_OK;
+	if ((*refs = calloc(size, sizeof(**refs))) == NULL)
+		return FMT_NOMEM;
+	*count = size;
+	for (size_t i = 0; i < size && status == FMT_OK; i++)
+		status =
+		    fmt_json_get_ref(json_array_get(array, i), &(*refs)[i]);
+	return status;
+}
+
+/* ---- UTF-8 ---- */
 
 /* The range of the second byte decides over-long forms, surrogates and what
  * lies beyond U+10FFFF (table 3-7 of the Unicode standard). */
@@ -263,8 +341,7 @@ fmt_json_are_names(
 	const char *item = items;
 
 	for (size_t i = 0; i < count; i++, item += digits + 1) {
-		if (strlen(item) != digits ||
-		    strspn(item, "0123456789abcdef") != digits)
+		if (!fmt_is_hex(item, digits))
 			return false;
 		if (is_sorted && i > 0 && strcmp(item - digits - 1, item) >= 0)
 			return false;

@@ -28,12 +28,33 @@ enum fmt_status fmt_json_append(const json_t *value, struct fmt_buf *out);
 enum fmt_status fmt_json_get_uint(
     const json_t *object, const char *key, uint64_t *out);
 
+/* Any integer at `key`. */
+enum fmt_status fmt_json_get_int(
+    const json_t *object, const char *key, int64_t *out);
+
+/* The lower-case hex at `key`, exactly so many digits and a NUL. */
+enum fmt_status fmt_json_get_hex(
+    const json_t *object, const char *key, size_t digits, char *out);
+
+/* Sets `key` to `value`, which is taken also where that fails: *failed is set
+ * then. NULL stands for a value, or an object, that could not be made. */
+void fmt_json_set(json_t *object, const char *key, json_t *value, bool *failed);
+
 /* Reads one [id, length] pair. A chunk of no bytes is malformed. */
 enum fmt_status fmt_json_get_ref(const json_t *pair, struct fmt_chunk_ref *out);
 
 /* Appends [["<hex>",<length>],...]. */
 enum fmt_status fmt_json_append_refs(
     const struct fmt_chunk_ref *refs, size_t count, struct fmt_buf *out);
+
+/* A pair, and an array of pairs; NULL where memory is short. */
+json_t *fmt_json_ref(const struct fmt_chunk_ref *ref);
+json_t *fmt_json_refs(const struct fmt_chunk_ref *refs, size_t count);
+
+/* Reads an array of pairs, which must be there. *refs is the caller's
+ * (free()), left alone where there are none; also on failure. */
+enum fmt_status fmt_json_get_refs(const json_t *object, const char *key,
+    struct fmt_chunk_ref **refs, size_t *count);
 
 /* An array of names, `count` strings of `digits` characters, each with a NUL
  * behind it; NULL where memory is short. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/path.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats/entry.h"
@@ -169,4 +170,28 @@ fmt_path_from_json(const json_t *value, char **out)
 		return FMT_MALFORMED;
 	return fmt_path_from_text(
 	    json_string_value(value), json_string_length(value), out);
+}
+
+enum fmt_status
+fmt_path_get(const json_t *object, const char *key, char **out)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (!json_is_string(value) || json_string_length(value) > 0)
+		return fmt_path_from_json(value, out);
+	*out = calloc(1, 1);
+	return *out != NULL ? FMT_OK : FMT_NOMEM;
+}
+
+json_t *
+fmt_path_to_json(const char *path)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	json_t *value = NULL;
+
+	if (fmt_path_escape(path, &text) == FMT_OK &&
+	    fmt_buf_text(&text) != NULL)
+		value = json_string(fmt_buf_text(&text));
+	fmt_buf_free(&text);
+	return value;
 }

@@ -21,4 +21,10 @@ enum fmt_status fmt_path_from_text(const char *text, size_t len, char **out);
  * FMT_MALFORMED where it is no string, is empty or not well escaped. */
 enum fmt_status fmt_path_from_json(const json_t *value, char **out);
 
+/* The same at `key`, and it may be empty. */
+enum fmt_status fmt_path_get(const json_t *object, const char *key, char **out);
+
+/* The string that stands for a path; NULL where memory is short. */
+json_t *fmt_path_to_json(const char *path);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "formats/json.h"
 #include "formats/record.h"
+#include "formats/sign.h"
 
 #define VERSION 1
 #define CONTEXT "libbackup session v1"
@@ -25,15 +26,15 @@ is_valid_process(const struct fmt_process *process)
 		return process->machine[0] == '\0';
 	return process->pid > 0 && process->start <= INT64_MAX &&
 	       process->boot[0] != '\0' && process->space[0] != '\0' &&
-	       fmt_json_are_names(process->machine, 1, 32, false);
+	       fmt_is_hex(process->machine, 32);
 }
 
 static bool
 is_valid(const struct fmt_presence *presence)
 {
-	return fmt_json_are_names(presence->repository, 1, 32, false) &&
-	       fmt_json_are_names(presence->session, 1, 32, false) &&
-	       presence->what[0] != '\0' && presence->began_us >= 0 &&
+	return fmt_is_hex(presence->repository, 32) &&
+	       fmt_is_hex(presence->session, 32) && presence->what[0] != '\0' &&
+	       presence->began_us >= 0 &&
 	       fmt_json_are_names(
 		   presence->heeds, presence->heed_count, 64, true) &&
 	       is_valid_process(&presence->process);
@@ -41,24 +42,19 @@ is_valid(const struct fmt_presence *presence)
 
 /* ---- writing ---- */
 
-static void
-set(json_t *object, const char *key, json_t *value, bool *failed)
-{
-	if (json_object_set_new(object, key, value) != 0)
-		*failed = true;
-}
-
 static json_t *
 process_value(const struct fmt_process *process)
 {
 	json_t *object = json_object();
 	bool failed = object == NULL;
 
-	set(object, "machine", json_string(process->machine), &failed);
-	set(object, "boot", json_string(process->boot), &failed);
-	set(object, "space", json_string(process->space), &failed);
-	set(object, "pid", json_integer((json_int_t)process->pid), &failed);
-	set(object, "start", json_integer((json_int_t)process->start), &failed);
+	fmt_json_set(object, "machine", json_string(process->machine), &failed);
+	fmt_json_set(object, "boot", json_string(process->boot), &failed);
+	fmt_json_set(object, "space", json_string(process->space), &failed);
+	fmt_json_set(
+	    object, "pid", json_integer((json_int_t)process->pid), &failed);
+	fmt_json_set(
+	    object, "start", json_integer((json_int_t)process->start), &failed);
 	if (failed) {
 		json_decref(object);
 		return NULL;
@@ -78,18 +74,20 @@ fmt_presence_encode(const struct fmt_presence *presence,
 		return FMT_MALFORMED;
 	root = json_object();
 	failed = root == NULL;
-	set(root, "type", json_string("session"), &failed);
-	set(root, "version", json_integer(VERSION), &failed);
-	set(root, "repository", json_string(presence->repository), &failed);
-	set(root, "session", json_string(presence->session), &failed);
-	set(root, "what", json_string(presence->what), &failed);
-	set(root, "host", json_string(presence->host), &failed);
-	set(root, "began_us", json_integer(presence->began_us), &failed);
-	set(root, "ended", json_boolean(presence->is_ended), &failed);
-	set(root, "heeds",
+	fmt_json_set(root, "type", json_string("session"), &failed);
+	fmt_json_set(root, "version", json_integer(VERSION), &failed);
+	fmt_json_set(
+	    root, "repository", json_string(presence->repository), &failed);
+	fmt_json_set(root, "session", json_string(presence->session), &failed);
+	fmt_json_set(root, "what", json_string(presence->what), &failed);
+	fmt_json_set(root, "host", json_string(presence->host), &failed);
+	fmt_json_set(
+	    root, "began_us", json_integer(presence->began_us), &failed);
+	fmt_json_set(root, "ended", json_boolean(presence->is_ended), &failed);
+	fmt_json_set(root, "heeds",
 	    fmt_json_names(presence->heeds, presence->heed_count, 64), &failed);
 	if (presence->process.pid != 0)
-		set(root, "process", process_value(&presence->process),
+		fmt_json_set(root, "process", process_value(&presence->process),
 		    &failed);
 	if (!failed)
 		status = fmt_record_encode(root, CONTEXT, seed, out);
@@ -135,25 +133,25 @@ get_process(const json_t *root, struct fmt_process *out)
 }
 
 static enum fmt_status
-get_all(const json_t *root, struct fmt_presence *out)
+fill(const json_t *root, void *arg)
 {
-	const json_t *began = json_object_get(root, "began_us");
+	struct fmt_presence *out = arg;
 	const json_t *ended = json_object_get(root, "ended");
-	enum fmt_status status = fmt_record_check(root, "session", VERSION);
+	enum fmt_status status;
 
-	if (status != FMT_OK)
-		return status;
-	if (!get_text(
-		root, "repository", out->repository, sizeof(out->repository)) ||
-	    !get_text(root, "session", out->session, sizeof(out->session)) ||
-	    !get_text(root, "what", out->what, sizeof(out->what)) ||
+	if (!get_text(root, "what", out->what, sizeof(out->what)) ||
 	    !get_text(root, "host", out->host, sizeof(out->host)) ||
-	    !json_is_integer(began) || !json_is_boolean(ended))
+	    !json_is_boolean(ended))
 		return FMT_MALFORMED;
-	out->began_us = json_integer_value(began);
 	out->is_ended = json_is_true(ended);
-	status = fmt_json_get_names(
-	    root, "heeds", 64, &out->heeds, &out->heed_count);
+	status = fmt_json_get_hex(root, "repository", 32, out->repository);
+	if (status == FMT_OK)
+		status = fmt_json_get_hex(root, "session", 32, out->session);
+	if (status == FMT_OK)
+		status = fmt_json_get_int(root, "began_us", &out->began_us);
+	if (status == FMT_OK)
+		status = fmt_json_get_names(
+		    root, "heeds", 64, &out->heeds, &out->heed_count);
 	if (status == FMT_OK)
 		status = get_process(root, &out->process);
 	if (status == FMT_OK && !is_valid(out))
@@ -161,23 +159,18 @@ get_all(const json_t *root, struct fmt_presence *out)
 	return status;
 }
 
+static const struct fmt_record_kind kind = {CONTEXT, "session", VERSION, fill};
+
 enum fmt_status
 fmt_presence_decode(const void *data, size_t len, struct fmt_presence *out)
 {
 	struct fmt_presence read = FMT_PRESENCE_INIT;
-	struct fmt_record record = FMT_RECORD_INIT;
-	enum fmt_status status;
+	enum fmt_status status =
+	    fmt_record_read(data, len, &kind, &read, read.signer);
 
-	status = fmt_record_decode(data, len, CONTEXT, &record);
-	if (status != FMT_OK)
-		return status;
-	memcpy(read.signer, record.signer, sizeof(read.signer));
-	status = get_all(record.body, &read);
-	fmt_record_free(&record);
-	if (status != FMT_OK) {
+	if (status == FMT_OK)
+		*out = read;
+	else
 		fmt_presence_free(&read);
-		return status;
-	}
-	*out = read;
-	return FMT_OK;
+	return status;
 }

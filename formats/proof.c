@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "formats/json.h"
-#include "formats/entry.h"
+#include "formats/path.h"
 #include "formats/record.h"
-#include "formats/snapshot_impl.h"
+#include "formats/sign.h"
 
 #define VERSION 1
 #define CONTEXT "libbackup proof v1"
@@ -52,34 +52,13 @@ fmt_proof_free(struct fmt_proof *proof)
 static bool
 is_valid(const struct fmt_proof *p)
 {
-	return fmt_snapshot_is_hex(p->repository, 32) &&
-	       fmt_snapshot_is_hex(p->snapshot, 64) && p->host != NULL &&
-	       p->path != NULL && (unsigned)p->level < FMT_PROOF_LEVELS &&
+	return fmt_is_hex(p->repository, 32) && fmt_is_hex(p->snapshot, 64) &&
+	       p->host != NULL && p->path != NULL &&
+	       (unsigned)p->level < FMT_PROOF_LEVELS &&
 	       (!p->is_proven || (p->passed > 0 && p->failed == 0));
 }
 
 /* ---- writing ---- */
-
-static void
-set(json_t *object, const char *key, json_t *value, bool *failed)
-{
-	if (json_object_set_new(object, key, value) != 0)
-		*failed = true;
-}
-
-static json_t *
-path_value(const char *path)
-{
-	struct fmt_buf escaped = FMT_BUF_INIT;
-	const char *text;
-	json_t *value = NULL;
-
-	if (fmt_path_escape(path, &escaped) == FMT_OK &&
-	    (text = fmt_buf_text(&escaped)) != NULL)
-		value = json_string(text);
-	fmt_buf_free(&escaped);
-	return value;
-}
 
 /* The whole of line 1, or NULL: no memory. */
 static json_t *
@@ -88,17 +67,17 @@ body_of(const struct fmt_proof *p)
 	json_t *root = json_object();
 	bool failed = root == NULL;
 
-	set(root, "type", json_string("proof"), &failed);
-	set(root, "version", json_integer(VERSION), &failed);
-	set(root, "repository", json_string(p->repository), &failed);
-	set(root, "snapshot", json_string(p->snapshot), &failed);
-	set(root, "time_us", json_integer(p->time_us), &failed);
-	set(root, "host", json_string(p->host), &failed);
-	set(root, "path", path_value(p->path), &failed);
-	set(root, "is_proven", json_boolean(p->is_proven), &failed);
-	set(root, "level", json_string(levels[p->level]), &failed);
+	fmt_json_set(root, "type", json_string("proof"), &failed);
+	fmt_json_set(root, "version", json_integer(VERSION), &failed);
+	fmt_json_set(root, "repository", json_string(p->repository), &failed);
+	fmt_json_set(root, "snapshot", json_string(p->snapshot), &failed);
+	fmt_json_set(root, "time_us", json_integer(p->time_us), &failed);
+	fmt_json_set(root, "host", json_string(p->host), &failed);
+	fmt_json_set(root, "path", fmt_path_to_json(p->path), &failed);
+	fmt_json_set(root, "is_proven", json_boolean(p->is_proven), &failed);
+	fmt_json_set(root, "level", json_string(levels[p->level]), &failed);
 	for (size_t i = 0; i < COUNTS; i++)
-		set(root, counts[i].name,
+		fmt_json_set(root, counts[i].name,
 		    json_integer(
 			(json_int_t) *
 			(const uint64_t *)((const char *)p + counts[i].offset)),
@@ -132,44 +111,10 @@ fmt_proof_encode(const struct fmt_proof *proof, const unsigned char seed[32],
 
 /* ---- reading ---- */
 
-static const char *
-text_of(const json_t *root, const char *key)
-{
-	return json_string_value(json_object_get(root, key));
-}
-
-static bool
-get_name(const json_t *root, const char *key, char *out, size_t digits)
-{
-	const char *text = text_of(root, key);
-
-	if (text == NULL || strlen(text) != digits)
-		return false;
-	memcpy(out, text, digits + 1);
-	return true;
-}
-
-static enum fmt_status
-get_path(const json_t *root, char **out)
-{
-	struct fmt_buf raw = FMT_BUF_INIT;
-	const char *escaped = text_of(root, "path"), *text;
-	enum fmt_status status;
-
-	if (escaped == NULL)
-		return FMT_MALFORMED;
-	status = fmt_path_unescape(escaped, strlen(escaped), &raw);
-	if (status == FMT_OK && ((text = fmt_buf_text(&raw)) == NULL ||
-				    (*out = strdup(text)) == NULL))
-		status = FMT_NOMEM;
-	fmt_buf_free(&raw);
-	return status;
-}
-
 static enum fmt_status
 get_level(const json_t *root, enum fmt_proof_level *out)
 {
-	const char *text = text_of(root, "level");
+	const char *text = json_string_value(json_object_get(root, "level"));
 
 	for (unsigned i = 0; text != NULL && i < FMT_PROOF_LEVELS; i++)
 		if (strcmp(text, levels[i]) == 0) {
@@ -180,27 +125,36 @@ get_level(const json_t *root, enum fmt_proof_level *out)
 }
 
 static enum fmt_status
-get_all(const json_t *root, struct fmt_proof *out)
+get_head(const json_t *root, struct fmt_proof *out)
 {
-	const json_t *time = json_object_get(root, "time_us");
-	const json_t *is_proven = json_object_get(root, "is_proven");
-	const char *host = text_of(root, "host");
-	enum fmt_status status = fmt_record_check(root, "proof", VERSION);
+	enum fmt_status status =
+	    fmt_json_get_hex(root, "repository", 32, out->repository);
 
-	if (status != FMT_OK)
-		return status;
-	if (!get_name(root, "repository", out->repository, 32) ||
-	    !get_name(root, "snapshot", out->snapshot, 64) ||
-	    !json_is_integer(time) || !json_is_boolean(is_proven) ||
-	    host == NULL)
+	if (status == FMT_OK)
+		status = fmt_json_get_hex(root, "snapshot", 64, out->snapshot);
+	if (status == FMT_OK)
+		status = fmt_json_get_int(root, "time_us", &out->time_us);
+	if (status == FMT_OK)
+		status = get_level(root, &out->level);
+	if (status == FMT_OK)
+		status = fmt_path_get(root, "path", &out->path);
+	return status;
+}
+
+static enum fmt_status
+fill(const json_t *root, void *arg)
+{
+	struct fmt_proof *out = arg;
+	const json_t *is_proven = json_object_get(root, "is_proven");
+	const char *host = json_string_value(json_object_get(root, "host"));
+	enum fmt_status status;
+
+	if (!json_is_boolean(is_proven) || host == NULL)
 		return FMT_MALFORMED;
-	out->time_us = json_integer_value(time);
 	out->is_proven = json_is_true(is_proven);
 	if ((out->host = strdup(host)) == NULL)
 		return FMT_NOMEM;
-	status = get_level(root, &out->level);
-	if (status == FMT_OK)
-		status = get_path(root, &out->path);
+	status = get_head(root, out);
 	for (size_t i = 0; status == FMT_OK && i < COUNTS; i++)
 		status = fmt_json_get_uint(root, counts[i].name,
 		    (uint64_t *)((char *)out + counts[i].offset));
@@ -209,23 +163,18 @@ get_all(const json_t *root, struct fmt_proof *out)
 	return status;
 }
 
+static const struct fmt_record_kind kind = {CONTEXT, "proof", VERSION, fill};
+
 enum fmt_status
 fmt_proof_decode(const void *data, size_t len, struct fmt_proof *out)
 {
 	struct fmt_proof read = FMT_PROOF_INIT;
-	struct fmt_record record = FMT_RECORD_INIT;
-	enum fmt_status status;
+	enum fmt_status status =
+	    fmt_record_read(data, len, &kind, &read, read.signer);
 
-	status = fmt_record_decode(data, len, CONTEXT, &record);
-	if (status != FMT_OK)
-		return status;
-	memcpy(read.signer, record.signer, sizeof(read.signer));
-	status = get_all(record.body, &read);
-	fmt_record_free(&record);
-	if (status != FMT_OK) {
+	if (status == FMT_OK)
+		*out = read;
+	else
 		fmt_proof_free(&read);
-		return status;
-	}
-	*out = read;
-	return FMT_OK;
+	return status;
 }

@@ -130,3 +130,21 @@ fmt_record_check(const json_t *body, const char *type, json_int_t version)
 		return FMT_MALFORMED;
 	return json_integer_value(number) == version ? FMT_OK : FMT_UNSUPPORTED;
 }
+
+enum fmt_status
+fmt_record_read(const void *data, size_t len,
+    const struct fmt_record_kind *kind, void *out, unsigned char signer[32])
+{
+	struct fmt_record record = FMT_RECORD_INIT;
+	enum fmt_status status;
+
+	status = fmt_record_decode(data, len, kind->context, &record);
+	if (status != FMT_OK)
+		return status;
+	status = fmt_record_check(record.body, kind->type, kind->version);
+	if (status == FMT_OK)
+		status = kind->fill(record.body, out);
+	memcpy(signer, record.signer, sizeof(record.signer));
+	fmt_record_free(&record);
+	return status;
+}

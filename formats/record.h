@@ -49,4 +49,16 @@ enum fmt_status fmt_record_decode(
 enum fmt_status fmt_record_check(
     const json_t *body, const char *type, json_int_t version);
 
+/* A kind of record, and what makes its struct of line 1. */
+struct fmt_record_kind {
+	const char *context, *type;
+	json_int_t version;
+	enum fmt_status (*fill)(const json_t *body, void *out);
+};
+
+/* Decodes a record, checks that it is of the kind and fills *out, also where
+ * that fails half way. */
+enum fmt_status fmt_record_read(const void *data, size_t len,
+    const struct fmt_record_kind *kind, void *out, unsigned char signer[32]);
+
 #endif

@@ -254,6 +254,13 @@ fmt_unhex(const char *text, void *out, size_t len)
 	return FMT_OK;
 }
 
+bool
+fmt_is_hex(const char *text, size_t digits)
+{
+	return strspn(text, "0123456789abcdef") == digits &&
+	       text[digits] == '\0';
+}
+
 enum fmt_status
 fmt_random(void *out, size_t len)
 {

@@ -7,6 +7,7 @@
  * share, over OpenSSL.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,8 +29,7 @@ enum fmt_status fmt_sign_verify(const unsigned char public_key[32],
     const char *context, const void *data, size_t len,
     const unsigned char signature[64]); /* FMT_AUTH where it does not fit */
 
-enum fmt_status fmt_sha256(
-    const void *data, size_t len, unsigned char out[32]);
+enum fmt_status fmt_sha256(const void *data, size_t len, unsigned char out[32]);
 enum fmt_status fmt_hmac_sha256(const void *key, size_t key_len,
     const void *data, size_t len, unsigned char out[32]);
 
@@ -37,6 +37,8 @@ enum fmt_status fmt_hmac_sha256(const void *key, size_t key_len,
 void fmt_hex(const void *data, size_t len, char *out);
 /* Exactly 2 * len hex digits; FMT_MALFORMED otherwise. */
 enum fmt_status fmt_unhex(const char *text, void *out, size_t len);
+/* Exactly so many lower-case hex digits. */
+bool fmt_is_hex(const char *text, size_t digits);
 
 /* Random bytes from OpenSSL. */
 enum fmt_status fmt_random(void *out, size_t len);

@@ -34,13 +34,6 @@ fmt_snapshot_free(struct fmt_snapshot *snapshot)
 	*snapshot = (struct fmt_snapshot)FMT_SNAPSHOT_INIT;
 }
 
-bool
-fmt_snapshot_is_hex(const char *text, size_t digits)
-{
-	return strspn(text, "0123456789abcdef") == digits &&
-	       text[digits] == '\0';
-}
-
 /* Numbers that are beyond what JSON readers hold. */
 static bool
 is_within_limits(const struct fmt_snapshot *snapshot)
@@ -82,11 +75,11 @@ are_sources_valid(const struct fmt_snapshot *snapshot)
 static enum fmt_status
 check_snapshot(const struct fmt_snapshot *snapshot)
 {
-	if (!fmt_snapshot_is_hex(snapshot->repository, 32) ||
+	if (!fmt_is_hex(snapshot->repository, 32) ||
 	    (snapshot->previous[0] != '\0' &&
-		!fmt_snapshot_is_hex(snapshot->previous, 64)) ||
+		!fmt_is_hex(snapshot->previous, 64)) ||
 	    (snapshot->session[0] != '\0' &&
-		!fmt_snapshot_is_hex(snapshot->session, 32)) ||
+		!fmt_is_hex(snapshot->session, 32)) ||
 	    snapshot->host == NULL || !fmt_utf8_is_valid(snapshot->host) ||
 	    (snapshot->omissions != NULL &&
 		!json_is_array(snapshot->omissions)) ||
@@ -95,52 +88,10 @@ check_snapshot(const struct fmt_snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->tag_count; i++)
 		if (!fmt_utf8_is_valid(snapshot->tags[i]))
 			return FMT_MALFORMED;
-	for (size_t i = 0; i < snapshot->seen_count; i++)
-		if (!fmt_snapshot_is_hex(snapshot->seen[i], 64))
-			return FMT_MALFORMED;
+	if (!fmt_json_are_names(
+		snapshot->seen, snapshot->seen_count, 64, false))
+		return FMT_MALFORMED;
 	return is_within_limits(snapshot) ? FMT_OK : FMT_LIMIT;
-}
-
-static json_t *
-refs_value(const struct fmt_chunk_ref *refs, size_t count)
-{
-	char hex[2 * FMT_ID_SIZE + 1];
-	json_t *array = json_array();
-
-	for (size_t i = 0; array != NULL && i < count; i++) {
-		fmt_hex(refs[i].id, FMT_ID_SIZE, hex);
-		/* Takes the pair, and answers -1 where that is NULL. */
-		if (json_array_append_new(array,
-			json_pack("[s,I]", hex, (json_int_t)refs[i].len)) !=
-		    0) {
-			json_decref(array);
-			array = NULL;
-		}
-	}
-	return array;
-}
-
-static json_t *
-prefix_value(const char *prefix)
-{
-	struct fmt_buf text = FMT_BUF_INIT;
-	json_t *value = NULL;
-
-	if (fmt_path_escape(prefix, &text) == FMT_OK)
-		value = json_stringn((const char *)text.data, text.len);
-	fmt_buf_free(&text);
-	return value;
-}
-
-/*
- * Sets `key` to `value`, which is taken also where that fails; *failed is set
- * then. NULL stands for a value that could not be made.
- */
-static void
-set(json_t *object, const char *key, json_t *value, bool *failed)
-{
-	if (json_object_set_new(object, key, value) != 0)
-		*failed = true;
 }
 
 static json_t *
@@ -149,15 +100,17 @@ source_value(const struct fmt_snapshot_source *source)
 	json_t *value = json_object();
 	bool failed = value == NULL;
 
-	set(value, "prefix", prefix_value(source->prefix), &failed);
-	set(value, "kind", json_string(source->kind), &failed);
+	fmt_json_set(
+	    value, "prefix", fmt_path_to_json(source->prefix), &failed);
+	fmt_json_set(value, "kind", json_string(source->kind), &failed);
 	if (source->info != NULL)
-		set(value, "info", json_incref(source->info), &failed);
-	set(value, "list", refs_value(source->list, source->list_count),
-	    &failed);
-	set(value, "entries", json_integer((json_int_t)source->entries),
-	    &failed);
-	set(value, "bytes", json_integer((json_int_t)source->bytes), &failed);
+		fmt_json_set(value, "info", json_incref(source->info), &failed);
+	fmt_json_set(value, "list",
+	    fmt_json_refs(source->list, source->list_count), &failed);
+	fmt_json_set(value, "entries",
+	    json_integer((json_int_t)source->entries), &failed);
+	fmt_json_set(
+	    value, "bytes", json_integer((json_int_t)source->bytes), &failed);
 	if (failed) {
 		json_decref(value);
 		return NULL;
@@ -193,20 +146,6 @@ tags_value(const struct fmt_snapshot *snapshot)
 	return array;
 }
 
-static json_t *
-seen_value(const struct fmt_snapshot *snapshot)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; array != NULL && i < snapshot->seen_count; i++)
-		if (json_array_append_new(
-			array, json_string(snapshot->seen[i])) != 0) {
-			json_decref(array);
-			array = NULL;
-		}
-	return array;
-}
-
 /* The whole of line 1, or NULL: no memory. */
 static json_t *
 snapshot_value(const struct fmt_snapshot *s)
@@ -214,30 +153,35 @@ snapshot_value(const struct fmt_snapshot *s)
 	json_t *root = json_object();
 	bool failed = root == NULL;
 
-	set(root, "type", json_string("snapshot"), &failed);
-	set(root, "version", json_integer(FMT_SNAPSHOT_VERSION), &failed);
-	set(root, "repository", json_string(s->repository), &failed);
-	set(root, "host", json_string(s->host), &failed);
-	set(root, "time_us", json_integer(s->time_us), &failed);
-	set(root, "finished_us", json_integer(s->finished_us), &failed);
-	set(root, "sequence", json_integer((json_int_t)s->sequence), &failed);
-	set(root, "previous", json_string(s->previous), &failed);
-	set(root, "session", json_string(s->session), &failed);
-	set(root, "seen", seen_value(s), &failed);
-	set(root, "roster", json_integer((json_int_t)s->roster), &failed);
-	set(root, "checkpoint", json_integer((json_int_t)s->checkpoint),
-	    &failed);
-	set(root, "tags", tags_value(s), &failed);
-	set(root, "omissions",
+	fmt_json_set(root, "type", json_string("snapshot"), &failed);
+	fmt_json_set(
+	    root, "version", json_integer(FMT_SNAPSHOT_VERSION), &failed);
+	fmt_json_set(root, "repository", json_string(s->repository), &failed);
+	fmt_json_set(root, "host", json_string(s->host), &failed);
+	fmt_json_set(root, "time_us", json_integer(s->time_us), &failed);
+	fmt_json_set(
+	    root, "finished_us", json_integer(s->finished_us), &failed);
+	fmt_json_set(
+	    root, "sequence", json_integer((json_int_t)s->sequence), &failed);
+	fmt_json_set(root, "previous", json_string(s->previous), &failed);
+	fmt_json_set(root, "session", json_string(s->session), &failed);
+	fmt_json_set(
+	    root, "seen", fmt_json_names(s->seen, s->seen_count, 64), &failed);
+	fmt_json_set(
+	    root, "roster", json_integer((json_int_t)s->roster), &failed);
+	fmt_json_set(root, "checkpoint",
+	    json_integer((json_int_t)s->checkpoint), &failed);
+	fmt_json_set(root, "tags", tags_value(s), &failed);
+	fmt_json_set(root, "omissions",
 	    s->omissions != NULL ? json_incref(s->omissions) : json_array(),
 	    &failed);
-	set(root, "stored_bytes", json_integer((json_int_t)s->stored_bytes),
-	    &failed);
-	set(root, "new_chunks", json_integer((json_int_t)s->new_chunks),
-	    &failed);
-	set(root, "known_chunks", json_integer((json_int_t)s->known_chunks),
-	    &failed);
-	set(root, "sources", sources_value(s), &failed);
+	fmt_json_set(root, "stored_bytes",
+	    json_integer((json_int_t)s->stored_bytes), &failed);
+	fmt_json_set(root, "new_chunks",
+	    json_integer((json_int_t)s->new_chunks), &failed);
+	fmt_json_set(root, "known_chunks",
+	    json_integer((json_int_t)s->known_chunks), &failed);
+	fmt_json_set(root, "sources", sources_value(s), &failed);
 	if (failed) {
 		json_decref(root);
 		return NULL;

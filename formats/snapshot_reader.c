@@ -20,31 +20,17 @@ get_text(const json_t *object, const char *key, char **out)
 	return *out != NULL ? FMT_OK : FMT_NOMEM;
 }
 
-/* The hex digits at `key`: so many of them, or none where that is allowed. */
+/* The hex digits at `key`: so many of them, or none. */
 static enum fmt_status
-get_hex(const json_t *object, const char *key, size_t digits, bool may_be_empty,
-    char *out)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	if (text == NULL)
-		return FMT_MALFORMED;
-	if (!fmt_snapshot_is_hex(text, digits) &&
-	    !(may_be_empty && text[0] == '\0'))
-		return FMT_MALFORMED;
-	memcpy(out, text, strlen(text) + 1);
-	return FMT_OK;
-}
-
-static enum fmt_status
-get_time(const json_t *object, const char *key, int64_t *out)
+get_hex_or_none(const json_t *object, const char *key, size_t digits, char *out)
 {
 	const json_t *value = json_object_get(object, key);
 
-	if (!json_is_integer(value))
-		return FMT_MALFORMED;
-	*out = json_integer_value(value);
-	return FMT_OK;
+	if (json_is_string(value) && json_string_length(value) == 0) {
+		out[0] = '\0';
+		return FMT_OK;
+	}
+	return fmt_json_get_hex(object, key, digits, out);
 }
 
 static enum fmt_status
@@ -87,27 +73,6 @@ get_omissions(const json_t *root, struct fmt_snapshot *out)
 	return FMT_OK;
 }
 
-static enum fmt_status
-get_list(const json_t *object, struct fmt_snapshot_source *out)
-{
-	const json_t *list = json_object_get(object, "list");
-	size_t count = json_array_size(list);
-	enum fmt_status status = FMT_OK;
-
-	if (!json_is_array(list))
-		return FMT_MALFORMED;
-	if (count == 0)
-		return FMT_OK;
-	out->list = calloc(count, sizeof(*out->list));
-	if (out->list == NULL)
-		return FMT_NOMEM;
-	out->list_count = count;
-	for (size_t i = 0; i < count && status == FMT_OK; i++)
-		status =
-		    fmt_json_get_ref(json_array_get(list, i), &out->list[i]);
-	return status;
-}
-
 /* What it has read is in *out also where it fails. */
 static enum fmt_status
 get_source(const json_t *object, struct fmt_snapshot_source *out)
@@ -123,7 +88,8 @@ get_source(const json_t *object, struct fmt_snapshot_source *out)
 	if (status == FMT_OK)
 		status = get_text(object, "kind", &out->kind);
 	if (status == FMT_OK)
-		status = get_list(object, out);
+		status = fmt_json_get_refs(
+		    object, "list", &out->list, &out->list_count);
 	if (status == FMT_OK)
 		status = fmt_json_get_uint(object, "entries", &out->entries);
 	if (status == FMT_OK)
@@ -162,9 +128,10 @@ get_numbers(const json_t *root, struct fmt_snapshot *out)
 {
 	enum fmt_status status;
 
-	status = get_time(root, "time_us", &out->time_us);
+	status = fmt_json_get_int(root, "time_us", &out->time_us);
 	if (status == FMT_OK)
-		status = get_time(root, "finished_us", &out->finished_us);
+		status =
+		    fmt_json_get_int(root, "finished_us", &out->finished_us);
 	if (status == FMT_OK)
 		status = fmt_json_get_uint(root, "sequence", &out->sequence);
 	if (status == FMT_OK)
@@ -183,40 +150,26 @@ get_numbers(const json_t *root, struct fmt_snapshot *out)
 static enum fmt_status
 get_seen(const json_t *root, struct fmt_snapshot *out)
 {
-	const json_t *seen = json_object_get(root, "seen");
-	size_t count = json_array_size(seen);
+	enum fmt_status status =
+	    fmt_json_get_names(root, "seen", 64, &out->seen, &out->seen_count);
 
-	if (!json_is_array(seen))
-		return FMT_MALFORMED;
-	if (count == 0)
-		return FMT_OK;
-	out->seen = calloc(count, sizeof(*out->seen));
-	if (out->seen == NULL)
-		return FMT_NOMEM;
-	for (size_t i = 0; i < count; i++) {
-		const char *name = json_string_value(json_array_get(seen, i));
-
-		if (name == NULL || !fmt_snapshot_is_hex(name, 64))
-			return FMT_MALFORMED;
-		memcpy(out->seen[i], name, sizeof(out->seen[i]));
-		out->seen_count++;
-	}
-	return FMT_OK;
+	if (status == FMT_OK &&
+	    !fmt_json_are_names(out->seen, out->seen_count, 64, false))
+		status = FMT_MALFORMED;
+	return status;
 }
 
 static enum fmt_status
-get_all(const json_t *root, struct fmt_snapshot *out)
+fill(const json_t *root, void *arg)
 {
-	enum fmt_status status;
+	struct fmt_snapshot *out = arg;
+	enum fmt_status status =
+	    fmt_json_get_hex(root, "repository", 32, out->repository);
 
-	status = fmt_record_check(root, "snapshot", FMT_SNAPSHOT_VERSION);
 	if (status == FMT_OK)
-		status =
-		    get_hex(root, "repository", 32, false, out->repository);
+		status = get_hex_or_none(root, "previous", 64, out->previous);
 	if (status == FMT_OK)
-		status = get_hex(root, "previous", 64, true, out->previous);
-	if (status == FMT_OK)
-		status = get_hex(root, "session", 32, true, out->session);
+		status = get_hex_or_none(root, "session", 32, out->session);
 	if (status == FMT_OK)
 		status = get_seen(root, out);
 	if (status == FMT_OK)
@@ -237,23 +190,19 @@ get_all(const json_t *root, struct fmt_snapshot *out)
 	return status;
 }
 
+static const struct fmt_record_kind kind = {
+    FMT_SNAPSHOT_CONTEXT, "snapshot", FMT_SNAPSHOT_VERSION, fill};
+
 enum fmt_status
 fmt_snapshot_decode(const void *data, size_t len, struct fmt_snapshot *out)
 {
 	struct fmt_snapshot read = FMT_SNAPSHOT_INIT;
-	struct fmt_record record = FMT_RECORD_INIT;
-	enum fmt_status status;
+	enum fmt_status status =
+	    fmt_record_read(data, len, &kind, &read, read.signer);
 
-	status = fmt_record_decode(data, len, FMT_SNAPSHOT_CONTEXT, &record);
-	if (status != FMT_OK)
-		return status;
-	memcpy(read.signer, record.signer, sizeof(read.signer));
-	status = get_all(record.body, &read);
-	fmt_record_free(&record);
-	if (status != FMT_OK) {
+	if (status == FMT_OK)
+		*out = read;
+	else
 		fmt_snapshot_free(&read);
-		return status;
-	}
-	*out = read;
-	return FMT_OK;
+	return status;
 }

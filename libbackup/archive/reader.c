@@ -360,7 +360,8 @@ take_list(struct fmt_snapshot_source *source,
 
 	if (list == NULL)
 		return -1;
-	memcpy(list, from->list, from->list_count * sizeof(*list));
+	if (from->list_count > 0)
+		memcpy(list, from->list, from->list_count * sizeof(*list));
 	free(source->list);
 	source->list = list;
 	source->list_count = from->list_count;
@@ -381,7 +382,8 @@ keep_sources(const struct bkp_archive *archive, struct fmt_snapshot *snapshot,
 		const struct fmt_archive_source *from =
 		    find_source(archive, source.prefix);
 
-		snapshot->sources[i] = (struct fmt_snapshot_source){.prefix = NULL};
+		snapshot->sources[i] =
+		    (struct fmt_snapshot_source){.prefix = NULL};
 		if (from == NULL || rc < 0) {
 			free_source(&source);
 			continue;

@@ -10,7 +10,7 @@
 
 #include "formats/json.h"
 #include "formats/record.h"
-#include "formats/snapshot_impl.h"
+#include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/place.h"
 
@@ -54,7 +54,7 @@ read_tip(const json_t *value, struct bkp_remembered *out)
 	const char *host = json_string_value(json_object_get(value, "host"));
 	const json_t *time = json_object_get(value, "finished_us");
 
-	if (name == NULL || !fmt_snapshot_is_hex(name, 64) || host == NULL ||
+	if (name == NULL || !fmt_is_hex(name, 64) || host == NULL ||
 	    !json_is_integer(time))
 		return FMT_MALFORMED;
 	if (bkp_remembered_add(
