@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the golden repository and archive of this folder anew, with the
-commands of a build and a PostgreSQL server of its own:
+"""Makes a golden repository and archive anew, with the commands of a build and
+a PostgreSQL server of its own:
 
-    tests/support/python.sh tests/golden/make.py --tools build/tools
+    tests/support/python.sh tests/golden/make.py --tools build/tools grown
 
 Everything in it, keys included, is made up and public. It is kept so that
 later versions are known to read what this one wrote: once a version was
@@ -85,19 +85,74 @@ def make(stack, postgres):
     return {name: digests(stack, name) for name in stack.snapshots()}
 
 
-def keep(stack, expected):
-    for name in ("repository", "host.key", "identity.txt",
-                 "archive.tar.zst.age", "expected.json"):
-        path = os.path.join(HERE, name)
+def change(stack, args, run=None):
+    result = (run or stack.admin)(*args)
+    assert result.status == 0, str(result)
+    return result
+
+
+def write(stack, name, content):
+    with open(stack.path("data", name), "wb") as out:
+        out.write(content)
+
+
+def make_grown(stack, postgres):
+    """A repository that has been through everything: two hosts, of which one
+    was revoked, a passphrase, a rotation, a proof, and a prune that is not
+    done yet."""
+    stack.options["error_correction"] = "10%"
+    stack.write()
+    stack.init("--new-identity", stack.identity)
+    other = stack.path("other.key")
+    passphrase = stack.secret("passphrase.txt", "correct horse battery staple")
+    make_files(stack)
+    change(stack, ("backup-key", "host", "other", "--key-file", other))
+    change(stack, ("backup-key", "add", "--new-passphrase-file", passphrase))
+    write(stack, "gone", random.Random(2).randbytes(5000))
+    postgres.create_database("shop")
+    postgres.execute("shop", ROWS.replace("3000", "2000"))
+    stack.add_postgres("app", postgres, "shop")
+    stack.create()                        # is removed by the prune
+    os.remove(stack.path("data", "gone"))
+    stack.create("--key-file", other, "--tag", "other")
+    change(stack, ("backup-key", "rotate"))
+    postgres.execute("shop", CHANGE)
+    postgres.execute("shop", "VACUUM item")
+    stack.create()
+    change(stack, ("backup-key", "revoke", "other"))
+    write(stack, "text", b"another line\n")
+    stack.create()
+    change(stack, ("backup-prune", "--keep-last", "2", "--keep-tag", "other"),
+           stack.run)
+    assert stack.verify().result["is_proven"]
+    change(stack, ("backup-archive", "--output", stack.path(
+        "archive.tar.zst.age"), "--archive-passphrase-file", passphrase,
+        "latest", "files/data"))
+    for folder in ("checkpoints", "condemned", "proofs", "parity"):
+        assert os.listdir(os.path.join(stack.repository, folder)), folder
+    return {name: digests(stack, name) for name in stack.snapshots()}
+
+
+# What is made of each, and what is kept of it.
+KINDS = {
+    "first": (".", make, ()),
+    "grown": ("grown", make_grown, ("other.key", "passphrase.txt")),
+}
+
+
+def keep(stack, expected, here, more):
+    os.makedirs(here, exist_ok=True)
+    names = ("repository", "host.key", "identity.txt", "archive.tar.zst.age",
+             *more)
+    for name in names:
+        path = os.path.join(here, name)
         if os.path.isdir(path):
             shutil.rmtree(path)
-        elif os.path.exists(path):
-            os.remove(path)
-    shutil.copytree(stack.repository, os.path.join(HERE, "repository"))
-    shutil.copy(stack.key_file, os.path.join(HERE, "host.key"))
-    shutil.copy(stack.identity, os.path.join(HERE, "identity.txt"))
-    shutil.copy(stack.path("archive.tar.zst.age"), HERE)
-    with open(os.path.join(HERE, "expected.json"), "w") as out:
+        if os.path.isdir(stack.path(name)):
+            shutil.copytree(stack.path(name), path)
+        else:
+            shutil.copyfile(stack.path(name), path)
+    with open(os.path.join(here, "expected.json"), "w") as out:
         json.dump(expected, out, indent=1, sort_keys=True)
         out.write("\n")
 
@@ -105,12 +160,15 @@ def keep(stack, expected):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tools", required=True)
-    tools = parser.parse_args().tools
+    parser.add_argument("kind", choices=KINDS)
+    given = parser.parse_args()
+    folder_name, make_it, more = KINDS[given.kind]
     with Folder("golden") as folder:
         server = Postgres(folder.path)
         try:
-            stack = Stack(tools, folder.path)
-            keep(stack, make(stack, server))
+            stack = Stack(given.tools, folder.path)
+            keep(stack, make_it(stack, server),
+                 os.path.join(HERE, folder_name), more)
         finally:
             server.stop()
 

@@ -63,7 +63,7 @@ EXTRA_DIST += tests/integration/test_golden.py \
 	tests/golden/README.md tests/golden/make.py \
 	tests/golden/archive.tar.zst.age tests/golden/expected.json \
 	tests/golden/host.key tests/golden/identity.txt \
-	tests/golden/repository
+	tests/golden/repository tests/golden/grown
 
 # prune: nights of backups, and what is left of them
 EXTRA_DIST += tests/integration/test_prune.py

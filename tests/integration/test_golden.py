@@ -7,24 +7,37 @@ import os
 import shutil
 
 import pytest
-from harness.stack import COMPLETE, Stack
+from harness.stack import COMPLETE, FAILED, Stack
 
 GOLDEN = os.path.join(os.environ.get("top_srcdir", "."), "tests", "golden")
 TOOLS = os.path.join(os.environ.get("top_builddir", "."), "tools")
 
-with open(os.path.join(GOLDEN, "expected.json")) as _text:
-    EXPECTED = json.load(_text)
+
+
+@pytest.fixture(params=[".", "grown"])
+def golden(request, tmp_path_of_test):
+    """A copy: git does not keep who may read a key, and a check writes."""
+    return copy_of(os.path.join(GOLDEN, request.param), tmp_path_of_test)
 
 
 @pytest.fixture
-def golden(tmp_path_of_test):
-    """A copy: git does not keep who may read a key, and a check writes."""
-    host = Stack(TOOLS, tmp_path_of_test)
-    shutil.copytree(os.path.join(GOLDEN, "repository"), host.repository)
+def grown(tmp_path_of_test):
+    return copy_of(os.path.join(GOLDEN, "grown"), tmp_path_of_test)
+
+
+def copy_of(kept, folder):
+    host = Stack(TOOLS, folder)
+    shutil.copytree(os.path.join(kept, "repository"), host.repository)
     for name, path in (("host.key", host.key_file),
-                       ("identity.txt", host.identity)):
-        shutil.copyfile(os.path.join(GOLDEN, name), path)
-        os.chmod(path, 0o600)
+                       ("identity.txt", host.identity),
+                       ("other.key", host.path("other.key")),
+                       ("passphrase.txt", host.path("passphrase.txt")),
+                       ("archive.tar.zst.age", host.path("archive"))):
+        if os.path.exists(os.path.join(kept, name)):
+            shutil.copyfile(os.path.join(kept, name), path)
+            os.chmod(path, 0o600)
+    with open(os.path.join(kept, "expected.json")) as text:
+        host.expected = json.load(text)
     for where, folders, names in os.walk(host.repository):
         for name in folders + names:
             path = os.path.join(where, name)
@@ -51,8 +64,8 @@ def holds(stack, snapshot, expected, *options):
 
 
 def test_every_snapshot_holds_what_it_held(golden):
-    assert sorted(golden.snapshots()) == sorted(EXPECTED)
-    for snapshot, expected in EXPECTED.items():
+    assert sorted(golden.snapshots()) == sorted(golden.expected)
+    for snapshot, expected in golden.expected.items():
         holds(golden, snapshot, expected)
 
 
@@ -62,16 +75,33 @@ def test_the_repository_checks_clean(golden):
     assert result.result["is_clean"], str(result)
 
 
-def test_files_are_restored(golden):
-    out = golden.path("out")
-    golden.restore("latest", "files/data", "--to", out)
-    (top,) = [where for where, _, names in os.walk(out) if "twin" in names]
-    with open(os.path.join(top, "text")) as text:
-        assert text.read() == "a line\n"
-    assert os.readlink(os.path.join(top, "link")) == "text"
-    assert os.path.samefile(
-        os.path.join(top, "text"), os.path.join(top, "twin"))
-    assert os.path.getsize(os.path.join(top, "noise")) == 20000
+def files_of(expected):
+    return {path.removeprefix("files/data"): entry.get("sha256")
+            for path, entry in expected.items()
+            if path.startswith("files/data/") and entry.get("sha256")}
+
+
+def test_the_files_of_every_snapshot_are_restored(golden):
+    for snapshot, expected in golden.expected.items():
+        out = golden.path("out-" + snapshot[:8])
+        golden.restore(snapshot, "files/data", "--to", out)
+        found = {}
+        for where, _, names in os.walk(out):
+            for name in names:
+                path = os.path.join(where, name)
+                if not os.path.islink(path):
+                    with open(path, "rb") as content:
+                        found[path.removeprefix(out)] = hashlib.sha256(
+                            content.read()).hexdigest()
+        twin = [path for path in found if path.endswith("/twin")]
+        assert len(twin) == 1
+        top = out + os.path.dirname(twin[0])
+        assert os.readlink(top + "/link") == "text"
+        assert os.path.samefile(top + "/text", top + "/twin")
+        wanted = files_of(expected)
+        assert wanted and all(
+            found[path] == sha256 for path, sha256 in wanted.items())
+        assert len(found) == len(wanted) + (twin[0] not in wanted)
 
 
 def test_this_version_goes_on_with_it(golden):
@@ -80,7 +110,7 @@ def test_this_version_goes_on_with_it(golden):
         out.write("written by a later version")
     snapshot = golden.create()["snapshot"]
     assert snapshot in golden.snapshots()
-    for name, expected in EXPECTED.items():
+    for name, expected in golden.expected.items():
         holds(golden, name, expected)
 
 
@@ -93,26 +123,88 @@ def test_what_rotted_in_it_is_made_good(golden):
     result = golden.admin("backup-check", "--repair", "--read-data", "--json")
     if "without ISA-L" not in result.err:
         assert result.status == COMPLETE, str(result)
-        for snapshot, expected in EXPECTED.items():
+        for snapshot, expected in golden.expected.items():
             holds(golden, snapshot, expected)
 
 
-def test_the_archive_holds_what_the_last_snapshot_held(golden):
-    archive = golden.path("archive.tar.zst.age")
-    shutil.copyfile(os.path.join(GOLDEN, "archive.tar.zst.age"), archive)
-    result = golden.admin("backup-list", "--repository", archive, "--json")
+def test_a_prune_goes_on_with_it(golden):
+    last = golden.snapshots()[-1]
+    for _ in range(2):  # what the first one condemns, the second one removes
+        result = golden.run("backup-prune", "--json", "--keep-last", "1",
+                            "--grace", "0")
+        assert result.status == COMPLETE, str(result)
+    assert golden.snapshots() == [last]
+    condemned = os.path.join(golden.repository, "condemned")
+    assert not os.path.isdir(condemned) or not os.listdir(condemned)
+    holds(golden, last, golden.expected[last])
+    result = golden.admin("backup-check", "--read-data", "--json")
+    assert result.status == COMPLETE, str(result)
+
+
+def test_keys_are_changed_on_with_it(golden):
+    result = golden.admin("backup-key", "rotate")
+    assert result.status == COMPLETE, str(result)
+    for name, expected in golden.expected.items():
+        holds(golden, name, expected)
+
+
+def in_archive(golden, expected, *keys):
+    where = ("--repository", golden.path("archive"), *keys)
+    result = golden.run("backup-list", *where, "--json")
     assert result.status == COMPLETE, str(result)
     (name,) = [event["name"] for event in result.of_type("snapshot")]
-    last = golden.snapshots()[-1]
-    result = golden.admin(
-        "backup-list", "--repository", archive, "--json", name)
+    assert name == golden.snapshots()[-1]
+    result = golden.run("backup-list", *where, "--json", name)
     assert result.status == COMPLETE, str(result)
-    assert {event["path"] for event in result.of_type("entry")} == set(
-        EXPECTED[last])
-    for path, entry in EXPECTED[last].items():
+    assert {event["path"] for event in result.of_type("entry")} == set(expected)
+    for path, entry in expected.items():
         if "sha256" in entry:
-            result = golden.admin("backup-cat", "--repository", archive, name,
-                                  path, text=False)
+            result = golden.run("backup-cat", *where, name, path, text=False)
             assert result.status == COMPLETE, str(result)
             assert hashlib.sha256(
                 result.out).hexdigest() == entry["sha256"], path
+
+
+def test_the_archive_holds_what_the_last_snapshot_held(golden):
+    expected = golden.expected[golden.snapshots()[-1]]
+    if os.path.exists(golden.path("passphrase.txt")):
+        in_archive(golden, {
+            path: entry for path, entry in expected.items()
+            if path.startswith("files/data")},
+            "--passphrase-file", golden.path("passphrase.txt"))
+    else:
+        in_archive(golden, expected, "--identity-file", golden.identity)
+
+
+# ---- what only the grown one has ----
+
+def test_who_may_do_what_is_known(grown):
+    result = grown.admin("backup-key", "show", "--json")
+    assert result.status == COMPLETE, str(result)
+    assert result.result["generation"] == 2
+    hosts = {event["name"]: event["revoked"] is not None
+             for event in result.of_type("host")}
+    assert hosts.pop("other") and list(hosts.values()) == [False]
+    assert [event["is_passphrase"] for event in result.of_type(
+        "administrator")] == [False, True]
+
+
+def test_the_passphrase_opens_it(grown):
+    path, = [path for path in grown.entries() if path.endswith("/text")]
+    result = grown.run("backup-cat", "--passphrase-file",
+                       grown.path("passphrase.txt"), "latest", path)
+    assert (result.status, result.out) == (COMPLETE, "another line\n")
+
+
+def test_the_host_that_was_revoked_stays_out(grown):
+    os.mkdir(grown.path("data"))
+    result = grown.run("backup-create", "--key-file", grown.path("other.key"))
+    assert result.status == FAILED and "revoked" in result.err
+
+
+def test_the_proof_is_told(grown):
+    result = grown.run("backup-list", "--json")
+    assert result.status == COMPLETE, str(result)
+    first, *_, last = result.of_type("snapshot")
+    assert first["tags"] == ["other"]
+    assert last["proven"] and not last["proof_failed"]
