@@ -10,7 +10,8 @@ sources() {
 		! -path '*/__pycache__/*' ! -path '*/.libs/*' \
 		! -path '*/.deps/*' \( -name '*.[ch]' -o -name '*.mk' \
 		-o -name '*.t' -o -name '*.sh' -o -name '*.py' \
-		-o -name '*.sym' -o -name '*.[135]' -o -name '*.bash' \
+		-o -name '*.sym' -o -name '*.[1357]' -o -name '*.pml' \
+		-o -name '*.bash' \
 		-o -name '*.fish' \)
 	find . -maxdepth 1 \( -name bootstrap -o -name configure.ac \
 		-o -name Makefile.am \)
