@@ -82,7 +82,8 @@ struct bkp_key_add_options {
 	size_t size;
 	const char *recipient;	/* "age1...", or NULL */
 	const char *passphrase; /* or this; NUL ended */
-	const char *label;	/* for people; NULL: none */
+	const char *label;	/* for people; NULL: none, or "passphrase",
+				   "passphrase 2"... */
 	unsigned work_factor;	/* scrypt log2 N for the passphrase; 0: 18 */
 };
 

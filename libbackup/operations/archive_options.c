@@ -32,13 +32,8 @@ static int
 take_passphrase(struct bkp_archive_recipients *recipients,
     const char *passphrase, unsigned work_factor, struct bkp_error *err)
 {
-	if (passphrase[0] == '\0')
-		return bkp_fail(err, BKP_INVALID, "the passphrase is empty");
-	if (work_factor > FMT_AGE_MAX_WORK_FACTOR)
-		return bkp_fail(err, BKP_INVALID,
-		    "a work factor of %u is more than the %d that will be "
-		    "opened",
-		    work_factor, FMT_AGE_MAX_WORK_FACTOR);
+	if (bkp_passphrase_check(passphrase, work_factor, err) < 0)
+		return -1;
 	recipients->items = bkp_alloc(sizeof(*recipients->items), err);
 	if (recipients->items == NULL)
 		return -1;

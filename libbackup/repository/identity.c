@@ -216,3 +216,17 @@ bkp_identities_free(struct fmt_age_identity *identities, size_t count)
 		OPENSSL_cleanse(identities, count * sizeof(*identities));
 	free(identities);
 }
+
+int
+bkp_passphrase_check(
+    const char *passphrase, unsigned work_factor, struct bkp_error *err)
+{
+	if (passphrase != NULL && passphrase[0] == '\0')
+		return bkp_fail(err, BKP_INVALID, "the passphrase is empty");
+	if (work_factor > FMT_AGE_MAX_WORK_FACTOR)
+		return bkp_fail(err, BKP_INVALID,
+		    "a work factor of %u is more than the %d that will be "
+		    "opened",
+		    work_factor, FMT_AGE_MAX_WORK_FACTOR);
+	return 0;
+}

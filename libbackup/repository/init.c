@@ -33,13 +33,9 @@ check_options(const struct bkp_init_options *options, struct bkp_error *err)
 		return bkp_fail(err, BKP_INVALID,
 		    "nobody could open the repository: give a recipient "
 		    "(age1...) or a passphrase");
-	if (options->passphrase != NULL && options->passphrase[0] == '\0')
-		return bkp_fail(err, BKP_INVALID, "the passphrase is empty");
-	if (options->work_factor > FMT_AGE_MAX_WORK_FACTOR)
-		return bkp_fail(err, BKP_INVALID,
-		    "a work factor of %u is more than the %d that will be "
-		    "opened",
-		    options->work_factor, FMT_AGE_MAX_WORK_FACTOR);
+	if (bkp_passphrase_check(
+		options->passphrase, options->work_factor, err) < 0)
+		return -1;
 	if (options->key_file == NULL || options->key_file[0] == '\0')
 		return bkp_fail(err, BKP_INVALID,
 		    "no name was given for the key file of this host");

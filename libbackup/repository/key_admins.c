@@ -14,9 +14,18 @@ _Static_assert(FMT_AGE_RECIPIENT_TEXT == 63, "key.h says 63 bytes");
 
 /* ---- adding ---- */
 
+static bool
+has_label(const struct bkp_roster *roster, const char *label)
+{
+	for (size_t i = 0; i < roster->key_count; i++)
+		if (strcmp(roster->keys[i].label, label) == 0)
+			return true;
+	return false;
+}
+
 static int
-check_label(const struct bkp_roster *roster, const char *label,
-    bool is_passphrase, struct bkp_error *err)
+check_label(
+    const struct bkp_roster *roster, const char *label, struct bkp_error *err)
 {
 	if (strlen(label) >= BKP_WRITER_NAME || !fmt_utf8_is_valid(label))
 		return bkp_fail(err, BKP_INVALID,
@@ -27,13 +36,11 @@ check_label(const struct bkp_roster *roster, const char *label,
 			return bkp_fail(err, BKP_INVALID,
 			    "a label has no control characters in it");
 	}
-	for (size_t i = 0; label[0] != '\0' && i < roster->key_count; i++) {
-		if (strcmp(roster->keys[i].label, label) == 0)
-			return bkp_fail(err, BKP_EXISTS,
-			    "there is %s already that is called '%s'; give "
-			    "another --label",
-			    is_passphrase ? "one" : "an administrator", label);
-	}
+	if (label[0] != '\0' && has_label(roster, label))
+		return bkp_fail(err, BKP_EXISTS,
+		    "there is an administrator already that is called '%s'; "
+		    "give another --label",
+		    label);
 	return 0;
 }
 
@@ -43,14 +50,18 @@ check_options(const struct bkp_key_add_options *options, struct bkp_error *err)
 	if ((options->recipient == NULL) == (options->passphrase == NULL))
 		return bkp_fail(err, BKP_INVALID,
 		    "give a recipient (age1...) or a passphrase, one of them");
-	if (options->passphrase != NULL && options->passphrase[0] == '\0')
-		return bkp_fail(err, BKP_INVALID, "the passphrase is empty");
-	if (options->work_factor > FMT_AGE_MAX_WORK_FACTOR)
-		return bkp_fail(err, BKP_INVALID,
-		    "a work factor of %u is more than the %d that will be "
-		    "opened",
-		    options->work_factor, FMT_AGE_MAX_WORK_FACTOR);
-	return 0;
+	return bkp_passphrase_check(
+	    options->passphrase, options->work_factor, err);
+}
+
+/* "passphrase", "passphrase 2" and so on: the first that nobody has. */
+static void
+choose_label(const struct bkp_roster *roster, char label[BKP_WRITER_NAME])
+{
+	(void)snprintf(label, BKP_WRITER_NAME, "%s", BKP_PASSPHRASE_LABEL);
+	for (unsigned n = 2; has_label(roster, label); n++)
+		(void)snprintf(
+		    label, BKP_WRITER_NAME, "%s %u", BKP_PASSPHRASE_LABEL, n);
 }
 
 static int
@@ -58,12 +69,15 @@ add(struct bkp_key_change *change, const struct bkp_key_add_options *options,
     struct bkp_error *err)
 {
 	bool is_passphrase = options->passphrase != NULL;
-	const char *label = options->label != NULL ? options->label
-			    : is_passphrase        ? BKP_PASSPHRASE_LABEL
-						   : "";
+	const char *label = options->label != NULL ? options->label : "";
 	size_t before = change->roster.key_count;
+	char chosen[BKP_WRITER_NAME];
 
-	if (check_label(&change->roster, label, is_passphrase, err) < 0)
+	if (is_passphrase && options->label == NULL) {
+		choose_label(&change->roster, chosen);
+		label = chosen;
+	}
+	if (check_label(&change->roster, label, err) < 0)
 		return -1;
 	change->has_new_admins = true;
 	if (is_passphrase)

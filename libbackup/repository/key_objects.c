@@ -50,6 +50,26 @@ parse_recipient(
 	return 0;
 }
 
+/* The document of a ring for these recipients, if any, in place of those that
+ * `names` had. */
+static int
+put_ring(struct bkp_store *store, const struct fmt_age_recipient *recipients,
+    size_t count, const struct bkp_key_ring *ring,
+    int (*encode)(const struct bkp_key_ring *ring, struct fmt_buf *out,
+	struct bkp_error *err),
+    struct bkp_names *names, struct bkp_error *err)
+{
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	int rc = encode(ring, &plain, err);
+
+	if (rc == 0)
+		bkp_names_free(names);
+	if (rc == 0 && count > 0)
+		rc = put_object(store, recipients, count, &plain, names, err);
+	fmt_buf_free(&plain);
+	return rc;
+}
+
 /* ---- administrators ---- */
 
 int
@@ -57,7 +77,6 @@ bkp_key_objects_put_admin(struct bkp_store *store,
     const struct bkp_key_ring *ring, struct bkp_roster *roster,
     struct bkp_error *err)
 {
-	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
 	struct fmt_age_recipient *recipients;
 	int rc = 0;
 
@@ -69,13 +88,8 @@ bkp_key_objects_put_admin(struct bkp_store *store,
 		rc = parse_recipient(
 		    roster->keys[i].recipient, &recipients[i], err);
 	if (rc == 0)
-		rc = bkp_admin_key_encode(ring, &plain, err);
-	if (rc == 0)
-		bkp_names_free(&roster->admin_objects);
-	if (rc == 0)
-		rc = put_object(store, recipients, roster->key_count, &plain,
-		    &roster->admin_objects, err);
-	fmt_buf_free(&plain);
+		rc = put_ring(store, recipients, roster->key_count, ring,
+		    bkp_admin_key_encode, &roster->admin_objects, err);
 	free(recipients);
 	return rc;
 }
@@ -142,7 +156,6 @@ bkp_key_objects_put_hosts(struct bkp_store *store,
     const struct bkp_key_ring *ring, struct bkp_roster *roster,
     struct bkp_error *err)
 {
-	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
 	struct fmt_age_recipient *recipients;
 	size_t count = 0;
 	int rc = 0;
@@ -159,13 +172,8 @@ bkp_key_objects_put_hosts(struct bkp_store *store,
 			    writer->recipient, &recipients[count++], err);
 	}
 	if (rc == 0)
-		rc = bkp_hosts_key_encode(ring, &plain, err);
-	if (rc == 0)
-		bkp_names_free(&roster->host_objects);
-	if (rc == 0 && count > 0)
-		rc = put_object(store, recipients, count, &plain,
-		    &roster->host_objects, err);
-	fmt_buf_free(&plain);
+		rc = put_ring(store, recipients, count, ring,
+		    bkp_hosts_key_encode, &roster->host_objects, err);
 	free(recipients);
 	return rc;
 }

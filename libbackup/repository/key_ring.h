@@ -148,4 +148,9 @@ int bkp_keys_identities(const struct bkp_keys *keys,
     struct fmt_age_identity **out, size_t *count, struct bkp_error *err);
 void bkp_identities_free(struct fmt_age_identity *identities, size_t count);
 
+/* BKP_INVALID: a passphrase (NULL: none) that is empty, or is to be stretched
+ * further (scrypt log2 N; 0: as usual) than anybody would open it. */
+int bkp_passphrase_check(
+    const char *passphrase, unsigned work_factor, struct bkp_error *err);
+
 #endif

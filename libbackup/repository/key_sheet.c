@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -53,6 +54,20 @@ static const char after[] =
     "c) The manual page libbackup-recovery(7) has scripts for the rest,\n"
     "   with age, zstd, jq, tar and psql only. Print it and keep it here.\n";
 
+/* Paper is read where no folder is the present one. */
+static enum fmt_status
+add_location(const struct bkp_repository *repository, struct fmt_buf *out)
+{
+	const char *location = repository->store->location;
+	char *whole =
+	    strstr(location, "://") == NULL ? realpath(location, NULL) : NULL;
+	enum fmt_status status =
+	    fmt_buf_append_text(out, whole != NULL ? whole : location);
+
+	free(whole);
+	return status;
+}
+
 static enum fmt_status
 add_facts(const struct bkp_repository *repository, const char *recipient,
     struct fmt_buf *out)
@@ -68,14 +83,15 @@ add_facts(const struct bkp_repository *repository, const char *recipient,
 	status = fmt_buf_append_text(out, "Repository  ");
 	at = out->len;
 	if (status == FMT_OK)
-		status = fmt_buf_append_text(out, repository->store->location);
+		status = add_location(repository, out);
 	for (; at < out->len; at++) {
 		if (iscntrl(out->data[at]))
 			out->data[at] = '?';
 	}
 	if (status == FMT_OK)
 		status = fmt_buf_printf(out,
-		    "\nOpens it    %s\nPrinted     %s\n\n", recipient, date);
+		    "\nIts id      %s\nOpens it    %s\nPrinted     %s\n\n",
+		    repository->config.id, recipient, date);
 	return status;
 }
 

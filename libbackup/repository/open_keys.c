@@ -291,6 +291,21 @@ no_key_fits(const struct bkp_repository *repository,
 				     : ", or give its passphrase");
 }
 
+/* What keys/ holds, and every identity that was given or that the passphrase
+ * opens there. The caller frees both, also after a failure. */
+static int
+gather_keys(struct bkp_repository *repository, const struct bkp_keys *keys,
+    struct key_objects *objects, struct admin_keys *admin,
+    struct bkp_error *err)
+{
+	if (bkp_keys_identities(keys, &admin->items, &admin->count, err) < 0 ||
+	    read_objects(repository->store, objects, err) < 0)
+		return -1;
+	if (keys->passphrase == NULL)
+		return 0;
+	return open_passphrase(repository, objects, admin, err);
+}
+
 static int
 open_admin_key(struct bkp_repository *repository, const struct bkp_keys *keys,
     struct bkp_key_ring *out, struct bkp_error *err)
@@ -300,11 +315,7 @@ open_admin_key(struct bkp_repository *repository, const struct bkp_keys *keys,
 	struct admin_keys admin = {NULL, 0};
 	int rc = -1;
 
-	if (bkp_keys_identities(keys, &admin.items, &admin.count, err) < 0 ||
-	    read_objects(repository->store, &objects, err) < 0)
-		goto out;
-	if (keys->passphrase != NULL &&
-	    open_passphrase(repository, &objects, &admin, err) < 0)
+	if (gather_keys(repository, keys, &objects, &admin, err) < 0)
 		goto out;
 	rc = open_documents(repository, &objects, &admin, &ring, err);
 	if (rc < 0)
@@ -539,11 +550,7 @@ bkp_repository_admin_identity(struct bkp_repository *repository,
 	struct admin_keys admin = {NULL, 0};
 	int rc = -1;
 
-	if (bkp_keys_identities(keys, &admin.items, &admin.count, err) < 0 ||
-	    read_objects(repository->store, &objects, err) < 0)
-		goto out;
-	if (keys->passphrase != NULL &&
-	    open_passphrase(repository, &objects, &admin, err) < 0)
+	if (gather_keys(repository, keys, &objects, &admin, err) < 0)
 		goto out;
 	for (size_t i = 0; rc < 0 && i < admin.count; i++) {
 		if (is_admin(&repository->roster, &admin.items[i])) {

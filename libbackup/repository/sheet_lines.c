@@ -131,6 +131,7 @@ struct reading {
 	char check[CHECK_ALL + 1];
 	bool is_there[LINES];
 	char wrong[BKP_ERROR_MESSAGE / 2];
+	unsigned unnumbered; /* lines of a sheet's lengths without a number */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -223,8 +224,13 @@ read_line(struct reading *reading, const char *at, const char *end,
 	while (at < end && (*at == ' ' || *at == '\t'))
 		at++;
 	if (end - at < 2 || *at < '1' || *at > '0' + LINES ||
-	    isalnum((unsigned char)at[1]))
+	    isalnum((unsigned char)at[1])) {
+		if (collect(at, end, typed, &len) &&
+		    (len == BODY_MAX + CHECK || len == places[5].len + CHECK))
+			reading->unnumbered++;
+		OPENSSL_cleanse(typed, sizeof(typed));
 		return 0;
+	}
 	line = *at - '1';
 	at++;
 	if (*at == '.' || *at == ':' || *at == ')')
@@ -239,7 +245,19 @@ static int
 judge(struct reading *reading, struct bkp_error *err)
 {
 	char wanted[CHECK_ALL + 1];
+	bool has_any = false;
 
+	for (int i = 0; i < LINES; i++)
+		has_any = has_any || reading->is_there[i];
+	if (!has_any && reading->unnumbered > 0)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "the lines of the recovery sheet have no numbers: type "
+		    "each line as it is on paper, from its number (1 to 7) to "
+		    "its last group");
+	if (!has_any)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "this is no recovery sheet: none of its seven lines, each "
+		    "with its number and groups of four characters, is in it");
 	for (int i = 0; i < LINES; i++) {
 		if (!reading->is_there[i])
 			complain(reading, "line %d is missing", i + 1);

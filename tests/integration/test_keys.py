@@ -314,6 +314,11 @@ def test_a_recovery_sheet_gives_the_identity_back(saved):
     result = saved.run("backup-cat", "-i", back, "latest", saved.plan,
                        text=False)
     assert result.out == SECRET
+    assert "\nRepository  %s\n" % os.path.realpath(
+        saved.repository) in text
+    with open(os.path.join(saved.repository, "config")) as config:
+        number = re.search("[0-9a-f]{32}", config.read()).group()
+    assert "\nIts id      %s\n" % number in text
     # As a person types it, and with a mistake.
     lines = re.findall(r"(?m)^  [1-7] .*$", text)
     typed = saved.secret("typed", "\n".join(
@@ -330,3 +335,34 @@ def test_a_recovery_sheet_gives_the_identity_back(saved):
         result = saved.run("backup-key", "sheet", "--check", typed)
         assert result.status == FAILED
         assert "line %d" % (number + 1) in result.err, str(result)
+    # Without the numbers of the lines; without anything of a sheet.
+    typed = saved.secret("typed", "\n".join(line[3:] for line in lines))
+    result = saved.run("backup-key", "sheet", "--check", typed)
+    assert result.status == FAILED and "have no numbers" in result.err
+    typed = saved.secret("typed", "It was here somewhere.")
+    result = saved.run("backup-key", "sheet", "--check", typed)
+    assert result.status == FAILED and "is no recovery sheet" in result.err
+
+
+def test_a_sheet_names_the_whole_path_of_a_repository(saved):
+    sheet = saved.path("sheet.txt")
+    result = saved.run(
+        "backup-key", "sheet", sheet, "--identity-file", saved.identity,
+        "--repository", os.path.relpath(
+            saved.repository, saved.commands.home))
+    assert result.status == COMPLETE, str(result)
+    with open(sheet) as paper:
+        assert "\nRepository  %s\n" % os.path.realpath(
+            saved.repository) in paper.read()
+
+
+def test_passphrases_are_told_apart(saved):
+    for number in range(3):
+        _key(saved, "add", "--new-passphrase-file", saved.secret(
+            "words", "correct horse battery %d" % number))
+    assert [event["label"] for event in _shows(saved, "administrator")] == [
+        "", "passphrase", "passphrase 2", "passphrase 3"]
+    _key(saved, "remove", "passphrase 2")
+    _key(saved, "remove", "passphrase")
+    assert [event["label"] for event in _shows(saved, "administrator")] == [
+        "", "passphrase 3"]
