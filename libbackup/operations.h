@@ -54,6 +54,8 @@ struct bkp_backup_result {
 	size_t omission_count;
 	size_t problem_count; /* earlier snapshots that are damaged, missing...
 				 and that warnings named; the new one is whole */
+	int is_known; /* an import: all of it was there already, as that
+			 snapshot, and nothing was added */
 };
 
 BKP_API int bkp_backup(const struct bkp_backup_options *options,
@@ -245,7 +247,8 @@ struct bkp_archive_options {
 	const char *passphrase; /* alone; neither: whoever opens the
 				   repository opens the archive */
 	unsigned work_factor;	/* scrypt log2 N for the passphrase; 0: 18 */
-	uint64_t split;	      /* files of so many bytes: FILE.001...; 0: one */
+	uint64_t split;	      /* files of so many bytes: FILE.001..., at least
+				 BKP_ARCHIVE_SPLIT_LEAST; 0: one file */
 	const char *endpoint; /* of the bucket; NULL: a configured source of
 				 that bucket, or the environment */
 	int is_overwrite;     /* may replace what has that name */
@@ -254,6 +257,8 @@ struct bkp_archive_options {
 	struct bkp_events events;
 	const struct bkp_cancel *cancel;
 };
+
+#define BKP_ARCHIVE_SPLIT_LEAST 65536
 
 #define BKP_ARCHIVE_OPTIONS_INIT {.size = sizeof(struct bkp_archive_options)}
 

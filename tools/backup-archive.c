@@ -117,19 +117,25 @@ tell_snapshot(struct cli *cli, const struct bkp_backup_result *r)
 
 	if (cli->is_json) {
 		cli_emit(cli,
-		    json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, "
-			      "s:I, s:I}",
+		    json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, "
+			      "s:I, s:I, s:I}",
 			"type", "result", "command", command.name, "state",
-			state, "snapshot", r->snapshot, "entries",
-			(json_int_t)r->entries, "bytes", (json_int_t)r->bytes,
-			"stored_bytes", (json_int_t)r->stored_bytes,
-			"new_chunks", (json_int_t)r->new_chunks, "known_chunks",
+			state, "snapshot", r->snapshot, "is_known", r->is_known,
+			"entries", (json_int_t)r->entries, "bytes",
+			(json_int_t)r->bytes, "stored_bytes",
+			(json_int_t)r->stored_bytes, "new_chunks",
+			(json_int_t)r->new_chunks, "known_chunks",
 			(json_int_t)r->known_chunks, "omissions",
 			(json_int_t)r->omission_count, "duration_ms",
 			(json_int_t)r->duration_ms));
 		return;
 	}
-	(void)printf("snapshot  %s\n", r->snapshot);
+	if (r->is_known)
+		(void)printf(
+		    "already there as snapshot %s; nothing was added\n",
+		    r->snapshot);
+	else
+		(void)printf("snapshot  %s\n", r->snapshot);
 	(void)printf("entries   %s\n", cli_count(r->entries, a));
 	(void)printf("size      %s\n", cli_size(r->bytes, a));
 	(void)printf("added     %s\n", cli_size(r->stored_bytes, a));

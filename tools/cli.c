@@ -391,6 +391,23 @@ check_operands(struct cli *cli)
 	return CLI_GO_ON;
 }
 
+/* Whether --json stands anywhere: a mistake before it is an event, too. */
+static void
+look_for_json(struct cli *cli, const struct table *table, int argc, char **argv,
+    const char *letters, const struct option *longs)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		const struct cli_option *option =
+		    c == ':' || c == '?' ? NULL : find_option(table, c);
+
+		if (option != NULL && option->to == &cli->is_json)
+			cli->is_json = true;
+	}
+	optind = 0; /* from the start again */
+}
+
 enum cli_status
 cli_parse(struct cli *cli, const struct cli_option *own, int argc, char **argv)
 {
@@ -403,6 +420,7 @@ cli_parse(struct cli *cli, const struct cli_option *own, int argc, char **argv)
 	make_table(cli, own, &table);
 	make_getopt(&table, longs, letters);
 	opterr = 0;
+	look_for_json(cli, &table, argc, argv, letters, longs);
 	while (status == CLI_GO_ON &&
 	       (c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
 		if (c == ':' || c == '?')
@@ -440,6 +458,8 @@ cli_usage(struct cli *cli, const char *format, ...)
 		cli_emit(
 		    cli, json_pack("{s:s, s:s, s:o}", "type", "error", "code",
 			     "usage", "text", cli_json_text(text)));
+	if (cli->is_json && cli->events == stderr)
+		return CLI_USAGE;
 	cli_say(cli, "%s", text);
 	(void)fprintf(stderr, "Try '%s --help'.\n", cli->command->name);
 	return CLI_USAGE;

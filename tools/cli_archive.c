@@ -18,6 +18,10 @@ cli_archive(struct cli *cli, const struct cli_archive *given,
 		return cli_usage(cli,
 		    "--split takes a size such as 700M or 4G, not \"%s\"",
 		    given->split);
+	if (given->split != NULL && out->split < BKP_ARCHIVE_SPLIT_LEAST)
+		return cli_usage(cli,
+		    "--split %s is too small: parts have at least 64K each",
+		    given->split);
 	/* Standard output belongs to the archive. */
 	if (given->output != NULL && strcmp(given->output, "-") == 0)
 		cli->events = stderr;

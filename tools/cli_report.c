@@ -100,7 +100,8 @@ cli_fail(struct cli *cli, const struct bkp_error *err)
 		cli_emit(cli, json_pack("{s:s, s:s, s:o, s:i}", "type", "error",
 				  "code", code_name(err->code), "text",
 				  cli_json_text(text), "sys", err->sys));
-	say_line(cli, "", NULL, text);
+	if (!cli->is_json || cli->events != stderr)
+		say_line(cli, "", NULL, text);
 	return CLI_FAILED;
 }
 

@@ -202,7 +202,9 @@ bkp_archive_input_open(
 	else if (strncmp(location, "s3://", 5) == 0)
 		rc = open_bucket(input, location, err);
 	else if (stat(location, &st) == 0)
-		rc = open_part(input, location, err);
+		rc = bkp_archive_part_refuse(location, err) < 0
+			 ? -1
+			 : open_part(input, location, err);
 	else
 		rc = open_parts(input, location, err);
 	if (rc < 0) {

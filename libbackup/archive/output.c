@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/operations.h"
 
 /* ---- standard output ---- */
 
@@ -74,6 +75,12 @@ bkp_archive_output_open(const struct bkp_archive_output_options *options,
 		return bkp_fail(err, BKP_INVALID,
 		    "only files can be split: %s is %s", location,
 		    is_bucket ? "an object" : "standard output");
+	if (options->split > 0 && options->split < BKP_ARCHIVE_SPLIT_LEAST)
+		return bkp_fail(err, BKP_INVALID,
+		    "parts of %llu bytes are too small: at least %d (64K) "
+		    "each",
+		    (unsigned long long)options->split,
+		    BKP_ARCHIVE_SPLIT_LEAST);
 	if (is_bucket)
 		return bkp_archive_output_open_bucket(options, out, err);
 	if (strstr(location, "://") != NULL)

@@ -115,8 +115,9 @@ begin_part(struct files *files, struct bkp_error *err)
 	if (files->digits > 0 &&
 	    files->count == (files->digits == 3 ? FEW : MANY))
 		return bkp_fail(err, BKP_INVALID,
-		    "the archive needs more than %zu parts; make them larger",
-		    files->count);
+		    "the archive needs more than %zu parts of %llu bytes; make "
+		    "them ten times as large",
+		    files->count, (unsigned long long)files->split);
 	if (bkp_grow(&files->items, files->count, &files->cap,
 		sizeof(*files->items), err) < 0)
 		return -1;

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,6 +82,66 @@ bkp_archive_has_parts(const char *location)
 	return (find_last(location, 3, &last, NULL) == 0 && last > 0) ||
 	       (find_last(location, 5, &last, NULL) == 0 && last > 0);
 }
+
+/* ---- a part that is named alone ---- */
+
+/* A whole archive may have a number for its ending, too; but only the first
+ * part of one begins as age files do. */
+static bool
+begins_as_age(const char *path)
+{
+	static const char intro[] = "age-encryption.org/";
+	char head[sizeof(intro) - 1];
+	FILE *file = fopen(path, "re");
+	bool is_age = file != NULL &&
+		      fread(head, 1, sizeof(head), file) == sizeof(head) &&
+		      memcmp(head, intro, sizeof(head)) == 0;
+
+	if (file != NULL)
+		(void)fclose(file);
+	return is_age;
+}
+
+/* The second part of an archive of this name, where it is there. */
+static int
+has_second(const char *base, int digits, bool *out, struct bkp_error *err)
+{
+	char *name = bkp_archive_part_name(base, 2, digits, err);
+
+	if (name == NULL)
+		return -1;
+	*out = access(name, F_OK) == 0 && !begins_as_age(name);
+	free(name);
+	return 0;
+}
+
+int
+bkp_archive_part_refuse(const char *path, struct bkp_error *err)
+{
+	const char *dot = strrchr(path, '.');
+	size_t digits = dot != NULL ? strspn(dot + 1, "0123456789") : 0;
+	size_t number = digits > 0 ? strtoul(dot + 1, NULL, 10) : 0;
+	bool is_part = !begins_as_age(path);
+	char *base;
+	int rc = 0;
+
+	if (number == 0 || (digits != 3 && digits != 5) ||
+	    dot[1 + digits] != '\0' || dot == path)
+		return 0;
+	if ((base = strndup(path, (size_t)(dot - path))) == NULL)
+		return bkp_fail_nomem(err, "looking for an archive");
+	if (number == 1)
+		rc = has_second(base, (int)digits, &is_part, err);
+	if (rc == 0 && is_part)
+		rc = bkp_fail(err, BKP_INVALID,
+		    "%s is part %zu of an archive: keep all of its parts in "
+		    "one folder and name it without the number, %s",
+		    path, number, base);
+	free(base);
+	return rc;
+}
+
+/* ---- all parts ---- */
 
 static int
 add_part(struct bkp_archive_parts *parts, const char *location, int digits,

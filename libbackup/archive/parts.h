@@ -18,6 +18,10 @@ char *bkp_archive_part_name(
 /* True where there is any part. */
 bool bkp_archive_has_parts(const char *location);
 
+/* 0 where a file that is there may be an archive; BKP_INVALID where it is one
+ * part of an archive: err says how to name that. */
+int bkp_archive_part_refuse(const char *path, struct bkp_error *err);
+
 struct bkp_archive_parts {
 	char **names; /* owned */
 	size_t count, cap;

@@ -433,12 +433,47 @@ end(struct import *import)
 	bkp_run_free(import->run);
 }
 
+/* An archive that is taken in twice is there once. What of it had been lost in
+ * the meantime was stored again, and then there is a new snapshot. */
+static int
+commit(
+    struct import *import, bool *is_known, char name[65], struct bkp_error *err)
+{
+	if (bkp_session_find_same(
+		import->session, &import->snapshot, is_known, name, err) < 0)
+		return -1;
+	if (*is_known)
+		return 0;
+	return bkp_session_commit(
+	    import->session, &import->snapshot, name, err);
+}
+
+static void
+tell(const struct import *import, const char *name, bool is_known,
+    struct bkp_backup_result *result)
+{
+	*result = (struct bkp_backup_result){
+	    .entries = import->entries,
+	    .bytes = import->bytes,
+	    .rows = import->rows,
+	    .objects = import->objects,
+	    .files = import->files,
+	    .stored_bytes = import->snapshot.stored_bytes,
+	    .new_chunks = import->snapshot.new_chunks,
+	    .known_chunks = import->snapshot.known_chunks,
+	    .omission_count = json_array_size(import->snapshot.omissions),
+	    .is_known = is_known ? 1 : 0,
+	};
+	memcpy(result->snapshot, name, sizeof(result->snapshot));
+}
+
 int
 bkp_archive_import(const struct bkp_import_options *options,
     struct bkp_backup_result *result, struct bkp_error *err)
 {
 	struct import import = {.options = options};
 	uint64_t began_ms = bkp_clock_ms();
+	bool is_known = false;
 	char name[65];
 	int rc = -1;
 
@@ -449,19 +484,9 @@ bkp_archive_import(const struct bkp_import_options *options,
 		goto out;
 	bkp_run_phase(import.run, 0, 0, "committing");
 	if (bkp_run_check(import.run, err) < 0 ||
-	    bkp_session_commit(import.session, &import.snapshot, name, err) < 0)
+	    commit(&import, &is_known, name, err) < 0)
 		goto out;
-	memset(result, 0, sizeof(*result));
-	memcpy(result->snapshot, name, sizeof(result->snapshot));
-	result->entries = import.entries;
-	result->bytes = import.bytes;
-	result->rows = import.rows;
-	result->objects = import.objects;
-	result->files = import.files;
-	result->stored_bytes = import.snapshot.stored_bytes;
-	result->new_chunks = import.snapshot.new_chunks;
-	result->known_chunks = import.snapshot.known_chunks;
-	result->omission_count = json_array_size(import.snapshot.omissions);
+	tell(&import, name, is_known, result);
 	result->duration_ms = bkp_clock_ms() - began_ms;
 	rc = 0;
 out:

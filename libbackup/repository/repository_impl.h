@@ -190,6 +190,12 @@ void bkp_list_writer_free(struct bkp_list_writer *writer);
 int bkp_session_commit(struct bkp_session *session,
     struct fmt_snapshot *snapshot, char name[65], struct bkp_error *err);
 
+/* Instead of a commit: true, and its name, where a snapshot is there that
+ * holds just what `snapshot` would, and nothing of that had to be stored. */
+int bkp_session_find_same(struct bkp_session *session,
+    const struct fmt_snapshot *snapshot, bool *is_there, char name[65],
+    struct bkp_error *err);
+
 /* After a commit: remembers on this machine that the snapshot was made, so
  * that it is missed when it is gone. The backup is good also where this fails;
  * err tells why. */

@@ -392,6 +392,54 @@ bkp_session_commit(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	return 0;
 }
 
+/* Ids are of contents, so that equal lists are of equal entries. */
+static bool
+is_same_source(
+    const struct fmt_snapshot_source *a, const struct fmt_snapshot_source *b)
+{
+	if (strcmp(a->prefix, b->prefix) != 0 || a->entries != b->entries ||
+	    a->bytes != b->bytes || a->list_count != b->list_count)
+		return false;
+	for (size_t i = 0; i < a->list_count; i++)
+		if (memcmp(a->list[i].id, b->list[i].id, FMT_ID_SIZE) != 0)
+			return false;
+	return true;
+}
+
+static bool
+is_same(const struct fmt_snapshot *a, const struct fmt_snapshot *b)
+{
+	if (a->time_us != b->time_us || strcmp(a->host, b->host) != 0 ||
+	    a->source_count != b->source_count)
+		return false;
+	for (size_t i = 0; i < a->source_count; i++)
+		if (!is_same_source(&a->sources[i], &b->sources[i]))
+			return false;
+	return true;
+}
+
+int
+bkp_session_find_same(struct bkp_session *session,
+    const struct fmt_snapshot *snapshot, bool *is_there, char name[65],
+    struct bkp_error *err)
+{
+	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
+
+	*is_there = false;
+	if (atomic_load(&session->new_chunks) > 0)
+		return 0;
+	if (bkp_snapshots_read(session->repository, &snapshots, err) < 0)
+		return -1;
+	for (size_t i = 0; i < snapshots.count && !*is_there; i++) {
+		if (!is_same(&snapshots.items[i].snapshot, snapshot))
+			continue;
+		memcpy(name, snapshots.items[i].name, BKP_OBJECT_NAME);
+		*is_there = true;
+	}
+	bkp_snapshots_free(&snapshots);
+	return 0;
+}
+
 int
 bkp_session_remember(struct bkp_session *session,
     const struct fmt_snapshot *snapshot, const char *name,

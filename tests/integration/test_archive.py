@@ -15,7 +15,7 @@ import fill
 import pytest
 from harness import witness
 from harness.minio import empty_bucket
-from harness.stack import COMPLETE, DEGRADED, FAILED, finish
+from harness.stack import COMPLETE, DEGRADED, FAILED, USAGE, finish
 
 AWKWARD = ("plain.txt", "a b", "50%", "back\\slash", "k\u00e4se", "new\nline",
            b"latin\xe9".decode(errors="surrogateescape"), "x" * 255, "-dash")
@@ -302,6 +302,52 @@ def test_a_part_taken_into_a_repository_is_degraded_and_says_so(small):
     assert restored["entries"] == 3
 
 
+def imported(stack):
+    result = stack.admin("backup-archive", "--json", "--import",
+                         stack.archive)
+    assert result.status == COMPLETE, str(result)
+    return result.result
+
+
+def test_an_archive_that_is_taken_in_again_is_there_once(archived):
+    first, = archived.snapshots()
+    before = witness.tree(archived.repository)
+    result = imported(archived)
+    assert result["is_known"] and result["snapshot"] == first
+    plain = archived.admin("backup-archive", "--import", archived.archive)
+    assert "already there as snapshot %s" % first in plain.out, str(plain)
+    assert plain.status == COMPLETE
+    assert archived.snapshots() == [first]
+    assert witness.tree(archived.repository) == before
+
+
+def test_an_archive_taken_in_twice_elsewhere_is_there_once(archived):
+    first, = archived.snapshots()
+    # A later one, and the one of the archive is gone.
+    with open(archived.data + "/plain.txt", "w") as out:
+        out.write("later")
+    later = archived.create()["snapshot"]
+    result = archived.admin("backup-prune", "--keep-last", "1", "--grace", "0")
+    assert result.status == COMPLETE and archived.snapshots() == [later]
+    result = imported(archived)
+    assert not result["is_known"] and result["snapshot"] != first
+    # By the moment that it is of, and not by when it came.
+    assert archived.snapshots() == [result["snapshot"], later]
+    again = imported(archived)
+    assert again["is_known"] and again["snapshot"] == result["snapshot"]
+    assert archived.snapshots() == [result["snapshot"], later]
+
+
+def test_what_was_lost_is_stored_again_from_an_archive(archived):
+    packs = [os.path.join(where, name) for where, _, names in os.walk(
+        os.path.join(archived.repository, "packs")) for name in names]
+    os.unlink(max(packs, key=os.path.getsize))
+    assert archived.admin("backup-check", "--repair").status == FAILED
+    result = imported(archived)
+    assert not result["is_known"] and result["new_chunks"] > 0
+    assert archived.verify(result["snapshot"]).result["is_proven"]
+
+
 def test_an_archive_of_an_archive_is_the_same(archived):
     second = archived.path("second.age")
     admin(archived, "backup-archive", archived.archive, "-o", second,
@@ -313,6 +359,31 @@ def test_an_archive_of_an_archive_is_the_same(archived):
     assert not subprocess.run(
         ["diff", "-r", "-x", "archive.json", "-x", "entries.ndjson", "-x",
          "SHA256SUMS", *outs], check=False).returncode
+
+
+def test_a_part_alone_is_refused_with_the_name_of_the_whole(small):
+    parts = split(small)
+    assert len(parts) > 2
+    for part in (parts[0], parts[1], parts[-1]):
+        result = small.commands.run("backup-list", "-r", part, "-i",
+                                    small.identity)
+        assert result.status == FAILED
+        assert "is part %d of an archive" % int(part[-3:]) in result.message
+        assert small.archive + "\n" in result.message
+    # A name that only looks like a part's.
+    nightly = [small.path("nightly.%03d" % n) for n in (1, 2)]
+    for name in nightly:
+        write(small, "-o", name, "latest")
+    for name in nightly:
+        admin(small, "backup-list", name)
+
+
+def test_parts_that_are_too_small_are_refused_at_once(small):
+    before = beside(small)
+    result = small.admin("backup-archive", "--split", "1", "-o",
+                         small.archive, "latest")
+    assert result.status == USAGE and "at least 64K" in result.message
+    assert beside(small) == before
 
 
 def test_what_writes_is_refused(archived):

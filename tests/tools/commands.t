@@ -142,9 +142,14 @@ ends 0 "an archive" backup-archive -o a.age -R age1x -R age1y latest
 says out '^snapshot  3f2a9c01'
 says out '^archive   a.age$'
 says out '^entries   2$'
-ends 0 "one in parts of 2 KiB" backup-archive -o a.age --split 2K --overwrite latest
+ends 0 "one in parts of 64 KiB" backup-archive -o a.age --split 64K --overwrite latest
 says out '^archive   a.age (2 parts)$'
-says out '^size      2.0 KiB'
+says out '^size      64.0 KiB'
+ends 2 "parts that are too small" backup-archive -o a.age --split 1 latest
+says err 'at least 64K'
+ends 2 "parts of a backup that are too small" \
+	backup-create --archive a.age -R age1x --split 65535
+says err 'at least 64K'
 ends 0 "one in JSON" backup-archive --json -o a.age latest postgres/app
 is_json out
 says out '"archive":"a.age"'
@@ -269,7 +274,7 @@ says out '"problems":1'
 unset FAKE
 
 # ---- wrong uses ----
-for name in cat create init list restore verify; do
+for name in archive cat check create init key list prune restore verify; do
 	ends 0 "backup-$name --help" "backup-$name" --help
 	says out "^Usage: backup-$name "
 	says out '^Examples:$'
@@ -287,6 +292,18 @@ for name in cat create init list restore verify; do
 	ends 2 "backup-$name with a value too much" "backup-$name" --quiet=1
 	says err '^backup-.*: --quiet takes no value$'
 	ends 2 "backup-$name with an empty value" "backup-$name" -r ''
+done
+# A mistake is an event wherever --json stands, and whatever comes first.
+for name in archive cat check create init key list prune restore verify; do
+	for order in "--json --bogus" "--bogus --json" "-Z --json" \
+		"--quiet=1 --json" "--json --config"; do
+		# shellcheck disable=SC2086 # two options
+		ends 2 "backup-$name $order" "backup-$name" $order
+		# Standard output of backup-cat is for bytes.
+		[ "$name" != cat ] || mv err out
+		is_json out
+		says out '"type":"error","code":"usage"'
+	done
 done
 ends 2 "no snapshot to restore" backup-restore
 ends 2 "an empty snapshot" backup-restore ''
