@@ -97,6 +97,14 @@ enum bkp_s3_end bkp_s3_judge_transport(
     const struct bkp_s3_request *request, CURLcode code, const char *detail,
     struct bkp_error *err);
 
+/* "/bucket/key", encoded, or, with the bucket in the host name, "/key"; and the
+ * Host header. bucket and key may be NULL. Appended, with a NUL behind (link.c).
+ */
+int bkp_s3_path(const struct bkp_s3 *s3, const char *bucket, const char *key,
+    struct fmt_buf *out, struct bkp_error *err);
+int bkp_s3_host(const struct bkp_s3 *s3, const char *bucket,
+    struct fmt_buf *out, struct bkp_error *err);
+
 /* Copies an ETag header without its quotes. */
 int bkp_s3_copy_etag(const struct bkp_s3_response *response,
     struct fmt_buf *etag, struct bkp_error *err);

@@ -58,6 +58,11 @@ const char *bkp_s3_endpoint(const struct bkp_s3 *s3);
  * refused our time and its own had to be used. */
 int64_t bkp_s3_clock_offset(const struct bkp_s3 *s3);
 
+/* An address that anybody can GET an object from for so many seconds (at the
+ * most 604800, a week) from now. *url is the caller's. */
+int bkp_s3_link(const struct bkp_s3 *s3, const char *bucket, const char *key,
+    unsigned seconds, char **url, struct bkp_error *err);
+
 /* s3 and cancel (may be NULL) are borrowed until disconnect. */
 int bkp_s3_connect(struct bkp_s3 *s3, const struct bkp_cancel *cancel,
     struct bkp_s3_connection **out, struct bkp_error *err);

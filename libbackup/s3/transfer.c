@@ -176,44 +176,6 @@ on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
 
 /* ---- the request as sent ---- */
 
-/* "/bucket/key" or, with the bucket in the host name, "/key". */
-static int
-build_path(const struct bkp_s3_connection *connection,
-    const struct bkp_s3_request *request, struct fmt_buf *out,
-    struct bkp_error *err)
-{
-	enum fmt_status status = fmt_buf_append_byte(out, '/');
-
-	if (status == FMT_OK && !connection->s3->is_virtual_host &&
-	    request->bucket != NULL) {
-		status = bkp_s3_encode(request->bucket, false, out);
-		if (status == FMT_OK && request->key != NULL)
-			status = fmt_buf_append_byte(out, '/');
-	}
-	if (status == FMT_OK && request->key != NULL)
-		status = bkp_s3_encode(request->key, true, out);
-	if (status != FMT_OK || fmt_buf_text(out) == NULL)
-		return bkp_fail_nomem(err, "building a request");
-	return 0;
-}
-
-static int
-build_host(const struct bkp_s3_connection *connection,
-    const struct bkp_s3_request *request, struct fmt_buf *out,
-    struct bkp_error *err)
-{
-	const struct bkp_s3 *s3 = connection->s3;
-	enum fmt_status status = FMT_OK;
-
-	if (s3->is_virtual_host && request->bucket != NULL)
-		status = fmt_buf_printf(out, "%s.", request->bucket);
-	if (status == FMT_OK)
-		status = fmt_buf_append_text(out, s3->host);
-	if (status != FMT_OK || fmt_buf_text(out) == NULL)
-		return bkp_fail_nomem(err, "building a request");
-	return 0;
-}
-
 static int
 build_url(const struct bkp_s3_connection *connection,
     const struct bkp_s3_request *request, const struct fmt_buf *host,
@@ -336,8 +298,9 @@ build(const struct bkp_s3_connection *connection,
 
 	bkp_s3_timestamp(
 	    (int64_t)time(NULL) + atomic_load(&s3->clock_offset), timestamp);
-	if (build_path(connection, request, &path, err) < 0 ||
-	    build_host(connection, request, &host, err) < 0 ||
+	if (bkp_s3_path(connection->s3, request->bucket, request->key, &path,
+		err) < 0 ||
+	    bkp_s3_host(connection->s3, request->bucket, &host, err) < 0 ||
 	    build_url(connection, request, &host, &path, url, err) < 0 ||
 	    build_headers(connection, request, (const char *)host.data,
 		timestamp, &headers, err) < 0)

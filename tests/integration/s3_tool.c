@@ -21,6 +21,7 @@
 
 #include "libbackup/s3/s3.h"
 
+static struct bkp_s3 *client;
 static struct bkp_s3_connection *connection;
 
 static int
@@ -194,6 +195,19 @@ bucket(char **words, struct bkp_error *err)
 	return 0;
 }
 
+static int
+make_link(char **words, struct bkp_error *err)
+{
+	unsigned seconds = (unsigned)strtoul(words[2], NULL, 10);
+	char *url = NULL;
+	int rc = bkp_s3_link(client, words[0], words[1], seconds, &url, err);
+
+	if (rc == 0)
+		printf("%s\n", url);
+	free(url);
+	return rc;
+}
+
 static const struct {
 	const char *name;
 	int words; /* at least */
@@ -207,6 +221,7 @@ static const struct {
     {"delete", 2, delete},
     {"tags", 2, tags},
     {"bucket", 2, bucket},
+    {"link", 3, make_link},
 };
 
 static int
@@ -215,7 +230,6 @@ run(int argc, char **argv, struct bkp_error *err)
 	const char *style = getenv("S3_TOOL_VIRTUAL_HOST");
 	const struct bkp_s3_options options = {
 	    .backoff_ms = 5, .stall_s = 2, .is_virtual_host = style != NULL};
-	struct bkp_s3 *s3 = NULL;
 	int rc = 2;
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -223,12 +237,12 @@ run(int argc, char **argv, struct bkp_error *err)
 		    argc < 2 + commands[i].words)
 			continue;
 		rc = -1;
-		if (bkp_s3_new(&options, &s3, err) == 0 &&
-		    bkp_s3_connect(s3, NULL, &connection, err) == 0)
+		if (bkp_s3_new(&options, &client, err) == 0 &&
+		    bkp_s3_connect(client, NULL, &connection, err) == 0)
 			rc = commands[i].run(argv + 2, err);
 	}
 	bkp_s3_disconnect(connection);
-	bkp_s3_free(s3);
+	bkp_s3_free(client);
 	return rc;
 }
 

@@ -9,6 +9,8 @@ import os
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -383,6 +385,34 @@ def real(minio):
         return tool(minio.endpoint, *words, key=minio.access_key,
                     secret=minio.secret_key, **more)
     return run
+
+
+def fetched(url):
+    """What somebody without keys gets from an address."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=30) as answer:
+        return answer.read()
+
+
+def test_a_link_opens_one_object_for_a_while(real, s3, bucket):
+    for key in KEYS:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+        done = real("link", bucket, key, "60")
+        assert done.returncode == 0, done.stderr
+        assert fetched(done.stdout.decode().strip()) == key.encode()
+    url = real("link", bucket, KEYS[5], "1").stdout.decode().strip()
+    other = url.replace("/" + KEYS[5] + "?", "/" + KEYS[6] + "?")
+    assert other != url
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        fetched(other)
+    assert refusal.value.code == 403
+    time.sleep(2)
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        fetched(url)
+    assert refusal.value.code == 403
+    for seconds in ("0", "604801"):
+        assert "at most a week" in refused(
+            real("link", bucket, KEYS[5], seconds), INVALID)
 
 
 def test_keys_come_back_as_they_are(real, s3, bucket):
