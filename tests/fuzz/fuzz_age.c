@@ -6,20 +6,10 @@
  * sealed. The identity is that of the format's own example (0x42 repeated),
  * so that the corpus can hold files that open.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/age.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static struct fmt_age_identity
 example_identity(void)

@@ -6,27 +6,16 @@
  * and read again as the same. Any path has a name that a file system takes and
  * that stands for that path.
  */
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/archive.h"
 #include "formats/json.h"
 #include "formats/record.h"
+#include "tests/fuzz/fuzz.h"
 
 #define COMPONENT 255
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static const unsigned char seed[32] = {1};
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void
 try_trailer(const uint8_t *data, size_t size)

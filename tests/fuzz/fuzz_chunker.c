@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cutting by content, hex and signatures: what every piece must be. */
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/chunker.h"
 #include "formats/sign.h"
+#include "tests/fuzz/fuzz.h"
 
 #define LEAST 64u
 #define MOST 1024u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void
 try_cutting(const uint8_t *data, size_t size)

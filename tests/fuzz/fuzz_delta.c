@@ -4,23 +4,12 @@
  * rest, which is taken for a difference to it, and for a new chunk: what is
  * made of that is proven and comes back.
  */
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/delta.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static const unsigned char key[FMT_SIPHASH_KEY] = "sixteen bytes of";
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void
 is_applied_or_refused(

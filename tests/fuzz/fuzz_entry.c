@@ -5,20 +5,10 @@
  * the same entry. A space in a line, which makes the reader leave it to
  * jansson, changes nothing.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/entry.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void
 append_all(const struct fmt_entry *entry, struct fmt_buf *written)

@@ -3,20 +3,10 @@
  * The index. Whatever the bytes are, nothing outside of them is read, and
  * where the index checks out, each of its records is found.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/index.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

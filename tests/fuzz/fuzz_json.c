@@ -4,22 +4,12 @@
  * one form and read again as the same; the plain reader and jansson never
  * disagree; and the name that a path has stands for that path.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/json.h"
 #include "formats/json_plain.h"
 #include "formats/path.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void
 try_whole(const char *text, size_t len)

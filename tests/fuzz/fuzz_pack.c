@@ -4,21 +4,10 @@
  * or asks for more than it has, and a directory that is taken is written back
  * as the same bytes.
  */
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/pack.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void
 is_written_back(const uint8_t *data, size_t size,

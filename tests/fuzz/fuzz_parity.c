@@ -4,23 +4,13 @@
  * digest that it tells. And as an object that is damaged where the first bytes
  * say: it comes back as it was, or not at all.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/parity.h"
 #include "formats/sign.h"
+#include "tests/fuzz/fuzz.h"
 
 #define PLACES 4u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void
 try_parity(const uint8_t *data, size_t size)

@@ -4,8 +4,6 @@
  * they are; and, since nothing is signed by chance, as line 1 that is signed
  * here. What is taken is written back and read again as the same.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "formats/checkpoint.h"
@@ -13,18 +11,9 @@
 #include "formats/presence.h"
 #include "formats/proof.h"
 #include "formats/record.h"
-#include "formats/sign.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static const unsigned char seed[32] = {1};
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 /* Decodes and, where it is one, writes it again. */
 typedef bool again_fn(const void *data, size_t len, struct fmt_buf *out);
@@ -73,22 +62,6 @@ try_record(size_t kind, const void *data, size_t len)
 	fmt_buf_free(&twice);
 }
 
-static void
-sign(const char *context, const uint8_t *data, size_t size, struct fmt_buf *out)
-{
-	unsigned char signature[FMT_SIGNATURE_SIZE], signer[32];
-	char signature_hex[2 * FMT_SIGNATURE_SIZE + 1], signer_hex[65];
-
-	require(fmt_sign_public(seed, signer) == FMT_OK &&
-		fmt_sign(seed, context, data, size, signature) == FMT_OK);
-	fmt_hex(signature, sizeof(signature), signature_hex);
-	fmt_hex(signer, sizeof(signer), signer_hex);
-	require(
-	    fmt_buf_append(out, data, size) == FMT_OK &&
-	    fmt_buf_printf(out, "\n{\"signature\":\"%s\",\"signer\":\"%s\"}\n",
-		signature_hex, signer_hex) == FMT_OK);
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -100,7 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fmt_record_free(&record);
 	for (size_t kind = 0; kind < KINDS && size > 0; kind++) {
 		fmt_buf_clear(&text);
-		sign(kinds[kind].context, data, size, &text);
+		sign_line(seed, kinds[kind].context, data, size, &text);
 		try_record(kind, text.data, text.len);
 	}
 	fmt_buf_free(&text);

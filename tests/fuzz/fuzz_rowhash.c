@@ -3,21 +3,11 @@
  * Rows and their hash. A run of rows sums up to what its rows sum up to one
  * by one, and a text that is taken as a hash is written back.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "formats/rowhash.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-require(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void
 text_comes_back(const uint8_t *data, size_t size)
