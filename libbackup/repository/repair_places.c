@@ -241,8 +241,12 @@ bkp_repair_places(struct bkp_repair *repair, struct bkp_error *err)
 {
 	size_t before = repair->done;
 
-	if (repair_keys(repair, err) < 0 || put_all_back(repair, err) < 0 ||
-	    look_aside(repair, err) < 0)
+	if (repair_keys(repair, err) < 0)
+		return -1;
+	/* What was exchanged may not be so any more. */
+	if (repair->presence != NULL && repair->done > before)
+		return 0;
+	if (put_all_back(repair, err) < 0 || look_aside(repair, err) < 0)
 		return -1;
 	/* What was put back may be what is missed under another name. */
 	if (repair->presence != NULL && repair->done > before)

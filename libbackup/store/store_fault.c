@@ -14,10 +14,16 @@ struct faulty {
 enum verdict { GOES_THROUGH, FAILS_BEFORE, FAILS_AFTER };
 
 static enum verdict
-judge(struct faulty *faulty)
+judge(struct faulty *faulty, bool is_change)
 {
 	struct bkp_store_fault *fault = faulty->fault;
-	uint64_t call = atomic_fetch_add(&fault->calls, 1) + 1;
+	uint64_t call;
+
+	if (fault->only_changes && !is_change)
+		return fault->is_killed_after && atomic_load(&fault->hits) > 0
+			   ? FAILS_BEFORE
+			   : GOES_THROUGH;
+	call = atomic_fetch_add(&fault->calls, 1) + 1;
 
 	if (fault->fail_at == 0 || call < fault->fail_at)
 		return GOES_THROUGH;
@@ -39,11 +45,11 @@ refuse(struct bkp_error *err)
 
 /* The two halves of every call: may it begin, and may its answer be told? */
 static int
-begin(struct bkp_store *store, enum verdict *verdict, struct faulty **faulty,
-    struct bkp_error *err)
+begin(struct bkp_store *store, bool is_change, enum verdict *verdict,
+    struct faulty **faulty, struct bkp_error *err)
 {
 	*faulty = (struct faulty *)store;
-	*verdict = judge(*faulty);
+	*verdict = judge(*faulty, is_change);
 	return *verdict == FAILS_BEFORE ? refuse(err) : 0;
 }
 
@@ -65,7 +71,7 @@ fault_put(struct bkp_store *store, const char *name, const void *data,
 	struct faulty *faulty;
 	enum verdict verdict;
 
-	if (begin(store, &verdict, &faulty, err) < 0)
+	if (begin(store, true, &verdict, &faulty, err) < 0)
 		return -1;
 	return answer(faulty, verdict,
 	    faulty->inner->ops->put(faulty->inner, name, data, len, err), err);
@@ -78,7 +84,7 @@ fault_put_new(struct bkp_store *store, const char *name, const void *data,
 	struct faulty *faulty;
 	enum verdict verdict;
 
-	if (begin(store, &verdict, &faulty, err) < 0)
+	if (begin(store, true, &verdict, &faulty, err) < 0)
 		return -1;
 	return answer(faulty, verdict,
 	    faulty->inner->ops->put_new(faulty->inner, name, data, len, err),
@@ -92,7 +98,7 @@ fault_get(struct bkp_store *store, const char *name, uint64_t offset,
 	struct faulty *faulty;
 	enum verdict verdict;
 
-	if (begin(store, &verdict, &faulty, err) < 0)
+	if (begin(store, false, &verdict, &faulty, err) < 0)
 		return -1;
 	return answer(faulty, verdict,
 	    faulty->inner->ops->get(faulty->inner, name, offset, len, out, err),
@@ -106,7 +112,7 @@ fault_stat(struct bkp_store *store, const char *name,
 	struct faulty *faulty;
 	enum verdict verdict;
 
-	if (begin(store, &verdict, &faulty, err) < 0)
+	if (begin(store, false, &verdict, &faulty, err) < 0)
 		return -1;
 	return answer(faulty, verdict,
 	    faulty->inner->ops->stat(faulty->inner, name, out, err), err);
@@ -119,7 +125,7 @@ fault_list(struct bkp_store *store, const char *prefix, bkp_store_list_fn *fn,
 	struct faulty *faulty;
 	enum verdict verdict;
 
-	if (begin(store, &verdict, &faulty, err) < 0)
+	if (begin(store, false, &verdict, &faulty, err) < 0)
 		return -1;
 	return answer(faulty, verdict,
 	    faulty->inner->ops->list(faulty->inner, prefix, fn, arg, err), err);
@@ -131,7 +137,7 @@ fault_remove(struct bkp_store *store, const char *name, struct bkp_error *err)
 	struct faulty *faulty;
 	enum verdict verdict;
 
-	if (begin(store, &verdict, &faulty, err) < 0)
+	if (begin(store, true, &verdict, &faulty, err) < 0)
 		return -1;
 	return answer(faulty, verdict,
 	    faulty->inner->ops->remove(faulty->inner, name, err), err);
@@ -143,7 +149,7 @@ fault_probe(struct bkp_store *store, struct bkp_error *err)
 	struct faulty *faulty;
 	enum verdict verdict;
 
-	if (begin(store, &verdict, &faulty, err) < 0)
+	if (begin(store, false, &verdict, &faulty, err) < 0)
 		return -1;
 	return answer(faulty, verdict,
 	    faulty->inner->ops->probe(faulty->inner, err), err);

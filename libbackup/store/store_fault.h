@@ -24,6 +24,9 @@ struct bkp_store_fault {
 	bool is_effect_done;   /* the call works and its answer is lost */
 	bool is_killed_after;  /* every later call fails too (without effect),
 				  as for a process that was killed */
+	bool only_changes;     /* calls that change nothing are not counted:
+				  what a killed process leaves does not
+				  depend on them */
 	void (*strike)(void);  /* called where the call fails, before or after
 				  its effect; may end the process, as if it
 				  had been killed; NULL: nothing is called */
@@ -32,7 +35,7 @@ struct bkp_store_fault {
 
 #define BKP_STORE_FAULT_INIT                                                   \
 	{                                                                      \
-		0, 0, false, false, NULL, 0                                    \
+		0, 0, false, false, false, NULL, 0                             \
 	}
 
 /* Takes `inner`, also on failure. */

@@ -14,12 +14,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "formats/parity.h"
 #include "formats/sign.h"
+#include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/key.h"
 #include "libbackup/repository/condemned.h"
 #include "libbackup/repository/history.h"
+#include "libbackup/repository/presence.h"
+#include "libbackup/repository/proofs.h"
 
 #define PIECE ((size_t)50000)
+#define PARITY_PERCENT 10
+#define FOLDERS_IN_MEMORY "/dev/shm"
 
 struct patient patient;
 
@@ -106,11 +113,27 @@ make_rows(size_t n, unsigned kind, size_t *len)
 	return rows;
 }
 
+/* All in one source, or in two. */
+static size_t
+count_first(void)
+{
+	return patient.is_rich ? FIRST_OF_SECOND : FILES;
+}
+
+static void
+path_of_file(size_t s, size_t f, char path[300])
+{
+	(void)snprintf(path, 300, "%s/%s",
+	    f < count_first() ? FIXTURE_PREFIX : SECOND_PREFIX,
+	    patient.files[s][f].path);
+}
+
 /* Files that stay, some that change, and rows. */
 static void
 back_up(struct bkp_repository *host, size_t n)
 {
 	struct fixture_file *files = patient.files[n];
+	struct fixture_source sources[2];
 	struct bkp_error err = BKP_ERROR_INIT;
 	size_t len[2];
 
@@ -123,8 +146,12 @@ back_up(struct bkp_repository *host, size_t n)
 	files[3] = (struct fixture_file){"d", patient.noise[n > 0], 120000 + n};
 	files[4] = (struct fixture_file){"rows0", patient.rows[n][0], len[0]};
 	files[5] = (struct fixture_file){"rows1", patient.rows[n][1], len[1]};
-	(void)fixture_back_up(
-	    host, files, FILES, PIECE, patient.names[n], &err);
+	sources[0] =
+	    (struct fixture_source){FIXTURE_PREFIX, files, count_first()};
+	sources[1] = (struct fixture_source){
+	    SECOND_PREFIX, files + count_first(), FILES - count_first()};
+	(void)fixture_back_up_sources(host, sources, patient.is_rich ? 2 : 1,
+	    PIECE, patient.names[n], &err);
 	assert_string_equal(err.message, "");
 }
 
@@ -187,41 +214,172 @@ look_once(void)
 	bkp_repository_close(repository);
 }
 
-int
-patient_set_up(void **state)
+/* ---- what only a rich one has ---- */
+
+static struct bkp_repository *
+open_as(const char *key_file)
+{
+	struct bkp_keys keys = BKP_KEYS_INIT;
+	struct bkp_repository *repository = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	keys.key_file = key_file;
+	(void)bkp_repository_open(patient.good, &keys, &repository, &err);
+	assert_string_equal(err.message, "");
+	bkp_repository_without_cache(repository);
+	return repository;
+}
+
+/* A passphrase, a second host, and new keys for what comes. */
+static void
+change_keys(const char *second_key)
+{
+	struct bkp_key_add_options options = BKP_KEY_ADD_OPTIONS_INIT;
+	struct bkp_repository *repository = patient_open(patient.good);
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	options.passphrase = FIXTURE_PASSPHRASE;
+	options.label = "paper";
+	options.work_factor = 2;
+	(void)bkp_key_add(repository, &options, &err);
+	(void)bkp_key_host_add(repository, "second", second_key, 0, &err);
+	(void)bkp_key_rotate(repository, &err);
+	assert_string_equal(err.message, "");
+	bkp_repository_close(repository);
+}
+
+static void
+prove(struct bkp_repository *repository, size_t n)
+{
+	struct fmt_proof proof = FMT_PROOF_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+	bool is_local = true;
+
+	memcpy(proof.snapshot, patient.names[n], sizeof(proof.snapshot));
+	proof.host = bkp_strdup("machine", &err);
+	proof.path = bkp_strdup("", &err);
+	proof.is_proven = true;
+	proof.passed = FILES;
+	proof.time_us = 1763600000000000 + (int64_t)n;
+	(void)bkp_proof_put(repository, &proof, &is_local, &err);
+	assert_string_equal(err.message, "");
+	assert_false(is_local);
+	fmt_proof_free(&proof);
+}
+
+/* Two backups that are at work, or died a moment ago. */
+static void
+leave_sessions(struct bkp_repository *repository)
+{
+	for (size_t i = 0; i < 2; i++) {
+		struct bkp_presence *presence = NULL;
+
+		assert_int_equal(
+		    bkp_presence_begin(repository, "backup", &presence, NULL),
+		    0);
+		bkp_presence_leave(presence);
+		bkp_presence_end(presence);
+	}
+}
+
+static void
+enrich(void)
+{
+	struct bkp_repository *repository = patient_open(patient.good);
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	for (size_t i = 0; i < 2; i++)
+		prove(repository, i);
+	leave_sessions(repository);
+	if (fmt_parity_is_available())
+		(void)bkp_repository_complete_parity(
+		    repository, PARITY_PERCENT, NULL, &err);
+	assert_string_equal(err.message, "");
+	bkp_repository_close(repository);
+}
+
+/* ---- set-up ---- */
+
+static void
+initialise(void **state)
 {
 	struct bkp_init_options options;
 	struct bkp_error err = BKP_ERROR_INIT;
-	struct bkp_repository *host;
 	const char *recipients[1];
 	char state_folder[64];
 
-	if (fixture_new(state) < 0)
-		return -1;
 	patient = (struct patient){.fixture = *state};
-	(void)snprintf(patient.good, sizeof(patient.good), "%s/good",
-	    patient.fixture->folder);
-	(void)snprintf(patient.sick, sizeof(patient.sick), "%s/sick",
-	    patient.fixture->folder);
-	(void)snprintf(state_folder, sizeof(state_folder), "%s/state",
-	    patient.fixture->folder);
+	/* Thousands of syncs, which test_power_loss.py looks after. */
+	(void)snprintf(patient.folder, sizeof(patient.folder),
+	    "%s/bkp-patient-XXXXXX",
+	    access(FOLDERS_IN_MEMORY, W_OK) == 0 ? FOLDERS_IN_MEMORY : "/tmp");
+	assert_non_null(mkdtemp(patient.folder));
+	(void)snprintf(
+	    patient.good, sizeof(patient.good), "%s/good", patient.folder);
+	(void)snprintf(
+	    patient.sick, sizeof(patient.sick), "%s/sick", patient.folder);
+	(void)snprintf(
+	    state_folder, sizeof(state_folder), "%s/state", patient.folder);
 	(void)setenv("BACKUP_STATE_DIR", state_folder, 1);
-	(void)setenv("BACKUP_CACHE_DIR", patient.fixture->folder, 1);
+	(void)setenv("BACKUP_CACHE_DIR", patient.folder, 1);
 	options = fixture_options(patient.fixture, recipients);
 	recipients[0] = patient.fixture->recipient;
 	(void)bkp_repository_init(patient.good, &options, &err);
 	assert_string_equal(err.message, "");
+}
+
+static void
+note_what_is_there(void)
+{
+	patient.differences = count_differences(patient.good);
+	assert_true(patient.differences > 0);
+	list_objects("");
+	look_once();
+	patient_shell(
+	    "cp -a %s/state %s/state.good", patient.folder, patient.folder);
+}
+
+int
+patient_set_up(void **state)
+{
+	if (fixture_new(state) < 0)
+		return -1;
+	initialise(state);
 	for (size_t i = 0; i < SNAPSHOTS; i++) {
-		host = patient_open(patient.good);
+		struct bkp_repository *host = patient_open(patient.good);
+
 		back_up(host, i);
 		bkp_repository_close(host);
 	}
 	assert_int_equal(count_differences(patient.good), DIFFERENCES);
 	state_what_is_there();
-	list_objects("");
-	look_once();
-	patient_shell("cp -a %s/state %s/state.good", patient.fixture->folder,
+	note_what_is_there();
+	return 0;
+}
+
+int
+patient_set_up_rich(void **state)
+{
+	char second_key[64];
+
+	if (fixture_new(state) < 0)
+		return -1;
+	initialise(state);
+	patient.is_rich = true;
+	(void)snprintf(second_key, sizeof(second_key), "%s/second.key",
 	    patient.fixture->folder);
+	for (size_t i = 0; i < SNAPSHOTS; i++) {
+		struct bkp_repository *host;
+
+		if (i == 1)
+			change_keys(second_key);
+		host = open_as(i == 1 ? second_key : patient.fixture->key_file);
+		back_up(host, i);
+		bkp_repository_close(host);
+	}
+	state_what_is_there();
+	enrich();
+	note_what_is_there();
 	return 0;
 }
 
@@ -233,6 +391,7 @@ patient_tear_down(void **state)
 		free(patient.rows[i][0]);
 		free(patient.rows[i][1]);
 	}
+	patient_shell("rm -rf '%s'", patient.folder);
 	return fixture_free(state);
 }
 
@@ -245,8 +404,11 @@ is_right(struct bkp_repository *repository, size_t s, size_t f)
 	struct fmt_buf bytes = FMT_BUF_INIT;
 	bool is_same = false;
 
-	if (fixture_read(
-		repository, patient.names[s], file->path, &bytes, NULL) == 0) {
+	char path[300];
+
+	path_of_file(s, f, path);
+	if (fixture_read_entry(
+		repository, patient.names[s], path, &bytes, NULL) == 0) {
 		is_same = bytes.len == file->len &&
 			  memcmp(bytes.data, file->data, file->len) == 0;
 		assert_true(is_same); /* never other bytes */
@@ -286,6 +448,8 @@ check_with(const char *identity_file, enum how how,
 	if (identity_file != NULL)
 		(void)bkp_config_set_identity_file(config, identity_file, &err);
 	(void)bkp_config_set_workers(config, 1, &err);
+	if (patient.is_rich && fmt_parity_is_available())
+		config->error_correction = PARITY_PERCENT;
 	options.config = config;
 	options.read_percent = 100;
 	options.is_repair = how != LOOK;
@@ -330,11 +494,11 @@ is_hurt_by(const struct bkp_hurt *hurt, size_t s, size_t f)
 {
 	char path[300];
 
-	(void)snprintf(
-	    path, sizeof(path), FIXTURE_PREFIX "/%s", patient.files[s][f].path);
+	path_of_file(s, f, path);
 	return strcmp(hurt->snapshot, patient.names[s]) == 0 &&
 	       (strcmp(hurt->path, path) == 0 || hurt->path[0] == '\0' ||
-		   strcmp(hurt->path, FIXTURE_PREFIX) == 0);
+		   strcmp(hurt->path, f < count_first() ? FIXTURE_PREFIX
+							: SECOND_PREFIX) == 0);
 }
 
 static bool
@@ -433,9 +597,10 @@ change_bytes(const char *object, enum damage damage)
 static size_t
 folder_length(const char *object)
 {
-	return strncmp(object, "packs/", 6) == 0
-		   ? 5
-		   : (size_t)(strrchr(object, '/') - object);
+	const char *packs = strstr(object, "packs/");
+
+	return packs != NULL ? (size_t)(packs - object) + 5
+			     : (size_t)(strrchr(object, '/') - object);
 }
 
 static const char *
@@ -471,7 +636,7 @@ copy_under_wrong_name(const char *object)
 void
 patient_begin_anew(void)
 {
-	const char *folder = patient.fixture->folder;
+	const char *folder = patient.folder;
 
 	patient_shell("rm -rf %s && cp -a %s %s", patient.sick, patient.good,
 	    patient.sick);
@@ -480,14 +645,17 @@ patient_begin_anew(void)
 }
 
 /* False where there is nothing to be done that way. */
-bool
-patient_damage(const char *object, enum damage damage)
+static bool
+do_damage(const char *object, enum damage damage)
 {
 	char path[256], other[256];
 	const char *neighbour;
 
-	/* Nobody misses a list of what is to go. */
-	if (damage == GONE && strncmp(object, "condemned/", 10) == 0)
+	/* Nobody misses a list of what is to go, somebody who has ended, or
+	 * what nothing depends on. */
+	if (damage == GONE && (strncmp(object, "condemned/", 10) == 0 ||
+				  strncmp(object, "sessions/", 9) == 0 ||
+				  strncmp(object, "proofs/", 7) == 0))
 		return false;
 	patient_begin_anew();
 	path_of(object, path);
@@ -514,6 +682,26 @@ patient_damage(const char *object, enum damage damage)
 		change_bytes(object, damage);
 		return true;
 	}
+}
+
+/* Whoever cannot be read is heeded for half an hour, and left alone for a day.
+ */
+bool
+patient_damage(const char *object, enum damage damage)
+{
+	if (!do_damage(object, damage))
+		return false;
+	if (strncmp(object, "sessions/", 9) == 0)
+		patient_shell("touch -d '%s ago' %s/sessions/*",
+		    patient_is_old(damage) ? "30 hours" : "40 minutes",
+		    patient.sick);
+	return true;
+}
+
+bool
+patient_is_old(enum damage damage)
+{
+	return damage % 2 == 1;
 }
 
 void

@@ -10,11 +10,14 @@
 #define SNAPSHOTS 3
 #define FILES 6
 #define DIFFERENCES 4
-#define OBJECTS_MAX 64
+#define OBJECTS_MAX 192
+#define SECOND_PREFIX "files/zoo"
+#define FIRST_OF_SECOND 3 /* of the files, where there are two sources */
 
 /* A repository as it was and as it is. */
 struct patient {
 	struct fixture *fixture;
+	char folder[40]; /* of what follows */
 	char good[64], sick[64];
 	char names[SNAPSHOTS][65];
 	struct fixture_file files[SNAPSHOTS][FILES];
@@ -23,6 +26,8 @@ struct patient {
 	char objects[OBJECTS_MAX][160];
 	size_t sizes[OBJECTS_MAX];
 	size_t object_count;
+	uint64_t differences;
+	bool is_rich;
 };
 
 struct readable {
@@ -48,6 +53,11 @@ extern struct patient patient;
 
 /* As cmocka set-up and tear-down; a repository with three snapshots. */
 int patient_set_up(void **state);
+
+/* The same with everything that a repository can hold: two hosts, two sources,
+ * keys of two generations, a passphrase, proofs, sessions and error
+ * correction, where the build has that. */
+int patient_set_up_rich(void **state);
 int patient_tear_down(void **state);
 
 /* The sick one, and what this machine knows, as the good one is. */
@@ -55,6 +65,9 @@ void patient_begin_anew(void);
 
 /* The same, damaged. False where there is nothing to be done that way. */
 bool patient_damage(const char *object, enum damage damage);
+
+/* Sessions that are damaged so have had no sign of life for a day. */
+bool patient_is_old(enum damage damage);
 
 void patient_shell(const char *format, ...)
     __attribute__((format(printf, 1, 2)));

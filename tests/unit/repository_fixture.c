@@ -186,15 +186,15 @@ put_chunk(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
 
 static int
 fill_entry(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
-    const struct fixture_file *file, size_t piece, struct fmt_entry *entry,
-    struct bkp_error *err)
+    const char *prefix, const struct fixture_file *file, size_t piece,
+    struct fmt_entry *entry, struct bkp_error *err)
 {
 	char path[256];
 
 	if (strncmp(file->path, "rows", 4) == 0)
 		piece = file->len;
 
-	(void)snprintf(path, sizeof(path), FIXTURE_PREFIX "/%s", file->path);
+	(void)snprintf(path, sizeof(path), "%s/%s", prefix, file->path);
 	if (fail_status(fmt_entry_init(entry, path, "files.file"), err) < 0 ||
 	    fail_status(fmt_sha256(file->data, file->len, entry->sha256), err) <
 		0)
@@ -214,13 +214,13 @@ fill_entry(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
 
 static int
 write_files(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
-    struct bkp_list_writer *list, const struct fixture_file *files,
-    size_t count, size_t piece, struct bkp_error *err)
+    struct bkp_list_writer *list, const struct fixture_source *source,
+    size_t piece, struct bkp_error *err)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < source->count; i++) {
 		struct fmt_entry entry = FMT_ENTRY_INIT;
-		int rc =
-		    fill_entry(writer, rows, &files[i], piece, &entry, err);
+		int rc = fill_entry(writer, rows, source->prefix,
+		    &source->files[i], piece, &entry, err);
 
 		if (rc == 0)
 			rc = bkp_list_writer_add(list, &entry, err);
@@ -232,26 +232,82 @@ write_files(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
 }
 
 static int
-fill_snapshot(struct fmt_snapshot *snapshot, const struct fixture_file *files,
-    size_t count, struct bkp_error *err)
+fill_source(struct fmt_snapshot_source *out,
+    const struct fixture_source *source, struct bkp_error *err)
+{
+	out->prefix = bkp_strdup(source->prefix, err);
+	out->kind = bkp_strdup("files", err);
+	if (out->prefix == NULL || out->kind == NULL)
+		return -1;
+	out->entries = source->count;
+	for (size_t i = 0; i < source->count; i++)
+		out->bytes += source->files[i].len;
+	return 0;
+}
+
+/* One source after the other, each with a list of its own. */
+static int
+write_source(struct bkp_session *session, struct bkp_chunk_writer *writer,
+    struct bkp_row_cache *rows, const struct fixture_source *source,
+    size_t piece, struct fmt_snapshot_source *out, struct bkp_error *err)
+{
+	struct bkp_list_writer *list = NULL;
+	int rc = -1;
+
+	if (bkp_list_writer_new(session, &list, err) == 0 &&
+	    write_files(writer, rows, list, source, piece, err) == 0 &&
+	    fill_source(out, source, err) == 0)
+		rc = bkp_list_writer_finish(
+		    list, &out->list, &out->list_count, err);
+	bkp_list_writer_free(list);
+	return rc;
+}
+
+static bool
+has_rows(const struct fixture_source *sources, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct fixture_source *source = &sources[i];
+
+		if (source->count > 0 &&
+		    strncmp(source->files[source->count - 1].path, "rows", 4) ==
+			0)
+			return true;
+	}
+	return false;
+}
+
+int
+fixture_back_up_sources(struct bkp_repository *repository,
+    const struct fixture_source *sources, size_t count, size_t piece,
+    char name[65], struct bkp_error *err)
 {
 	static int64_t clock_us = 1763500000000000;
-	struct fmt_snapshot_source *source;
+	struct fmt_snapshot snapshot = FMT_SNAPSHOT_INIT;
+	struct bkp_chunk_writer *writer = NULL;
+	struct bkp_session *session = NULL;
+	struct bkp_row_cache *rows = NULL;
+	int rc = -1;
 
-	snapshot->time_us = clock_us += 1000000;
-	snapshot->sources = bkp_alloc_array(1, sizeof(*source), err);
-	if (snapshot->sources == NULL)
+	snapshot.time_us = clock_us += 1000000;
+	snapshot.sources =
+	    bkp_alloc_array(count, sizeof(*snapshot.sources), err);
+	if (snapshot.sources == NULL)
 		return -1;
-	snapshot->source_count = 1;
-	source = &snapshot->sources[0];
-	source->prefix = bkp_strdup(FIXTURE_PREFIX, err);
-	source->kind = bkp_strdup("files", err);
-	if (source->prefix == NULL || source->kind == NULL)
-		return -1;
-	source->entries = count;
-	for (size_t i = 0; i < count; i++)
-		source->bytes += files[i].len;
-	return 0;
+	snapshot.source_count = count;
+	if (bkp_session_begin(repository, &session, err) == 0 &&
+	    (!has_rows(sources, count) ||
+		bkp_session_rows(session, "postgres/app/t", &rows, err) == 0))
+		rc = bkp_chunk_writer_new(session, &writer, err);
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		rc = write_source(session, writer, rows, &sources[i], piece,
+		    &snapshot.sources[i], err);
+	if (rc == 0)
+		rc = bkp_session_commit(session, &snapshot, name, err);
+	bkp_chunk_writer_free(writer);
+	bkp_session_end(session);
+	fmt_snapshot_free(&snapshot);
+	return rc;
 }
 
 int
@@ -259,28 +315,10 @@ fixture_back_up(struct bkp_repository *repository,
     const struct fixture_file *files, size_t count, size_t piece, char name[65],
     struct bkp_error *err)
 {
-	struct fmt_snapshot snapshot = FMT_SNAPSHOT_INIT;
-	struct bkp_chunk_writer *writer = NULL;
-	struct bkp_list_writer *list = NULL;
-	struct bkp_session *session = NULL;
-	struct bkp_row_cache *rows = NULL;
-	int rc = -1;
+	const struct fixture_source source = {FIXTURE_PREFIX, files, count};
 
-	if (bkp_session_begin(repository, &session, err) == 0 &&
-	    (count == 0 || strncmp(files[count - 1].path, "rows", 4) != 0 ||
-		bkp_session_rows(session, "postgres/app/t", &rows, err) == 0) &&
-	    bkp_chunk_writer_new(session, &writer, err) == 0 &&
-	    bkp_list_writer_new(session, &list, err) == 0 &&
-	    write_files(writer, rows, list, files, count, piece, err) == 0 &&
-	    fill_snapshot(&snapshot, files, count, err) == 0 &&
-	    bkp_list_writer_finish(list, &snapshot.sources[0].list,
-		&snapshot.sources[0].list_count, err) == 0)
-		rc = bkp_session_commit(session, &snapshot, name, err);
-	bkp_list_writer_free(list);
-	bkp_chunk_writer_free(writer);
-	bkp_session_end(session);
-	fmt_snapshot_free(&snapshot);
-	return rc;
+	return fixture_back_up_sources(
+	    repository, &source, 1, piece, name, err);
 }
 
 /* ---- reading ---- */
@@ -294,14 +332,20 @@ take_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
 }
 
 int
+fixture_read_entry(struct bkp_repository *repository, const char *snapshot,
+    const char *path, struct fmt_buf *out, struct bkp_error *err)
+{
+	return bkp_entry_read(repository, snapshot, path, take_bytes, out, err);
+}
+
+int
 fixture_read(struct bkp_repository *repository, const char *snapshot,
     const char *path, struct fmt_buf *out, struct bkp_error *err)
 {
 	char whole[256];
 
 	(void)snprintf(whole, sizeof(whole), FIXTURE_PREFIX "/%s", path);
-	return bkp_entry_read(
-	    repository, snapshot, whole, take_bytes, out, err);
+	return fixture_read_entry(repository, snapshot, whole, out, err);
 }
 
 static int

@@ -28,6 +28,13 @@ struct fixture_file {
 	size_t len;
 };
 
+/* A source of a snapshot; they come in the order of their prefixes. */
+struct fixture_source {
+	const char *prefix;
+	const struct fixture_file *files;
+	size_t count;
+};
+
 /* As cmocka set-up and tear-down: *state becomes the fixture. The second has a
  * repository in it already. */
 int fixture_new(void **state);
@@ -55,8 +62,15 @@ int fixture_back_up(struct bkp_repository *repository,
     const struct fixture_file *files, size_t count, size_t piece, char name[65],
     struct bkp_error *err);
 
-/* Reads an entry whole. */
+/* The same of several sources. */
+int fixture_back_up_sources(struct bkp_repository *repository,
+    const struct fixture_source *sources, size_t count, size_t piece,
+    char name[65], struct bkp_error *err);
+
+/* Reads an entry whole; the second takes its path as it is. */
 int fixture_read(struct bkp_repository *repository, const char *snapshot,
+    const char *path, struct fmt_buf *out, struct bkp_error *err);
+int fixture_read_entry(struct bkp_repository *repository, const char *snapshot,
     const char *path, struct fmt_buf *out, struct bkp_error *err);
 
 /* 0 where the snapshot holds exactly these files, bytes and all. */

@@ -43,8 +43,8 @@ object_in(const char *folder, bool is_largest)
 /* ---- a repair over a store that fails ---- */
 
 static int
-repair_rounds(struct bkp_repository *repository, struct bkp_run *run,
-    struct bkp_error *err)
+repair_round(struct bkp_repository *repository, struct bkp_run *run,
+    size_t *done, struct bkp_error *err)
 {
 	struct bkp_presence *presence = NULL;
 	struct bkp_checker checker;
@@ -60,6 +60,7 @@ repair_rounds(struct bkp_repository *repository, struct bkp_run *run,
 	repair.presence = presence;
 	if (rc == 0)
 		rc = bkp_repair_round(&repair, err);
+	*done = repair.done;
 	bkp_presence_end(presence);
 	bkp_repair_free(&repair);
 	bkp_checker_free(&checker);
@@ -68,7 +69,7 @@ repair_rounds(struct bkp_repository *repository, struct bkp_run *run,
 
 /* One round; 0, or -1 where the fault struck it. */
 static int
-repair_over(struct bkp_store_fault *fault)
+round_over(struct bkp_store_fault *fault, size_t *done)
 {
 	struct bkp_keys keys = fixture_host_keys(patient.fixture);
 	struct bkp_repository *repository = NULL;
@@ -84,7 +85,7 @@ repair_over(struct bkp_store_fault *fault)
 	assert_int_equal(bkp_run_new(1, NULL, NULL, &run, NULL), 0);
 	rc = bkp_repository_open_store(store, &keys, &repository, &err);
 	if (rc == 0)
-		rc = repair_rounds(repository, run, &err);
+		rc = repair_round(repository, run, done, &err);
 	bkp_repository_close(repository);
 	bkp_run_free(run);
 	if (rc < 0 && fault->hits == 0)
@@ -92,61 +93,163 @@ repair_over(struct bkp_store_fault *fault)
 	return rc;
 }
 
-/* Dies at every call in turn; then another repair finishes it. */
+/* Until nothing is left to be done, or the fault has struck. */
 static void
-die_everywhere(const char *object, enum damage damage)
+repair_over(struct bkp_store_fault *fault)
+{
+	size_t done = 1;
+
+	while (done > 0 && fault->hits == 0) {
+		done = 0;
+		if (round_over(fault, &done) < 0)
+			break;
+	}
+}
+
+/* Where a repair is struck, and how. */
+enum strike {
+	AT_ANY_CALL,   /* before its effect; then it is dead */
+	BEFORE_CHANGE, /* the same, of calls that change something */
+	AFTER_CHANGE,  /* dead, with the effect done */
+	ONCE,          /* the change fails, and what comes works */
+	STRIKES
+};
+
+static struct bkp_store_fault
+fault_of(enum strike strike, uint64_t n)
+{
+	struct bkp_store_fault fault = BKP_STORE_FAULT_INIT;
+
+	fault.fail_at = n;
+	fault.is_killed_after = strike != ONCE;
+	fault.only_changes = strike != AT_ANY_CALL;
+	fault.is_effect_done = strike == AFTER_CHANGE;
+	return fault;
+}
+
+/* What an undisturbed repair leaves. */
+struct cure {
+	struct readable readable;
+	uint64_t damage, warnings;
+};
+
+static struct cure
+cure(const char *story)
 {
 	struct bkp_check_result result = {.is_clean = 0};
-	struct readable before, between, undisturbed, after;
+	struct cure out;
+
+	patient_check(REPAIR, &result, story);
+	out.damage = result.damage;
+	out.warnings = result.warnings;
+	out.readable = patient_read_all();
+	bkp_check_result_free(&result);
+	return out;
+}
+
+/* Another repair has finished what this one began. */
+static void
+assert_finished(const struct cure *undisturbed, const char *story)
+{
+	struct cure after = cure(story);
+
+	patient_assert_no_worse(&undisturbed->readable, &after.readable, story);
+	if (after.damage > undisturbed->damage ||
+	    after.warnings > undisturbed->warnings)
+		fail_msg("%s: %d findings are left instead of %d", story,
+		    (int)(after.damage + after.warnings),
+		    (int)(undisturbed->damage + undisturbed->warnings));
+}
+
+/* Is struck at every call in turn; then another repair finishes it. */
+static void
+strike_everywhere(const char *object, enum damage damage, enum strike strike)
+{
+	struct readable before, between;
+	struct cure undisturbed;
 	char story[256];
 
 	assert_true(patient_damage(object, damage));
 	before = patient_read_all();
-	patient_check(REPAIR, &result, object);
-	bkp_check_result_free(&result);
-	undisturbed = patient_read_all();
+	undisturbed = cure(object);
 	for (uint64_t n = 1;; n++) {
-		struct bkp_store_fault fault = BKP_STORE_FAULT_INIT;
+		struct bkp_store_fault fault = fault_of(strike, n);
 
-		fault.fail_at = n;
-		fault.is_killed_after = true;
-		(void)snprintf(
-		    story, sizeof(story), "%s: call %d", object, (int)n);
+		(void)snprintf(story, sizeof(story),
+		    "%s, damage %d, strike %d: call %d", object, (int)damage,
+		    (int)strike, (int)n);
 		assert_true(n < 2000);
 		assert_true(patient_damage(object, damage));
-		(void)repair_over(&fault);
+		repair_over(&fault);
 		between = patient_read_all();
 		patient_assert_no_worse(&before, &between, story);
 		if (fault.hits == 0)
 			break;
 		/* Who died has left its session behind. */
 		patient_shell("rm -rf %s/sessions", patient.sick);
-		patient_check(REPAIR, &result, story);
-		bkp_check_result_free(&result);
-		after = patient_read_all();
-		patient_assert_no_worse(&undisturbed, &after, story);
+		assert_finished(&undisturbed, story);
 	}
+}
+
+static void
+strike_changes(const char *object, enum damage damage)
+{
+	for (int strike = BEFORE_CHANGE; strike < STRIKES; strike++)
+		strike_everywhere(object, damage, (enum strike)strike);
 }
 
 static void
 a_repair_of_a_pack_may_die_at_any_call(void **state)
 {
 	(void)state;
-	die_everywhere(object_in("packs/", true), FLIP_MIDDLE);
+	strike_everywhere(object_in("packs/", true), FLIP_MIDDLE, AT_ANY_CALL);
 }
 
 static void
 a_repair_of_an_index_may_die_at_any_call(void **state)
 {
 	(void)state;
-	die_everywhere(object_in("index/", true), GONE);
+	strike_everywhere(object_in("index/", true), GONE, AT_ANY_CALL);
 }
 
 static void
-a_repair_of_exchanged_packs_may_die_at_any_call(void **state)
+repairs_of_packs_may_be_struck_at_any_change(void **state)
 {
 	(void)state;
-	die_everywhere(object_in("packs/", true), SWAP);
+	strike_changes(object_in("packs/", true), FLIP_MIDDLE);
+	strike_changes(object_in("packs/", true), CUT);
+	strike_changes(object_in("packs/", true), GONE);
+	strike_changes(object_in("packs/", true), SWAP);
+	strike_changes(object_in("packs/", false), ZERO);
+}
+
+static void
+repairs_of_small_objects_may_be_struck_at_any_change(void **state)
+{
+	(void)state;
+	strike_changes(object_in("index/", true), GONE);
+	strike_changes(object_in("index/", true), SWAP);
+	strike_changes(object_in("index/", false), EMPTY);
+	strike_changes(object_in("snapshots/", true), SWAP);
+	strike_changes(object_in("keys/", true), SWAP);
+	strike_changes(object_in("roster/", true), FLIP_END);
+	strike_changes(object_in("copies/keys/", true), CUT);
+	strike_changes("config", ZERO);
+	strike_changes(object_in("condemned/", true), TWICE);
+}
+
+/* Sessions are left out: who is struck leaves his own. */
+static void
+repairs_of_a_rich_repository_may_be_struck_at_any_change(void **state)
+{
+	(void)state;
+	strike_changes(object_in("proofs/", true), FLIP_START);
+	strike_changes(object_in("roster/", true), SWAP);
+	strike_changes(object_in("packs/", true), FLIP_MIDDLE);
+	if (!fmt_parity_is_available())
+		return;
+	strike_changes(object_in("parity/packs/", true), FLIP_START);
+	strike_changes(object_in("parity/keys/", true), SWAP);
 }
 
 /* ---- keys that lack ---- */
@@ -291,13 +394,19 @@ a_prune_at_work_is_in_the_way_and_a_backup_is_not(void **state)
 #define CASE(f)                                                                \
 	cmocka_unit_test_setup_teardown(f, patient_set_up, patient_tear_down)
 
+#define RICH(f)                                                                \
+	cmocka_unit_test_setup_teardown(                                       \
+	    f, patient_set_up_rich, patient_tear_down)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    CASE(a_repair_of_a_pack_may_die_at_any_call),
 	    CASE(a_repair_of_an_index_may_die_at_any_call),
-	    CASE(a_repair_of_exchanged_packs_may_die_at_any_call),
+	    CASE(repairs_of_packs_may_be_struck_at_any_change),
+	    CASE(repairs_of_small_objects_may_be_struck_at_any_change),
+	    RICH(repairs_of_a_rich_repository_may_be_struck_at_any_change),
 	    CASE(without_an_identity_content_is_left_as_it_is),
 	    CASE(what_has_error_correction_is_made_whole_by_it),
 	    CASE(a_prune_at_work_is_in_the_way_and_a_backup_is_not),
