@@ -12,6 +12,22 @@
 #define HURT_MAX 100000 /* that are named, of one finding */
 
 int
+bkp_finding_texts(const char *object, const char *text, char **object_copy,
+    char **text_copy, struct bkp_error *err)
+{
+	char *first = bkp_strdup(object, err);
+	char *second = first != NULL ? bkp_strdup(text, err) : NULL;
+
+	if (second == NULL) {
+		free(first);
+		return -1;
+	}
+	*object_copy = first;
+	*text_copy = second;
+	return 0;
+}
+
+int
 bkp_finding_add(struct bkp_finding_list *list, size_t *number,
     enum bkp_finding_level level, const char *kind, const char *object,
     struct bkp_error *err, const char *format, ...)
@@ -26,13 +42,8 @@ bkp_finding_add(struct bkp_finding_list *list, size_t *number,
 	if (bkp_grow(&list->items, list->count, &list->cap,
 		sizeof(*list->items), err) < 0)
 		return -1;
-	item.object = bkp_strdup(object, err);
-	item.text = bkp_strdup(text, err);
-	if (item.object == NULL || item.text == NULL) {
-		free(item.object);
-		free(item.text);
+	if (bkp_finding_texts(object, text, &item.object, &item.text, err) < 0)
 		return -1;
-	}
 	list->items[list->count++] = item;
 	if (number != NULL)
 		*number = list->count;

@@ -59,6 +59,10 @@ int bkp_finding_add(struct bkp_finding_list *list, size_t *number,
     struct bkp_error *err, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
 
+/* Both copied, for the caller to free; or neither. */
+int bkp_finding_texts(const char *object, const char *text, char **object_copy,
+    char **text_copy, struct bkp_error *err);
+
 /* Adds to the text of one. */
 int bkp_finding_append(struct bkp_finding_list *list, size_t number,
     struct bkp_error *err, const char *format, ...)

@@ -85,13 +85,8 @@ add_item(struct bkp_repair *repair, enum bkp_repair_state state,
 	if (bkp_grow(&repair->items, repair->count, &repair->cap,
 		sizeof(*repair->items), err) < 0)
 		return -1;
-	item.object = bkp_strdup(object, err);
-	item.text = bkp_strdup(text, err);
-	if (item.object == NULL || item.text == NULL) {
-		free(item.object);
-		free(item.text);
+	if (bkp_finding_texts(object, text, &item.object, &item.text, err) < 0)
 		return -1;
-	}
 	repair->items[repair->count++] = item;
 	return 0;
 }
