@@ -8,7 +8,11 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/map_own.h \
 	libbackup/subject/map_read.c \
 	libbackup/subject/map_tables.c \
-	libbackup/subject/model.h \
+	libbackup/subject/model.c libbackup/subject/model.h \
+	libbackup/subject/model_edges.c \
+	libbackup/subject/model_indexes.c \
+	libbackup/subject/model_own.h \
+	libbackup/subject/model_tables.c \
 	libbackup/subject/names.c libbackup/subject/names.h \
 	libbackup/subject/package.c libbackup/subject/package.h \
 	libbackup/subject/package_folder.c \

@@ -70,3 +70,9 @@ EXTRA_DIST += tests/integration/test_prune.py
 
 # restore and verify over a repository that has lost something
 EXTRA_DIST += tests/integration/test_lost.py
+# subject: the catalogue as maps see it
+check_PROGRAMS += tests/integration/subject_tool
+tests_integration_subject_tool_LDADD = \
+	libbackup/libbackup-internal.la $(JANSSON_LIBS)
+EXTRA_DIST += tests/integration/odd_edges.sql \
+	tests/integration/test_subject_model.py
