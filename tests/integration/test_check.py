@@ -239,3 +239,54 @@ def test_damage_that_was_found_stays_known_and_is_not_built_upon(saved):
         out.write(byte)
     assert check(saved).result["packs_read"] == 1
     assert check(saved).result["packs_read"] == 0
+
+
+def test_what_does_not_belong_there_is_told(saved):
+    """Junk is told one by one; a repair moves it away from the folders of the
+    repository, and waits no longer than it must for a session of nobody."""
+    session = "sessions/" + "0123456789abcdef" * 2
+    inside = ["proofs/notes.txt", "sessions/old", "snapshots/x",
+              "parity/nothing", "packs/file"]
+    beside = ["readme.txt", "other/thing"]
+    for name in [session, session + ".gone-not"] + inside + beside:
+        path = saved.path("repository", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as out:
+            out.write("junk")
+    inside.append(session + ".gone-not")
+    result = check(saved, status=DEGRADED)
+    told = {event["object"]: event for event in result.of_type("finding")}
+    assert {name for name, event in told.items()
+            if event["kind"] == "stranger"} == set(inside + beside)
+    assert told[session]["kind"] == "session-damaged"
+    assert "half an hour" in told[session]["text"]
+    for event in told.values():
+        assert event["object"] in event["text"], event
+    # It was stored just now.
+    result = saved.admin("backup-check", "--repair", "--json")
+    assert result.status == FAILED and session in result.err, str(result)
+    path = saved.path("repository", session)
+    when = os.stat(path).st_mtime
+    os.utime(path, (when - 2400, when - 2400))
+    result = check(saved, "--repair", status=DEGRADED, admin=True)
+    assert {step["object"] for step in result.of_type("step")
+            if step["state"] == "done"} == set(inside)
+    assert session in {step["object"] for step in result.of_type("step")
+                       if step["state"] == "needs"}
+    os.utime(path, (when - 90000, when - 90000))
+    check(saved, "--repair", admin=True)
+    assert not os.path.exists(path)
+    for name in inside:
+        assert os.path.exists(saved.path("repository", "damaged", name)), name
+    for name in beside:
+        assert os.path.exists(saved.path("repository", name)), name
+    # A time that is yet to come is named, and what to do.
+    with open(path, "w") as out:
+        out.write("junk")
+    os.utime(path, (when + 90000, when + 90000))
+    result = saved.admin("backup-check", "--repair", "--json")
+    assert result.status == FAILED and "yet to come" in result.err, str(result)
+    os.remove(path)
+    check(saved, "--repair", admin=True)
+    saved.create()
+    saved.verify()

@@ -121,10 +121,11 @@ def test_what_rotted_in_it_is_made_good(golden):
         pack.seek(300)
         pack.write(bytes(8))
     result = golden.admin("backup-check", "--repair", "--read-data", "--json")
-    if "without ISA-L" not in result.err:
-        assert result.status == COMPLETE, str(result)
-        for snapshot, expected in golden.expected.items():
-            holds(golden, snapshot, expected)
+    if "without ISA-L" in result.out + result.err:
+        pytest.skip("this build has no error correction (ISA-L)")
+    assert result.status == COMPLETE, str(result)
+    for snapshot, expected in golden.expected.items():
+        holds(golden, snapshot, expected)
 
 
 def test_a_prune_goes_on_with_it(golden):

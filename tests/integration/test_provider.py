@@ -13,6 +13,12 @@ import pytest
 from harness.stack import COMPLETE, DEGRADED, FAILED, finish
 
 
+# Kinds of findings about which snapshots there are.
+HISTORY = ("snapshot-damaged", "snapshot-forged", "snapshot-missing",
+           "rolled-back", "snapshot-reordered", "snapshot-held-back",
+           "record-damaged")
+
+
 class Machine:
     """A machine with a memory of its own, and the keys of the stack or, as
     another host, a key of its own."""
@@ -52,7 +58,25 @@ class Machine:
         assert result.result["problems"] == len(problems), str(result)
         for event in found:
             assert os.path.basename(event["object"]) in event["text"], event
+        self.check(problems)
         return [event["name"] for event in result.of_type("snapshot")], problems
+
+    def check(self, problems):
+        """A check finds the same, and says what it does to whom."""
+        result = self.run("backup-check", "--json")
+        found = [event for event in result.of_type("finding")
+                 if event["kind"] in HISTORY and event["level"] != "note"]
+        assert {(event["kind"], os.path.basename(event["object"]))
+                for event in found} == problems, str(result)
+        for event in found:
+            name = os.path.basename(event["object"])
+            if name:
+                assert name in {hurt["snapshot"]
+                                for hurt in event["hurt"]}, event
+        if problems:
+            assert result.status == FAILED, str(result)
+            assert result.result["hurt_snapshots"] >= len(
+                {name for _, name in problems if name}), str(result)
 
     def forget(self):
         shutil.rmtree(self.state)
