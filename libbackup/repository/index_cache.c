@@ -195,6 +195,13 @@ bkp_index_cache_drop(struct bkp_index_cache *cache)
 
 /* ---- sweeping ---- */
 
+void
+bkp_index_cache_forget(struct bkp_index_cache *cache, const char *name)
+{
+	if (cache->directory != NULL)
+		(void)unlink(path_of(cache, name));
+}
+
 static int
 compare_name(const void *name, const void *item)
 {

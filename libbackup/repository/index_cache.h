@@ -53,6 +53,9 @@ void bkp_index_cache_keep(
     struct bkp_index_cache *cache, int fd, uint64_t len, const char *name);
 void bkp_index_cache_drop(struct bkp_index_cache *cache);
 
+/* Removes the file of that name. */
+void bkp_index_cache_forget(struct bkp_index_cache *cache, const char *name);
+
 /* Removes the files of objects that are not among the names (in order), and
  * what runs that were killed have left. */
 void bkp_index_cache_sweep(

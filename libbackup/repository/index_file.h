@@ -27,6 +27,7 @@ struct bkp_index_file {
 	void *map; /* owned: `len` bytes */
 	size_t len;
 	struct fmt_index view;
+	bool is_cached;                       /* out of this machine's cache */
 	int fd;                               /* owned where is_large */
 	bool is_large;                        /* searched by fences */
 	struct bkp_index_fence chunks, bases; /* where is_large */

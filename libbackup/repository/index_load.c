@@ -54,6 +54,7 @@ open_cached(const struct loader *loader, struct bkp_index_file *file)
 	if (fd < 0)
 		return false;
 	is_open = bkp_index_file_map(fd, len, file, NULL) == 0;
+	file->is_cached = true;
 	if (!is_open)
 		bkp_index_file_free(file);
 	(void)close(fd);
@@ -143,8 +144,8 @@ is_damaged(const struct bkp_index_set *set, const char *name)
 	return false;
 }
 
-static int
-note_damage(struct bkp_index_set *set, const char *name,
+int
+bkp_index_set_note_damage(struct bkp_index_set *set, const char *name,
     const struct bkp_error *problem, struct bkp_error *err)
 {
 	struct bkp_index_damage *damage;
@@ -173,7 +174,8 @@ load_unless_damaged(
 	if (load_one(loader, name, &problem) == 0)
 		return 0;
 	if (problem.code == BKP_CORRUPT || problem.code == BKP_AUTH)
-		return note_damage(loader->set, name, &problem, err);
+		return bkp_index_set_note_damage(
+		    loader->set, name, &problem, err);
 	if (err != NULL)
 		*err = problem;
 	return -1;

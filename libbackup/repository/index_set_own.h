@@ -2,13 +2,18 @@
 #ifndef LIBBACKUP_REPOSITORY_INDEX_SET_OWN_H
 #define LIBBACKUP_REPOSITORY_INDEX_SET_OWN_H
 
-/* What the two files of the set share: index_set.c and index_load.c. */
+/* What the files of the set share: index_set.c,
+ * index_load.c, index_prove.c. */
 
 #include "libbackup/repository/index_set.h"
 
 /* Takes the file, also on failure. Under `loading`. */
 int bkp_index_set_append(struct bkp_index_set *set, struct bkp_index_file *file,
     struct bkp_error *err);
+
+/* Notes an object in `damaged`. */
+int bkp_index_set_note_damage(struct bkp_index_set *set, const char *name,
+    const struct bkp_error *problem, struct bkp_error *err);
 
 /* Makes the files that were appended findable. Only who holds `loading`
  * changes the array of files, so that reading it takes no lock. */

@@ -18,6 +18,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/index_file.c libbackup/repository/index_file.h \
 	libbackup/repository/index_load.c \
 	libbackup/repository/index_packs.c \
+	libbackup/repository/index_prove.c \
 	libbackup/repository/index_set.c libbackup/repository/index_set.h \
 	libbackup/repository/index_set_own.h \
 	libbackup/repository/init.c \

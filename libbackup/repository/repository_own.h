@@ -43,6 +43,12 @@ int bkp_repository_load_index(
 int bkp_repository_load_good_index(
     struct bkp_repository *repository, struct bkp_error *err);
 
+/* Holds what this machine's cache has of the loaded index against the store, so
+ * much a run. What is damaged there is noted, as by loading it; `heals`: and
+ * stored again from the copy. */
+int bkp_repository_prove_index(
+    struct bkp_repository *repository, bool heals, struct bkp_error *err);
+
 /* Where a chunk is. Loads what is new in the index where it is not known:
  * another process may have written it since. BKP_CORRUPT: nowhere. */
 int bkp_repository_find_chunk(struct bkp_repository *repository,

@@ -83,7 +83,9 @@ announce(struct bkp_session *session, struct bkp_error *err)
 	    bkp_condemned_load(repository, &session->condemned, err) < 0 ||
 	    bkp_presence_heed(session->presence, &session->condemned, err) < 0)
 		return -1;
-	return bkp_repository_load_good_index(repository, err);
+	if (bkp_repository_load_good_index(repository, err) < 0)
+		return -1;
+	return bkp_repository_prove_index(repository, true, err);
 }
 
 /* A pack that a check on this machine found damaged holds nothing to build
