@@ -16,10 +16,22 @@ struct bkp_rows_column {
 	const struct bkp_map_column *map; /* borrowed, or NULL */
 };
 
-/* One value as the server writes it, or NULL. */
+/* What the text of a value is. */
+enum bkp_rows_form {
+	BKP_ROWS_TYPED,   /* what the server writes for the column's type; JSON
+			     where the column is_composite */
+	BKP_ROWS_STRING,  /* a string, whatever the type: a mask, a pseudonym,
+			     "self" */
+	BKP_ROWS_STRINGS, /* PostgreSQL's text of an array of such */
+	BKP_ROWS_ABSENT   /* the edges by which the row came in do not give
+			     this column; it says nothing, not even NULL */
+};
+
+/* One value, or NULL; there is a NUL behind it. */
 struct bkp_rows_value {
 	const char *text;
 	size_t len;
+	enum bkp_rows_form form;
 };
 
 struct bkp_rows;
@@ -27,14 +39,22 @@ struct bkp_rows;
 /*
  * The rows of a table that are decided so. profile: `portability` leaves out
  * what is derived, tables and columns. Masked and pseudonymised values are
- * replaced already; omitted columns are not read. In shared rows the columns
- * of an edge to the subject's table are pseudonyms where they do not name the
- * subject ("self" where they do and the column is one of a shared edge).
+ * replaced already; omitted and masked columns are not read.
+ *
+ * In shared rows the columns of an edge to the subject's table, decided or
+ * not, are pseudonyms where they name a row that is not owned ("self" where
+ * they name the subject and the edge is shared). The columns that an
+ * expression mentions are replaced as a whole, by the pseudonym of its value.
+ * Their realm is "public.users(id)": the parent's table and column.
  */
 enum bkp_profile { BKP_PROFILE_ACCESS, BKP_PROFILE_PORTABILITY };
 
-/* `secret` makes pseudonyms (HMAC-SHA256, 16 hex digits): stable within one
- * export, and across exports where the caller keeps it. Borrowed. */
+/* One at a time, and nothing else may be asked of the session until it is
+ * closed; closing it before its end ends the transaction of the walk.
+ *
+ * `secret` makes pseudonyms (the first 16 hex digits of HMAC-SHA256 over the
+ * realm, a zero byte and the value's text): stable within one export, and
+ * across exports where the caller keeps it. Borrowed. */
 int bkp_rows_open(struct bkp_walk *walk, size_t table, enum bkp_decided decided,
     enum bkp_profile profile, const unsigned char secret[32],
     struct bkp_rows **out, struct bkp_error *err);
