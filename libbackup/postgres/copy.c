@@ -147,13 +147,19 @@ flush(struct taker *taker, struct bkp_error *err)
 }
 
 static int
+fail_row(struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_IO,
+	    "the server sent a row that does not end with a newline");
+}
+
+static int
 add_row(struct taker *taker, const char *row, size_t len, struct bkp_error *err)
 {
 	enum fmt_status status;
 
 	if (row[len - 1] != '\n')
-		return bkp_fail(err, BKP_IO,
-		    "the server sent a row that does not end with a newline");
+		return fail_row(err);
 	if (taker->room->len + len > FMT_CHUNKER_MAX && flush(taker, err) < 0)
 		return -1;
 	status = fmt_buf_append(taker->room, row, len);
@@ -164,13 +170,52 @@ add_row(struct taker *taker, const char *row, size_t len, struct bkp_error *err)
 }
 
 int
+bkp_pg_copy_out_begin(struct bkp_pg *pg, const char *sql, struct bkp_error *err)
+{
+	return begin(pg, sql, PGRES_COPY_OUT, err);
+}
+
+int
+bkp_pg_copy_out_row(
+    struct bkp_pg *pg, char **row, size_t *len, struct bkp_error *err)
+{
+	int size = 0, more;
+
+	*row = NULL;
+	more = next_row(pg, row, &size, err);
+	if (more <= 0)
+		return more;
+	if ((*row)[size - 1] != '\n') {
+		PQfreemem(*row);
+		*row = NULL;
+		bkp_pg_interrupt(pg);
+		return fail_row(err);
+	}
+	*len = (size_t)size;
+	return 1;
+}
+
+int
+bkp_pg_copy_out_end(struct bkp_pg *pg, uint64_t came, struct bkp_error *err)
+{
+	uint64_t rows = 0;
+
+	if (end(pg, &rows, err) < 0)
+		return -1;
+	if (rows != came)
+		return bkp_fail(err, BKP_IO,
+		    "the server says it sent %llu rows and %llu came",
+		    (unsigned long long)rows, (unsigned long long)came);
+	return 0;
+}
+
+int
 bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, struct fmt_buf *room,
     bkp_bytes_fn *take, void *arg, struct fmt_rowhash *hash,
     struct bkp_error *err)
 {
 	struct fmt_rowhash sum = FMT_ROWHASH_INIT;
 	struct taker taker = {room, take, arg, &sum};
-	uint64_t rows = 0;
 	char *row = NULL;
 	int len, more;
 
@@ -186,12 +231,9 @@ bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, struct fmt_buf *room,
 			return -1;
 		}
 	}
-	if (more < 0 || end(pg, &rows, err) < 0 || flush(&taker, err) < 0)
+	if (more < 0 || bkp_pg_copy_out_end(pg, sum.rows, err) < 0 ||
+	    flush(&taker, err) < 0)
 		return -1;
-	if (rows != sum.rows)
-		return bkp_fail(err, BKP_IO,
-		    "the server says it sent %llu rows and %llu came",
-		    (unsigned long long)rows, (unsigned long long)sum.rows);
 	fmt_rowhash_merge(hash, &sum);
 	return 0;
 }

@@ -33,6 +33,20 @@ int bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, struct fmt_buf *room,
     bkp_bytes_fn *take, void *arg, struct fmt_rowhash *hash,
     struct bkp_error *err);
 
+/*
+ * The same a row at a time, for those who decode it: begin; row until it
+ * answers 0 instead of 1; end, which compares how many came. *row has its
+ * newline, and the caller frees it with PQfreemem. After a failure the COPY
+ * is over; who stops before the end calls bkp_pg_interrupt, which ends the
+ * transaction as well.
+ */
+int bkp_pg_copy_out_begin(
+    struct bkp_pg *pg, const char *sql, struct bkp_error *err);
+int bkp_pg_copy_out_row(
+    struct bkp_pg *pg, char **row, size_t *len, struct bkp_error *err);
+int bkp_pg_copy_out_end(
+    struct bkp_pg *pg, uint64_t came, struct bkp_error *err);
+
 /* A COPY FROM: begin, put any number of times, end. After a failure of any of
  * them the COPY is over. *rows: how many the server took. */
 int bkp_pg_copy_in_begin(

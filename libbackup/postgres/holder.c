@@ -12,11 +12,9 @@
 
 /* ---- locks ---- */
 
-/* Says who holds the lock that was waited for; a new connection, for the
- * holder's transaction is broken. */
-static int
-fail_locked(const struct bkp_pg_holder *holder,
-    const struct bkp_postgres_config *config, struct bkp_error *err)
+int
+bkp_pg_fail_locked(const struct bkp_postgres_config *config,
+    const char *database, struct bkp_run *run, struct bkp_error *err)
 {
 	static const char sql[] =
 	    "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),"
@@ -35,8 +33,7 @@ fail_locked(const struct bkp_pg_holder *holder,
 	(void)bkp_fail(err, BKP_RETRY,
 	    "a table is locked exclusively and the lock was not given in time: "
 	    "try again later, or raise lock_timeout in conninfo's options");
-	if (bkp_pg_open(
-		&other, config, holder->database, holder->pg.run, NULL) == 0 &&
+	if (bkp_pg_open(&other, config, database, run, NULL) == 0 &&
 	    bkp_pg_query(&other, sql, 0, NULL, &result, NULL) == 0 &&
 	    PQntuples(result) == 1)
 		(void)bkp_fail(err, BKP_RETRY,
@@ -207,7 +204,8 @@ fix_moment(struct bkp_pg_holder *holder,
 			return -1;
 		if (read_and_lock(holder, &is_rewritten, &failure) < 0) {
 			if (failure.code == BKP_RETRY)
-				return fail_locked(holder, config, err);
+				return bkp_pg_fail_locked(config,
+				    holder->database, holder->pg.run, err);
 			if (err != NULL)
 				*err = failure;
 			return -1;

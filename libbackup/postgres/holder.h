@@ -38,6 +38,11 @@ int bkp_pg_holder_open(struct bkp_pg_holder *holder,
     const struct bkp_postgres_config *config, const char *database,
     struct bkp_run *run, struct bkp_error *err);
 
+/* Says who holds the lock that was waited for, by a new connection, for the
+ * transaction that waited is broken. Returns -1. */
+int bkp_pg_fail_locked(const struct bkp_postgres_config *config,
+    const char *database, struct bkp_run *run, struct bkp_error *err);
+
 /*
  * True where somebody waits for an exclusive lock on a table. Whoever wants to
  * read such a table now waits behind him, and he waits for the holder: only
