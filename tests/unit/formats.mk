@@ -3,6 +3,8 @@
 UNIT_TESTS += \
 	tests/unit/test_chunker \
 	tests/unit/test_entry \
+	tests/unit/test_entry_refused \
+	tests/unit/test_path \
 	tests/unit/test_format_nomem \
 	tests/unit/test_index \
 	tests/unit/test_pack \
@@ -11,8 +13,16 @@ UNIT_TESTS += \
 	tests/unit/test_snapshot
 tests_unit_test_chunker_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_chunker_LDADD = $(UNIT_LIBS)
+ENTRY_FIXTURE = tests/unit/entry_fixture.c tests/unit/entry_fixture.h
+tests_unit_test_entry_SOURCES = tests/unit/test_entry.c $(ENTRY_FIXTURE)
 tests_unit_test_entry_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_entry_LDADD = $(UNIT_LIBS)
+tests_unit_test_entry_refused_SOURCES = tests/unit/test_entry_refused.c \
+	$(ENTRY_FIXTURE)
+tests_unit_test_entry_refused_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_entry_refused_LDADD = $(UNIT_LIBS)
+tests_unit_test_path_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_path_LDADD = $(UNIT_LIBS)
 tests_unit_test_index_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_index_LDADD = $(UNIT_LIBS)
 tests_unit_test_pack_CFLAGS = $(UNIT_CFLAGS)
