@@ -86,12 +86,16 @@ UNIT_TESTS += tests/unit/test_newer
 tests_unit_test_newer_SOURCES = tests/unit/test_newer.c $(REPOSITORY_FIXTURE)
 tests_unit_test_newer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_newer_LDADD = $(UNIT_LIBS) $(JANSSON_LIBS)
-UNIT_TESTS += \
-	tests/unit/test_keys
-tests_unit_test_keys_SOURCES = tests/unit/test_keys.c \
+KEYS_FIXTURE = tests/unit/keys_fixture.c tests/unit/keys_fixture.h \
 	$(REPOSITORY_FIXTURE)
+UNIT_TESTS += tests/unit/test_keys tests/unit/test_keys_faults
+tests_unit_test_keys_SOURCES = tests/unit/test_keys.c $(KEYS_FIXTURE)
 tests_unit_test_keys_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_keys_LDADD = $(UNIT_LIBS)
+tests_unit_test_keys_faults_SOURCES = tests/unit/test_keys_faults.c \
+	$(KEYS_FIXTURE)
+tests_unit_test_keys_faults_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_keys_faults_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += \
 	tests/unit/test_prune_stress
 tests_unit_test_prune_stress_SOURCES = tests/unit/test_prune_stress.c \
