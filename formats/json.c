@@ -32,6 +32,11 @@ load(const char *text, size_t len, json_t **out)
  * Where jansson's scanner cannot grow its buffer it drops a byte of a string
  * and goes on. Text in its short form is as long as what jansson would write,
  * so nothing was dropped; other text is read a second time to compare.
+ *
+ * It may drop the quote that ends the string, too: its 16th, 32nd, 64th...
+ * byte where one allocation fails, any where all do. Then jansson (2.14) copies
+ * beyond its buffer up to the next quote in memory, and no check of the result
+ * comes in time: a lack of memory just there may end the process.
  */
 static enum fmt_status
 check_nothing_dropped(const char *text, size_t len, const json_t *root)
