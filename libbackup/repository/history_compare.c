@@ -12,6 +12,7 @@
 #include "libbackup/repository/presence.h"
 
 /* What to do is the same for whatever is lost. */
+#define USE_NEWER "it is not damaged: use that libbackup, or a newer one"
 #define BRING_BACK                                                             \
 	"bring it back from a copy of the repository, or give it up with "     \
 	"backup-check --repair --accept-loss"
@@ -178,6 +179,7 @@ tell_damaged(const struct bkp_history_view *view,
 		const struct bkp_damaged_snapshot *damaged =
 		    &view->stored.damaged[i];
 		bool is_forged = damaged->problem.code == BKP_AUTH;
+		bool is_newer = damaged->problem.code == BKP_UNSUPPORTED;
 		struct bkp_history_finding finding = finding_of(
 		    is_forged ? BKP_HISTORY_FORGED : BKP_HISTORY_DAMAGED,
 		    (enum bkp_error_code)damaged->problem.code, damaged->name);
@@ -191,7 +193,8 @@ tell_damaged(const struct bkp_history_view *view,
 			    ? "%s; it is not used: find out who put it there, "
 			      "and let backup-check --repair --accept-loss set "
 			      "it aside"
-			    : "%s; " BRING_BACK,
+			: is_newer ? "%s; " USE_NEWER
+				   : "%s; " BRING_BACK,
 			damaged->problem.message) < 0)
 			return -1;
 	}
@@ -359,13 +362,22 @@ tell_records(const struct bkp_history_view *view, struct bkp_history *history,
 
 	finding.may_be_newest = true;
 	if (checkpoint->damaged > 0 &&
-	    bkp_history_add(history, finding, err,
-		"a record of which snapshots there are and which were removed "
-		"cannot be read: %s; bring it back from a copy of the "
-		"repository, or accept what is there with backup-check "
-		"--repair "
-		"--accept-loss",
-		checkpoint->damage.message) < 0)
+	    checkpoint->damage.code == BKP_UNSUPPORTED) {
+		finding.code = BKP_UNSUPPORTED;
+		if (bkp_history_add(history, finding, err,
+			"a record of which snapshots there are is of a newer "
+			"version than this libbackup knows (1): %s; " USE_NEWER,
+			checkpoint->damage.message) < 0)
+			return -1;
+	} else if (checkpoint->damaged > 0 &&
+		   bkp_history_add(history, finding, err,
+		       "a record of which snapshots there are and which were "
+		       "removed "
+		       "cannot be read: %s; bring it back from a copy of the "
+		       "repository, or accept what is there with backup-check "
+		       "--repair "
+		       "--accept-loss",
+		       checkpoint->damage.message) < 0)
 		return -1;
 	if (tell_numbers(view, &checkpoints, history, err) < 0)
 		return -1;

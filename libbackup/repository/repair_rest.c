@@ -145,6 +145,16 @@ repair_records(struct bkp_repair *repair, struct bkp_error *err)
 	    "written anew: what is there now is what should be there");
 }
 
+/* What is not understood is not judged either. */
+static bool
+has_newer(const struct bkp_history *history)
+{
+	for (size_t i = 0; i < history->count; i++)
+		if (history->findings[i].code == BKP_UNSUPPORTED)
+			return true;
+	return false;
+}
+
 static int
 repair_history(struct bkp_repair *repair, struct bkp_error *err)
 {
@@ -153,6 +163,11 @@ repair_history(struct bkp_repair *repair, struct bkp_error *err)
 	bool has_records = false;
 	int rc = 0;
 
+	if (has_newer(history))
+		return bkp_repair_note(repair, BKP_REPAIR_NEEDS, "snapshots/",
+		    err,
+		    "a newer libbackup wrote here, and what it wrote is left "
+		    "alone: repair with that one");
 	for (size_t i = 0; rc == 0 && i < history->count; i++) {
 		const struct bkp_history_finding *finding =
 		    &history->findings[i];

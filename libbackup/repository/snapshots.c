@@ -35,7 +35,11 @@ decode_snapshot(struct bkp_repository *repository,
 	int rc = 0;
 
 	status = fmt_snapshot_decode(text->data, text->len, &snapshot);
-	if (status != FMT_OK)
+	if (status == FMT_UNSUPPORTED)
+		rc = bkp_fail(err, BKP_UNSUPPORTED,
+		    "a newer libbackup wrote it, in a version that this one "
+		    "does not know (it reads version 1)");
+	else if (status != FMT_OK)
 		rc = bkp_fail_format(err, status, "reading it");
 	else
 		rc = check_origin(repository, roster, name, &snapshot, err);

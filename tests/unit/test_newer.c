@@ -21,6 +21,8 @@
 #include "formats/proof.h"
 #include "formats/record.h"
 #include "formats/sign.h"
+#include "libbackup/base/run.h"
+#include "libbackup/repository/repair.h"
 #include "libbackup/repository/repository_own.h"
 #include "libbackup/repository/roster.h"
 #include "tests/unit/repository_fixture.h"
@@ -62,16 +64,12 @@ a_config_of_a_later_version_is_refused(void **state)
 
 /* The writer itself has become newer than this reader. */
 static void
-an_index_of_a_later_version_is_refused(void **state)
+put_index(
+    struct fixture *fixture, const struct bkp_key_ring *keys, char name[65])
 {
-	struct fixture *fixture = *state;
-	struct bkp_repository *host = fixture_open_host(fixture);
-	const struct bkp_key_ring *keys = &host->keys;
 	struct fmt_index_builder *builder;
-	struct bkp_error err = BKP_ERROR_INIT;
 	struct fmt_buf plain = FMT_BUF_INIT;
 	unsigned char digest[32];
-	char name[65];
 
 	assert_int_equal(fmt_index_builder_new(&builder), FMT_OK);
 	assert_int_equal(
@@ -89,6 +87,17 @@ an_index_of_a_later_version_is_refused(void **state)
 		1, plain.data, plain.len, name, NULL, NULL),
 	    0);
 	fmt_buf_free(&plain);
+}
+
+static void
+an_index_of_a_later_version_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_repository *host = fixture_open_host(fixture);
+	struct bkp_error err = BKP_ERROR_INIT;
+	char name[65];
+
+	put_index(fixture, &host->keys, name);
 	assert_refused(bkp_repository_load_index(host, &err), &err);
 	assert_non_null(strstr(err.message, name));
 	/* Not even a backup goes on: it would store everything again. */
@@ -199,6 +208,98 @@ a_parity_of_a_later_version_is_refused(void **state)
 	assert_int_equal(fmt_parity_check(head, len), FMT_UNSUPPORTED);
 }
 
+/* ---- a repair leaves all of it alone ---- */
+
+static void
+put_sealed(struct fixture *fixture, const struct bkp_key_ring *keys,
+    const char *folder, const char *type, char name[65])
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	char context[64];
+
+	if (strcmp(folder, "index") == 0) {
+		put_index(fixture, keys, name);
+		return;
+	}
+	(void)snprintf(context, sizeof(context), "libbackup %s v1", type);
+	sign_record(type, context, keys->signing_seed, &text);
+	assert_int_equal(
+	    bkp_object_seal(fixture->memory, folder, &keys->metadata_recipient,
+		1, text.data, text.len, name, NULL, NULL),
+	    0);
+	fmt_buf_free(&text);
+}
+
+static void
+repair(struct fixture *fixture)
+{
+	struct bkp_repository *host = fixture_open_host(fixture);
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_events events = BKP_EVENTS_INIT;
+	struct bkp_presence *presence = NULL;
+	struct bkp_run *run = NULL;
+	struct bkp_checker checker;
+	struct bkp_repair repair;
+
+	assert_int_equal(bkp_run_new(1, &events, NULL, &run, &err), 0);
+	bkp_checker_init(&checker, host, run);
+	bkp_repair_init(&repair, &checker);
+	checker.read_percent = 100;
+	repair.accepts_loss = true;
+	/* It may refuse; it may not remove. */
+	if (bkp_checker_run(&checker, &err) == 0 &&
+	    bkp_repair_begin(host, &presence, &err) == 0) {
+		repair.presence = presence;
+		(void)bkp_repair_round(&repair, &err);
+	}
+	bkp_presence_end(presence);
+	bkp_repair_free(&repair);
+	bkp_checker_free(&checker);
+	bkp_run_free(run);
+	bkp_repository_close(host);
+}
+
+static void
+assert_there(struct fixture *fixture, const char *names)
+{
+	char *copy = strdup(names), *rest = NULL;
+
+	assert_non_null(copy);
+	for (char *name = strtok_r(copy, "\n", &rest); name != NULL;
+	     name = strtok_r(NULL, "\n", &rest)) {
+		struct bkp_store_object object;
+
+		if (bkp_store_stat(fixture->memory, name, &object, NULL) < 0)
+			fail_msg("the repair took %s away", name);
+	}
+	free(copy);
+}
+
+static void
+a_repair_takes_nothing_away_that_a_later_version_wrote(void **state)
+{
+	static const char *const kinds[][2] = {{"snapshots", "snapshot"},
+	    {"checkpoints", "checkpoint"}, {"condemned", "condemned"},
+	    {"proofs", "proof"}, {"index", "index"}};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct bkp_repository *host = fixture_open_host(fixture);
+		char name[65], path[80], *names;
+
+		put_sealed(
+		    fixture, &host->keys, kinds[i][0], kinds[i][1], name);
+		bkp_repository_close(host);
+		names = fixture_names(fixture, "");
+		repair(fixture);
+		assert_there(fixture, names);
+		free(names);
+		(void)snprintf(path, sizeof(path), "%s/%s", kinds[i][0], name);
+		assert_int_equal(
+		    bkp_store_remove(fixture->memory, path, NULL), 0);
+	}
+}
+
 #define CASE(f)                                                                \
 	cmocka_unit_test_setup_teardown(                                       \
 	    f, fixture_new_initialised, fixture_free)
@@ -211,6 +312,7 @@ main(void)
 	    CASE(an_index_of_a_later_version_is_refused),
 	    CASE(a_snapshot_of_a_later_version_is_refused),
 	    CASE(a_roster_of_a_later_version_is_refused),
+	    CASE(a_repair_takes_nothing_away_that_a_later_version_wrote),
 	    cmocka_unit_test(records_of_a_later_version_are_refused),
 	    cmocka_unit_test(a_parity_of_a_later_version_is_refused),
 	};
