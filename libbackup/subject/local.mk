@@ -19,5 +19,14 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/package_own.h \
 	libbackup/subject/package_packed.c \
 	libbackup/subject/review.h \
-	libbackup/subject/rows.h \
-	libbackup/subject/walk.h
+	libbackup/subject/rows.c libbackup/subject/rows.h \
+	libbackup/subject/rows_impl.h \
+	libbackup/subject/rows_replace.c \
+	libbackup/subject/rows_sql.c \
+	libbackup/subject/walk.c libbackup/subject/walk.h \
+	libbackup/subject/walk_edges.c \
+	libbackup/subject/walk_explain.c \
+	libbackup/subject/walk_impl.h \
+	libbackup/subject/walk_open.c \
+	libbackup/subject/walk_sql.c \
+	libbackup/subject/walk_types.c

@@ -76,3 +76,12 @@ tests_integration_subject_tool_LDADD = \
 	libbackup/libbackup-internal.la $(JANSSON_LIBS)
 EXTRA_DIST += tests/integration/odd_edges.sql \
 	tests/integration/test_subject_model.py
+
+# subject: the walk against walks written by hand
+check_PROGRAMS += tests/integration/walk_tool
+tests_integration_walk_tool_LDADD = libbackup/libbackup-internal.la
+EXTRA_DIST += tests/integration/test_walk.py \
+	tests/integration/maps/chinook.sql \
+	tests/integration/maps/chinook.yaml \
+	tests/integration/maps/pagila.sql \
+	tests/integration/maps/pagila.yaml

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The statement that reads the rows of a table. Each leaf is joined by ctid
+ * alone: no partition is searched for a row of another. As in the walk, the
+ * map's SQL stands in a sub-select that knows nothing but its own table.
+ */
+#include <string.h>
+
+#include "libbackup/postgres/names.h"
+#include "libbackup/subject/rows_impl.h"
+
+static const struct bkp_model_table *
+table_of(const struct bkp_rows *rows)
+{
+	return &rows->walk->model.tables[rows->table];
+}
+
+/* ---- the columns, in the scope of the table ---- */
+
+static enum fmt_status
+append_column(struct fmt_buf *out, const struct bkp_rows *rows, size_t at)
+{
+	const struct bkp_model_table *t = table_of(rows);
+	const struct bkp_rows_column *column = &rows->columns[at];
+	const struct bkp_model_column *c = &t->columns[column->column];
+	const char *before = c->is_composite ? "pg_catalog.to_json(" : "";
+	const char *after = c->is_composite ? ")" : "";
+
+	/* Not "IS NOT NULL", which looks into a composite value. */
+	if (column->treatment == BKP_MASK) {
+		before = "CASE WHEN ";
+		after = " IS DISTINCT FROM NULL THEN '***' END";
+	}
+	return bkp_pg_sql(out, ", %s%I.%I%s AS c%u", before, t->name, c->name,
+	    after, (unsigned)at);
+}
+
+static enum fmt_status
+append_values(struct fmt_buf *out, const struct bkp_rows *rows, size_t at)
+{
+	const struct bkp_walk_edge *edge = rows->references[at].edge;
+	enum fmt_status status = FMT_OK;
+
+	for (size_t i = 0; status == FMT_OK && i < bkp_walk_pair_count(edge);
+	     i++) {
+		status = fmt_buf_append_text(out, ", ");
+		if (status == FMT_OK)
+			status = bkp_walk_append_array_or_value(
+			    out, rows->walk, edge, i);
+		if (status == FMT_OK)
+			status = bkp_pg_sql(
+			    out, " AS r%uv%u", (unsigned)at, (unsigned)i);
+	}
+	return status;
+}
+
+static enum fmt_status
+append_inner(struct fmt_buf *out, const struct bkp_rows *rows,
+    const struct bkp_model_leaf *leaf)
+{
+	const struct bkp_model_table *t = table_of(rows);
+	enum fmt_status status =
+	    bkp_pg_sql(out, "(SELECT %I.ctid AS tid", t->name);
+
+	for (size_t i = 0; status == FMT_OK && i < rows->column_count; i++)
+		status = append_column(out, rows, i);
+	for (size_t i = 0; status == FMT_OK && i < t->key_count; i++)
+		status = bkp_pg_sql(out, ", %I.%I AS k%u", t->name,
+		    t->columns[t->key[i]].name, (unsigned)i);
+	for (size_t i = 0; status == FMT_OK && i < rows->reference_count; i++)
+		status = append_values(out, rows, i);
+	return status == FMT_OK ? bkp_pg_sql(out, " FROM ONLY %s AS %I)",
+				      leaf->quoted, t->name)
+				: status;
+}
+
+/* ---- what references name ---- */
+
+/* "EXISTS (...)": a row that is owned has these values; `when` narrows. */
+static enum fmt_status
+append_exists(struct fmt_buf *out, const struct bkp_rows *rows, size_t at,
+    const char *alias, const char *when)
+{
+	const struct bkp_walk_edge *edge = rows->references[at].edge;
+	const struct bkp_model_table *parent =
+	    &rows->walk->model.tables[edge->parent];
+	bool is_array = edge->key == NULL && edge->map->is_array;
+	enum fmt_status status = bkp_pg_sql(out,
+	    "EXISTS (SELECT FROM pg_temp.walk_%u o JOIN %s%s p"
+	    " ON p.tableoid = o.rel AND p.ctid = o.tid"
+	    " WHERE o.decided = %u%s",
+	    (unsigned)edge->parent,
+	    bkp_walk_is_partitioned(parent) ? "" : "ONLY ", parent->quoted,
+	    (unsigned)BKP_OWN, when);
+
+	for (size_t i = 0; status == FMT_OK && i < bkp_walk_pair_count(edge);
+	     i++) {
+		struct fmt_buf left = FMT_BUF_INIT;
+
+		status = is_array ? fmt_buf_append_text(&left, alias)
+				  : fmt_buf_printf(&left, "%s.r%uv%u", alias,
+					(unsigned)at, (unsigned)i);
+		if (status == FMT_OK && fmt_buf_text(&left) == NULL)
+			status = FMT_NOMEM;
+		if (status == FMT_OK)
+			status = fmt_buf_append_text(out, " AND ");
+		if (status == FMT_OK)
+			status = bkp_walk_append_equal(out, rows->walk, edge, i,
+			    (const char *)left.data, "p");
+		fmt_buf_free(&left);
+	}
+	return status == FMT_OK ? fmt_buf_append_byte(out, ')') : status;
+}
+
+/* 's' the subject, 'o' another owned row, 'x' somebody else's. */
+static enum fmt_status
+append_whose(struct fmt_buf *out, const struct bkp_rows *rows, size_t at,
+    const char *alias)
+{
+	enum fmt_status status = fmt_buf_append_text(out, "CASE WHEN ");
+
+	if (status == FMT_OK)
+		status =
+		    append_exists(out, rows, at, alias, " AND o.round = 0");
+	if (status == FMT_OK)
+		status = bkp_pg_sql(out, " THEN '%s' WHEN ",
+		    rows->references[at].edge->decided == BKP_SHARED ? "s"
+								     : "o");
+	if (status == FMT_OK)
+		status = append_exists(out, rows, at, alias, "");
+	return status == FMT_OK
+		   ? fmt_buf_append_text(out, " THEN 'o' ELSE 'x' END")
+		   : status;
+}
+
+/* The elements of an array of references: "s31,x32", values in hex. */
+static enum fmt_status
+append_array_state(struct fmt_buf *out, const struct bkp_rows *rows, size_t at)
+{
+	enum fmt_status status = bkp_pg_sql(out,
+	    ", CASE WHEN c.r%uv0 IS NOT NULL THEN (SELECT COALESCE("
+	    "pg_catalog.string_agg(CASE WHEN u.v IS NULL THEN 'n' ELSE ",
+	    (unsigned)at);
+
+	if (status == FMT_OK)
+		status = append_whose(out, rows, at, "u.v");
+	return status == FMT_OK
+		   ? bkp_pg_sql(out,
+			 " || pg_catalog.encode(pg_catalog.textsend(u.v::text),"
+			 " 'hex') END, ',' ORDER BY u.n), '') FROM"
+			 " pg_catalog.unnest(c.r%uv0) WITH ORDINALITY"
+			 " AS u(v, n)) END AS r%us, NULL::text AS r%ut0",
+			 (unsigned)at, (unsigned)at, (unsigned)at)
+		   : status;
+}
+
+static enum fmt_status
+append_state(struct fmt_buf *out, const struct bkp_rows *rows, size_t at)
+{
+	const struct bkp_walk_edge *edge = rows->references[at].edge;
+	size_t pairs = bkp_walk_pair_count(edge);
+	enum fmt_status status;
+
+	if (edge->key == NULL && edge->map->is_array)
+		return append_array_state(out, rows, at);
+	status = fmt_buf_append_text(out, ", CASE WHEN ");
+	for (size_t i = 0; status == FMT_OK && i < pairs; i++)
+		status = bkp_pg_sql(out, "%sc.r%uv%u IS NULL",
+		    i > 0 ? " OR " : "", (unsigned)at, (unsigned)i);
+	if (status == FMT_OK)
+		status = fmt_buf_append_text(out, " THEN 'n' ELSE ");
+	if (status == FMT_OK)
+		status = append_whose(out, rows, at, "c");
+	if (status == FMT_OK)
+		status = bkp_pg_sql(out, " END AS r%us", (unsigned)at);
+	for (size_t i = 0; status == FMT_OK && i < pairs; i++)
+		status = bkp_pg_sql(out, ", c.r%uv%u::text AS r%ut%u",
+		    (unsigned)at, (unsigned)i, (unsigned)at, (unsigned)i);
+	return status;
+}
+
+/* ---- the whole ---- */
+
+static enum fmt_status
+append_leaf(struct fmt_buf *out, const struct bkp_rows *rows,
+    const struct bkp_model_leaf *leaf)
+{
+	const struct bkp_model_table *t = table_of(rows);
+	enum fmt_status status =
+	    fmt_buf_append_text(out, "SELECT w.lists, w.rel, w.tid");
+
+	for (size_t i = 0; status == FMT_OK && i < rows->column_count; i++)
+		status = bkp_pg_sql(out, ", c.c%u", (unsigned)i);
+	for (size_t i = 0; status == FMT_OK && i < t->key_count; i++)
+		status = bkp_pg_sql(out, ", c.k%u", (unsigned)i);
+	for (size_t i = 0; status == FMT_OK && i < rows->reference_count; i++)
+		status = append_state(out, rows, i);
+	if (status == FMT_OK)
+		status = bkp_pg_sql(out, " FROM pg_temp.walk_%u w JOIN ",
+		    (unsigned)rows->table);
+	if (status == FMT_OK)
+		status = append_inner(out, rows, leaf);
+	return status == FMT_OK ? bkp_pg_sql(out,
+				      " c ON c.tid = w.tid"
+				      " WHERE w.rel = %u AND w.decided = %u",
+				      leaf->oid, (unsigned)rows->decided)
+				: status;
+}
+
+static enum fmt_status
+append_fields(struct fmt_buf *out, const struct bkp_rows *rows)
+{
+	enum fmt_status status = fmt_buf_append_text(out, "u.lists");
+
+	for (size_t i = 0; status == FMT_OK && i < rows->column_count; i++)
+		status = bkp_pg_sql(out, ", u.c%u", (unsigned)i);
+	for (size_t i = 0; status == FMT_OK && i < rows->reference_count; i++) {
+		const struct bkp_walk_edge *edge = rows->references[i].edge;
+
+		status = bkp_pg_sql(out, ", u.r%us", (unsigned)i);
+		for (size_t k = 0;
+		     status == FMT_OK && k < bkp_walk_pair_count(edge); k++)
+			status = bkp_pg_sql(
+			    out, ", u.r%ut%u", (unsigned)i, (unsigned)k);
+	}
+	return status;
+}
+
+enum fmt_status
+bkp_rows_append_sql(struct fmt_buf *out, const struct bkp_rows *rows,
+    const struct bkp_model_leaf *const *leaves, size_t count)
+{
+	const struct bkp_model_table *t = table_of(rows);
+	enum fmt_status status = fmt_buf_append_text(out, "COPY (SELECT ");
+
+	if (status == FMT_OK)
+		status = append_fields(out, rows);
+	if (status == FMT_OK)
+		status = fmt_buf_append_text(out, " FROM (");
+	for (size_t i = 0; status == FMT_OK && i < count; i++) {
+		if (i > 0)
+			status = fmt_buf_append_text(out, " UNION ALL ");
+		if (status == FMT_OK)
+			status = append_leaf(out, rows, leaves[i]);
+	}
+	if (status == FMT_OK)
+		status = fmt_buf_append_text(out, ") u ORDER BY ");
+	for (size_t i = 0; status == FMT_OK && i < t->key_count; i++)
+		status =
+		    bkp_pg_sql(out, i > 0 ? ", u.k%u" : "u.k%u", (unsigned)i);
+	if (status == FMT_OK && t->key_count == 0)
+		status = fmt_buf_append_text(out, "u.rel, u.tid");
+	return status == FMT_OK ? fmt_buf_append_text(out, ") TO STDOUT")
+				: status;
+}

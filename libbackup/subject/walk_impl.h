@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_SUBJECT_WALK_IMPL_H
+#define LIBBACKUP_SUBJECT_WALK_IMPL_H
+
+/* What the files of the walk, and rows.h, share. */
+
+#include "formats/buf.h"
+#include "libbackup/subject/walk.h"
+
+/* A foreign key or declared reference between two tables of the model. */
+struct bkp_walk_edge {
+	const char *id; /* borrowed, of the map or the model */
+	enum bkp_decided decided;
+	bool is_up; /* rows are found from the child's side */
+	size_t child, parent;
+	const struct bkp_model_edge *key; /* NULL: it is declared */
+	const struct bkp_map_edge *map;   /* NULL: nothing is decided */
+	uint64_t list;                    /* actor, lookup: its columns, as a
+					     bit of bkp_walk_list */
+};
+
+/* Columns that an actor or lookup edge gives. Edges into one table that give
+ * the same have one bit. */
+struct bkp_walk_list {
+	size_t table;
+	enum bkp_decided decided;
+	uint64_t bit;
+	const struct bkp_strings *columns; /* borrowed */
+};
+
+/* How a type that is not the system's own is compared: with an empty
+ * search_path "=" does not find the operator of an extension's type. */
+struct bkp_walk_operator {
+	unsigned type;
+	char *equals; /* owned: "OPERATOR(public.=)" */
+	char *name;   /* owned: of the type, for casts */
+};
+
+struct bkp_walk_collation {
+	unsigned table;
+	char *column, *name; /* owned */
+};
+
+/* The rows of a table. */
+struct bkp_walk_set {
+	bool is_used;     /* its temporary table is there */
+	uint64_t rows;    /* all */
+	uint64_t last;    /* of the last round */
+	uint64_t now;     /* of the round that runs */
+	uint64_t counted; /* when the planner was told */
+};
+
+struct bkp_walk {
+	struct bkp_pg pg;
+	struct bkp_run *run;       /* borrowed */
+	const struct bkp_map *map; /* borrowed */
+	struct bkp_model model;
+	char *lsn, *time;
+	size_t subject;              /* table */
+	struct bkp_walk_edge *edges; /* of the map, and keys not decided */
+	size_t edge_count, edge_cap;
+	struct bkp_walk_list *lists;
+	size_t list_count, list_cap;
+	struct bkp_walk_operator *operators;
+	size_t operator_count, operator_cap;
+	struct bkp_walk_collation *collations;
+	size_t collation_count, collation_cap;
+	struct bkp_walk_set *sets; /* one a table of the model */
+	unsigned round;
+	struct bkp_walk_table *tables; /* what bkp_walk_tables answers */
+	size_t table_count, table_cap;
+};
+
+/* True where rows of this edge are wanted: it is decided so, and the table
+ * that it leads to is not left out. */
+bool bkp_walk_is_followed(
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge);
+
+/* The tables that an edge comes from and leads to. */
+size_t bkp_walk_source(const struct bkp_walk_edge *edge);
+size_t bkp_walk_target(const struct bkp_walk_edge *edge);
+
+size_t bkp_walk_pair_count(const struct bkp_walk_edge *edge);
+bool bkp_walk_is_partitioned(const struct bkp_model_table *table);
+
+/* ---- walk_edges.c ---- */
+
+/* The edges of map and model, and their lists of columns. */
+int bkp_walk_read_edges(struct bkp_walk *walk, struct bkp_error *err);
+
+/* How values are compared where "=" does not say it. */
+int bkp_walk_read_operators(struct bkp_walk *walk, struct bkp_error *err);
+
+/* ---- walk_sql.c: all appended ---- */
+
+/* The index of the parent's column of a pair; SIZE_MAX: it has none such. */
+size_t bkp_walk_parent_column(
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge, size_t pair);
+
+/* True where the child's value of a pair is a column and not an expression;
+ * *column is its index. */
+bool bkp_walk_child_column(const struct bkp_walk *walk,
+    const struct bkp_walk_edge *edge, size_t pair, size_t *column);
+
+/* A child's value, its columns qualified by the table's bare name. Where it
+ * is_guarded, the condition is looked at before the value is made. */
+enum fmt_status bkp_walk_append_value(struct fmt_buf *out,
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge, size_t pair,
+    bool is_guarded);
+
+/* The same for what a reference stands in: of an array of them the array. The
+ * condition is looked at first. */
+enum fmt_status bkp_walk_append_array_or_value(struct fmt_buf *out,
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge, size_t pair);
+
+/* "<left> = <right>" for a pair, `right` being the parent's column. */
+enum fmt_status bkp_walk_append_equal(struct fmt_buf *out,
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge, size_t pair,
+    const char *left, const char *alias);
+
+/* " =", as the type of the column wants it. */
+enum fmt_status bkp_walk_append_operator(struct fmt_buf *out,
+    const struct bkp_walk *walk, const struct bkp_model_column *column);
+
+/* The statement that follows an edge from one leaf of its source. */
+enum fmt_status bkp_walk_append_follow(struct fmt_buf *out,
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge, size_t leaf,
+    bool is_first, bool is_guarded);
+
+/* "FROM ..." for all the rows of a table, by its bare name. */
+enum fmt_status bkp_walk_append_from(
+    struct fmt_buf *out, const struct bkp_model_table *table);
+
+/* ---- walk_types.c ---- */
+
+/* True where SQL of the map mentions the column (or something that is called
+ * the same). */
+bool bkp_walk_mentions(const char *sql, const char *column);
+
+/* Tells of rows that refer to what was reached, with a type that none of the
+ * references by the same column is for. */
+int bkp_walk_report_types(struct bkp_walk *walk, struct bkp_error *err);
+
+/* ---- */
+
+/* Runs one statement that was written into `sql`; *rows (may be NULL) is what
+ * it says to have changed. */
+int bkp_walk_execute(struct bkp_walk *walk, struct fmt_buf *sql,
+    enum fmt_status status, uint64_t *rows, struct bkp_error *err);
+
+#endif
