@@ -164,24 +164,22 @@ repeat_omissions(struct restore *restore, struct bkp_error *err)
 
 /* Somebody who reads this has just lost something: what to do about it. */
 static void
-advise(const struct restore *restore, uint64_t lost)
+advise(const struct restore *restore)
 {
 	if (restore->opened.repository->archive != NULL)
 		bkp_run_message(restore->run, BKP_WARNING, NULL,
-		    "the archive is damaged, and %llu things cannot be read "
+		    "the archive is damaged: what was named cannot be read "
 		    "from it any more; everything else is restored. Get the "
 		    "archive again from where it was copied to, or take them "
-		    "from another one",
-		    (unsigned long long)lost);
+		    "from another one");
 	else
 		bkp_run_message(restore->run, BKP_WARNING, NULL,
-		    "the repository is damaged, and %llu things cannot be read "
+		    "the repository is damaged: what was named cannot be read "
 		    "from it any more; everything else is restored. "
 		    "'backup-check --read-data' tells which snapshots are "
 		    "hurt, and 'backup-check --repair' brings back what can "
 		    "be: restore these once more then, or from an older "
-		    "snapshot (backup-restore SNAPSHOT PATH)",
-		    (unsigned long long)lost);
+		    "snapshot (backup-restore SNAPSHOT PATH)");
 }
 
 /* Sums up. That there was nothing to restore is a success. */
@@ -198,7 +196,7 @@ take_stock(struct restore *restore, struct bkp_restore_result *result,
 	}
 	(void)bkp_run_omissions(restore->run, &count);
 	if (lost > 0)
-		advise(restore, lost);
+		advise(restore);
 	if (restored == 0 && count > 0)
 		return bkp_fail(err, lost > 0 ? BKP_CORRUPT : BKP_IO,
 		    "nothing was restored: %zu things were left out, each "
