@@ -3,6 +3,7 @@
  * need more of them (comments, dollar quotes, parameters) is refused. */
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 #include "libbackup/subject/names.h"
 
@@ -82,4 +83,45 @@ bkp_subject_expression(const char *text)
 		at++;
 	}
 	return depth == 0 ? NULL : "a bracket is not closed";
+}
+
+/* Quoted as `"it"`, from one quote to behind the other. */
+static bool
+is_quoted_name(const char *at, const char *end, const char *name)
+{
+	for (at++, end--; at < end; at++, name++) {
+		if (*at == '"')
+			at++;
+		if (*at != *name)
+			return false;
+	}
+	return *name == '\0';
+}
+
+bool
+bkp_subject_mentions(const char *expression, const char *column)
+{
+	const char *at = expression;
+
+	while (*at != '\0') {
+		const char *start = at;
+
+		if (*at == '\'' || *at == '"') {
+			at = end_of_quotes(
+			    at, *at == '\'' && is_escaped(expression, at));
+			if (at == NULL)
+				return false;
+			if (*start == '"' && is_quoted_name(start, at, column))
+				return true;
+		} else if (is_word((unsigned char)*at)) {
+			while (is_word((unsigned char)*at))
+				at++;
+			if ((size_t)(at - start) == strlen(column) &&
+			    strncasecmp(start, column, strlen(column)) == 0)
+				return true;
+		} else {
+			at++;
+		}
+	}
+	return false;
 }

@@ -3,6 +3,7 @@
 # decisions, the walk, what is written from it.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/expression.c \
+	libbackup/subject/likeness.c \
 	libbackup/subject/map.c libbackup/subject/map.h \
 	libbackup/subject/map_edges.c \
 	libbackup/subject/map_own.h \
@@ -30,3 +31,11 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/walk_open.c \
 	libbackup/subject/walk_sql.c \
 	libbackup/subject/walk_types.c
+	libbackup/subject/review.c libbackup/subject/review.h \
+	libbackup/subject/review_edges.c \
+	libbackup/subject/review_likeness.c \
+	libbackup/subject/review_own.h \
+	libbackup/subject/review_server.c \
+	libbackup/subject/review_tables.c \
+	libbackup/subject/rows.h \
+	libbackup/subject/walk.h

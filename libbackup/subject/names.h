@@ -57,4 +57,7 @@ enum fmt_status bkp_subject_read_columns(struct fmt_buf *table,
  */
 const char *bkp_subject_expression(const char *text);
 
+/* True where the expression names the column, outside of quoted text. */
+bool bkp_subject_mentions(const char *expression, const char *column);
+
 #endif

@@ -39,16 +39,23 @@ struct bkp_review {
 
 /*
  * Compares. Kinds of finding:
- *   edge-undecided, edge-gone, edge-unreached (own or shared, and nothing
- *   gets to where it begins), table-undecided, table-gone, column-gone,
- *   column-like-a-reference (ends in _id, _uuid, _by, _ref, _key..., is an
- *   array of such, is the id of a type and id pair, a column named like the
- *   key of a table and of its type; a text or jsonb column that names a
- *   bucket's keys: _path, _url, _file, _key), reference-broken (types that
- *   cannot be compared, SQL that the server refuses), partitions-disagree,
- *   subject-gone, subject-not-unique, origin-undecided (advice unless the
- *   profile needs it), no-index (advice), table-unreadable, types differ.
- * Expressions are tried on the server by a query that gives no row.
+ *   edge-undecided, table-undecided, column-undecided
+ *   edge-gone, table-gone, column-gone, subject-gone
+ *   edge-unreached       own, shared or actor, and nothing gets to where it
+ *                        begins
+ *   skip-contradicted    a table that is left out, and reached
+ *   column-like-a-reference
+ *                        by its name (_id, _uuid, _by, _ref, ...), for it is
+ *                        named like a table or its key and of its type, or
+ *                        names objects of a bucket (_path, _url, _file, _key)
+ *   reference-broken     types that cannot be compared, SQL that the server
+ *                        refuses
+ *   partitions-disagree  a child by inheritance lacks what its parent has;
+ *                        advice between partitions, whose edge is one
+ *   subject-not-unique, table-unreadable
+ *   origin-undecided, no-index    (advice)
+ * Expressions are tried on the server by preparing a statement, which runs
+ * nothing.
  */
 int bkp_review(struct bkp_pg *pg, const struct bkp_model *model,
     const struct bkp_map *map, struct bkp_review *out, struct bkp_error *err);

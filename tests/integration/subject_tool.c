@@ -4,6 +4,7 @@
  * databases.
  *
  *   subject_tool model CONNINFO
+ *   subject_tool review CONNINFO MAP
  *
  * Exit status: 0, or 1 with "code CODE: MESSAGE" on stderr.
  */
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libbackup/subject/model.h"
+#include "libbackup/subject/review.h"
 
 static json_t *
 columns_of(const struct bkp_model_table *table)
@@ -89,12 +90,48 @@ model_json(const struct bkp_model *model)
 	    "splits", splits);
 }
 
+static json_t *
+review_json(const struct bkp_model *model, const struct bkp_review *review)
+{
+	json_t *findings = json_array(), *reached = json_object();
+
+	for (size_t i = 0; i < review->count; i++) {
+		const struct bkp_review_finding *f = &review->findings[i];
+
+		json_array_append_new(findings,
+		    json_pack("{s:b, s:s, s:s, s:s, s:i}", "advice",
+			f->level == BKP_REVIEW_ADVICE, "kind", f->kind, "what",
+			f->what, "message", f->message, "line", (int)f->line));
+	}
+	for (size_t i = 0; i < model->table_count; i++)
+		json_object_set_new(reached, model->tables[i].id,
+		    json_string(bkp_decided_name(review->reached[i])));
+	return json_pack("{s:o, s:o, s:I}", "findings", findings, "reached",
+	    reached, "failing", (json_int_t)review->failing);
+}
+
 static int
 print(json_t *value)
 {
 	int rc = value != NULL ? json_dumpf(value, stdout, JSON_INDENT(1)) : -1;
 
 	json_decref(value);
+	return rc;
+}
+
+static int
+review(struct bkp_pg *pg, const struct bkp_model *model, const char *path,
+    struct bkp_error *err)
+{
+	struct bkp_review review = BKP_REVIEW_INIT;
+	struct bkp_map map = BKP_MAP_INIT;
+	int rc = -1;
+
+	if (bkp_map_load(path, &map, err) == 0 &&
+	    bkp_review(pg, model, &map, &review, err) == 0)
+		rc = print(review_json(model, &review));
+	bkp_review_free(&review);
+	bkp_map_free(&map);
 	return rc;
 }
 
@@ -108,10 +145,12 @@ run(int argc, char **argv, struct bkp_error *err)
 
 	if (bkp_pg_open(&pg, &config, NULL, NULL, err) < 0)
 		return -1;
-	if (argc != 3 || strcmp(argv[1], "model") != 0)
-		(void)snprintf(err->message, sizeof(err->message), "usage");
-	else if (bkp_model_read(&pg, &model, err) == 0)
+	if (bkp_model_read(&pg, &model, err) < 0)
+		rc = -1;
+	else if (argc == 3 && strcmp(argv[1], "model") == 0)
 		rc = print(model_json(&model));
+	else if (argc == 4 && strcmp(argv[1], "review") == 0)
+		rc = review(&pg, &model, argv[3], err);
 	bkp_model_free(&model);
 	bkp_pg_close(&pg);
 	return rc;
