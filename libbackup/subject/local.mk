@@ -19,7 +19,12 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/package_folder.c \
 	libbackup/subject/package_own.h \
 	libbackup/subject/package_packed.c \
-	libbackup/subject/review.h \
+	libbackup/subject/review.c libbackup/subject/review.h \
+	libbackup/subject/review_edges.c \
+	libbackup/subject/review_likeness.c \
+	libbackup/subject/review_own.h \
+	libbackup/subject/review_server.c \
+	libbackup/subject/review_tables.c \
 	libbackup/subject/rows.c libbackup/subject/rows.h \
 	libbackup/subject/rows_impl.h \
 	libbackup/subject/rows_replace.c \
@@ -31,11 +36,3 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/walk_open.c \
 	libbackup/subject/walk_sql.c \
 	libbackup/subject/walk_types.c
-	libbackup/subject/review.c libbackup/subject/review.h \
-	libbackup/subject/review_edges.c \
-	libbackup/subject/review_likeness.c \
-	libbackup/subject/review_own.h \
-	libbackup/subject/review_server.c \
-	libbackup/subject/review_tables.c \
-	libbackup/subject/rows.h \
-	libbackup/subject/walk.h
