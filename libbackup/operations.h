@@ -181,7 +181,16 @@ struct bkp_decision {
 BKP_API void bkp_config_retention(
     const struct bkp_config *config, struct bkp_retention *out);
 
+/* From now on, what is written to the repository has the error correction that
+ * the configuration asks for: for changes of keys. What stands here does so
+ * itself. */
+BKP_API int bkp_config_keep_parity(const struct bkp_config *config,
+    struct bkp_repository *repository, struct bkp_error *err);
+
 /* ---- prune ---- */
+
+/* 1 where a text is a time as `grace` and `keep_within` take it. */
+BKP_API int bkp_is_duration(const char *text);
 
 struct bkp_prune_options {
 	size_t size;

@@ -219,11 +219,17 @@ struct place {
 static enum cli_status
 open_place(struct cli *cli, struct place *place)
 {
+	struct bkp_error err = BKP_ERROR_INIT;
 	enum cli_status status;
 
 	*place = (struct place){NULL, NULL};
 	status = cli_open(
 	    cli, CLI_NEEDS_CONTENT, &place->config, &place->repository);
+	if (status == CLI_GO_ON && bkp_config_keep_parity(place->config,
+				       place->repository, &err) < 0) {
+		status = cli_fail(cli, &err);
+		bkp_repository_close(place->repository);
+	}
 	if (status != CLI_GO_ON)
 		bkp_config_free(place->config);
 	return status;

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct cli_command command = {
     .name = "backup-prune",
@@ -23,6 +24,7 @@ static const struct cli_command command = {
 };
 
 #define KEEP_MAX 100000
+#define NEEDS_TIME "--%s needs a time like 36h, 30d or 1y6m, not \"%s\""
 
 /* The command line. */
 struct wish {
@@ -71,6 +73,11 @@ lay_rules(
 			return cli_usage(cli,
 			    "--keep-%s needs a number from 0 to %d, not \"%s\"",
 			    numbers[i].name, KEEP_MAX, numbers[i].text);
+	if (wish->within != NULL && !bkp_is_duration(wish->within))
+		return cli_usage(cli, NEEDS_TIME, "keep-within", wish->within);
+	if (wish->grace != NULL && strcmp(wish->grace, "0") != 0 &&
+	    !bkp_is_duration(wish->grace))
+		return cli_usage(cli, NEEDS_TIME, "grace", wish->grace);
 	if (wish->within != NULL)
 		retention->keep_within = wish->within;
 	if (wish->tags.count > 0) {
@@ -139,6 +146,21 @@ print_decision(const struct bkp_decision *d)
 	}
 }
 
+/* What a real run condemns now is deleted by one after the grace. */
+static void
+tell_future(const struct wish *wish, const struct bkp_prune_result *r)
+{
+	const char *grace = wish->grace != NULL ? wish->grace : "24h";
+	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE];
+
+	(void)printf("would free %s in %s packs, ", cli_size(r->freed_bytes, a),
+	    cli_count(r->freed_packs, b));
+	if (strcmp(grace, "0") == 0)
+		(void)printf("where nobody is at work\n");
+	else
+		(void)printf("in a prune after the grace of %s\n", grace);
+}
+
 /* A dry run explains every snapshot, a real one those that went. */
 static void
 tell_people(const struct cli *cli, const struct wish *wish,
@@ -157,8 +179,11 @@ tell_people(const struct cli *cli, const struct wish *wish,
 		(void)printf("given up   %s missing or damaged ones, of those "
 			     "removed\n",
 		    cli_count(r->given_up, a));
-	(void)printf("freed      %s in %s packs\n", cli_size(r->freed_bytes, a),
-	    cli_count(r->freed_packs, b));
+	if (wish->is_dry_run)
+		tell_future(wish, r);
+	else
+		(void)printf("freed      %s in %s packs\n",
+		    cli_size(r->freed_bytes, a), cli_count(r->freed_packs, b));
 	if (r->waiting_for != NULL) {
 		(void)printf("waiting    %s in %s packs, for ",
 		    cli_size(r->waiting_bytes, a),

@@ -388,7 +388,9 @@ open_both(struct import *import, struct bkp_error *err)
 	keys = (struct bkp_keys)BKP_KEYS_INIT;
 	keys.key_file = config->key_file;
 	if (bkp_repository_open(
-		config->repository, &keys, &import->repository, err) < 0)
+		config->repository, &keys, &import->repository, err) < 0 ||
+	    bkp_repository_keep_parity(
+		import->repository, config->error_correction, err) < 0)
 		return -1;
 	return bkp_session_begin(import->repository, &import->session, err);
 }

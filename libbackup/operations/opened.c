@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libbackup/operations/opened.h"
+#include "libbackup/operations.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/repository_impl.h"
 #include "libbackup/repository/repository_own.h"
 
 unsigned
@@ -38,6 +40,14 @@ bkp_clock_utc_us(void)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int
+bkp_config_keep_parity(const struct bkp_config *config,
+    struct bkp_repository *repository, struct bkp_error *err)
+{
+	return bkp_repository_keep_parity(
+	    repository, config->error_correction, err);
 }
 
 /* Whether `inner` is `outer` or below it. */

@@ -24,6 +24,7 @@
 #include "libbackup/repository/history.h"
 #include "libbackup/repository/proofs.h"
 #include "libbackup/repository/prune.h"
+#include "libbackup/repository/repository_impl.h"
 
 #define GRACE_S ((uint64_t)24 * 3600)
 
@@ -61,6 +62,14 @@ bkp_config_retention(const struct bkp_config *config, struct bkp_retention *out)
 	    .keep_within = from->keep_within,
 	    .keep_tags = (const char *const *)from->keep_tags.items,
 	    .keep_tag_count = from->keep_tags.count};
+}
+
+int
+bkp_is_duration(const char *text)
+{
+	int64_t us;
+
+	return bkp_duration_read(text, &us, NULL) == 0;
 }
 
 static int
@@ -118,6 +127,9 @@ open_repository(struct prune *prune, struct bkp_error *err)
 		return -1;
 	if (prune->options->is_dry_run)
 		return tell_block(prune, err);
+	if (bkp_repository_keep_parity(
+		prune->repository, config->error_correction, err) < 0)
+		return -1;
 	return bkp_prune_begin(prune->repository, &prune->presence, err);
 }
 
@@ -307,8 +319,15 @@ remove_snapshots(struct prune *prune, struct bkp_error *err)
 	struct bkp_history after;
 
 	bkp_run_phase(prune->run, 0, prune->name_count, "removing snapshots");
-	if (bkp_run_check(prune->run, err) < 0 ||
-	    bkp_prune_remove(prune->repository, prune->presence, names,
+	if (bkp_run_check(prune->run, err) < 0)
+		return -1;
+	/* That was acknowledged, or it would not have come so far. */
+	if (bkp_history_problems(&prune->history) > 0 &&
+	    (bkp_presence_check(prune->presence, err) < 0 ||
+		bkp_history_accept(prune->repository, &prune->history, err) <
+		    0))
+		return -1;
+	if (bkp_prune_remove(prune->repository, prune->presence, names,
 		prune->name_count, err) < 0 ||
 	    bkp_proofs_remove(
 		prune->repository, names, prune->name_count, err) < 0)

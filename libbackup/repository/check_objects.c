@@ -11,8 +11,6 @@
 static const struct folder {
 	const char *name, *kind, *advice;
 } folders[] = {
-    {"checkpoints", "checkpoint-damaged",
-	"bring the object back from a copy; backup-prune writes the next one"},
     {"proofs", "proof-damaged",
 	"it counts for nothing; backup-verify makes the next one"},
     {"condemned", "condemned-damaged",

@@ -7,6 +7,7 @@
 
 #include "formats/checkpoint.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/copies.h"
 
 #define FOLDER "checkpoints"
 #define REPLACED_MAX 256
@@ -122,6 +123,7 @@ bkp_checkpoint_free(struct bkp_checkpoint *checkpoint)
 	free(checkpoint->removed);
 	free(checkpoint->expired);
 	free(checkpoint->replaced);
+	bkp_names_free(&checkpoint->unreadable);
 	memset(checkpoint, 0, sizeof(*checkpoint));
 }
 
@@ -294,7 +296,7 @@ read_one(struct bkp_repository *repository, const struct bkp_roster *roster,
     const char *name, struct fmt_checkpoint *out, struct bkp_error *err)
 {
 	struct fmt_buf text = FMT_BUF_INIT;
-	int rc = bkp_object_open(repository->store, FOLDER, name,
+	int rc = bkp_copies_open(repository->store, FOLDER, name,
 	    repository->keys.metadata, repository->keys.count, &text, err);
 
 	if (rc == 0 &&
@@ -352,8 +354,8 @@ read_all(struct bkp_repository *repository, const struct bkp_roster *roster,
 		struct bkp_error problem = BKP_ERROR_INIT;
 		struct all_stored all = ALL_STORED_INIT;
 		struct bkp_names names = BKP_NAMES_INIT;
-		int rc = bkp_object_names(
-		    repository->store, FOLDER, "", &names, &problem);
+		int rc = bkp_copies_names(
+		    repository->store, FOLDER, &names, &problem);
 
 		for (size_t i = 0; rc == 0 && i < names.count; i++)
 			rc = add_stored(
@@ -453,8 +455,12 @@ join(struct bkp_checkpoint *out, const struct all_stored *all,
 	for (size_t i = 0; i < all->damaged_count; i++) {
 		const struct damaged *damaged = &all->damaged[i];
 
-		if (!is_replaced(all, damaged->name) && out->damaged++ == 0)
+		if (is_replaced(all, damaged->name))
+			continue;
+		if (out->damaged++ == 0)
 			out->damage = damaged->problem;
+		if (bkp_names_add(&out->unreadable, damaged->name, err) < 0)
+			return -1;
 	}
 	tidy(out);
 	return 0;
@@ -486,6 +492,17 @@ bkp_checkpoint_load_as(struct bkp_repository *repository,
 	else
 		*out = joined;
 	return rc;
+}
+
+int
+bkp_checkpoint_do_without(
+    struct bkp_checkpoint *checkpoint, struct bkp_error *err)
+{
+	for (size_t i = 0; i < checkpoint->unreadable.count; i++)
+		if (replace_name(
+			checkpoint, checkpoint->unreadable.items[i], err) < 0)
+			return -1;
+	return 0;
 }
 
 /* ---- writing ---- */
@@ -549,17 +566,15 @@ delete_replaced(struct bkp_repository *repository,
 {
 	struct bkp_names names = BKP_NAMES_INIT;
 
-	if (bkp_object_names(repository->store, FOLDER, "", &names, NULL) < 0)
+	if (bkp_copies_names(repository->store, FOLDER, &names, NULL) < 0)
 		return;
 	for (size_t i = 0; i < checkpoint->replaced_count; i++) {
 		const char *name = checkpoint->replaced[i];
-		char path[128];
 
 		if (strcmp(name, newest) == 0 ||
 		    !has_name(names.items, names.count, BKP_OBJECT_NAME, name))
 			continue;
-		(void)snprintf(path, sizeof(path), FOLDER "/%s", name);
-		(void)bkp_store_remove(repository->store, path, NULL);
+		(void)bkp_copies_remove(repository->store, FOLDER, name, NULL);
 	}
 	bkp_names_free(&names);
 }
@@ -603,9 +618,9 @@ bkp_checkpoint_put(struct bkp_repository *repository,
 	if (status != FMT_OK)
 		rc = bkp_fail_format(err, status, "writing a checkpoint");
 	else
-		rc = bkp_object_seal(repository->store, FOLDER,
-		    &repository->keys.metadata_recipient, 1, text.data,
-		    text.len, name, NULL, err);
+		rc = bkp_copies_seal(repository->store, FOLDER,
+		    &repository->keys.metadata_recipient, text.data, text.len,
+		    name, err);
 	if (rc == 0) {
 		checkpoint->sequence = body.sequence;
 		checkpoint->time_us = body.time_us;

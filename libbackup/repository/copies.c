@@ -46,7 +46,9 @@ bkp_copies_get(struct bkp_store *store, const char *folder, const char *name,
 	if (problem.code == BKP_NOTFOUND || problem.code == BKP_CORRUPT) {
 		if (bkp_object_get(store, second, name, out, &other) == 0)
 			return 0;
-		if (other.code != BKP_NOTFOUND && other.code != BKP_CORRUPT)
+		/* A copy that is damaged is there, and something to tell. */
+		if (other.code != BKP_NOTFOUND &&
+		    (problem.code == BKP_NOTFOUND || other.code != BKP_CORRUPT))
 			problem = other;
 	}
 	if (err != NULL)
@@ -64,6 +66,47 @@ bkp_copies_put(struct bkp_store *store, const char *folder, const void *data,
 	if (bkp_object_put(store, second, data, len, name, err) < 0)
 		return -1;
 	return bkp_object_put(store, folder, data, len, name, err);
+}
+
+int
+bkp_copies_open(struct bkp_store *store, const char *folder, const char *name,
+    const struct fmt_age_identity *identities, size_t count,
+    struct fmt_buf *out, struct bkp_error *err)
+{
+	struct fmt_buf stored = FMT_BUF_INIT;
+	size_t before = out->len;
+	enum fmt_status status;
+	int rc = bkp_copies_get(store, folder, name, &stored, err);
+
+	if (rc == 0) {
+		status = fmt_age_open(
+		    identities, count, stored.data, stored.len, out);
+		if (status != FMT_OK) {
+			out->len = before;
+			rc = bkp_fail_format(err, status,
+			    "%s: %s/%s: decrypting", store->location, folder,
+			    name);
+		}
+	}
+	fmt_buf_free(&stored);
+	return rc;
+}
+
+int
+bkp_copies_seal(struct bkp_store *store, const char *folder,
+    const struct fmt_age_recipient *recipient, const void *plain, size_t len,
+    char name[BKP_OBJECT_NAME], struct bkp_error *err)
+{
+	struct fmt_buf sealed = FMT_BUF_INIT;
+	enum fmt_status status =
+	    fmt_age_seal(recipient, 1, plain, len, &sealed);
+	int rc = status == FMT_OK ? bkp_copies_put(store, folder, sealed.data,
+					sealed.len, name, err)
+				  : bkp_fail_format(err, status,
+					"encrypting an object of %s/", folder);
+
+	fmt_buf_free(&sealed);
+	return rc;
 }
 
 static int

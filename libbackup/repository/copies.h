@@ -3,10 +3,11 @@
 #define LIBBACKUP_REPOSITORY_COPIES_H
 
 /*
- * Objects without which nothing opens (config, keys/, roster/) are stored
- * twice, bytes and all: "<folder>/<name>" and "copies/<folder>/<name>". They
- * are few and small, and one rotten sector must not cost everything. Either
- * can be made from the other without any key.
+ * Objects without which nothing opens (config, keys/, roster/), or nobody knows
+ * what should be there (checkpoints/), are stored twice, bytes and all:
+ * "<folder>/<name>" and "copies/<folder>/<name>". They are few and small, and
+ * one rotten sector must not cost everything. Either can be made from the other
+ * without any key.
  */
 
 #include "libbackup/repository/object.h"
@@ -27,6 +28,14 @@ int bkp_copies_get(struct bkp_store *store, const char *folder,
 int bkp_copies_put(struct bkp_store *store, const char *folder,
     const void *data, size_t len, char name[BKP_OBJECT_NAME],
     struct bkp_error *err);
+
+/* The same, decrypted, and encrypted before. */
+int bkp_copies_open(struct bkp_store *store, const char *folder,
+    const char *name, const struct fmt_age_identity *identities, size_t count,
+    struct fmt_buf *out, struct bkp_error *err);
+int bkp_copies_seal(struct bkp_store *store, const char *folder,
+    const struct fmt_age_recipient *recipient, const void *plain, size_t len,
+    char name[BKP_OBJECT_NAME], struct bkp_error *err);
 
 /* Removes both, the copy last; that one is not there is fine. */
 int bkp_copies_remove(struct bkp_store *store, const char *folder,

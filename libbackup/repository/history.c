@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/copies.h"
 #include "libbackup/repository/history_own.h"
 
 #define TRIES 10 /* while others write checkpoints */
@@ -127,11 +128,11 @@ read_once(struct bkp_history_view *view, bool *is_steady, struct bkp_error *err)
 	struct bkp_names before = BKP_NAMES_INIT, after = BKP_NAMES_INIT;
 	int rc = -1;
 
-	if (bkp_object_names(store, "checkpoints", "", &before, err) == 0 &&
+	if (bkp_copies_names(store, "checkpoints", &before, err) == 0 &&
 	    bkp_checkpoint_load_as(
 		view->repository, view->roster, &view->checkpoint, err) == 0 &&
 	    read_snapshots(view, err) == 0 &&
-	    bkp_object_names(store, "checkpoints", "", &after, err) == 0) {
+	    bkp_copies_names(store, "checkpoints", &after, err) == 0) {
 		*is_steady = are_same(&before, &after);
 		rc = 0;
 	}
@@ -318,6 +319,21 @@ bkp_history_problems(const struct bkp_history *history)
 	for (size_t i = 0; i < history->count; i++)
 		problems += !history->findings[i].is_note;
 	return problems;
+}
+
+int
+bkp_history_accept(struct bkp_repository *repository,
+    struct bkp_history *history, struct bkp_error *err)
+{
+	struct bkp_checkpoint *checkpoint = &history->checkpoint;
+
+	for (size_t i = 0; i < history->snapshots.count; i++)
+		if (bkp_checkpoint_keep(
+			checkpoint, history->snapshots.items[i].name, err) < 0)
+			return -1;
+	if (bkp_checkpoint_do_without(checkpoint, err) < 0)
+		return -1;
+	return bkp_checkpoint_put(repository, checkpoint, err);
 }
 
 /* ---- what nothing came after ---- */

@@ -42,6 +42,7 @@ struct bkp_checkpoint {
 			      gets, which knows what was there then */
 	size_t damaged;    /* objects that were left out; the first one: */
 	struct bkp_error damage;
+	struct bkp_names unreadable; /* their names */
 };
 
 /* The newest state, joined. No checkpoint at all is sequence 0, and fine. */
@@ -63,6 +64,11 @@ int bkp_checkpoint_expire(struct bkp_checkpoint *checkpoint,
  * that may prune, or as administrator. `checkpoint` is then what was written
  * (and the next may follow from it). */
 int bkp_checkpoint_put(struct bkp_repository *repository,
+    struct bkp_checkpoint *checkpoint, struct bkp_error *err);
+
+/* The next one stands for those that cannot be read, too: what they said is
+ * given up, and putting it deletes them. */
+int bkp_checkpoint_do_without(
     struct bkp_checkpoint *checkpoint, struct bkp_error *err);
 
 bool bkp_checkpoint_has_kept(
@@ -130,6 +136,11 @@ void bkp_history_free(struct bkp_history *history);
 
 /* Findings that are no notes. */
 size_t bkp_history_problems(const struct bkp_history *history);
+
+/* Takes what is there for what should be there: a checkpoint says so, and
+ * stands for all that cannot be read or is missing. */
+int bkp_history_accept(struct bkp_repository *repository,
+    struct bkp_history *history, struct bkp_error *err);
 
 /* Names of the snapshots that nothing came after; for the next one's `seen`.
  * *out is the caller's (free()). */

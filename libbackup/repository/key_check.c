@@ -308,6 +308,54 @@ check_all_keys(struct checking *checking, struct bkp_error *err)
 	return rc;
 }
 
+/* ---- checkpoints ---- */
+
+static int
+check_checkpoint_of(const struct checking *checking, const struct one *one,
+    bool has_other, struct bkp_error *err)
+{
+	if (one->state == DAMAGED)
+		return tell(checking,
+		    has_other ? BKP_FINDING_WARNING : BKP_FINDING_DAMAGE,
+		    "checkpoint-damaged", one->path, err, "%s; %s",
+		    one->problem,
+		    has_other
+			? FROM_THE_OTHER
+			: "bring it back from a copy of the repository, or do "
+			  "without it: backup-check --repair --accept-loss");
+	if (one->state == GOOD || !has_other)
+		return 0; /* replaced since it was listed */
+	return tell(checking, BKP_FINDING_NOTE, "checkpoint-missing", one->path,
+	    err,
+	    "it is stored once, not twice, as after a prune that was "
+	    "interrupted or by an earlier version; %s",
+	    FROM_THE_OTHER);
+}
+
+static int
+check_checkpoints(const struct checking *checking, struct bkp_error *err)
+{
+	struct bkp_repository *repository = checking->repository;
+	struct bkp_names names = BKP_NAMES_INIT;
+	int rc =
+	    bkp_copies_names(repository->store, "checkpoints", &names, err);
+
+	for (size_t i = 0; rc == 0 && i < names.count; i++) {
+		struct one pair[2];
+
+		rc = look_at_both(
+		    repository, "checkpoints", names.items[i], pair, err);
+		if (rc < 0)
+			break;
+		for (int k = 0; rc == 0 && k < 2; k++)
+			rc = check_checkpoint_of(
+			    checking, &pair[k], pair[1 - k].state == GOOD, err);
+		free_pair(pair);
+	}
+	bkp_names_free(&names);
+	return rc;
+}
+
 int
 bkp_repository_check_keys(struct bkp_repository *repository,
     bkp_key_finding_fn *fn, void *arg, struct bkp_error *err)
@@ -326,6 +374,8 @@ bkp_repository_check_keys(struct bkp_repository *repository,
 		rc = check_rosters(&checking, err);
 	if (rc == 0)
 		rc = check_all_keys(&checking, err);
+	if (rc == 0)
+		rc = check_checkpoints(&checking, err);
 	free(checking.numbers);
 	return rc;
 }
@@ -358,11 +408,11 @@ int
 bkp_repository_repair_keys(
     struct bkp_repository *repository, size_t *repaired, struct bkp_error *err)
 {
-	static const char *const folders[] = {"roster", "keys"};
+	static const char *const folders[] = {"roster", "keys", "checkpoints"};
 	size_t count = 0;
 	int rc = repair_pair(repository, "", "config", &count, err);
 
-	for (size_t f = 0; rc == 0 && f < 2; f++) {
+	for (size_t f = 0; rc == 0 && f < 3; f++) {
 		struct bkp_names names = BKP_NAMES_INIT;
 
 		rc = bkp_copies_names(

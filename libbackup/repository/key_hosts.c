@@ -7,6 +7,7 @@
 #include "formats/checkpoint.h"
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/copies.h"
 #include "libbackup/key.h"
 #include "libbackup/repository/key_change.h"
 #include "libbackup/repository/key_objects.h"
@@ -180,7 +181,7 @@ signed_checkpoint(struct bkp_repository *repository, const char *name,
 	int rc;
 
 	*out = false;
-	rc = bkp_object_open(repository->store, "checkpoints", name,
+	rc = bkp_copies_open(repository->store, "checkpoints", name,
 	    repository->keys.metadata, repository->keys.count, &text, &problem);
 	if (rc == 0)
 		status =
@@ -205,7 +206,7 @@ believe_checkpoints(struct bkp_repository *repository,
 {
 	struct bkp_names names = BKP_NAMES_INIT;
 	int rc =
-	    bkp_object_names(repository->store, "checkpoints", "", &names, err);
+	    bkp_copies_names(repository->store, "checkpoints", &names, err);
 
 	for (size_t i = 0; rc == 0 && i < names.count; i++) {
 		bool is_own;

@@ -7,7 +7,8 @@ import random
 import pytest
 from harness.stack import COMPLETE, DEGRADED, FAILED
 
-NEEDED = ("packs", "index", "snapshots", "keys", "roster", "config")
+NEEDED = ("packs", "index", "snapshots", "keys", "roster", "config",
+          "checkpoints")
 
 
 def objects(stack):
@@ -133,3 +134,26 @@ def test_what_was_stored_before_gets_some(stack):
     assert result.status == COMPLETE, str(result)
     assert set(objects(stack)) >= {
         "parity/" + name for name in needed(stack)}
+
+
+def test_what_a_prune_or_a_change_of_keys_writes_has_it(saved):
+    if saved is None:
+        return
+    for content in (b"two", b"three"):
+        with open(saved.path("data", "file0"), "wb") as out:
+            out.write(content)
+        saved.create()
+    pruned = saved.run("backup-prune", "--keep-last", "1", "--grace", "0")
+    assert pruned.status == COMPLETE, str(pruned)
+    assert any(name.startswith("checkpoints/") for name in needed(saved))
+    rotated = saved.admin("backup-key", "rotate")
+    assert rotated.status == COMPLETE, str(rotated)
+    assert set(objects(saved)) >= {
+        "parity/" + name for name in needed(saved)}
+    lost = next(n for n in needed(saved) if n.startswith("checkpoints/"))
+    chance = random.Random(9)
+    for name in (lost, "copies/" + lost):
+        rot(saved, name, chance)
+    repair(saved)
+    again = saved.admin("backup-check", "--json")
+    assert again.result["is_clean"], str(again)

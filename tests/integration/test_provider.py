@@ -305,8 +305,9 @@ def test_the_state_before_a_prune_is_put_back(a, names, stack, provider):
     # A snapshot that knew the checkpoint gives it away.
     provider.replay(later)
     newest = a.create()
-    shutil.rmtree(os.path.join(stack.repository, "checkpoints"))
-    os.mkdir(os.path.join(stack.repository, "checkpoints"))
+    for folder in ("checkpoints", "copies/checkpoints"):
+        shutil.rmtree(os.path.join(stack.repository, folder))
+        os.mkdir(os.path.join(stack.repository, folder))
     kinds = {kind for kind, _ in Machine(stack, "new").list()[1]}
     assert "record-damaged" in kinds, kinds
     result = a.run("backup-list", "latest")

@@ -332,3 +332,53 @@ def test_one_that_was_killed_elsewhere_is_in_the_way_for_half_an_hour(nights):
         os.utime(os.path.join(folder, name), (then, then))
     done = nights.run("backup-prune", "--json", *rules, env=other)
     assert done.status == COMPLETE, str(done)
+
+
+def _damage_checkpoints(stack, *folders):
+    for folder in folders:
+        for root, _, names in os.walk(os.path.join(stack.repository, folder)):
+            for name in names:
+                path = os.path.join(root, name)
+                os.chmod(path, 0o600)
+                with open(path, "r+b") as file:
+                    file.truncate(100)
+
+
+@pytest.fixture
+def pruned(nights):
+    for day in range(14, 19):
+        nights.night("2026-11-%d 02:00:00" % day)
+    _prune(nights, "--keep-last", "2", "--grace", "0")
+    return nights
+
+
+def test_a_damaged_checkpoint_is_made_from_its_copy(pruned):
+    for folder in ("checkpoints", "copies/checkpoints"):
+        _damage_checkpoints(pruned, folder)
+        found = pruned.admin("backup-check", "--json")
+        assert "checkpoint-damaged" in found.out, str(found)
+        assert found.result["damage"] == 0, str(found)
+        # Nobody who reads or writes is stopped by it.
+        pruned.create()
+        mended = pruned.admin("backup-check", "--json", "--repair")
+        assert mended.status == COMPLETE, str(mended)
+        _is_clean(pruned)
+
+
+@pytest.mark.parametrize("command", [
+    ("backup-check", "--repair", "--accept-loss"),
+    ("backup-prune", "--keep-last", "2", "--grace", "0", "--acknowledge")])
+def test_a_checkpoint_that_is_lost_twice_is_done_without(pruned, command):
+    before = pruned.snapshots()
+    _damage_checkpoints(pruned, "checkpoints", "copies/checkpoints")
+    found = pruned.admin("backup-check", "--json")
+    assert found.status != COMPLETE
+    assert "backup-check --repair --accept-loss" in found.out
+    refused = pruned.run("backup-prune", "--keep-last", "2")
+    assert refused.status == FAILED and "--acknowledge" in refused.message
+    done = pruned.admin(*command)
+    assert done.status == COMPLETE, str(done)
+    assert pruned.snapshots() == before
+    _is_clean(pruned)
+    _prune(pruned, "--keep-last", "1", "--grace", "0")
+    _is_clean(pruned)

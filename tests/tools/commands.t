@@ -203,6 +203,10 @@ says out 'last 1 hourly 2 daily 0 weekly 4 monthly 5 yearly 6 within 2w tags 2 a
 says out '^stays  3f2a9c010000'
 says out 'kept: the newest of web%1B$'
 says out 'removed (dry run: nothing was done)$'
+says out '^would free 2.0 KiB in 2 packs, where nobody is at work$'
+lacks out '^freed'
+ends 0 "a dry run" backup-prune -n
+says out '^would free 2.0 KiB in 2 packs, in a prune after the grace of 24h$'
 ends 0 "a quiet prune" backup-prune --quiet
 lacks out '^goes'
 ends 0 "a prune in JSON" backup-prune --json
@@ -220,6 +224,12 @@ unset FAKE
 for number_ in -1 x 100001 '' 1x; do
 	ends 2 "to keep '$number_'" backup-prune --keep-daily="$number_"
 done
+for time_ in x 3 3q ''; do
+	ends 2 "to keep within '$time_'" backup-prune --keep-within="$time_"
+	ends 2 "a grace of '$time_'" backup-prune --grace="$time_"
+done
+ends 2 "a grace that says what it takes" backup-prune --grace 3q
+says err '^backup-prune: --grace needs a time like 36h, 30d or 1y6m, not "3q"'
 ends 2 "a prune of something" backup-prune latest
 
 # ---- lists and bytes ----

@@ -493,6 +493,24 @@ bkp_check_result_free(struct bkp_check_result *result)
 	result->findings = NULL;
 }
 
+/* What it takes is tried with the library itself. */
+int
+bkp_is_duration(const char *text)
+{
+	return strchr("0123456789", *text) != NULL &&
+	       strchr("hdwmy", text[strlen(text) - 1]) != NULL;
+}
+
+int
+bkp_config_keep_parity(const struct bkp_config *config,
+    struct bkp_repository *repository, struct bkp_error *err)
+{
+	(void)config;
+	(void)repository;
+	(void)err;
+	return 0;
+}
+
 void
 bkp_config_retention(const struct bkp_config *config, struct bkp_retention *out)
 {

@@ -537,9 +537,11 @@ patient_is_named(const struct bkp_check_result *result, const char *object)
 	for (size_t i = 0; i < result->finding_count; i++) {
 		const struct bkp_finding *f = &result->findings[i];
 
-		/* One of two may be all that a killed change of keys wrote. */
+		/* One of two may be all that a killed change of keys, or a
+		 * prune, wrote. */
 		if ((f->level != BKP_FINDING_NOTE ||
-			strncmp(object, "roster/", 7) == 0) &&
+			strncmp(object, "roster/", 7) == 0 ||
+			strstr(object, "checkpoints/") != NULL) &&
 		    (strcmp(f->object, object) == 0 ||
 			/* Nobody knows what it was called. */
 			(strncmp(object, f->object, strlen(f->object)) == 0 &&

@@ -43,8 +43,7 @@ can_be_mended(const char *object, enum damage damage)
 		return false;
 	if (patient.is_rich && fmt_parity_is_available() && damage <= FLIP_END)
 		return true;
-	if (strncmp(object, "snapshots/", 10) == 0 ||
-	    strncmp(object, "checkpoints/", 12) == 0)
+	if (strncmp(object, "snapshots/", 10) == 0)
 		return damage == SWAP;
 	return strncmp(object, "packs/", 6) != 0 || damage == SWAP ||
 	       damage == TWICE;

@@ -282,10 +282,12 @@ differences_are_written_anew_with_their_bases(void **state)
 	for (int night = 0; night < NIGHTS; night++) {
 		for (int i = 0; i < ROWS; i++) {
 			(void)snprintf(rows + i * ROW, ROW + 1,
-			    "%08d\ta row of night %08x       \n", i,
+			    "%08u\ta row of night %08x       \n",
+			    (unsigned)i % 100000000U,
 			    (unsigned)(i % 40 == 0 ? night : i * 7919));
 			(void)snprintf(other + i * ROW, ROW + 1,
-			    "%08d\tanother of night %08x     \n", i,
+			    "%08u\tanother of night %08x     \n",
+			    (unsigned)i % 100000000U,
 			    (unsigned)(night * 77 + i * 104729));
 		}
 		must(fixture_back_up(
