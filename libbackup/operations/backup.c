@@ -19,6 +19,8 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/sink.h"
+#include "libbackup/repository/repository_own.h"
+#include "libbackup/repository/reserve.h"
 
 /* One source of the run. */
 struct part {
@@ -167,9 +169,11 @@ open_repository(struct backup *backup, struct bkp_error *err)
 	if (bkp_repository_open(backup->config->repository, &keys,
 		&backup->repository, err) < 0)
 		return -1;
-	if (bkp_repository_keep_parity(backup->repository,
-		backup->config->error_correction, err) < 0)
+	if (bkp_repository_keep_parity(
+		backup->repository, backup->config->error_correction, err) < 0)
 		return -1;
+	/* Not for us; a disk that is full by now says so soon enough. */
+	(void)bkp_reserve_keep(backup->repository->store, NULL);
 	return bkp_session_begin(backup->repository, &backup->session, err);
 }
 

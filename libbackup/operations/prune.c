@@ -25,6 +25,7 @@
 #include "libbackup/repository/proofs.h"
 #include "libbackup/repository/prune.h"
 #include "libbackup/repository/repository_impl.h"
+#include "libbackup/repository/reserve.h"
 
 #define GRACE_S ((uint64_t)24 * 3600)
 
@@ -366,6 +367,18 @@ collect(struct prune *prune, struct bkp_error *err)
 	    prune->name_count);
 }
 
+/* For the prune that finds the disk full. */
+static void
+keep_reserve(struct prune *prune)
+{
+	struct bkp_error error = BKP_ERROR_INIT;
+
+	if (bkp_reserve_keep(prune->repository->store, &error) < 0)
+		bkp_run_message(prune->run, BKP_WARNING, NULL,
+		    "no room is kept back for a prune of a full disk: %s",
+		    error.message);
+}
+
 /* ---- the result ---- */
 
 struct result_memory {
@@ -496,6 +509,8 @@ bkp_prune(const struct bkp_prune_options *options,
 		goto out;
 	if (collect(&prune, err) < 0)
 		goto out;
+	if (!options->is_dry_run)
+		keep_reserve(&prune);
 	rc = fill_result(&prune, began_ms, result, err);
 out:
 	end_prune(&prune);

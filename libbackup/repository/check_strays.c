@@ -10,6 +10,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/checker.h"
 #include "libbackup/repository/copies.h"
+#include "libbackup/repository/reserve.h"
 #include "libbackup/store/store_parity.h"
 
 #define HEX "0123456789abcdef"
@@ -67,8 +68,8 @@ is_ours(const char *path)
 {
 	if (strncmp(path, BKP_COPIES, strlen(BKP_COPIES)) == 0)
 		path += strlen(BKP_COPIES);
-	return strcmp(path, "config") == 0 || is_in_folder(path) ||
-	       is_pack(path) || is_session(path);
+	return strcmp(path, "config") == 0 || strcmp(path, BKP_RESERVE) == 0 ||
+	       is_in_folder(path) || is_pack(path) || is_session(path);
 }
 
 /* In a folder of a repository, so that nobody else has a use for it. */

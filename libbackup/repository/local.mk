@@ -67,6 +67,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/condemned.c libbackup/repository/condemned.h \
 	libbackup/repository/presence.c libbackup/repository/presence.h \
 	libbackup/repository/process.c libbackup/repository/process.h \
+	libbackup/repository/reserve.c libbackup/repository/reserve.h \
 	libbackup/repository/prune.c libbackup/repository/prune.h \
 	libbackup/repository/prune_index.c \
 	libbackup/repository/prune_own.h \

@@ -12,6 +12,7 @@
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/prune_own.h"
+#include "libbackup/repository/reserve.h"
 
 struct prune {
 	struct bkp_repository *repository;
@@ -154,12 +155,20 @@ static int
 repack(struct prune *prune, struct bkp_pack_set *chosen,
     struct bkp_condemned_list *list, struct bkp_error *err)
 {
+	struct bkp_error problem = BKP_ERROR_INIT;
+
 	bkp_pack_set_sort(chosen);
 	if (chosen->count > 0 && !prune->limits->is_dry_run &&
 	    bkp_prune_repack(prune->repository, prune->presence,
 		prune->survey.reach, chosen, &prune->report->repacked_to,
-		prune->cancel, err) < 0)
+		prune->cancel, &problem) < 0) {
+		/* That takes room before it gives some back. */
+		if (bkp_reserve_is_full(&problem))
+			return 0;
+		if (err != NULL)
+			*err = problem;
 		return -1;
+	}
 	for (size_t i = 0; i < chosen->count; i++) {
 		const struct bkp_stored_pack *stored = bkp_stored_packs_find(
 		    &prune->survey.stored, chosen->items[i]);
@@ -476,6 +485,29 @@ look_again(struct prune *prune, struct bkp_error *err)
 	    &prune->survey, err);
 }
 
+/* The index first; but where the store is full, the packs make room for it.
+ * Either order is safe (prune.pml): entries of packs that are not there are
+ * passed over. */
+static int
+give_back(
+    struct prune *prune, const struct bkp_pack_set *dead, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (bkp_prune_rewrite_index(prune->repository, prune->presence, dead,
+		prune->cancel, &problem) == 0)
+		return delete_packs(prune, dead, err);
+	if (!bkp_reserve_is_full(&problem)) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	if (delete_packs(prune, dead, err) < 0)
+		return -1;
+	return bkp_prune_rewrite_index(
+	    prune->repository, prune->presence, dead, prune->cancel, err);
+}
+
 static int
 act(struct prune *prune, struct bkp_pack_set *dead, struct bkp_error *err)
 {
@@ -489,10 +521,7 @@ act(struct prune *prune, struct bkp_pack_set *dead, struct bkp_error *err)
 	if (rc == 0)
 		rc = bkp_presence_check(prune->presence, err);
 	if (rc == 0)
-		rc = bkp_prune_rewrite_index(prune->repository, prune->presence,
-		    dead, prune->cancel, err);
-	if (rc == 0)
-		rc = delete_packs(prune, dead, err);
+		rc = give_back(prune, dead, err);
 	if (rc == 0)
 		rc = end_lists(prune, &chosen, dead, err);
 	bkp_names_free(&chosen);

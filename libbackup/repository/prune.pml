@@ -318,6 +318,14 @@ proctype prune(byte self)
 		fi
 	}
 #endif
+	/* P6 before P5, where the store is full */
+	if
+	:: skip
+	:: atomic {
+		packs = packs & ~dead;
+		assert(SAFE)
+	   }
+	fi;
 	/* P5: new index objects with what was seen, then the old ones go */
 	index = index | (view & ~dead);
 	atomic {

@@ -9,6 +9,7 @@
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/prune_own.h"
+#include "libbackup/repository/reserve.h"
 
 /* ---- beginning ---- */
 
@@ -85,6 +86,23 @@ bkp_prune_would_go_on(struct bkp_repository *repository, struct bkp_error *err)
 	return refuse_another(repository, NULL, err);
 }
 
+/* Where the disk is full, in the room that is kept back for this. */
+static int
+announce(struct bkp_repository *repository, struct bkp_presence **out,
+    struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (bkp_presence_begin(repository, "prune", out, &problem) == 0)
+		return 0;
+	if (bkp_reserve_release(repository->store, &problem) &&
+	    bkp_presence_begin(repository, "prune", out, &problem) == 0)
+		return 0;
+	if (err != NULL)
+		*err = problem;
+	return -1;
+}
+
 int
 bkp_prune_begin(struct bkp_repository *repository, struct bkp_presence **out,
     struct bkp_error *err)
@@ -92,7 +110,7 @@ bkp_prune_begin(struct bkp_repository *repository, struct bkp_presence **out,
 	struct bkp_presence *presence = NULL;
 
 	if (check_right(repository, err) < 0 ||
-	    bkp_presence_begin(repository, "prune", &presence, err) < 0)
+	    announce(repository, &presence, err) < 0)
 		return -1;
 	if (refuse_another(repository, presence, err) < 0 ||
 	    heed_all(repository, presence, err) < 0) {

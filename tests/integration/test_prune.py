@@ -4,6 +4,7 @@ alone, by real commands. faketime is the calendar."""
 
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -382,3 +383,44 @@ def test_a_checkpoint_that_is_lost_twice_is_done_without(pruned, command):
     _is_clean(pruned)
     _prune(pruned, "--keep-last", "1", "--grace", "0")
     _is_clean(pruned)
+
+
+@pytest.fixture
+def small_disk(stack):
+    """The repository of the host lies on a disk of 24 MiB."""
+    os.mkdir(stack.path("disk"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs",
+                    stack.path("disk")], check=True)
+    shutil.move(stack.repository, stack.path("disk", "repository"))
+    stack.repository = stack.path("disk", "repository")
+    stack.options["repository"] = stack.repository
+    os.mkdir(stack.path("data"))
+    stack.add("files", "data", paths=[stack.path("data")])
+    yield stack
+    subprocess.run(["umount", stack.path("disk")], check=True)
+
+
+def test_a_prune_frees_a_disk_that_is_full_to_the_brim(small_disk):
+    for night in range(3):
+        _write(small_disk.path("data", "new"), 5 << 20)
+        small_disk.create()
+    fill = os.open(small_disk.path("disk", "fill"), os.O_WRONLY | os.O_CREAT)
+    for size in (1 << 16, 1 << 12, 1):
+        with pytest.raises(OSError):
+            while True:
+                os.write(fill, bytes(size))
+    os.close(fill)
+    _write(small_disk.path("data", "new"), 5 << 20)
+    full = small_disk.run("backup-create")
+    assert full.status == FAILED, str(full)
+    before = _size(small_disk, "packs")
+    rules = ("--keep-last", "1", "--grace", "0")
+    done = _prune(small_disk, *rules)
+    assert done.result["waiting_for"] is None, str(done)
+    assert _size(small_disk, "packs") < before - (9 << 20)
+    assert os.path.getsize(os.path.join(small_disk.repository,
+                                        "reserve")) == 1 << 20
+    _is_clean(small_disk)
+    small_disk.create()
+    small_disk.verify()
+    _is_clean(small_disk)

@@ -59,7 +59,8 @@ def _kind(stack, path):
 
 # Each of these objects has a copy, and reading goes on with one of them;
 # backup-check tells which is damaged.
-TWICE = {"config", "copies", "keys", "roster"}
+# What is there twice, or means nothing.
+TWICE = {"config", "copies", "keys", "reserve", "roster"}
 
 
 def test_a_flipped_bit_anywhere_in_any_object(saved):
