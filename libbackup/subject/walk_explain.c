@@ -101,7 +101,7 @@ name_row(
 	    fmt_buf_append_text(&sql, "SELECT pg_catalog.concat_ws(', '");
 
 	for (size_t i = 0; status == FMT_OK && i < t->key_count; i++)
-		status = bkp_pg_sql(&sql, ", pg_catalog.concat(%L, %I.%I)",
+		status = bkp_pg_sql(&sql, ", pg_catalog.concat(%L, '=', %I.%I)",
 		    t->columns[t->key[i]].name, t->name,
 		    t->columns[t->key[i]].name);
 	if (status == FMT_OK && t->key_count == 0)

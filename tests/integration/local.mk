@@ -81,6 +81,10 @@ EXTRA_DIST += tests/integration/odd_edges.sql \
 check_PROGRAMS += tests/integration/walk_tool
 tests_integration_walk_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_walk.py \
+	tests/integration/application/data.sql \
+	tests/integration/application/map.yaml \
+	tests/integration/application/schema.sql \
+	tests/integration/application/walk.sql \
 	tests/integration/maps/chinook.sql \
 	tests/integration/maps/chinook.yaml \
 	tests/integration/maps/pagila.sql \
