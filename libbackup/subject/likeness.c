@@ -46,6 +46,22 @@ is_one_of(const char *word, const char *const *words)
 	return false;
 }
 
+bool
+bkp_subject_has_word(const char *name, const char *const *list)
+{
+	struct words words;
+	char *word = words.text, *end;
+
+	split(name, &words);
+	for (; word != NULL; word = end != NULL ? end + 1 : NULL) {
+		if ((end = strchr(word, '_')) != NULL)
+			*end = '\0';
+		if (is_one_of(word, list))
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_text(const struct bkp_model_column *column)
 {

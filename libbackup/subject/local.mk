@@ -23,6 +23,13 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/package_folder.c \
 	libbackup/subject/package_own.h \
 	libbackup/subject/package_packed.c \
+	libbackup/subject/propose.c \
+	libbackup/subject/propose_edges.c \
+	libbackup/subject/propose_known.c \
+	libbackup/subject/propose_own.h \
+	libbackup/subject/propose_tables.c \
+	libbackup/subject/propose_write.c \
+	libbackup/subject/propose_yaml.c \
 	libbackup/subject/review.c \
 	libbackup/subject/review.h \
 	libbackup/subject/review_edges.c \

@@ -58,6 +58,10 @@ enum bkp_likeness {
 	BKP_LIKE_OBJECT, /* the key of an object in a bucket */
 };
 
+/* True where a word of the name ("user_id", "userId": user, id) is in the list,
+ * which ends with NULL. */
+bool bkp_subject_has_word(const char *name, const char *const *words);
+
 /* *target: the table that it may refer to, or SIZE_MAX. */
 enum bkp_likeness bkp_subject_likeness(
     const struct bkp_model *model, size_t table, size_t column, size_t *target);

@@ -90,4 +90,5 @@ EXTRA_DIST += tests/integration/test_walk.py \
 	tests/integration/maps/pagila.sql \
 	tests/integration/maps/pagila.yaml
 	tests/integration/test_subject_model.py \
+	tests/integration/test_subject_propose.py \
 	tests/integration/test_subject_review.py

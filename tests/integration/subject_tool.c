@@ -5,6 +5,7 @@
  *
  *   subject_tool model CONNINFO
  *   subject_tool review CONNINFO MAP
+ *   subject_tool propose CONNINFO TABLE [MAP]
  *
  * Exit status: 0, or 1 with "code CODE: MESSAGE" on stderr.
  */
@@ -136,6 +137,26 @@ review(struct bkp_pg *pg, const struct bkp_model *model, const char *path,
 }
 
 static int
+propose(struct bkp_pg *pg, const struct bkp_model *model, char **args,
+    struct bkp_error *err)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	struct bkp_map map = BKP_MAP_INIT, again = BKP_MAP_INIT;
+	int rc = -1;
+
+	if ((args[1] == NULL || bkp_map_load(args[1], &map, err) == 0) &&
+	    bkp_propose(pg, model, args[0], args[1] != NULL ? &map : NULL,
+		&text, err) == 0 &&
+	    bkp_map_parse("proposed", text.data, text.len, &again, err) == 0)
+		rc =
+		    fwrite(text.data, 1, text.len, stdout) == text.len ? 0 : -1;
+	fmt_buf_free(&text);
+	bkp_map_free(&map);
+	bkp_map_free(&again);
+	return rc;
+}
+
+static int
 run(int argc, char **argv, struct bkp_error *err)
 {
 	struct bkp_postgres_config config = {.conninfo = argv[2]};
@@ -151,6 +172,8 @@ run(int argc, char **argv, struct bkp_error *err)
 		rc = print(model_json(&model));
 	else if (argc == 4 && strcmp(argv[1], "review") == 0)
 		rc = review(&pg, &model, argv[3], err);
+	else if (argc >= 4 && strcmp(argv[1], "propose") == 0)
+		rc = propose(&pg, &model, argv + 3, err);
 	bkp_model_free(&model);
 	bkp_pg_close(&pg);
 	return rc;

@@ -35,6 +35,16 @@ def load_pagila(postgres, database, sample_data):
     postgres.psql(database, os.path.join(sample_data, "pagila-schema.sql"))
 
 
+def load_chinook(postgres, database, sample_data, folder):
+    with open(os.path.join(sample_data, "chinook.sql"),
+              encoding="utf-8") as text:
+        tables = re.split(r"(?m)^\\c chinook;$", text.read())[1]
+    path = os.path.join(folder, "chinook.sql")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(tables)
+    postgres.psql(database, path)
+
+
 def test_the_tables_are_those_of_the_application(odd):
     assert list(odd["tables"]) == sorted(odd["tables"])
     assert set(odd["tables"]) == {
@@ -163,13 +173,7 @@ def test_pagila_is_seen_with_its_seventh_partition(postgres, database,
 
 
 def test_chinook_is_seen(postgres, database, sample_data, tmp_path_of_test):
-    with open(os.path.join(sample_data, "chinook.sql"),
-              encoding="utf-8") as text:
-        tables = re.split(r"(?m)^\\c chinook;$", text.read())[1]
-    path = os.path.join(tmp_path_of_test, "chinook.sql")
-    with open(path, "w", encoding="utf-8") as out:
-        out.write(tables)
-    postgres.psql(database, path)
+    load_chinook(postgres, database, sample_data, tmp_path_of_test)
     model = read(postgres, database)
     assert len(model["tables"]) == 11
     assert len(model["edges"]) == 11
