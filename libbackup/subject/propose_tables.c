@@ -209,6 +209,19 @@ write_reached(
 	write_columns(p, table, entry);
 }
 
+/* True where an edge of the map has to do with the table. */
+static bool
+is_beside(const struct proposal *p, size_t table)
+{
+	for (size_t i = 0; i < p->model->edge_count; i++)
+		if (p->edges[i].is_written &&
+		    p->edges[i].decided == BKP_UNDECIDED &&
+		    (p->model->edges[i].child == table ||
+			p->model->edges[i].parent == table))
+			return true;
+	return false;
+}
+
 static void
 write_table(struct proposal *p, size_t table)
 {
@@ -217,15 +230,16 @@ write_table(struct proposal *p, size_t table)
 	bool is_left_out = entry != NULL && entry->skip != NULL;
 	bool is_open = p->reached[table] == BKP_UNDECIDED && !is_left_out;
 
-	if (is_open)
-		bkp_propose_comment(p, "  ", "%s",
-		    p->is_above[table]
-			? "It refers to subjects by other tables: what is "
-			  "decided about those edges decides this, or leave "
-			  "it out ({skip: why})."
-			: "No foreign key leads here: does it hold nothing "
-			  "about people ({skip: why}), or a reference that "
-			  "the database does not know?");
+	if (is_open && is_beside(p, table))
+		bkp_propose_comment(p, "  ",
+		    "An edge that leads here is not decided: that decides "
+		    "this, or a reason for leaving the table out ({skip: "
+		    "why}).");
+	else if (is_open)
+		bkp_propose_comment(p, "  ",
+		    "Nothing that is decided leads here: does it hold nothing "
+		    "about people ({skip: why}), or a reference that the "
+		    "database does not know?");
 	bkp_propose_put(p, "  ");
 	bkp_propose_scalar(p, t->id);
 	bkp_propose_put(p, ":");

@@ -92,7 +92,7 @@ def test_what_it_does_not_is_asked(application):
     assert entry(application, "avatar_path")[0] == "undecided"
     assert entry(application, "external_ref")[0] == "undecided"
     value, comment = entry(application, "public.migrations")
-    assert value == "undecided" and "skip: why" in comment
+    assert value == "undecided" and "{skip: why}" in comment
     assert "    to: \"public.users(id)\"" in application
     assert "  - from: public.logins\n    columns: [user_id]" in application
     assert "  - from: public.old_posts\n    columns: [user_id]" in application

@@ -3,9 +3,11 @@
 
 import json
 import os
+import re
 
 import pytest
-from test_subject_model import load_pagila, tool
+from test_subject_model import (HERE, load_chinook, load_pagila,
+                                tool)
 
 SCHEMA = """
 CREATE TABLE users (id bigint PRIMARY KEY, login text UNIQUE NOT NULL,
@@ -277,6 +279,45 @@ def test_a_child_that_lacks_the_key_of_its_parent_is_found(
         {"from": "public.old_orders", "columns": ["product_id"],
          "to": "public.products(id)", "lookup": ["name"]}]
     assert kinds(review(chart)) == []
+
+
+def test_the_application_is_decided(postgres, database,
+                                    tmp_path_of_test):
+    """And is no longer where a decision is taken out, whichever touches what
+    is the subject's."""
+    folder = os.path.join(HERE, "application")
+    postgres.psql(database, os.path.join(folder, "schema.sql"))
+    path = os.path.join(tmp_path_of_test, "map.yaml")
+    with open(os.path.join(folder, "map.yaml"), encoding="utf-8") as whole:
+        text = whole.read()
+
+    def look(chart):
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(chart)
+        return json.loads(tool("review", postgres.conninfo(database), path))
+
+    before = look(text)
+    assert kinds(before) == []
+    edges = re.search(r"(?ms)^edges:\n(.*?)^\S", text).group(1)
+    decisions = re.findall(r"(?m)^  \S.*\n(?:    .*\n)*", edges)
+    decisions = [d for d in decisions if re.match(r"  \"(\S+?)\(", d)
+                 and before["reached"][re.match(r"  \"(\S+?)\(", d).group(1)]
+                 in ("own", "shared")]
+    assert len(decisions) > 40
+    for decision in decisions[::4]:
+        assert look(text.replace(decision, ""))["failing"] > 0, decision
+
+
+@pytest.mark.parametrize("name", ["pagila", "chinook"])
+def test_the_maps_of_the_samples_are_whole(
+        postgres, database, sample_data, tmp_path_of_test, name):
+    if name == "pagila":
+        load_pagila(postgres, database, sample_data)
+    else:
+        load_chinook(postgres, database, sample_data, tmp_path_of_test)
+    assert kinds(json.loads(tool(
+        "review", postgres.conninfo(database),
+        os.path.join(HERE, "maps", name + ".yaml")))) == []
 
 
 def test_partitions_that_disagree_are_told(postgres, database, sample_data,
