@@ -336,3 +336,41 @@ def test_partitions_that_disagree_are_told(postgres, database, sample_data,
     assert ("table-gone", "public.payment_p2022_07") in kinds(result)
     assert "it is a partition of public.payment" in json.dumps(result)
     assert result["reached"]["public.payment"] == "own"
+
+
+def example(name):
+    """A part of the manual."""
+    page = os.path.join(HERE, "..", "..", "man", "backup-export-map.5")
+    with open(page, encoding="utf-8") as text:
+        lines = text.read().split("\n")
+    start = lines.index('.\\" example ' + name) + 1
+    return "\n".join(lines[start:lines.index('.\\" end', start)]) + "\n"
+
+
+def test_the_example_of_the_manual_is_whole(postgres, database,
+                                            tmp_path_of_test):
+    postgres.execute(database, example("schema"))
+    path = os.path.join(tmp_path_of_test, "map.yaml")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(example("map"))
+    result = json.loads(tool("review", postgres.conninfo(database), path))
+    assert kinds(result) == []
+    assert {kind for kind, _ in kinds(result, advice=True)} == {"no-index"}
+
+
+def test_every_kind_of_finding_is_in_the_manual():
+    folder = os.path.join(HERE, "..", "..")
+    with open(os.path.join(folder, "man", "backup-export-map.5"),
+              encoding="utf-8") as text:
+        page = text.read()
+    source = os.path.join(folder, "libbackup", "subject")
+    found = set()
+    for name in os.listdir(source):
+        if name.startswith("review") and name.endswith(".c"):
+            with open(os.path.join(source, name), encoding="utf-8") as text:
+                found |= set(re.findall(
+                    r'"((?:\w+-)+(?:undecided|gone|unreached|contradicted|'
+                    r'reference|broken|disagree|unique|unreadable|index))"',
+                    text.read()))
+    assert len(found) > 12
+    assert [kind for kind in sorted(found) if kind not in page] == []
