@@ -179,12 +179,17 @@ find_leaves(struct bkp_rows *rows, const struct bkp_model_leaf **leaves,
     size_t *count, struct bkp_error *err)
 {
 	const struct bkp_model_table *t = table_of(rows);
-	char *sql = bkp_format(err,
-	    "SELECT DISTINCT rel FROM pg_temp.walk_%zu WHERE decided = %u",
-	    rows->table, (unsigned)rows->decided);
 	PGresult *result = NULL;
 	int rc = -1;
+	char *sql;
 
+	if (t->leaf_count == 1) {
+		leaves[(*count)++] = &t->leaves[0];
+		return 0;
+	}
+	sql = bkp_format(err,
+	    "SELECT DISTINCT rel FROM pg_temp.walk_%zu WHERE decided = %u",
+	    rows->table, (unsigned)rows->decided);
 	if (sql != NULL)
 		rc = bkp_pg_query(&rows->walk->pg, sql, 0, NULL, &result, err);
 	for (size_t k = 0; rc == 0 && k < t->leaf_count; k++)

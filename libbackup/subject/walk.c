@@ -112,6 +112,7 @@ begin_walk(struct bkp_walk *walk, const char *const *key, size_t key_count,
 		    "map's key must be unique",
 		    (unsigned long long)rows, table->id);
 	walk->sets[walk->subject].rows = walk->sets[walk->subject].last = 1;
+	walk->sets[walk->subject].of[BKP_OWN] = 1;
 	return 0;
 }
 
@@ -229,6 +230,8 @@ follow(struct bkp_walk *walk, const struct bkp_walk_edge *edge, bool is_first,
 			goto out;
 		}
 		set->now += rows;
+		set->of[edge->decided] += rows;
+		set->is_merged |= bkp_walk_is_merged(walk, edge);
 		bkp_run_count(walk->run, 0, rows);
 	}
 	rc = 0;
@@ -293,31 +296,44 @@ walk_decision(
 
 /* ---- what came of it ---- */
 
+/* Where rows were reached again by an edge that gives more of them, the
+ * server's count was of both. */
 static int
-count_table(struct bkp_walk *walk, size_t table, struct bkp_error *err)
+count_merged(struct bkp_walk *walk, size_t table, struct bkp_error *err)
 {
+	struct bkp_walk_set *set = &walk->sets[table];
 	char *sql = bkp_format(err,
-	    "SELECT decided, count(*) FROM pg_temp.walk_%zu"
-	    " GROUP BY 1 ORDER BY 1",
-	    table);
+	    "SELECT decided, count(*) FROM pg_temp.walk_%zu GROUP BY 1", table);
 	PGresult *result = NULL;
 	int rc = -1;
 
 	if (sql != NULL)
 		rc = bkp_pg_query(&walk->pg, sql, 0, NULL, &result, err);
-	for (int i = 0; rc == 0 && i < PQntuples(result); i++) {
-		rc = bkp_grow(&walk->tables, walk->table_count,
-		    &walk->table_cap, sizeof(*walk->tables), err);
-		if (rc == 0)
-			walk->tables[walk->table_count++] =
-			    (struct bkp_walk_table){table,
-				(enum bkp_decided)strtol(
-				    PQgetvalue(result, i, 0), NULL, 10),
-				strtoull(PQgetvalue(result, i, 1), NULL, 10)};
-	}
+	for (int i = 0; rc == 0 && i < PQntuples(result); i++)
+		set->of[strtoul(PQgetvalue(result, i, 0), NULL, 10)] =
+		    strtoull(PQgetvalue(result, i, 1), NULL, 10);
 	PQclear(result);
 	free(sql);
 	return rc;
+}
+
+static int
+count_table(struct bkp_walk *walk, size_t table, struct bkp_error *err)
+{
+	const struct bkp_walk_set *set = &walk->sets[table];
+
+	if (set->is_merged && count_merged(walk, table, err) < 0)
+		return -1;
+	for (enum bkp_decided d = BKP_OWN; d <= BKP_LOOKUP; d++) {
+		if (set->of[d] == 0)
+			continue;
+		if (bkp_grow(&walk->tables, walk->table_count, &walk->table_cap,
+			sizeof(*walk->tables), err) < 0)
+			return -1;
+		walk->tables[walk->table_count++] =
+		    (struct bkp_walk_table){table, d, set->of[d]};
+	}
+	return 0;
 }
 
 int

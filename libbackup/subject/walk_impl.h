@@ -43,8 +43,10 @@ struct bkp_walk_collation {
 
 /* The rows of a table. */
 struct bkp_walk_set {
-	bool is_used;     /* its temporary table is there */
-	uint64_t rows;    /* all */
+	bool is_used;                /* its temporary table is there */
+	uint64_t rows;               /* all */
+	uint64_t of[BKP_LOOKUP + 1]; /* by decision */
+	bool is_merged;   /* some were reached again: `of` is too many */
 	uint64_t last;    /* of the last round */
 	uint64_t now;     /* of the round that runs */
 	uint64_t counted; /* when the planner was told */
@@ -126,6 +128,10 @@ enum fmt_status bkp_walk_append_operator(struct fmt_buf *out,
 enum fmt_status bkp_walk_append_follow(struct fmt_buf *out,
     const struct bkp_walk *walk, const struct bkp_walk_edge *edge, size_t leaf,
     bool is_first, bool is_guarded);
+
+/* True where other edges give other columns of the same rows. */
+bool bkp_walk_is_merged(
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge);
 
 /* "FROM ..." for all the rows of a table, by its bare name. */
 enum fmt_status bkp_walk_append_from(

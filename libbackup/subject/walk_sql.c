@@ -365,9 +365,9 @@ append_up(struct fmt_buf *out, const struct bkp_walk *walk,
 	return status == FMT_OK ? append_join(out, walk, edge, "v") : status;
 }
 
-/* True where other edges give other columns of the same rows. */
-static bool
-is_merged(const struct bkp_walk *walk, const struct bkp_walk_edge *edge)
+bool
+bkp_walk_is_merged(
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge)
 {
 	for (size_t i = 0; edge->list != 0 && i < walk->list_count; i++)
 		if (walk->lists[i].table == bkp_walk_target(edge) &&
@@ -391,7 +391,7 @@ bkp_walk_append_follow(struct fmt_buf *out, const struct bkp_walk *walk,
 	    (unsigned)bkp_walk_target(edge), (unsigned)edge->decided,
 	    (unsigned)(edge - walk->edges), leaf->oid, walk->round,
 	    (unsigned long long)edge->list,
-	    is_merged(walk, edge) ? " DISTINCT ON (rel, tid)" : "");
+	    bkp_walk_is_merged(walk, edge) ? " DISTINCT ON (rel, tid)" : "");
 
 	if (status == FMT_OK)
 		status = edge->is_up ? append_up(out, walk, edge, leaf,
@@ -403,7 +403,7 @@ bkp_walk_append_follow(struct fmt_buf *out, const struct bkp_walk *walk,
 		    fmt_buf_append_text(out, ") n ON CONFLICT (rel, tid) DO ");
 	if (status != FMT_OK)
 		return status;
-	if (!is_merged(walk, edge))
+	if (!bkp_walk_is_merged(walk, edge))
 		return fmt_buf_append_text(out, "NOTHING");
 	/* Reached a second time: it gives what both edges give. */
 	return fmt_buf_append_text(out,

@@ -33,3 +33,14 @@ CLEANFILES += tests/bench/entry_bench
 EXTRA_PROGRAMS += tests/bench/index_bench
 tests_bench_index_bench_LDADD = libbackup/libbackup-internal.la
 CLEANFILES += tests/bench/index_bench
+
+# One person's rows, beside SQL written by hand:
+#     make bench-export BENCH_ROWS=5000000 BENCH_LARGE=5000000
+BENCH_ROWS = 5000000
+BENCH_LARGE = 0
+EXTRA_DIST += tests/bench/export.py
+
+bench-export: all
+	$(srcdir)/tests/support/python.sh $(srcdir)/tests/bench/export.py \
+		--tools tools --rows $(BENCH_ROWS) --large $(BENCH_LARGE)
+.PHONY: bench-export

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""make bench-export: one person's rows, beside SQL written by hand.
+
+Thirty tables, ten of them below other ones, of which each person has about
+2,000 rows; by hand it is one psql script, one snapshot, a \\copy of JSON for
+each table with the joins spelled out and every column of a key indexed. How
+large the database is makes no difference as long as indexes are used: --rows
+says how many there are.
+
+A second question is one person who has nearly everything (--large)."""
+
+import argparse
+import os
+import shutil
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "support"), HERE]
+
+from bench import OURS, Run, Table  # noqa: E402
+from harness.folder import Folder  # noqa: E402
+from harness.postgres import Postgres  # noqa: E402
+from harness.process import ServerMissing  # noqa: E402
+from harness.stack import Commands, Stack  # noqa: E402
+
+TABLES = 30
+OF_A_PERSON = 2000
+
+
+def parent(table):
+    """Twenty tables refer to people, ten to one of those."""
+    return "u" if table < 20 else "t%d" % (table - 20)
+
+
+def schema(rows, large):
+    """Rows are laid out as they came: those of a person all over a table."""
+    people = max(2, rows // OF_A_PERSON)
+    each = OF_A_PERSON // TABLES
+    yield "CREATE TABLE u (id int PRIMARY KEY, name text)"
+    yield ("INSERT INTO u SELECT n, md5(n::text)"
+           " FROM generate_series(1, %d) n" % people)
+    for table in range(TABLES):
+        yield ("CREATE TABLE t%d (id int PRIMARY KEY, p_id int NOT NULL,"
+               " amount numeric, made timestamptz, body text)" % table)
+        owner = "1 + n %% %d" % people
+        if table >= 20:
+            owner = "1 + n %% %d" % (people * each)
+        yield ("INSERT INTO t%d SELECT n, %s, n / 7.0, now(),"
+               " md5(n::text) || md5(n::text) || md5(n::text)"
+               " FROM generate_series(1, %d) n" % (
+                   table, owner, people * each))
+    if large:
+        yield ("INSERT INTO t0 SELECT n, 2, n / 7.0, now(), md5(n::text)"
+               " FROM generate_series(%d + 1, %d) n" % (
+                   people * each, people * each + large))
+    for table in range(TABLES):
+        yield "CREATE INDEX ON t%d (p_id)" % table
+        yield "ALTER TABLE t%d ADD FOREIGN KEY (p_id) REFERENCES %s" % (
+            table, parent(table))
+    yield "VACUUM ANALYZE"
+
+
+def map_text():
+    lines = ["version: 1", "subject: {table: public.u, key: [id]}", "edges:"]
+    for table in range(TABLES):
+        lines.append("  public.t%d(p_id) -> public.%s(id): own" % (
+            table, parent(table)))
+    lines.append("tables:")
+    for table in ["u"] + ["t%d" % n for n in range(TABLES)]:
+        lines.append("  public.%s: {origin: provided}" % table)
+    return "\n".join(lines) + "\n"
+
+
+def by_hand(person, folder):
+    """A file a table, as somebody would write it who knows the tables."""
+    yield "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+    yield "SET jit TO off;"
+    for table in range(-1, TABLES):
+        if table < 0:
+            name, source = "u", "u x WHERE x.id = %d" % person
+        elif table < 20:
+            name = "t%d" % table
+            source = "%s x WHERE x.p_id = %d" % (name, person)
+        else:
+            name = "t%d" % table
+            source = ("%s x JOIN t%d p ON p.id = x.p_id WHERE p.p_id = %d" %
+                      (name, table - 20, person))
+        yield ("\\copy (SELECT row_to_json(x) FROM %s ORDER BY x.id)"
+               " TO '%s'" % (source, os.path.join(folder, name)))
+    yield "COMMIT;"
+
+
+class Bench:
+    def __init__(self, args, folder):
+        self.args, self.folder = args, folder
+        self.postgres = Postgres(folder)
+        self.postgres.create_database("bench")
+        self.tools = Commands(args.tools, os.path.join(folder, "home"))
+        self.map = os.path.join(folder, "map.yaml")
+        with open(self.map, "w", encoding="utf-8") as out:
+            out.write(map_text())
+        self.stack = Stack(args.tools, folder)
+        self.stack.add_postgres("bench", self.postgres, "bench",
+                                conninfo=self.postgres.conninfo("bench"))
+        self.stack.write()
+
+    def ours(self, person, path):
+        return Run(self.tools.argv(
+            "backup-export", "run", "--config", self.stack.config, "--map",
+            self.map, "--subject", str(person), "--no-encryption",
+            "--format", "folder", path), self.tools.env)
+
+    def walk(self, person):
+        """The rows alone, to nowhere."""
+        return Run([self.args.walk, "rows", self.postgres.conninfo("bench"),
+                    self.map, str(person)], self.tools.env)
+
+    def theirs(self, person, path):
+        os.mkdir(path)
+        script = os.path.join(self.folder, "by-hand.sql")
+        with open(script, "w", encoding="utf-8") as out:
+            out.write("\n".join(by_hand(person, path)) + "\n")
+        return Run([self.postgres.program("psql"), "-X", "-q", "-v",
+                    "ON_ERROR_STOP=1", "-d", self.postgres.conninfo("bench"),
+                    "-f", script], self.tools.env)
+
+    def ask(self, title, person, rounds):
+        table = Table(title)
+        for number in range(rounds):
+            ours, theirs = (os.path.join(self.folder, name)
+                            for name in ("ours", "theirs"))
+            if self.args.walk:
+                table.add(OURS, self.walk(person)())
+            else:
+                table.add(OURS, self.ours(person, ours)())
+                shutil.rmtree(ours)
+            table.add("psql, \\copy by hand", self.theirs(person, theirs)())
+            shutil.rmtree(theirs)
+        table.show()
+
+    def run(self):
+        print("filling %d tables with %d rows" % (
+            TABLES, self.args.rows + self.args.large), flush=True)
+        with self.postgres.connect("bench") as connection:
+            for statement in schema(self.args.rows, self.args.large):
+                connection.execute(statement)
+            size, = connection.execute(
+                "SELECT pg_size_pretty(pg_database_size('bench'))").fetchone()
+        print("the database has %s" % size, flush=True)
+        self.ask("One person of about %d rows" % OF_A_PERSON, 1,
+                 self.args.rounds)
+        if self.args.large:
+            self.ask("One person of %d rows" % self.args.large, 2, 1)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tools", required=True)
+    parser.add_argument("--rows", type=int, default=5000000)
+    parser.add_argument("--large", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--walk", help="tests/integration/walk_tool, to "
+                        "measure the reading of rows without the writing")
+    args = parser.parse_args()
+    with Folder("libbackup-bench") as folder:
+        bench = None
+        try:
+            bench = Bench(args, folder.path)
+            bench.run()
+        except ServerMissing as missing:
+            sys.exit(str(missing))
+        finally:
+            if bench:
+                bench.postgres.stop()
+
+
+if __name__ == "__main__":
+    main()
