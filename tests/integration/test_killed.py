@@ -4,6 +4,7 @@ repository: it always checks clean, and no snapshot that was reported as made is
 lost. BACKUP_TEST_KILLS says how many (a thousand at night), BACKUP_TEST_SEED
 repeats a run."""
 
+import glob
 import hashlib
 import json
 import os
@@ -20,9 +21,16 @@ SEED = int(os.environ.get("BACKUP_TEST_SEED", "0")) or random.randrange(1 << 32)
 FILES = 24
 SAMPLE = 10  # of so many kills, one is followed by a restore
 
-# What is done in turn; half of it is what is done every night.
-TURNS = ("backup", "prune", "backup", "keys", "backup", "repair", "backup",
-         "keys", "prune", "repair")
+# What is done in turn; a good part of it is what is done every night.
+TURNS = ("backup", "prune", "backup", "keys", "backup", "repair", "archive",
+         "backup", "keys", "prune", "keys", "repair")
+
+# Each of these is to die so often; a repository has room for 31 rotations,
+# and a turn may take two.
+CHANGES = ("rotate", "add", "remove", "host", "revoke", "sheet")
+ARCHIVES = ("archive of a snapshot", "archive of a night", "import")
+DEATHS = max(1, min(8, KILLS // 100))
+ROTATIONS = 15
 
 
 class Killer:
@@ -92,6 +100,7 @@ class Night:
         self.must = {}    # name of a snapshot: its round
         self.people = 0
         self.hosts = 0
+        self.rotations = 0
         self.folder = stack.path("data")
         os.mkdir(self.folder)
         stack.add("files", "data", paths=[self.folder])
@@ -118,7 +127,7 @@ class Night:
 
     # ---- running and killing ----
 
-    def note(self, result):
+    def note(self, result, number=None):
         """Remembers the snapshot that a command reported, killed or not."""
         for line in result.out.split("\n"):
             try:
@@ -126,21 +135,23 @@ class Night:
             except ValueError:
                 continue
             if event.get("type") == "result" and "snapshot" in event:
-                self.must[event["snapshot"]] = self.round
+                self.must[event["snapshot"]] = number or self.round
         return result
 
-    def kill(self, what, name, *args, statuses=(COMPLETE,), **options):
+    def kill(self, what, name, *args, statuses=(COMPLETE,), number=None,
+             is_reported=True):
         """True where it was killed."""
-        process = self.stack.start(name, *args, **options)
+        process = self.stack.start(name, *args)
         result, is_killed = self.killer.strike(what, process)
-        self.note(result)
+        if is_reported:
+            self.note(result, number)
         assert is_killed or result.status in statuses, str(result)
         return is_killed
 
-    def run(self, name, *args, statuses=(COMPLETE,), **options):
-        result = self.stack.run(name, *args, **options)
+    def run(self, name, *args, statuses=(COMPLETE,), number=None):
+        result = self.stack.run(name, *args)
         assert result.status in statuses, str(result)
-        return self.note(result)
+        return self.note(result, number)
 
     def backup(self):
         self.change()
@@ -160,12 +171,14 @@ class Night:
         if self.chance.random() < 0.5:
             self.run("backup-prune", *rules)
 
+    # ---- keys ----
+
     def keys(self):
         """What is done to keys; killed, it is done again, and is then done or
         had been."""
-        name, *args = self.chance.choice((
-            self._rotate, self._add, self._remove, self._host, self._revoke,
-            self._sheet))()
+        name, *args = getattr(self, "_" + self._least("key ", [
+            name for name in CHANGES
+            if name != "rotate" or self.rotations < ROTATIONS]))()
         if self.kill("key " + name, "backup-key", "--json",
                      "--identity-file", self.stack.identity, name, *args):
             self.check()
@@ -175,14 +188,21 @@ class Night:
                     "exists", "already", "no administrator", "no host",
                     "nobody")), str(again)
 
-    def _shown(self, kind, field):
-        shown = self.run("backup-key", "--json", "show")
-        return [event[field] for event in shown.of_type(kind)]
+    def _least(self, prefix, names):
+        """One of those that died least often."""
+        deaths = [self.killer.killed.get(prefix + name, 0) for name in names]
+        return self.chance.choice([name for name, count in zip(names, deaths)
+                                   if count == min(deaths)])
+
+    def _change_key(self, name, *args):
+        result = self.stack.admin("backup-key", "--json", name, *args)
+        assert result.status == COMPLETE, str(result)
+
+    def _shown(self, kind):
+        return self.run("backup-key", "--json", "show").of_type(kind)
 
     def _rotate(self):
-        # There is an end to rotations; one for every eight changes is enough.
-        if self.number % 8 != 0:
-            return self._sheet()
+        self.rotations += 1
         return ("rotate",)
 
     def _add(self):
@@ -192,10 +212,12 @@ class Night:
                 "person %d" % self.people)
 
     def _remove(self):
-        labels = [label for label in self._shown("administrator", "label")
-                  if label]
-        return ("remove", self.chance.choice(labels)) if labels \
-            else self._add()
+        def labels():
+            return [event["label"] for event in self._shown("administrator")
+                    if event["label"]]
+        if not labels():
+            self._change_key(*self._add())
+        return ("remove", self.chance.choice(labels()))
 
     def _host(self):
         self.hosts += 1
@@ -204,15 +226,63 @@ class Night:
 
     def _revoke(self):
         # Those that are made here; it is another one that backs up.
-        names = [event["name"] for event in self.run(
-            "backup-key", "--json", "show").of_type("host")
-                 if event["name"] in {"host%d" % n for n in range(
-                     1, self.hosts + 1)} and "revoked" not in event]
-        return ("revoke", self.chance.choice(names)) if names \
-            else self._host()
+        def names():
+            return [event["name"] for event in self._shown("host")
+                    if event["revoked"] is None and event["name"] in {
+                        "host%d" % n for n in range(1, self.hosts + 1)}]
+        if not names():
+            self._change_key(*self._host())
+        return ("revoke", self.chance.choice(names()))
 
     def _sheet(self):
         return ("sheet", self.stack.path("sheet%d" % self.number))
+
+    # ---- archives ----
+
+    def archive(self):
+        """A file is written, and taken in: of a snapshot that is there, or of
+        a night that the repository knows nothing of."""
+        path = self.stack.path("night%d.age" % self.number)
+        what = self._least("", ARCHIVES[:2])
+        if what == "archive of a snapshot":
+            name = self.chance.choice(sorted(self.must))
+            number = self.must[name]
+            command = ("backup-archive", "--json", "--identity-file",
+                       self.stack.identity, "-o", path, name)
+        else:
+            self.change()
+            number = self.round
+            command = ("backup-create", "--json", "--archive", path,
+                       "--recipient", self._recipient())
+        if self.kill(what, *command, is_reported=False) and \
+                not os.path.exists(path):
+            result = self.stack.run(*command)
+            assert result.status == COMPLETE, str(result)
+        self._prove(path)
+        self._take_in(path, number)
+        for left in glob.glob(self.stack.path(".night*")) + [path]:
+            os.unlink(left)
+
+    def _recipient(self):
+        return subprocess.run(
+            ["age-keygen", "-y", self.stack.identity], check=True, text=True,
+            stdout=subprocess.PIPE).stdout.strip()
+
+    def _prove(self, path):
+        """There is the whole of it under its name, or nothing."""
+        result = self.stack.commands.run(
+            "backup-verify", "--json", "--repository", path,
+            "--identity-file", self.stack.identity)
+        assert result.status == COMPLETE, str(result)
+        assert result.result["is_proven"], str(result)
+
+    def _take_in(self, path, number):
+        command = ("backup-archive", "--json", "--identity-file",
+                   self.stack.identity, "--import", path)
+        if self.kill("import", *command, number=number):
+            self.check()
+        again = self.run(*command, number=number).result
+        assert again["snapshot"] in self.stack.snapshots()
 
     # ---- repairs ----
 
@@ -284,6 +354,13 @@ class Night:
         if self.number % 50 == 0:
             self.check_bytes()
 
+    def has_ended(self):
+        """So many died, and of everything that is counted apart enough."""
+        killed = self.killer.killed
+        return sum(killed.values()) >= KILLS and all(
+            killed.get(what, 0) >= DEATHS for what in (
+                *("key " + name for name in CHANGES), *ARCHIVES))
+
     def end(self):
         self.change()
         self.run("backup-create", "--json")
@@ -309,9 +386,9 @@ def _cut(path):
 def test_whatever_is_killed_nothing_is_lost(stack, capsys):
     night = Night(stack, random.Random(SEED))
     try:
-        while sum(night.killer.killed.values()) < KILLS:
+        while not night.has_ended():
             night.turn()
-            assert night.number < 4 * KILLS + 20, str(night.killer)
+            assert night.number < 4 * KILLS + 60, "some never died"
         night.end()
     except AssertionError as error:
         raise AssertionError("BACKUP_TEST_SEED=%d repeats this, at %d (%s): %s"
