@@ -265,6 +265,8 @@ sort_lines(struct block *block)
 	enum fmt_status status = FMT_OK;
 
 	at = skip_line(at, end);
+	if (at == end)
+		return FMT_OK; /* nothing follows the first line */
 	status = fmt_buf_append(
 	    &sorted, block->text, (size_t)(at - (const char *)block->text));
 	while (status == FMT_OK && at < end) {

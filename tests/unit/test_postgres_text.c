@@ -214,6 +214,23 @@ a_difference_of_one_object_shows_in_the_catalogue(void **state)
 	fmt_buf_free(&b);
 }
 
+/* A database that grants nothing beyond what owners have may say so. */
+static void
+grants_of_one_line_or_of_none_are_whole(void **state)
+{
+	static const char *const none =
+	    "-- Name: t; Type: ACL; Schema: public; Owner: owner\n\n";
+	struct fmt_buf out = FMT_BUF_INIT;
+
+	(void)state;
+	catalogue(none, &out);
+	assert_string_equal((char *)out.data, none);
+	fmt_buf_clear(&out);
+	catalogue(OBJECT("t", "ACL", "GRANT SELECT ON t TO x;"), &out);
+	assert_non_null(strstr((char *)out.data, "GRANT SELECT ON t TO x;\n"));
+	fmt_buf_free(&out);
+}
+
 static void
 check_settled(const char *text, const char *expected)
 {
@@ -263,6 +280,7 @@ main(void)
 	    cmocka_unit_test(
 		the_order_of_a_dump_does_not_show_in_the_catalogue),
 	    cmocka_unit_test(a_difference_of_one_object_shows_in_the_catalogue),
+	    cmocka_unit_test(grants_of_one_line_or_of_none_are_whole),
 	    cmocka_unit_test(
 		casts_of_arrays_are_written_as_they_are_after_a_restore),
 	    cmocka_unit_test(what_only_begins_like_a_cast_stays),
