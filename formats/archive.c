@@ -42,6 +42,17 @@ fmt_archive_place_decode(
 	memcpy(out->digest, id + 16, sizeof(out->digest));
 }
 
+uint32_t
+fmt_archive_frame_max(const struct fmt_archive_place *place, uint32_t len)
+{
+	const uint32_t shared = 2 * FMT_ARCHIVE_FRAME;
+
+	if (place->offset <= shared && len <= shared - place->offset)
+		return shared + FMT_ARCHIVE_BETWEEN;
+	/* A larger one is alone in its frame. */
+	return place->offset == 0 && len <= FMT_ARCHIVE_CHUNK ? len : 0;
+}
+
 /* ---- trailer ---- */
 
 enum fmt_status

@@ -43,6 +43,19 @@ void fmt_archive_place_encode(
 void fmt_archive_place_decode(
     const unsigned char id[FMT_ID_SIZE], struct fmt_archive_place *out);
 
+/* A chunk is no larger: it is one row of a database at the most. */
+#define FMT_ARCHIVE_CHUNK (1024u * 1024u * 1024u)
+
+/* What tar itself writes between two chunks is no longer: it says the
+ * attributes of an entry, which are in a line of 16 MiB, at most twice. */
+#define FMT_ARCHIVE_BETWEEN (32u * 1024u * 1024u)
+
+/* The most bytes that the content of a frame may have where a chunk of `len`
+ * bytes lies in it at that place; 0: no chunk does. Whoever made the archive
+ * chose all of these. */
+uint32_t fmt_archive_frame_max(
+    const struct fmt_archive_place *place, uint32_t len);
+
 /* ---- the end of the payload ---- */
 
 #define FMT_ARCHIVE_TRAILER 56 /* bytes */

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <zstd.h>
 
-#include "formats/chunker.h"
 #include "formats/sign.h"
 #include "libbackup/archive/input.h"
 #include "libbackup/base/fail.h"
 
 #define HEAD (64u * 1024) /* bytes that hold an age header */
+#define CHECKSUM 4        /* bytes at the end of a zstd frame */
 
 struct bkp_archive {
 	struct bkp_archive_input *input; /* owned */
@@ -107,20 +107,19 @@ bad_frame(const struct bkp_archive_cursor *cursor, uint64_t offset,
 }
 
 /* Decompresses the frame that is in `frame`. What a frame says of its own size
- * is believed only as far as the chunk in it explains it. */
+ * is believed only as far as the format allows it. */
 static int
 decompress(struct bkp_archive_cursor *cursor,
-    const struct fmt_archive_place *place, uint32_t len, struct bkp_error *err)
+    const struct fmt_archive_place *place, uint32_t max, struct bkp_error *err)
 {
 	const struct fmt_buf *frame = &cursor->frame;
 	unsigned long long size =
 	    ZSTD_getFrameContentSize(frame->data, frame->len);
 	size_t n;
 
-	if (size > (unsigned long long)place->offset + len +
-		       2 * (unsigned long long)FMT_ARCHIVE_FRAME +
-		       FMT_CHUNKER_MAX)
-		return bad_frame(cursor, place->frame, "it is no frame", err);
+	if (size > max)
+		return bad_frame(cursor, place->frame,
+		    "it claims a size that no frame has", err);
 	fmt_buf_clear(&cursor->content);
 	if (fmt_buf_reserve(&cursor->content, size > 0 ? size : 1) != FMT_OK)
 		return bkp_fail_nomem(err, "reading an archive");
@@ -140,14 +139,19 @@ static int
 read_frame(struct bkp_archive_cursor *cursor,
     const struct fmt_archive_place *place, uint32_t len, struct bkp_error *err)
 {
+	uint32_t max = fmt_archive_frame_max(place, len);
+
 	if (cursor->has_frame && cursor->frame_offset == place->frame)
 		return 0;
+	if (max == 0 || place->frame_len > ZSTD_compressBound(max) + CHECKSUM)
+		return bad_frame(cursor, place->frame,
+		    "no chunk of such a size lies at such a place", err);
 	cursor->has_frame = false;
 	fmt_buf_clear(&cursor->frame);
 	if (read_payload(cursor->archive, place->frame, place->frame_len,
 		&cursor->stored, &cursor->frame, err) < 0)
 		return -1;
-	return decompress(cursor, place, len, err);
+	return decompress(cursor, place, max, err);
 }
 
 int

@@ -38,8 +38,8 @@ int bkp_archive_snapshot(struct bkp_archive *archive, struct fmt_snapshot *out,
     struct bkp_error *err);
 
 /*
- * Reads chunks; one a thread. Memory: the content of a frame (FMT_ARCHIVE_FRAME
- * and a chunk at most), its stored form, and a zstd context.
+ * Reads chunks; one a thread. Memory: the content of a frame
+ * (fmt_archive_frame_max), its stored form, and a zstd context.
  */
 struct bkp_archive_cursor;
 

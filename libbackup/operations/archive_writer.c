@@ -291,6 +291,10 @@ plan_chunk(struct bkp_archive_writer *writer, struct frame *frame,
 	piece->chunk = writer->chunk;
 	piece->ref = member->entry.chunks[writer->chunk++];
 	len = piece->ref.len;
+	if (len > FMT_ARCHIVE_CHUNK)
+		return bkp_fail(err, BKP_UNSUPPORTED,
+		    "%s: a row of %zu bytes is more than an archive holds",
+		    (char *)member->name.data, len);
 	frame->size += len;
 	if (member->spool != NULL) {
 		piece->literal = len;
@@ -423,10 +427,6 @@ compress(struct bkp_archive_writer *writer, unsigned worker,
 	if (ZSTD_isError(n))
 		return bkp_fail(
 		    err, BKP_IO, "compressing: %s", ZSTD_getErrorName(n));
-	if (n > UINT32_MAX)
-		return bkp_fail(err, BKP_UNSUPPORTED,
-		    "a row of %zu bytes is more than an archive holds",
-		    frame->plain.len);
 	frame->stored.len = n;
 	return 0;
 }

@@ -53,7 +53,9 @@ tests_unit_test_proof_record_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_proof_record_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_proof_record_LDADD = $(UNIT_LIBS)
 # archives
-UNIT_TESTS += tests/unit/test_archive_format
+UNIT_TESTS += tests/unit/test_archive_format tests/unit/test_archive_hostile
+tests_unit_test_archive_hostile_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_archive_hostile_LDADD = $(UNIT_LIBS)
 tests_unit_test_archive_format_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_archive_format_LDADD = $(UNIT_LIBS)
 # error correction
