@@ -90,7 +90,8 @@ fill_record(
 	(void)snprintf(record->what, sizeof(record->what), "%s", what);
 	(void)snprintf(
 	    record->host, sizeof(record->host), "%s", repository->keys.writer);
-	bkp_process_self(repository->config.id, &record->process);
+	if (bkp_process_self(repository->config.id, &record->process, err) < 0)
+		return -1;
 	paths_of(record->session, presence->path, presence->gone_path);
 	return 0;
 }
@@ -480,8 +481,8 @@ bkp_presence_list(struct bkp_repository *repository, struct bkp_presence *self,
 	struct fmt_process process;
 	int64_t now;
 
-	bkp_process_self(repository->config.id, &process);
-	if (ask_clock(self, &now, err) == 0 &&
+	if (bkp_process_self(repository->config.id, &process, err) == 0 &&
+	    ask_clock(self, &now, err) == 0 &&
 	    bkp_store_list(repository->store, "sessions/", note_other, &others,
 		err) == 0 &&
 	    read_others(repository, &others, err) == 0)

@@ -44,16 +44,18 @@ is_digits(const char *text)
 }
 
 /* Whole or not at all, and of several that begin at once one stays. */
-static void
-make_digits(const char *folder, const char *path)
+static int
+make_digits(const char *folder, const char *path, struct bkp_error *err)
 {
 	unsigned char random[MACHINE_DIGITS / 2];
 	char digits[MACHINE_DIGITS + 1], *draft;
 	int fd;
 
-	if (RAND_bytes(random, sizeof(random)) != 1 ||
-	    (draft = bkp_format(NULL, "%s/machine.XXXXXX", folder)) == NULL)
-		return;
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		return 0;
+	draft = bkp_format(err, "%s/machine.XXXXXX", folder);
+	if (draft == NULL)
+		return -1;
 	fmt_hex(random, sizeof(random), digits);
 	fd = mkostemp(draft, O_CLOEXEC);
 	if (fd >= 0) {
@@ -64,51 +66,61 @@ make_digits(const char *folder, const char *path)
 		(void)close(fd);
 	}
 	free(draft);
+	return 0;
 }
 
-static bool
-read_digits(char out[MACHINE_DIGITS + 2])
+/* "" where this machine has no place for them. */
+static int
+read_digits(char out[MACHINE_DIGITS + 2], struct bkp_error *err)
 {
-	char *folder = bkp_state_directory(NULL, NULL), *path = NULL;
+	struct bkp_error problem = BKP_ERROR_INIT;
+	char *folder = bkp_state_directory(NULL, &problem), *path = NULL;
+	int rc = -1;
 
 	out[0] = '\0';
-	if (folder != NULL)
-		path = bkp_format(NULL, "%s/machine", folder);
-	if (path != NULL) {
-		read_line(path, out, MACHINE_DIGITS + 2);
-		if (out[0] == '\0') {
-			make_digits(folder, path);
-			read_line(path, out, MACHINE_DIGITS + 2);
-		}
+	if (folder == NULL) {
+		if (problem.code != BKP_NOMEM)
+			return 0;
+		return bkp_fail_nomem(err, "the machine's own digits");
 	}
+	path = bkp_format(err, "%s/machine", folder);
+	if (path == NULL)
+		goto out;
+	read_line(path, out, MACHINE_DIGITS + 2);
+	rc = 0;
+	if (out[0] == '\0' && (rc = make_digits(folder, path, err)) == 0)
+		read_line(path, out, MACHINE_DIGITS + 2);
+out:
 	free(folder);
 	free(path);
-	return is_digits(out);
+	return rc;
 }
 
-/* Copies of a machine share all but the last of these, containers of an image
- * all but the first and the last. */
-static bool
-tell_machine(const char *repository_id, char out[33])
+/* "" where it cannot be told. Copies of a machine share all but the last of
+ * these, containers of an image all but the first and the last. */
+static int
+tell_machine(const char *repository_id, char out[33], struct bkp_error *err)
 {
 	char digits[MACHINE_DIGITS + 2], id[64], product[64];
 	unsigned char digest[32];
 	struct utsname system;
 	char *text;
-	bool is_told = false;
 
-	if (!read_digits(digits) || uname(&system) < 0)
-		return false;
+	out[0] = '\0';
+	if (read_digits(digits, err) < 0)
+		return -1;
+	if (!is_digits(digits) || uname(&system) < 0)
+		return 0;
 	read_line("/etc/machine-id", id, sizeof(id));
 	read_line("/sys/class/dmi/id/product_uuid", product, sizeof(product));
-	text = bkp_format(NULL, "%s\n%s\n%s\n%s\n%s\n", repository_id, digits,
+	text = bkp_format(err, "%s\n%s\n%s\n%s\n%s\n", repository_id, digits,
 	    id, system.nodename, product);
-	if (text != NULL && fmt_sha256(text, strlen(text), digest) == FMT_OK) {
+	if (text == NULL)
+		return -1;
+	if (fmt_sha256(text, strlen(text), digest) == FMT_OK)
 		fmt_hex(digest, 16, out);
-		is_told = true;
-	}
 	free(text);
-	return is_told;
+	return 0;
 }
 
 /* ---- which process ---- */
@@ -147,8 +159,9 @@ is_own_proc(void)
 	return strtol(target, NULL, 10) == (long)getpid();
 }
 
-void
-bkp_process_self(const char *repository_id, struct fmt_process *out)
+int
+bkp_process_self(
+    const char *repository_id, struct fmt_process *out, struct bkp_error *err)
 {
 	struct fmt_process self = {.pid = (int64_t)getpid()};
 	bool is_dead;
@@ -158,10 +171,14 @@ bkp_process_self(const char *repository_id, struct fmt_process *out)
 	len = readlink("/proc/self/ns/pid", self.space, sizeof(self.space) - 1);
 	read_line(
 	    "/proc/sys/kernel/random/boot_id", self.boot, sizeof(self.boot));
-	if (len > 0 && self.boot[0] != '\0' && is_own_proc() &&
-	    read_stat(self.pid, &self.start, &is_dead) &&
-	    tell_machine(repository_id, self.machine))
+	if (len <= 0 || self.boot[0] == '\0' || !is_own_proc() ||
+	    !read_stat(self.pid, &self.start, &is_dead))
+		return 0;
+	if (tell_machine(repository_id, self.machine, err) < 0)
+		return -1;
+	if (self.machine[0] != '\0')
 		*out = self;
+	return 0;
 }
 
 bool

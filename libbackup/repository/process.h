@@ -11,11 +11,13 @@
 #include <stdbool.h>
 
 #include "formats/presence.h"
+#include "libbackup/error.h"
 
 /* This process; out->pid is 0 where not all of it can be told. Makes the file
  * "machine" in the state directory where there is none: 32 random hex digits,
- * so that no two machines are taken for one. */
-void bkp_process_self(const char *repository_id, struct fmt_process *out);
+ * so that no two machines are taken for one. Fails for want of memory only. */
+int bkp_process_self(
+    const char *repository_id, struct fmt_process *out, struct bkp_error *err);
 
 /* True where `other` ran on the machine of `self` and does not any more: the
  * machine was booted since, or no process has this id, or one that was started

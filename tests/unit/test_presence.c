@@ -41,8 +41,8 @@ start_process(const char *repository_id, struct fmt_process *out)
 	if (pid == 0) {
 		struct fmt_process self;
 
-		bkp_process_self(repository_id, &self);
-		if (write(ends[1], &self, sizeof(self)) != sizeof(self))
+		if (bkp_process_self(repository_id, &self, NULL) < 0 ||
+		    write(ends[1], &self, sizeof(self)) != sizeof(self))
 			_exit(1);
 		for (;;)
 			(void)pause();
@@ -70,7 +70,7 @@ a_process_is_gone_once_it_was_killed(void **state)
 	pid_t pid;
 
 	(void)state;
-	bkp_process_self(ID, &self);
+	assert_int_equal(bkp_process_self(ID, &self, NULL), 0);
 	assert_int_equal(self.pid, getpid());
 	pid = start_process(ID, &other);
 	assert_int_equal(other.pid, pid);
@@ -89,7 +89,7 @@ one_that_was_started_at_another_time_is_another(void **state)
 	struct fmt_process self, other;
 
 	(void)state;
-	bkp_process_self(ID, &self);
+	assert_int_equal(bkp_process_self(ID, &self, NULL), 0);
 	other = self;
 	other.start--;
 	assert_true(bkp_process_is_gone(&self, &other));
@@ -119,7 +119,7 @@ only_a_process_of_this_machine_is_gone(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct fmt_process self, other;
 
-		bkp_process_self(ID, &self);
+		assert_int_equal(bkp_process_self(ID, &self, NULL), 0);
 		(void)snprintf(
 		    self.space, sizeof(self.space), "%s", cases[i].self_space);
 		other = self;
@@ -145,17 +145,17 @@ a_machine_is_another_one_for_each_state_directory(void **state)
 
 	(void)state;
 	assert_non_null(folder);
-	bkp_process_self(ID, &here);
-	bkp_process_self(ID, &again);
+	assert_int_equal(bkp_process_self(ID, &here, NULL), 0);
+	assert_int_equal(bkp_process_self(ID, &again, NULL), 0);
 	assert_memory_equal(&here, &again, sizeof(here));
 	other = bkp_format(NULL, "%s/other", folder);
 	assert_non_null(other);
 	assert_int_equal(setenv("BACKUP_STATE_DIR", other, 1), 0);
-	bkp_process_self(ID, &there);
+	assert_int_equal(bkp_process_self(ID, &there, NULL), 0);
 	assert_true(there.pid > 0);
 	assert_string_not_equal(here.machine, there.machine);
 	assert_int_equal(setenv("BACKUP_STATE_DIR", "/proc/nowhere", 1), 0);
-	bkp_process_self(ID, &nowhere);
+	assert_int_equal(bkp_process_self(ID, &nowhere, NULL), 0);
 	assert_int_equal(nowhere.pid, 0);
 	assert_int_equal(setenv("BACKUP_STATE_DIR", folder, 1), 0);
 	free(other);
