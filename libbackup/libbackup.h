@@ -13,6 +13,7 @@
 #include <libbackup/key.h>
 #include <libbackup/operations.h>
 #include <libbackup/repository.h>
+#include <libbackup/subject.h>
 #include <libbackup/version.h>
 
 #endif

@@ -18,6 +18,7 @@ pkgincludesub_HEADERS = \
 	libbackup/libbackup.h \
 	libbackup/operations.h \
 	libbackup/repository.h \
+	libbackup/subject.h \
 	libbackup/version.h
 
 # Everything lives in a convenience library, so that unit tests reach what the

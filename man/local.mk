@@ -5,6 +5,7 @@ dist_man_MANS += \
 	man/backup-cat.1 \
 	man/backup-check.1 \
 	man/backup-create.1 \
+	man/backup-export.1 \
 	man/backup-init.1 \
 	man/backup-key.1 \
 	man/backup-list.1 \

@@ -22,6 +22,9 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/retention_reasons.c \
 	libbackup/operations/retention_rules.c \
 	libbackup/operations/sink.c libbackup/operations/sink.h \
+	libbackup/operations/subject.c \
+	libbackup/operations/subject_export.c \
+	libbackup/operations/subject_impl.h \
 	libbackup/operations/supply.c \
 	libbackup/operations/texts.c \
 	libbackup/operations/verdict.c libbackup/operations/verdict.h \

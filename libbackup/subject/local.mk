@@ -2,24 +2,28 @@
 # What a database holds about one person or organisation: the map of
 # decisions, the walk, what is written from it.
 libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/subject/audit.c libbackup/subject/audit.h \
+	libbackup/subject/export_files.c \
+	libbackup/subject/export_html.c libbackup/subject/export_html.h \
+	libbackup/subject/export_manifest.c \
+	libbackup/subject/export_pages.c \
+	libbackup/subject/export_schema.c \
+	libbackup/subject/export_tables.c \
+	libbackup/subject/exported.h \
 	libbackup/subject/expression.c \
 	libbackup/subject/likeness.c \
-	libbackup/subject/map.c \
-	libbackup/subject/map.h \
+	libbackup/subject/map.c libbackup/subject/map.h \
 	libbackup/subject/map_edges.c \
 	libbackup/subject/map_own.h \
 	libbackup/subject/map_read.c \
 	libbackup/subject/map_tables.c \
-	libbackup/subject/model.c \
-	libbackup/subject/model.h \
+	libbackup/subject/model.c libbackup/subject/model.h \
 	libbackup/subject/model_edges.c \
 	libbackup/subject/model_indexes.c \
 	libbackup/subject/model_own.h \
 	libbackup/subject/model_tables.c \
-	libbackup/subject/names.c \
-	libbackup/subject/names.h \
-	libbackup/subject/package.c \
-	libbackup/subject/package.h \
+	libbackup/subject/names.c libbackup/subject/names.h \
+	libbackup/subject/package.c libbackup/subject/package.h \
 	libbackup/subject/package_folder.c \
 	libbackup/subject/package_own.h \
 	libbackup/subject/package_packed.c \
@@ -30,20 +34,17 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/propose_tables.c \
 	libbackup/subject/propose_write.c \
 	libbackup/subject/propose_yaml.c \
-	libbackup/subject/review.c \
-	libbackup/subject/review.h \
+	libbackup/subject/review.c libbackup/subject/review.h \
 	libbackup/subject/review_edges.c \
 	libbackup/subject/review_likeness.c \
 	libbackup/subject/review_own.h \
 	libbackup/subject/review_server.c \
 	libbackup/subject/review_tables.c \
-	libbackup/subject/rows.c \
-	libbackup/subject/rows.h \
+	libbackup/subject/rows.c libbackup/subject/rows.h \
 	libbackup/subject/rows_impl.h \
 	libbackup/subject/rows_replace.c \
 	libbackup/subject/rows_sql.c \
-	libbackup/subject/walk.c \
-	libbackup/subject/walk.h \
+	libbackup/subject/walk.c libbackup/subject/walk.h \
 	libbackup/subject/walk_edges.c \
 	libbackup/subject/walk_explain.c \
 	libbackup/subject/walk_impl.h \

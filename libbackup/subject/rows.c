@@ -228,7 +228,7 @@ begin(struct bkp_rows *rows, const struct bkp_model_leaf *const *leaves,
 
 int
 bkp_rows_open(struct bkp_walk *walk, size_t table, enum bkp_decided decided,
-    enum bkp_profile profile, const unsigned char secret[32],
+    enum bkp_profile profile, const unsigned char secret[32], uint64_t limit,
     struct bkp_rows **out, struct bkp_error *err)
 {
 	const struct bkp_model_table *t = &walk->model.tables[table];
@@ -241,6 +241,7 @@ bkp_rows_open(struct bkp_walk *walk, size_t table, enum bkp_decided decided,
 		goto fail;
 	rows->walk = walk;
 	rows->secret = secret;
+	rows->limit = limit;
 	rows->table = table;
 	rows->decided = decided;
 	if (choose_columns(rows, profile, err) < 0)

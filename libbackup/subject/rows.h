@@ -54,9 +54,10 @@ enum bkp_profile { BKP_PROFILE_ACCESS, BKP_PROFILE_PORTABILITY };
  *
  * `secret` makes pseudonyms (the first 16 hex digits of HMAC-SHA256 over the
  * realm, a zero byte and the value's text): stable within one export, and
- * across exports where the caller keeps it. Borrowed. */
+ * across exports where the caller keeps it. Borrowed. `limit`: the first so
+ * many rows; 0: all. */
 int bkp_rows_open(struct bkp_walk *walk, size_t table, enum bkp_decided decided,
-    enum bkp_profile profile, const unsigned char secret[32],
+    enum bkp_profile profile, const unsigned char secret[32], uint64_t limit,
     struct bkp_rows **out, struct bkp_error *err);
 void bkp_rows_close(struct bkp_rows *rows); /* NULL is fine */
 

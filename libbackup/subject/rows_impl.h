@@ -31,6 +31,7 @@ struct bkp_rows_maker {
 struct bkp_rows {
 	struct bkp_walk *walk;       /* borrowed */
 	const unsigned char *secret; /* borrowed */
+	uint64_t limit;              /* 0: none */
 	size_t table;
 	enum bkp_decided decided;
 	struct bkp_rows_column *columns;

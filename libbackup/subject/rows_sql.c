@@ -250,6 +250,9 @@ bkp_rows_append_sql(struct fmt_buf *out, const struct bkp_rows *rows,
 		    bkp_pg_sql(out, i > 0 ? ", u.k%u" : "u.k%u", (unsigned)i);
 	if (status == FMT_OK && t->key_count == 0)
 		status = fmt_buf_append_text(out, "u.rel, u.tid");
+	if (status == FMT_OK && rows->limit > 0)
+		status = bkp_pg_sql(
+		    out, " LIMIT %llu", (unsigned long long)rows->limit);
 	return status == FMT_OK ? fmt_buf_append_text(out, ") TO STDOUT")
 				: status;
 }

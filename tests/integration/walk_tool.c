@@ -89,7 +89,7 @@ print_table(struct bkp_walk *walk, const struct bkp_walk_table *reached,
 	int more;
 
 	if (bkp_rows_open(walk, reached->table, reached->decided, profile,
-		secret, &rows, err) < 0)
+		secret, 0, &rows, err) < 0)
 		return -1;
 	while ((more = bkp_rows_next(rows, &values, err)) > 0)
 		print_row(&bkp_walk_model(walk)->tables[reached->table],

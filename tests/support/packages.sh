@@ -12,7 +12,8 @@ PACKAGES_BUILD="build-essential autoconf automake libtool pkg-config
 PACKAGES_SERVERS="postgresql python3 python3-psycopg
 	python3-boto3 ca-certificates"
 # shellcheck disable=SC2034
-PACKAGES_CHECK="python3-pytest age zstd jq spin strace faketime"
+PACKAGES_CHECK="python3-pytest python3-jsonschema python3-pil age zstd jq spin
+	strace faketime libarchive-tools chromium"
 # shellcheck disable=SC2034
 PACKAGES_CI="clang libclang-rt-14-dev"
 

@@ -54,7 +54,9 @@ tests_unit_test_secret_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_secret_LDADD = $(UNIT_LIBS)
 
 # subject
-UNIT_TESTS += tests/unit/test_package
+UNIT_TESTS += tests/unit/test_audit tests/unit/test_package
+tests_unit_test_audit_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_audit_LDADD = $(UNIT_LIBS)
 tests_unit_test_package_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_package_LDADD = $(UNIT_LIBS)
 

@@ -41,14 +41,16 @@ _backup_operand()
 	local i count=0
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-[crkijtRo] | --config | --repository | --key-file | \
+		-[crkijtRoms] | --config | --repository | --key-file | \
 			--identity-file | --passphrase-file | --workers | \
 			--tag | --to | --recipient | --new-identity | \
 			--label | --new-passphrase-file | --check | \
 			--scratch-directory | --archive | --output | \
 			--import | --archive-passphrase-file | --split | \
 			--endpoint | --max-age | --budget | \
-			--keep-* | --host | --source | --grace)
+			--map | --database | --table | --subject | \
+			--format | --export-passphrase-file | --audit | \
+			--for | --keep-* | --host | --source | --grace)
 			((i++))
 			;;
 		-*) ;;
@@ -67,6 +69,7 @@ _backup_complete()
 	backup-cat) options='--config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-export) options='--map --source --database --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --audit --for --overwrite --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
@@ -76,7 +79,8 @@ _backup_complete()
 	*) return ;;
 	esac
 	case $before in
-	-c | -k | -i | -o | -r | --config | --key-file | --identity-file | \
+	-c | -k | -i | -m | -o | -r | --map | --audit | \
+		--export-passphrase-file | --config | --key-file | --identity-file | \
 		--passphrase-file | --new-passphrase-file | --check | \
 		--new-identity | --to | --output | \
 		--archive | --import | --archive-passphrase-file | --repository)
@@ -93,13 +97,19 @@ _backup_complete()
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	-j | -R | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
+	--format)
+		mapfile -t COMPREPLY < <(compgen -W 'folder zip tar.zst' -- "$word")
+		return
+		;;
+	-j | -R | -s | --subject | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
 		--budget | \
 		--keep-* | --host | --grace) return ;;
 	esac
 	case $tool:$word:$(_backup_operand) in
 	*:-*) words=$options ;;
 	backup-key:*:0) words='show add remove host revoke rotate sheet' ;;
+	backup-export:*:0) words='plan check run explain audit' ;;
+	backup-export:*) ;;
 	backup-prune:* | backup-init:* | backup-check:* | backup-key:*) ;;
 	backup-create:*) words=$(_backup_prefixes) ;;
 	*:0) words=$(_backup_names) ;;
@@ -109,5 +119,5 @@ _backup_complete()
 }
 
 complete -F _backup_complete backup-archive backup-cat backup-check \
-	backup-create backup-init backup-key backup-list backup-prune \
+	backup-create backup-export backup-init backup-key backup-list backup-prune \
 	backup-restore backup-verify

@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The objects of buckets that owned rows name. What a row names and nobody has
+ * is an omission, by name; what the map's SQL gives as a prefix must end in a
+ * slash, for "user/4" is the beginning of "user/42", too.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/sign.h"
+#include "libbackup/archive/spool.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/postgres/names.h"
+#include "libbackup/source/bucket_impl.h"
+#include "libbackup/subject/exported.h"
+
+#define SHOWN 500 /* objects that the page for people shows */
+#define PART 180  /* bytes of a component that are kept as they are */
+#define RUN ((size_t)256 * 1024)
+
+/* What a row names. */
+struct named {
+	char *key;   /* owned; a prefix where is_prefix */
+	char *name;  /* owned, or NULL */
+	size_t file; /* of the map */
+	bool is_prefix;
+};
+
+struct files {
+	struct bkp_export *export;
+	const struct bkp_config *config;
+	struct named *items; /* sorted: by bucket, then key */
+	size_t count, cap;
+	struct bkp_spool *list; /* owned: lines of files.ndjson */
+	struct bkp_bucket_access access;
+	const struct bkp_bucket_config *bucket; /* that access is open for */
+};
+
+static int
+nomem(struct bkp_error *err)
+{
+	return bkp_fail_nomem(err, "collecting files");
+}
+
+/* ---- what rows name ---- */
+
+/* The statement for one leaf: the map's SQL stands in a sub-select that knows
+ * nothing but the table, and is looked at behind its condition. An array names
+ * each of its elements. */
+static enum fmt_status
+append_sql(struct fmt_buf *out, const struct bkp_model_table *table,
+    size_t number, const struct bkp_model_leaf *leaf,
+    const struct bkp_map_file *file, bool is_array)
+{
+	const char *when = file->when != NULL ? file->when : "true";
+
+	return bkp_pg_sql(out,
+	    "SELECT %s::text, c.name::text FROM (SELECT %I.ctid AS tid,"
+	    " CASE WHEN (%s) THEN (%s) END AS key,"
+	    " CASE WHEN (%s) THEN (%s) END AS name FROM ONLY %s AS %I) c"
+	    " JOIN pg_temp.walk_%u w ON w.tid = c.tid%s"
+	    " WHERE w.rel = %u AND w.decided = %u AND c.key IS NOT NULL",
+	    is_array ? "e.key" : "c.key", table->name, when,
+	    file->key != NULL ? file->key : file->prefix, when,
+	    file->name != NULL ? file->name : "NULL", leaf->quoted, table->name,
+	    (unsigned)number,
+	    is_array ? " CROSS JOIN LATERAL pg_catalog.unnest(c.key) AS e(key)"
+		     : "",
+	    leaf->oid, (unsigned)BKP_OWN);
+}
+
+/* Whether the SQL gives an array. */
+static int
+ask_array(struct bkp_pg *pg, const struct bkp_model_table *table,
+    const struct bkp_map_file *file, bool *out, struct bkp_error *err)
+{
+	struct fmt_buf sql = FMT_BUF_INIT;
+	PGresult *result = NULL;
+	int rc = -1;
+
+	if (bkp_pg_sql(&sql,
+		"SELECT t.typcategory = 'A' FROM pg_catalog.pg_type t WHERE"
+		" t.oid = (SELECT pg_catalog.pg_typeof((SELECT (%s) FROM %s AS"
+		" %I LIMIT 0)))",
+		file->key != NULL ? file->key : file->prefix, table->quoted,
+		table->name) != FMT_OK ||
+	    fmt_buf_text(&sql) == NULL) {
+		(void)nomem(err);
+		goto out;
+	}
+	if (bkp_pg_query(pg, (const char *)sql.data, 0, NULL, &result, err) < 0)
+		goto out;
+	*out = PQntuples(result) == 1 && *PQgetvalue(result, 0, 0) == 't';
+	rc = 0;
+out:
+	PQclear(result);
+	fmt_buf_free(&sql);
+	return rc;
+}
+
+static int
+take(struct files *files, size_t file, const PGresult *result, int row,
+    struct bkp_error *err)
+{
+	const struct bkp_map_file *map = &files->export->map->files[file];
+	struct named *item;
+
+	if (PQgetisnull(result, row, 0))
+		return 0;
+	if (bkp_grow(&files->items, files->count, &files->cap,
+		sizeof(*files->items), err) < 0)
+		return -1;
+	item = &files->items[files->count];
+	*item = (struct named){.file = file, .is_prefix = map->key == NULL};
+	item->key = bkp_strdup(PQgetvalue(result, row, 0), err);
+	if (item->key != NULL && !PQgetisnull(result, row, 1))
+		item->name = bkp_strdup(PQgetvalue(result, row, 1), err);
+	files->count++;
+	return item->key != NULL ? 0 : -1;
+}
+
+static int
+collect_leaf(struct files *files, size_t file, size_t number,
+    const struct bkp_model_leaf *leaf, bool is_array, struct bkp_error *err)
+{
+	struct bkp_walk *walk = files->export->walk;
+	const struct bkp_model_table *table =
+	    &bkp_walk_model(walk)->tables[number];
+	struct fmt_buf sql = FMT_BUF_INIT;
+	PGresult *result = NULL;
+	int rc = -1;
+
+	if (append_sql(&sql, table, number, leaf,
+		&files->export->map->files[file], is_array) != FMT_OK ||
+	    fmt_buf_text(&sql) == NULL) {
+		(void)nomem(err);
+		goto out;
+	}
+	if (bkp_pg_query(bkp_walk_session(walk), (const char *)sql.data, 0,
+		NULL, &result, err) < 0)
+		goto out;
+	rc = 0;
+	for (int i = 0; i < PQntuples(result) && rc == 0; i++)
+		rc = take(files, file, result, i, err);
+out:
+	PQclear(result);
+	fmt_buf_free(&sql);
+	return rc;
+}
+
+static bool
+has_owned_rows(const struct bkp_walk *walk, size_t table)
+{
+	size_t count;
+	const struct bkp_walk_table *walked = bkp_walk_tables(walk, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (walked[i].table == table && walked[i].decided == BKP_OWN)
+			return walked[i].rows > 0;
+	return false;
+}
+
+static int
+collect(struct files *files, size_t file, struct bkp_error *err)
+{
+	const struct bkp_map_file *map = &files->export->map->files[file];
+	struct bkp_walk *walk = files->export->walk;
+	const struct bkp_model *model = bkp_walk_model(walk);
+	size_t number = bkp_model_table(model, map->table);
+	bool is_array = false;
+	int rc;
+
+	if (number == SIZE_MAX || !has_owned_rows(walk, number))
+		return 0;
+	rc = ask_array(bkp_walk_session(walk), &model->tables[number], map,
+	    &is_array, err);
+	for (size_t i = 0; i < model->tables[number].leaf_count && rc == 0; i++)
+		rc = collect_leaf(files, file, number,
+		    &model->tables[number].leaves[i], is_array, err);
+	return rc == 0
+		   ? 0
+		   : bkp_fail_in(err, "files of table %s (line %u of the map)",
+			 map->table, map->line);
+}
+
+/* ---- names in the package ---- */
+
+/* One component of a key. What a file system or a reader of the package could
+ * take amiss is written as %XX; a long one is cut, and told apart from others
+ * by its digest. */
+static enum fmt_status
+append_component(struct fmt_buf *out, const char *text, size_t len)
+{
+	bool is_dots = (len == 1 && text[0] == '.') ||
+		       (len == 2 && text[0] == '.' && text[1] == '.');
+	enum fmt_status status = FMT_OK;
+	unsigned char digest[32];
+	char hex[65];
+
+	if (len == 0)
+		return fmt_buf_append_text(out, "%");
+	for (size_t i = 0; i < len && i < PART && status == FMT_OK; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		status = c < 0x20 || c == 0x7f || is_dots ||
+				 strchr("%\\:*?\"<>|", c) != NULL
+			     ? fmt_buf_printf(out, "%%%02X", c)
+			     : fmt_buf_append_byte(out, c);
+	}
+	if (status != FMT_OK || len <= PART)
+		return status;
+	if ((status = fmt_sha256(text, len, digest)) != FMT_OK)
+		return status;
+	fmt_hex(digest, 8, hex);
+	return fmt_buf_printf(out, "%%%s", hex);
+}
+
+/* "files/uploads/a/b.png", the caller's. */
+static char *
+member_name(const char *bucket, const char *key, struct bkp_error *err)
+{
+	struct fmt_buf name = FMT_BUF_INIT;
+	enum fmt_status status = fmt_buf_append_text(&name, "files/");
+
+	if (status == FMT_OK)
+		status = append_component(&name, bucket, strlen(bucket));
+	for (const char *at = key; status == FMT_OK;) {
+		size_t len = strcspn(at, "/");
+
+		status = fmt_buf_append_byte(&name, '/');
+		if (status == FMT_OK)
+			status = append_component(&name, at, len);
+		if (at[len] == '\0')
+			break;
+		at += len + 1;
+	}
+	if (status != FMT_OK || fmt_buf_text(&name) == NULL) {
+		fmt_buf_free(&name);
+		(void)nomem(err);
+		return NULL;
+	}
+	return (char *)name.data;
+}
+
+/* ---- an object ---- */
+
+struct fetching {
+	struct bkp_export *export;
+	char *type;     /* owned */
+	char *modified; /* owned */
+};
+
+static int
+begin_object(
+    void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
+{
+	struct fetching *fetching = arg;
+	const char *type = bkp_s3_fields_get(headers, "content-type");
+	const char *modified = bkp_s3_fields_get(headers, "last-modified");
+
+	if (type != NULL && fetching->type == NULL &&
+	    (fetching->type = bkp_strdup(type, err)) == NULL)
+		return -1;
+	if (modified != NULL && fetching->modified == NULL &&
+	    (fetching->modified = bkp_strdup(modified, err)) == NULL)
+		return -1;
+	return 0;
+}
+
+static int
+write_object(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	struct fetching *fetching = arg;
+
+	bkp_run_count(fetching->export->run, len, 0);
+	bkp_run_tick(fetching->export->run);
+	return bkp_package_put(fetching->export->package, data, len, err);
+}
+
+static int
+add_line(struct files *files, const struct named *item, const char *member,
+    const struct fetching *fetching, uint64_t size, const char *sha256,
+    struct bkp_error *err)
+{
+	const struct bkp_map_file *map = &files->export->map->files[item->file];
+	json_t *value = json_pack(
+	    "{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:I, s:s}", "file", member,
+	    "bucket", map->bucket, "key", item->key, "table", map->table,
+	    "name", item->name, "content_type", fetching->type, "last_modified",
+	    fetching->modified, "bytes", (json_int_t)size, "sha256", sha256);
+	char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+	int rc = 0;
+
+	json_decref(value);
+	if (text == NULL)
+		return nomem(err);
+	if (bkp_spool_write(files->list, text, strlen(text), err) < 0 ||
+	    bkp_spool_write(files->list, "\n", 1, err) < 0)
+		rc = -1;
+	free(text);
+	return rc;
+}
+
+/* The first objects are remembered for the page. */
+static int
+show(struct files *files, const struct named *item, char **member,
+    struct fetching *fetching, uint64_t size, struct bkp_error *err)
+{
+	struct bkp_export *export = files->export;
+	const char *slash = strrchr(item->key, '/');
+	const char *title = item->name != NULL                  ? item->name
+			    : slash != NULL && slash[1] != '\0' ? slash + 1
+								: item->key;
+	struct bkp_exported_object *object;
+
+	if (export->shown_count >= SHOWN)
+		return 0;
+	if (bkp_grow(&export->shown, export->shown_count, &export->shown_cap,
+		sizeof(*export->shown), err) < 0)
+		return -1;
+	object = &export->shown[export->shown_count];
+	*object = (struct bkp_exported_object){.size = size};
+	if ((object->title = bkp_strdup(title, err)) == NULL)
+		return -1;
+	object->name = *member;
+	object->type = fetching->type;
+	*member = NULL;
+	fetching->type = NULL;
+	export->shown_count++;
+	return 0;
+}
+
+/* 0 also where it could not be had, which is noted. */
+static int
+fetch(struct files *files, const struct named *item, struct bkp_error *err)
+{
+	struct bkp_export *export = files->export;
+	const struct bkp_map_file *map = &export->map->files[item->file];
+	struct fetching fetching = {.export = export};
+	const struct bkp_s3_get_options options = {
+	    .begin = begin_object, .write = write_object, .arg = &fetching};
+	struct bkp_error problem = BKP_ERROR_INIT;
+	char *member = member_name(map->bucket, item->key, err), sha256[65];
+	uint64_t size;
+	int rc = -1;
+
+	if (member == NULL ||
+	    bkp_package_begin(export->package, member, err) < 0)
+		goto out;
+	if (bkp_s3_get(files->access.own, files->bucket->bucket, item->key,
+		&options, &problem) < 0) {
+		bkp_package_drop(export->package);
+		if (bkp_run_check(export->run, err) == 0)
+			rc = bkp_run_omit(export->run, err, member,
+			    "a row of %s names it: %s", map->table,
+			    problem.message);
+		goto out;
+	}
+	if (bkp_package_end(export->package, sha256, &size, err) < 0 ||
+	    add_line(files, item, member, &fetching, size, sha256, err) < 0 ||
+	    show(files, item, &member, &fetching, size, err) < 0)
+		goto out;
+	export->object_count++;
+	export->object_bytes += size;
+	rc = 0;
+out:
+	free(fetching.type);
+	free(fetching.modified);
+	free(member);
+	return rc;
+}
+
+/* ---- buckets ---- */
+
+/* Opens the bucket of this name, unless it is the one that is open. */
+static int
+turn_to(struct files *files, const char *name, struct bkp_error *err)
+{
+	const struct bkp_config *config = files->config;
+	const struct bkp_bucket_config *found = NULL;
+
+	for (size_t i = 0; i < config->source_count; i++)
+		if (config->sources[i].kind == BKP_KIND_BUCKET &&
+		    strcmp(config->sources[i].name, name) == 0)
+			found = &config->sources[i].bucket;
+	if (found == NULL)
+		return bkp_fail(err, BKP_INVALID,
+		    "the map names files in bucket '%s', and the configuration "
+		    "has no bucket source of that name; add one, or export "
+		    "with --no-files",
+		    name);
+	if (found == files->bucket)
+		return 0;
+	if (files->bucket != NULL)
+		bkp_bucket_access_close(&files->access);
+	files->bucket = NULL;
+	if (bkp_bucket_access_open(
+		&files->access, found, files->export->run, err) < 0)
+		return -1;
+	files->bucket = found;
+	return 0;
+}
+
+/* Adds the objects below a prefix. */
+static int
+list_below(struct files *files, size_t at, struct bkp_error *err)
+{
+	const struct named prefix = files->items[at];
+	struct bkp_s3_listing *listing = NULL;
+	struct bkp_s3_object object;
+	struct bkp_error problem = BKP_ERROR_INIT;
+	int rc = bkp_s3_list_open(files->access.own, files->bucket->bucket,
+	    prefix.key, &listing, &problem);
+
+	while (rc >= 0 &&
+	       (rc = bkp_s3_list_next(listing, &object, &problem)) == 1) {
+		struct named *item;
+
+		if (bkp_grow(&files->items, files->count, &files->cap,
+			sizeof(*files->items), err) < 0)
+			goto fail;
+		item = &files->items[files->count];
+		*item = (struct named){.file = prefix.file};
+		if ((item->key = bkp_strdup(object.key, err)) == NULL)
+			goto fail;
+		files->count++;
+	}
+	bkp_s3_list_close(listing);
+	if (rc == 0)
+		return 0;
+	if (bkp_run_check(files->export->run, err) < 0)
+		return -1;
+	return bkp_run_omit(files->export->run, err, prefix.key,
+	    "the objects below it could not be listed: %s", problem.message);
+fail:
+	bkp_s3_list_close(listing);
+	return -1;
+}
+
+static int
+expand(struct files *files, struct bkp_error *err)
+{
+	size_t count = files->count;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct named *item = &files->items[i];
+		const struct bkp_map_file *map =
+		    &files->export->map->files[item->file];
+		size_t len = strlen(item->key);
+
+		if (!item->is_prefix)
+			continue;
+		if (len == 0 || item->key[len - 1] != '/')
+			return bkp_fail(err, BKP_INVALID,
+			    "files of table %s (line %u of the map): the "
+			    "prefix \"%s\" does not end in '/', and other "
+			    "people's keys may begin with it, too",
+			    map->table, map->line, item->key);
+		if (turn_to(files, map->bucket, err) < 0 ||
+		    list_below(files, i, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Prefixes last; then by bucket and key, names before none. */
+static int
+by_place(const void *a, const void *b, void *arg)
+{
+	const struct named *x = a, *y = b;
+	const struct bkp_map *map = arg;
+	int order = (int)x->is_prefix - (int)y->is_prefix;
+
+	if (order == 0)
+		order = strcmp(
+		    map->files[x->file].bucket, map->files[y->file].bucket);
+	if (order == 0)
+		order = strcmp(x->key, y->key);
+	return order != 0 ? order : (x->name == NULL) - (y->name == NULL);
+}
+
+static bool
+is_same(const struct files *files, size_t a, size_t b)
+{
+	const struct bkp_map_file *of = files->export->map->files;
+
+	return strcmp(of[files->items[a].file].bucket,
+		   of[files->items[b].file].bucket) == 0 &&
+	       strcmp(files->items[a].key, files->items[b].key) == 0;
+}
+
+static int
+fetch_all(struct files *files, struct bkp_error *err)
+{
+	const struct bkp_map *map = files->export->map;
+
+	qsort_r(files->items, files->count, sizeof(*files->items), by_place,
+	    (void *)(uintptr_t)map);
+	for (size_t i = 0; i < files->count && !files->items[i].is_prefix;
+	     i++) {
+		if (i > 0 && is_same(files, i - 1, i))
+			continue;
+		if (turn_to(files, map->files[files->items[i].file].bucket,
+			err) < 0 ||
+		    fetch(files, &files->items[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- the list ---- */
+
+static int
+put_list(struct files *files, struct bkp_error *err)
+{
+	struct bkp_export *export = files->export;
+	uint64_t left = bkp_spool_size(files->list);
+	struct fmt_buf run = FMT_BUF_SECRET_INIT;
+	int rc = bkp_spool_rewind(files->list, err);
+
+	export->objects.name = bkp_strdup("files.ndjson", err);
+	if (export->objects.name == NULL)
+		rc = -1;
+	if (rc == 0)
+		rc = bkp_package_begin(
+		    export->package, export->objects.name, err);
+	while (rc == 0 && left > 0) {
+		size_t here = left < RUN ? (size_t)left : RUN;
+
+		fmt_buf_clear(&run);
+		rc = bkp_spool_read(files->list, here, &run, err);
+		if (rc == 0)
+			rc = bkp_package_put(
+			    export->package, run.data, run.len, err);
+		left -= here;
+	}
+	fmt_buf_free(&run);
+	if (rc < 0)
+		return -1;
+	return bkp_package_end(export->package, export->objects.sha256,
+	    &export->objects.size, err);
+}
+
+int
+bkp_export_files(struct bkp_export *export, const struct bkp_config *config,
+    struct bkp_error *err)
+{
+	struct files files = {.export = export, .config = config};
+	int rc = 0;
+
+	if (!export->has_files || export->map->file_count == 0)
+		return 0;
+	if (bkp_spool_new(&files.list, err) < 0)
+		return -1;
+	for (size_t i = 0; i < export->map->file_count && rc == 0; i++)
+		rc = collect(&files, i, err);
+	if (rc == 0)
+		rc = expand(&files, err);
+	if (rc == 0)
+		rc = fetch_all(&files, err);
+	if (rc == 0)
+		rc = put_list(&files, err);
+	if (files.bucket != NULL)
+		bkp_bucket_access_close(&files.access);
+	for (size_t i = 0; i < files.count; i++) {
+		free(files.items[i].key);
+		free(files.items[i].name);
+	}
+	free(files.items);
+	bkp_spool_free(files.list);
+	return rc;
+}

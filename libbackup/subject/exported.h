@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_SUBJECT_EXPORTED_H
+#define LIBBACKUP_SUBJECT_EXPORTED_H
+
+/*
+ * What goes into the package of an export, part by part, and what was put
+ * there, for the parts that tell of the others:
+ *
+ *	own/public.orders.ndjson   rows, a JSON object a line (.csv on request)
+ *	shared/ actor/ lookup/     the same, by how the rows came in
+ *	files/...                  objects of buckets; files.ndjson names them
+ *	subject.json               the subject with what is nearest to it
+ *	index.html, pages/         for people
+ *	schema.json                JSON Schema of the lines
+ *	manifest.json              last: what there is, and what there is not
+ */
+
+#include <jansson.h>
+
+#include "libbackup/subject/package.h"
+#include "libbackup/subject/rows.h"
+
+struct bkp_exported_file {
+	char *name; /* owned; NULL: there is none */
+	uint64_t size;
+	char sha256[65];
+};
+
+/* The rows of a table that came in in one way. */
+struct bkp_exported_table {
+	size_t table; /* of the model */
+	enum bkp_decided decided;
+	uint64_t rows;
+	struct bkp_rows_column *columns; /* owned */
+	size_t column_count;
+	struct bkp_exported_file json, csv;
+};
+
+/* An object of a bucket that was put under files/. */
+struct bkp_exported_object {
+	char *name;  /* owned: "files/uploads/a.png" */
+	char *title; /* owned: what the person calls it */
+	char *type;  /* owned: content type, or NULL */
+	size_t table;
+	uint64_t size;
+};
+
+struct bkp_export {
+	/* borrowed */
+	struct bkp_walk *walk;
+	const struct bkp_map *map;
+	struct bkp_run *run;
+	struct bkp_package *package;
+	const char *const *key; /* of the subject */
+	size_t key_count;
+
+	enum bkp_profile profile;
+	bool has_csv, has_files;
+	unsigned char secret[32]; /* of pseudonyms */
+
+	struct bkp_exported_table *tables; /* by decision, then by name */
+	size_t table_count, table_cap;
+	struct bkp_exported_file objects; /* files.ndjson */
+	uint64_t object_count, object_bytes;
+	struct bkp_exported_object *shown; /* the first of them, for people */
+	size_t shown_count, shown_cap;
+	struct bkp_exported_file subject, schema, index;
+};
+
+#define BKP_EXPORT_INIT                                                        \
+	{                                                                      \
+		.walk = NULL                                                   \
+	}
+
+void bkp_export_fini(struct bkp_export *export);
+
+/* The steps, in this order; each appends to the package. */
+int bkp_export_tables(struct bkp_export *export, struct bkp_error *err);
+int bkp_export_files(struct bkp_export *export, const struct bkp_config *config,
+    struct bkp_error *err);
+int bkp_export_pages(struct bkp_export *export, struct bkp_error *err);
+int bkp_export_schema(struct bkp_export *export, struct bkp_error *err);
+int bkp_export_manifest(struct bkp_export *export, struct bkp_error *err);
+
+/* ---- for the steps ---- */
+
+/* A member of bytes at hand. */
+int bkp_export_put(struct bkp_export *export, const char *name,
+    const struct fmt_buf *content, struct bkp_exported_file *out,
+    struct bkp_error *err);
+
+/* A member of JSON that people read, too; takes the reference, which is NULL
+ * where there was no memory to make it. */
+int bkp_export_put_json(struct bkp_export *export, const char *name,
+    json_t *value, struct bkp_exported_file *out, struct bkp_error *err);
+
+/* Appends one value of a row as JSON. */
+int bkp_export_value(const struct bkp_export *export,
+    const struct bkp_exported_table *table, size_t column,
+    const struct bkp_rows_value *value, struct fmt_buf *out,
+    struct bkp_error *err);
+
+/* The model's table, and what the map says of it (NULL: nothing). */
+const struct bkp_model_table *bkp_export_model(
+    const struct bkp_export *export, const struct bkp_exported_table *table);
+const struct bkp_map_table *bkp_export_map(
+    const struct bkp_export *export, const struct bkp_exported_table *table);
+
+#endif
