@@ -11,6 +11,9 @@
 
 /* ---- findings ---- */
 
+static char *format_message(const char *format, va_list ap,
+    struct bkp_error *err) __attribute__((format(printf, 1, 0)));
+
 static char *
 format_message(const char *format, va_list ap, struct bkp_error *err)
 {
