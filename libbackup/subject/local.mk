@@ -36,6 +36,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/propose_yaml.c \
 	libbackup/subject/review.c libbackup/subject/review.h \
 	libbackup/subject/review_edges.c \
+	libbackup/subject/review_indexes.c \
 	libbackup/subject/review_likeness.c \
 	libbackup/subject/review_own.h \
 	libbackup/subject/review_server.c \

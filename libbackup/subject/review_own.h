@@ -21,7 +21,8 @@ struct reviewer {
 	struct bkp_review *out;
 	struct review_edge *edges; /* foreign keys first, as in the model */
 	size_t edge_count, edge_cap;
-	size_t subject; /* SIZE_MAX: no such table */
+	size_t subject;    /* SIZE_MAX: no such table */
+	bool is_read_only; /* the transaction is */
 };
 
 /* Adds a finding. */
@@ -49,6 +50,10 @@ int bkp_review_edges(struct reviewer *r, struct bkp_error *err);
 int bkp_review_tables(struct reviewer *r, struct bkp_error *err);
 int bkp_review_likeness(struct reviewer *r, struct bkp_error *err);
 int bkp_review_server(struct reviewer *r, struct bkp_error *err);
+
+/* Advises an index for a declared reference that the server takes. */
+int bkp_review_index(
+    struct reviewer *r, const struct review_edge *edge, struct bkp_error *err);
 
 /* ---- what columns look like (likeness.c) ---- */
 

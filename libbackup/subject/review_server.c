@@ -196,6 +196,8 @@ review_reference(
 		    "the server refuses it: %s; put the expression right, with "
 		    "a cast where types differ, as in (ref)::bigint",
 		    trial.problem);
+	else if (rc == 0 && r->is_read_only)
+		rc = bkp_review_index(r, edge, err);
 	free(trial.problem);
 	return rc;
 }
@@ -407,6 +409,16 @@ review_all(struct reviewer *r, struct bkp_error *err)
 	return review_key(r, err);
 }
 
+static int
+find_read_only(struct reviewer *r, struct bkp_error *err)
+{
+	char *state = bkp_pg_text(r->pg, "SHOW transaction_read_only", err);
+
+	r->is_read_only = state != NULL && strcmp(state, "on") == 0;
+	free(state);
+	return state != NULL ? 0 : -1;
+}
+
 int
 bkp_review_server(struct reviewer *r, struct bkp_error *err)
 {
@@ -417,7 +429,9 @@ bkp_review_server(struct reviewer *r, struct bkp_error *err)
 	    bkp_pg_do(r->pg, "BEGIN READ ONLY; SET LOCAL lock_timeout TO '30s'",
 		err) < 0)
 		return -1;
-	rc = review_all(r, err);
+	rc = find_read_only(r, err);
+	if (rc == 0)
+		rc = review_all(r, err);
 	if (is_ours && bkp_pg_do(r->pg, "ROLLBACK", rc == 0 ? err : NULL) < 0)
 		rc = -1;
 	return rc;

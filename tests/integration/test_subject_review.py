@@ -28,6 +28,9 @@ ORDERS = "public.orders(user_id) -> " + USERS
 PRODUCTS = "public.orders(product_id) -> public.products(id)"
 BLOCKS = "public.blocks(creator_id) -> " + USERS
 
+EVENTS = "public.events((payload->>'user')::bigint) -> %s when" \
+    " kind = 'user'" % USERS
+
 
 def whole():
     """A map that decides everything."""
@@ -72,7 +75,8 @@ def kinds(result, advice=False):
 def test_a_whole_map_has_no_findings(review):
     result = review(whole())
     assert kinds(result) == [] and result["failing"] == 0
-    assert kinds(result, advice=True) == [("no-index", BLOCKS)]
+    assert kinds(result, advice=True) == [
+        ("no-index", BLOCKS), ("no-index", EVENTS)]
     assert result["reached"] == {
         "public.blocks": "actor", "public.events": "own",
         "public.log": "undecided", "public.orders": "own",
@@ -187,6 +191,26 @@ def test_a_type_and_id_pair_is_told(review, postgres, database):
     assert kinds(result) == [
         ("column-like-a-reference", "public.orders.owner_id")]
     assert "with the type beside it" in json.dumps(result["findings"])
+
+
+def test_an_index_that_is_advised_is_enough(review, postgres, database):
+    result = review(whole())
+    advice = [f["message"].split(": ", 1)[1] for f in result["findings"]
+              if f["kind"] == "no-index"]
+    assert advice == [
+        "CREATE INDEX ON public.blocks (creator_id)",
+        "CREATE INDEX ON public.events (((payload->>'user')::bigint))"
+        " WHERE kind = 'user'"]
+    for statement in advice:
+        postgres.execute(database, statement)
+    assert kinds(review(whole()), advice=True) == []
+    chart = whole()
+    chart["references"].append({
+        "from": "public.users", "columns": ["country"],
+        "to": "public.products(name)", "lookup": ["name"]})
+    found = review(chart)["findings"]
+    assert [f["message"].split(": ", 1)[1] for f in found] == [
+        "CREATE INDEX ON public.products (name)"]
 
 
 @pytest.mark.parametrize("change,word", [
