@@ -6,13 +6,21 @@
 #include "libbackup/subject/names.h"
 #include "libbackup/subject/propose_own.h"
 
+/* True where the map before is of the same subject, with a key. */
+static bool
+has_key(const struct proposal *p)
+{
+	return p->before->table != NULL && p->before->key.count > 0 &&
+	       strcmp(p->before->table, p->model->tables[p->subject].id) == 0;
+}
+
 static void
 write_key(struct proposal *p)
 {
 	const struct bkp_model_table *table = &p->model->tables[p->subject];
 
 	bkp_propose_put(p, "  key: ");
-	if (p->before->key.count > 0) {
+	if (has_key(p)) {
 		bkp_propose_list(p, &p->before->key);
 	} else {
 		for (size_t i = 0; i < table->key_count; i++) {
@@ -23,7 +31,7 @@ write_key(struct proposal *p)
 		bkp_propose_put(p, "]");
 	}
 	bkp_propose_put(p, "\n");
-	if (p->before->label != NULL) {
+	if (has_key(p) && p->before->label != NULL) {
 		bkp_propose_put(p, "  label: ");
 		bkp_propose_scalar(p, p->before->label);
 		bkp_propose_put(p, "\n");
@@ -99,7 +107,7 @@ bkp_propose(struct bkp_pg *pg, const struct bkp_model *model, const char *table,
 	(void)pg;
 	if (find_subject(&p, table, err) < 0)
 		return -1;
-	if (p.before->key.count == 0 && model->tables[p.subject].key_count == 0)
+	if (!has_key(&p) && model->tables[p.subject].key_count == 0)
 		return bkp_fail(err, BKP_INVALID,
 		    "%s has no primary key; write a map that names the "
 		    "subject's key, and plan again with it",

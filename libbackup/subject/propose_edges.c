@@ -239,14 +239,18 @@ decide(struct proposal *p, size_t i)
 	const struct bkp_model_edge *edge = &p->model->edges[i];
 	struct proposed_edge *out = &p->edges[i];
 
-	if (out->is_written || bkp_propose_is_left_out(p, edge->child) ||
-	    bkp_propose_is_left_out(p, edge->parent))
+	if (out->is_written)
 		return;
 	if (out->kept != NULL) {
 		out->decided = out->kept->decided;
 		out->is_up = out->kept->is_up;
 		out->is_written = true;
-	} else if (bkp_propose_is_held(p, edge->parent)) {
+		return;
+	}
+	if (bkp_propose_is_left_out(p, edge->child) ||
+	    bkp_propose_is_left_out(p, edge->parent))
+		return;
+	if (bkp_propose_is_held(p, edge->parent)) {
 		decide_down(p, edge, out);
 		out->is_written = true;
 	} else if (bkp_propose_is_held(p, edge->child)) {

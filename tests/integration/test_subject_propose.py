@@ -189,6 +189,25 @@ def test_decisions_that_were_made_are_kept(postgres, database,
     assert entry(text, "public.revisions")[0] == "undecided"
 
 
+def test_what_was_left_out_keeps_its_edges_too(postgres, database,
+                                               tmp_path_of_test):
+    postgres.execute(database, APPLICATION)
+    path = os.path.join(tmp_path_of_test, "map.yaml")
+    with open(path, "w", encoding="utf-8") as out:
+        json.dump({
+            "version": 1, "subject": {"table": "public.plans",
+                                      "key": ["name"], "label": "Plan"},
+            "edges": {"public.blocks(creator_id) -> public.users(id)":
+                      {"skip": "by staff"}},
+            "tables": {"public.blocks": {"skip": "of staff"},
+                       "public.devices": {"skip": "of nobody"}}}, out)
+    text = propose(postgres, database, "public.users", path)
+    assert edge(text, "blocks(creator_id)")[0] == "skip: by staff"
+    assert "public.devices(user_id)" not in text
+    # That map is of another subject.
+    assert "key: [id]" in text and "label: Plan\n" not in text
+
+
 def test_odd_names_come_through(postgres, database):
     postgres.psql(database, os.path.join(HERE, "odd_edges.sql"))
     text = propose(postgres, database, "public.person")
