@@ -249,6 +249,18 @@ fill_options(struct cli *cli, const struct request *request,
 		return cli_usage(cli,
 		    "--split takes a size, as in --split=700M, and not '%s'",
 		    request->split);
+	if (request->link != NULL) {
+		unsigned long hours = strtoul(request->link, NULL, 10);
+
+		if (request->link[strspn(request->link, "0123456789")] !=
+			'\0' ||
+		    hours < 1 || hours > 168 ||
+		    strncmp(output, "s3://", 5) != 0)
+			return cli_usage(cli,
+			    "--link takes 1 to 168 hours, and goes with an "
+			    "output in a bucket");
+		out->link_seconds = (unsigned)hours * 3600;
+	}
 	if (request->passphrase_file != NULL) {
 		if (request->recipients.count > 0)
 			return cli_usage(cli,
@@ -301,12 +313,16 @@ tell_export(struct cli *cli, const char *output,
 		event = with(event, "stored_bytes",
 		    json_integer((json_int_t)r->stored_bytes));
 		event = with(event, "sha256", json_string(r->sha256));
+		if (r->link != NULL)
+			event = with(event, "link", json_string(r->link));
 		event = with(event, "omissions",
 		    json_integer((json_int_t)r->omission_count));
 		cli_emit(cli, with(event, "duration_ms",
 				  json_integer((json_int_t)r->duration_ms)));
 		return;
 	}
+	if (r->link != NULL)
+		(void)puts(r->link);
 	if (cli->is_quiet && r->omission_count == 0)
 		return;
 	cli_say(cli, "%s: %s rows of %s tables in %s",
@@ -521,6 +537,9 @@ main(int argc, char **argv)
 		&request.split},
 	    {"endpoint", 0, "URL", "of the bucket that OUTPUT names", CLI_TEXT,
 		&request.endpoint},
+	    {"link", 0, "HOURS",
+		"an address that opens the object for so long (24)", CLI_TEXT,
+		&request.link},
 	    {"audit", 0, "FILE",
 		"the audit file (exports.log in the state "
 		"directory)",

@@ -107,8 +107,8 @@ bkp_archive_recipients_fini(struct bkp_archive_recipients *recipients)
 
 /* ---- where it goes ---- */
 
-static const struct bkp_bucket_config *
-find_bucket(const struct bkp_config *config, const char *location)
+const struct bkp_bucket_config *
+bkp_bucket_of(const struct bkp_config *config, const char *location)
 {
 	for (size_t i = 0; i < config->source_count; i++) {
 		const struct bkp_source_config *source = &config->sources[i];
@@ -134,7 +134,7 @@ bkp_archive_options_open(const struct bkp_archive_options *options,
 	    .split = options->split,
 	    .expected = expected,
 	    .is_overwrite = options->is_overwrite != 0,
-	    .bucket = find_bucket(options->config, options->output),
+	    .bucket = bkp_bucket_of(options->config, options->output),
 	    .endpoint = options->endpoint,
 	    .cancel = options->cancel,
 	};

@@ -24,6 +24,11 @@ int bkp_archive_recipients_init(struct bkp_archive_recipients *recipients,
     const struct bkp_archive_options *options, struct bkp_error *err);
 void bkp_archive_recipients_fini(struct bkp_archive_recipients *recipients);
 
+/* The bucket source of the configuration that "s3://bucket/key" is in; NULL:
+ * there is none. Borrowed. */
+const struct bkp_bucket_config *bkp_bucket_of(
+    const struct bkp_config *config, const char *location);
+
 /* The place that the options name; `expected` as in output.h. */
 int bkp_archive_options_open(const struct bkp_archive_options *options,
     uint64_t expected, struct bkp_archive_output **out, struct bkp_error *err);

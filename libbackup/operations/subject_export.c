@@ -13,8 +13,11 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/archive/bucket_input.h"
+#include "libbackup/operations/archive_options.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/subject_impl.h"
+#include "libbackup/s3/s3.h"
 #include "libbackup/subject/audit.h"
 #include "libbackup/subject/exported.h"
 
@@ -109,6 +112,8 @@ open_package(const struct bkp_subject_export_options *options,
 		    .location = options->output,
 		    .split = options->split,
 		    .is_overwrite = options->is_overwrite != 0,
+		    .bucket =
+			bkp_bucket_of(options->from.config, options->output),
 		    .endpoint = options->endpoint,
 		    .cancel = options->cancel,
 		},
@@ -151,6 +156,52 @@ fill_result(
 	(void)bkp_run_omissions(export->run, &result->omission_count);
 }
 
+/* The address that the export is handed over by. */
+static int
+make_link(const struct bkp_subject_export_options *options, char **link,
+    struct bkp_error *err)
+{
+	const struct bkp_bucket_config *config =
+	    bkp_bucket_of(options->from.config, options->output);
+	struct bkp_s3_options s3_options = {.endpoint = NULL};
+	struct bkp_s3 *s3 = NULL;
+	char *bucket = NULL, *key = NULL;
+	int rc = -1;
+
+	if (config != NULL)
+		s3_options = (struct bkp_s3_options){
+		    .endpoint = config->endpoint,
+		    .region = config->region,
+		    .access_key = config->access_key,
+		    .secret_key = config->secret_key,
+		    .session_token = config->session_token,
+		    .profile = config->profile,
+		    .ca_file = config->ca_file,
+		    .is_virtual_host = config->is_virtual_host,
+		};
+	if (options->endpoint != NULL)
+		s3_options.endpoint = options->endpoint;
+	if (bkp_bucket_split(options->output, &bucket, &key, err) == 0 &&
+	    bkp_s3_new(&s3_options, &s3, err) == 0)
+		rc = bkp_s3_link(
+		    s3, bucket, key, options->link_seconds, link, err);
+	bkp_s3_free(s3);
+	free(bucket);
+	free(key);
+	return rc;
+}
+
+static int
+renew_link(const struct bkp_subject_export_options *options, char **link,
+    struct bkp_error *err)
+{
+	if (options->link_seconds == 0)
+		return 0;
+	free(*link);
+	*link = NULL;
+	return make_link(options, link, err);
+}
+
 /* Everything but the audit. */
 static int
 write_export(struct bkp_subject_opened *opened,
@@ -174,12 +225,16 @@ write_export(struct bkp_subject_opened *opened,
 		(void)bkp_fail(err, BKP_IO, "OpenSSL has no random bytes");
 		goto out;
 	}
-	if (open_package(options, opened->run, &package, err) < 0)
+	/* Made first to see that it can be, and again when there is something
+	 * at the other end: its time begins then. */
+	if (renew_link(options, &result->link, err) < 0 ||
+	    open_package(options, opened->run, &package, err) < 0)
 		goto out;
 	export.package = package;
 	if (write_parts(&export, options->from.config, err) < 0 ||
 	    bkp_package_commit(package, result->sha256, &result->stored_bytes,
-		&result->parts, err) < 0)
+		&result->parts, err) < 0 ||
+	    renew_link(options, &result->link, err) < 0)
 		goto out;
 	fill_result(&export, result);
 	rc = 0;
@@ -246,6 +301,8 @@ bkp_subject_export(const struct bkp_subject_export_options *options,
 	if (rc == 0) {
 		made.duration_ms = bkp_clock_ms() - began;
 		*result = made;
+	} else {
+		bkp_subject_export_result_free(&made);
 	}
 	return rc;
 }

@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import subprocess
+import urllib.request
 import zlib
 
 import jsonschema
@@ -367,15 +368,18 @@ def test_the_audit_tells_of_every_export_and_of_no_person(exporter):
     assert not os.path.exists(exporter.stack.path("three"))
 
 
-def test_an_export_goes_into_a_bucket(exporter, s3, bucket, minio):
-    keys = {"AWS_ACCESS_KEY_ID": minio.access_key,
-            "AWS_SECRET_ACCESS_KEY": minio.secret_key}
+def test_an_export_goes_into_a_bucket_and_is_handed_over(
+        exporter, s3, bucket):
     done = exporter.run(
         "run", "--json", "--subject", "1", "--format", "zip",
-        "--no-encryption", "--endpoint", minio.endpoint,
-        "s3://%s/exports/1.zip" % bucket, env=keys)
+        "--no-encryption", "--link", "1",
+        "s3://%s/exports/1.zip" % bucket)
     assert done.status == COMPLETE, str(done)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(done.result["link"], timeout=30) as answer:
+        given = answer.read()
     data = s3.get_object(Bucket=bucket, Key="exports/1.zip")["Body"].read()
+    assert data == given
     assert hashlib.sha256(data).hexdigest() == done.result["sha256"]
 
 

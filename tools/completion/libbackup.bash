@@ -50,7 +50,7 @@ _backup_operand()
 			--endpoint | --max-age | --budget | \
 			--map | --database | --table | --subject | \
 			--format | --export-passphrase-file | --audit | \
-			--for | --keep-* | --host | --source | --grace)
+			--for | --link | --keep-* | --host | --source | --grace)
 			((i++))
 			;;
 		-*) ;;
@@ -69,7 +69,7 @@ _backup_complete()
 	backup-cat) options='--config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-export) options='--map --source --database --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --audit --for --overwrite --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
+	backup-export) options='--map --source --database --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
@@ -101,7 +101,7 @@ _backup_complete()
 		mapfile -t COMPREPLY < <(compgen -W 'folder zip tar.zst' -- "$word")
 		return
 		;;
-	-j | -R | -s | --subject | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
+	-j | -R | -s | --subject | --link | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
 		--budget | \
 		--keep-* | --host | --grace) return ;;
 	esac
