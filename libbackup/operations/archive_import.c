@@ -12,7 +12,7 @@
 #include "libbackup/archive/input.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
-#include "libbackup/operations.h"
+#include "libbackup/operations/archive_import.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/repository/repository_own.h"
 #include "libbackup/source/source.h"
@@ -36,7 +36,8 @@ struct item {
 struct import {
 	const struct bkp_import_options *options;
 	struct bkp_run *run;
-	struct bkp_repository *archive, *repository;
+	struct bkp_repository *archive;    /* owned */
+	struct bkp_repository *repository; /* borrowed */
 	struct bkp_session *session;
 	struct bkp_chunk_reader **readers; /* one a worker */
 	struct bkp_chunk_writer **writers;
@@ -361,38 +362,40 @@ begin_snapshot(struct import *import, struct bkp_error *err)
 /* ---- opening ---- */
 
 static int
-open_both(struct import *import, struct bkp_error *err)
+open_archive(struct import *import, struct bkp_error *err)
 {
-	const struct bkp_config *config = import->options->config;
 	struct bkp_keys keys = BKP_KEYS_INIT;
 
-	if (import->options->archive == NULL ||
-	    !bkp_archive_is_location(import->options->archive))
-		return bkp_fail(err, BKP_NOTFOUND, "there is no archive %s",
-		    import->options->archive != NULL ? import->options->archive
-						     : "named");
-	if (config->repository == NULL || config->key_file == NULL)
-		return bkp_fail(err, BKP_INVALID,
-		    "taking an archive into a repository needs its location "
-		    "and the key file of this host (--repository, "
-		    "--key-file)");
-	bkp_config_keys(config, &keys);
+	bkp_config_keys(import->options->config, &keys);
 	keys.key_file = NULL;
 	if (import->options->passphrase != NULL) {
 		keys.identity_file = NULL;
 		keys.passphrase = import->options->passphrase;
 	}
-	if (bkp_repository_open(
-		import->options->archive, &keys, &import->archive, err) < 0)
-		return -1;
-	keys = (struct bkp_keys)BKP_KEYS_INIT;
+	return bkp_repository_open(
+	    import->options->archive, &keys, &import->archive, err);
+}
+
+static int
+open_repository(const struct bkp_import_options *options,
+    struct bkp_repository **out, struct bkp_error *err)
+{
+	const struct bkp_config *config = options->config;
+	struct bkp_keys keys = BKP_KEYS_INIT;
+
+	if (options->archive == NULL ||
+	    !bkp_archive_is_location(options->archive))
+		return bkp_fail(err, BKP_NOTFOUND, "there is no archive %s",
+		    options->archive != NULL ? options->archive : "named");
+	if (config->repository == NULL || config->key_file == NULL)
+		return bkp_fail(err, BKP_INVALID,
+		    "taking an archive into a repository needs its location "
+		    "and the key file of this host (--repository, "
+		    "--key-file)");
 	keys.key_file = config->key_file;
-	if (bkp_repository_open(
-		config->repository, &keys, &import->repository, err) < 0 ||
-	    bkp_repository_keep_parity(
-		import->repository, config->error_correction, err) < 0)
+	if (bkp_repository_open(config->repository, &keys, out, err) < 0)
 		return -1;
-	return bkp_session_begin(import->repository, &import->session, err);
+	return bkp_repository_keep_parity(*out, config->error_correction, err);
 }
 
 static int
@@ -429,7 +432,6 @@ end(struct import *import)
 	free(import->writers);
 	bkp_session_end(import->session);
 	bkp_repository_close(import->archive);
-	bkp_repository_close(import->repository);
 	fmt_snapshot_free(&import->original);
 	fmt_snapshot_free(&import->snapshot);
 	bkp_run_free(import->run);
@@ -470,10 +472,11 @@ tell(const struct import *import, const char *name, bool is_known,
 }
 
 int
-bkp_archive_import(const struct bkp_import_options *options,
-    struct bkp_backup_result *result, struct bkp_error *err)
+bkp_archive_import_into(const struct bkp_import_options *options,
+    struct bkp_repository *repository, struct bkp_backup_result *result,
+    struct bkp_error *err)
 {
-	struct import import = {.options = options};
+	struct import import = {.options = options, .repository = repository};
 	uint64_t began_ms = bkp_clock_ms();
 	bool is_known = false;
 	char name[65];
@@ -481,7 +484,9 @@ bkp_archive_import(const struct bkp_import_options *options,
 
 	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
 		options->cancel, &import.run, err) < 0 ||
-	    open_both(&import, err) < 0 || begin_snapshot(&import, err) < 0 ||
+	    open_archive(&import, err) < 0 ||
+	    bkp_session_begin(repository, &import.session, err) < 0 ||
+	    begin_snapshot(&import, err) < 0 ||
 	    make_workers(&import, err) < 0 || import_sources(&import, err) < 0)
 		goto out;
 	bkp_run_phase(import.run, 0, 0, "committing");
@@ -493,5 +498,18 @@ bkp_archive_import(const struct bkp_import_options *options,
 	rc = 0;
 out:
 	end(&import);
+	return rc;
+}
+
+int
+bkp_archive_import(const struct bkp_import_options *options,
+    struct bkp_backup_result *result, struct bkp_error *err)
+{
+	struct bkp_repository *repository = NULL;
+	int rc = open_repository(options, &repository, err);
+
+	if (rc == 0)
+		rc = bkp_archive_import_into(options, repository, result, err);
+	bkp_repository_close(repository);
 	return rc;
 }

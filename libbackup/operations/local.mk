@@ -3,6 +3,7 @@
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/archive.c \
 	libbackup/operations/archive_import.c \
+	libbackup/operations/archive_import.h \
 	libbackup/operations/archive_lines.c \
 	libbackup/operations/archive_lines.h \
 	libbackup/operations/archive_options.c \

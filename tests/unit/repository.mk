@@ -44,8 +44,14 @@ tests_unit_test_key_check_SOURCES = tests/unit/test_key_check.c \
 tests_unit_test_key_check_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_key_check_LDADD = $(UNIT_LIBS)
 # Processes that die.
-UNIT_TESTS += tests/unit/test_crash
-tests_unit_test_crash_SOURCES = tests/unit/test_crash.c $(REPOSITORY_FIXTURE)
+CRASH_FIXTURE = tests/unit/crash_fixture.c tests/unit/crash_fixture.h \
+	$(REPOSITORY_FIXTURE)
+UNIT_TESTS += tests/unit/test_crash tests/unit/test_crash_archive
+tests_unit_test_crash_SOURCES = tests/unit/test_crash.c $(CRASH_FIXTURE)
+tests_unit_test_crash_archive_SOURCES = tests/unit/test_crash_archive.c \
+	$(CRASH_FIXTURE)
+tests_unit_test_crash_archive_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_crash_archive_LDADD = $(UNIT_LIBS)
 tests_unit_test_crash_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_crash_LDADD = $(UNIT_LIBS)
 # What should be there.

@@ -184,6 +184,20 @@ put_chunk(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
 	return bkp_chunk_writer_put(writer, data, len, ref, err);
 }
 
+/* Without these it is no file that anybody could restore. */
+static bool
+fill_attributes(struct fmt_entry *entry)
+{
+	if (entry->attrs == NULL)
+		entry->attrs = json_object();
+	return json_object_set_new(entry->attrs, "mode", json_string("0644")) ==
+		   0 &&
+	       json_object_set_new(entry->attrs, "uid", json_integer(0)) == 0 &&
+	       json_object_set_new(entry->attrs, "gid", json_integer(0)) == 0 &&
+	       json_object_set_new(entry->attrs, "mtime",
+		   json_string("1700000000.000000000")) == 0;
+}
+
 static int
 fill_entry(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
     const char *prefix, const struct fixture_file *file, size_t piece,
@@ -199,6 +213,8 @@ fill_entry(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
 	    fail_status(fmt_sha256(file->data, file->len, entry->sha256), err) <
 		0)
 		return -1;
+	if (!fill_attributes(entry))
+		return bkp_fail_nomem(err, "filling an entry");
 	entry->has_content = entry->has_sha256 = true;
 	entry->size = file->len;
 	for (size_t at = 0; at < file->len; at += piece) {
