@@ -25,8 +25,23 @@ struct trial {
 	char *problem; /* owned: the server's words; NULL: none */
 };
 
-/* Reads all results of what was sent; the last one goes to *out (NULL: it is
- * of no interest). */
+/* The server looked at the statement and refused it: syntax, names, types. A
+ * lock that did not come, or no memory, says nothing about the map. */
+static bool
+is_about_sql(const PGresult *result)
+{
+	static const char *const others[] = {
+	    "08", "25", "40", "53", "55", "57", "58", "XX"};
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	for (size_t i = 0;
+	     state != NULL && i < sizeof(others) / sizeof(others[0]); i++)
+		if (strncmp(state, others[i], 2) == 0)
+			return false;
+	return state != NULL;
+}
+
+/* Reads all results of what was sent. */
 static int
 finish(struct bkp_pg *pg, struct trial *trial, struct bkp_error *err)
 {
@@ -41,8 +56,7 @@ finish(struct bkp_pg *pg, struct trial *trial, struct bkp_error *err)
 		if (PQresultStatus(result) == PGRES_COMMAND_OK) {
 			if (PQnfields(result) > 0)
 				trial->type = PQftype(result, 0);
-		} else if (PQresultErrorField(result, PG_DIAG_SQLSTATE) ==
-			   NULL) {
+		} else if (!is_about_sql(result)) {
 			rc = bkp_pg_fail(pg, result, err);
 		} else if (trial->problem == NULL) {
 			trial->problem = bkp_strdup(
@@ -61,7 +75,6 @@ try_sql(struct reviewer *r, const char *sql, struct trial *trial,
 {
 	struct bkp_pg *pg = r->pg;
 
-	*trial = (struct trial){0, NULL};
 	if (bkp_pg_do(pg, "SAVEPOINT trial", err) < 0)
 		return -1;
 	if (!PQsendPrepare(pg->conn, "", sql, 0, NULL))
@@ -85,6 +98,7 @@ try_buffer(struct reviewer *r, struct fmt_buf *sql, enum fmt_status status,
 {
 	int rc;
 
+	*trial = (struct trial){0, NULL};
 	if (status != FMT_OK || fmt_buf_text(sql) == NULL)
 		rc = bkp_fail_nomem(err, "reviewing a map");
 	else
@@ -426,7 +440,7 @@ bkp_review_server(struct reviewer *r, struct bkp_error *err)
 	int rc;
 
 	if (is_ours &&
-	    bkp_pg_do(r->pg, "BEGIN READ ONLY; SET LOCAL lock_timeout TO '30s'",
+	    bkp_pg_do(r->pg, "BEGIN READ ONLY; SET LOCAL lock_timeout TO '10s'",
 		err) < 0)
 		return -1;
 	rc = find_read_only(r, err);
