@@ -437,3 +437,78 @@ def test_an_array_in_an_expression_and_the_way_up(small):
         " to: public.t(id), array: true, lookup: [name]}\n")
     assert [row["name"] for table, _, row in walk.rows(1)
             if table == "public.t"] == ["t2", "t3", "t5", "t6"]
+
+
+# ---- at size ----
+
+LARGE = ("CREATE TABLE u (id int PRIMARY KEY);"
+         "INSERT INTO u SELECT generate_series(1, 1000);"
+         "CREATE TABLE p (id int PRIMARY KEY, name text);"
+         "INSERT INTO p SELECT n, 'p' FROM generate_series(1, 20000) n;"
+         "CREATE TABLE c (id int, u_id int REFERENCES u, p_id int"
+         " REFERENCES p, body text) PARTITION BY RANGE (id);"
+         "CREATE TABLE c_0 PARTITION OF c FOR VALUES FROM (0) TO (50000);"
+         "CREATE TABLE c_1 PARTITION OF c FOR VALUES FROM (50000) TO (99999);"
+         "CREATE TABLE c_2 PARTITION OF c DEFAULT;"
+         "INSERT INTO c SELECT n, 1 + n %% %d, 1 + n %% 20000,"
+         " repeat('x', 100) FROM generate_series(1, 150000) n;"
+         "CREATE INDEX ON c (u_id); ANALYZE")
+LARGE_MAP = ("edges:\n"
+             "  public.c(u_id) -> public.u(id): own\n"
+             "  public.c(p_id) -> public.p(id): {lookup: [id]}\n")
+
+
+def _whole_reads(postgres, database):
+    return postgres.execute(
+        database, "SELECT relname, seq_scan FROM pg_stat_user_tables"
+        " WHERE relname ~ '^[upc](_\\d)?$' ORDER BY 1")
+
+
+def test_where_there_are_indexes_no_table_is_read_as_a_whole(
+        small, postgres, database):
+    walk = small(LARGE % 1000, LARGE_MAP)
+    before = _whole_reads(postgres, database)
+    assert len(before) == 6
+    assert len(walk.rows(7)) == 1 + 150 + 20
+    assert _whole_reads(postgres, database) == before
+
+
+def test_many_rows_need_no_memory(small):
+    walk = small(LARGE % 1, LARGE_MAP)
+    tool = [TOOL, "rows", walk.conninfo, walk.map_path, "1"]
+    with subprocess.Popen(tool, stdout=subprocess.PIPE) as process:
+        rows = sum(1 for _ in process.stdout)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0 and rows == 1 + 150000 + 20000
+    # Of which a sanitizer has its share.
+    assert usage.ru_maxrss < 200 * 1024
+
+
+def test_who_holds_a_lock_is_told(small, postgres, database):
+    walk = small("CREATE TABLE u (id int PRIMARY KEY);"
+                 "INSERT INTO u VALUES (1); CREATE TABLE other (a int)", "",
+                 options="-c lock_timeout=300")
+    with postgres.connect(database, application_name="migration") as other:
+        other.execute("BEGIN; LOCK TABLE other")
+        with pytest.raises(Failed, match="code 7: table public.other is "
+                                         "locked exclusively by process .*"
+                                         "migration"):
+            walk.rows(1)
+    assert walk.rows(1)
+
+
+def test_an_actor_is_followed_from_owned_rows_only(small):
+    walk = small(
+        "CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1);"
+        "CREATE TABLE s (id int PRIMARY KEY, u int REFERENCES u);"
+        "INSERT INTO s VALUES (1, 1);"
+        "CREATE TABLE a (id int PRIMARY KEY, s int REFERENCES s,"
+        " u int REFERENCES u); INSERT INTO a VALUES (1, 1, NULL), (2, 1, 1)",
+        "edges:\n"
+        "  public.s(u) -> public.u(id): shared\n"
+        "  public.a(s) -> public.s(id): {actor: [id]}\n"
+        "  public.a(u) -> public.u(id): {actor: [u]}\n")
+    assert walk.rows(1) == [("public.a", "actor", {"u": 1}),
+                            ("public.s", "shared", {"id": 1, "u": "self"}),
+                            ("public.u", "own", {"id": 1})]
