@@ -213,7 +213,7 @@ bkp_export_manifest(struct bkp_export *export, struct bkp_error *err)
 		return bkp_fail_nomem(err, "describing the export");
 	(void)bkp_run_omissions(export->run, &omitted);
 	value = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, "
-			  "s:{s:o, s:I, s:I}, s:o, s:o, s:o, s:o, s:o}",
+			  "s:{s:o, s:I, s:I}, s:o, s:o, s:o, s:o}",
 	    "format", "libbackup-export", "version", 1, "status",
 	    omitted == 0 ? "complete" : "partial", "profile",
 	    export->profile == BKP_PROFILE_ACCESS ? "access" : "portability",
@@ -222,10 +222,9 @@ bkp_export_manifest(struct bkp_export *export, struct bkp_error *err)
 	    "subject", subject_json(export), "tables", tables_json(export),
 	    "objects", "list", file_json(&export->objects), "count",
 	    (json_int_t) export->object_count, "bytes",
-	    (json_int_t) export->object_bytes, "core",
-	    file_json(&export->subject), "schema", file_json(&export->schema),
-	    "index", file_json(&export->index), "excluded", excluded, "omitted",
-	    omitted_json(export->run));
+	    (json_int_t) export->object_bytes, "schema",
+	    file_json(&export->schema), "index", file_json(&export->index),
+	    "excluded", excluded, "omitted", omitted_json(export->run));
 	rc = bkp_export_put_json(export, "manifest.json", value, &file, err);
 	free(file.name);
 	return rc;

@@ -63,7 +63,6 @@ bkp_export_fini(struct bkp_export *export)
 	export->shown = NULL;
 	export->shown_count = 0;
 	free_file(&export->objects);
-	free_file(&export->subject);
 	free_file(&export->schema);
 	free_file(&export->index);
 	OPENSSL_cleanse(export->secret, sizeof(export->secret));

@@ -9,7 +9,6 @@
  *	own/public.orders.ndjson   rows, a JSON object a line (.csv on request)
  *	shared/ actor/ lookup/     the same, by how the rows came in
  *	files/...                  objects of buckets; files.ndjson names them
- *	subject.json               the subject with what is nearest to it
  *	index.html, pages/         for people
  *	schema.json                JSON Schema of the lines
  *	manifest.json              last: what there is, and what there is not
@@ -64,7 +63,7 @@ struct bkp_export {
 	uint64_t object_count, object_bytes;
 	struct bkp_exported_object *shown; /* the first of them, for people */
 	size_t shown_count, shown_cap;
-	struct bkp_exported_file subject, schema, index;
+	struct bkp_exported_file schema, index;
 };
 
 #define BKP_EXPORT_INIT                                                        \

@@ -32,6 +32,7 @@ struct packed {
 	struct bkp_error cause; /* why take() failed, for libarchive cannot
 				   say */
 	bool has_cause;
+	bool is_over; /* what libarchive still holds goes nowhere */
 };
 
 /* ---- bytes on their way out ---- */
@@ -74,7 +75,7 @@ take(struct archive *archive, void *arg, const void *data, size_t len)
 {
 	struct packed *packed = arg;
 
-	if (seal(packed, data, len, &packed->cause) == 0)
+	if (packed->is_over || seal(packed, data, len, &packed->cause) == 0)
 		return (la_ssize_t)len;
 	packed->has_cause = true;
 	archive_set_error(archive, EIO, "the output does not take it");
@@ -276,11 +277,9 @@ close_packed(struct bkp_package *package)
 {
 	struct packed *packed = (struct packed *)package;
 
-	if (packed->archive != NULL) {
-		/* What it still holds goes nowhere. */
-		(void)archive_write_fail(packed->archive);
+	packed->is_over = true;
+	if (packed->archive != NULL)
 		(void)archive_write_free(packed->archive);
-	}
 	bkp_archive_output_close(packed->output);
 	fmt_age_writer_free(packed->age);
 	free(packed->recipients);
