@@ -5,6 +5,7 @@ what does not is named, by restore and verify alike."""
 import os
 import random
 import shutil
+import time
 
 import pytest
 from harness import witness
@@ -12,6 +13,9 @@ from harness.minio import empty_bucket
 from harness.stack import COMPLETE, DEGRADED, FAILED
 
 SOURCES = ("files/data", "bucket/things", "postgres/app")
+
+# A file that has been changed since is not known by its times yet.
+FRESH_S = 3
 
 
 def packs(stack):
@@ -21,6 +25,12 @@ def packs(stack):
             path = os.path.join(where, name)
             found[path] = os.path.getsize(path)
     return found
+
+
+def new_packs(stack, source):
+    known = set(packs(stack))
+    stack.create(source)
+    return set(packs(stack)) - known
 
 
 def flip_middle(path):
@@ -57,14 +67,13 @@ def saved(stack, postgres, database, minio, s3, bucket):
     stack.add("files", "data", paths=[stack.data])
     stack.add_bucket("things", minio, bucket_name=bucket)
     stack.add_postgres("app", postgres, database)
-    stack.packs, stack.contents, stack.lists, seen = {}, {}, {}, {}
+    stack.packs, stack.contents, seen = {}, {}, {}
     for source in SOURCES:
         stack.create(source)
         new = {path: size for path, size in packs(stack).items()
                if path not in seen}
         stack.packs[source] = max(new, key=new.get)
-        stack.lists[source] = min(new, key=new.get)
-        stack.contents[source] = set(new) - {stack.lists[source]}
+        stack.contents[source] = set(new) - {min(new, key=new.get)}
         seen.update(new)
     stack.create()
     return stack
@@ -198,12 +207,15 @@ def test_a_restore_that_brings_nothing_back_has_failed(saved):
 def test_a_lost_entry_list_takes_one_source_with_it(
         saved, postgres, database, s3, bucket):
     was = witness.bucket(s3, bucket)
-    # What is said of a file that is just being written changes once more.
-    made = {saved.lists["files/data"]}
-    while made:
-        entry_list, known = made.pop(), set(packs(saved))
-        saved.create("files/data")
-        made = set(packs(saved)) - known
+    # What is said of a file that was written a moment ago changes once more.
+    path = os.path.join(saved.data, "empty")
+    with open(path, "wb"):
+        made = new_packs(saved, "files/data")
+    was_fresh = True
+    while made or was_fresh:
+        entry_list, = made or {entry_list}
+        was_fresh = time.time() - os.stat(path).st_ctime < FRESH_S
+        made = new_packs(saved, "files/data")
     saved.create()
     os.unlink(entry_list)
     shutil.rmtree(saved.data)
