@@ -14,6 +14,7 @@
 #include <libbackup/operations.h>
 #include <libbackup/repository.h>
 #include <libbackup/subject.h>
+#include <libbackup/subject_import.h>
 #include <libbackup/version.h>
 
 #endif

@@ -19,6 +19,7 @@ pkgincludesub_HEADERS = \
 	libbackup/operations.h \
 	libbackup/repository.h \
 	libbackup/subject.h \
+	libbackup/subject_import.h \
 	libbackup/version.h
 
 # Everything lives in a convenience library, so that unit tests reach what the

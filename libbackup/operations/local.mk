@@ -26,6 +26,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/subject.c \
 	libbackup/operations/subject_export.c \
 	libbackup/operations/subject_impl.h \
+	libbackup/operations/subject_import.c \
 	libbackup/operations/supply.c \
 	libbackup/operations/texts.c \
 	libbackup/operations/verdict.c libbackup/operations/verdict.h \

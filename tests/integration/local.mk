@@ -95,3 +95,6 @@ EXTRA_DIST += tests/integration/test_walk.py \
 	tests/integration/test_subject_model.py \
 	tests/integration/test_subject_propose.py \
 	tests/integration/test_subject_review.py
+
+# imports: an export, back into an empty application
+EXTRA_DIST += tests/integration/test_import.py

@@ -187,6 +187,28 @@ export FAKE=degraded
 ends 3 "an archive that lacks something" backup-archive -o a.age latest
 unset FAKE
 
+# ---- import ----
+
+ends 2 "an import of nothing" backup-import
+ends 2 "context that is none" backup-import --with own export.zip
+says err 'shared or actor'
+ends 0 "an import" backup-import --json --with shared --with actor \
+	--remap-keys --files-to bucket/a --files-to b=bucket/c \
+	--export-passphrase-file archive-words export.zip
+is_json out
+says out '"rows":10,'
+says out '"tables":13,'
+says out '"existing":1,"rows_left":1,"remapped":1,'
+says out '"files":2,'
+lacks out 'archive words'
+ends 0 "a rehearsal" backup-import --dry-run export.zip
+says err 'and rolled back'
+export FAKE=fail
+ends 1 "an import into the application that failed" backup-import export.zip
+export FAKE=degraded
+ends 3 "an import of what is partial" backup-import export.zip
+unset FAKE
+
 # ---- prune ----
 ends 0 "a prune" backup-prune
 says out '^goes   3f2a9c010000  20'

@@ -408,6 +408,26 @@ bkp_archive_import(const struct bkp_import_options *options,
 }
 
 int
+bkp_subject_import(const struct bkp_subject_import_options *options,
+    struct bkp_subject_import_result *result, struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	/* What was asked for, to be seen in what is told. */
+	result->rows = strlen(options->input);
+	result->tables =
+	    options->passphrase != NULL ? strlen(options->passphrase) : 0;
+	result->existing = options->has_shared != 0;
+	result->rows_left = options->has_actor != 0;
+	result->remapped = options->is_remapped != 0;
+	result->files = options->files_to_count;
+	result->is_partial = omissions > 0;
+	return 0;
+}
+
+int
 bkp_restore(const struct bkp_restore_options *options,
     struct bkp_restore_result *result, struct bkp_error *err)
 {

@@ -50,7 +50,8 @@ _backup_operand()
 			--endpoint | --max-age | --budget | \
 			--map | --database | --table | --subject | \
 			--format | --export-passphrase-file | --audit | \
-			--for | --link | --keep-* | --host | --source | --grace)
+			--for | --link | --with | --files-to | \
+			--keep-* | --host | --source | --grace)
 			((i++))
 			;;
 		-*) ;;
@@ -70,6 +71,7 @@ _backup_complete()
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-export) options='--map --source --database --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
+	backup-import) options='--source --database --with --remap-keys --files-to --export-passphrase-file --dry-run --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
@@ -110,6 +112,11 @@ _backup_complete()
 	backup-key:*:0) words='show add remove host revoke rotate sheet' ;;
 	backup-export:*:0) words='plan check run explain audit' ;;
 	backup-export:*) ;;
+	backup-import:*)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		compopt -o filenames 2>/dev/null
+		return
+		;;
 	backup-prune:* | backup-init:* | backup-check:* | backup-key:*) ;;
 	backup-create:*) words=$(_backup_prefixes) ;;
 	*:0) words=$(_backup_names) ;;
@@ -119,5 +126,6 @@ _backup_complete()
 }
 
 complete -F _backup_complete backup-archive backup-cat backup-check \
-	backup-create backup-export backup-init backup-key backup-list backup-prune \
+	backup-create backup-export backup-import backup-init backup-key \
+	backup-list backup-prune \
 	backup-restore backup-verify
