@@ -12,7 +12,7 @@
 #include "formats/sign.h"
 
 #define CONTEXT "libbackup archive v1"
-#define VERSION 1u
+#define VERSION FMT_ARCHIVE_VERSION
 
 /* A zstd skippable frame: magic and content size, then content. */
 #define FRAME_MAGIC UINT32_C(0x184d2a5c)
@@ -101,6 +101,15 @@ fmt_archive_trailer_decode(
 		return FMT_MALFORMED;
 	*manifest = ref;
 	return FMT_OK;
+}
+
+uint32_t
+fmt_archive_trailer_version(const void *tail)
+{
+	const unsigned char *p = tail;
+
+	return memcmp(p + 48, magic, sizeof(magic)) == 0 ? fmt_load_le32(p + 44)
+							 : 0;
 }
 
 /* ---- writing the manifest ---- */
@@ -277,4 +286,17 @@ fmt_archive_manifest_decode(
 	else
 		fmt_archive_manifest_free(&read);
 	return status;
+}
+
+int64_t
+fmt_archive_manifest_version(const void *data, size_t len)
+{
+	struct fmt_record record = FMT_RECORD_INIT;
+	int64_t version = 0;
+
+	if (fmt_record_decode(data, len, CONTEXT, &record) == FMT_OK)
+		version =
+		    json_integer_value(json_object_get(record.body, "version"));
+	fmt_record_free(&record);
+	return version;
 }

@@ -69,6 +69,11 @@ enum fmt_status fmt_archive_trailer_encode(
 enum fmt_status fmt_archive_trailer_decode(
     const void *tail, uint64_t payload_size, struct fmt_chunk_ref *manifest);
 
+#define FMT_ARCHIVE_VERSION 1 /* that is known here */
+
+/* The version that a trailer says it has; 0: it is no trailer. */
+uint32_t fmt_archive_trailer_version(const void *tail);
+
 /* ---- the manifest ---- */
 
 /* What the archive holds of one source of the snapshot. */
@@ -96,6 +101,9 @@ struct fmt_archive_manifest {
 	{                                                                      \
 		.sources = NULL                                                \
 	}
+
+/* The version that a signed manifest says it has; 0: it is none. */
+int64_t fmt_archive_manifest_version(const void *data, size_t len);
 
 void fmt_archive_manifest_free(struct fmt_archive_manifest *manifest);
 

@@ -14,7 +14,7 @@ fmt_status_text(enum fmt_status status)
 	case FMT_TRUNCATED:
 		return "ends too early";
 	case FMT_UNSUPPORTED:
-		return "of a version or kind that this program does not know";
+		return "written by a newer version, or of a kind that is not known here";
 	case FMT_AUTH:
 		return "was altered or damaged (authentication failed)";
 	case FMT_NOMATCH:

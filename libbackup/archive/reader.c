@@ -237,6 +237,7 @@ read_manifest(struct bkp_archive *archive, struct bkp_error *err)
 	struct bkp_archive_cursor *cursor = NULL;
 	struct fmt_chunk_ref ref;
 	enum fmt_status status = FMT_MALFORMED;
+	int64_t version = 0;
 	int rc = -1;
 
 	if (archive->plain_size < FMT_ARCHIVE_TRAILER) {
@@ -249,6 +250,7 @@ read_manifest(struct bkp_archive *archive, struct bkp_error *err)
 	status =
 	    fmt_archive_trailer_decode(text.data, archive->plain_size, &ref);
 	if (status != FMT_OK) {
+		version = fmt_archive_trailer_version(text.data);
 		(void)bkp_fail_format(err, status, "its trailer");
 		goto out;
 	}
@@ -258,10 +260,12 @@ read_manifest(struct bkp_archive *archive, struct bkp_error *err)
 		goto out;
 	status = fmt_archive_manifest_decode(
 	    text.data, text.len, &archive->manifest);
-	if (status != FMT_OK)
-		(void)bkp_fail_format(err, status, "its manifest");
-	else
+	if (status == FMT_OK)
 		rc = 0;
+	else
+		(void)bkp_fail_format(err, status, "its manifest");
+	if (status == FMT_UNSUPPORTED)
+		version = fmt_archive_manifest_version(text.data, text.len);
 out:
 	bkp_archive_cursor_free(cursor);
 	fmt_buf_free(&stored);
@@ -270,9 +274,11 @@ out:
 		return rc;
 	if (status == FMT_UNSUPPORTED)
 		return bkp_fail(err, BKP_UNSUPPORTED,
-		    "the archive %s was written by a later version; read it "
-		    "with that, or with age, zstd and tar",
-		    bkp_archive_location(archive));
+		    "the archive %s is of version %lld, and this libbackup "
+		    "knows version %d; read it with a newer one, or with age, "
+		    "zstd and tar",
+		    bkp_archive_location(archive), (long long)version,
+		    FMT_ARCHIVE_VERSION);
 	return is_cut(archive, err);
 }
 

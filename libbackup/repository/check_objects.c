@@ -3,17 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/record.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/checker.h"
 #include "libbackup/repository/key_check.h"
 
 /* Named by their content, and plain to everybody who has the key at hand. */
 static const struct folder {
-	const char *name, *kind, *advice;
+	const char *name, *type, *context, *kind, *advice;
 } folders[] = {
-    {"proofs", "proof-damaged",
+    {"proofs", "proof", "libbackup proof v1", "proof-damaged",
 	"it counts for nothing; backup-verify makes the next one"},
-    {"condemned", "condemned-damaged",
+    {"condemned", "condemned", "libbackup condemned v1", "condemned-damaged",
 	"nobody acts on it; the next backup-prune makes a new list"},
 };
 
@@ -24,7 +25,44 @@ bkp_check_is_damage(const struct bkp_error *problem)
 	       problem->code == BKP_UNSUPPORTED;
 }
 
+int
+bkp_check_newer(
+    struct bkp_checker *checker, const char *object, struct bkp_error *err)
+{
+	return bkp_finding_add(&checker->findings, NULL, BKP_FINDING_WARNING,
+	    BKP_FINDING_NEWER, object, err,
+	    "%s: it was written by a newer version of libbackup, so what it "
+	    "says is not known here; it is left alone: look at it with that "
+	    "version",
+	    object);
+}
+
 /* ---- folders of small objects ---- */
+
+/* Good as an object, and a record of a version that is not known here. */
+static int
+check_version(struct bkp_checker *checker, const struct folder *folder,
+    const char *path, const struct fmt_buf *stored, struct bkp_error *err)
+{
+	const struct bkp_key_ring *keys = &checker->repository->keys;
+	struct fmt_record record = FMT_RECORD_INIT;
+	struct fmt_buf text = FMT_BUF_SECRET_INIT;
+	enum fmt_status status;
+
+	status = fmt_age_open(
+	    keys->metadata, keys->count, stored->data, stored->len, &text);
+	if (status == FMT_OK)
+		status = fmt_record_decode(
+		    text.data, text.len, folder->context, &record);
+	if (status == FMT_OK)
+		status = fmt_record_check(record.body, folder->type, 1);
+	fmt_record_free(&record);
+	fmt_buf_free(&text);
+	if (status == FMT_NOMEM)
+		return bkp_fail_nomem(err, "checking a record");
+	return status == FMT_UNSUPPORTED ? bkp_check_newer(checker, path, err)
+					 : 0;
+}
 
 static int
 check_object(struct bkp_checker *checker, const struct folder *folder,
@@ -38,15 +76,21 @@ check_object(struct bkp_checker *checker, const struct folder *folder,
 
 	rc = bkp_object_get(
 	    checker->repository->store, folder->name, name, &stored, &problem);
+	(void)snprintf(path, sizeof(path), "%s/%s", folder->name, name);
+	if (rc == 0)
+		rc = check_version(checker, folder, path, &stored, err);
+	else if (problem.code == BKP_NOTFOUND)
+		rc = 0; /* removed since it was listed */
+	else
+		rc = 1;
 	fmt_buf_free(&stored);
-	if (rc == 0 || problem.code == BKP_NOTFOUND)
-		return 0; /* good, or removed since it was listed */
+	if (rc <= 0)
+		return rc;
 	if (!bkp_check_is_damage(&problem)) {
 		if (err != NULL)
 			*err = problem;
 		return -1;
 	}
-	(void)snprintf(path, sizeof(path), "%s/%s", folder->name, name);
 	if (bkp_finding_add(&checker->findings, &number, BKP_FINDING_DAMAGE,
 		folder->kind, path, err, "%s; %s", problem.message,
 		folder->advice) < 0)

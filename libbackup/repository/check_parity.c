@@ -53,6 +53,8 @@ bkp_check_parity_of(struct bkp_checker *checker, const char *name,
 		checker->repository->store, name, digest, &problem) == 0 ||
 	    problem.code == BKP_NOTFOUND)
 		return 0;
+	if (problem.code == BKP_UNSUPPORTED)
+		return bkp_check_newer(checker, path, err);
 	if (bkp_check_is_damage(&problem) || problem.sys == EIO)
 		return bkp_check_parity_damaged(
 		    checker, name, problem.message, err);

@@ -56,6 +56,8 @@ tell(struct bkp_checker *checker, const struct bkp_presence_info *session,
 
 	(void)snprintf(path, sizeof(path), "sessions/%s", session->id);
 	describe_age(session, now_us, age);
+	if (session->is_newer && !session->is_given_up)
+		return bkp_check_newer(checker, path, err);
 	if (bkp_check_is_unreadable_session(session))
 		return tell_unreadable(checker, path, session, age, err);
 	if (session->is_given_up && session->touched_us == 0)

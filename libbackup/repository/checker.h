@@ -221,6 +221,12 @@ int bkp_check_more_strangers(
 bool bkp_check_may_move_stray(const char *path);
 bool bkp_check_is_object_path(const char *path);
 
+/* "written by a newer version": no damage, and nothing that a repair takes
+ * away. */
+#define BKP_FINDING_NEWER "newer-version"
+int bkp_check_newer(
+    struct bkp_checker *checker, const char *object, struct bkp_error *err);
+
 /* Somebody of whom nothing is known. */
 struct bkp_presence_info;
 bool bkp_check_is_unreadable_session(const struct bkp_presence_info *session);

@@ -288,14 +288,22 @@ static int
 parse_document(const char *text, size_t len, const char *type,
     struct bkp_fields *fields, struct bkp_error *err)
 {
+	const struct bkp_field *version;
+
 	if (!bkp_fields_parse(text, len, fields) ||
 	    !bkp_fields_has(fields, "type", type))
 		return bkp_fail(err, BKP_INVALID, "this is not a %s", type);
-	if (!bkp_fields_has(fields, "version", "1"))
-		return bkp_fail(err, BKP_UNSUPPORTED,
-		    "a %s of another version than %d; use a newer libbackup",
-		    type, BKP_REPOSITORY_VERSION);
-	return 0;
+	if (bkp_fields_has(fields, "version", "1"))
+		return 0;
+	if ((version = bkp_fields_find(fields, "version")) == NULL ||
+	    !version->is_number)
+		return bkp_fail(
+		    err, BKP_INVALID, "this %s does not say its version", type);
+	return bkp_fail(err, BKP_UNSUPPORTED,
+	    "this %s is of version %.*s, and this libbackup knows version %d; "
+	    "use a newer one",
+	    type, (int)(version->value_len < 20 ? version->value_len : 20),
+	    version->value, BKP_REPOSITORY_VERSION);
 }
 
 static int

@@ -362,6 +362,7 @@ read_other(struct bkp_repository *repository, struct bkp_presence_info *info,
 	struct fmt_buf stored = FMT_BUF_INIT, text = FMT_BUF_INIT;
 	struct bkp_error problem = BKP_ERROR_INIT;
 	char path[48], gone_path[48];
+	enum fmt_status status;
 	int rc = 0;
 
 	*is_gone = false;
@@ -378,8 +379,11 @@ read_other(struct bkp_repository *repository, struct bkp_presence_info *info,
 		goto out;
 	}
 	if (fmt_age_open(repository->keys.metadata, repository->keys.count,
-		stored.data, stored.len, &text) != FMT_OK ||
-	    fmt_presence_decode(text.data, text.len, record) != FMT_OK)
+		stored.data, stored.len, &text) != FMT_OK)
+		goto out;
+	status = fmt_presence_decode(text.data, text.len, record);
+	info->is_newer = status == FMT_UNSUPPORTED;
+	if (status != FMT_OK)
 		goto out;
 	if (strcmp(record->session, info->id) != 0 ||
 	    strcmp(record->repository, repository->config.id) != 0 ||

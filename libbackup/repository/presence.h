@@ -57,6 +57,7 @@ struct bkp_presence_info {
 	bool is_gone;     /* its process, which was one of this machine */
 	bool is_given_up; /* by a prune that has not finished with it */
 	bool is_ended;    /* only the object is left */
+	bool is_newer;    /* cannot be read: a newer version wrote it */
 	/* Condemned lists that it does not build upon; sorted; borrowed from
 	 * the list. */
 	const char (*heeds)[BKP_OBJECT_NAME];

@@ -144,7 +144,7 @@ see_to(struct bkp_repair *repair, const struct bkp_finding_item *item,
 	if (is_parity)
 		object += strlen(BKP_PARITY_FOLDER);
 	if (!bkp_store_is_name(object) || is_kind(item, "parity-missing") ||
-	    is_kind(item, "stranger"))
+	    is_kind(item, BKP_FINDING_NEWER) || is_kind(item, "stranger"))
 		return 0;
 	/* What a prune removed is not to come back. */
 	if (is_kind(item, "parity-left") && item->level == BKP_FINDING_NOTE)

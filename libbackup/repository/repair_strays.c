@@ -68,7 +68,8 @@ see_to_session(struct bkp_repair *repair,
 {
 	char path[64];
 
-	if (!bkp_check_is_unreadable_session(session) || session->is_ended)
+	if (!bkp_check_is_unreadable_session(session) || session->is_ended ||
+	    session->is_newer)
 		return 0;
 	(void)snprintf(path, sizeof(path), "sessions/%s", session->id);
 	if (session->is_expired)

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zstd.h>
 
+#include "formats/archive.h"
 #include "formats/checkpoint.h"
 #include "formats/condemned.h"
 #include "formats/index_impl.h"
@@ -21,6 +23,7 @@
 #include "formats/proof.h"
 #include "formats/record.h"
 #include "formats/sign.h"
+#include "libbackup/archive/reader.h"
 #include "libbackup/base/run.h"
 #include "libbackup/repository/repair.h"
 #include "libbackup/repository/repository_own.h"
@@ -208,7 +211,132 @@ a_parity_of_a_later_version_is_refused(void **state)
 	assert_int_equal(fmt_parity_check(head, len), FMT_UNSUPPORTED);
 }
 
-/* ---- a repair leaves all of it alone ---- */
+/* ---- archives and keys say which version, and which is known ---- */
+
+static void
+assert_says(const struct bkp_error *err, const char *object)
+{
+	assert_int_equal(err->code, BKP_UNSUPPORTED);
+	if (strstr(err->message, object) == NULL ||
+	    strstr(err->message, "version 2") == NULL ||
+	    strstr(err->message, "version 1") == NULL)
+		fail_msg("it does not say what and why: %s", err->message);
+}
+
+static void
+write_file(const char *path, const struct fmt_buf *bytes)
+{
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes->data, 1, bytes->len, file), bytes->len);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* A payload of one frame with the manifest, and the trailer. */
+static void
+refuse_archive(struct fixture *fixture, const struct fmt_buf *manifest,
+    unsigned char trailer_version)
+{
+	struct fmt_buf payload = FMT_BUF_INIT, file = FMT_BUF_INIT;
+	struct fmt_archive_place place = {.frame = 0};
+	struct fmt_chunk_ref ref = {.len = (uint32_t)manifest->len};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct fmt_age_identity identity;
+	struct fmt_age_recipient recipient;
+	struct bkp_archive *archive = NULL;
+	unsigned char digest[32];
+	char path[64];
+
+	assert_int_equal(
+	    fmt_buf_reserve(&payload, ZSTD_compressBound(manifest->len)),
+	    FMT_OK);
+	payload.len =
+	    ZSTD_compress(payload.data, ZSTD_compressBound(manifest->len),
+		manifest->data, manifest->len, 1);
+	assert_false(ZSTD_isError(payload.len));
+	place.frame_len = (uint32_t)payload.len;
+	assert_int_equal(
+	    fmt_sha256(manifest->data, manifest->len, digest), FMT_OK);
+	memcpy(place.digest, digest, sizeof(place.digest));
+	fmt_archive_place_encode(&place, ref.id);
+	assert_int_equal(fmt_archive_trailer_encode(&ref, &payload), FMT_OK);
+	payload.data[payload.len - FMT_ARCHIVE_TRAILER + 44] = trailer_version;
+	assert_int_equal(fmt_age_identity_new(&identity), FMT_OK);
+	assert_int_equal(
+	    fmt_age_identity_recipient(&identity, &recipient), FMT_OK);
+	assert_int_equal(
+	    fmt_age_seal(&recipient, 1, payload.data, payload.len, &file),
+	    FMT_OK);
+	(void)snprintf(path, sizeof(path), "%s/new.age", fixture->folder);
+	write_file(path, &file);
+	assert_int_equal(
+	    bkp_archive_open(path, &identity, 1, &archive, &err), -1);
+	assert_says(&err, path);
+	fmt_buf_free(&payload);
+	fmt_buf_free(&file);
+}
+
+static void
+an_archive_of_a_later_version_is_refused(void **state)
+{
+	static const unsigned char seed[32] = {1};
+	struct fmt_buf text = FMT_BUF_INIT;
+
+	sign_record("archive", "libbackup archive v1", seed, &text);
+	refuse_archive(*state, &text, 1);
+	refuse_archive(*state, &text, 2);
+	fmt_buf_free(&text);
+}
+
+static void
+a_key_document_of_a_later_version_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_repository *repository = NULL;
+	struct bkp_keys keys = fixture_host_keys(fixture);
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct fmt_buf text = FMT_BUF_INIT;
+	char line[4096], *version;
+	FILE *file = fopen(fixture->key_file, "re");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if ((version = strstr(line, "\"version\":1")) != NULL)
+			version[10] = '2';
+		assert_int_equal(fmt_buf_append_text(&text, line), FMT_OK);
+	}
+	assert_int_equal(fclose(file), 0);
+	write_file(fixture->key_file, &text);
+	fmt_buf_free(&text);
+	assert_int_equal(bkp_repository_open_store(
+			     fixture_store(fixture), &keys, &repository, &err),
+	    -1);
+	assert_says(&err, fixture->key_file);
+}
+
+/* ---- a check tells it, and a repair leaves all of it alone ---- */
+
+/* These are named by whoever announces himself. Takes the text. */
+static void
+put_session(struct fixture *fixture, const struct bkp_key_ring *keys,
+    struct fmt_buf *text, char name[65])
+{
+	struct fmt_buf sealed = FMT_BUF_INIT;
+	char path[80];
+
+	memset(name, '0', 32);
+	name[32] = '\0';
+	(void)snprintf(path, sizeof(path), "sessions/%s", name);
+	assert_int_equal(fmt_age_seal(&keys->metadata_recipient, 1, text->data,
+			     text->len, &sealed),
+	    FMT_OK);
+	assert_int_equal(
+	    bkp_store_put(fixture->memory, path, sealed.data, sealed.len, NULL),
+	    0);
+	fmt_buf_free(&sealed);
+	fmt_buf_free(text);
+}
 
 static void
 put_sealed(struct fixture *fixture, const struct bkp_key_ring *keys,
@@ -223,6 +351,10 @@ put_sealed(struct fixture *fixture, const struct bkp_key_ring *keys,
 	}
 	(void)snprintf(context, sizeof(context), "libbackup %s v1", type);
 	sign_record(type, context, keys->signing_seed, &text);
+	if (strcmp(folder, "sessions") == 0) {
+		put_session(fixture, keys, &text, name);
+		return;
+	}
 	assert_int_equal(
 	    bkp_object_seal(fixture->memory, folder, &keys->metadata_recipient,
 		1, text.data, text.len, name, NULL, NULL),
@@ -231,7 +363,24 @@ put_sealed(struct fixture *fixture, const struct bkp_key_ring *keys,
 }
 
 static void
-repair(struct fixture *fixture)
+assert_told(const struct bkp_checker *checker, const char *object)
+{
+	const struct bkp_finding_list *findings = &checker->findings;
+
+	/* What is wrong with the history is told of its folder. */
+	for (size_t i = 0; i < findings->count; i++) {
+		const struct bkp_finding_item *item = &findings->items[i];
+
+		if (strstr(item->text, "newer") != NULL &&
+		    strncmp(object, item->object, strlen(item->object)) == 0)
+			return;
+	}
+	fail_msg("nothing is told of %s", object);
+}
+
+/* Checks, then repairs; `object` is of a newer version. */
+static void
+repair(struct fixture *fixture, const char *object)
 {
 	struct bkp_repository *host = fixture_open_host(fixture);
 	struct bkp_error err = BKP_ERROR_INIT;
@@ -246,8 +395,12 @@ repair(struct fixture *fixture)
 	bkp_repair_init(&repair, &checker);
 	checker.read_percent = 100;
 	repair.accepts_loss = true;
-	/* It may refuse; it may not remove. */
-	if (bkp_checker_run(&checker, &err) == 0 &&
+	/* It may refuse, where it says why; it may not remove. */
+	if (bkp_checker_run(&checker, &err) < 0)
+		assert_non_null(strstr(err.message, object));
+	else
+		assert_told(&checker, object);
+	if (err.code == BKP_OK &&
 	    bkp_repair_begin(host, &presence, &err) == 0) {
 		repair.presence = presence;
 		(void)bkp_repair_round(&repair, &err);
@@ -280,7 +433,7 @@ a_repair_takes_nothing_away_that_a_later_version_wrote(void **state)
 {
 	static const char *const kinds[][2] = {{"snapshots", "snapshot"},
 	    {"checkpoints", "checkpoint"}, {"condemned", "condemned"},
-	    {"proofs", "proof"}, {"index", "index"}};
+	    {"proofs", "proof"}, {"index", "index"}, {"sessions", "session"}};
 	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -291,10 +444,10 @@ a_repair_takes_nothing_away_that_a_later_version_wrote(void **state)
 		    fixture, &host->keys, kinds[i][0], kinds[i][1], name);
 		bkp_repository_close(host);
 		names = fixture_names(fixture, "");
-		repair(fixture);
+		(void)snprintf(path, sizeof(path), "%s/%s", kinds[i][0], name);
+		repair(fixture, path);
 		assert_there(fixture, names);
 		free(names);
-		(void)snprintf(path, sizeof(path), "%s/%s", kinds[i][0], name);
 		assert_int_equal(
 		    bkp_store_remove(fixture->memory, path, NULL), 0);
 	}
@@ -312,6 +465,8 @@ main(void)
 	    CASE(an_index_of_a_later_version_is_refused),
 	    CASE(a_snapshot_of_a_later_version_is_refused),
 	    CASE(a_roster_of_a_later_version_is_refused),
+	    CASE(an_archive_of_a_later_version_is_refused),
+	    CASE(a_key_document_of_a_later_version_is_refused),
 	    CASE(a_repair_takes_nothing_away_that_a_later_version_wrote),
 	    cmocka_unit_test(records_of_a_later_version_are_refused),
 	    cmocka_unit_test(a_parity_of_a_later_version_is_refused),
