@@ -83,6 +83,26 @@ INSERT INTO "Odd ""one""" ("Key", double, doc, many) VALUES
     (-1, '-Infinity', '{"n": 123456789012345678901234567890.5}', '{}');
 '''
 
+MAP = r'''
+version: 1
+subject: {table: public.org, key: [id]}
+edges:
+  "public.org(country) -> public.country(code)": {lookup: [code, name]}
+  "public.org(owner_id) -> public.member(id)": {own: up}
+  "public.member(org_id) -> public.org(id)": own
+  "public.member(invited_by) -> public.member(id)": own
+  "public.project(org_id) -> public.org(id)": own
+  "public.project(lead_id) -> public.member(id)": own
+  "public.task(project_id) -> public.project(id)": own
+  "public.task(parent, project_id) -> public.task(number, project_id)": own
+  "public.reading(member_id) -> public.member(id)": own
+  'public."Odd ""one"""(org) -> public.org(id)': own
+files:
+  - {table: public.member, bucket: uploads, key: "'of-' || id"}
+tables:
+  public.task: {columns: {seen_by_id: {plain: true}}}
+'''
+
 OWN = ["org", "member", "project", "task", "reading", 'Odd "one"']
 
 
@@ -252,8 +272,8 @@ class Place:
             assert rows_of(self.postgres, self.empty, table) == rows_of(
                 self.postgres, self.full, table), table
 
-    def path(self, name):
-        return self.stack.path(name)
+    def path(self, *names):
+        return self.stack.path(*names)
 
     def sql(self, statement):
         return self.postgres.execute(self.empty, statement)
@@ -522,3 +542,51 @@ def test_what_an_export_lacks_is_told(place):
     result = place.run(folder)
     assert result.status == 3 and "it was gone" in str(result)
     place.assert_equal()
+
+
+def test_an_organisation_goes_there_and_back_equal(
+        place, minio, s3, bucket):
+    postgres, stack = place.postgres, place.stack
+    other = bucket + "-new"
+    s3.create_bucket(Bucket=other)
+    stack.add_postgres("old", postgres, place.full)
+    stack.add_bucket("uploads", minio, bucket=bucket)
+    stack.add_bucket("new", minio, bucket=other)
+    postgres.execute(place.full, "UPDATE \"Odd \"\"one\"\"\" SET org = 7")
+    for key in (30, 40, 50):
+        s3.put_object(Bucket=bucket, Key="of-%d" % key, Body=b"of %d" % key)
+    map_file = place.path("map.yaml")
+    with open(map_file, "w", encoding="utf-8") as out:
+        out.write(MAP)
+    words = stack.secret("words", "three plain words")
+
+    def export(source, name, *args):
+        return stack.run(
+            "backup-export", "run", "--source", source, "--map", map_file,
+            "--subject", "7", "--audit", place.path("audit"), *args,
+            place.path(name))
+
+    for name, args in (
+            ("e1", ()),
+            ("e.zip", ("--export-passphrase-file", words)),
+            ("e.tar.zst.age", ("--export-passphrase-file", words))):
+        done = export("postgres/old", name, *args)
+        assert done.status == 0, str(done)
+        there = ("--source", "postgres/app", "--export-passphrase-file",
+                 words, "--files-to", "bucket/new", place.path(name))
+        done = place.good(*there)
+        assert done["files"] == 3 and done["rows"] == 14
+        place.assert_equal()
+        for key in (30, 40, 50):
+            assert s3.get_object(Bucket=other, Key="of-%d" % key)[
+                "Body"].read() == b"of %d" % key
+            s3.delete_object(Bucket=other, Key="of-%d" % key)
+        if name == "e1":
+            again = export("postgres/app", "e2")
+            assert again.status == 0, str(again)
+            for folder, _, names in os.walk(place.path("e1", "own")):
+                for name in names:
+                    with open(os.path.join(folder, name), "rb") as one, open(
+                            place.path("e2", "own", name), "rb") as two:
+                        assert one.read() == two.read(), name
+        place.sql("TRUNCATE org, country CASCADE")
