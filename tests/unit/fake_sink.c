@@ -420,8 +420,10 @@ bkp_chunk_reader_entry(struct bkp_chunk_reader *reader,
 {
 	struct bkp_supply *supply = reader->supply;
 	const struct fmt_buf *bytes = fake_bytes(supply->from, entry);
-	bool is_damaged = __atomic_add_fetch(&supply->read, 1,
-			      __ATOMIC_SEQ_CST) == supply->damage_at;
+	int number = __atomic_add_fetch(&supply->read, 1, __ATOMIC_SEQ_CST);
+	bool is_damaged = number == supply->damage_at ||
+			  (supply->damaged != NULL &&
+			      strstr(entry->path, supply->damaged) != NULL);
 	size_t at = 0, end = is_damaged ? bytes->len / 2 : bytes->len;
 
 	while (at < end) {

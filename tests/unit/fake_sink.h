@@ -74,6 +74,7 @@ struct bkp_supply {
 	struct bkp_sink *from;
 	const char *prefix;
 	const char *selection; /* NULL: all */
+	const char *damaged;   /* part of the paths that are damaged, or NULL */
 	int damage_at; /* the content that is damaged, from 1; 0: none */
 	int read;
 	_Atomic uint64_t lost, restored;

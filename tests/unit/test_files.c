@@ -826,7 +826,7 @@ other_names_of_a_lost_file_are_lost_and_name_nothing_else(void **state)
 static void
 a_damaged_content_leaves_no_half_file(void **state)
 {
-	struct bkp_supply supply = {.prefix = "files/t", .damage_at = 1};
+	struct bkp_supply supply = {.prefix = "files/t", .damaged = "/d/a"};
 	struct bkp_target_options options = {.to = back};
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_sink sink;
@@ -851,7 +851,6 @@ a_damaged_content_leaves_no_half_file(void **state)
 	make_folder(at(back, "/d"));
 	write_text(at(back, "/d/a"), "precious");
 	options.is_overwrite = true;
-	supply.read = 0;
 	assert_int_equal(
 	    fake_restore(&supply, kind(), &config, &options, &err), 0);
 	assert_int_equal(supply.lost, 2);
