@@ -128,8 +128,11 @@ run_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	if (part->target->ops->run(part->target, part->supply, err) < 0)
 		return bkp_fail_in(err, "%s", source->prefix);
 	bkp_run_message(restore->run, BKP_INFO, source->prefix,
-	    bkp_supply_lost(part->supply) > 0 ? "restored, but for what is lost"
-					      : "restored");
+	    bkp_supply_count(part->supply) == 0 && part->amount.entries > 0
+		? "nothing of it was restored"
+	    : bkp_supply_lost(part->supply) > 0
+		? "restored, but for what is lost"
+		: "restored");
 	return 0;
 }
 

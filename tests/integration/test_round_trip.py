@@ -3,12 +3,10 @@
 
 import os
 import shutil
-import subprocess
-import sys
 
 import fill
 import pytest
-from harness import witness
+from harness import peak, witness
 from harness.minio import empty_bucket
 from harness.stack import COMPLETE, patience
 
@@ -209,23 +207,12 @@ def test_cat_gives_the_bytes_of_one_entry(application):
         assert result.status == COMPLETE and result.out == content.read()
 
 
-PEAK = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
-
-
 def test_memory_stays_small_whatever_the_size(stack):
     stack.options["workers"] = 2
     stack.add("command", "big", output="out",
               run=["head", "-c", "400000000", "/dev/urandom"])
-    # By a process of its own: what it reports of its children is not
-    # mixed with the memory of this one, which a child has until it runs.
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK, *stack.commands.argv(
-            "backup-create", "--config", stack.config, "--quiet")],
-        env=stack.commands.env, check=True, capture_output=True, text=True)
-    peak = int(done.stdout.splitlines()[-1])
+    _, most = peak.run(stack.commands.argv(
+        "backup-create", "--config", stack.config, "--quiet"),
+        env=stack.commands.env)
     # A sanitizer keeps what was freed; it is also what makes tests patient.
-    assert 1024 < peak < 256 * 1024 * patience(1)
+    assert 1024 < most < 256 * 1024 * patience(1)

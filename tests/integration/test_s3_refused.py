@@ -172,4 +172,5 @@ def test_a_target_that_refuses_every_key_fails(stack, s3, minio, filled):
         stack.add_bucket("up", gate, bucket=filled)
         done = stack.admin("backup-restore", "latest")
     assert done.status == FAILED, str(done)
-    assert "none of the 4 objects" in done.err
+    assert "nothing was restored: 4 things" in done.err
+    assert "bucket/up: nothing of it was restored" in done.err
