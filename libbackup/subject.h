@@ -70,7 +70,7 @@ struct bkp_subject_check_options {
 
 struct bkp_subject_finding {
 	int is_advice;    /* 0: an export would be refused */
-	const char *kind; /* "edge-undecided"; backup-export-map(5) lists them */
+	const char *kind; /* "edge-gone"; backup-export-map(5) has them */
 	const char *what;
 	const char *message;
 	unsigned line; /* of the map; 0: of nothing in it */

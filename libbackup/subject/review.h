@@ -18,7 +18,7 @@ enum bkp_review_level {
 
 struct bkp_review_finding {
 	enum bkp_review_level level;
-	const char *kind; /* "edge-undecided"; backup-export-map(5) lists them */
+	const char *kind; /* "edge-gone"; backup-export-map(5) has them */
 	char *what;       /* owned: the edge, table or column */
 	char *message;    /* owned: a sentence with what to do */
 	unsigned line;    /* of the map; 0: of nothing in it */
