@@ -14,6 +14,7 @@
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/temporary.h"
+#include "libbackup/base/write.h"
 #include "libbackup/subject/package_own.h"
 
 #define PORTION ((size_t)256 * 1024)
@@ -24,7 +25,6 @@
 struct folder {
 	struct bkp_package base;
 	char *location;  /* owned: without slashes at its end */
-	char *parent;    /* owned */
 	char *temporary; /* owned; NULL once it has its name */
 	int fd;          /* owned: of temporary */
 	bool is_overwrite;
@@ -41,7 +41,7 @@ set_names(struct folder *folder, const char *location, struct bkp_error *err)
 	size_t len = strlen(location);
 	unsigned char random[6];
 	char word[2 * sizeof(random) + 1];
-	const char *slash;
+	const char *slash, *base;
 
 	while (len > 1 && location[len - 1] == '/')
 		len--;
@@ -49,20 +49,12 @@ set_names(struct folder *folder, const char *location, struct bkp_error *err)
 	if (folder->location == NULL)
 		return -1;
 	slash = strrchr(folder->location, '/');
-	if (slash == NULL)
-		folder->parent = bkp_strdup(".", err);
-	else
-		folder->parent = bkp_format(err, "%.*s",
-		    slash == folder->location ? 1
-					      : (int)(slash - folder->location),
-		    folder->location);
-	if (folder->parent == NULL)
-		return -1;
+	base = slash != NULL ? slash + 1 : folder->location;
 	if (fmt_random(random, sizeof(random)) != FMT_OK)
 		return bkp_fail(err, BKP_IO, "OpenSSL has no random bytes");
 	fmt_hex(random, sizeof(random), word);
-	folder->temporary = bkp_format(err, "%s/.%.200s.%s", folder->parent,
-	    slash != NULL ? slash + 1 : folder->location, word);
+	folder->temporary = bkp_format(err, "%.*s.%.200s.%s",
+	    (int)(base - folder->location), folder->location, base, word);
 	return folder->temporary != NULL ? 0 : -1;
 }
 
@@ -118,22 +110,6 @@ make_parents(struct folder *folder, const char *name, struct bkp_error *err)
 }
 
 static int
-write_all(int fd, const unsigned char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int
 copy(struct folder *folder, int fd, const char *name, struct bkp_spool *spool,
     uint64_t size, struct bkp_error *err)
 {
@@ -148,7 +124,7 @@ copy(struct folder *folder, int fd, const char *name, struct bkp_spool *spool,
 		if (bkp_run_check(folder->base.run, err) < 0 ||
 		    bkp_spool_read(spool, here, &plain, err) < 0)
 			rc = -1;
-		else if (write_all(fd, plain.data, here) < 0)
+		else if (bkp_write_all(fd, plain.data, here) < 0)
 			rc = bkp_fail_errno(err, errno, "writing %s/%s",
 			    folder->location, name);
 		size -= here;
@@ -191,19 +167,6 @@ put_member(struct bkp_package *package, const char *name,
 /* ---- the end ---- */
 
 static int
-sync_folder(const char *path, struct bkp_error *err)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = 0;
-
-	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
-		rc = bkp_fail_errno(err, errno, "writing %s", path);
-	if (fd >= 0)
-		(void)close(fd);
-	return rc;
-}
-
-static int
 give_name(struct folder *folder, struct bkp_error *err)
 {
 	unsigned flags = RENAME_NOREPLACE;
@@ -222,7 +185,7 @@ give_name(struct folder *folder, struct bkp_error *err)
 		bkp_temporary_remove(folder->temporary);
 	free(folder->temporary);
 	folder->temporary = NULL;
-	return sync_folder(folder->parent, err);
+	return bkp_sync_folder_of(folder->location, err);
 }
 
 static int
@@ -252,7 +215,6 @@ close_folder(struct bkp_package *package)
 	if (folder->temporary != NULL)
 		bkp_temporary_remove(folder->temporary);
 	free(folder->temporary);
-	free(folder->parent);
 	free(folder->location);
 	free(folder);
 }
