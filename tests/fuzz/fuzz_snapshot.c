@@ -4,8 +4,6 @@
  * itself, the first line of one that is signed here. A snapshot that is taken
  * can be written, and is then read back.
  */
-#include <string.h>
-
 #include "formats/snapshot.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -26,21 +24,7 @@ read_and_write(const void *data, size_t size, struct fmt_buf *out)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fmt_buf file = FMT_BUF_INIT, out = FMT_BUF_INIT;
-	struct fmt_buf again = FMT_BUF_INIT;
-	const uint8_t *newline = size > 0 ? memchr(data, '\n', size) : NULL;
-
-	(void)read_and_write(data, size, &again);
-	fmt_buf_clear(&again);
-	sign_line(seed, "libbackup snapshot v1", data,
-	    newline != NULL ? (size_t)(newline - data) : size, &file);
-	if (read_and_write(file.data, file.len, &out) == FMT_OK) {
-		require(read_and_write(out.data, out.len, &again) == FMT_OK);
-		require(out.len == again.len &&
-			memcmp(out.data, again.data, out.len) == 0);
-	}
-	fmt_buf_free(&file);
-	fmt_buf_free(&out);
-	fmt_buf_free(&again);
+	require_record(
+	    seed, "libbackup snapshot v1", read_and_write, data, size);
 	return 0;
 }
