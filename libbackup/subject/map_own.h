@@ -34,6 +34,14 @@ int bkp_map_read_pairs(struct map_reader *r, const char *what,
 	const yaml_node_t *value, void *arg, struct bkp_error *err),
     void *arg, struct bkp_error *err);
 
+/* Calls `each` for every item of the list that is the field `name`; nothing
+ * is an empty one. */
+int bkp_map_read_items(struct map_reader *r, const char *name,
+    const yaml_node_t *value,
+    int (*each)(
+	struct map_reader *r, const yaml_node_t *node, struct bkp_error *err),
+    struct bkp_error *err);
+
 yaml_node_t *bkp_map_node(struct map_reader *r, int index);
 
 /* True for the word alone. */

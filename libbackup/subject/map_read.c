@@ -176,6 +176,27 @@ bkp_map_read_flag(struct map_reader *r, const char *name,
 /* ---- mappings ---- */
 
 int
+bkp_map_read_items(struct map_reader *r, const char *name,
+    const yaml_node_t *value,
+    int (*each)(
+	struct map_reader *r, const yaml_node_t *node, struct bkp_error *err),
+    struct bkp_error *err)
+{
+	const yaml_node_item_t *item;
+
+	if (value->type == YAML_SCALAR_NODE && bkp_config_scalar(value) == NULL)
+		return 0;
+	if (value->type != YAML_SEQUENCE_NODE)
+		return bkp_config_fail(&r->file, value, err,
+		    "'%s' needs a list: lines that begin with '- '", name);
+	for (item = value->data.sequence.items.start;
+	     item < value->data.sequence.items.top; item++)
+		if (each(r, bkp_map_node(r, *item), err) < 0)
+			return -1;
+	return 0;
+}
+
+int
 bkp_map_read_pairs(struct map_reader *r, const char *what,
     const yaml_node_t *node,
     int (*each)(struct map_reader *r, const yaml_node_t *key,

@@ -305,17 +305,6 @@ int
 bkp_map_read_files(struct map_reader *r, const char *name,
     const yaml_node_t *value, void *slot, struct bkp_error *err)
 {
-	const yaml_node_item_t *item;
-
 	(void)slot;
-	if (value->type == YAML_SCALAR_NODE && bkp_config_scalar(value) == NULL)
-		return 0;
-	if (value->type != YAML_SEQUENCE_NODE)
-		return bkp_config_fail(&r->file, value, err,
-		    "'%s' needs a list: lines that begin with '- '", name);
-	for (item = value->data.sequence.items.start;
-	     item < value->data.sequence.items.top; item++)
-		if (read_file(r, bkp_map_node(r, *item), err) < 0)
-			return -1;
-	return 0;
+	return bkp_map_read_items(r, name, value, read_file, err);
 }
