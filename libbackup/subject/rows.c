@@ -119,7 +119,8 @@ is_in_pair(const struct bkp_rows *rows, const struct bkp_walk_edge *edge,
 
 	if (bkp_walk_child_column(rows->walk, edge, pair, &column))
 		return column == c->column;
-	return bkp_walk_mentions(edge->map->child_values.items[pair], c->name);
+	return bkp_subject_mentions(
+	    edge->map->child_values.items[pair], c->name);
 }
 
 static int

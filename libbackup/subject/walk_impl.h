@@ -139,10 +139,6 @@ enum fmt_status bkp_walk_append_from(
 
 /* ---- walk_types.c ---- */
 
-/* True where SQL of the map mentions the column (or something that is called
- * the same). */
-bool bkp_walk_mentions(const char *sql, const char *column);
-
 /* Tells of rows that refer to what was reached, with a type that none of the
  * references by the same column is for. */
 int bkp_walk_report_types(struct bkp_walk *walk, struct bkp_error *err);

@@ -7,73 +7,13 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/names.h"
+#include "libbackup/subject/names.h"
 #include "libbackup/subject/walk_impl.h"
 
 #define NAMED_MAX 5 /* types that a message lists */
-
-/* ---- what SQL mentions ---- */
-
-static bool
-is_word(unsigned char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') || c == '_' || c == '$' || c >= 0x80;
-}
-
-/* Behind a quoted run; a doubled quote is two runs, which is no harm where
- * only names are looked for. */
-static const char *
-skip_quoted(const char *at)
-{
-	const char *end = strchr(at + 1, *at);
-
-	return end != NULL ? end + 1 : at + strlen(at);
-}
-
-static bool
-is_quoted_name(const char *at, const char *end, const char *name)
-{
-	struct fmt_buf quoted = FMT_BUF_INIT;
-	size_t len = (size_t)(end - at);
-	bool is_same =
-	    bkp_pg_quote(&quoted, name) != FMT_OK || /* out of memory: yes */
-	    (quoted.len == len && memcmp(quoted.data, at, len) == 0);
-
-	fmt_buf_free(&quoted);
-	return is_same;
-}
-
-bool
-bkp_walk_mentions(const char *sql, const char *column)
-{
-	size_t len = strlen(column);
-
-	/* A quote in a name: not worth reading it exactly. */
-	if (strchr(column, '"') != NULL)
-		return strchr(sql, '"') != NULL;
-	while (*sql != '\0') {
-		const char *start = sql;
-
-		if (*sql == '\'' || *sql == '"') {
-			sql = skip_quoted(sql);
-			if (*start == '"' && is_quoted_name(start, sql, column))
-				return true;
-		} else if (is_word((unsigned char)*sql)) {
-			while (is_word((unsigned char)*sql))
-				sql++;
-			if ((size_t)(sql - start) == len &&
-			    strncasecmp(start, column, len) == 0)
-				return true;
-		} else {
-			sql++;
-		}
-	}
-	return false;
-}
 
 /* ---- groups ---- */
 
@@ -102,7 +42,7 @@ append_types(struct fmt_buf *sql, const struct bkp_walk *walk,
 	    fmt_buf_append_text(sql, "pg_catalog.concat_ws(', ', ''");
 
 	for (size_t i = 0; status == FMT_OK && i < t->column_count; i++)
-		if (bkp_walk_mentions(edge->map->when, t->columns[i].name))
+		if (bkp_subject_mentions(edge->map->when, t->columns[i].name))
 			status = bkp_pg_sql(
 			    sql, ", %I.%I", t->name, t->columns[i].name);
 	return status == FMT_OK ? fmt_buf_append_byte(sql, ')') : status;
