@@ -15,6 +15,7 @@
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
+#include "libbackup/operations/subject_impl.h"
 #include "libbackup/repository/key_ring.h"
 #include "libbackup/subject/load.h"
 #include "libbackup/subject/load_files.h"
@@ -32,23 +33,14 @@ struct import {
 
 /* ---- which places ---- */
 
-static const struct bkp_source_config *
-find_source(const struct bkp_config *config, enum bkp_source_kind kind,
-    const char *prefix, size_t *count)
+static const struct bkp_bucket_config *
+find_bucket_source(const struct bkp_config *config, const char *prefix)
 {
-	const struct bkp_source_config *found = NULL;
-
-	*count = 0;
-	for (size_t i = 0; i < config->source_count; i++) {
-		const struct bkp_source_config *source = &config->sources[i];
-
-		if (source->kind != kind ||
-		    (prefix != NULL && strcmp(source->prefix, prefix) != 0))
-			continue;
-		found = source;
-		(*count)++;
-	}
-	return found;
+	for (size_t i = 0; i < config->source_count; i++)
+		if (config->sources[i].kind == BKP_KIND_BUCKET &&
+		    strcmp(config->sources[i].prefix, prefix) == 0)
+			return &config->sources[i].bucket;
+	return NULL;
 }
 
 static int
@@ -56,34 +48,13 @@ find_database(const struct bkp_subject_import_options *options,
     const struct bkp_postgres_config **config, const char **database,
     struct bkp_error *err)
 {
-	size_t count;
-	const struct bkp_source_config *source = find_source(
-	    options->config, BKP_KIND_POSTGRES, options->source, &count);
+	const struct bkp_subject_source from = {
+	    .config = options->config,
+	    .source = options->source,
+	    .database = options->database,
+	};
 
-	if (count == 0)
-		return bkp_fail(err, BKP_INVALID,
-		    "the configuration names no database source%s%s; add one "
-		    "under 'sources:'",
-		    options->source != NULL ? " " : "",
-		    options->source != NULL ? options->source : "");
-	if (count > 1)
-		return bkp_fail(err, BKP_INVALID,
-		    "the configuration names %zu postgres sources; say which "
-		    "with --source",
-		    count);
-	*config = &source->postgres;
-	*database = options->database;
-	if (options->database != NULL)
-		return 0;
-	if (source->postgres.databases.count > 1 ||
-	    source->postgres.all_databases)
-		return bkp_fail(err, BKP_INVALID,
-		    "source %s has several databases; say which with "
-		    "--database",
-		    source->prefix);
-	if (source->postgres.databases.count == 1)
-		*database = source->postgres.databases.items[0];
-	return 0;
+	return bkp_subject_database(&from, config, database, err);
 }
 
 /* "bucket/uploads", or "NAME=bucket/uploads". */
@@ -93,18 +64,14 @@ find_bucket(struct import *import, const char *text, struct bkp_error *err)
 	const char *equals = strchr(text, '=');
 	const char *prefix = equals != NULL ? equals + 1 : text;
 	struct bkp_load_bucket *bucket = &import->buckets[import->bucket_count];
-	const struct bkp_source_config *source;
-	size_t count;
 
-	source = find_source(
-	    import->options->config, BKP_KIND_BUCKET, prefix, &count);
-	if (source == NULL)
+	bucket->config = find_bucket_source(import->options->config, prefix);
+	if (bucket->config == NULL)
 		return bkp_fail(err, BKP_INVALID,
 		    "the configuration names no bucket source '%s'; a source "
 		    "is named by kind and name, as in 'bucket/uploads'",
 		    prefix);
 	import->bucket_count++;
-	bucket->config = &source->bucket;
 	if (equals == NULL)
 		return 0;
 	bucket->name = bkp_format(err, "%.*s", (int)(equals - text), text);
