@@ -36,18 +36,24 @@ tests_unit_test_config_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_config_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_config_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_command tests/unit/test_files \
-	tests/unit/test_files_whole
+	tests/unit/test_files_restore tests/unit/test_files_whole
 tests_unit_test_files_whole_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_files_whole_LDADD = $(UNIT_LIBS)
 FAKE_SINK = tests/unit/fake_sink.c tests/unit/fake_sink.h
 tests_unit_test_command_SOURCES = tests/unit/test_command.c $(FAKE_SINK)
 tests_unit_test_command_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_command_LDADD = $(UNIT_LIBS)
-tests_unit_test_files_SOURCES = tests/unit/test_files.c $(FAKE_SINK) \
+FILES_FIXTURE = tests/unit/files_fixture.c tests/unit/files_fixture.h \
+	$(FAKE_SINK)
+tests_unit_test_files_SOURCES = tests/unit/test_files.c $(FILES_FIXTURE) \
 	$(FAILING_ALLOC)
 tests_unit_test_files_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_files_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_files_LDADD = $(UNIT_LIBS)
+tests_unit_test_files_restore_SOURCES = tests/unit/test_files_restore.c \
+	$(FILES_FIXTURE)
+tests_unit_test_files_restore_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_files_restore_LDADD = $(UNIT_LIBS)
 tests_unit_test_secret_SOURCES = tests/unit/test_secret.c $(FAILING_ALLOC)
 tests_unit_test_secret_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_secret_LDFLAGS = $(WRAP_ALLOC_FLAGS)
