@@ -106,11 +106,19 @@ tests_unit_test_subject_map_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_subject_map_LDADD = $(UNIT_LIBS)
 
 # retention
-UNIT_TESTS += tests/unit/test_retention
-tests_unit_test_retention_SOURCES = tests/unit/test_retention.c $(FAILING_ALLOC)
+UNIT_TESTS += tests/unit/test_retention tests/unit/test_retention_safeguards
+RETENTION_FIXTURE = tests/unit/retention_fixture.c \
+	tests/unit/retention_fixture.h
+tests_unit_test_retention_SOURCES = tests/unit/test_retention.c \
+	$(RETENTION_FIXTURE)
 tests_unit_test_retention_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_retention_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_retention_LDADD = $(UNIT_LIBS)
+tests_unit_test_retention_safeguards_SOURCES = \
+	tests/unit/test_retention_safeguards.c $(RETENTION_FIXTURE) \
+	$(FAILING_ALLOC)
+tests_unit_test_retention_safeguards_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_retention_safeguards_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_retention_safeguards_LDADD = $(UNIT_LIBS)
 
 # age: the vectors print TAP themselves
 check_PROGRAMS += tests/unit/test_age_vectors
