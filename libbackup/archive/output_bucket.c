@@ -116,14 +116,7 @@ connect_object(struct object *object,
 	struct bkp_s3_options s3 = {.endpoint = NULL};
 
 	if (bucket != NULL)
-		s3 = (struct bkp_s3_options){.endpoint = bucket->endpoint,
-		    .region = bucket->region,
-		    .access_key = bucket->access_key,
-		    .secret_key = bucket->secret_key,
-		    .session_token = bucket->session_token,
-		    .profile = bucket->profile,
-		    .ca_file = bucket->ca_file,
-		    .is_virtual_host = bucket->is_virtual_host};
+		s3 = bkp_s3_options_of(bucket);
 	if (options->endpoint != NULL)
 		s3.endpoint = options->endpoint;
 	if (bkp_s3_new(&s3, &object->s3, err) < 0)

@@ -169,16 +169,7 @@ make_link(const struct bkp_subject_export_options *options, char **link,
 	int rc = -1;
 
 	if (config != NULL)
-		s3_options = (struct bkp_s3_options){
-		    .endpoint = config->endpoint,
-		    .region = config->region,
-		    .access_key = config->access_key,
-		    .secret_key = config->secret_key,
-		    .session_token = config->session_token,
-		    .profile = config->profile,
-		    .ca_file = config->ca_file,
-		    .is_virtual_host = config->is_virtual_host,
-		};
+		s3_options = bkp_s3_options_of(config);
 	if (options->endpoint != NULL)
 		s3_options.endpoint = options->endpoint;
 	if (bkp_bucket_split(options->output, &bucket, &key, err) == 0 &&

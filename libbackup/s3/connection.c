@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <sys/random.h>
 
+#include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/s3/request.h"
 
@@ -87,6 +88,21 @@ static unsigned
 or_default(unsigned value, unsigned otherwise)
 {
 	return value != 0 ? value : otherwise;
+}
+
+struct bkp_s3_options
+bkp_s3_options_of(const struct bkp_bucket_config *config)
+{
+	return (struct bkp_s3_options){
+	    .endpoint = config->endpoint,
+	    .region = config->region,
+	    .access_key = config->access_key,
+	    .secret_key = config->secret_key,
+	    .session_token = config->session_token,
+	    .profile = config->profile,
+	    .ca_file = config->ca_file,
+	    .is_virtual_host = config->is_virtual_host,
+	};
 }
 
 int

@@ -46,6 +46,10 @@ struct bkp_s3_options {
 	unsigned stall_s;    /* without progress: 60 */
 };
 
+/* What the configuration says of a bucket; borrowed from it. */
+struct bkp_bucket_config;
+struct bkp_s3_options bkp_s3_options_of(const struct bkp_bucket_config *config);
+
 /* Finds credentials (credentials.h); speaks to nobody yet. */
 int bkp_s3_new(const struct bkp_s3_options *options, struct bkp_s3 **out,
     struct bkp_error *err);
@@ -151,7 +155,7 @@ int bkp_s3_head(struct bkp_s3_connection *connection, const char *bucket,
 struct bkp_s3_get_options {
 	const char *if_match;   /* an ETag without quotes; NULL: any */
 	const char *version_id; /* NULL: the current one */
-	uint64_t first, len; /* a range of bytes; len 0: the whole object */
+	uint64_t first, len;    /* a range of bytes; len 0: the whole object */
 	/* Called once, before the first byte, with the headers of the answer.
 	 * May be NULL. */
 	int (*begin)(void *arg, const struct bkp_s3_fields *headers,

@@ -30,16 +30,7 @@ bkp_bucket_access_open(struct bkp_bucket_access *access,
     const struct bkp_bucket_config *config, struct bkp_run *run,
     struct bkp_error *err)
 {
-	const struct bkp_s3_options options = {
-	    .endpoint = config->endpoint,
-	    .region = config->region,
-	    .access_key = config->access_key,
-	    .secret_key = config->secret_key,
-	    .session_token = config->session_token,
-	    .profile = config->profile,
-	    .ca_file = config->ca_file,
-	    .is_virtual_host = config->is_virtual_host,
-	};
+	const struct bkp_s3_options options = bkp_s3_options_of(config);
 	const struct bkp_cancel *cancel = bkp_run_cancel(run);
 	unsigned workers = bkp_run_workers(run);
 
