@@ -55,17 +55,6 @@ result(const char *action, const char *state)
 	    command.name, "action", action, "state", state);
 }
 
-/* Takes `value`. */
-static json_t *
-with(json_t *event, const char *name, json_t *value)
-{
-	if (event == NULL || json_object_set_new(event, name, value) != 0) {
-		json_decref(event);
-		return NULL;
-	}
-	return event;
-}
-
 static enum cli_status
 need_map(struct cli *cli, const struct request *request)
 {
@@ -94,9 +83,10 @@ plan(struct cli *cli, const struct request *request)
 		return cli_fail(cli, &err);
 	cli_progress_clear(cli);
 	if (cli->is_json) {
-		cli_emit(cli, with(with(result("plan", "complete"), "undecided",
-				       json_integer((json_int_t)undecided)),
-				  "map", json_string(yaml)));
+		cli_emit(cli,
+		    cli_with(cli_with(result("plan", "complete"), "undecided",
+				 json_integer((json_int_t)undecided)),
+			"map", json_string(yaml)));
 	} else {
 		(void)fputs(yaml, stdout);
 		if (!cli->is_quiet)
@@ -126,11 +116,12 @@ emit_check(struct cli *cli, const struct bkp_subject_check_result *r)
 			cli_json_text(f->message), "line",
 			(json_int_t)f->line));
 	}
-	event = with(event, "open", json_integer((json_int_t)r->failing));
-	event = with(event, "advice",
+	event = cli_with(event, "open", json_integer((json_int_t)r->failing));
+	event = cli_with(event, "advice",
 	    json_integer((json_int_t)(r->finding_count - r->failing)));
-	event = with(event, "tables", json_integer((json_int_t)r->tables));
-	cli_emit(cli, with(event, "edges", json_integer((json_int_t)r->edges)));
+	event = cli_with(event, "tables", json_integer((json_int_t)r->tables));
+	cli_emit(
+	    cli, cli_with(event, "edges", json_integer((json_int_t)r->edges)));
 }
 
 static void
@@ -304,20 +295,21 @@ tell_export(struct cli *cli, const char *output,
 	if (cli->is_json) {
 		event = result(
 		    "run", r->omission_count > 0 ? "partial" : "complete");
-		event = with(event, "output", cli_json_path(output));
-		event = with(event, "rows", json_integer((json_int_t)r->rows));
+		event = cli_with(event, "output", cli_json_path(output));
 		event =
-		    with(event, "tables", json_integer((json_int_t)r->tables));
-		event =
-		    with(event, "files", json_integer((json_int_t)r->files));
-		event = with(event, "stored_bytes",
+		    cli_with(event, "rows", json_integer((json_int_t)r->rows));
+		event = cli_with(
+		    event, "tables", json_integer((json_int_t)r->tables));
+		event = cli_with(
+		    event, "files", json_integer((json_int_t)r->files));
+		event = cli_with(event, "stored_bytes",
 		    json_integer((json_int_t)r->stored_bytes));
-		event = with(event, "sha256", json_string(r->sha256));
+		event = cli_with(event, "sha256", json_string(r->sha256));
 		if (r->link != NULL)
-			event = with(event, "link", json_string(r->link));
-		event = with(event, "omissions",
+			event = cli_with(event, "link", json_string(r->link));
+		event = cli_with(event, "omissions",
 		    json_integer((json_int_t)r->omission_count));
-		cli_emit(cli, with(event, "duration_ms",
+		cli_emit(cli, cli_with(event, "duration_ms",
 				  json_integer((json_int_t)r->duration_ms)));
 		return;
 	}
@@ -450,11 +442,11 @@ audit(struct cli *cli, const struct request *request)
 	if (bkp_subject_audit(request->audit, &r, &err) < 0)
 		return cli_fail(cli, &err);
 	if (cli->is_json) {
-		cli_emit(
-		    cli, with(with(with(result("audit", "complete"), "file",
-				       cli_json_path(r.path)),
-				  "lines", json_integer((json_int_t)r.lines)),
-			     "head", json_string(r.head)));
+		cli_emit(cli,
+		    cli_with(cli_with(cli_with(result("audit", "complete"),
+					  "file", cli_json_path(r.path)),
+				 "lines", json_integer((json_int_t)r.lines)),
+			"head", json_string(r.head)));
 	} else {
 		cli_print_escaped(stdout, r.path);
 		(void)printf(": %s lines, each follows the one before it; the "

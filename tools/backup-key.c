@@ -68,17 +68,6 @@ result(const char *action)
 	    command.name, "action", action, "state", "complete");
 }
 
-/* Takes `value`. */
-static json_t *
-with(json_t *event, const char *name, json_t *value)
-{
-	if (event == NULL || json_object_set_new(event, name, value) != 0) {
-		json_decref(event);
-		return NULL;
-	}
-	return event;
-}
-
 /* ---- show ---- */
 
 static void
@@ -110,15 +99,15 @@ emit_list(struct cli *cli, const struct bkp_key_list *list)
 			    : NULL,
 			"believed", (json_int_t)host->believed));
 	}
-	event = with(
+	event = cli_with(
 	    result("show"), "roster", json_integer((json_int_t)list->roster));
-	event = with(
+	event = cli_with(
 	    event, "generation", json_integer((json_int_t)list->generation));
-	event = with(
+	event = cli_with(
 	    event, "changed", json_string(cli_time_utc(list->changed_us, a)));
-	event = with(event, "is_joined", json_boolean(list->is_joined));
-	cli_emit(cli,
-	    with(event, "damaged", json_integer((json_int_t)list->damaged)));
+	event = cli_with(event, "is_joined", json_boolean(list->is_joined));
+	cli_emit(cli, cli_with(event, "damaged",
+			  json_integer((json_int_t)list->damaged)));
 }
 
 static void
@@ -327,7 +316,7 @@ add(struct cli *cli, const struct request *request)
 			(void)unlink(request->new_identity);
 	}
 	cli_secret_wipe(passphrase);
-	event = with(result("add"), "recipient",
+	event = cli_with(result("add"), "recipient",
 	    cli_json_text(options.recipient)); /* null: a passphrase */
 	return end_change(cli, &place, rc, &err, event,
 	    options.passphrase != NULL
@@ -351,7 +340,7 @@ take_away(struct cli *cli, const struct request *request)
 		return status;
 	rc = bkp_key_remove(place.repository, operand(cli), recipient, &err);
 	return end_change(cli, &place, rc, &err,
-	    with(result("remove"), "recipient", json_string(recipient)),
+	    cli_with(result("remove"), "recipient", json_string(recipient)),
 	    "Removed. Whoever that was still knows the present keys and can "
 	    "read what is\nwritten with them: run backup-key rotate, and "
 	    "take access to the store away.");
@@ -376,8 +365,8 @@ add_host(struct cli *cli, const struct request *request)
 		return status;
 	rc = bkp_key_host_add(
 	    place.repository, operand(cli), key_file, request->may_prune, &err);
-	event = with(result("host"), "name", cli_json_text(operand(cli)));
-	event = with(event, "key_file", cli_json_path(key_file));
+	event = cli_with(result("host"), "name", cli_json_text(operand(cli)));
+	event = cli_with(event, "key_file", cli_json_path(key_file));
 	return end_change(cli, &place, rc, &err, event,
 	    "The key file backs up, lists and checks; it cannot read what was "
 	    "backed up.\nBring it to the host (mode 0600) and keep no copy "
@@ -399,8 +388,8 @@ revoke_host(struct cli *cli, const struct request *request)
 		return status;
 	rc = bkp_key_host_revoke(
 	    place.repository, operand(cli), &believed, &err);
-	event = with(result("revoke"), "name", cli_json_text(operand(cli)));
-	event = with(event, "believed", json_integer((json_int_t)believed));
+	event = cli_with(result("revoke"), "name", cli_json_text(operand(cli)));
+	event = cli_with(event, "believed", json_integer((json_int_t)believed));
 	return end_change(cli, &place, rc, &err, event,
 	    "Revoked. What the host had written stays as it is; nothing that "
 	    "its key signs\nfrom now on is believed. Whoever has the key "
@@ -501,7 +490,7 @@ write_sheet(struct cli *cli)
 	if (strcmp(path, "-") == 0)
 		cli->is_quiet = true;
 	return end_change(cli, &place, rc, &err,
-	    with(result("sheet"), "file", cli_json_path(path)),
+	    cli_with(result("sheet"), "file", cli_json_path(path)),
 	    "Print the file, remove it, and try what is on paper: backup-key "
 	    "sheet --check.");
 }
@@ -549,11 +538,12 @@ check_sheet(struct cli *cli, const struct request *request)
 	if (rc < 0)
 		return cli_fail(cli, &err);
 	if (cli->is_json) {
-		event = with(result("sheet"), "repository",
+		event = cli_with(result("sheet"), "repository",
 		    json_string(sheet.repository));
-		event = with(event, "recipient", json_string(sheet.recipient));
-		cli_emit(cli,
-		    with(event, "identity_file", cli_json_path(request->to)));
+		event =
+		    cli_with(event, "recipient", json_string(sheet.recipient));
+		cli_emit(cli, cli_with(event, "identity_file",
+				  cli_json_path(request->to)));
 		return CLI_COMPLETE;
 	}
 	(void)printf("every line is right\nrepository  %s\nrecipient   %s\n",

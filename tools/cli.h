@@ -198,6 +198,10 @@ int cli_error(struct bkp_error *err, enum bkp_error_code code, int sys,
  * while it was made) makes the command fail at its end. */
 void cli_emit(struct cli *cli, json_t *event);
 
+/* The event with one more member; takes both references. NULL where either is
+ * NULL or memory is short, which cli_emit takes. */
+json_t *cli_with(json_t *event, const char *name, json_t *value);
+
 /* ---- cli_progress.c ---- */
 
 void cli_progress_show(struct cli *cli, const struct bkp_progress *progress);

@@ -150,3 +150,13 @@ cli_events(struct cli *cli)
 	events.progress = on_progress;
 	return events;
 }
+
+json_t *
+cli_with(json_t *event, const char *name, json_t *value)
+{
+	if (event == NULL || json_object_set_new(event, name, value) != 0) {
+		json_decref(event);
+		return NULL;
+	}
+	return event;
+}
