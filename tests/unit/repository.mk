@@ -55,11 +55,22 @@ tests_unit_test_crash_archive_LDADD = $(UNIT_LIBS)
 tests_unit_test_crash_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_crash_LDADD = $(UNIT_LIBS)
 # What should be there.
-UNIT_TESTS += tests/unit/test_history
+HISTORY_FIXTURE = tests/unit/history_fixture.c \
+	tests/unit/history_fixture.h $(REPOSITORY_FIXTURE)
+UNIT_TESTS += tests/unit/test_history tests/unit/test_history_checkpoint \
+	tests/unit/test_history_others
 tests_unit_test_history_SOURCES = tests/unit/test_history.c \
-	$(REPOSITORY_FIXTURE)
+	$(HISTORY_FIXTURE)
 tests_unit_test_history_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_history_LDADD = $(UNIT_LIBS)
+tests_unit_test_history_checkpoint_SOURCES = \
+	tests/unit/test_history_checkpoint.c $(HISTORY_FIXTURE)
+tests_unit_test_history_checkpoint_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_history_checkpoint_LDADD = $(UNIT_LIBS)
+tests_unit_test_history_others_SOURCES = tests/unit/test_history_others.c \
+	$(HISTORY_FIXTURE)
+tests_unit_test_history_others_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_history_others_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_rows
 tests_unit_test_rows_SOURCES = tests/unit/test_rows.c $(REPOSITORY_FIXTURE)
 tests_unit_test_rows_CFLAGS = $(UNIT_CFLAGS)
