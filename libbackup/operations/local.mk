@@ -22,6 +22,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/retention_impl.h \
 	libbackup/operations/retention_reasons.c \
 	libbackup/operations/retention_rules.c \
+	libbackup/operations/scratch.c libbackup/operations/scratch.h \
 	libbackup/operations/sink.c libbackup/operations/sink.h \
 	libbackup/operations/subject.c \
 	libbackup/operations/subject_export.c \

@@ -13,24 +13,17 @@
  */
 #include "libbackup/operations.h"
 
-#include <errno.h>
-#include <glob.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/base/temporary.h"
 #include "libbackup/operations/compare.h"
 #include "libbackup/operations/content.h"
 #include "libbackup/operations/opened.h"
+#include "libbackup/operations/scratch.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/operations/verify_impl.h"
-
-#define SCRATCH_NAME "backup-verify-"
 
 /* ---- entry by entry ---- */
 
@@ -277,27 +270,6 @@ out:
 
 /* ---- a scratch place ---- */
 
-static int
-restore_into(struct bkp_verify *verify, const struct bkp_chosen *chosen,
-    struct bkp_supply *supply, const struct bkp_source_config *place,
-    struct bkp_error *err)
-{
-	const struct bkp_target_options options = {.is_scratch = true};
-	struct bkp_target *target = NULL;
-	int rc = -1;
-
-	bkp_run_phase(verify->run, verify->selected.bytes,
-	    verify->selected.entries, "restoring %s into a scratch place",
-	    chosen->source->prefix);
-	if (chosen->kind->target_open(place, &options, &target, err) < 0)
-		return -1;
-	if (target->ops->check(target, supply, err) == 0 &&
-	    target->ops->run(target, supply, err) == 0)
-		rc = note_named(verify, err);
-	target->ops->close(target);
-	return rc;
-}
-
 /* A restore that fails is a verdict, not an error: the snapshot does not
  * restore. But for a cancelled run, one without memory, and keys or a scratch
  * place that could not be had, where nothing is known about the snapshot. */
@@ -315,7 +287,9 @@ prove_in_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	struct bkp_error error = BKP_ERROR_INIT;
 	const struct bkp_source_config *place = &scratch->place;
 
-	if (restore_into(verify, chosen, supply, place, &error) == 0 &&
+	if (bkp_scratch_restore(
+		chosen, supply, &verify->selected, place, &error) == 0 &&
+	    note_named(verify, &error) == 0 &&
 	    compare_place(verify, chosen, supply, place, &error) == 0)
 		return 0;
 	if (!is_about_the_snapshot(&error)) {
@@ -327,53 +301,23 @@ prove_in_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	    chosen->source->prefix, "%s", error.message);
 }
 
-/* A machine without the source's configuration can still prove it. */
-static int
-bare_config(const struct bkp_chosen *chosen, struct bkp_source_config *out,
-    struct bkp_error *err)
-{
-	const char *prefix = chosen->source->prefix;
-	const char *slash = strchr(prefix, '/');
-
-	memset(out, 0, sizeof(*out));
-	out->kind = chosen->kind->kind;
-	out->prefix = bkp_strdup(prefix, err);
-	out->name = bkp_strdup(slash != NULL ? slash + 1 : prefix, err);
-	return out->prefix != NULL && out->name != NULL ? 0 : -1;
-}
-
 static int
 verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, struct bkp_error *err)
 {
-	struct bkp_source_config bare = {.prefix = NULL};
-	const struct bkp_source_config *config = chosen->config;
 	struct bkp_scratch *scratch = NULL;
-	int rc = -1;
+	int rc;
 
-	if (config == NULL) {
-		if (bare_config(chosen, &bare, err) < 0)
-			goto out;
-		config = &bare;
-	}
-	if (chosen->kind->scratch_open != NULL) {
-		bkp_run_phase(verify->run, 0, 0,
-		    "making a scratch place for %s", chosen->source->prefix);
-		if (chosen->kind->scratch_open(config, chosen->source->info,
-			verify->directory, verify->run, &scratch, err) < 0)
-			goto out;
-	}
-	if (scratch != NULL)
-		verify->restored++;
-	else
+	if (bkp_scratch_make(
+		chosen, verify->directory, verify->run, &scratch, err) < 0)
+		return -1;
+	if (scratch == NULL) {
 		verify->read_back++;
-	rc = scratch != NULL
-		 ? prove_in_scratch(verify, chosen, supply, scratch, err)
-		 : bkp_verify_digests(verify, chosen, supply, err);
-out:
-	if (scratch != NULL)
-		scratch->ops->close(scratch);
-	bkp_source_config_free(&bare);
+		return bkp_verify_digests(verify, chosen, supply, err);
+	}
+	verify->restored++;
+	rc = prove_in_scratch(verify, chosen, supply, scratch, err);
+	scratch->ops->close(scratch);
 	return rc;
 }
 
@@ -486,53 +430,6 @@ tell_omissions(struct bkp_verify *verify, struct bkp_verify_result *result,
 	return 0;
 }
 
-#define DAY_S (24 * 60 * 60)
-
-/* A verification that was killed could not remove its folder, which is as
- * large as what it restored. One of today may be at work. */
-static void
-tell_leftovers(struct bkp_verify *verify, const char *base)
-{
-	char pattern[4096];
-	struct stat st;
-	glob_t found;
-
-	if (snprintf(pattern, sizeof(pattern), "%s/" SCRATCH_NAME "??????",
-		base) >= (int)sizeof(pattern) ||
-	    glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
-		return;
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		if (lstat(found.gl_pathv[i], &st) == 0 && S_ISDIR(st.st_mode) &&
-		    st.st_uid == geteuid() && st.st_mtime < time(NULL) - DAY_S)
-			bkp_run_message(verify->run, BKP_WARNING, NULL,
-			    "%s was left by a verification that was killed; "
-			    "remove it: rm -r '%s'",
-			    found.gl_pathv[i], found.gl_pathv[i]);
-	globfree(&found);
-}
-
-static int
-make_directory(struct bkp_verify *verify, struct bkp_error *err)
-{
-	const char *base = verify->options->scratch_directory;
-
-	if (base == NULL)
-		base = bkp_temporary_directory();
-	tell_leftovers(verify, base);
-	verify->directory = bkp_format(err, "%s/" SCRATCH_NAME "XXXXXX", base);
-	if (verify->directory == NULL)
-		return -1;
-	if (mkdtemp(verify->directory) == NULL) {
-		(void)bkp_fail_errno(err, errno,
-		    "making a scratch folder in %s (TMPDIR names another)",
-		    base);
-		free(verify->directory);
-		verify->directory = NULL;
-		return -1;
-	}
-	return 0;
-}
-
 static void
 end_verify(struct bkp_verify *verify)
 {
@@ -564,7 +461,9 @@ begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 	if (bkp_contents_new(
 		NULL, bkp_run_workers(verify->run), &verify->contents, err) < 0)
 		return -1;
-	return make_directory(verify, err);
+	verify->directory = bkp_scratch_folder(
+	    options->scratch_directory, "backup-verify", verify->run, err);
+	return verify->directory != NULL ? 0 : -1;
 }
 
 static int
