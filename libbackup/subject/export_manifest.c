@@ -2,6 +2,7 @@
 /* The manifest: what there is, and what there is not, and why. */
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/subject/exported.h"
@@ -55,13 +56,58 @@ columns_json(
 	for (size_t i = 0; i < table->column_count; i++) {
 		const struct bkp_rows_column *column = &table->columns[i];
 		const struct bkp_map_column *map = column->map;
-		json_t *one = json_pack("{s:s, s:s, s:o, s:o}", "name",
+		json_t *one = json_pack("{s:s, s:s, s:o, s:o, s:b}", "name",
 		    column->name, "type", model->columns[column->column].type,
 		    "label", text_or_null(map != NULL ? map->label : NULL),
-		    "replaced",
-		    text_or_null(treatment_name(column->treatment)));
+		    "replaced", text_or_null(treatment_name(column->treatment)),
+		    "names_others", column->names_others);
 
 		if (json_array_append_new(all, one) < 0) {
+			json_decref(all);
+			return NULL;
+		}
+	}
+	return all;
+}
+
+/* Why a column of a table that is exported is not, and whose words say so. */
+static json_t *
+left_out(const struct bkp_export *export,
+    const struct bkp_exported_table *table,
+    const struct bkp_model_column *column)
+{
+	const struct bkp_map_column *map =
+	    bkp_map_column(bkp_export_map(export, table), column->name);
+	const char *why = "derived";
+	const char *reason = "derived, and so no part of portability";
+
+	if (map != NULL && map->treatment == BKP_OMIT) {
+		why = "omitted";
+		reason = map->reason;
+	} else if (table->decided == BKP_ACTOR ||
+		   table->decided == BKP_LOOKUP) {
+		why = "not given";
+		reason = "the edges by which the rows came in do not give it";
+	}
+	return json_pack("{s:s, s:s, s:s, s:s}", "name", column->name, "type",
+	    column->type, "why", why, "reason", reason);
+}
+
+static json_t *
+left_out_json(
+    const struct bkp_export *export, const struct bkp_exported_table *table)
+{
+	const struct bkp_model_table *model = bkp_export_model(export, table);
+	json_t *all = json_array();
+
+	for (size_t i = 0, next = 0; i < model->column_count; i++) {
+		if (next < table->column_count &&
+		    table->columns[next].column == i) {
+			next++;
+			continue;
+		}
+		if (json_array_append_new(
+			all, left_out(export, table, &model->columns[i])) < 0) {
 			json_decref(all);
 			return NULL;
 		}
@@ -78,12 +124,13 @@ tables_json(const struct bkp_export *export)
 		const struct bkp_exported_table *table = &export->tables[i];
 		const struct bkp_map_table *map = bkp_export_map(export, table);
 		json_t *one = json_pack(
-		    "{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		    "{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		    "table", bkp_export_model(export, table)->id, "decision",
 		    bkp_decided_name(table->decided), "rows",
 		    (json_int_t)table->rows, "file", file_json(&table->json),
 		    "csv", file_json(&table->csv), "columns",
-		    columns_json(export, table), "label",
+		    columns_json(export, table), "left_out",
+		    left_out_json(export, table), "label",
 		    text_or_null(map != NULL ? map->label : NULL), "purpose",
 		    text_or_null(map != NULL ? map->purpose : NULL),
 		    "retention",
@@ -98,6 +145,62 @@ tables_json(const struct bkp_export *export)
 	}
 	return all;
 }
+
+/* ---- references that are no foreign keys ---- */
+
+static bool
+is_exported(const struct bkp_export *export, const char *id)
+{
+	for (size_t i = 0; i < export->table_count; i++)
+		if (strcmp(bkp_export_model(export, &export->tables[i])->id,
+			id) == 0)
+			return true;
+	return false;
+}
+
+static json_t *
+strings_json(const struct bkp_strings *strings)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < strings->count; i++)
+		if (json_array_append_new(all, json_string(strings->items[i])) <
+		    0) {
+			json_decref(all);
+			return NULL;
+		}
+	return all;
+}
+
+/* Whoever loads the rows under other keys has to change these, too, and no
+ * catalogue tells of them. */
+static json_t *
+references_json(const struct bkp_export *export)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < export->map->edge_count; i++) {
+		const struct bkp_map_edge *edge = &export->map->edges[i];
+
+		if (!edge->is_declared || !is_exported(export, edge->child) ||
+		    !is_exported(export, edge->parent))
+			continue;
+		if (json_array_append_new(all,
+			json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:b, s:s}",
+			    "edge", edge->id, "from", edge->child, "columns",
+			    strings_json(&edge->child_values), "to",
+			    edge->parent, "to_columns",
+			    strings_json(&edge->parent_columns), "when",
+			    text_or_null(edge->when), "array", edge->is_array,
+			    "decision", bkp_decided_name(edge->decided))) < 0) {
+			json_decref(all);
+			return NULL;
+		}
+	}
+	return all;
+}
+
+/* ---- what is not there ---- */
 
 /* What people decided to leave out, with their reasons. */
 static int
@@ -201,6 +304,20 @@ subject_json(const struct bkp_export *export)
 	    key, "label", text_or_null(export->map->label));
 }
 
+static json_t *
+pages_json(const struct bkp_export *export)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < export->page_count; i++)
+		if (json_array_append_new(all, file_json(&export->pages[i])) <
+		    0) {
+			json_decref(all);
+			return NULL;
+		}
+	return all;
+}
+
 int
 bkp_export_manifest(struct bkp_export *export, struct bkp_error *err)
 {
@@ -213,18 +330,20 @@ bkp_export_manifest(struct bkp_export *export, struct bkp_error *err)
 		return bkp_fail_nomem(err, "describing the export");
 	(void)bkp_run_omissions(export->run, &omitted);
 	value = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, "
-			  "s:{s:o, s:I, s:I}, s:o, s:o, s:o, s:o}",
+			  "s:o, s:{s:o, s:I, s:I}, s:o, s:o, s:o, s:o, s:o}",
 	    "format", "libbackup-export", "version", 1, "status",
 	    omitted == 0 ? "complete" : "partial", "profile",
 	    export->profile == BKP_PROFILE_ACCESS ? "access" : "portability",
 	    "time", bkp_walk_time(export->walk), "lsn",
 	    bkp_walk_lsn(export->walk), "map_sha256", export->map->sha256,
 	    "subject", subject_json(export), "tables", tables_json(export),
-	    "objects", "list", file_json(&export->objects), "count",
+	    "references", references_json(export), "objects", "list",
+	    file_json(&export->objects), "count",
 	    (json_int_t) export->object_count, "bytes",
 	    (json_int_t) export->object_bytes, "schema",
 	    file_json(&export->schema), "index", file_json(&export->index),
-	    "excluded", excluded, "omitted", omitted_json(export->run));
+	    "pages", pages_json(export), "excluded", excluded, "omitted",
+	    omitted_json(export->run));
 	rc = bkp_export_put_json(export, "manifest.json", value, &file, err);
 	free(file.name);
 	return rc;

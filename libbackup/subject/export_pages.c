@@ -107,6 +107,28 @@ begin_page(struct pages *pages, struct bkp_error *err)
 	return 0;
 }
 
+/* Ends the member, and keeps what the manifest says of it. */
+static int
+keep_page(struct pages *pages, struct bkp_error *err)
+{
+	struct bkp_export *export = pages->export;
+	char *name = page_name(pages->table, pages->page, err);
+	int rc = -1;
+
+	if (name == NULL)
+		return -1;
+	if (bkp_grow(&export->pages, export->page_count, &export->page_cap,
+		sizeof(*export->pages), err) == 0) {
+		struct bkp_exported_file *page =
+		    &export->pages[export->page_count++];
+
+		*page = (struct bkp_exported_file){.name = NULL};
+		rc = bkp_export_end(export, name, page, err);
+	}
+	free(name);
+	return rc;
+}
+
 static int
 end_page(struct pages *pages, struct bkp_error *err)
 {
@@ -128,7 +150,7 @@ end_page(struct pages *pages, struct bkp_error *err)
 	if (bkp_package_put(pages->export->package, pages->out.data,
 		pages->out.len, err) < 0)
 		return -1;
-	return bkp_package_end(pages->export->package, NULL, NULL, err);
+	return keep_page(pages, err);
 }
 
 static int

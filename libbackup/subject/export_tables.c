@@ -62,6 +62,11 @@ bkp_export_fini(struct bkp_export *export)
 	free(export->shown);
 	export->shown = NULL;
 	export->shown_count = 0;
+	for (size_t i = 0; i < export->page_count; i++)
+		free_file(&export->pages[i]);
+	free(export->pages);
+	export->pages = NULL;
+	export->page_count = 0;
 	free_file(&export->objects);
 	free_file(&export->schema);
 	free_file(&export->index);
@@ -73,12 +78,19 @@ bkp_export_put(struct bkp_export *export, const char *name,
     const struct fmt_buf *content, struct bkp_exported_file *out,
     struct bkp_error *err)
 {
-	if ((out->name = bkp_strdup(name, err)) == NULL)
-		return -1;
 	if (bkp_package_begin(export->package, name, err) < 0)
 		return -1;
 	if (bkp_package_put(export->package, content->data, content->len, err) <
 	    0)
+		return -1;
+	return bkp_export_end(export, name, out, err);
+}
+
+int
+bkp_export_end(struct bkp_export *export, const char *name,
+    struct bkp_exported_file *out, struct bkp_error *err)
+{
+	if ((out->name = bkp_strdup(name, err)) == NULL)
 		return -1;
 	return bkp_package_end(export->package, out->sha256, &out->size, err);
 }

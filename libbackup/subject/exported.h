@@ -63,6 +63,8 @@ struct bkp_export {
 	uint64_t object_count, object_bytes;
 	struct bkp_exported_object *shown; /* the first of them, for people */
 	size_t shown_count, shown_cap;
+	struct bkp_exported_file *pages;
+	size_t page_count, page_cap;
 	struct bkp_exported_file schema, index;
 };
 
@@ -87,6 +89,10 @@ int bkp_export_manifest(struct bkp_export *export, struct bkp_error *err);
 int bkp_export_put(struct bkp_export *export, const char *name,
     const struct fmt_buf *content, struct bkp_exported_file *out,
     struct bkp_error *err);
+
+/* The same of a member that is open: ends it and keeps what it was. */
+int bkp_export_end(struct bkp_export *export, const char *name,
+    struct bkp_exported_file *out, struct bkp_error *err);
 
 /* A member of JSON that people read, too; takes the reference, which is NULL
  * where there was no memory to make it. */

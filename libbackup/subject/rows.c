@@ -70,9 +70,9 @@ choose_columns(
 		    bkp_grow(&rows->makers, rows->column_count,
 			&rows->maker_cap, sizeof(*rows->makers), err) < 0)
 			return -1;
-		rows->columns[rows->column_count] =
-		    (struct bkp_rows_column){i, name,
-			column != NULL ? column->treatment : BKP_KEEP, column};
+		rows->columns[rows->column_count] = (struct bkp_rows_column){i,
+		    name, column != NULL ? column->treatment : BKP_KEEP, column,
+		    false};
 		rows->makers[rows->column_count++] =
 		    (struct bkp_rows_maker){lists, FMT_BUF_INIT};
 	}
@@ -141,6 +141,7 @@ add_links(struct bkp_rows *rows, size_t reference, struct bkp_error *err)
 				NULL)
 				return -1;
 			rows->links[rows->link_count++] = link;
+			rows->columns[i].names_others = true;
 		}
 	return 0;
 }

@@ -14,6 +14,8 @@ struct bkp_rows_column {
 	const char *name; /* borrowed */
 	enum bkp_treatment treatment;
 	const struct bkp_map_column *map; /* borrowed, or NULL */
+	bool names_others; /* shared rows: it stands in a reference to the
+			      subject's table */
 };
 
 /* What the text of a value is. */

@@ -257,22 +257,36 @@ read_manifest(struct bkp_unpack *unpack, struct bkp_error *err)
 	return 0;
 }
 
-/* The manifest cannot tell of itself, nor does it of the pages for people,
- * which nothing is taken from. */
+/* The manifest cannot tell of itself; nor did earlier ones of the pages for
+ * people, which nothing is taken from. */
 static int
 refuse_untold(const struct bkp_unpack *unpack, struct bkp_error *err)
 {
+	bool has_pages = json_object_get(unpack->manifest, "pages") != NULL;
+
 	for (size_t i = 0; i < unpack->count; i++) {
 		const struct bkp_unpack_member *member = &unpack->members[i];
 
 		if (!member->is_told &&
 		    strcmp(member->name, "manifest.json") != 0 &&
-		    strncmp(member->name, "pages/", 6) != 0)
+		    (has_pages || strncmp(member->name, "pages/", 6) != 0))
 			return bkp_fail(err, BKP_CORRUPT,
 			    "%s is in it, and the manifest does not name it; "
 			    "nothing of this is used",
 			    member->name);
 	}
+	return 0;
+}
+
+static int
+compare_pages(struct bkp_unpack *unpack, struct bkp_error *err)
+{
+	const json_t *pages = json_object_get(unpack->manifest, "pages");
+
+	for (size_t i = 0; i < json_array_size(pages); i++)
+		if (compare_file(unpack, json_array_get(pages, i), NULL, err) <
+		    0)
+			return -1;
 	return 0;
 }
 
@@ -293,6 +307,8 @@ bkp_unpack_prove(struct bkp_unpack *unpack, struct bkp_error *err)
 	if (compare_file(unpack, json_object_get(objects, "list"), NULL, err) <
 		0 ||
 	    read_objects(unpack, err) < 0)
+		return -1;
+	if (compare_pages(unpack, err) < 0)
 		return -1;
 	return refuse_untold(unpack, err);
 }

@@ -191,7 +191,8 @@ def test_an_export_holds_what_is_decided_and_nothing_else(exporter):
 def test_the_manifest_accounts_for_every_file_and_every_exclusion(exporter):
     folder, done = exporter.export("1", "out", "--csv")
     told = manifest(folder)
-    listed = [told["schema"], told["index"], told["objects"]["list"]]
+    listed = [told["schema"], told["index"], told["objects"]["list"],
+              *told["pages"]]
     for table in told["tables"]:
         listed += [table["file"], table["csv"]]
     for line in rows(folder, "files.ndjson"):
@@ -202,6 +203,8 @@ def test_the_manifest_accounts_for_every_file_and_every_exclusion(exporter):
             content = data.read()
         assert len(content) == file["bytes"]
         assert hashlib.sha256(content).hexdigest() == file["sha256"]
+    assert {file["name"] for file in listed} | {"manifest.json"} == \
+        set(everything(folder))
     assert told["status"] == "complete" and told["omitted"] == []
     assert {"kind": "column", "what": "public.users.secret",
             "reason": "a credential"} in told["excluded"]
@@ -214,6 +217,36 @@ def test_the_manifest_accounts_for_every_file_and_every_exclusion(exporter):
             hashlib.sha256(data.read()).hexdigest()
     with open(exporter.map, "rb") as data:
         assert told["map_sha256"] == hashlib.sha256(data.read()).hexdigest()
+
+
+def test_the_manifest_says_what_was_replaced_and_what_refers(exporter):
+    with open(exporter.map, "a") as text:
+        text.write(
+            "references:\n"
+            "  - {from: public.orders, columns: [note], to: public.users(name),"
+            " when: id > 5, own: down}\n"
+            "  - {from: public.settings, columns: [value],"
+            " to: public.users(name), skip: a test}\n")
+    folder, _ = exporter.export("1", "out", "--no-files")
+    told = manifest(folder)
+    tables = {table["table"]: table for table in told["tables"]}
+    replaced = {column["name"]: column["replaced"]
+                for column in tables["public.users"]["columns"]}
+    assert replaced["phone"] == "masked" and replaced["name"] is None
+    assert tables["public.users"]["left_out"] == [
+        {"name": "secret", "type": "text", "why": "omitted",
+         "reason": "a credential"}]
+    assert [(column["name"], column["why"])
+            for column in tables["public.blocks"]["left_out"]] == [
+        ("creator", "not given"), ("target", "not given")]
+    assert {column["name"] for column in tables["public.messages"]["columns"]
+            if column["names_others"]} == {"author", "reader"}
+    reference, = told["references"]
+    assert reference == {
+        "edge": "public.orders(note) -> public.users(name) when id > 5",
+        "from": "public.orders", "columns": ["note"], "to": "public.users",
+        "to_columns": ["name"], "when": "id > 5", "array": False,
+        "decision": "own"}
 
 
 def test_lines_are_as_the_schema_says(exporter):
