@@ -32,6 +32,16 @@ struct bkp_subject_import_options {
 	int is_remapped;        /* new keys, and references to them rewritten;
 				   0: keys as they were */
 	int is_rehearsal;       /* do everything and roll it back */
+	int is_nulled;          /* references to rows that the export does not
+				   have become NULL where they may */
+	int is_appended;        /* tables may have rows */
+	/* Values of columns that the export does not have:
+	 * "public.users.password_hash='!'", an SQL expression each. */
+	const char *const *fill;
+	size_t fill_count;
+	/* Tables that are left out: "public.blocks". */
+	const char *const *leave_out;
+	size_t leave_out_count;
 	/* Buckets for the files: "bucket/uploads", a source of the
 	 * configuration, for all; "NAME=bucket/uploads" for those of the bucket
 	 * that the export calls NAME. None: files are left out. */
@@ -49,8 +59,10 @@ struct bkp_subject_import_options {
 struct bkp_subject_import_result {
 	uint64_t rows;       /* put into tables */
 	uint64_t existing;   /* looked-up rows that were there, equal */
-	uint64_t rows_left;  /* context that was not asked for */
+	uint64_t rows_left;  /* context that was not asked for, and tables that
+				were left out */
 	uint64_t remapped;   /* rows with a new key */
+	uint64_t nulled;     /* references that became NULL */
 	uint64_t files;      /* put into buckets */
 	uint64_t files_left; /* no bucket was named for them */
 	size_t tables;
@@ -61,9 +73,10 @@ struct bkp_subject_import_result {
 /*
  * Everything is proven by the digests of the export's manifest before it is
  * used, then loaded in one transaction; a failure leaves nothing. BKP_CORRUPT:
- * the export is damaged; BKP_INVALID: it does not fit the tables, which were
- * named by messages; BKP_EXISTS: tables are not empty, or objects are there;
- * BKP_AUTH: nothing at hand opens it.
+ * the export is damaged; BKP_INVALID: it does not fit the tables, or its rows
+ * refer to others that it does not have, which messages named; BKP_EXISTS:
+ * tables are not empty, or objects are there; BKP_AUTH: nothing at hand opens
+ * it.
  */
 BKP_API int bkp_subject_import(const struct bkp_subject_import_options *options,
     struct bkp_subject_import_result *result, struct bkp_error *err);

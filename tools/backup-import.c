@@ -33,8 +33,8 @@ static const struct cli_command command = {
 
 struct request {
 	const char *source, *database, *passphrase_file;
-	struct cli_list with, files_to;
-	bool is_remapped, is_rehearsal;
+	struct cli_list with, files_to, fill, leave_out;
+	bool is_remapped, is_rehearsal, is_nulled, is_appended;
 };
 
 static void
@@ -46,15 +46,16 @@ tell(struct cli *cli, const struct request *request,
 	if (cli->is_json) {
 		cli_emit(cli,
 		    json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, "
-			      "s:I, s:I, s:I}",
+			      "s:I, s:I, s:I, s:I}",
 			"type", "result", "command", command.name, "state",
 			r->is_partial ? "partial" : "complete", "dry_run",
 			(int)request->is_rehearsal, "rows", (json_int_t)r->rows,
 			"existing", (json_int_t)r->existing, "rows_left",
 			(json_int_t)r->rows_left, "remapped",
-			(json_int_t)r->remapped, "tables",
-			(json_int_t)r->tables, "files", (json_int_t)r->files,
-			"files_left", (json_int_t)r->files_left, "duration_ms",
+			(json_int_t)r->remapped, "nulled",
+			(json_int_t)r->nulled, "tables", (json_int_t)r->tables,
+			"files", (json_int_t)r->files, "files_left",
+			(json_int_t)r->files_left, "duration_ms",
 			(json_int_t)r->duration_ms));
 		return;
 	}
@@ -70,10 +71,15 @@ tell(struct cli *cli, const struct request *request,
 	if (r->remapped > 0)
 		cli_say(
 		    cli, "%s rows have new keys", cli_count(r->remapped, a));
+	if (r->nulled > 0)
+		cli_say(cli,
+		    "%s references to rows that the export does not have "
+		    "became NULL",
+		    cli_count(r->nulled, a));
 	if (r->rows_left > 0)
 		cli_say(cli,
-		    "%s rows of context were left out (--with shared, --with "
-		    "actor)",
+		    "%s rows were left out (--with shared and --with actor "
+		    "load context)",
 		    cli_count(r->rows_left, a));
 	if (r->files > 0)
 		cli_say(cli, "%s files were put back", cli_count(r->files, a));
@@ -120,6 +126,12 @@ import(struct cli *cli, const struct request *request,
 	options.passphrase = passphrase;
 	options.is_remapped = request->is_remapped;
 	options.is_rehearsal = request->is_rehearsal;
+	options.is_nulled = request->is_nulled;
+	options.is_appended = request->is_appended;
+	options.fill = request->fill.items;
+	options.fill_count = request->fill.count;
+	options.leave_out = request->leave_out.items;
+	options.leave_out_count = request->leave_out.count;
 	options.files_to = request->files_to.items;
 	options.files_to_count = request->files_to.count;
 	options.events = cli_events(cli);
@@ -169,6 +181,17 @@ main(int argc, char **argv)
 	    {"remap-keys", 0, NULL,
 		"new keys, and references to them rewritten", CLI_FLAG,
 		&request.is_remapped},
+	    {"null-missing", 0, NULL,
+		"references to rows that the export does not have become NULL",
+		CLI_FLAG, &request.is_nulled},
+	    {"fill", 0, "COLUMN=SQL",
+		"a value for a column that the export does not have "
+		"(public.users.hash='!')",
+		CLI_LIST, &request.fill},
+	    {"leave-out", 0, "TABLE", "do not load the rows of this table",
+		CLI_LIST, &request.leave_out},
+	    {"append", 0, NULL, "load beside rows that tables have", CLI_FLAG,
+		&request.is_appended},
 	    {"files-to", 0, "SOURCE",
 		"put files into this bucket (bucket/uploads); NAME=SOURCE: "
 		"those of the bucket NAME",
@@ -187,5 +210,7 @@ main(int argc, char **argv)
 		status = act(&cli, &request);
 	cli_list_free(&request.with);
 	cli_list_free(&request.files_to);
+	cli_list_free(&request.fill);
+	cli_list_free(&request.leave_out);
 	return cli_finish(&cli, status);
 }

@@ -153,6 +153,12 @@ load(struct import *import, struct bkp_error *err)
 	    .has_shared = options->has_shared != 0,
 	    .has_actor = options->has_actor != 0,
 	    .is_remapped = options->is_remapped != 0,
+	    .is_nulled = options->is_nulled != 0,
+	    .is_appended = options->is_appended != 0,
+	    .fill = options->fill,
+	    .fill_count = options->fill_count,
+	    .left = options->leave_out,
+	    .left_count = options->leave_out_count,
 	};
 	const struct bkp_postgres_config *config = NULL;
 	const char *database = NULL;
@@ -188,6 +194,7 @@ fill(const struct import *import, struct bkp_subject_import_result *result)
 	result->existing = counts.existing;
 	result->rows_left = counts.left;
 	result->remapped = counts.remapped;
+	result->nulled = counts.nulled;
 	result->tables = counts.tables;
 	result->files =
 	    import->files != NULL ? bkp_load_files_count(import->files) : 0;

@@ -63,12 +63,18 @@ bkp_load_append_columns(
 
 	for (size_t i = 0; i < table->to->column_count && status == FMT_OK;
 	     i++) {
-		if (!table->columns[i].is_loaded)
+		const struct load_column *column = &table->columns[i];
+
+		if (!column->is_loaded && column->fill == NULL)
 			continue;
-		status = is_staged
-			     ? bkp_pg_sql(sql, "%sc%u", comma, (unsigned)i)
-			     : bkp_pg_sql(sql, "%s%I", comma,
-				   table->columns[i].model->name);
+		if (!is_staged)
+			status =
+			    bkp_pg_sql(sql, "%s%I", comma, column->model->name);
+		else if (column->fill != NULL)
+			status = bkp_pg_sql(sql, "%s(%s)::%s", comma,
+			    column->fill, column->model->type);
+		else
+			status = bkp_pg_sql(sql, "%sc%u", comma, (unsigned)i);
 		comma = ", ";
 	}
 	return status;
@@ -156,6 +162,7 @@ count_table(struct bkp_load *load, const struct load_table *table,
 	for (size_t i = 0; i < load->count; i++)
 		if (load->tables[i].model == table->model)
 			expected += load->tables[i].inserted;
+	expected += table->before;
 	if (bkp_pg_sql(&sql, "SELECT pg_catalog.count(*) FROM ONLY %s",
 		table->to->quoted) != FMT_OK)
 		rc = bkp_fail_nomem(err, "counting rows");
@@ -227,7 +234,8 @@ run_steps(struct bkp_load *load, struct bkp_error *err)
 			    load->tables[i].from->name);
 	if (load->options.is_remapped && bkp_load_remap(load, err) < 0)
 		return -1;
-	if (bkp_load_switch_off(load, err) < 0 || insert_all(load, err) < 0)
+	if (bkp_load_resolve(load, err) < 0 ||
+	    bkp_load_switch_off(load, err) < 0 || insert_all(load, err) < 0)
 		return -1;
 	load->counts.tables = load->count;
 	return finish(load, err);

@@ -10,6 +10,7 @@
  *   lock        the tables are empty, and stay so
  *   stage       lines of JSON into temporary tables; the server types them
  *   remap       where asked for: new keys, and every reference to them
+ *   resolve     every reference finds its row, or is told by name
  *   insert      parents first; what goes in a circle is checked at the end
  *   finish      constraints hold, counts agree, sequences stand behind
  */
@@ -20,6 +21,15 @@
 struct bkp_load_options {
 	bool has_shared, has_actor; /* load those rows, too */
 	bool is_remapped;           /* with new keys */
+	bool is_nulled;   /* references to rows that the export lacks become
+			     NULL where they may */
+	bool is_appended; /* tables may have rows */
+	/* borrowed: "public.users.hash='!'", values of columns that the export
+	 * does not have */
+	const char *const *fill;
+	size_t fill_count;
+	const char *const *left; /* borrowed: tables that are left out */
+	size_t left_count;
 };
 
 struct bkp_load;
@@ -38,8 +48,9 @@ void bkp_load_free(struct bkp_load *load);
 struct bkp_load_counts {
 	uint64_t rows;     /* loaded */
 	uint64_t existing; /* looked-up rows that were there, equal */
-	uint64_t left;     /* of context, not asked for */
+	uint64_t left;     /* of context, not asked for, or left out */
 	uint64_t remapped; /* rows that have a new key */
+	uint64_t nulled;   /* references that became NULL */
 	size_t tables;
 };
 

@@ -39,6 +39,8 @@ differs(struct comparison *comparison, struct bkp_error *err, const char *what,
 static bool
 is_wanted(const struct bkp_load *load, const struct bkp_unpack_table *table)
 {
+	if (bkp_load_is_left(load, table->id))
+		return false;
 	switch (table->decided) {
 	case BKP_OWN:
 	case BKP_LOOKUP:
@@ -195,7 +197,8 @@ compare_rest(struct comparison *comparison, const struct load_table *table,
 	for (size_t i = 0; i < table->to->column_count; i++) {
 		const struct load_column *column = &table->columns[i];
 
-		if (column->is_loaded || column->model->is_generated)
+		if (column->is_loaded || column->model->is_generated ||
+		    column->fill != NULL)
 			continue;
 		if (column->is_replaced && table->from->decided != BKP_LOOKUP)
 			bkp_run_message(comparison->load->run, BKP_WARNING,
@@ -210,9 +213,10 @@ compare_rest(struct comparison *comparison, const struct load_table *table,
 			column->is_replaced
 			    ? "it must have a value and has no default, and "
 			      "the export has replaced its values by a mask or "
-			      "a pseudonym"
+			      "a pseudonym; --fill gives it one"
 			    : "it must have a value and has no default, and "
-			      "the export has none for it") < 0)
+			      "the export has none for it; --fill gives it "
+			      "one") < 0)
 			return -1;
 	}
 	return 0;
@@ -254,7 +258,7 @@ compare_table(struct comparison *comparison,
 	if (!has_loaded(table) && differs(comparison, err, from->id, NULL,
 				      "no column of it can be loaded") < 0)
 		return -1;
-	return compare_rest(comparison, table, err);
+	return 0;
 }
 
 /* ---- all of it ---- */
@@ -268,6 +272,12 @@ tell_left(struct bkp_load *load)
 		if (is_wanted(load, table))
 			continue;
 		load->counts.left += table->rows;
+		if (bkp_load_is_left(load, table->id)) {
+			bkp_run_message(load->run, BKP_WARNING, NULL,
+			    "%s: %llu rows are left out, as was asked for",
+			    table->id, (unsigned long long)table->rows);
+			continue;
+		}
 		bkp_run_message(load->run, BKP_INFO, NULL,
 		    "%s: %llu rows are context (%s) and are left out; --with "
 		    "%s loads them",
@@ -290,6 +300,11 @@ bkp_load_compare(struct bkp_load *load, struct bkp_error *err)
 	for (size_t i = 0; i < unpack->table_count; i++)
 		if (is_wanted(load, &unpack->tables[i]) &&
 		    compare_table(&comparison, &unpack->tables[i], err) < 0)
+			return -1;
+	if (bkp_load_choose(load, err) < 0)
+		return -1;
+	for (size_t i = 0; i < load->count; i++)
+		if (compare_rest(&comparison, &load->tables[i], err) < 0)
 			return -1;
 	tell_left(load);
 	if (comparison.differences == 0)

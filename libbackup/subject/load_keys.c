@@ -99,6 +99,7 @@ make_keys(
 	fmt_buf_free(&sql);
 	if (rc < 0)
 		return -1;
+	table->is_stored = true;
 	if (is_new)
 		load->counts.remapped += table->from->rows;
 	return bkp_pg_run(

@@ -13,8 +13,8 @@ nomem(struct bkp_error *err)
 	return bkp_fail_nomem(err, "loading looked-up rows");
 }
 
-static bool
-has_key(const struct load_table *table)
+bool
+bkp_load_has_key(const struct load_table *table)
 {
 	for (size_t i = 0; i < table->to->key_count; i++)
 		if (!table->columns[table->to->key[i]].is_loaded)
@@ -77,22 +77,36 @@ count_there(struct bkp_load *load, const struct load_table *table,
 	return rc;
 }
 
-/* What new rows would lack. */
+/* What new rows would lack: all of it, for all of it is to be given. */
 static int
 check_needed(const struct load_table *table, struct bkp_error *err)
 {
-	for (size_t i = 0; i < table->to->column_count; i++) {
+	struct fmt_buf names = FMT_BUF_INIT;
+	enum fmt_status status = FMT_OK;
+	int rc = 0;
+
+	for (size_t i = 0; i < table->to->column_count && status == FMT_OK;
+	     i++) {
 		const struct load_column *column = &table->columns[i];
 
-		if (!column->is_loaded && !column->model->is_generated &&
-		    column->model->is_not_null && !column->has_default)
-			return bkp_fail(err, BKP_INVALID,
-			    "rows that are looked up are not there, and the "
-			    "export cannot make them: column %s must have a "
-			    "value and has no default; load these rows first",
-			    column->model->name);
+		if (column->is_loaded || column->model->is_generated ||
+		    !column->model->is_not_null || column->has_default ||
+		    column->fill != NULL)
+			continue;
+		status = fmt_buf_printf(&names, "%s%s",
+		    names.len > 0 ? ", " : "", column->model->name);
 	}
-	return 0;
+	if (status != FMT_OK || fmt_buf_text(&names) == NULL)
+		rc = nomem(err);
+	else if (names.len > 0)
+		rc = bkp_fail(err, BKP_INVALID,
+		    "rows that are looked up are not there, and the export "
+		    "cannot make them: these columns must have a value and "
+		    "have no default: %.300s; load these rows first, or give "
+		    "them one (--fill)",
+		    (const char *)names.data);
+	fmt_buf_free(&names);
+	return rc;
 }
 
 static int
@@ -131,7 +145,7 @@ bkp_load_lookup(
 {
 	uint64_t there = 0, differing = 0;
 
-	if (!has_key(table)) {
+	if (!bkp_load_has_key(table)) {
 		load->counts.left += table->from->rows;
 		bkp_run_message(load->run, BKP_WARNING, NULL,
 		    "%s: %llu looked-up rows are left out, for the export "

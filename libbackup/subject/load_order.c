@@ -99,22 +99,24 @@ bkp_load_order(struct bkp_load *load, struct bkp_error *err)
 
 /* ---- locks ---- */
 
+/* How many rows are there; where there must be none, whether there is one. */
 static int
-is_empty(struct bkp_load *load, const struct load_table *table, bool *out,
-    struct bkp_error *err)
+count_before(
+    struct bkp_load *load, struct load_table *table, struct bkp_error *err)
 {
 	struct fmt_buf sql = FMT_BUF_INIT;
-	uint64_t there = 0;
 	int rc;
 
 	if (bkp_pg_sql(&sql,
-		"SELECT CASE WHEN EXISTS (SELECT FROM %s) THEN 1 ELSE 0 END",
+		load->options.is_appended
+		    ? "SELECT pg_catalog.count(*) FROM ONLY %s"
+		    : "SELECT CASE WHEN EXISTS (SELECT FROM %s) THEN 1 ELSE 0"
+		      " END",
 		table->to->quoted) != FMT_OK)
 		rc = bkp_fail_nomem(err, "looking at the tables");
 	else
-		rc = bkp_load_number(load, &sql, &there, err);
+		rc = bkp_load_number(load, &sql, &table->before, err);
 	fmt_buf_free(&sql);
-	*out = there == 0;
 	return rc;
 }
 
@@ -125,15 +127,15 @@ bkp_load_lock(struct bkp_load *load, struct bkp_error *err)
 	int rc = 0;
 
 	for (size_t i = 0; i < load->count && rc == 0; i++) {
-		const struct load_table *table = &load->tables[i];
-		bool is_free = true;
+		struct load_table *table = &load->tables[i];
 
 		rc = bkp_pg_run(load->pg, err,
 		    "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
 		    table->to->quoted);
 		if (rc == 0 && table->from->decided != BKP_LOOKUP)
-			rc = is_empty(load, table, &is_free, err);
-		if (rc == 0 && !is_free &&
+			rc = count_before(load, table, err);
+		if (rc == 0 && table->before > 0 &&
+		    !load->options.is_appended &&
 		    fmt_buf_printf(&full, "%s%s", full.len > 0 ? ", " : "",
 			table->to->id) != FMT_OK)
 			rc = bkp_fail_nomem(err, "looking at the tables");
@@ -141,7 +143,7 @@ bkp_load_lock(struct bkp_load *load, struct bkp_error *err)
 	if (rc == 0 && full.len > 0)
 		rc = bkp_fail(err, BKP_EXISTS,
 		    "an export is loaded into empty tables, and these have "
-		    "rows: %.300s",
+		    "rows: %.300s; --append loads it beside them",
 		    fmt_buf_text(&full) != NULL ? (const char *)full.data : "");
 	fmt_buf_free(&full);
 	return rc;

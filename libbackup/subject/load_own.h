@@ -18,6 +18,7 @@ struct load_column {
 	bool is_linked;    /* stands at either end of such a foreign key */
 	bool is_changed;   /* has other values than in the export */
 	unsigned sequence; /* OID; 0: none gives its default */
+	const char *fill;  /* borrowed: SQL of the value of each row; or NULL */
 	char *fresh;       /* owned: SQL of a new key; NULL: there is none */
 };
 
@@ -29,6 +30,8 @@ struct load_table {
 	struct load_column *columns;         /* owned: as in the model */
 	size_t member;                       /* its place among the members */
 	unsigned number;                     /* pg_temp.load_<n>, rows_<n> */
+	bool is_stored;  /* rows_<n> is a table, and no view */
+	uint64_t before; /* rows of the target that were there */
 	uint64_t inserted;
 };
 
@@ -59,6 +62,9 @@ struct bkp_load {
 
 /* ---- the steps, in this order ---- */
 
+/* load_choose.c */
+bool bkp_load_is_left(const struct bkp_load *load, const char *id);
+int bkp_load_choose(struct bkp_load *load, struct bkp_error *err);
 /* load_compare.c */
 int bkp_load_compare(struct bkp_load *load, struct bkp_error *err);
 /* load_order.c: order, locks, triggers, circles */
@@ -79,7 +85,14 @@ bool bkp_load_is_remapped(
     const struct bkp_load *load, const struct load_table *table);
 int bkp_load_remap(struct bkp_load *load, struct bkp_error *err);
 int bkp_load_sequences(struct bkp_load *load, struct bkp_error *err);
+/* load_resolve.c: references to rows that nobody has */
+/* Makes rows_<n> a table, which can be changed. */
+int bkp_load_store(
+    struct bkp_load *load, struct load_table *table, struct bkp_error *err);
+int bkp_load_resolve(struct bkp_load *load, struct bkp_error *err);
 /* load_lookup.c */
+/* Without its primary key a looked-up row is left out. */
+bool bkp_load_has_key(const struct load_table *table);
 int bkp_load_lookup(
     struct bkp_load *load, struct load_table *table, struct bkp_error *err);
 
@@ -93,8 +106,8 @@ int bkp_load_number(struct bkp_load *load, struct fmt_buf *sql, uint64_t *out,
 int bkp_load_do(struct bkp_load *load, struct fmt_buf *sql, uint64_t *rows,
     struct bkp_error *err);
 
-/* Appends ", "-separated names of the columns that are loaded: quoted in the
- * target, or c0, c1... of the staged rows. */
+/* Appends ", "-separated names of the columns that are loaded or filled: quoted
+ * in the target, or c0, c1... of the staged rows. */
 enum fmt_status bkp_load_append_columns(
     struct fmt_buf *sql, const struct load_table *table, bool is_staged);
 

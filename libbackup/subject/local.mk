@@ -56,12 +56,14 @@ libbackup_libbackup_internal_la_SOURCES += \
 # an export, read and loaded
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/load.c libbackup/subject/load.h \
+	libbackup/subject/load_choose.c \
 	libbackup/subject/load_compare.c \
 	libbackup/subject/load_files.c libbackup/subject/load_files.h \
 	libbackup/subject/load_keys.c \
 	libbackup/subject/load_lookup.c \
 	libbackup/subject/load_order.c \
 	libbackup/subject/load_own.h \
+	libbackup/subject/load_resolve.c \
 	libbackup/subject/load_stage.c \
 	libbackup/subject/unpack.c libbackup/subject/unpack.h \
 	libbackup/subject/unpack_folder.c \

@@ -97,4 +97,6 @@ EXTRA_DIST += tests/integration/test_walk.py \
 	tests/integration/test_subject_review.py
 
 # imports: an export, back into an empty application
-EXTRA_DIST += tests/integration/test_import.py
+EXTRA_DIST += tests/integration/test_import.py \
+	tests/integration/test_import_application.py \
+	tests/integration/application/organisation.yaml

@@ -441,6 +441,89 @@ def test_context_is_left_out_until_it_is_asked_for(place):
     place.assert_equal()
 
 
+ORPHANS = ("public.org(owner_id) -> public.member(id): 1 ",
+           "public.member(invited_by) -> public.member(id): 1 ",
+           "public.reading(member_id) -> public.member(id): 1 ")
+
+
+@pytest.mark.parametrize("keys", [(), ("--remap-keys",)])
+def test_references_to_what_is_not_there_become_null_where_asked(place, keys):
+    export = place.export(member={"where": "name <> 'Ann'"}).finish()
+    folder = export.to_folder(place.path("export"))
+    # Whoever gets the key of the one who is not there is not referred to.
+    place.sql("SELECT setval('member_id_seq', 39)")
+    said = place.refused(*keys, folder)
+    for edge in ORPHANS:
+        assert edge in said
+    assert "--null-missing" in said
+    result = place.run("--null-missing", *keys, folder)
+    assert result.status == 0, str(result)
+    assert result.result["nulled"] == 3
+    for edge in ORPHANS:
+        assert edge in str(result)
+    assert place.sql("SELECT count(*) FROM org WHERE owner_id IS NULL"
+                     ) == [(1,)]
+    assert place.sql("SELECT count(*) FROM reading WHERE member_id IS NULL"
+                     ) == [(1,)]
+    assert place.sql(
+        "SELECT m.invited_by = m.id, m.name LIKE 'Bob' FROM member m"
+        " ORDER BY 2") == [(True, False), (None, True)]
+    assert place.sql("SELECT count(*) FROM project p JOIN member m"
+                     " ON m.id = p.lead_id AND m.name = 'Bob'") == [(1,)]
+
+
+def test_a_reference_that_must_have_a_value_is_an_error_by_its_name(place):
+    export = place.export(project={"where": "title = 'One'"}).finish()
+    folder = export.to_folder(place.path("export"))
+    said = place.refused("--null-missing", folder)
+    assert ("public.task(project_id) -> public.project(id): 1 rows (own) "
+            "refer to rows that the export does not have, and the reference "
+            "must have a value") in said
+    assert "--leave-out" in said
+    assert "no table public.tusk" in place.refused(
+        "--leave-out", "public.tusk", folder)
+    done = place.good("--leave-out", "public.task", folder)
+    assert done["rows_left"] == 3 and done["rows"] == 10
+
+
+def test_columns_are_filled_with_what_the_caller_says(place):
+    export = place.export(member={"replaced": ("name",)},
+                          project={"columns": ("org_id", "lead_id")})
+    args = ("--leave-out", "public.task",
+            export.finish().to_folder(place.path("export")))
+    assert "--fill" in place.refused(*args)
+    for fill, words in (
+            ("public.member.id=1", "the export has values"),
+            ("public.member.nome=1", "names no column"),
+            ("public.member=1", "names no column"),
+            ("public.member.name=1) --", "is no SQL expression"),
+            ('public."Odd ""one""".twice=1', "it is generated")):
+        assert words in place.refused("--fill", fill, *args), fill
+    place.good("--fill", "public.member.name='no. ' || 1 + 1", *args)
+    assert place.sql("SELECT DISTINCT name FROM member") == [("no. 2",)]
+    assert place.sql("SELECT count(DISTINCT id) FROM project") == [(2,)]
+
+
+def test_rows_that_are_there_stay_where_it_is_loaded_beside_them(place):
+    args = ("--remap-keys", "--leave-out", 'public."Odd ""one"""',
+            place.export().finish().to_folder(place.path("export")))
+    place.good(*args)
+    tables = [table for table in OWN if "Odd" not in table]
+    before = {table: set(rows_of(place.postgres, place.empty, table))
+              for table in tables}
+    assert "--append" in str(place.run(*args))
+    done = place.good("--append", *args)
+    assert done["existing"] == 1
+    for table in tables:
+        after = set(rows_of(place.postgres, place.empty, table))
+        assert before[table] < after
+        assert len(after) == 2 * len(before[table])
+    assert place.sql(
+        "SELECT o.id, count(*) FROM org o JOIN member m ON m.org_id = o.id"
+        " JOIN member w ON w.id = o.owner_id AND w.org_id = o.id"
+        " GROUP BY 1 ORDER BY 1") == [(1, 3), (2, 3)]
+
+
 def test_a_failure_leaves_nothing(place):
     folder = place.export().finish().to_folder(place.path("export"))
     place.sql("ALTER TABLE reading ADD CHECK (value <> 'NaN')")

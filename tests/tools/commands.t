@@ -198,9 +198,12 @@ ends 0 "an import" backup-import --json --with shared --with actor \
 is_json out
 says out '"rows":10,'
 says out '"tables":13,'
-says out '"existing":1,"rows_left":1,"remapped":1,'
+says out '"existing":1,"rows_left":1,"remapped":1,"nulled":0,'
 says out '"files":2,'
 lacks out 'archive words'
+ends 0 "an import of less" backup-import --json --null-missing --append \
+	--fill a.b.c=1 --leave-out a.d export.zip
+says out '"nulled":15,'
 ends 0 "a rehearsal" backup-import --dry-run export.zip
 says err 'and rolled back'
 export FAKE=fail

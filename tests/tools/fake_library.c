@@ -422,6 +422,9 @@ bkp_subject_import(const struct bkp_subject_import_options *options,
 	result->existing = options->has_shared != 0;
 	result->rows_left = options->has_actor != 0;
 	result->remapped = options->is_remapped != 0;
+	result->nulled =
+	    (options->is_nulled ? 1u : 0u) + 2 * options->fill_count +
+	    4 * options->leave_out_count + (options->is_appended ? 8u : 0u);
 	result->files = options->files_to_count;
 	result->is_partial = omissions > 0;
 	return 0;

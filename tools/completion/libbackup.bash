@@ -71,7 +71,7 @@ _backup_complete()
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-export) options='--map --source --database --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
-	backup-import) options='--source --database --with --remap-keys --files-to --export-passphrase-file --dry-run --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
+	backup-import) options='--source --database --with --remap-keys --null-missing --fill --leave-out --append --files-to --export-passphrase-file --dry-run --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
@@ -105,7 +105,7 @@ _backup_complete()
 		;;
 	-j | -R | -s | --subject | --link | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
 		--budget | \
-		--keep-* | --host | --grace) return ;;
+		--keep-* | --host | --grace | --fill | --leave-out) return ;;
 	esac
 	case $tool:$word:$(_backup_operand) in
 	*:-*) words=$options ;;
