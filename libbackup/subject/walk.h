@@ -13,7 +13,11 @@
  * temporary tables of the session, one a table of the model:
  *
  *	pg_temp.walk_<table> (rel oid, tid tid, decided smallint, edge int,
- *	    from_rel oid, from_tid tid, round int)   primary key (rel, tid)
+ *	    from_rel oid, from_tid tid, round int)
+ *
+ * (rel, tid) is unique. It has an index in the subject's table and where a row
+ * can be reached by more than one way; a table that one foreign key leads to
+ * goes without.
  *
  * The order: owned rows to a fixpoint, then shared, acted, looked up.
  */

@@ -44,6 +44,9 @@ struct bkp_walk_collation {
 /* The rows of a table. */
 struct bkp_walk_set {
 	bool is_used;                /* its temporary table is there */
+	bool has_edge;               /* some edge leads to it */
+	bool is_unique;              /* a row may be reached twice: an index
+					keeps it from being there twice */
 	uint64_t rows;               /* all */
 	uint64_t of[BKP_LOOKUP + 1]; /* by decision */
 	bool is_merged;   /* some were reached again: `of` is too many */

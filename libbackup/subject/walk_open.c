@@ -190,6 +190,28 @@ use_table(struct bkp_walk *walk, size_t table, struct bkp_error *err)
 	return 0;
 }
 
+/* A row has one parent by a foreign key, whose columns are unique there. Of a
+ * partitioned parent they may be so in one partition and not in another. */
+static bool
+is_reached_once(const struct bkp_walk *walk, const struct bkp_walk_edge *edge)
+{
+	return edge->key != NULL && !edge->is_up &&
+	       !bkp_walk_is_partitioned(&walk->model.tables[edge->parent]);
+}
+
+static int
+use_edge(struct bkp_walk *walk, const struct bkp_walk_edge *edge,
+    struct bkp_error *err)
+{
+	struct bkp_walk_set *set = &walk->sets[bkp_walk_target(edge)];
+
+	set->is_unique |= set->has_edge || !is_reached_once(walk, edge);
+	set->has_edge = true;
+	return use_table(walk, edge->child, err) < 0
+		   ? -1
+		   : use_table(walk, edge->parent, err);
+}
+
 static int
 use_tables(struct bkp_walk *walk, struct bkp_error *err)
 {
@@ -202,10 +224,10 @@ use_tables(struct bkp_walk *walk, struct bkp_error *err)
 	    bkp_alloc_array(walk->model.table_count, sizeof(*walk->sets), err);
 	if (walk->sets == NULL || use_table(walk, walk->subject, err) < 0)
 		return -1;
+	walk->sets[walk->subject].is_unique = true;
 	for (size_t i = 0; i < walk->edge_count; i++)
 		if (bkp_walk_is_followed(walk, &walk->edges[i]) &&
-		    (use_table(walk, walk->edges[i].child, err) < 0 ||
-			use_table(walk, walk->edges[i].parent, err) < 0))
+		    use_edge(walk, &walk->edges[i], err) < 0)
 			return -1;
 	return 0;
 }
@@ -223,9 +245,11 @@ make_tables(struct bkp_walk *walk, struct bkp_error *err)
 			    "CREATE TEMPORARY TABLE walk_%u (rel oid NOT NULL,"
 			    " tid tid NOT NULL, decided smallint NOT NULL,"
 			    " edge int NOT NULL, from_rel oid, from_tid tid,"
-			    " round int NOT NULL, lists bigint NOT NULL,"
-			    " PRIMARY KEY (rel, tid)) ON COMMIT DROP;",
-			    (unsigned)i);
+			    " round int NOT NULL, lists bigint NOT NULL%s"
+			    ") ON COMMIT DROP;",
+			    (unsigned)i,
+			    walk->sets[i].is_unique ? ", PRIMARY KEY (rel, tid)"
+						    : "");
 	if (status == FMT_OK)
 		status = fmt_buf_append_text(&sql, "SET TRANSACTION READ ONLY");
 	if (status != FMT_OK || fmt_buf_text(&sql) == NULL)

@@ -399,8 +399,10 @@ bkp_walk_append_follow(struct fmt_buf *out, const struct bkp_walk *walk,
 				     : append_down(out, walk, edge, leaf,
 					   is_first, is_guarded);
 	if (status == FMT_OK)
-		status =
-		    fmt_buf_append_text(out, ") n ON CONFLICT (rel, tid) DO ");
+		status = fmt_buf_append_text(out, ") n");
+	if (status != FMT_OK || !walk->sets[bkp_walk_target(edge)].is_unique)
+		return status;
+	status = fmt_buf_append_text(out, " ON CONFLICT (rel, tid) DO ");
 	if (status != FMT_OK)
 		return status;
 	if (!bkp_walk_is_merged(walk, edge))
