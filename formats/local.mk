@@ -47,6 +47,9 @@ formats_libformats_la_SOURCES += \
 	formats/condemned.c formats/condemned.h \
 	formats/presence.c formats/presence.h
 dist_noinst_DATA += formats/condemned.md formats/presence.md
+# Who was erased.
+formats_libformats_la_SOURCES += formats/erasure.c formats/erasure.h
+dist_noinst_DATA += formats/erasure.md
 # What verifications found.
 formats_libformats_la_SOURCES += formats/proof.c formats/proof.h
 dist_noinst_DATA += formats/proof.md

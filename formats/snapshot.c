@@ -45,6 +45,7 @@ is_within_limits(const struct fmt_snapshot *snapshot)
 	return snapshot->sequence <= INT64_MAX &&
 	       snapshot->roster <= INT64_MAX &&
 	       snapshot->checkpoint <= INT64_MAX &&
+	       snapshot->erasures <= INT64_MAX &&
 	       snapshot->stored_bytes <= INT64_MAX &&
 	       snapshot->new_chunks <= INT64_MAX &&
 	       snapshot->known_chunks <= INT64_MAX;
@@ -171,6 +172,8 @@ snapshot_value(const struct fmt_snapshot *s)
 	    root, "roster", json_integer((json_int_t)s->roster), &failed);
 	fmt_json_set(root, "checkpoint",
 	    json_integer((json_int_t)s->checkpoint), &failed);
+	fmt_json_set(
+	    root, "erasures", json_integer((json_int_t)s->erasures), &failed);
 	fmt_json_set(root, "tags", tags_value(s), &failed);
 	fmt_json_set(root, "omissions",
 	    s->omissions != NULL ? json_incref(s->omissions) : json_array(),

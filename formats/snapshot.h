@@ -38,6 +38,7 @@ struct fmt_snapshot {
 	size_t seen_count;
 	uint64_t roster;     /* number of the roster that was valid then */
 	uint64_t checkpoint; /* the highest number of one that was known */
+	uint64_t erasures;   /* how many entries of the ledger there were */
 	char **tags;         /* owned */
 	size_t tag_count;
 	json_t *omissions; /* owned: array of {path, reason}; empty: whole */

@@ -123,6 +123,15 @@ get_sources(const json_t *root, struct fmt_snapshot *out)
 	return status;
 }
 
+/* Snapshots were written before there was anything to count. */
+static enum fmt_status
+get_erasures(const json_t *root, struct fmt_snapshot *out)
+{
+	if (json_object_get(root, "erasures") == NULL)
+		return FMT_OK;
+	return fmt_json_get_uint(root, "erasures", &out->erasures);
+}
+
 static enum fmt_status
 get_numbers(const json_t *root, struct fmt_snapshot *out)
 {
@@ -177,6 +186,8 @@ fill(const json_t *root, void *arg)
 	if (status == FMT_OK)
 		status =
 		    fmt_json_get_uint(root, "checkpoint", &out->checkpoint);
+	if (status == FMT_OK)
+		status = get_erasures(root, out);
 	if (status == FMT_OK)
 		status = get_text(root, "host", &out->host);
 	if (status == FMT_OK)

@@ -8,6 +8,7 @@
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/copies.h"
+#include "libbackup/repository/erasures.h"
 #include "libbackup/key.h"
 #include "libbackup/repository/key_change.h"
 #include "libbackup/repository/key_objects.h"
@@ -221,6 +222,25 @@ believe_checkpoints(struct bkp_repository *repository,
 	return rc;
 }
 
+/* Whom it had recorded as erased stays so. */
+static int
+believe_erasures(struct bkp_repository *repository,
+    struct bkp_roster_writer *writer, struct bkp_error *err)
+{
+	struct bkp_erasures erasures = BKP_ERASURES_INIT;
+	int rc = bkp_erasures_load(repository, &erasures, err);
+
+	for (size_t i = 0; rc == 0 && i < erasures.count; i++) {
+		const struct bkp_erasure *erasure = &erasures.items[i];
+
+		if (memcmp(erasure->record.signer, writer->public_key, 32) == 0)
+			rc = bkp_names_add(
+			    &writer->erasures, erasure->name, err);
+	}
+	bkp_erasures_free(&erasures);
+	return rc;
+}
+
 static int
 revoke_host(struct bkp_key_change *change, const char *who, uint64_t *believed,
     struct bkp_error *err)
@@ -233,7 +253,8 @@ revoke_host(struct bkp_key_change *change, const char *who, uint64_t *believed,
 	writer = &change->roster.writers[n];
 	if (believe_snapshots(change->repository, writer, err) < 0 ||
 	    believe_indexes(change->repository, writer, err) < 0 ||
-	    believe_checkpoints(change->repository, writer, err) < 0)
+	    believe_checkpoints(change->repository, writer, err) < 0 ||
+	    believe_erasures(change->repository, writer, err) < 0)
 		return -1;
 	writer->revoked_us = bkp_now_us();
 	*believed = writer->snapshots.count;

@@ -91,6 +91,9 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/check_strays.c \
 	libbackup/repository/check_walk.c \
 	libbackup/repository/prover.c libbackup/repository/prover.h
+# Who was erased.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/repository/erasures.c libbackup/repository/erasures.h
 # What should be there.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/checkpoint.c \

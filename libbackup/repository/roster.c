@@ -24,6 +24,7 @@ free_writer(struct bkp_roster_writer *writer)
 	bkp_names_free(&writer->snapshots);
 	bkp_names_free(&writer->indexes);
 	bkp_names_free(&writer->checkpoints);
+	bkp_names_free(&writer->erasures);
 }
 
 void
@@ -148,11 +149,14 @@ join_writer(struct bkp_roster *roster, const struct bkp_roster_writer *other,
 		writer->snapshots = (struct bkp_names)BKP_NAMES_INIT;
 		writer->indexes = (struct bkp_names)BKP_NAMES_INIT;
 		writer->checkpoints = (struct bkp_names)BKP_NAMES_INIT;
+		writer->erasures = (struct bkp_names)BKP_NAMES_INIT;
 	} else if (writer->revoked_us == 0) {
 		writer->revoked_us = other->revoked_us;
 	}
 	if (bkp_names_join(&writer->snapshots, &other->snapshots, err) < 0 ||
-	    bkp_names_join(&writer->checkpoints, &other->checkpoints, err) < 0)
+	    bkp_names_join(&writer->checkpoints, &other->checkpoints, err) <
+		0 ||
+	    bkp_names_join(&writer->erasures, &other->erasures, err) < 0)
 		return -1;
 	return bkp_names_join(&writer->indexes, &other->indexes, err);
 }
@@ -438,6 +442,16 @@ bkp_roster_believes_checkpoint(const struct bkp_roster *roster,
 	return writer != NULL && writer->may_prune &&
 	       (writer->revoked_us == 0 ||
 		   bkp_names_has(&writer->checkpoints, name));
+}
+
+bool
+bkp_roster_believes_erasure(const struct bkp_roster *roster,
+    const unsigned char key[32], const char *name)
+{
+	const struct bkp_roster_writer *writer = find_writer(roster, key);
+
+	return writer != NULL && (writer->revoked_us == 0 ||
+				     bkp_names_has(&writer->erasures, name));
 }
 
 const struct bkp_roster_writer *

@@ -46,7 +46,7 @@ struct bkp_roster_writer {
 	int64_t revoked_us; /* 0: it is let in */
 	/* Owned, sorted: what it had written when it was revoked and goes on
 	 * being believed. Anything else that it signed is not. */
-	struct bkp_names snapshots, indexes, checkpoints;
+	struct bkp_names snapshots, indexes, checkpoints, erasures;
 };
 
 struct bkp_roster {
@@ -117,6 +117,9 @@ bool bkp_roster_believes_index(const struct bkp_roster *roster,
 
 /* For who may, or might, prune. */
 bool bkp_roster_believes_checkpoint(const struct bkp_roster *roster,
+    const unsigned char key[32], const char *name);
+
+bool bkp_roster_believes_erasure(const struct bkp_roster *roster,
     const unsigned char key[32], const char *name);
 
 /* The entry of a key, or NULL; borrowed from the roster. */

@@ -45,14 +45,15 @@ writer_value(const struct bkp_roster_writer *writer)
 	char public_key[65];
 
 	fmt_hex(writer->public_key, sizeof(writer->public_key), public_key);
-	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:o,s:o,s:o}", "public_key",
-	    public_key, "name", writer->name, "recipient", writer->recipient,
-	    "may_prune", (int)writer->may_prune, "added_us",
+	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:o,s:o,s:o,s:o}",
+	    "public_key", public_key, "name", writer->name, "recipient",
+	    writer->recipient, "may_prune", (int)writer->may_prune, "added_us",
 	    (json_int_t)writer->added_us, "revoked_us",
 	    (json_int_t)writer->revoked_us, "snapshots",
 	    names_value(&writer->snapshots), "indexes",
 	    names_value(&writer->indexes), "checkpoints",
-	    names_value(&writer->checkpoints));
+	    names_value(&writer->checkpoints), "erasures",
+	    names_value(&writer->erasures));
 }
 
 static json_t *
@@ -178,6 +179,16 @@ get_names(const json_t *object, const char *member, struct bkp_names *out,
 	return 0;
 }
 
+/* Rosters were written before there was anything to list here. */
+static int
+get_names_if_any(const json_t *object, const char *member,
+    struct bkp_names *out, struct bkp_error *err)
+{
+	if (json_object_get(object, member) == NULL)
+		return 0;
+	return get_names(object, member, out, err);
+}
+
 static int
 get_key(const json_t *object, struct bkp_roster_key *out, struct bkp_error *err)
 {
@@ -212,10 +223,9 @@ get_writer(
 	if (get_names(object, "snapshots", &out->snapshots, err) < 0 ||
 	    get_names(object, "indexes", &out->indexes, err) < 0)
 		return -1;
-	/* Rosters were written before there was anything to list here. */
-	if (json_object_get(object, "checkpoints") == NULL)
-		return 0;
-	return get_names(object, "checkpoints", &out->checkpoints, err);
+	if (get_names_if_any(object, "checkpoints", &out->checkpoints, err) < 0)
+		return -1;
+	return get_names_if_any(object, "erasures", &out->erasures, err);
 }
 
 static int

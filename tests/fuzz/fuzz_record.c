@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signed records: checkpoints, condemned lists, sessions, proofs. The bytes as
- * they are; and, since nothing is signed by chance, as line 1 that is signed
- * here. What is taken is written back and read again as the same.
+ * Signed records: checkpoints, condemned lists, sessions, proofs, erasures. The
+ * bytes as they are; and, since nothing is signed by chance, as line 1 that is
+ * signed here. What is taken is written back and read again as the same.
  */
 #include <string.h>
 
 #include "formats/checkpoint.h"
 #include "formats/condemned.h"
+#include "formats/erasure.h"
 #include "formats/presence.h"
 #include "formats/proof.h"
 #include "formats/record.h"
@@ -33,6 +34,7 @@ typedef bool again_fn(const void *data, size_t len, struct fmt_buf *out);
 
 AGAIN(checkpoint)
 AGAIN(condemned)
+AGAIN(erasure)
 AGAIN(presence)
 AGAIN(proof)
 
@@ -44,6 +46,7 @@ static const struct {
     {"libbackup condemned v1", condemned_again},
     {"libbackup session v1", presence_again},
     {"libbackup proof v1", proof_again},
+    {"libbackup erasure v1", erasure_again},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
@@ -62,6 +65,22 @@ try_record(size_t kind, const void *data, size_t len)
 	fmt_buf_free(&twice);
 }
 
+/* What an erasure has sealed. */
+static void
+try_secret(const void *data, size_t len)
+{
+	unsigned char key[FMT_ERASURE_KEY];
+	struct fmt_buf again = FMT_BUF_INIT;
+	const char *map;
+	size_t map_len;
+
+	if (fmt_erasure_secret_read(data, len, key, &map, &map_len) != FMT_OK)
+		return;
+	require(fmt_erasure_secret_write(key, map, map_len, &again) == FMT_OK);
+	require(again.len == len);
+	fmt_buf_free(&again);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -77,5 +96,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_record(kind, text.data, text.len);
 	}
 	fmt_buf_free(&text);
+	try_secret(data, size);
 	return 0;
 }

@@ -52,6 +52,12 @@ tests_unit_test_proof_record_SOURCES = tests/unit/test_proof_record.c \
 tests_unit_test_proof_record_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_proof_record_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_proof_record_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test_erasure_record
+tests_unit_test_erasure_record_SOURCES = tests/unit/test_erasure_record.c \
+	$(FAILING_ALLOC)
+tests_unit_test_erasure_record_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_erasure_record_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_erasure_record_LDADD = $(UNIT_LIBS)
 # archives
 UNIT_TESTS += tests/unit/test_archive_format tests/unit/test_archive_hostile
 tests_unit_test_archive_hostile_CFLAGS = $(UNIT_CFLAGS)

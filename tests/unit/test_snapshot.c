@@ -34,6 +34,7 @@ make_snapshot(struct fmt_snapshot *s)
 	memset(s->seen[1], 'd', 64);
 	s->roster = 9;
 	s->checkpoint = 10;
+	s->erasures = 11;
 	s->host = copy("db1");
 	s->time_us = 1700000000123456;
 	s->finished_us = 1700000100000000;
@@ -143,6 +144,7 @@ a_snapshot_comes_back_with_its_signer(void **state)
 	assert_string_equal(a.seen[1], b.seen[1]);
 	assert_true(a.roster == b.roster);
 	assert_true(b.checkpoint == 10);
+	assert_true(b.erasures == 11);
 	assert_string_equal(a.host, b.host);
 	assert_true(a.time_us == b.time_us && a.finished_us == b.finished_us);
 	assert_true(a.sequence == b.sequence);
@@ -161,8 +163,10 @@ a_snapshot_comes_back_with_its_signer(void **state)
 }
 
 #define A32 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+/* What earlier versions did not write. */
+#define LATER "\"erasures\":0,"
 #define REST                                                                   \
-	"\"checkpoint\":0,\"finished_us\":0,\"host\":\"\","                    \
+	"\"checkpoint\":0," LATER "\"finished_us\":0,\"host\":\"\","           \
 	"\"known_chunks\":0,\"new_chunks\":0,"                                 \
 	"\"omissions\":[],\"previous\":\"\",\"repository\":\"" A32 "\","       \
 	"\"roster\":0,\"seen\":[],\"sequence\":1,\"session\":\"\","            \
@@ -202,6 +206,35 @@ keys_of_a_later_version_are_ignored_but_not_the_version(void **state)
 	assert_int_equal(decode(&buf), FMT_UNSUPPORTED);
 	sign_line("{\"type\":\"other\",\"version\":1}", &buf);
 	assert_int_equal(decode(&buf), FMT_MALFORMED);
+	fmt_buf_free(&buf);
+}
+
+static void
+one_from_before_the_ledger_knew_of_no_erasures(void **state)
+{
+	struct fmt_snapshot s = FMT_SNAPSHOT_INIT;
+	struct fmt_buf buf = FMT_BUF_INIT;
+	char line[] = "{" REST;
+	char *later = strstr(line, LATER), *dumped;
+	json_t *root;
+
+	(void)state;
+	memmove(
+	    later, later + strlen(LATER), strlen(later + strlen(LATER)) + 1);
+	s.erasures = 5;
+	sign_line(line, &buf);
+	assert_int_equal(fmt_snapshot_decode(buf.data, buf.len, &s), FMT_OK);
+	assert_true(s.erasures == 0);
+	fmt_snapshot_free(&s);
+	root = json_loads(line, 0, NULL);
+	assert_non_null(root);
+	assert_int_equal(
+	    json_object_set_new(root, "erasures", json_integer(-1)), 0);
+	dumped = json_dumps(root, JSON_COMPACT);
+	sign_line(dumped, &buf);
+	assert_int_equal(decode(&buf), FMT_MALFORMED);
+	free(dumped);
+	json_decref(root);
 	fmt_buf_free(&buf);
 }
 
@@ -331,6 +364,7 @@ main(void)
 	    cmocka_unit_test(the_first_line_is_the_one_in_the_specification),
 	    cmocka_unit_test(
 		keys_of_a_later_version_are_ignored_but_not_the_version),
+	    cmocka_unit_test(one_from_before_the_ledger_knew_of_no_erasures),
 	    cmocka_unit_test(signed_nonsense_is_malformed),
 	    cmocka_unit_test(
 		every_flipped_bit_of_the_first_line_breaks_the_signature),
