@@ -10,8 +10,9 @@
 #include "formats/sign.h"
 #include "libbackup/archive/spool.h"
 #include "libbackup/base/fail.h"
-#include "libbackup/postgres/names.h"
+#include "libbackup/source/bucket_impl.h"
 #include "libbackup/subject/exported.h"
+#include "libbackup/subject/named.h"
 
 #define SHOWN 500 /* objects that the page for people shows */
 #define PART 180  /* bytes of a component that are kept as they are */
@@ -27,10 +28,12 @@ struct named {
 
 struct files {
 	struct bkp_export *export;
-	struct bkp_objects *objects;
+	const struct bkp_config *config;
 	struct named *items; /* sorted: by bucket, then key */
 	size_t count, cap;
 	struct bkp_spool *list; /* owned: lines of files.ndjson */
+	struct bkp_bucket_access access;
+	const struct bkp_bucket_config *bucket; /* that access is open for */
 };
 
 static int
@@ -41,143 +44,40 @@ nomem(struct bkp_error *err)
 
 /* ---- what rows name ---- */
 
-/* The statement for one leaf: the map's SQL stands in a sub-select that knows
- * nothing but the table, and is looked at behind its condition. An array names
- * each of its elements. */
-static enum fmt_status
-append_sql(struct fmt_buf *out, const struct bkp_model_table *table,
-    size_t number, const struct bkp_model_leaf *leaf,
-    const struct bkp_map_file *file, bool is_array)
-{
-	const char *when = file->when != NULL ? file->when : "true";
-
-	return bkp_pg_sql(out,
-	    "SELECT %s::text, c.name::text FROM (SELECT %I.ctid AS tid,"
-	    " CASE WHEN (%s) THEN (%s) END AS key,"
-	    " CASE WHEN (%s) THEN (%s) END AS name FROM ONLY %s AS %I) c"
-	    " JOIN pg_temp.walk_%u w ON w.tid = c.tid%s"
-	    " WHERE w.rel = %u AND w.decided = %u AND c.key IS NOT NULL",
-	    is_array ? "e.key" : "c.key", table->name, when,
-	    file->key != NULL ? file->key : file->prefix, when,
-	    file->name != NULL ? file->name : "NULL", leaf->quoted, table->name,
-	    (unsigned)number,
-	    is_array ? " CROSS JOIN LATERAL pg_catalog.unnest(c.key) AS e(key)"
-		     : "",
-	    leaf->oid, (unsigned)BKP_OWN);
-}
-
-/* Whether the SQL gives an array. */
-static int
-ask_array(struct bkp_pg *pg, const struct bkp_model_table *table,
-    const struct bkp_map_file *file, bool *out, struct bkp_error *err)
-{
-	struct fmt_buf sql = FMT_BUF_INIT;
-	PGresult *result = NULL;
-	int rc = -1;
-
-	if (bkp_pg_sql(&sql,
-		"SELECT t.typcategory = 'A' FROM pg_catalog.pg_type t WHERE"
-		" t.oid = (SELECT pg_catalog.pg_typeof((SELECT (%s) FROM %s AS"
-		" %I LIMIT 0)))",
-		file->key != NULL ? file->key : file->prefix, table->quoted,
-		table->name) != FMT_OK ||
-	    fmt_buf_text(&sql) == NULL) {
-		(void)nomem(err);
-		goto out;
-	}
-	if (bkp_pg_query(pg, (const char *)sql.data, 0, NULL, &result, err) < 0)
-		goto out;
-	*out = PQntuples(result) == 1 && *PQgetvalue(result, 0, 0) == 't';
-	rc = 0;
-out:
-	PQclear(result);
-	fmt_buf_free(&sql);
-	return rc;
-}
+struct taking {
+	struct files *files;
+	size_t file;
+};
 
 static int
-take(struct files *files, size_t file, const PGresult *result, int row,
-    struct bkp_error *err)
+take(void *arg, const char *key, const char *name, struct bkp_error *err)
 {
-	const struct bkp_map_file *map = &files->export->map->files[file];
+	const struct taking *taking = arg;
+	struct files *files = taking->files;
+	const struct bkp_map_file *map =
+	    &files->export->map->files[taking->file];
 	struct named *item;
 
-	if (PQgetisnull(result, row, 0))
-		return 0;
 	if (bkp_grow(&files->items, files->count, &files->cap,
 		sizeof(*files->items), err) < 0)
 		return -1;
 	item = &files->items[files->count];
-	*item = (struct named){.file = file, .is_prefix = map->key == NULL};
-	item->key = bkp_strdup(PQgetvalue(result, row, 0), err);
-	if (item->key != NULL && !PQgetisnull(result, row, 1))
-		item->name = bkp_strdup(PQgetvalue(result, row, 1), err);
+	*item =
+	    (struct named){.file = taking->file, .is_prefix = map->key == NULL};
+	item->key = bkp_strdup(key, err);
+	if (item->key != NULL && name != NULL)
+		item->name = bkp_strdup(name, err);
 	files->count++;
 	return item->key != NULL ? 0 : -1;
 }
 
 static int
-collect_leaf(struct files *files, size_t file, size_t number,
-    const struct bkp_model_leaf *leaf, bool is_array, struct bkp_error *err)
-{
-	struct bkp_walk *walk = files->export->walk;
-	const struct bkp_model_table *table =
-	    &bkp_walk_model(walk)->tables[number];
-	struct fmt_buf sql = FMT_BUF_INIT;
-	PGresult *result = NULL;
-	int rc = -1;
-
-	if (append_sql(&sql, table, number, leaf,
-		&files->export->map->files[file], is_array) != FMT_OK ||
-	    fmt_buf_text(&sql) == NULL) {
-		(void)nomem(err);
-		goto out;
-	}
-	if (bkp_pg_query(bkp_walk_session(walk), (const char *)sql.data, 0,
-		NULL, &result, err) < 0)
-		goto out;
-	rc = 0;
-	for (int i = 0; i < PQntuples(result) && rc == 0; i++)
-		rc = take(files, file, result, i, err);
-out:
-	PQclear(result);
-	fmt_buf_free(&sql);
-	return rc;
-}
-
-static bool
-has_owned_rows(const struct bkp_walk *walk, size_t table)
-{
-	size_t count;
-	const struct bkp_walk_table *walked = bkp_walk_tables(walk, &count);
-
-	for (size_t i = 0; i < count; i++)
-		if (walked[i].table == table && walked[i].decided == BKP_OWN)
-			return walked[i].rows > 0;
-	return false;
-}
-
-static int
 collect(struct files *files, size_t file, struct bkp_error *err)
 {
-	const struct bkp_map_file *map = &files->export->map->files[file];
-	struct bkp_walk *walk = files->export->walk;
-	const struct bkp_model *model = bkp_walk_model(walk);
-	size_t number = bkp_model_table(model, map->table);
-	bool is_array = false;
-	int rc;
+	struct taking taking = {files, file};
 
-	if (number == SIZE_MAX || !has_owned_rows(walk, number))
-		return 0;
-	rc = ask_array(bkp_walk_session(walk), &model->tables[number], map,
-	    &is_array, err);
-	for (size_t i = 0; i < model->tables[number].leaf_count && rc == 0; i++)
-		rc = collect_leaf(files, file, number,
-		    &model->tables[number].leaves[i], is_array, err);
-	return rc == 0
-		   ? 0
-		   : bkp_fail_in(err, "files of table %s (line %u of the map)",
-			 map->table, map->line);
+	return bkp_named_each(files->export->walk,
+	    &files->export->map->files[file], take, &taking, err);
 }
 
 /* ---- names in the package ---- */
@@ -249,9 +149,11 @@ struct fetching {
 
 static int
 begin_object(
-    void *arg, const char *type, const char *modified, struct bkp_error *err)
+    void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
 {
 	struct fetching *fetching = arg;
+	const char *type = bkp_s3_fields_get(headers, "content-type");
+	const char *modified = bkp_s3_fields_get(headers, "last-modified");
 
 	if (type != NULL && fetching->type == NULL &&
 	    (fetching->type = bkp_strdup(type, err)) == NULL)
@@ -332,25 +234,25 @@ fetch(struct files *files, const struct named *item, struct bkp_error *err)
 	struct bkp_export *export = files->export;
 	const struct bkp_map_file *map = &export->map->files[item->file];
 	struct fetching fetching = {.export = export};
-	const struct bkp_objects_taker taker = {
+	const struct bkp_s3_get_options options = {
 	    .begin = begin_object, .write = write_object, .arg = &fetching};
 	struct bkp_error problem = BKP_ERROR_INIT;
 	char *member = member_name(map->bucket, item->key, err), sha256[65];
 	uint64_t size;
-	int got, rc = -1;
+	int rc = -1;
 
 	if (member == NULL ||
 	    bkp_package_begin(export->package, member, err) < 0)
 		goto out;
-	got = files->objects->ops->get(
-	    files->objects, item->key, &taker, &problem, err);
-	if (got != 0)
+	if (bkp_s3_get(files->access.own, files->bucket->bucket, item->key,
+		&options, &problem) < 0) {
 		bkp_package_drop(export->package);
-	if (got > 0)
-		rc = bkp_run_omit(export->run, err, member,
-		    "a row of %s names it: %s", map->table, problem.message);
-	if (got != 0)
+		if (bkp_run_check(export->run, err) == 0)
+			rc = bkp_run_omit(export->run, err, member,
+			    "a row of %s names it: %s", map->table,
+			    problem.message);
 		goto out;
+	}
 	if (bkp_package_end(export->package, sha256, &size, err) < 0 ||
 	    add_line(files, item, member, &fetching, size, sha256, err) < 0 ||
 	    show(files, item, &member, &fetching, size, err) < 0)
@@ -367,35 +269,32 @@ out:
 
 /* ---- buckets ---- */
 
+/* Opens the bucket of this name, unless it is the one that is open. */
 static int
-turn_to(struct files *files, size_t at, struct bkp_error *err)
+turn_to(struct files *files, const char *name, struct bkp_error *err)
 {
-	size_t file = files->items[at].file;
+	const struct bkp_config *config = files->config;
+	const struct bkp_bucket_config *found = NULL;
 
-	return files->objects->ops->turn_to(
-	    files->objects, files->export->map->files[file].bucket, err);
-}
-
-struct listing {
-	struct files *files;
-	size_t file;
-};
-
-static int
-add_key(void *arg, const char *key, struct bkp_error *err)
-{
-	const struct listing *listing = arg;
-	struct files *files = listing->files;
-	struct named *item;
-
-	if (bkp_grow(&files->items, files->count, &files->cap,
-		sizeof(*files->items), err) < 0)
+	for (size_t i = 0; i < config->source_count; i++)
+		if (config->sources[i].kind == BKP_KIND_BUCKET &&
+		    strcmp(config->sources[i].name, name) == 0)
+			found = &config->sources[i].bucket;
+	if (found == NULL)
+		return bkp_fail(err, BKP_INVALID,
+		    "the map names files in bucket '%s', and the configuration "
+		    "has no bucket source of that name; add one, or export "
+		    "with --no-files",
+		    name);
+	if (found == files->bucket)
+		return 0;
+	if (files->bucket != NULL)
+		bkp_bucket_access_close(&files->access);
+	files->bucket = NULL;
+	if (bkp_bucket_access_open(
+		&files->access, found, files->export->run, err) < 0)
 		return -1;
-	item = &files->items[files->count];
-	*item = (struct named){.file = listing->file};
-	if ((item->key = bkp_strdup(key, err)) == NULL)
-		return -1;
-	files->count++;
+	files->bucket = found;
 	return 0;
 }
 
@@ -404,15 +303,35 @@ static int
 list_below(struct files *files, size_t at, struct bkp_error *err)
 {
 	const struct named prefix = files->items[at];
-	struct listing listing = {files, prefix.file};
+	struct bkp_s3_listing *listing = NULL;
+	struct bkp_s3_object object;
 	struct bkp_error problem = BKP_ERROR_INIT;
-	int got = files->objects->ops->list(
-	    files->objects, prefix.key, add_key, &listing, &problem, err);
+	int rc = bkp_s3_list_open(files->access.own, files->bucket->bucket,
+	    prefix.key, &listing, &problem);
 
-	if (got <= 0)
-		return got;
+	while (rc >= 0 &&
+	       (rc = bkp_s3_list_next(listing, &object, &problem)) == 1) {
+		struct named *item;
+
+		if (bkp_grow(&files->items, files->count, &files->cap,
+			sizeof(*files->items), err) < 0)
+			goto fail;
+		item = &files->items[files->count];
+		*item = (struct named){.file = prefix.file};
+		if ((item->key = bkp_strdup(object.key, err)) == NULL)
+			goto fail;
+		files->count++;
+	}
+	bkp_s3_list_close(listing);
+	if (rc == 0)
+		return 0;
+	if (bkp_run_check(files->export->run, err) < 0)
+		return -1;
 	return bkp_run_omit(files->export->run, err, prefix.key,
 	    "the objects below it could not be listed: %s", problem.message);
+fail:
+	bkp_s3_list_close(listing);
+	return -1;
 }
 
 static int
@@ -434,7 +353,8 @@ expand(struct files *files, struct bkp_error *err)
 			    "prefix \"%s\" does not end in '/', and other "
 			    "people's keys may begin with it, too",
 			    map->table, map->line, item->key);
-		if (turn_to(files, i, err) < 0 || list_below(files, i, err) < 0)
+		if (turn_to(files, map->bucket, err) < 0 ||
+		    list_below(files, i, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -477,7 +397,8 @@ fetch_all(struct files *files, struct bkp_error *err)
 	     i++) {
 		if (i > 0 && is_same(files, i - 1, i))
 			continue;
-		if (turn_to(files, i, err) < 0 ||
+		if (turn_to(files, map->files[files->items[i].file].bucket,
+			err) < 0 ||
 		    fetch(files, &files->items[i], err) < 0)
 			return -1;
 	}
@@ -518,10 +439,10 @@ put_list(struct files *files, struct bkp_error *err)
 }
 
 int
-bkp_export_files(struct bkp_export *export, struct bkp_objects *objects,
+bkp_export_files(struct bkp_export *export, const struct bkp_config *config,
     struct bkp_error *err)
 {
-	struct files files = {.export = export, .objects = objects};
+	struct files files = {.export = export, .config = config};
 	int rc = 0;
 
 	if (!export->has_files || export->map->file_count == 0)
@@ -536,6 +457,8 @@ bkp_export_files(struct bkp_export *export, struct bkp_objects *objects,
 		rc = fetch_all(&files, err);
 	if (rc == 0)
 		rc = put_list(&files, err);
+	if (files.bucket != NULL)
+		bkp_bucket_access_close(&files.access);
 	for (size_t i = 0; i < files.count; i++) {
 		free(files.items[i].key);
 		free(files.items[i].name);

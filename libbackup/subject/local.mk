@@ -22,8 +22,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/model_indexes.c \
 	libbackup/subject/model_own.h \
 	libbackup/subject/model_tables.c \
+	libbackup/subject/named.c libbackup/subject/named.h \
 	libbackup/subject/names.c libbackup/subject/names.h \
-	libbackup/subject/objects.c libbackup/subject/objects.h \
 	libbackup/subject/package.c libbackup/subject/package.h \
 	libbackup/subject/package_folder.c \
 	libbackup/subject/package_own.h \
@@ -71,3 +71,12 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/unpack_manifest.c \
 	libbackup/subject/unpack_own.h \
 	libbackup/subject/unpack_packed.c
+
+# what an erasure deletes and clears
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/subject/erase.c libbackup/subject/erase.h \
+	libbackup/subject/erase_clear.c \
+	libbackup/subject/erase_objects.c \
+	libbackup/subject/erase_own.h \
+	libbackup/subject/erase_quiet.c \
+	libbackup/subject/erase_references.c

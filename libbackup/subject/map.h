@@ -61,6 +61,10 @@
  *	skip    not followed, for the reason given.
  * What no decision reaches is not exported.
  *
+ * An edge may say what an erasure makes of the rows that refer to erased ones
+ * (erase.h): "{actor: [id], erase: delete}". Where it does not, what is own is
+ * erased with what it hangs on, and every other reference is cleared.
+ *
  * "undecided" may stand for every decision: the file is read, and review.h
  * fails on it. SQL of a map is one expression over the columns of its table,
  * which may be qualified with the table's bare name; it is put between
@@ -82,6 +86,14 @@ enum bkp_decided {
 	BKP_SKIP
 };
 
+enum bkp_erase {
+	BKP_ERASE_DEFAULT, /* own: delete; else clear */
+	BKP_ERASE_DELETE,  /* the child's row is erased, too */
+	BKP_ERASE_CLEAR,   /* it stays, and refers to nothing */
+	BKP_ERASE_KEEP	   /* of a declared reference: it stays as it is; of
+			      "own: up": the parent's row stays */
+};
+
 /* A foreign key, or a reference that the map declares. */
 struct bkp_map_edge {
 	char *id; /* as the model names it; of a declared
@@ -90,6 +102,7 @@ struct bkp_map_edge {
 	bool is_up;                 /* own, shared: from child to parent */
 	char *reason;               /* of skip */
 	struct bkp_strings columns; /* of actor and lookup */
+	enum bkp_erase erase;
 	/* declared references only: */
 	bool is_declared;
 	char *child, *parent;              /* ids of tables */
@@ -191,5 +204,6 @@ const struct bkp_map_column *bkp_map_column(
     const struct bkp_map_table *table, const char *name);
 
 const char *bkp_decided_name(enum bkp_decided decided);
+const char *bkp_erase_name(enum bkp_erase erase);
 
 #endif

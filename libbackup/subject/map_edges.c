@@ -76,10 +76,58 @@ read_undecided(struct map_reader *r, const char *name, const yaml_node_t *value,
 	return bkp_map_read_flag(r, name, value, &is_undecided, err);
 }
 
+static const char *const erase_words[] = {"", "delete", "clear", "keep"};
+
+const char *
+bkp_erase_name(enum bkp_erase erase)
+{
+	return erase_words[erase];
+}
+
+/* `null` is what SQL calls it. */
+static int
+read_erase(struct map_reader *r, const char *name, const yaml_node_t *value,
+    void *slot, struct bkp_error *err)
+{
+	const char *text = bkp_config_scalar(value);
+	struct bkp_map_edge *edge = slot;
+
+	if (text == NULL && value->type == YAML_SCALAR_NODE &&
+	    strcmp((const char *)value->data.scalar.value, "null") == 0)
+		text = "clear";
+	for (enum bkp_erase i = BKP_ERASE_DELETE;
+	     text != NULL && i <= BKP_ERASE_KEEP; i++)
+		if (strcmp(text, erase_words[i]) == 0) {
+			edge->erase = i;
+			return 0;
+		}
+	return bkp_config_fail(&r->file, value, err,
+	    "'%s' says what becomes of rows that refer to erased ones: delete "
+	    "(they go, too), clear (they refer to nothing) or keep",
+	    name);
+}
+
+/* What stays must not be a foreign key to what is gone; and what an erasure
+ * goes up is the parent's row, which stays or does not. */
+static int
+check_erase(struct map_reader *r, const yaml_node_t *node,
+    const struct bkp_map_edge *edge, struct bkp_error *err)
+{
+	bool is_own_up = edge->decided == BKP_OWN && edge->is_up;
+
+	if (edge->erase == BKP_ERASE_KEEP && !is_own_up && !edge->is_declared)
+		return bkp_config_fail(&r->file, node, err,
+		    "'erase: keep' is for references that are declared and for "
+		    "'own: up': a foreign key cannot refer to a row that is "
+		    "gone; say delete or clear");
+	return 0;
+}
+
 #define DECISIONS                                                              \
 	{"own", read_way, 0, false}, {"shared", read_way, 0, false},           \
 	    {"actor", read_columns, 0, false},                                 \
 	    {"lookup", read_columns, 0, false}, {"skip", read_skip, 0, false}, \
+	    {"erase", read_erase, 0, false},                                   \
 	{                                                                      \
 		"undecided", read_undecided, 0, false                          \
 	}
@@ -119,8 +167,10 @@ read_decision(struct map_reader *r, const yaml_node_t *value,
 {
 	if (value->type == YAML_SCALAR_NODE)
 		return read_word(r, value, edge, err);
-	return bkp_map_read_fields(
-	    r, "the decision about an edge", decision_fields, value, edge, err);
+	if (bkp_map_read_fields(r, "the decision about an edge",
+		decision_fields, value, edge, err) < 0)
+		return -1;
+	return check_erase(r, value, edge, err);
 }
 
 /* ---- foreign keys ---- */
@@ -320,6 +370,8 @@ read_reference(
 	if (edge->is_array && edge->child_values.count != 1)
 		return bkp_config_fail(&r->file, node, err,
 		    "'array' is for one column that holds several references");
+	if (check_erase(r, node, edge, err) < 0)
+		return -1;
 	return name_reference(edge, err);
 }
 

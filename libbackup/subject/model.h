@@ -67,6 +67,7 @@ struct bkp_model_edge {
 				  public.customers(id)", as maps name it */
 	bool is_child_indexed; /* on every leaf an index begins with them */
 	bool is_cascade;       /* ON DELETE CASCADE */
+	bool is_match_full;    /* all its columns are NULL, or none */
 };
 
 /* Partitions (or children of a table) that do not agree on a foreign key. */

@@ -13,7 +13,7 @@
  * that servers without such constraints understand. */
 static const char constraints_sql[] =
     "SELECT k.oid, k.conname, k.conrelid, k.confrelid,"
-    " k.confdeltype = 'c', a.attname, b.attname "
+    " k.confdeltype = 'c', k.confmatchtype = 'f', a.attname, b.attname "
     "FROM pg_constraint k"
     " CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY"
     "  x(child, parent, place)"
@@ -31,6 +31,7 @@ enum {
 	K_CHILD,
 	K_PARENT,
 	K_IS_CASCADE,
+	K_IS_MATCH_FULL,
 	K_CHILD_COLUMN,
 	K_PARENT_COLUMN
 };
@@ -121,6 +122,7 @@ add_draft(struct model_reader *r, struct model_row *row, struct drafts *drafts,
 	draft->edge.child = child->table;
 	draft->edge.parent = parent->table;
 	draft->edge.is_cascade = bkp_model_row_is(&first, K_IS_CASCADE);
+	draft->edge.is_match_full = bkp_model_row_is(&first, K_IS_MATCH_FULL);
 	if (bkp_model_row_copy(&first, K_NAME, &draft->edge.constraint, err) <
 	    0)
 		return -1;

@@ -48,16 +48,22 @@ write_kept(struct proposal *p, const struct bkp_map_edge *edge)
 		bkp_propose_put(p, "true");
 		break;
 	}
+	if (edge->erase != BKP_ERASE_DEFAULT)
+		bkp_propose_put(
+		    p, "\n    erase: %s", bkp_erase_name(edge->erase));
 }
 
 static void
 write_decision(struct proposal *p, const struct bkp_model_edge *edge,
     const struct proposed_edge *proposed)
 {
+	bool is_more = proposed->kept != NULL &&
+		       proposed->kept->erase != BKP_ERASE_DEFAULT;
+
 	if (proposed->decided == BKP_UNDECIDED ||
 	    ((proposed->decided == BKP_OWN ||
 		 proposed->decided == BKP_SHARED) &&
-		!proposed->is_up)) {
+		!proposed->is_up && !is_more)) {
 		bkp_propose_put(
 		    p, " %s\n", bkp_decided_name(proposed->decided));
 		return;

@@ -53,6 +53,8 @@ struct bkp_review {
  *   partitions-disagree  a child by inheritance lacks what its parent has;
  *                        advice between partitions, whose edge is one
  *   subject-not-unique, table-unreadable
+ *   erasure-open         (advice) what an erasure could neither delete nor
+ *                        clear
  *   origin-undecided, no-index    (advice)
  * Expressions are tried on the server by preparing a statement, which runs
  * nothing.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/subject/erase.h"
 #include "libbackup/subject/names.h"
 #include "libbackup/subject/review_own.h"
 
@@ -188,6 +189,31 @@ review_index(
 	return rc;
 }
 
+/* ---- erasures ---- */
+
+/* Rows that stay, and must refer to what is erased. */
+static int
+review_erasure(
+    struct reviewer *r, const struct review_edge *edge, struct bkp_error *err)
+{
+	const struct bkp_map_edge *map = edge->map;
+	enum bkp_erase erase = map != NULL ? map->erase : BKP_ERASE_DEFAULT;
+	bool is_own = map != NULL && map->decided == BKP_OWN;
+
+	if (edge->key == NULL || r->out->reached[edge->parent] != BKP_OWN ||
+	    erase == BKP_ERASE_DELETE ||
+	    (is_own && (erase == BKP_ERASE_DEFAULT || map->is_up)) ||
+	    bkp_erase_can_clear(r->model, edge->key))
+		return 0;
+	return bkp_review_add(r, BKP_REVIEW_ADVICE, "erasure-open",
+	    edge->key->id, map != NULL ? map->line : 0, err,
+	    "where a row of %s is erased, rows of %s that refer to it cannot: "
+	    "their columns are never NULL. Say 'erase: delete' beside the "
+	    "decision, and they go, too; else an erasure that meets one stops",
+	    r->model->tables[edge->parent].id,
+	    r->model->tables[edge->child].id);
+}
+
 /* ---- partitions and children ---- */
 
 /* A declared reference that does for the child what the foreign key does for
@@ -276,6 +302,8 @@ static int
 review_edge(
     struct reviewer *r, const struct review_edge *edge, struct bkp_error *err)
 {
+	if (review_erasure(r, edge, err) < 0)
+		return -1;
 	if (edge->map == NULL)
 		return review_decision(r, edge, err);
 	if (edge->child == SIZE_MAX &&

@@ -111,8 +111,9 @@ begin_walk(struct bkp_walk *walk, const char *const *key, size_t key_count,
 		    "%llu rows of %s have this key, and a subject is one: the "
 		    "map's key must be unique",
 		    (unsigned long long)rows, table->id);
-	walk->sets[walk->subject].rows = walk->sets[walk->subject].last = 1;
-	walk->sets[walk->subject].of[BKP_OWN] = 1;
+	walk->sets[walk->subject].rows++;
+	walk->sets[walk->subject].last++;
+	walk->sets[walk->subject].of[BKP_OWN]++;
 	return 0;
 }
 
@@ -340,11 +341,19 @@ int
 bkp_walk_run(struct bkp_walk *walk, const char *const *key, size_t key_count,
     struct bkp_error *err)
 {
+	return bkp_walk_run_many(walk, key, key_count, 1, err);
+}
+
+int
+bkp_walk_run_many(struct bkp_walk *walk, const char *const *keys,
+    size_t key_count, size_t subject_count, struct bkp_error *err)
+{
 	if (check_key(walk, key_count, err) < 0)
 		return -1;
 	bkp_run_phase(walk->run, 0, 0, "finding the rows");
-	if (begin_walk(walk, key, key_count, err) < 0)
-		return -1;
+	for (size_t i = 0; i < subject_count; i++)
+		if (begin_walk(walk, keys + i * key_count, key_count, err) < 0)
+			return -1;
 	for (enum bkp_decided d = BKP_OWN; d <= BKP_LOOKUP; d++)
 		if (walk_decision(walk, d, err) < 0)
 			return -1;
@@ -373,12 +382,6 @@ const struct bkp_model *
 bkp_walk_model(const struct bkp_walk *walk)
 {
 	return &walk->model;
-}
-
-bool
-bkp_walk_uses(const struct bkp_walk *walk, size_t table)
-{
-	return walk->sets[table].is_used;
 }
 
 const char *

@@ -42,13 +42,16 @@ int bkp_walk_open(const struct bkp_postgres_config *config,
     struct bkp_walk **out, struct bkp_error *err);
 void bkp_walk_close(struct bkp_walk *walk); /* NULL is fine */
 
+/* The same for an erasure (erase.h): what it reaches is what is to be deleted,
+ * all of it as `own`, and its transaction may write. */
+int bkp_walk_open_erasing(const struct bkp_postgres_config *config,
+    const char *database, const struct bkp_map *map, struct bkp_run *run,
+    struct bkp_walk **out, struct bkp_error *err);
+
 struct bkp_pg *bkp_walk_session(struct bkp_walk *walk);
 const struct bkp_model *bkp_walk_model(const struct bkp_walk *walk);
 const char *bkp_walk_lsn(const struct bkp_walk *walk);
 const char *bkp_walk_time(const struct bkp_walk *walk); /* RFC 3339, UTC */
-
-/* True where rows of this table may be in the export, or lead to some. */
-bool bkp_walk_uses(const struct bkp_walk *walk, size_t table);
 
 /*
  * Walks from the subject whose key has these values, as text. BKP_NOTFOUND:
@@ -56,6 +59,11 @@ bool bkp_walk_uses(const struct bkp_walk *walk, size_t table);
  */
 int bkp_walk_run(struct bkp_walk *walk, const char *const *key,
     size_t key_count, struct bkp_error *err);
+
+/* The same from several subjects at once, whose keys stand one behind the
+ * other. None may be there twice. */
+int bkp_walk_run_many(struct bkp_walk *walk, const char *const *keys,
+    size_t key_count, size_t subject_count, struct bkp_error *err);
 
 /* What was reached, sorted by table and decision. Borrowed until close. */
 const struct bkp_walk_table *bkp_walk_tables(

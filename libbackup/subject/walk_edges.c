@@ -44,7 +44,8 @@ bkp_walk_is_followed(
 	    walk->map, walk->model.tables[bkp_walk_target(edge)].id);
 
 	return edge->decided != BKP_UNDECIDED && edge->decided != BKP_SKIP &&
-	       (target == NULL || target->skip == NULL);
+	       (target == NULL || target->skip == NULL ||
+		   (walk->is_erasing && edge->map->erase == BKP_ERASE_DELETE));
 }
 
 /* ---- lists of columns ---- */
@@ -94,6 +95,21 @@ add_list(
 
 /* ---- edges ---- */
 
+/* An erasure follows what goes with what it hangs on, and nothing else. */
+static void
+turn_to_erasure(struct bkp_walk_edge *edge)
+{
+	enum bkp_erase erase = edge->map->erase;
+	bool is_own = edge->map->decided == BKP_OWN;
+	bool is_erased =
+	    erase == BKP_ERASE_DELETE || (erase == BKP_ERASE_DEFAULT && is_own);
+
+	if (is_own && edge->map->is_up)
+		is_erased = erase != BKP_ERASE_KEEP;
+	edge->decided = is_erased ? BKP_OWN : BKP_UNDECIDED;
+	edge->is_up = is_erased && is_own && edge->map->is_up;
+}
+
 static int
 add_edge(
     struct bkp_walk *walk, struct bkp_walk_edge edge, struct bkp_error *err)
@@ -105,6 +121,8 @@ add_edge(
 		    ((edge.decided == BKP_OWN || edge.decided == BKP_SHARED) &&
 			edge.map->is_up);
 	}
+	if (edge.map != NULL && walk->is_erasing)
+		turn_to_erasure(&edge);
 	if ((edge.decided == BKP_ACTOR || edge.decided == BKP_LOOKUP) &&
 	    add_list(walk, &edge, err) < 0)
 		return -1;

@@ -59,6 +59,7 @@ struct bkp_walk {
 	struct bkp_pg pg;
 	struct bkp_run *run;       /* borrowed */
 	const struct bkp_map *map; /* borrowed */
+	bool is_erasing;           /* own is what an erasure deletes */
 	struct bkp_model model;
 	char *lsn, *time;
 	size_t subject;              /* table */
@@ -135,6 +136,12 @@ enum fmt_status bkp_walk_append_follow(struct fmt_buf *out,
 /* True where other edges give other columns of the same rows. */
 bool bkp_walk_is_merged(
     const struct bkp_walk *walk, const struct bkp_walk_edge *edge);
+
+/* "SELECT DISTINCT c.rel, c.tid ...": the rows that refer by the edge to what
+ * was reached in a leaf of its parent and were not reached themselves. */
+enum fmt_status bkp_walk_append_referring(struct fmt_buf *out,
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge,
+    const struct bkp_model_leaf *leaf);
 
 /* "FROM ..." for all the rows of a table, by its bare name. */
 enum fmt_status bkp_walk_append_from(

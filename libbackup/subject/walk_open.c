@@ -57,7 +57,7 @@ check_session(struct bkp_walk *walk, struct bkp_error *err)
 		rc = bkp_fail(err, BKP_UNSUPPORTED,
 		    "this server is a standby, and a walk needs temporary "
 		    "tables, which a standby cannot have: export from the "
-		    "primary, or from a backup (--snapshot latest)");
+		    "primary, or from a snapshot of the repository");
 	else if (PQgetvalue(result, 0, 1)[0] != 't')
 		rc = bkp_fail(err, BKP_AUTH,
 		    "the role may not create temporary tables, which a walk "
@@ -251,7 +251,8 @@ make_tables(struct bkp_walk *walk, struct bkp_error *err)
 			    walk->sets[i].is_unique ? ", PRIMARY KEY (rel, tid)"
 						    : "");
 	if (status == FMT_OK)
-		status = fmt_buf_append_text(&sql, "SET TRANSACTION READ ONLY");
+		status = fmt_buf_append_text(&sql,
+		    walk->is_erasing ? "SELECT" : "SET TRANSACTION READ ONLY");
 	if (status != FMT_OK || fmt_buf_text(&sql) == NULL)
 		(void)bkp_fail_nomem(err, "making temporary tables");
 	else if (bkp_pg_do(&walk->pg, (const char *)sql.data, err) < 0)
@@ -264,10 +265,10 @@ make_tables(struct bkp_walk *walk, struct bkp_error *err)
 
 /* ---- */
 
-int
-bkp_walk_open(const struct bkp_postgres_config *config, const char *database,
-    const struct bkp_map *map, struct bkp_run *run, struct bkp_walk **out,
-    struct bkp_error *err)
+static int
+open_walk(const struct bkp_postgres_config *config, const char *database,
+    const struct bkp_map *map, bool is_erasing, struct bkp_run *run,
+    struct bkp_walk **out, struct bkp_error *err)
 {
 	struct bkp_walk *walk = bkp_alloc(sizeof(*walk), err);
 
@@ -276,6 +277,7 @@ bkp_walk_open(const struct bkp_postgres_config *config, const char *database,
 	walk->pg = (struct bkp_pg)BKP_PG_INIT;
 	walk->model = (struct bkp_model)BKP_MODEL_INIT;
 	walk->map = map;
+	walk->is_erasing = is_erasing;
 	walk->run = run;
 	if (bkp_pg_open(&walk->pg, config, database, run, err) < 0)
 		goto fail;
@@ -298,6 +300,22 @@ bkp_walk_open(const struct bkp_postgres_config *config, const char *database,
 fail:
 	bkp_walk_close(walk);
 	return -1;
+}
+
+int
+bkp_walk_open(const struct bkp_postgres_config *config, const char *database,
+    const struct bkp_map *map, struct bkp_run *run, struct bkp_walk **out,
+    struct bkp_error *err)
+{
+	return open_walk(config, database, map, false, run, out, err);
+}
+
+int
+bkp_walk_open_erasing(const struct bkp_postgres_config *config,
+    const char *database, const struct bkp_map *map, struct bkp_run *run,
+    struct bkp_walk **out, struct bkp_error *err)
+{
+	return open_walk(config, database, map, true, run, out, err);
 }
 
 void

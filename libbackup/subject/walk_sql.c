@@ -413,3 +413,30 @@ bkp_walk_append_follow(struct fmt_buf *out, const struct bkp_walk *walk,
 	    "WHERE o.decided = excluded.decided"
 	    " AND o.lists & excluded.lists = 0");
 }
+
+/* A condition stands around its value: nothing is tried twice here. */
+enum fmt_status
+bkp_walk_append_referring(struct fmt_buf *out, const struct bkp_walk *walk,
+    const struct bkp_walk_edge *edge, const struct bkp_model_leaf *leaf)
+{
+	enum fmt_status status = bkp_pg_sql(out,
+	    "SELECT DISTINCT c.rel, c.tid FROM pg_temp.walk_%u w"
+	    " JOIN ONLY %s p ON p.ctid = w.tid JOIN ",
+	    (unsigned)edge->parent, leaf->quoted);
+
+	if (status == FMT_OK)
+		status = append_child(
+		    out, walk, edge, NULL, condition(edge) != NULL);
+	if (status == FMT_OK)
+		status = fmt_buf_append_text(out, " c ON ");
+	if (status == FMT_OK)
+		status = append_join(out, walk, edge, "c");
+	if (status == FMT_OK)
+		status = bkp_pg_sql(out, " WHERE w.rel = %u", leaf->oid);
+	if (status == FMT_OK && walk->sets[edge->child].is_used)
+		status = bkp_pg_sql(out,
+		    " AND NOT EXISTS (SELECT FROM pg_temp.walk_%u x"
+		    " WHERE x.rel = c.rel AND x.tid = c.tid)",
+		    (unsigned)edge->child);
+	return status;
+}

@@ -7,6 +7,7 @@
  *   walk_tool portability CONNINFO MAP KEY...
  *   walk_tool count CONNINFO MAP KEY...   table TAB decision TAB rows
  *   walk_tool places CONNINFO MAP KEY...  leaf's OID TAB ctid TAB decision
+ *   walk_tool erase CONNINFO MAP KEY...   of one subject after the other
  *   walk_tool explain CONNINFO MAP TABLE ROW KEY...
  *
  * ROW is a primary key, its columns divided by '|'. What was left out goes to
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libbackup/subject/erase.h"
 #include "libbackup/subject/rows.h"
 
 static const unsigned char secret[32] = "a secret of thirty-two bytes ...";
@@ -181,33 +183,80 @@ print_omissions(struct bkp_run *run)
 		    omissions[i].reason);
 }
 
+static int
+erase(struct bkp_walk *walk, const struct bkp_map *map, char **keys,
+    size_t count, struct bkp_error *err)
+{
+	struct bkp_erased erased = BKP_ERASED_INIT;
+	int rc = bkp_walk_run_many(walk, (const char *const *)keys,
+	    map->key.count, count / map->key.count, err);
+
+	if (rc == 0)
+		rc = bkp_erase(walk, &erased, err);
+	for (size_t i = 0; rc == 0 && i < erased.table_count; i++)
+		(void)printf("deleted\t%s\t%llu\n", erased.tables[i].table,
+		    (unsigned long long)erased.tables[i].rows);
+	for (size_t i = 0; rc == 0 && i < erased.reference_count; i++)
+		(void)printf("%s\t%s\t%llu\t%s\n",
+		    erased.references[i].why == NULL ? "cleared" : "stays",
+		    erased.references[i].edge,
+		    (unsigned long long)erased.references[i].rows,
+		    erased.references[i].why != NULL ? erased.references[i].why
+						     : "");
+	for (size_t i = 0; rc == 0 && i < erased.object_count; i++)
+		(void)printf("%s\t%s\t%s%s\n",
+		    erased.objects[i].is_kept ? "kept" : "object",
+		    erased.objects[i].bucket, erased.objects[i].key,
+		    erased.objects[i].is_prefix ? "*" : "");
+	bkp_erased_free(&erased);
+	return rc;
+}
+
+/* Which of them the tool is asked for. */
+static int
+run(int argc, char **argv, const struct bkp_postgres_config *config,
+    const struct bkp_map *map, struct bkp_run *run, struct bkp_walk **walk,
+    struct bkp_error *err)
+{
+	bool is_explain = strcmp(argv[1], "explain") == 0;
+	int keys = is_explain ? 6 : 4;
+
+	if (strcmp(argv[1], "erase") == 0)
+		return bkp_walk_open_erasing(
+			   config, NULL, map, run, walk, err) == 0
+			   ? erase(*walk, map, argv + keys,
+				 (size_t)(argc - keys), err)
+			   : -1;
+	if (bkp_walk_open(config, NULL, map, run, walk, err) < 0 ||
+	    bkp_walk_run(*walk, (const char *const *)argv + keys,
+		(size_t)(argc - keys), err) < 0)
+		return -1;
+	return is_explain ? print_path(*walk, argv[4], argv[5], err)
+			  : print_tables(*walk, argv[1], err);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct bkp_postgres_config config = {.conninfo = argv[2]};
-	bool is_explain = argc > 1 && strcmp(argv[1], "explain") == 0;
-	int keys = is_explain ? 6 : 4, rc = -1;
+	int rc = -1;
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_events events = BKP_EVENTS_INIT;
 	struct bkp_map map = BKP_MAP_INIT;
 	struct bkp_walk *walk = NULL;
-	struct bkp_run *run = NULL;
+	struct bkp_run *shared = NULL;
 
-	if (argc <= keys)
+	if (argc <= (argc > 1 && strcmp(argv[1], "explain") == 0 ? 6 : 4))
 		return 2;
-	if (bkp_run_new(1, &events, NULL, &run, &err) == 0 &&
-	    bkp_map_load(argv[3], &map, &err) == 0 &&
-	    bkp_walk_open(&config, NULL, &map, run, &walk, &err) == 0 &&
-	    bkp_walk_run(walk, (const char *const *)argv + keys,
-		(size_t)(argc - keys), &err) == 0)
-		rc = is_explain ? print_path(walk, argv[4], argv[5], &err)
-				: print_tables(walk, argv[1], &err);
+	if (bkp_run_new(1, &events, NULL, &shared, &err) == 0 &&
+	    bkp_map_load(argv[3], &map, &err) == 0)
+		rc = run(argc, argv, &config, &map, shared, &walk, &err);
 	if (rc < 0)
 		(void)fprintf(stderr, "code %d: %s\n", err.code, err.message);
-	if (run != NULL)
-		print_omissions(run);
+	if (shared != NULL)
+		print_omissions(shared);
 	bkp_walk_close(walk);
 	bkp_map_free(&map);
-	bkp_run_free(run);
+	bkp_run_free(shared);
 	return rc < 0;
 }

@@ -318,6 +318,40 @@ a_decision_needs_what_belongs_to_it(void **state)
 }
 
 static void
+what_an_erasure_makes_of_it_is_read(void **state)
+{
+	(void)state;
+	parse(HEAD "edges:\n"
+		   "  a.b(c) -> d.e(f): {skip: why, erase: delete}\n"
+		   "  a.b(d) -> d.e(f): {own: down, erase: clear}\n"
+		   "  a.b(e) -> d.e(f): {own: down, erase: null}\n"
+		   "  a.b(f) -> d.e(f): {erase: keep, own: up}\n"
+		   "  a.b(g) -> d.e(f): own\n"
+		   "references:\n"
+		   "  - {from: a.b, columns: x, to: d.e(f), own: down,\n"
+		   "     erase: keep}\n");
+	assert_int_equal(edge("a.b(c) -> d.e(f)")->erase, BKP_ERASE_DELETE);
+	assert_int_equal(edge("a.b(c) -> d.e(f)")->decided, BKP_SKIP);
+	assert_int_equal(edge("a.b(d) -> d.e(f)")->erase, BKP_ERASE_CLEAR);
+	assert_int_equal(edge("a.b(e) -> d.e(f)")->erase, BKP_ERASE_CLEAR);
+	assert_int_equal(edge("a.b(f) -> d.e(f)")->erase, BKP_ERASE_KEEP);
+	assert_int_equal(edge("a.b(g) -> d.e(f)")->erase, BKP_ERASE_DEFAULT);
+	assert_int_equal(edge("a.b(x) -> d.e(f)")->erase, BKP_ERASE_KEEP);
+	refuse(HEAD "edges:\n  a.b(c) -> d.e(f): {own: down, erase: it}\n",
+	    "m.yaml:4: 'erase' says what becomes of rows that refer to erased "
+	    "ones: delete (they go, too), clear (they refer to nothing) or "
+	    "keep");
+	refuse(HEAD "edges:\n  a.b(c) -> d.e(f): {own: down, erase: }\n",
+	    "m.yaml:4: 'erase' says what becomes of rows that refer to erased "
+	    "ones: delete (they go, too), clear (they refer to nothing) or "
+	    "keep");
+	refuse(HEAD "edges:\n  a.b(c) -> d.e(f): {own: down, erase: keep}\n",
+	    "m.yaml:4: 'erase: keep' is for references that are declared and "
+	    "for 'own: up': a foreign key cannot refer to a row that is gone; "
+	    "say delete or clear");
+}
+
+static void
 what_is_no_map_is_refused(void **state)
 {
 	(void)state;
@@ -448,6 +482,7 @@ main(void)
 	    CASE(an_unknown_key_names_the_one_that_was_meant),
 	    CASE(what_is_decided_twice_is_refused),
 	    CASE(a_decision_needs_what_belongs_to_it),
+	    CASE(what_an_erasure_makes_of_it_is_read),
 	    CASE(what_is_no_map_is_refused),
 	    CASE(sql_that_could_leave_its_brackets_is_refused),
 	    CASE(a_list_that_aliases_multiply_is_refused),
