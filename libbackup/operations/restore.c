@@ -31,6 +31,24 @@ struct restore {
 	size_t part_count;
 };
 
+/* Says where else it could go, for whoever has an empty machine. */
+static void
+refuse_unknown(const struct bkp_chosen *chosen, struct bkp_error *err)
+{
+	const char *prefix = chosen->source->prefix;
+	const char *slash = strchr(prefix, '/');
+
+	(void)bkp_fail(err, BKP_INVALID,
+	    "the snapshot holds %s, but the configuration has no such source, "
+	    "so it is not known where to restore it; add '%s: %s' %s",
+	    prefix, chosen->kind->name, slash != NULL ? slash + 1 : "",
+	    chosen->kind->kind == BKP_KIND_POSTGRES ||
+		    chosen->kind->kind == BKP_KIND_BUCKET
+		? "with its server under 'sources:', or choose another PATH"
+		: "under 'sources:', or restore this source by itself into a "
+		  "folder: --to FOLDER, and its name as PATH");
+}
+
 /* The configuration of a source that is in the snapshot. Where the machine has
  * none, files and command outputs can still go to a folder that is named. */
 static const struct bkp_source_config *
@@ -43,15 +61,7 @@ config_of(struct restore *restore, struct part *part, struct bkp_error *err)
 	if (restore->options->to == NULL ||
 	    chosen->kind->kind == BKP_KIND_POSTGRES ||
 	    chosen->kind->kind == BKP_KIND_BUCKET) {
-		(void)bkp_fail(err, BKP_INVALID,
-		    "the snapshot holds %s, but the configuration has no such "
-		    "source, so it is not known where to restore it; add "
-		    "'%s: %s' with its server under 'sources:', or choose "
-		    "another PATH",
-		    chosen->source->prefix, chosen->kind->name,
-		    strchr(chosen->source->prefix, '/') != NULL
-			? strchr(chosen->source->prefix, '/') + 1
-			: "");
+		refuse_unknown(chosen, err);
 		return NULL;
 	}
 	part->bare.kind = chosen->kind->kind;

@@ -213,6 +213,20 @@ take_line(struct reading *reading, int line, const char *typed, size_t len,
 	return rc;
 }
 
+/* Spaces do not matter, also behind the number: it is one where what follows
+ * is as long as a line of that number. */
+static bool
+is_glued(const char *at, const char *end)
+{
+	char typed[2 * BODY_MAX];
+	size_t len = 0, body = places[*at - '1'].len;
+	bool is_sheet = collect(at + 1, end, typed, &len) &&
+			len == body + (body > 0 ? CHECK : CHECK_ALL);
+
+	OPENSSL_cleanse(typed, sizeof(typed));
+	return is_sheet;
+}
+
 static int
 read_line(struct reading *reading, const char *at, const char *end,
     struct bkp_error *err)
@@ -224,7 +238,7 @@ read_line(struct reading *reading, const char *at, const char *end,
 	while (at < end && (*at == ' ' || *at == '\t'))
 		at++;
 	if (end - at < 2 || *at < '1' || *at > '0' + LINES ||
-	    isalnum((unsigned char)at[1])) {
+	    (isalnum((unsigned char)at[1]) && !is_glued(at, end))) {
 		if (collect(at, end, typed, &len) &&
 		    (len == BODY_MAX + CHECK || len == places[5].len + CHECK))
 			reading->unnumbered++;
