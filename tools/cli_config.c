@@ -2,7 +2,9 @@
 /* Places and keys, from the options, the environment and the file. */
 #include "tools/cli.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* A repository named outside of any file. */
 static bool
@@ -35,6 +37,17 @@ load(struct cli *cli, unsigned needs, struct bkp_config **out,
 	return bkp_config_new(out, err);
 }
 
+/* With an identity besides, a key file of the configuration may be lost. One
+ * that is named here and now is meant. */
+static int
+set_key_file(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
+{
+	if (access(cli->key_file, F_OK) < 0)
+		return cli_error(err, errno == ENOENT ? BKP_NOTFOUND : BKP_IO,
+		    errno, "looking for the key file %s", cli->key_file);
+	return bkp_config_set_key_file(config, cli->key_file, err);
+}
+
 static int
 override(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
 {
@@ -44,7 +57,7 @@ override(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
 	if (cli->repository != NULL)
 		rc = bkp_config_set_repository(config, cli->repository, err);
 	if (rc == 0 && cli->key_file != NULL)
-		rc = bkp_config_set_key_file(config, cli->key_file, err);
+		rc = set_key_file(cli, config, err);
 	if (rc == 0 && cli->identity_file != NULL)
 		rc = bkp_config_set_identity_file(
 		    config, cli->identity_file, err);

@@ -3,9 +3,11 @@
  * From what a person or a host holds to all the keys of a repository, and the
  * roster that says which of them are in use.
  */
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/copies.h"
@@ -348,12 +350,31 @@ open_host_key(struct bkp_repository *repository, const char *path,
 
 	(void)snprintf(what, sizeof(what), "key file %s", path);
 	rc = bkp_host_key_read(path, &ring, err);
+	if (rc < 0 && err != NULL && err->code == BKP_NOTFOUND)
+		return bkp_fail(err, BKP_NOTFOUND,
+		    "there is no key file %s; where it is lost, an "
+		    "administrator (an identity file or a passphrase) opens "
+		    "the repository all the same, and makes another one: "
+		    "backup-key revoke, then backup-key host",
+		    path);
 	if (rc == 0)
 		rc = bkp_key_ring_check(&ring, &repository->config, what, err);
 	if (rc == 0)
 		*out = ring;
 	bkp_key_ring_wipe(&ring);
 	return rc;
+}
+
+/* What an administrator wants may be just to replace a key file that is lost,
+ * or to restore on a machine that never had it; who needs it asks for it. */
+static int
+open_host_key_if_there(struct bkp_repository *repository, const char *path,
+    struct bkp_key_ring *out, struct bkp_error *err)
+{
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return open_host_key(repository, path, out, err);
+	repository->lost_key_file = bkp_strdup(path, err);
+	return repository->lost_key_file != NULL ? 0 : -1;
 }
 
 /* Adds the host's own secrets to an administrator's. */
@@ -503,13 +524,16 @@ bkp_repository_open_keys(struct bkp_repository *repository,
 		    "%s: no key was given; name a key file, an identity file "
 		    "or a passphrase",
 		    repository->store->location);
-	if (keys->key_file != NULL)
+	if (keys->key_file != NULL && has_admin)
+		rc = open_host_key_if_there(
+		    repository, keys->key_file, &host, err);
+	else if (keys->key_file != NULL)
 		rc = open_host_key(repository, keys->key_file, &host, err);
 	if (rc == 0 && has_admin)
 		rc = open_admin_key(repository, keys, &repository->keys, err);
 	else if (rc == 0)
 		repository->keys = host;
-	if (rc == 0 && has_admin && keys->key_file != NULL)
+	if (rc == 0 && has_admin && host.has_signing)
 		rc = add_signing(&repository->keys, &host, err);
 	bkp_key_ring_wipe(&host);
 	if (rc < 0 || bkp_roster_load(repository->store, &repository->keys,

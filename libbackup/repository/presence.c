@@ -15,6 +15,7 @@
 #include "libbackup/repository/condemned.h"
 #include "libbackup/repository/history.h"
 #include "libbackup/repository/process.h"
+#include "libbackup/repository/repository_own.h"
 
 #define RETRY_S 60 /* after a sign of life that the store did not take */
 
@@ -78,10 +79,10 @@ fill_record(
 	unsigned char id[16];
 
 	if (!repository->keys.has_signing)
-		return bkp_fail(err, BKP_AUTH,
-		    "%s: to change the repository, the key file of this host "
-		    "is needed",
-		    repository->store->location);
+		return bkp_repository_refuse_unsigned(repository,
+		    "to change the repository, the key file of this host is "
+		    "needed",
+		    err);
 	if (RAND_bytes(id, sizeof(id)) != 1)
 		return bkp_fail(err, BKP_IO, "making a random number failed");
 	fmt_hex(id, sizeof(id), record->session);

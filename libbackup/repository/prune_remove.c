@@ -20,10 +20,9 @@ check_right(const struct bkp_repository *repository, struct bkp_error *err)
 	enum fmt_status status;
 
 	if (!repository->keys.has_signing)
-		return bkp_fail(err, BKP_AUTH,
-		    "%s: to prune, the key file of a host that may do so is "
-		    "needed",
-		    repository->store->location);
+		return bkp_repository_refuse_unsigned(repository,
+		    "to prune, the key file of a host that may do so is needed",
+		    err);
 	status = fmt_sign_public(repository->keys.signing_seed, key);
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "preparing to sign");
@@ -31,8 +30,10 @@ check_right(const struct bkp_repository *repository, struct bkp_error *err)
 		return 0;
 	return bkp_fail(err, BKP_AUTH,
 	    "%s: this host (%s) may not prune; another one does, or an "
-	    "administrator allows it by backup-key",
-	    repository->store->location, repository->keys.writer);
+	    "administrator makes it a key file that may: backup-key revoke "
+	    "%s, then backup-key host %s --may-prune",
+	    repository->store->location, repository->keys.writer,
+	    repository->keys.writer, repository->keys.writer);
 }
 
 /* Of several that begin at the same time one goes on: the first. Who has not

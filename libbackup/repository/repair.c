@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/repository_own.h"
 
 #define TEXT_MAX 1024
 
@@ -52,10 +53,10 @@ bkp_repair_begin(struct bkp_repository *repository, struct bkp_presence **out,
 	int rc;
 
 	if (!repository->keys.has_signing)
-		return bkp_fail(err, BKP_AUTH,
-		    "%s: a repair signs what it writes, so the key file of a "
-		    "host is needed (--key-file)",
-		    repository->store->location);
+		return bkp_repository_refuse_unsigned(repository,
+		    "a repair signs what it writes, so the key file of a host "
+		    "is needed (--key-file)",
+		    err);
 	if (bkp_presence_begin(repository, "repair", &presence, err) < 0)
 		return -1;
 	rc = bkp_presence_list(

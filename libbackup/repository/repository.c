@@ -121,6 +121,18 @@ bkp_repository_open(const char *location, const struct bkp_keys *keys,
 }
 
 int
+bkp_repository_refuse_unsigned(const struct bkp_repository *repository,
+    const char *what, struct bkp_error *err)
+{
+	const char *lost = repository->lost_key_file;
+
+	return bkp_fail(err, BKP_AUTH, "%s: %s%s%s%s",
+	    repository->store->location, what,
+	    lost != NULL ? "; the one that is named, " : "",
+	    lost != NULL ? lost : "", lost != NULL ? ", is not there" : "");
+}
+
+int
 bkp_repository_keep_parity(
     struct bkp_repository *repository, unsigned percent, struct bkp_error *err)
 {
@@ -163,6 +175,7 @@ bkp_repository_close(struct bkp_repository *repository)
 	bkp_roster_free(&repository->roster);
 	bkp_names_free(&repository->opened_keys);
 	bkp_key_ring_wipe(&repository->keys);
+	free(repository->lost_key_file);
 	bkp_store_close(repository->store);
 	bkp_archive_close(repository->archive);
 	free(repository);

@@ -18,6 +18,8 @@ struct bkp_repository {
 					of a repository (archive_view.h) */
 	struct bkp_repository_config config;
 	struct bkp_key_ring keys;     /* secret */
+	char *lost_key_file;	      /* owned; the key file that is named and
+					 is not there, or NULL */
 	struct bkp_roster roster;     /* who may open and write */
 	struct bkp_names opened_keys; /* keys/<name> that are in the ring */
 	struct bkp_index_set index;
@@ -32,6 +34,10 @@ int bkp_repository_admin_identity(struct bkp_repository *repository,
 /* Finds the keys that fit into the ring, and the roster (open_keys.c). */
 int bkp_repository_open_keys(struct bkp_repository *repository,
     const struct bkp_keys *keys, struct bkp_error *err);
+
+/* Returns -1: `what` ("to prune, ...") wants a host's key and there is none. */
+int bkp_repository_refuse_unsigned(const struct bkp_repository *repository,
+    const char *what, struct bkp_error *err);
 
 /* Loads the index objects that are not loaded yet; one that is damaged is an
  * error, and the others are loaded. */

@@ -28,10 +28,9 @@ check_writer(struct bkp_session *session, struct bkp_error *err)
 	enum fmt_status status;
 
 	if (!repository->keys.has_signing)
-		return bkp_fail(err, BKP_AUTH,
-		    "%s: to write a backup, the key file of this host is "
-		    "needed",
-		    repository->store->location);
+		return bkp_repository_refuse_unsigned(repository,
+		    "to write a backup, the key file of this host is needed",
+		    err);
 	status =
 	    fmt_sign_public(repository->keys.signing_seed, session->public_key);
 	if (status != FMT_OK)

@@ -285,6 +285,37 @@ def test_a_lost_host_key_costs_a_new_key_and_nothing_else(saved):
                           capture_output=True).returncode != 0
 
 
+def test_a_key_file_that_is_lost_keeps_no_administrator_out(saved):
+    """The configuration goes on naming it."""
+    name, = [event["name"] for event in _shows(saved, "host")]
+    os.unlink(saved.key_file)
+    result = saved.run("backup-create")
+    assert result.status == FAILED
+    for words in (saved.key_file, "lost", "backup-key host"):
+        assert words in result.err, str(result)
+    # One that is named on the command line is meant.
+    result = saved.run("backup-list", "-k", saved.path("no.key"),
+                       "-i", saved.identity)
+    assert result.status == FAILED and "no.key" in result.err, str(result)
+    result = saved.run("backup-cat", "-i", saved.identity, "latest",
+                       saved.plan, text=False)
+    assert result.status == COMPLETE and result.out == SECRET, str(result)
+    result = saved.run("backup-prune", "--keep-last", "1",
+                       "-i", saved.identity)
+    assert result.status == FAILED
+    assert saved.key_file + ", is not there" in result.err, str(result)
+    _key(saved, "revoke", name)
+    _key(saved, "host", name, "--key-file", saved.key_file)
+    saved.create()
+    result = saved.run("backup-prune", "--keep-last", "1")
+    assert result.status == FAILED
+    assert "host %s --may-prune" % name in result.err, str(result)
+    _key(saved, "revoke", name)
+    os.unlink(saved.key_file)
+    _key(saved, "host", name, "--key-file", saved.key_file, "--may-prune")
+    assert saved.run("backup-prune", "--keep-last", "1").status == COMPLETE
+
+
 def test_two_hosts_share_a_repository_over_a_rotation(saved):
     other = saved.path("db2.key")
     _key(saved, "host", "db2", "--key-file", other)
@@ -325,6 +356,24 @@ def test_a_recovery_sheet_gives_the_identity_back(saved):
         " ".join(line.lower().replace("0", "o").split()) for line in lines))
     assert saved.run("backup-key", "sheet", "--check",
                      typed).status == COMPLETE
+    typed = saved.secret("typed", "\n".join(
+        "".join(line.split()) for line in lines))
+    assert saved.run("backup-key", "sheet", "--check",
+                     typed).status == COMPLETE
+    # What it says to do, where there is nothing but the sheet.
+    commands = [line.split() for line in re.sub(
+        r"\\\n", "", text).splitlines() if line.startswith("       backup-")]
+    restore = [command for command in commands if "--to" in command
+               and command[0] == "backup-restore"][0]
+    source = saved.plan.split("/")[1]
+    words = {"REPOSITORY": saved.repository, "identity.txt": back,
+             "FOLDER": saved.path("folder"), "files/NAME": "files/" + source}
+    result = saved.commands.run(*[words.get(word, word) for word in restore])
+    assert result.status == COMPLETE, str(result)
+    assert os.path.isdir(saved.path("folder"))
+    result = saved.commands.run("backup-restore", "-r", saved.repository,
+                                "-i", back, "latest")
+    assert result.status == FAILED and "--to FOLDER" in result.err
     for number in range(7):
         wrong = lines[:]
         old = wrong[number][6]
