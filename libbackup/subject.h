@@ -31,6 +31,15 @@ struct bkp_subject_source {
 	const char *source;   /* "postgres/app"; NULL: the only one */
 	const char *database; /* NULL: the only one that the source names */
 	const char *map;      /* a file */
+	/* Not as it is, but as a snapshot has it: "latest", the start of a
+	 * name, or a time, as for bkp_snapshot_find; of the configuration's
+	 * repository or archive, with a key that opens contents. The database
+	 * is restored into a scratch cluster, which is gone afterwards, and
+	 * objects come out of the snapshot: neither the server nor the buckets
+	 * are asked, and the configuration need not name them. NULL: as it
+	 * is. */
+	const char *snapshot;
+	const char *scratch_directory; /* for it; NULL: $TMPDIR or /tmp */
 };
 
 /* ---- plan ---- */
@@ -138,11 +147,13 @@ struct bkp_subject_export_result {
 	uint64_t duration_ms;
 	size_t
 	    omission_count; /* what could not be had: the export is partial */
+	char snapshot[65];  /* that it is from, or "" */
 	void *memory;
 };
 
 /* BKP_INVALID: the map does not fit the database (the events name each
- * finding). BKP_NOTFOUND: there is no such subject. */
+ * finding). BKP_NOTFOUND: there is no such subject. What a snapshot lacks, of
+ * the tables that the export is from and of its files, is an omission. */
 BKP_API int bkp_subject_export(const struct bkp_subject_export_options *options,
     struct bkp_subject_export_result *result, struct bkp_error *err);
 BKP_API void bkp_subject_export_result_free(

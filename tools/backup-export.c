@@ -35,7 +35,8 @@ static const struct cli_command command = {
 	"pass.txt user-42.zip",
 	"backup-export explain --map user.yaml --subject 42 public.orders 7",
 	NULL},
-    .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG,
+    .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
+	     CLI_TAKES_WORKERS,
     .operands_min = 1,
     .operands_max = -1,
 };
@@ -296,6 +297,9 @@ tell_export(struct cli *cli, const char *output,
 		event = result(
 		    "run", r->omission_count > 0 ? "partial" : "complete");
 		event = cli_with(event, "output", cli_json_path(output));
+		event = cli_with(event, "snapshot",
+		    *r->snapshot != '\0' ? json_string(r->snapshot)
+					 : json_null());
 		event =
 		    cli_with(event, "rows", json_integer((json_int_t)r->rows));
 		event = cli_with(
@@ -317,10 +321,11 @@ tell_export(struct cli *cli, const char *output,
 		(void)puts(r->link);
 	if (cli->is_quiet && r->omission_count == 0)
 		return;
-	cli_say(cli, "%s: %s rows of %s tables in %s",
+	cli_say(cli, "%s: %s rows of %s tables in %s%s%.12s",
 	    r->omission_count > 0 ? "PARTIAL" : "complete",
 	    cli_count(r->rows, a), cli_count(r->tables, b),
-	    cli_duration(r->duration_ms, c));
+	    cli_duration(r->duration_ms, c),
+	    *r->snapshot != '\0' ? ", from snapshot " : "", r->snapshot);
 	cli_say(cli, "%s bytes written, SHA-256 %s",
 	    cli_count(r->stored_bytes, a), r->sha256);
 	if (r->omission_count > 0)
@@ -473,12 +478,19 @@ act(struct cli *cli, struct request *request)
 
 	if (strcmp(cli->operands[0], "audit") == 0)
 		return audit(cli, request);
+	if (request->from.scratch_directory != NULL &&
+	    request->from.snapshot == NULL)
+		return cli_usage(
+		    cli, "--scratch-directory goes with --snapshot");
 
 	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
 		if (strcmp(cli->operands[0], actions[i].name) != 0)
 			continue;
-		status = cli_config(
-		    cli, CLI_NEEDS_SOURCES | CLI_NEEDS_NO_REPOSITORY, &config);
+		status = cli_config(cli,
+		    request->from.snapshot != NULL
+			? CLI_NEEDS_CONTENT
+			: CLI_NEEDS_SOURCES | CLI_NEEDS_NO_REPOSITORY,
+		    &config);
 		if (status == CLI_GO_ON) {
 			request->from.config = config;
 			status = actions[i].run(cli, request);
@@ -503,6 +515,13 @@ main(int argc, char **argv)
 		CLI_TEXT, &request.from.source},
 	    {"database", 0, "NAME", "the database of it", CLI_TEXT,
 		&request.from.database},
+	    {"snapshot", 0, "SNAPSHOT",
+		"not as it is now: as \"latest\" has it, or the start of a "
+		"name",
+		CLI_TEXT, &request.from.snapshot},
+	    {"scratch-directory", 0, "DIR",
+		"with --snapshot: restore it in DIR, not in $TMPDIR", CLI_TEXT,
+		&request.from.scratch_directory},
 	    {"table", 0, "TABLE", "plan: the table of subjects", CLI_TEXT,
 		&request.table},
 	    {"subject", 's', "ID",

@@ -16,6 +16,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/compare.c libbackup/operations/compare.h \
 	libbackup/operations/content.c libbackup/operations/content.h \
 	libbackup/operations/opened.c libbackup/operations/opened.h \
+	libbackup/operations/past.c libbackup/operations/past.h \
+	libbackup/operations/past_objects.c \
 	libbackup/operations/prune.c \
 	libbackup/operations/restore.c \
 	libbackup/operations/retention.c libbackup/operations/retention.h \

@@ -179,6 +179,26 @@ bkp_opened_warn(
 	return 0;
 }
 
+int
+bkp_opened_index(
+    const struct bkp_opened *opened, struct bkp_run *run, struct bkp_error *err)
+{
+	struct bkp_repository *repository = opened->repository;
+	struct bkp_error damage = BKP_ERROR_INIT;
+
+	if (repository->archive != NULL)
+		return 0;
+	if (bkp_repository_load_good_index(repository, err) < 0 ||
+	    bkp_repository_prove_index(repository, false, err) < 0)
+		return -1;
+	if (bkp_index_set_is_whole(&repository->index, &damage) < 0)
+		bkp_run_message(run, BKP_WARNING, NULL,
+		    "an index object is damaged: %s; backup-check --repair "
+		    "puts the index right",
+		    damage.message);
+	return 0;
+}
+
 void
 bkp_opened_fini(struct bkp_opened *opened)
 {

@@ -37,6 +37,11 @@ int bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
  * this snapshot. */
 int bkp_opened_warn(const struct bkp_opened *opened, struct bkp_run *run,
     struct bkp_error *err);
+/* Loads the index for putting back what can be: a copy on this machine may
+ * know what the repository has lost, and then all comes back here, and nowhere
+ * else. */
+int bkp_opened_index(const struct bkp_opened *opened, struct bkp_run *run,
+    struct bkp_error *err);
 void bkp_opened_fini(struct bkp_opened *opened);
 
 struct bkp_amount {

@@ -219,27 +219,6 @@ take_stock(struct restore *restore, struct bkp_restore_result *result,
 	return 0;
 }
 
-/* A copy on this machine may know what the repository has lost: then all comes
- * back here, and nowhere else. */
-static int
-look_at_index(struct restore *restore, struct bkp_error *err)
-{
-	struct bkp_repository *repository = restore->opened.repository;
-	struct bkp_error damage = BKP_ERROR_INIT;
-
-	if (repository->archive != NULL)
-		return 0;
-	if (bkp_repository_load_good_index(repository, err) < 0 ||
-	    bkp_repository_prove_index(repository, false, err) < 0)
-		return -1;
-	if (bkp_index_set_is_whole(&repository->index, &damage) < 0)
-		bkp_run_message(restore->run, BKP_WARNING, NULL,
-		    "an index object is damaged: %s; backup-check --repair "
-		    "puts the index right",
-		    damage.message);
-	return 0;
-}
-
 static void
 end_restore(struct restore *restore)
 {
@@ -271,8 +250,8 @@ bkp_restore(const struct bkp_restore_options *options,
 	if (bkp_opened_init(&restore.opened, options->config, options->snapshot,
 		options->path, err) < 0 ||
 	    bkp_opened_warn(&restore.opened, restore.run, err) < 0 ||
-	    look_at_index(&restore, err) < 0 || open_parts(&restore, err) < 0 ||
-	    run_parts(&restore, err) < 0 ||
+	    bkp_opened_index(&restore.opened, restore.run, err) < 0 ||
+	    open_parts(&restore, err) < 0 || run_parts(&restore, err) < 0 ||
 	    take_stock(&restore, &answer, err) < 0 ||
 	    repeat_omissions(&restore, err) < 0)
 		goto out;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Planning and checking a map against the live database. */
+/* Planning and checking a map against a database. */
 #include "libbackup/subject.h"
 
 #include <errno.h>
@@ -74,6 +74,21 @@ bkp_subject_database(const struct bkp_subject_source *from,
 }
 
 int
+bkp_subject_place(const struct bkp_subject_source *from,
+    const struct bkp_events *events, const struct bkp_cancel *cancel,
+    struct bkp_past **past, const struct bkp_postgres_config **config,
+    const char **database, struct bkp_error *err)
+{
+	if (from->snapshot == NULL)
+		return bkp_subject_database(from, config, database, err);
+	if (bkp_past_open(from, events, cancel, past, err) < 0)
+		return -1;
+	*config = bkp_past_place(*past);
+	*database = (*past)->database;
+	return 0;
+}
+
+int
 bkp_subject_run(const struct bkp_events *events,
     const struct bkp_cancel *cancel, struct bkp_run **out,
     struct bkp_error *err)
@@ -81,10 +96,11 @@ bkp_subject_run(const struct bkp_events *events,
 	return bkp_run_new(1, events, cancel, out, err);
 }
 
-/* ---- a database as it is now ---- */
+/* ---- a database as it is, or was ---- */
 
 struct looked_at {
 	struct bkp_run *run;
+	struct bkp_past *past;
 	struct bkp_pg pg;
 	struct bkp_model model;
 };
@@ -97,8 +113,12 @@ look_at(struct looked_at *looked, const struct bkp_subject_source *from,
 	const struct bkp_postgres_config *config;
 	const char *database;
 
-	if (bkp_subject_database(from, &config, &database, err) < 0 ||
-	    bkp_subject_run(events, cancel, &looked->run, err) < 0)
+	if (bkp_subject_run(events, cancel, &looked->run, err) < 0 ||
+	    bkp_subject_place(from, events, cancel, &looked->past, &config,
+		&database, err) < 0)
+		return -1;
+	if (looked->past != NULL &&
+	    bkp_past_note(looked->past, NULL, looked->run, err) < 0)
 		return -1;
 	if (bkp_pg_open(&looked->pg, config, database, looked->run, err) < 0 ||
 	    bkp_pg_do(&looked->pg,
@@ -112,12 +132,13 @@ look_away(struct looked_at *looked)
 {
 	bkp_model_free(&looked->model);
 	bkp_pg_close(&looked->pg);
+	bkp_past_close(looked->past);
 	bkp_run_free(looked->run);
 }
 
 #define LOOKED_AT_INIT                                                         \
 	{                                                                      \
-		NULL, BKP_PG_INIT, BKP_MODEL_INIT                              \
+		NULL, NULL, BKP_PG_INIT, BKP_MODEL_INIT                        \
 	}
 
 /* ---- plan ---- */

@@ -2,6 +2,7 @@
 /*
  * An export:
  *
+ *   of a snapshot: restore its database into a scratch cluster
  *   open the walk: one snapshot, every table locked against change of shape
  *   review: a map that leaves anything undecided is refused
  *   walk: which rows
@@ -24,20 +25,28 @@
 /* ---- the beginning ---- */
 
 static int
-refuse(struct bkp_run *run, const struct bkp_review *review, const char *path,
+refuse(const struct bkp_subject_opened *opened, const struct bkp_review *review,
     struct bkp_error *err)
 {
 	for (size_t i = 0; i < review->count; i++) {
 		const struct bkp_review_finding *finding = &review->findings[i];
 
 		if (finding->level == BKP_REVIEW_FINDING)
-			bkp_run_message(run, BKP_WARNING, NULL, "%s: %s",
-			    finding->what, finding->message);
+			bkp_run_message(opened->run, BKP_WARNING, NULL,
+			    "%s: %s", finding->what, finding->message);
 	}
+	if (opened->past != NULL && bkp_past_is_damaged(opened->past))
+		return bkp_fail(err, BKP_CORRUPT,
+		    "snapshot %.12s could not be restored whole, as is named "
+		    "above, and the map %s does not fit what is left of the "
+		    "database (%zu findings): take another snapshot, or "
+		    "backup-check --repair first",
+		    opened->past->opened.name, opened->map.path,
+		    review->failing);
 	return bkp_fail(err, BKP_INVALID,
 	    "the map %s does not fit the database (%zu findings), and nothing "
 	    "undecided is exported; backup-export check lists what to decide",
-	    path, review->failing);
+	    opened->map.path, review->failing);
 }
 
 static int
@@ -48,35 +57,9 @@ review(struct bkp_subject_opened *opened, struct bkp_error *err)
 	    bkp_walk_model(opened->walk), &opened->map, &review, err);
 
 	if (rc == 0 && review.failing > 0)
-		rc = refuse(opened->run, &review, opened->map.path, err);
+		rc = refuse(opened, &review, err);
 	bkp_review_free(&review);
 	return rc;
-}
-
-int
-bkp_subject_open(struct bkp_subject_opened *opened,
-    const struct bkp_subject_source *from, const struct bkp_events *events,
-    const struct bkp_cancel *cancel, struct bkp_error *err)
-{
-	const struct bkp_postgres_config *config;
-	const char *database;
-
-	if (bkp_subject_database(from, &config, &database, err) < 0 ||
-	    bkp_subject_run(events, cancel, &opened->run, err) < 0 ||
-	    bkp_map_load(from->map, &opened->map, err) < 0)
-		return -1;
-	if (bkp_walk_open(config, database, &opened->map, opened->run,
-		&opened->walk, err) < 0)
-		return -1;
-	return review(opened, err);
-}
-
-void
-bkp_subject_close(struct bkp_subject_opened *opened)
-{
-	bkp_walk_close(opened->walk);
-	bkp_map_free(&opened->map);
-	bkp_run_free(opened->run);
 }
 
 static int
@@ -88,6 +71,39 @@ check_key(const struct bkp_map *map, size_t count, struct bkp_error *err)
 	    "the subject is known by %zu column%s of %s, and %zu value%s given",
 	    map->key.count, map->key.count == 1 ? "" : "s", map->table, count,
 	    count == 1 ? " is" : "s are");
+}
+
+int
+bkp_subject_open(struct bkp_subject_opened *opened,
+    const struct bkp_subject_source *from, size_t key_count,
+    const struct bkp_events *events, const struct bkp_cancel *cancel,
+    struct bkp_error *err)
+{
+	const struct bkp_postgres_config *config;
+	const char *database;
+
+	if (bkp_subject_run(events, cancel, &opened->run, err) < 0 ||
+	    bkp_map_load(from->map, &opened->map, err) < 0 ||
+	    check_key(&opened->map, key_count, err) < 0 ||
+	    bkp_subject_place(from, events, cancel, &opened->past, &config,
+		&database, err) < 0)
+		return -1;
+	if (bkp_walk_open(config, database, &opened->map, opened->run,
+		&opened->walk, err) < 0)
+		return -1;
+	if (opened->past != NULL &&
+	    bkp_past_note(opened->past, opened->walk, opened->run, err) < 0)
+		return -1;
+	return review(opened, err);
+}
+
+void
+bkp_subject_close(struct bkp_subject_opened *opened)
+{
+	bkp_walk_close(opened->walk);
+	bkp_past_close(opened->past);
+	bkp_map_free(&opened->map);
+	bkp_run_free(opened->run);
 }
 
 /* ---- the export ---- */
@@ -130,14 +146,31 @@ open_package(const struct bkp_subject_export_options *options,
 }
 
 static int
-write_parts(struct bkp_export *export, const struct bkp_config *config,
-    struct bkp_error *err)
+write_files(const struct bkp_subject_opened *opened, struct bkp_export *export,
+    const struct bkp_config *config, struct bkp_error *err)
+{
+	struct bkp_objects *objects = NULL;
+	int rc;
+
+	bkp_run_phase(export->run, 0, 0, "fetching files");
+	rc = opened->past != NULL
+		 ? bkp_past_objects(opened->past, export->run, &objects, err)
+		 : bkp_objects_live(config, export->run, &objects, err);
+	if (rc == 0)
+		rc = bkp_export_files(export, objects, err);
+	if (objects != NULL)
+		objects->ops->close(objects);
+	return rc;
+}
+
+static int
+write_parts(const struct bkp_subject_opened *opened, struct bkp_export *export,
+    const struct bkp_config *config, struct bkp_error *err)
 {
 	bkp_run_phase(export->run, 0, 0, "writing rows");
 	if (bkp_export_tables(export, err) < 0)
 		return -1;
-	bkp_run_phase(export->run, 0, 0, "fetching files");
-	if (bkp_export_files(export, config, err) < 0 ||
+	if (write_files(opened, export, config, err) < 0 ||
 	    bkp_export_pages(export, err) < 0 ||
 	    bkp_export_schema(export, err) < 0)
 		return -1;
@@ -193,6 +226,33 @@ renew_link(const struct bkp_subject_export_options *options, char **link,
 	return make_link(options, link, err);
 }
 
+/* What is exported, and of which moment. */
+static int
+begin_export(const struct bkp_subject_opened *opened,
+    const struct bkp_subject_export_options *options, struct bkp_export *export,
+    struct bkp_error *err)
+{
+	export->walk = opened->walk;
+	export->map = &opened->map;
+	export->run = opened->run;
+	export->key = options->key;
+	export->key_count = options->key_count;
+	export->profile = options->is_portability ? BKP_PROFILE_PORTABILITY
+						  : BKP_PROFILE_ACCESS;
+	export->has_csv = options->has_csv != 0;
+	export->has_files = !options->has_no_files;
+	export->time = bkp_walk_time(opened->walk);
+	export->lsn = bkp_walk_lsn(opened->walk);
+	if (opened->past != NULL) {
+		export->time = opened->past->time;
+		export->lsn = opened->past->lsn;
+		export->snapshot = opened->past->opened.name;
+	}
+	if (fmt_random(export->secret, sizeof(export->secret)) != FMT_OK)
+		return bkp_fail(err, BKP_IO, "OpenSSL has no random bytes");
+	return 0;
+}
+
 /* Everything but the audit. */
 static int
 write_export(struct bkp_subject_opened *opened,
@@ -203,31 +263,23 @@ write_export(struct bkp_subject_opened *opened,
 	struct bkp_package *package = NULL;
 	int rc = -1;
 
-	export.walk = opened->walk;
-	export.map = &opened->map;
-	export.run = opened->run;
-	export.key = options->key;
-	export.key_count = options->key_count;
-	export.profile = options->is_portability ? BKP_PROFILE_PORTABILITY
-						 : BKP_PROFILE_ACCESS;
-	export.has_csv = options->has_csv != 0;
-	export.has_files = !options->has_no_files;
-	if (fmt_random(export.secret, sizeof(export.secret)) != FMT_OK) {
-		(void)bkp_fail(err, BKP_IO, "OpenSSL has no random bytes");
+	if (begin_export(opened, options, &export, err) < 0)
 		goto out;
-	}
 	/* Made first to see that it can be, and again when there is something
 	 * at the other end: its time begins then. */
 	if (renew_link(options, &result->link, err) < 0 ||
 	    open_package(options, opened->run, &package, err) < 0)
 		goto out;
 	export.package = package;
-	if (write_parts(&export, options->from.config, err) < 0 ||
+	if (write_parts(opened, &export, options->from.config, err) < 0 ||
 	    bkp_package_commit(package, result->sha256, &result->stored_bytes,
 		&result->parts, err) < 0 ||
 	    renew_link(options, &result->link, err) < 0)
 		goto out;
 	fill_result(&export, result);
+	if (export.snapshot != NULL)
+		memcpy(result->snapshot, export.snapshot,
+		    sizeof(result->snapshot));
 	rc = 0;
 out:
 	bkp_package_close(package);
@@ -249,6 +301,7 @@ export_subject(struct bkp_subject_opened *opened,
 	    .key = options->key,
 	    .key_count = options->key_count,
 	    .map_sha256 = opened->map.sha256,
+	    .snapshot = opened->past != NULL ? opened->past->opened.name : NULL,
 	};
 	struct bkp_audit *audit = NULL;
 	int rc = -1;
@@ -284,9 +337,8 @@ bkp_subject_export(const struct bkp_subject_export_options *options,
 	uint64_t began = bkp_clock_ms();
 	int rc = -1;
 
-	if (bkp_subject_open(&opened, &options->from, &options->events,
-		options->cancel, err) == 0 &&
-	    check_key(&opened.map, options->key_count, err) == 0)
+	if (bkp_subject_open(&opened, &options->from, options->key_count,
+		&options->events, options->cancel, err) == 0)
 		rc = export_subject(&opened, options, &made, err);
 	bkp_subject_close(&opened);
 	if (rc == 0) {
@@ -427,9 +479,8 @@ bkp_subject_explain(const struct bkp_subject_explain_options *options,
 
 	if (held == NULL)
 		return -1;
-	if (bkp_subject_open(&opened, &options->from, &options->events,
-		options->cancel, err) == 0 &&
-	    check_key(&opened.map, options->key_count, err) == 0 &&
+	if (bkp_subject_open(&opened, &options->from, options->key_count,
+		&options->events, options->cancel, err) == 0 &&
 	    explain(&opened, options, held, err) == 0)
 		rc = hand_over(held, bkp_walk_model(opened.walk), result, err);
 	if (rc < 0)

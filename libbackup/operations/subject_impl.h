@@ -5,6 +5,7 @@
 /* What planning, checking, exporting and explaining begin with. */
 
 #include "libbackup/base/run.h"
+#include "libbackup/operations/past.h"
 #include "libbackup/subject.h"
 #include "libbackup/subject/map.h"
 #include "libbackup/subject/review.h"
@@ -16,6 +17,13 @@ int bkp_subject_database(const struct bkp_subject_source *from,
     const struct bkp_postgres_config **config, const char **database,
     struct bkp_error *err);
 
+/* The same, to be connected to: where a snapshot is asked for, that database of
+ * it in a scratch cluster, which is *past then and is the caller's. */
+int bkp_subject_place(const struct bkp_subject_source *from,
+    const struct bkp_events *events, const struct bkp_cancel *cancel,
+    struct bkp_past **past, const struct bkp_postgres_config **config,
+    const char **database, struct bkp_error *err);
+
 /* A run with events and cancel, with one worker. */
 int bkp_subject_run(const struct bkp_events *events,
     const struct bkp_cancel *cancel, struct bkp_run **out,
@@ -26,17 +34,19 @@ int bkp_subject_run(const struct bkp_events *events,
 struct bkp_subject_opened {
 	struct bkp_run *run;
 	struct bkp_map map;
+	struct bkp_past *past; /* NULL: the database as it is */
 	struct bkp_walk *walk;
 };
 
 #define BKP_SUBJECT_OPENED_INIT                                                \
 	{                                                                      \
-		NULL, BKP_MAP_INIT, NULL                                       \
+		NULL, BKP_MAP_INIT, NULL, NULL                                 \
 	}
 
 int bkp_subject_open(struct bkp_subject_opened *opened,
-    const struct bkp_subject_source *from, const struct bkp_events *events,
-    const struct bkp_cancel *cancel, struct bkp_error *err);
+    const struct bkp_subject_source *from, size_t key_count,
+    const struct bkp_events *events, const struct bkp_cancel *cancel,
+    struct bkp_error *err);
 void bkp_subject_close(struct bkp_subject_opened *opened);
 
 #endif

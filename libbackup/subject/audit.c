@@ -272,12 +272,12 @@ to_json(const struct bkp_audit *audit, const struct bkp_audit_entry *entry,
 	(void)gmtime_r(&now, &tm);
 	(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	return json_pack(
-	    "{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?}", "line",
-	    (json_int_t)(audit->lines + 1), "previous", audit->head, "time",
-	    when, "event", entry->event, "user", user, "for",
+	    "{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s?}",
+	    "line", (json_int_t)(audit->lines + 1), "previous", audit->head,
+	    "time", when, "event", entry->event, "user", user, "for",
 	    entry->who != NULL ? entry->who : user, "subject", subject,
-	    "map_sha256", entry->map_sha256, "state", entry->state, "sha256",
-	    entry->sha256);
+	    "map_sha256", entry->map_sha256, "snapshot", entry->snapshot,
+	    "state", entry->state, "sha256", entry->sha256);
 }
 
 static int

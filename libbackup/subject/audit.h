@@ -36,8 +36,9 @@ struct bkp_audit_entry {
 	const char *const *key;
 	size_t key_count;
 	const char *map_sha256;
-	const char *state;  /* "complete", "partial", "failed" */
-	const char *sha256; /* of what was written */
+	const char *snapshot; /* that the data came from; NULL: live */
+	const char *state;    /* "complete", "partial", "failed" */
+	const char *sha256;   /* of what was written */
 };
 
 /* Appends it and makes it durable. Other processes may write to the file at

@@ -10,7 +10,6 @@
 #include "formats/sign.h"
 #include "libbackup/archive/spool.h"
 #include "libbackup/base/fail.h"
-#include "libbackup/source/bucket_impl.h"
 #include "libbackup/subject/exported.h"
 #include "libbackup/subject/named.h"
 
@@ -28,12 +27,10 @@ struct named {
 
 struct files {
 	struct bkp_export *export;
-	const struct bkp_config *config;
+	struct bkp_objects *objects;
 	struct named *items; /* sorted: by bucket, then key */
 	size_t count, cap;
 	struct bkp_spool *list; /* owned: lines of files.ndjson */
-	struct bkp_bucket_access access;
-	const struct bkp_bucket_config *bucket; /* that access is open for */
 };
 
 static int
@@ -149,11 +146,9 @@ struct fetching {
 
 static int
 begin_object(
-    void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
+    void *arg, const char *type, const char *modified, struct bkp_error *err)
 {
 	struct fetching *fetching = arg;
-	const char *type = bkp_s3_fields_get(headers, "content-type");
-	const char *modified = bkp_s3_fields_get(headers, "last-modified");
 
 	if (type != NULL && fetching->type == NULL &&
 	    (fetching->type = bkp_strdup(type, err)) == NULL)
@@ -234,25 +229,25 @@ fetch(struct files *files, const struct named *item, struct bkp_error *err)
 	struct bkp_export *export = files->export;
 	const struct bkp_map_file *map = &export->map->files[item->file];
 	struct fetching fetching = {.export = export};
-	const struct bkp_s3_get_options options = {
+	const struct bkp_objects_taker taker = {
 	    .begin = begin_object, .write = write_object, .arg = &fetching};
 	struct bkp_error problem = BKP_ERROR_INIT;
 	char *member = member_name(map->bucket, item->key, err), sha256[65];
 	uint64_t size;
-	int rc = -1;
+	int got, rc = -1;
 
 	if (member == NULL ||
 	    bkp_package_begin(export->package, member, err) < 0)
 		goto out;
-	if (bkp_s3_get(files->access.own, files->bucket->bucket, item->key,
-		&options, &problem) < 0) {
+	got = files->objects->ops->get(
+	    files->objects, item->key, &taker, &problem, err);
+	if (got != 0)
 		bkp_package_drop(export->package);
-		if (bkp_run_check(export->run, err) == 0)
-			rc = bkp_run_omit(export->run, err, member,
-			    "a row of %s names it: %s", map->table,
-			    problem.message);
+	if (got > 0)
+		rc = bkp_run_omit(export->run, err, member,
+		    "a row of %s names it: %s", map->table, problem.message);
+	if (got != 0)
 		goto out;
-	}
 	if (bkp_package_end(export->package, sha256, &size, err) < 0 ||
 	    add_line(files, item, member, &fetching, size, sha256, err) < 0 ||
 	    show(files, item, &member, &fetching, size, err) < 0)
@@ -269,32 +264,35 @@ out:
 
 /* ---- buckets ---- */
 
-/* Opens the bucket of this name, unless it is the one that is open. */
 static int
-turn_to(struct files *files, const char *name, struct bkp_error *err)
+turn_to(struct files *files, size_t at, struct bkp_error *err)
 {
-	const struct bkp_config *config = files->config;
-	const struct bkp_bucket_config *found = NULL;
+	size_t file = files->items[at].file;
 
-	for (size_t i = 0; i < config->source_count; i++)
-		if (config->sources[i].kind == BKP_KIND_BUCKET &&
-		    strcmp(config->sources[i].name, name) == 0)
-			found = &config->sources[i].bucket;
-	if (found == NULL)
-		return bkp_fail(err, BKP_INVALID,
-		    "the map names files in bucket '%s', and the configuration "
-		    "has no bucket source of that name; add one, or export "
-		    "with --no-files",
-		    name);
-	if (found == files->bucket)
-		return 0;
-	if (files->bucket != NULL)
-		bkp_bucket_access_close(&files->access);
-	files->bucket = NULL;
-	if (bkp_bucket_access_open(
-		&files->access, found, files->export->run, err) < 0)
+	return files->objects->ops->turn_to(
+	    files->objects, files->export->map->files[file].bucket, err);
+}
+
+struct listing {
+	struct files *files;
+	size_t file;
+};
+
+static int
+add_key(void *arg, const char *key, struct bkp_error *err)
+{
+	const struct listing *listing = arg;
+	struct files *files = listing->files;
+	struct named *item;
+
+	if (bkp_grow(&files->items, files->count, &files->cap,
+		sizeof(*files->items), err) < 0)
 		return -1;
-	files->bucket = found;
+	item = &files->items[files->count];
+	*item = (struct named){.file = listing->file};
+	if ((item->key = bkp_strdup(key, err)) == NULL)
+		return -1;
+	files->count++;
 	return 0;
 }
 
@@ -303,35 +301,15 @@ static int
 list_below(struct files *files, size_t at, struct bkp_error *err)
 {
 	const struct named prefix = files->items[at];
-	struct bkp_s3_listing *listing = NULL;
-	struct bkp_s3_object object;
+	struct listing listing = {files, prefix.file};
 	struct bkp_error problem = BKP_ERROR_INIT;
-	int rc = bkp_s3_list_open(files->access.own, files->bucket->bucket,
-	    prefix.key, &listing, &problem);
+	int got = files->objects->ops->list(
+	    files->objects, prefix.key, add_key, &listing, &problem, err);
 
-	while (rc >= 0 &&
-	       (rc = bkp_s3_list_next(listing, &object, &problem)) == 1) {
-		struct named *item;
-
-		if (bkp_grow(&files->items, files->count, &files->cap,
-			sizeof(*files->items), err) < 0)
-			goto fail;
-		item = &files->items[files->count];
-		*item = (struct named){.file = prefix.file};
-		if ((item->key = bkp_strdup(object.key, err)) == NULL)
-			goto fail;
-		files->count++;
-	}
-	bkp_s3_list_close(listing);
-	if (rc == 0)
-		return 0;
-	if (bkp_run_check(files->export->run, err) < 0)
-		return -1;
+	if (got <= 0)
+		return got;
 	return bkp_run_omit(files->export->run, err, prefix.key,
 	    "the objects below it could not be listed: %s", problem.message);
-fail:
-	bkp_s3_list_close(listing);
-	return -1;
 }
 
 static int
@@ -353,8 +331,7 @@ expand(struct files *files, struct bkp_error *err)
 			    "prefix \"%s\" does not end in '/', and other "
 			    "people's keys may begin with it, too",
 			    map->table, map->line, item->key);
-		if (turn_to(files, map->bucket, err) < 0 ||
-		    list_below(files, i, err) < 0)
+		if (turn_to(files, i, err) < 0 || list_below(files, i, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -397,8 +374,7 @@ fetch_all(struct files *files, struct bkp_error *err)
 	     i++) {
 		if (i > 0 && is_same(files, i - 1, i))
 			continue;
-		if (turn_to(files, map->files[files->items[i].file].bucket,
-			err) < 0 ||
+		if (turn_to(files, i, err) < 0 ||
 		    fetch(files, &files->items[i], err) < 0)
 			return -1;
 	}
@@ -439,10 +415,10 @@ put_list(struct files *files, struct bkp_error *err)
 }
 
 int
-bkp_export_files(struct bkp_export *export, const struct bkp_config *config,
+bkp_export_files(struct bkp_export *export, struct bkp_objects *objects,
     struct bkp_error *err)
 {
-	struct files files = {.export = export, .config = config};
+	struct files files = {.export = export, .objects = objects};
 	int rc = 0;
 
 	if (!export->has_files || export->map->file_count == 0)
@@ -457,8 +433,6 @@ bkp_export_files(struct bkp_export *export, const struct bkp_config *config,
 		rc = fetch_all(&files, err);
 	if (rc == 0)
 		rc = put_list(&files, err);
-	if (files.bucket != NULL)
-		bkp_bucket_access_close(&files.access);
 	for (size_t i = 0; i < files.count; i++) {
 		free(files.items[i].key);
 		free(files.items[i].name);

@@ -329,13 +329,13 @@ bkp_export_manifest(struct bkp_export *export, struct bkp_error *err)
 	if (excluded == NULL)
 		return bkp_fail_nomem(err, "describing the export");
 	(void)bkp_run_omissions(export->run, &omitted);
-	value = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, "
+	value = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, "
 			  "s:o, s:{s:o, s:I, s:I}, s:o, s:o, s:o, s:o, s:o}",
 	    "format", "libbackup-export", "version", 1, "status",
 	    omitted == 0 ? "complete" : "partial", "profile",
 	    export->profile == BKP_PROFILE_ACCESS ? "access" : "portability",
-	    "time", bkp_walk_time(export->walk), "lsn",
-	    bkp_walk_lsn(export->walk), "map_sha256", export->map->sha256,
+	    "time", export->time, "lsn", export->lsn, "map_sha256",
+	    export->map->sha256, "snapshot", text_or_null(export->snapshot),
 	    "subject", subject_json(export), "tables", tables_json(export),
 	    "references", references_json(export), "objects", "list",
 	    file_json(&export->objects), "count",

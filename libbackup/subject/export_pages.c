@@ -368,9 +368,10 @@ put_contents(
 	if (bkp_html_begin(out, title) != FMT_OK ||
 	    say(out, "<h1>", title, "</h1>\n") != FMT_OK ||
 	    fmt_buf_printf(out,
-		"<p>As it was on %.10s at %.5s UTC.</p>\n<ul>\n",
-		bkp_walk_time(export->walk),
-		bkp_walk_time(export->walk) + 11) != FMT_OK)
+		"<p>As it was on %.10s at %.5s UTC%s.</p>\n<ul>\n",
+		export->time, export->time + 11,
+		export->snapshot != NULL ? ", out of a backup of that time"
+					 : "") != FMT_OK)
 		return nomem(err);
 	for (size_t i = 0; i < export->table_count; i++) {
 		const struct bkp_exported_table *table = &export->tables[i];

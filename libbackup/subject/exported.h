@@ -16,6 +16,7 @@
 
 #include <jansson.h>
 
+#include "libbackup/subject/objects.h"
 #include "libbackup/subject/package.h"
 #include "libbackup/subject/rows.h"
 
@@ -57,6 +58,11 @@ struct bkp_export {
 	bool has_csv, has_files;
 	unsigned char secret[32]; /* of pseudonyms */
 
+	/* The moment that all of it is of; borrowed. */
+	const char *time;     /* RFC 3339, UTC */
+	const char *lsn;      /* of the server that it is from */
+	const char *snapshot; /* name; NULL: from that server itself */
+
 	struct bkp_exported_table *tables; /* by decision, then by name */
 	size_t table_count, table_cap;
 	struct bkp_exported_file objects; /* files.ndjson */
@@ -77,7 +83,7 @@ void bkp_export_fini(struct bkp_export *export);
 
 /* The steps, in this order; each appends to the package. */
 int bkp_export_tables(struct bkp_export *export, struct bkp_error *err);
-int bkp_export_files(struct bkp_export *export, const struct bkp_config *config,
+int bkp_export_files(struct bkp_export *export, struct bkp_objects *objects,
     struct bkp_error *err);
 int bkp_export_pages(struct bkp_export *export, struct bkp_error *err);
 int bkp_export_schema(struct bkp_export *export, struct bkp_error *err);

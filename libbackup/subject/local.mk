@@ -24,6 +24,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/model_tables.c \
 	libbackup/subject/named.c libbackup/subject/named.h \
 	libbackup/subject/names.c libbackup/subject/names.h \
+	libbackup/subject/objects.c libbackup/subject/objects.h \
 	libbackup/subject/package.c libbackup/subject/package.h \
 	libbackup/subject/package_folder.c \
 	libbackup/subject/package_own.h \

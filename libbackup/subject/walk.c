@@ -384,6 +384,12 @@ bkp_walk_model(const struct bkp_walk *walk)
 	return &walk->model;
 }
 
+bool
+bkp_walk_uses(const struct bkp_walk *walk, size_t table)
+{
+	return walk->sets[table].is_used;
+}
+
 const char *
 bkp_walk_lsn(const struct bkp_walk *walk)
 {

@@ -53,6 +53,9 @@ const struct bkp_model *bkp_walk_model(const struct bkp_walk *walk);
 const char *bkp_walk_lsn(const struct bkp_walk *walk);
 const char *bkp_walk_time(const struct bkp_walk *walk); /* RFC 3339, UTC */
 
+/* True where rows of this table may be in the export, or lead to some. */
+bool bkp_walk_uses(const struct bkp_walk *walk, size_t table);
+
 /*
  * Walks from the subject whose key has these values, as text. BKP_NOTFOUND:
  * there is no such row. The map must have passed bkp_review.

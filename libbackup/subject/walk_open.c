@@ -57,7 +57,7 @@ check_session(struct bkp_walk *walk, struct bkp_error *err)
 		rc = bkp_fail(err, BKP_UNSUPPORTED,
 		    "this server is a standby, and a walk needs temporary "
 		    "tables, which a standby cannot have: export from the "
-		    "primary, or from a snapshot of the repository");
+		    "primary, or from a backup (--snapshot latest)");
 	else if (PQgetvalue(result, 0, 1)[0] != 't')
 		rc = bkp_fail(err, BKP_AUTH,
 		    "the role may not create temporary tables, which a walk "

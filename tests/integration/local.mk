@@ -61,6 +61,9 @@ EXTRA_DIST += tests/integration/test_error_correction.py
 # export: one person's data, as the command writes it
 EXTRA_DIST += tests/integration/test_export.py
 
+# past: the same out of a snapshot
+EXTRA_DIST += tests/integration/test_past.py
+
 # golden: what earlier versions wrote
 EXTRA_DIST += tests/integration/test_golden.py \
 	tests/golden/README.md tests/golden/make.py \
@@ -100,7 +103,6 @@ EXTRA_DIST += tests/integration/test_walk.py \
 EXTRA_DIST += tests/integration/test_import.py \
 	tests/integration/test_import_application.py \
 	tests/integration/application/organisation.yaml
-EXTRA_DIST += tests/integration/test_import.py
 
 # what an erasure deletes, clears and leaves
 EXTRA_DIST += tests/integration/test_erase.py

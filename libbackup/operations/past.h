@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_OPERATIONS_PAST_H
+#define LIBBACKUP_OPERATIONS_PAST_H
+
+/* A database and its buckets as a snapshot has them. */
+
+#include "libbackup/operations/opened.h"
+#include "libbackup/subject.h"
+#include "libbackup/subject/objects.h"
+#include "libbackup/subject/walk.h"
+
+struct bkp_past {
+	struct bkp_opened opened;
+	struct bkp_chosen chosen; /* the database, by a selection */
+	char *selection;          /* owned: "postgres/app/shop" */
+	const char *database;     /* borrowed from the snapshot; so below */
+	const char *lsn;          /* of the server that the backup is of */
+	char *time;               /* owned: of this database, RFC 3339, UTC */
+	struct bkp_events events; /* where messages of the restore go */
+	struct bkp_run *run;      /* of the restore: what it left out */
+	char *directory;          /* owned: the scratch cluster is below it */
+	struct bkp_scratch *scratch;
+};
+
+/*
+ * Restores the one database that is meant into a scratch cluster. Nothing but
+ * the repository is asked, and the configuration need not know any source.
+ */
+int bkp_past_open(const struct bkp_subject_source *from,
+    const struct bkp_events *events, const struct bkp_cancel *cancel,
+    struct bkp_past **out, struct bkp_error *err);
+/* The cluster is gone then. NULL is fine. */
+void bkp_past_close(struct bkp_past *past);
+
+const struct bkp_postgres_config *bkp_past_place(const struct bkp_past *past);
+
+/* Notes in `run` what the database lacks, when it was backed up or restored.
+ * What is of tables that the walk has nothing to do with is only told. `walk`
+ * NULL: it has to do with all. */
+int bkp_past_note(const struct bkp_past *past, const struct bkp_walk *walk,
+    struct bkp_run *run, struct bkp_error *err);
+
+/* True where the database that was restored may lack something. */
+bool bkp_past_is_damaged(const struct bkp_past *past);
+
+/* The buckets of the snapshot. Borrows both until closed. (past_objects.c) */
+int bkp_past_objects(struct bkp_past *past, struct bkp_run *run,
+    struct bkp_objects **out, struct bkp_error *err);
+
+#endif
