@@ -18,10 +18,12 @@
 struct bkp_spool {
 	int fd;                           /* owned */
 	struct fmt_age_identity identity; /* secret */
-	struct fmt_age_writer *writer;    /* owned; NULL once rewound */
+	struct fmt_age_writer *writer;    /* owned; NULL until there is a file,
+					     and once rewound */
 	struct fmt_age_reader *reader;    /* owned */
 	struct fmt_buf stored;            /* on its way to or from the file */
-	struct fmt_buf plain;             /* secret: read and not yet given */
+	struct fmt_buf plain;             /* secret: not yet in the file, or
+					     read and not yet given */
 	size_t given;                     /* of plain */
 	uint64_t size;
 	bool has_ended;
@@ -37,30 +39,13 @@ int
 bkp_spool_new(struct bkp_spool **out, struct bkp_error *err)
 {
 	struct bkp_spool *spool = bkp_alloc(sizeof(*spool), err);
-	struct fmt_age_recipient recipient;
-	enum fmt_status status;
 
 	if (spool == NULL)
 		return -1;
+	spool->fd = -1;
 	spool->plain.is_secret = true;
-	if ((spool->fd = bkp_temporary_file(err)) < 0)
-		goto fail;
-	status = fmt_age_identity_new(&spool->identity);
-	if (status == FMT_OK)
-		status =
-		    fmt_age_identity_recipient(&spool->identity, &recipient);
-	if (status == FMT_OK)
-		status = fmt_age_writer_new(
-		    &recipient, 1, &spool->stored, &spool->writer);
-	if (status != FMT_OK) {
-		(void)bad(status, err);
-		goto fail;
-	}
 	*out = spool;
 	return 0;
-fail:
-	bkp_spool_free(spool);
-	return -1;
 }
 
 void
@@ -92,16 +77,46 @@ put_stored(struct bkp_spool *spool, struct bkp_error *err)
 	return 0;
 }
 
+/* What is small stays in memory; for the rest there is a file. */
+static int
+begin_file(struct bkp_spool *spool, struct bkp_error *err)
+{
+	struct fmt_age_recipient recipient;
+	enum fmt_status status;
+
+	if ((spool->fd = bkp_temporary_file(err)) < 0)
+		return -1;
+	status = fmt_age_identity_new(&spool->identity);
+	if (status == FMT_OK)
+		status =
+		    fmt_age_identity_recipient(&spool->identity, &recipient);
+	if (status == FMT_OK)
+		status = fmt_age_writer_new(
+		    &recipient, 1, &spool->stored, &spool->writer);
+	if (status == FMT_OK)
+		status = fmt_age_writer_update(spool->writer, spool->plain.data,
+		    spool->plain.len, &spool->stored);
+	fmt_buf_clear(&spool->plain);
+	return status == FMT_OK ? 0 : bad(status, err);
+}
+
 int
 bkp_spool_write(struct bkp_spool *spool, const void *data, size_t len,
     struct bkp_error *err)
 {
-	enum fmt_status status =
-	    fmt_age_writer_update(spool->writer, data, len, &spool->stored);
+	enum fmt_status status;
 
+	spool->size += len;
+	if (spool->size <= BLOCK) {
+		status = fmt_buf_append(&spool->plain, data, len);
+		return status == FMT_OK ? 0 : bad(status, err);
+	}
+	if (spool->writer == NULL && begin_file(spool, err) < 0)
+		return -1;
+	status =
+	    fmt_age_writer_update(spool->writer, data, len, &spool->stored);
 	if (status != FMT_OK)
 		return bad(status, err);
-	spool->size += len;
 	return spool->stored.len < BLOCK ? 0 : put_stored(spool, err);
 }
 
@@ -116,9 +131,13 @@ bkp_spool_size(const struct bkp_spool *spool)
 int
 bkp_spool_rewind(struct bkp_spool *spool, struct bkp_error *err)
 {
-	enum fmt_status status =
-	    fmt_age_writer_finish(spool->writer, &spool->stored);
+	enum fmt_status status;
 
+	if (spool->writer == NULL) {
+		spool->has_ended = true;
+		return 0;
+	}
+	status = fmt_age_writer_finish(spool->writer, &spool->stored);
 	if (status == FMT_OK)
 		status =
 		    fmt_age_reader_new(&spool->identity, 1, &spool->reader);

@@ -4,8 +4,8 @@
 
 /*
  * Bytes set aside until their turn comes: written once, then read once from
- * the beginning. They are in a file without a name, encrypted with a key that
- * nobody but this object ever has.
+ * the beginning. A few (256 KiB) are in memory, more in a file without a name,
+ * encrypted with a key that nobody but this object ever has.
  */
 
 #include <stdint.h>

@@ -9,10 +9,8 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/subject/export_html.h"
+#include "libbackup/subject/export_pages.h"
 
-#define ON_INDEX 50    /* rows of a table on the first page */
-#define ON_PAGE 1000   /* rows of a page of its own */
-#define ON_PAGES 20000 /* rows of a table on all its pages */
 #define RUN ((size_t)256 * 1024)
 
 static int
@@ -37,7 +35,7 @@ say(struct fmt_buf *out, const char *before, const char *text,
 static bool
 has_pages(const struct bkp_exported_table *table)
 {
-	return table->rows > ON_INDEX;
+	return table->rows > BKP_PAGES_ON_INDEX;
 }
 
 /* "pages/own.public.orders.1.html", the caller's. */
@@ -55,16 +53,9 @@ page_name(const struct bkp_exported_table *table, uint64_t page,
 
 /* ---- the pages of one table ---- */
 
-struct pages {
-	struct bkp_export *export;
-	const struct bkp_exported_table *table;
-	struct fmt_buf out;
-	uint64_t page, last; /* from 1 */
-};
-
 static int
-link_page(
-    struct pages *pages, uint64_t page, const char *text, struct bkp_error *err)
+link_page(struct bkp_pages *pages, uint64_t page, const char *text,
+    struct bkp_error *err)
 {
 	char *name = page_name(pages->table, page, err);
 	enum fmt_status status;
@@ -81,7 +72,7 @@ link_page(
 }
 
 static int
-begin_page(struct pages *pages, struct bkp_error *err)
+begin_page(struct bkp_pages *pages, struct bkp_error *err)
 {
 	const char *label = bkp_html_label(pages->export, pages->table);
 	char *name = page_name(pages->table, pages->page, err);
@@ -109,7 +100,7 @@ begin_page(struct pages *pages, struct bkp_error *err)
 
 /* Ends the member, and keeps what the manifest says of it. */
 static int
-keep_page(struct pages *pages, struct bkp_error *err)
+keep_page(struct bkp_pages *pages, struct bkp_error *err)
 {
 	struct bkp_export *export = pages->export;
 	char *name = page_name(pages->table, pages->page, err);
@@ -130,7 +121,7 @@ keep_page(struct pages *pages, struct bkp_error *err)
 }
 
 static int
-end_page(struct pages *pages, struct bkp_error *err)
+end_page(struct bkp_pages *pages, struct bkp_error *err)
 {
 	if (bkp_html_rows_end(&pages->out) != FMT_OK ||
 	    fmt_buf_append_text(&pages->out, "<p>") != FMT_OK)
@@ -140,7 +131,7 @@ end_page(struct pages *pages, struct bkp_error *err)
 	    (pages->page < pages->last &&
 		link_page(pages, pages->page + 1, "next", err) < 0))
 		return -1;
-	if (pages->page == pages->last && pages->table->rows > ON_PAGES &&
+	if (pages->page == pages->last && pages->table->rows > pages->rows &&
 	    say(&pages->out, "All other rows are in ", pages->table->json.name,
 		".") != FMT_OK)
 		return nomem(err);
@@ -153,59 +144,85 @@ end_page(struct pages *pages, struct bkp_error *err)
 	return keep_page(pages, err);
 }
 
+/* The rows of the present page, which stand next. */
 static int
-put_row(struct pages *pages, const struct bkp_rows_value *values,
-    struct bkp_error *err)
+copy_rows(struct bkp_pages *pages, struct bkp_error *err)
 {
-	if (bkp_html_row(&pages->out, pages->export, pages->table, values) !=
-	    FMT_OK)
-		return nomem(err);
-	if (pages->out.len < RUN)
-		return 0;
-	if (bkp_package_put(pages->export->package, pages->out.data,
-		pages->out.len, err) < 0)
-		return -1;
-	fmt_buf_clear(&pages->out);
+	uint64_t left = pages->sizes[pages->page - 1];
+
+	while (left > 0) {
+		size_t here = left < RUN ? (size_t)left : RUN;
+
+		if (bkp_package_put(pages->export->package, pages->out.data,
+			pages->out.len, err) < 0)
+			return -1;
+		fmt_buf_clear(&pages->out);
+		if (bkp_spool_read(pages->aside, here, &pages->out, err) < 0)
+			return -1;
+		left -= here;
+	}
 	return 0;
 }
 
-static int
-open_rows(struct bkp_export *export, const struct bkp_exported_table *table,
-    uint64_t limit, struct bkp_rows **out, struct bkp_error *err)
+int
+bkp_pages_put(struct bkp_pages *pages, struct bkp_error *err)
 {
-	return bkp_rows_open(export->walk, table->table, table->decided,
-	    export->profile, export->secret, limit, out, err);
+	if (pages->aside == NULL)
+		return 0;
+	if (bkp_spool_rewind(pages->aside, err) < 0)
+		return -1;
+	pages->last = (pages->rows + BKP_PAGES_ON_PAGE - 1) / BKP_PAGES_ON_PAGE;
+	while (pages->page < pages->last) {
+		pages->page++;
+		if (begin_page(pages, err) < 0 || copy_rows(pages, err) < 0 ||
+		    end_page(pages, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
+/* Only the row behind those of the index tells that there are pages. */
 static int
-put_pages(struct bkp_export *export, const struct bkp_exported_table *table,
+put_aside(struct bkp_pages *pages, struct bkp_error *err)
+{
+	const struct fmt_buf *first = &pages->table->first;
+
+	if (pages->aside == NULL) {
+		if (bkp_spool_new(&pages->aside, err) < 0 ||
+		    bkp_spool_write(
+			pages->aside, first->data, first->len, err) < 0)
+			return -1;
+		pages->sizes[0] = first->len;
+	}
+	pages->sizes[pages->rows / BKP_PAGES_ON_PAGE] += pages->out.len;
+	return bkp_spool_write(
+	    pages->aside, pages->out.data, pages->out.len, err);
+}
+
+int
+bkp_pages_row(struct bkp_pages *pages, const struct bkp_rows_value *values,
     struct bkp_error *err)
 {
-	uint64_t rows = table->rows < ON_PAGES ? table->rows : ON_PAGES;
-	struct pages pages = {.export = export, .table = table};
-	const struct bkp_rows_value *values;
-	struct bkp_rows *from = NULL;
-	int rc = open_rows(export, table, rows, &from, err);
+	bool is_first = pages->rows < BKP_PAGES_ON_INDEX;
+	struct fmt_buf *out = is_first ? &pages->table->first : &pages->out;
 
-	pages.out.is_secret = true;
-	pages.last = (rows + ON_PAGE - 1) / ON_PAGE;
-	for (uint64_t i = 0; i < rows && rc == 0; i++) {
-		if (i % ON_PAGE == 0) {
-			pages.page++;
-			rc = begin_page(&pages, err);
-		}
-		if (rc == 0 && bkp_rows_next(from, &values, err) != 1)
-			rc = -1;
-		if (rc == 0)
-			rc = put_row(&pages, values, err);
-		if (rc == 0 && (i + 1 == rows || (i + 1) % ON_PAGE == 0))
-			rc = end_page(&pages, err);
-	}
-	if (rc == 0 && bkp_rows_next(from, &values, err) < 0)
-		rc = -1;
-	bkp_rows_close(from);
-	fmt_buf_free(&pages.out);
-	return rc;
+	if (pages->rows == BKP_PAGES_MAX * BKP_PAGES_ON_PAGE)
+		return 0;
+	if (!is_first)
+		fmt_buf_clear(out);
+	if (bkp_html_row(out, pages->export, pages->table, values) != FMT_OK)
+		return nomem(err);
+	if (!is_first && put_aside(pages, err) < 0)
+		return -1;
+	pages->rows++;
+	return 0;
+}
+
+void
+bkp_pages_fini(struct bkp_pages *pages)
+{
+	bkp_spool_free(pages->aside);
+	fmt_buf_free(&pages->out);
 }
 
 /* ---- the index ---- */
@@ -246,27 +263,16 @@ put_facts(struct fmt_buf *out, const struct bkp_map_table *map)
 	return status;
 }
 
-static int
-put_first_rows(struct bkp_export *export,
-    const struct bkp_exported_table *table, struct fmt_buf *out,
-    struct bkp_error *err)
+static enum fmt_status
+put_first_rows(const struct bkp_export *export,
+    const struct bkp_exported_table *table, struct fmt_buf *out)
 {
-	const struct bkp_rows_value *values;
-	struct bkp_rows *rows = NULL;
-	int rc = open_rows(export, table, ON_INDEX, &rows, err), got;
+	enum fmt_status status = bkp_html_rows_begin(out, export, table);
 
-	if (rc == 0 && bkp_html_rows_begin(out, export, table) != FMT_OK)
-		rc = nomem(err);
-	while (rc == 0 && (got = bkp_rows_next(rows, &values, err)) != 0) {
-		if (got < 0)
-			rc = -1;
-		else if (bkp_html_row(out, export, table, values) != FMT_OK)
-			rc = nomem(err);
-	}
-	if (rc == 0 && bkp_html_rows_end(out) != FMT_OK)
-		rc = nomem(err);
-	bkp_rows_close(rows);
-	return rc;
+	if (status == FMT_OK)
+		status =
+		    fmt_buf_append(out, table->first.data, table->first.len);
+	return status == FMT_OK ? bkp_html_rows_end(out) : status;
 }
 
 static int
@@ -280,10 +286,9 @@ put_section(struct bkp_export *export, size_t n, struct fmt_buf *out,
 	if (fmt_buf_printf(out, "<h2 id=\"t%zu\">", n) != FMT_OK ||
 	    say(out, "", bkp_html_label(export, table), "</h2>\n") != FMT_OK ||
 	    say(out, "<p>", in_words(table->decided), "</p>\n") != FMT_OK ||
-	    put_facts(out, bkp_export_map(export, table)) != FMT_OK)
+	    put_facts(out, bkp_export_map(export, table)) != FMT_OK ||
+	    put_first_rows(export, table, out) != FMT_OK)
 		return nomem(err);
-	if (put_first_rows(export, table, out, err) < 0)
-		return -1;
 	if (!has_pages(table))
 		return 0;
 	if ((page = page_name(table, 1, err)) == NULL)
@@ -436,8 +441,5 @@ bkp_export_pages(struct bkp_export *export, struct bkp_error *err)
 		rc = bkp_export_put(
 		    export, "index.html", &out, &export->index, err);
 	fmt_buf_free(&out);
-	for (size_t i = 0; i < export->table_count && rc == 0; i++)
-		if (has_pages(&export->tables[i]))
-			rc = put_pages(export, &export->tables[i], err);
 	return rc;
 }

@@ -6,7 +6,7 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/names.h"
-#include "libbackup/subject/exported.h"
+#include "libbackup/subject/export_pages.h"
 
 /* Lines are put together in runs of about so many bytes. */
 #define RUN ((size_t)256 * 1024)
@@ -50,6 +50,7 @@ bkp_export_fini(struct bkp_export *export)
 		free(export->tables[i].columns);
 		free_file(&export->tables[i].json);
 		free_file(&export->tables[i].csv);
+		fmt_buf_free(&export->tables[i].first);
 	}
 	free(export->tables);
 	export->tables = NULL;
@@ -245,8 +246,8 @@ csv_names(const struct bkp_exported_table *table, struct fmt_buf *out,
 
 static int
 put_rows(struct bkp_export *export, struct bkp_exported_table *table,
-    struct bkp_rows *rows, row_fn *write, struct fmt_buf *out,
-    struct bkp_error *err)
+    struct bkp_rows *rows, row_fn *write, struct bkp_pages *pages,
+    struct fmt_buf *out, struct bkp_error *err)
 {
 	const struct bkp_rows_value *values;
 	uint64_t count = 0;
@@ -255,7 +256,8 @@ put_rows(struct bkp_export *export, struct bkp_exported_table *table,
 	while ((rc = bkp_rows_next(rows, &values, err)) > 0) {
 		size_t before = out->len;
 
-		if (write(export, table, values, out, err) < 0)
+		if (write(export, table, values, out, err) < 0 ||
+		    (pages != NULL && bkp_pages_row(pages, values, err) < 0))
 			return -1;
 		count++;
 		bkp_run_count(export->run, out->len - before, 1);
@@ -316,6 +318,7 @@ put_table(struct bkp_export *export, struct bkp_exported_table *table,
     bool is_csv, struct bkp_error *err)
 {
 	struct bkp_exported_file *file = is_csv ? &table->csv : &table->json;
+	struct bkp_pages pages = BKP_PAGES_INIT(export, table);
 	struct fmt_buf out = FMT_BUF_SECRET_INIT;
 	struct bkp_rows *rows = NULL;
 	int rc = -1;
@@ -330,14 +333,17 @@ put_table(struct bkp_export *export, struct bkp_exported_table *table,
 	    bkp_package_begin(export->package, file->name, err) < 0)
 		goto out;
 	if ((is_csv && csv_names(table, &out, err) < 0) ||
-	    put_rows(export, table, rows, is_csv ? csv_row : json_row, &out,
-		err) < 0) {
+	    put_rows(export, table, rows, is_csv ? csv_row : json_row,
+		is_csv ? NULL : &pages, &out, err) < 0) {
 		(void)bkp_fail_in(
 		    err, "table %s", bkp_export_model(export, table)->id);
 		goto out;
 	}
 	rc = bkp_package_end(export->package, file->sha256, &file->size, err);
+	if (rc == 0)
+		rc = bkp_pages_put(&pages, err);
 out:
+	bkp_pages_fini(&pages);
 	bkp_rows_close(rows);
 	fmt_buf_free(&out);
 	return rc;
@@ -367,8 +373,9 @@ add_table(struct bkp_export *export, const struct bkp_walk_table *walked,
 		sizeof(*export->tables), err) < 0)
 		return -1;
 	table = &export->tables[export->table_count];
-	*table = (struct bkp_exported_table){
-	    .table = walked->table, .decided = walked->decided};
+	*table = (struct bkp_exported_table){.table = walked->table,
+	    .decided = walked->decided,
+	    .first = FMT_BUF_SECRET_INIT};
 	export->table_count++;
 	if (put_table(export, table, false, err) < 0)
 		return -1;

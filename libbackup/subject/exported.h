@@ -34,6 +34,7 @@ struct bkp_exported_table {
 	struct bkp_rows_column *columns; /* owned */
 	size_t column_count;
 	struct bkp_exported_file json, csv;
+	struct fmt_buf first; /* HTML of the rows that index.html shows */
 };
 
 /* An object of a bucket that was put under files/. */

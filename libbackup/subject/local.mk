@@ -7,6 +7,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/export_html.c libbackup/subject/export_html.h \
 	libbackup/subject/export_manifest.c \
 	libbackup/subject/export_pages.c \
+	libbackup/subject/export_pages.h \
 	libbackup/subject/export_schema.c \
 	libbackup/subject/export_tables.c \
 	libbackup/subject/exported.h \
