@@ -19,6 +19,7 @@ fmt_checkpoint_free(struct fmt_checkpoint *checkpoint)
 	free(checkpoint->removed);
 	free(checkpoint->expired);
 	free(checkpoint->replaced);
+	free(checkpoint->claims);
 	*checkpoint = (struct fmt_checkpoint)FMT_CHECKPOINT_INIT;
 }
 
@@ -51,6 +52,7 @@ is_valid(const struct fmt_checkpoint *c)
 	       fmt_json_are_names(c->removed, c->removed_count, 64, true) &&
 	       fmt_json_are_names(c->expired, c->expired_count, 32, true) &&
 	       fmt_json_are_names(c->replaced, c->replaced_count, 64, false) &&
+	       fmt_claims_are_valid(c->claims, c->claim_count) &&
 	       !have_common(c);
 }
 
@@ -77,6 +79,9 @@ body_of(const struct fmt_checkpoint *c)
 	    fmt_json_names(c->expired, c->expired_count, 32), &failed);
 	fmt_json_set(root, "replaced",
 	    fmt_json_names(c->replaced, c->replaced_count, 64), &failed);
+	if (c->claim_count > 0)
+		fmt_json_set(root, "proofs",
+		    fmt_claims_value(c->claims, c->claim_count), &failed);
 	if (failed) {
 		json_decref(root);
 		return NULL;
@@ -135,6 +140,9 @@ fill(const json_t *root, void *arg)
 	if (status == FMT_OK)
 		status = fmt_json_get_names(
 		    root, "replaced", 64, &out->replaced, &out->replaced_count);
+	if (status == FMT_OK)
+		status = fmt_claims_get(
+		    root, "proofs", &out->claims, &out->claim_count);
 	if (status == FMT_OK && !is_valid(out))
 		status = FMT_MALFORMED;
 	return status;

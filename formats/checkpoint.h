@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "formats/buf.h"
+#include "formats/claims.h"
 #include "formats/status.h"
 
 struct fmt_checkpoint {
@@ -24,6 +25,8 @@ struct fmt_checkpoint {
 	/* Owned, in no order: checkpoints that this one stands for. */
 	char (*replaced)[65];
 	size_t replaced_count;
+	struct fmt_claim *claims; /* owned, sorted: proofs that were known */
+	size_t claim_count;
 	unsigned char signer[32]; /* Ed25519 public key; set by decode */
 };
 

@@ -9,6 +9,7 @@ formats_libformats_la_SOURCES = \
 formats_libformats_la_SOURCES += \
 	formats/bytes.h \
 	formats/chunker.c formats/chunker.h \
+	formats/claims.c formats/claims.h \
 	formats/entry.c formats/entry.h formats/entry_impl.h \
 	formats/entry_line.c \
 	formats/entry_reader.c \

@@ -30,6 +30,7 @@ fmt_snapshot_free(struct fmt_snapshot *snapshot)
 	free(snapshot->tags);
 	free(snapshot->host);
 	free(snapshot->seen);
+	free(snapshot->claims);
 	json_decref(snapshot->omissions);
 	*snapshot = (struct fmt_snapshot)FMT_SNAPSHOT_INIT;
 }
@@ -90,7 +91,8 @@ check_snapshot(const struct fmt_snapshot *snapshot)
 		if (!fmt_utf8_is_valid(snapshot->tags[i]))
 			return FMT_MALFORMED;
 	if (!fmt_json_are_names(
-		snapshot->seen, snapshot->seen_count, 64, false))
+		snapshot->seen, snapshot->seen_count, 64, false) ||
+	    !fmt_claims_are_valid(snapshot->claims, snapshot->claim_count))
 		return FMT_MALFORMED;
 	return is_within_limits(snapshot) ? FMT_OK : FMT_LIMIT;
 }
@@ -174,6 +176,9 @@ snapshot_value(const struct fmt_snapshot *s)
 	    json_integer((json_int_t)s->checkpoint), &failed);
 	fmt_json_set(
 	    root, "erasures", json_integer((json_int_t)s->erasures), &failed);
+	if (s->claim_count > 0)
+		fmt_json_set(root, "proofs",
+		    fmt_claims_value(s->claims, s->claim_count), &failed);
 	fmt_json_set(root, "tags", tags_value(s), &failed);
 	fmt_json_set(root, "omissions",
 	    s->omissions != NULL ? json_incref(s->omissions) : json_array(),

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "formats/buf.h"
+#include "formats/claims.h"
 #include "formats/entry.h"
 #include "formats/status.h"
 
@@ -39,7 +40,9 @@ struct fmt_snapshot {
 	uint64_t roster;     /* number of the roster that was valid then */
 	uint64_t checkpoint; /* the highest number of one that was known */
 	uint64_t erasures;   /* how many entries of the ledger there were */
-	char **tags;         /* owned */
+	struct fmt_claim *claims; /* owned, sorted: proofs that were known */
+	size_t claim_count;
+	char **tags; /* owned */
 	size_t tag_count;
 	json_t *omissions; /* owned: array of {path, reason}; empty: whole */
 	uint64_t stored_bytes; /* what it added to the repository */

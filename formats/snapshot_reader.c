@@ -189,6 +189,9 @@ fill(const json_t *root, void *arg)
 	if (status == FMT_OK)
 		status = get_erasures(root, out);
 	if (status == FMT_OK)
+		status = fmt_claims_get(
+		    root, "proofs", &out->claims, &out->claim_count);
+	if (status == FMT_OK)
 		status = get_text(root, "host", &out->host);
 	if (status == FMT_OK)
 		status = get_numbers(root, out);

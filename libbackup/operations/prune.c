@@ -40,6 +40,8 @@ struct prune {
 	const char **sources; /* owned: all prefixes, borrowed from history */
 	struct bkp_candidate *candidates; /* owned */
 	struct bkp_decisions decisions;
+	size_t missed; /* proofs that others knew, and that are not there */
+	struct bkp_decisions by_claims; /* where they count all the same */
 	/* Owned: what goes, by decision and then what is given up. */
 	char (*names)[BKP_OBJECT_NAME];
 	size_t name_count, name_cap, given_up;
@@ -217,6 +219,26 @@ describe(struct prune *prune, size_t n, const char **sources,
 	bkp_proofs_of(proofs, from->name, &c->proven_us, &c->failed_us);
 }
 
+/* A proof that is missing is told, and counted. */
+static void
+tell_missed(struct prune *prune, const struct bkp_proofs *proofs)
+{
+	const struct bkp_claims *claims = &prune->history.claims;
+
+	for (size_t i = 0; i < claims->count; i++) {
+		const struct fmt_claim *claim = &claims->items[i];
+
+		if (!bkp_claim_is_missed(claim, proofs))
+			continue;
+		prune->missed++;
+		bkp_run_message(prune->run, BKP_WARNING, NULL,
+		    "what a verification of snapshot %.12s found was known, "
+		    "and is not in the repository any more; nothing is removed "
+		    "that would stay if it were: run backup-verify %.12s",
+		    claim->snapshot, claim->snapshot);
+	}
+}
+
 static int
 describe_all(struct prune *prune, struct bkp_error *err)
 {
@@ -243,6 +265,7 @@ describe_all(struct prune *prune, struct bkp_error *err)
 		bkp_run_message(prune->run, BKP_WARNING, NULL,
 		    "%zu proofs cannot be read and count for nothing: %s",
 		    proofs.damaged, proofs.damage.message);
+	tell_missed(prune, &proofs);
 	rc = 0;
 out:
 	bkp_proofs_free(&proofs);
@@ -286,6 +309,48 @@ check_scope(const struct prune *prune, const struct bkp_retention_scope *scope,
 	return 0;
 }
 
+/* As if what is claimed of proofs were there. */
+static void
+believe_claims(const struct prune *prune, struct bkp_candidate *candidate)
+{
+	const struct fmt_claim *claim =
+	    bkp_claims_find(&prune->history.claims, candidate->name);
+
+	if (claim == NULL)
+		return;
+	if (claim->proven_us > candidate->proven_us)
+		candidate->proven_us = claim->proven_us;
+	if (claim->failed_us > candidate->failed_us)
+		candidate->failed_us = claim->failed_us;
+}
+
+/* What is claimed was not signed by the administrators, and what is there may
+ * be half of the truth; so a snapshot goes only where both say so. */
+static int
+decide_by_claims(struct prune *prune, const struct bkp_retention_scope *scope,
+    struct bkp_error *err)
+{
+	size_t count = prune->history.snapshots.count;
+	struct bkp_candidate *candidates =
+	    bkp_alloc_array(count, sizeof(*candidates), err);
+	int rc = -1;
+
+	if (candidates == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		candidates[i] = prune->candidates[i];
+		believe_claims(prune, &candidates[i]);
+	}
+	if (bkp_retention_decide(&prune->retention, scope, candidates, count,
+		bkp_clock_utc_us(), &prune->by_claims, err) == 0)
+		rc = 0;
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		if (!prune->decisions.items[i].is_kept)
+			prune->decisions.items[i] = prune->by_claims.items[i];
+	free(candidates);
+	return rc;
+}
+
 static int
 decide(struct prune *prune, struct bkp_error *err)
 {
@@ -300,6 +365,8 @@ decide(struct prune *prune, struct bkp_error *err)
 	    bkp_retention_decide(&prune->retention, &scope, prune->candidates,
 		prune->history.snapshots.count, bkp_clock_utc_us(),
 		&prune->decisions, err) < 0)
+		return -1;
+	if (prune->missed > 0 && decide_by_claims(prune, &scope, err) < 0)
 		return -1;
 	for (size_t i = 0; i < prune->decisions.count; i++)
 		if (!prune->decisions.items[i].is_kept &&
@@ -385,7 +452,7 @@ struct result_memory {
 	struct bkp_history history;
 	const char **sources;
 	struct bkp_candidate *candidates;
-	struct bkp_decisions decisions;
+	struct bkp_decisions decisions, by_claims;
 	char *waiting_for;
 };
 
@@ -393,6 +460,7 @@ static void
 free_memory(struct result_memory *memory)
 {
 	bkp_decisions_free(&memory->decisions);
+	bkp_decisions_free(&memory->by_claims);
 	free(memory->candidates);
 	free(memory->sources);
 	free(memory->waiting_for);
@@ -461,10 +529,12 @@ fill_result(struct prune *prune, uint64_t began_ms,
 	memory->sources = prune->sources;
 	memory->candidates = prune->candidates;
 	memory->decisions = prune->decisions;
+	memory->by_claims = prune->by_claims;
 	memset(&prune->history, 0, sizeof(prune->history));
 	prune->sources = NULL;
 	prune->candidates = NULL;
 	prune->decisions = (struct bkp_decisions)BKP_DECISIONS_INIT;
+	prune->by_claims = (struct bkp_decisions)BKP_DECISIONS_INIT;
 	return 0;
 }
 
@@ -481,6 +551,7 @@ end_prune(struct prune *prune)
 {
 	bkp_presence_end(prune->presence);
 	bkp_decisions_free(&prune->decisions);
+	bkp_decisions_free(&prune->by_claims);
 	bkp_history_free(&prune->history);
 	free(prune->candidates);
 	free(prune->sources);

@@ -166,7 +166,9 @@ add_history_finding(struct bkp_checker *checker,
 		bkp_history_kind_name(finding->kind), path, err, "%s",
 		finding->text) < 0)
 		return -1;
-	if (finding->is_note || finding->name[0] == '\0')
+	/* A snapshot that lacks its proof is as good as it was. */
+	if (finding->is_note || finding->name[0] == '\0' ||
+	    finding->kind == BKP_HISTORY_PROOF)
 		return 0;
 	if (bkp_finding_hurt(
 		&checker->findings, number, finding->name, "", err) < 0)
@@ -189,12 +191,25 @@ remember(struct bkp_checker *checker)
 		    problem.message);
 }
 
+static int
+miss_proofs(struct bkp_checker *checker, struct bkp_error *err)
+{
+	struct bkp_proofs proofs = BKP_PROOFS_INIT;
+	int rc = bkp_proofs_load(checker->repository, &proofs, err);
+
+	if (rc == 0)
+		rc = bkp_history_miss_proofs(&checker->history, &proofs, err);
+	bkp_proofs_free(&proofs);
+	return rc;
+}
+
 int
 bkp_check_snapshots(struct bkp_checker *checker, struct bkp_error *err)
 {
 	struct bkp_history *history = &checker->history;
 
-	if (bkp_history_read(checker->repository, history, err) < 0)
+	if (bkp_history_read(checker->repository, history, err) < 0 ||
+	    miss_proofs(checker, err) < 0)
 		return -1;
 	for (size_t i = 0; i < history->count; i++)
 		if (add_history_finding(checker, &history->findings[i], err) <

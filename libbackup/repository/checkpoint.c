@@ -124,6 +124,7 @@ bkp_checkpoint_free(struct bkp_checkpoint *checkpoint)
 	free(checkpoint->expired);
 	free(checkpoint->replaced);
 	bkp_names_free(&checkpoint->unreadable);
+	bkp_claims_free(&checkpoint->claims);
 	memset(checkpoint, 0, sizeof(*checkpoint));
 }
 
@@ -202,6 +203,12 @@ bkp_checkpoint_expire(struct bkp_checkpoint *checkpoint, const char *session,
 	    &checkpoint->expired_cap, SESSION_ID, session, err);
 }
 
+static bool
+is_not_kept(const void *checkpoint, const char *name)
+{
+	return !bkp_checkpoint_has_kept(checkpoint, name);
+}
+
 /* Puts the lists in order; what is removed is not kept. */
 static void
 tidy(struct bkp_checkpoint *checkpoint)
@@ -219,6 +226,7 @@ tidy(struct bkp_checkpoint *checkpoint)
 		    BKP_OBJECT_NAME);
 	}
 	checkpoint->kept_count = kept;
+	bkp_claims_drop(&checkpoint->claims, is_not_kept, checkpoint);
 }
 
 /* ---- reading ---- */
@@ -402,7 +410,9 @@ join_one(struct bkp_checkpoint *out, const struct fmt_checkpoint *body,
 	if (append_names(&out->kept, &out->kept_count, &out->kept_cap,
 		BKP_OBJECT_NAME, body->kept, body->kept_count, err) < 0 ||
 	    append_names(&out->removed, &out->removed_count, &out->removed_cap,
-		BKP_OBJECT_NAME, body->removed, body->removed_count, err) < 0)
+		BKP_OBJECT_NAME, body->removed, body->removed_count, err) < 0 ||
+	    bkp_claims_join(
+		&out->claims, body->claims, body->claim_count, err) < 0)
 		return -1;
 	return append_names(&out->expired, &out->expired_count,
 	    &out->expired_cap, SESSION_ID, body->expired, body->expired_count,
@@ -552,6 +562,8 @@ body_of(const struct bkp_repository *repository,
 	    .expired_count = checkpoint->expired_count,
 	    .replaced = checkpoint->replaced,
 	    .replaced_count = checkpoint->replaced_count,
+	    .claims = checkpoint->claims.items,
+	    .claim_count = checkpoint->claims.count,
 	};
 
 	memcpy(body.repository, repository->config.id, sizeof(body.repository));

@@ -266,6 +266,54 @@ read_archive(struct bkp_repository *repository, struct bkp_history *out,
 	return 0;
 }
 
+static const struct bkp_named_snapshot *
+find_snapshot(const struct bkp_history *history, const char *name)
+{
+	for (size_t i = 0; i < history->snapshots.count; i++)
+		if (strcmp(history->snapshots.items[i].name, name) == 0)
+			return &history->snapshots.items[i];
+	return NULL;
+}
+
+static bool
+is_not_there(const void *history, const char *name)
+{
+	return find_snapshot(history, name) == NULL;
+}
+
+/* What snapshots, checkpoint and this machine know of proofs. */
+static int
+gather_claims(const struct bkp_history_view *view, struct bkp_history *history,
+    struct bkp_error *err)
+{
+	const struct bkp_snapshots *snapshots = &history->snapshots;
+	const struct bkp_claims *stated = &history->checkpoint.claims;
+	const struct bkp_claims *seen = &view->remembered.claims;
+	struct bkp_claims *claims = &history->claims;
+
+	for (size_t i = 0; i < snapshots->count; i++) {
+		const struct fmt_snapshot *s = &snapshots->items[i].snapshot;
+
+		if (bkp_claims_join(claims, s->claims, s->claim_count, err) < 0)
+			return -1;
+	}
+	if (bkp_claims_join(claims, stated->items, stated->count, err) < 0 ||
+	    bkp_claims_join(claims, seen->items, seen->count, err) < 0)
+		return -1;
+	bkp_claims_drop(claims, is_not_there, history);
+	return 0;
+}
+
+int
+bkp_history_claim_proofs(struct bkp_history *history,
+    const struct bkp_proofs *proofs, struct bkp_error *err)
+{
+	int rc = bkp_claims_join_proofs(&history->claims, proofs, err);
+
+	bkp_claims_drop(&history->claims, is_not_there, history);
+	return rc;
+}
+
 int
 bkp_history_read(struct bkp_repository *repository, struct bkp_history *out,
     struct bkp_error *err)
@@ -289,6 +337,8 @@ bkp_history_read(struct bkp_repository *repository, struct bkp_history *out,
 	history.checkpoint = view.checkpoint;
 	view.stored = (struct bkp_snapshots)BKP_SNAPSHOTS_INIT;
 	memset(&view.checkpoint, 0, sizeof(view.checkpoint));
+	if (gather_claims(&view, &history, err) < 0)
+		goto out;
 	*out = history;
 	rc = 0;
 out:
@@ -305,6 +355,7 @@ bkp_history_free(struct bkp_history *history)
 {
 	bkp_snapshots_free(&history->snapshots);
 	bkp_checkpoint_free(&history->checkpoint);
+	bkp_claims_free(&history->claims);
 	for (size_t i = 0; i < history->count; i++)
 		free(history->findings[i].text);
 	free(history->findings);
@@ -381,15 +432,6 @@ bkp_history_tips(const struct bkp_snapshots *snapshots, char (**out)[65],
 
 /* ---- remembering ---- */
 
-static const struct bkp_named_snapshot *
-find_snapshot(const struct bkp_history *history, const char *name)
-{
-	for (size_t i = 0; i < history->snapshots.count; i++)
-		if (strcmp(history->snapshots.items[i].name, name) == 0)
-			return &history->snapshots.items[i];
-	return NULL;
-}
-
 /* Removed with good reason, or never valid: nobody misses it. */
 static bool
 is_dismissed(const struct bkp_history *history, const char *name)
@@ -401,6 +443,12 @@ is_dismissed(const struct bkp_history *history, const char *name)
 		    strcmp(history->findings[i].name, name) == 0)
 			return true;
 	return false;
+}
+
+static bool
+was_dismissed(const void *history, const char *name)
+{
+	return is_dismissed(history, name);
 }
 
 /* What is remembered and not seen now stays: it is missing, or another
@@ -435,6 +483,10 @@ update_remembered(
 	if (history->roster > remembered->roster)
 		remembered->roster = history->roster;
 	keep_unseen(history, remembered);
+	if (bkp_claims_join(&remembered->claims, history->claims.items,
+		history->claims.count, err) < 0)
+		return -1;
+	bkp_claims_drop(&remembered->claims, was_dismissed, history);
 	rc = bkp_history_tips(&history->snapshots, &tips, &count, err);
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		const struct bkp_named_snapshot *item =
@@ -472,6 +524,7 @@ bkp_history_kind_name(enum bkp_history_kind kind)
 	    [BKP_HISTORY_REORDERED] = "snapshot-reordered",
 	    [BKP_HISTORY_HELD_BACK] = "snapshot-held-back",
 	    [BKP_HISTORY_RECORD] = "record-damaged",
+	    [BKP_HISTORY_PROOF] = "proof-missing",
 	    [BKP_HISTORY_RETURNED] = "snapshot-returned",
 	    [BKP_HISTORY_VOID] = "snapshot-void",
 	    [BKP_HISTORY_MACHINE] = "not-remembered",

@@ -12,6 +12,7 @@
  * which is put back to an earlier state is found out, too.
  */
 
+#include "libbackup/repository/claims.h"
 #include "libbackup/repository/repository_own.h"
 
 /* ---- checkpoints ---- */
@@ -38,6 +39,7 @@ struct bkp_checkpoint {
 	char (*replaced)[BKP_OBJECT_NAME]; /* owned, newest first: what the next
 		one stands for */
 	size_t replaced_count, replaced_cap;
+	struct bkp_claims claims; /* of proofs of what is kept */
 	int64_t loaded_us; /* when this was read; the time that the next one
 			      gets, which knows what was there then */
 	size_t damaged;    /* objects that were left out; the first one: */
@@ -95,6 +97,7 @@ enum bkp_history_kind {
 	BKP_HISTORY_REORDERED,   /* its number does not follow the one before */
 	BKP_HISTORY_HELD_BACK,   /* older than the checkpoint that lacks it */
 	BKP_HISTORY_RECORD,      /* a checkpoint or roster is damaged */
+	BKP_HISTORY_PROOF,       /* a proof that others knew is missing */
 	BKP_HISTORY_RETURNED,    /* removed, and there (again): a note */
 	BKP_HISTORY_VOID,        /* of a session that was given up: a note */
 	BKP_HISTORY_MACHINE      /* what was seen cannot be read: a note */
@@ -114,9 +117,10 @@ struct bkp_history_finding {
 
 struct bkp_history {
 	struct bkp_snapshots snapshots; /* those that count, and damaged ones */
-	struct bkp_checkpoint checkpoint;     /* its number: the highest that
-		    anybody knew, so that the next one ends that alarm */
-	uint64_t roster;                      /* number of the newest */
+	struct bkp_checkpoint checkpoint; /* its number: the highest that
+		anybody knew, so that the next one ends that alarm */
+	uint64_t roster;                  /* number of the newest */
+	struct bkp_claims claims; /* of proofs of these, by whoever knew any */
 	struct bkp_history_finding *findings; /* owned */
 	size_t count, cap;
 };
@@ -133,6 +137,15 @@ struct bkp_history {
 int bkp_history_read(struct bkp_repository *repository, struct bkp_history *out,
     struct bkp_error *err);
 void bkp_history_free(struct bkp_history *history);
+
+/* Joins the claims with the proofs that are there. Not a part of reading: most
+ * who ask for snapshots ask for no proof. */
+int bkp_history_claim_proofs(struct bkp_history *history,
+    const struct bkp_proofs *proofs, struct bkp_error *err);
+
+/* Finds those that others knew and that are not there, then does that. */
+int bkp_history_miss_proofs(struct bkp_history *history,
+    const struct bkp_proofs *proofs, struct bkp_error *err);
 
 /* Findings that are no notes. */
 size_t bkp_history_problems(const struct bkp_history *history);

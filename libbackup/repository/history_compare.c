@@ -536,6 +536,37 @@ tell_stored(const struct bkp_history_view *view, struct bkp_history *history,
 	return rc;
 }
 
+/* ---- proofs ---- */
+
+static int
+tell_proof(const struct fmt_claim *claim, struct bkp_history *history,
+    struct bkp_error *err)
+{
+	bool is_proof = claim->proven_us > claim->failed_us;
+	char when[TIME_TEXT];
+
+	return bkp_history_add(history,
+	    finding_of(BKP_HISTORY_PROOF, BKP_CORRUPT, claim->snapshot), err,
+	    "snapshot %s %s on %s, and what was found then is not in proofs/ "
+	    "any more: whoever holds the store may have taken it away; a "
+	    "prune goes by it all the same; backup-verify %.12s makes the next "
+	    "one",
+	    claim->snapshot, is_proof ? "was proven" : "failed a verification",
+	    time_text(is_proof ? claim->proven_us : claim->failed_us, when),
+	    claim->snapshot);
+}
+
+int
+bkp_history_miss_proofs(struct bkp_history *history,
+    const struct bkp_proofs *proofs, struct bkp_error *err)
+{
+	for (size_t i = 0; i < history->claims.count; i++)
+		if (bkp_claim_is_missed(&history->claims.items[i], proofs) &&
+		    tell_proof(&history->claims.items[i], history, err) < 0)
+			return -1;
+	return bkp_history_claim_proofs(history, proofs, err);
+}
+
 int
 bkp_history_compare(const struct bkp_history_view *view,
     struct bkp_history *history, struct bkp_error *err)

@@ -64,6 +64,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/archive_view.c libbackup/repository/archive_view.h
 # What is stated about a repository, who is at work, what may go.
 libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/repository/claims.c libbackup/repository/claims.h \
 	libbackup/repository/condemned.c libbackup/repository/condemned.h \
 	libbackup/repository/presence.c libbackup/repository/presence.h \
 	libbackup/repository/process.c libbackup/repository/process.h \

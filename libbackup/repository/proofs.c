@@ -6,8 +6,10 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/base/place.h"
+#include "libbackup/repository/remembered.h"
 
 #define FOLDER "proofs"
+#define TRIES 10 /* while others replace what was just listed */
 
 /* ---- where they are ---- */
 
@@ -77,7 +79,7 @@ has_proof(const struct bkp_proofs *proofs, const char *name)
 	return false;
 }
 
-/* 0 also where the proof is damaged, or gone since it was listed. */
+/* 0 also where the proof is damaged; 1: gone since it was listed. */
 static int
 add_proof(const struct bkp_repository *repository, struct bkp_store *store,
     const char *name, struct bkp_proofs *out, struct bkp_error *err)
@@ -99,7 +101,7 @@ add_proof(const struct bkp_repository *repository, struct bkp_store *store,
 		return 0;
 	}
 	if (error.code == BKP_NOTFOUND)
-		return 0;
+		return 1;
 	if (error.code == BKP_CORRUPT || error.code == BKP_AUTH ||
 	    error.code == BKP_UNSUPPORTED || error.code == BKP_INVALID) {
 		if (out->damaged++ == 0)
@@ -111,16 +113,40 @@ add_proof(const struct bkp_repository *repository, struct bkp_store *store,
 	return -1;
 }
 
+/* *is_steady where all that was listed was there. */
 static int
-load_from(const struct bkp_repository *repository, struct bkp_store *store,
-    struct bkp_proofs *out, struct bkp_error *err)
+load_once(const struct bkp_repository *repository, struct bkp_store *store,
+    struct bkp_proofs *out, bool *is_steady, struct bkp_error *err)
 {
 	struct bkp_names names = BKP_NAMES_INIT;
 	int rc = bkp_object_names(store, FOLDER, "", &names, err);
 
-	for (size_t i = 0; rc == 0 && i < names.count; i++)
+	*is_steady = true;
+	for (size_t i = 0; rc == 0 && i < names.count; i++) {
 		rc = add_proof(repository, store, names.items[i], out, err);
+		if (rc == 1) {
+			*is_steady = false;
+			rc = 0;
+		}
+	}
 	bkp_names_free(&names);
+	return rc;
+}
+
+/* Whoever replaces a proof stores the new one first, so where one that was
+ * listed is gone the next may be there and was not listed. */
+static int
+load_from(const struct bkp_repository *repository, struct bkp_store *store,
+    struct bkp_proofs *out, struct bkp_error *err)
+{
+	size_t damaged = out->damaged;
+	bool is_steady = false;
+	int rc = 0;
+
+	for (int n = 0; rc == 0 && !is_steady && n < TRIES; n++) {
+		out->damaged = damaged;
+		rc = load_once(repository, store, out, &is_steady, err);
+	}
 	return rc;
 }
 
@@ -238,6 +264,17 @@ remove_replaced(struct bkp_repository *repository,
 	bkp_proofs_free(&proofs);
 }
 
+/* So that it is missed here where it is gone; a machine without a place of its
+ * own misses nothing. */
+static void
+remember(const struct bkp_repository *repository, const struct fmt_proof *proof)
+{
+	struct fmt_claim claim;
+
+	if (bkp_claim_of(proof, &claim))
+		(void)bkp_remembered_claim(repository->config.id, &claim, NULL);
+}
+
 int
 bkp_proof_put(struct bkp_repository *repository, struct fmt_proof *proof,
     bool *is_local, struct bkp_error *err)
@@ -260,9 +297,12 @@ bkp_proof_put(struct bkp_repository *repository, struct fmt_proof *proof,
 	else
 		rc = store_somewhere(repository, &text, name, is_local, err);
 	fmt_buf_free(&text);
-	if (rc == 0)
-		remove_replaced(repository, proof, name);
-	return rc;
+	if (rc < 0)
+		return -1;
+	if (!*is_local)
+		remember(repository, proof);
+	remove_replaced(repository, proof, name);
+	return 0;
 }
 
 int

@@ -151,6 +151,10 @@ read_state(struct bkp_repository *repository, struct bkp_checkpoint *checkpoint,
 			rc = bkp_checkpoint_remove(checkpoint, name, err);
 		else
 			rc = bkp_checkpoint_keep(checkpoint, name, err);
+		if (rc == 0)
+			rc = bkp_claims_join(&checkpoint->claims,
+			    all.items[i].snapshot.claims,
+			    all.items[i].snapshot.claim_count, err);
 	}
 	*has_news = checkpoint->kept_count != kept ||
 		    checkpoint->removed_count != removed;
@@ -189,6 +193,20 @@ delete_removed(struct bkp_repository *repository, struct bkp_presence *presence,
 	return rc;
 }
 
+/* From now on the checkpoint knows them, too. */
+static int
+state_proofs(struct bkp_repository *repository,
+    struct bkp_checkpoint *checkpoint, struct bkp_error *err)
+{
+	struct bkp_proofs proofs = BKP_PROOFS_INIT;
+	int rc = bkp_proofs_load(repository, &proofs, err);
+
+	if (rc == 0)
+		rc = bkp_claims_join_proofs(&checkpoint->claims, &proofs, err);
+	bkp_proofs_free(&proofs);
+	return rc;
+}
+
 int
 bkp_prune_remove(struct bkp_repository *repository,
     struct bkp_presence *presence, const char (*names)[BKP_OBJECT_NAME],
@@ -197,6 +215,9 @@ bkp_prune_remove(struct bkp_repository *repository,
 	struct bkp_checkpoint checkpoint = {.sequence = 0};
 	bool has_news;
 	int rc = read_state(repository, &checkpoint, &has_news, err);
+
+	if (rc == 0)
+		rc = state_proofs(repository, &checkpoint, err);
 
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		if (bkp_checkpoint_has_removed(&checkpoint, names[i]))

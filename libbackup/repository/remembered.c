@@ -22,6 +22,7 @@ void
 bkp_remembered_free(struct bkp_remembered *remembered)
 {
 	free(remembered->tips);
+	bkp_claims_free(&remembered->claims);
 	*remembered = (struct bkp_remembered)BKP_REMEMBERED_INIT;
 }
 
@@ -78,6 +79,10 @@ read_all(const json_t *root, struct bkp_remembered *out)
 		status = FMT_MALFORMED;
 	for (size_t i = 0; status == FMT_OK && i < json_array_size(tips); i++)
 		status = read_tip(json_array_get(tips, i), out);
+	if (status == FMT_OK)
+		status = fmt_claims_get(
+		    root, "proofs", &out->claims.items, &out->claims.count);
+	out->claims.cap = out->claims.count;
 	return status;
 }
 
@@ -174,12 +179,17 @@ encode(const struct bkp_remembered *remembered, struct fmt_buf *out)
 {
 	enum fmt_status status = FMT_NOMEM;
 	json_t *root, *tips = tips_value(remembered);
+	json_t *claims = fmt_claims_value(
+	    remembered->claims.items, remembered->claims.count);
 
-	if (tips == NULL)
+	if (tips == NULL || claims == NULL) {
+		json_decref(tips);
+		json_decref(claims);
 		return FMT_NOMEM;
-	root = json_pack("{s:s,s:i,s:I,s:I,s:o}", "type", TYPE, "version",
+	}
+	root = json_pack("{s:s,s:i,s:I,s:I,s:o,s:o}", "type", TYPE, "version",
 	    VERSION, "checkpoint", (json_int_t)remembered->checkpoint, "roster",
-	    (json_int_t)remembered->roster, "tips", tips);
+	    (json_int_t)remembered->roster, "tips", tips, "proofs", claims);
 	if (root != NULL)
 		status = fmt_json_append(root, out);
 	if (status == FMT_OK)
@@ -261,4 +271,19 @@ bkp_remembered_change(const char *repository_id, bkp_remembered_fn *change,
 		(void)close(lock);
 	free(path);
 	return rc;
+}
+
+static int
+add_claim(void *arg, struct bkp_remembered *remembered, struct bkp_error *err)
+{
+	return bkp_claims_join(&remembered->claims, arg, 1, err);
+}
+
+int
+bkp_remembered_claim(const char *repository_id, const struct fmt_claim *claim,
+    struct bkp_error *err)
+{
+	struct fmt_claim copy = *claim;
+
+	return bkp_remembered_change(repository_id, add_claim, &copy, err);
 }

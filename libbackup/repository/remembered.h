@@ -8,7 +8,8 @@
  * of JSON (base/place.h says where the state is):
  *
  *     {"type":"libbackup seen","version":1,"checkpoint":7,"roster":2,
- *      "tips":[{"name":"<64 hex digits>","host":"db1","finished_us":...}]}
+ *      "tips":[{"name":"<64 hex digits>","host":"db1","finished_us":...}],
+ *      "proofs":[["<64 hex digits>",<proven>,<failed>],...]}
  *
  * It holds no secret. Whoever deletes it loses only that a repository which
  * is put back as a whole is found out.
@@ -16,7 +17,7 @@
 
 #include <stdint.h>
 
-#include "libbackup/repository/object.h"
+#include "libbackup/repository/claims.h"
 
 struct bkp_remembered_tip {
 	char name[BKP_OBJECT_NAME];
@@ -28,6 +29,7 @@ struct bkp_remembered {
 	uint64_t checkpoint, roster;     /* the highest numbers */
 	struct bkp_remembered_tip *tips; /* owned */
 	size_t count, cap;
+	struct bkp_claims claims; /* of proofs that were seen */
 };
 
 #define BKP_REMEMBERED_INIT                                                    \
@@ -43,6 +45,10 @@ void bkp_remembered_free(struct bkp_remembered *remembered);
 
 int bkp_remembered_add(struct bkp_remembered *remembered, const char *name,
     const char *host, int64_t finished_us, struct bkp_error *err);
+
+/* Remembers that a snapshot was proven, or failed to be. */
+int bkp_remembered_claim(const char *repository_id,
+    const struct fmt_claim *claim, struct bkp_error *err);
 
 /* Changes it while no other process does: `change` gets what is there and
  * answers 0 to have it written (whole or not at all), -1 to leave it. A file

@@ -301,6 +301,29 @@ find_place(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	    &history->snapshots, &snapshot->seen, &snapshot->seen_count, err);
 }
 
+/* Says which proofs there are, so that they are missed where they go. That
+ * they cannot be read now is no reason to lose a backup. */
+static int
+claim_proofs(struct bkp_session *session, struct fmt_snapshot *snapshot,
+    struct bkp_error *err)
+{
+	struct bkp_history *history = &session->history;
+	struct bkp_proofs proofs = BKP_PROOFS_INIT;
+	struct bkp_claims claims = BKP_CLAIMS_INIT;
+	int rc = 0;
+
+	if (bkp_proofs_load(session->repository, &proofs, NULL) == 0)
+		rc = bkp_history_claim_proofs(history, &proofs, err);
+	if (rc == 0)
+		rc = bkp_claims_join(
+		    &claims, history->claims.items, history->claims.count, err);
+	bkp_proofs_free(&proofs);
+	free(snapshot->claims);
+	snapshot->claims = claims.items;
+	snapshot->claim_count = claims.count;
+	return rc;
+}
+
 static int
 fill_snapshot(struct bkp_session *session, struct fmt_snapshot *snapshot,
     struct bkp_error *err)
@@ -310,7 +333,8 @@ fill_snapshot(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	if (snapshot->host == NULL &&
 	    (snapshot->host = bkp_strdup(repository->keys.writer, err)) == NULL)
 		return -1;
-	if (find_place(session, snapshot, err) < 0)
+	if (find_place(session, snapshot, err) < 0 ||
+	    claim_proofs(session, snapshot, err) < 0)
 		return -1;
 	memcpy(snapshot->repository, repository->config.id,
 	    sizeof(snapshot->repository));

@@ -121,19 +121,13 @@ fill_list(struct bkp_repository *repository, struct list_memory *memory,
 	return 0;
 }
 
-static int
-fill_proofs(struct bkp_repository *repository, struct bkp_snapshot *items,
-    size_t count, struct bkp_error *err)
+static void
+fill_proofs(
+    const struct bkp_proofs *proofs, struct bkp_snapshot *items, size_t count)
 {
-	struct bkp_proofs proofs = BKP_PROOFS_INIT;
-
-	if (bkp_proofs_load(repository, &proofs, err) < 0)
-		return -1;
 	for (size_t i = 0; i < count; i++)
-		bkp_proofs_of(&proofs, items[i].name, &items[i].proven_us,
+		bkp_proofs_of(proofs, items[i].name, &items[i].proven_us,
 		    &items[i].failed_us);
-	bkp_proofs_free(&proofs);
-	return 0;
 }
 
 static int
@@ -189,12 +183,15 @@ bkp_snapshot_list(struct bkp_repository *repository,
     struct bkp_snapshot_list *out, struct bkp_error *err)
 {
 	struct list_memory *memory = bkp_alloc(sizeof(*memory), err);
+	struct bkp_proofs proofs = BKP_PROOFS_INIT;
 	struct bkp_snapshot *items = NULL;
 	size_t count;
 
 	if (memory == NULL)
 		return -1;
 	if (bkp_history_read(repository, &memory->history, err) < 0 ||
+	    bkp_proofs_load(repository, &proofs, err) < 0 ||
+	    bkp_history_miss_proofs(&memory->history, &proofs, err) < 0 ||
 	    remember(repository, &memory->history, err) < 0 ||
 	    fill_problems(memory, err) < 0)
 		goto fail;
@@ -202,13 +199,14 @@ bkp_snapshot_list(struct bkp_repository *repository,
 	items = bkp_alloc_array(count, sizeof(*items), err);
 	if (items == NULL || fill_list(repository, memory, items, err) < 0)
 		goto fail;
-	if (fill_proofs(repository, items, count, err) < 0)
-		goto fail;
+	fill_proofs(&proofs, items, count);
+	bkp_proofs_free(&proofs);
 	out->items = items;
 	out->count = count;
 	out->memory = memory;
 	return 0;
 fail:
+	bkp_proofs_free(&proofs);
 	free(items);
 	free_list(memory);
 	return -1;

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from harness.stack import COMPLETE, FAILED, finish
+from harness.stack import COMPLETE, DEGRADED, FAILED, finish
 
 LEASE = 25 * 3600
 
@@ -234,6 +234,60 @@ def test_a_failed_verification_keeps_the_proof_before_it(nights):
         proven, newest}
     assert any("the verification of %s failed" % broken[:12] in reason
                for reason in decisions[proven][1]), decisions
+
+
+def _take_proofs(stack):
+    folder = os.path.join(stack.repository, "proofs")
+    for name in os.listdir(folder):
+        os.unlink(os.path.join(folder, name))
+
+
+def _forget(stack):
+    """What this machine has seen."""
+    shutil.rmtree(os.path.join(stack.commands.home, ".local", "state"))
+
+
+def _missed(stack, command, status):
+    result = stack.run(command, "--json")
+    assert result.status == status, str(result)
+    found = [event for event in result.of_type("finding")
+             if event["kind"] == "proof-missing"]
+    assert all(event["level"] == "damage" for event in found), found
+    return [os.path.basename(event["object"]) for event in found]
+
+
+@pytest.mark.parametrize("witness", ["machine", "snapshot", "checkpoint"])
+def test_a_proof_that_the_store_takes_away_is_missed(nights, witness):
+    """And a prune keeps the snapshot that it proved."""
+    proven = nights.night("2026-11-14 02:00:00")
+    nights.verify(proven)
+    if witness == "checkpoint":
+        _prune(nights, "--keep-last", "9", "--grace", "0")
+    if witness != "snapshot":
+        _take_proofs(nights)
+    if witness == "checkpoint":
+        _forget(nights)
+    # A backup tells it, too.
+    nights.night("2026-11-15 02:00:00", statuses=(
+        COMPLETE if witness == "snapshot" else DEGRADED,))
+    if witness == "snapshot":
+        _take_proofs(nights)
+        _forget(nights)
+    newest = nights.night("2026-11-16 02:00:00", statuses=(DEGRADED,))
+    assert _missed(nights, "backup-list", DEGRADED) == [proven]
+    assert _missed(nights, "backup-check", FAILED) == [proven]
+    result = _prune(nights, "--keep-last", "1", "--grace", "0")
+    listed = nights.run("backup-list", "--json").of_type("snapshot")
+    assert [event["name"] for event in listed] == [proven, newest]
+    assert any(proven[:12] in event["text"]
+               for event in result.of_type("message")), str(result)
+    # Once more, and nothing but what this prune has left knows of it.
+    _forget(nights)
+    assert _missed(nights, "backup-check", FAILED) == [proven]
+    # The next verification is the end of it.
+    nights.verify(proven)
+    assert _missed(nights, "backup-list", COMPLETE) == []
+    _is_clean(nights)
 
 
 def test_nothing_is_pruned_where_snapshots_are_missing(nights):

@@ -207,6 +207,44 @@ a_record_of_another_kind_is_none(void **state)
 	fmt_buf_free(&buf);
 }
 
+static void
+claims_of_proofs_are_read_back_and_may_be_missing(void **state)
+{
+	struct fmt_claim claims[] = {
+	    {.snapshot = A64, .proven_us = 5, .failed_us = 0},
+	    {.snapshot = C64, .proven_us = 0, .failed_us = 9}};
+	struct fmt_checkpoint c = example(), read = FMT_CHECKPOINT_INIT;
+	static const char expected[] =
+	    "\"proofs\":[[\"" A64 "\",5,0],[\"" C64 "\",0,9]]";
+	struct fmt_buf text = FMT_BUF_INIT;
+
+	(void)state;
+	c.claims = claims;
+	c.claim_count = 2;
+	assert_int_equal(fmt_checkpoint_encode(&c, seed, &text), FMT_OK);
+	assert_non_null(
+	    memmem(text.data, text.len, expected, sizeof(expected) - 1));
+	assert_int_equal(
+	    fmt_checkpoint_decode(text.data, text.len, &read), FMT_OK);
+	assert_int_equal(read.claim_count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(
+		    read.claims[i].snapshot, claims[i].snapshot);
+		assert_int_equal(read.claims[i].proven_us, claims[i].proven_us);
+		assert_int_equal(read.claims[i].failed_us, claims[i].failed_us);
+	}
+	fmt_checkpoint_free(&read);
+	fmt_buf_free(&text);
+	/* None twice, in order, each with a time. */
+	memcpy(claims[1].snapshot, A64, 65);
+	assert_int_equal(fmt_checkpoint_encode(&c, seed, &text), FMT_MALFORMED);
+	memcpy(claims[1].snapshot, C64, 65);
+	claims[1].failed_us = 0;
+	assert_int_equal(fmt_checkpoint_encode(&c, seed, &text), FMT_MALFORMED);
+	claims[1].failed_us = -1;
+	assert_int_equal(fmt_checkpoint_encode(&c, seed, &text), FMT_MALFORMED);
+}
+
 int
 main(void)
 {
@@ -218,6 +256,7 @@ main(void)
 	    cmocka_unit_test(signed_nonsense_is_malformed),
 	    cmocka_unit_test(what_no_reader_would_take_is_not_written),
 	    cmocka_unit_test(a_record_of_another_kind_is_none),
+	    cmocka_unit_test(claims_of_proofs_are_read_back_and_may_be_missing),
 	};
 
 	return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
