@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* backup-verify: proves that a snapshot can be restored, or does not. */
+#include <string.h>
+
 #include "tools/cli.h"
 
 static const struct cli_command command = {
@@ -48,6 +50,38 @@ state(const struct bkp_verify_result *r)
 	return r->omission_count > 0 ? "degraded" : "complete";
 }
 
+/* What was not checked, or not all of it; what was told twice in a row is
+ * named once. */
+static const char *
+exception(const struct bkp_verify_result *r, size_t *next)
+{
+	while (*next < r->check_count) {
+		size_t n = (*next)++, before = n;
+
+		if (r->checks[n].status != BKP_CHECK_SKIP)
+			continue;
+		while (before > 0 &&
+		       r->checks[before - 1].status != BKP_CHECK_SKIP)
+			before--;
+		if (before == 0 ||
+		    strcmp(r->checks[before - 1].name, r->checks[n].name) != 0)
+			return r->checks[n].name;
+	}
+	return NULL;
+}
+
+static json_t *
+exceptions(const struct bkp_verify_result *r)
+{
+	json_t *names = json_array();
+	const char *name;
+	size_t next = 0;
+
+	while ((name = exception(r, &next)) != NULL)
+		(void)json_array_append_new(names, cli_json_path(name));
+	return names;
+}
+
 static void
 emit_result(struct cli *cli, const struct bkp_verify_result *r)
 {
@@ -62,13 +96,14 @@ emit_result(struct cli *cli, const struct bkp_verify_result *r)
 			     (json_int_t)r->checks[i].count));
 	cli_emit(cli,
 	    json_pack(
-		"{s:s, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"{s:s, s:s, s:s, s:b, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, "
+		"s:I}",
 		"type", "result", "command", command.name, "state", state(r),
-		"is_proven", is_proven(r), "snapshot", r->snapshot, "passed",
-		(json_int_t)r->passed, "failed", (json_int_t)r->failed,
-		"skipped", (json_int_t)r->skipped, "rows", (json_int_t)r->rows,
-		"objects", (json_int_t)r->objects, "files",
-		(json_int_t)r->files, "duration_ms",
+		"is_proven", is_proven(r), "except", exceptions(r), "snapshot",
+		r->snapshot, "passed", (json_int_t)r->passed, "failed",
+		(json_int_t)r->failed, "skipped", (json_int_t)r->skipped,
+		"rows", (json_int_t)r->rows, "objects", (json_int_t)r->objects,
+		"files", (json_int_t)r->files, "duration_ms",
 		(json_int_t)r->duration_ms));
 }
 
@@ -86,6 +121,29 @@ print_check(const struct bkp_check *check)
 	(void)fputc('\n', stdout);
 }
 
+#define EXCEPTIONS_SHOWN 3
+
+/* What is proven is never said without what is not. */
+static void
+print_verdict(const struct bkp_verify_result *r)
+{
+	char text[CLI_TEXT_SIZE];
+	const char *name;
+	size_t next = 0, count = 0;
+
+	(void)fputs(is_proven(r) ? "PROVEN" : "NOT PROVEN", stdout);
+	while (is_proven(r) && (name = exception(r, &next)) != NULL) {
+		if (count++ >= EXCEPTIONS_SHOWN)
+			continue;
+		(void)fputs(count == 1 ? " except " : ", ", stdout);
+		cli_print_escaped(stdout, name);
+	}
+	if (count > EXCEPTIONS_SHOWN)
+		(void)printf(" and %s more, named above",
+		    cli_count(count - EXCEPTIONS_SHOWN, text));
+	(void)printf(": snapshot %s: ", r->snapshot);
+}
+
 static void
 tell_people(const struct cli *cli, const struct bkp_verify_result *r)
 {
@@ -100,9 +158,9 @@ tell_people(const struct cli *cli, const struct bkp_verify_result *r)
 	    cli_count(r->rows, a), cli_count(r->objects, b),
 	    cli_count(r->files, c));
 	(void)printf(" in %s\n", cli_duration(r->duration_ms, a));
-	(void)printf("%s: snapshot %s: %s passed, %s failed, ",
-	    is_proven(r) ? "PROVEN" : "NOT PROVEN", r->snapshot,
-	    cli_count(r->passed, a), cli_count(r->failed, b));
+	print_verdict(r);
+	(void)printf("%s passed, %s failed, ", cli_count(r->passed, a),
+	    cli_count(r->failed, b));
 	(void)printf("%s skipped\n", cli_count(r->skipped, a));
 	if (r->omission_count > 0)
 		(void)printf("degraded: %s left out when the backup was made, "

@@ -83,7 +83,10 @@ unset FAKE
 ends 0 "a proven snapshot" backup-verify
 says out '^PASS  postgres/app/shop/data/public.users: 1000 rows'
 says out '^SKIP  command/redis'
-says out '^PROVEN: '
+says out '^PROVEN except command/redis: snapshot '
+lacks out '^PROVEN:'
+ends 0 "the same of a proven one in JSON" backup-verify --json
+says out '"is_proven":true,"except":\["command/redis"\]'
 export FAKE=bad
 ends 1 "one check that failed" backup-verify latest
 says out '^FAIL  bucket/up/a: content differs$'

@@ -77,7 +77,7 @@ says out 'a%0Ab$'
 ends 0 "the bytes of one" backup-cat -i identity latest command/greeting/text
 says out '^good morning$'
 ends 0 "a proof" backup-verify -i identity
-says out '^PROVEN: '
+says out '^PROVEN except command/greeting: '
 ends 0 "a restore elsewhere" backup-restore -i identity --to there latest \
 	files/stack
 diff -r data "there$work/data" >out 2>err
