@@ -373,6 +373,32 @@ put_snapshot(struct bkp_session *session, const struct fmt_snapshot *snapshot,
 	return rc;
 }
 
+/* Whoever is revoked while a backup runs must not be told that there is one.
+ * A roster that cannot be read says nothing against us. */
+static int
+check_standing(
+    const struct bkp_session *session, const char *name, struct bkp_error *err)
+{
+	const struct bkp_repository *repository = session->repository;
+	const unsigned char *key = session->public_key;
+	struct bkp_roster now = BKP_ROSTER_INIT;
+	int rc =
+	    bkp_roster_load(repository->store, &repository->keys, &now, err);
+
+	if (rc < 0)
+		return bkp_fail_in(err, "looking for a change of keys");
+	if (bkp_roster_writer(&now, key) != NULL &&
+	    !bkp_roster_may_write(&now, key) &&
+	    !bkp_roster_believes_snapshot(&now, key, name))
+		rc = bkp_fail(err, BKP_AUTH,
+		    "%s: the key of this host (%s) was revoked while the "
+		    "backup ran, so that it would not count; an administrator "
+		    "makes a new one by backup-key host, then run it again",
+		    repository->store->location, repository->keys.writer);
+	bkp_roster_free(&now);
+	return rc;
+}
+
 /* The only step that counts. Where its outcome is not known, our place among
  * the sessions is kept: somebody may still find the snapshot. */
 static int
@@ -385,7 +411,8 @@ put_and_check(struct bkp_session *session, const struct fmt_snapshot *snapshot,
 		bkp_presence_leave(session->presence);
 		return -1;
 	}
-	if (bkp_presence_check(session->presence, err) < 0) {
+	if (bkp_presence_check(session->presence, err) < 0 ||
+	    check_standing(session, name, err) < 0) {
 		bkp_presence_leave(session->presence);
 		return bkp_fail_in(
 		    err, "the snapshot %.12s may not count", name);
@@ -406,6 +433,7 @@ bkp_session_commit(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	 * missing. */
 	if (bkp_background_drain(session->uploads, err) < 0 ||
 	    check_whole(session, err) < 0 ||
+	    check_standing(session, "", err) < 0 ||
 	    bkp_session_write_index(session, err) < 0 ||
 	    fill_snapshot(session, snapshot, err) < 0 ||
 	    put_and_check(session, snapshot, new_name, err) < 0)

@@ -5,6 +5,7 @@ with nothing but age and zstd."""
 import os
 import re
 import subprocess
+import time
 
 import pytest
 from harness import witness
@@ -314,6 +315,27 @@ def test_a_key_file_that_is_lost_keeps_no_administrator_out(saved):
     os.unlink(saved.key_file)
     _key(saved, "host", name, "--key-file", saved.key_file, "--may-prune")
     assert saved.run("backup-prune", "--keep-last", "1").status == COMPLETE
+
+
+def test_who_is_revoked_in_mid_backup_is_told(saved):
+    began, go = saved.path("began"), saved.path("go")
+    saved.add("command", "slow", output="out", run=[
+        "sh", "-c", "echo some; touch %s; while [ ! -e %s ]; do sleep 0.02; "
+        "done; echo more" % (began, go)])
+    before = saved.snapshots()
+    name, = [event["name"] for event in _shows(saved, "host")]
+    backup = saved.start("backup-create")
+    while not os.path.exists(began):
+        assert backup.poll() is None
+        time.sleep(0.02)
+    _key(saved, "revoke", name)
+    open(go, "w").close()
+    _, err = backup.communicate(timeout=60)
+    assert backup.returncode == FAILED
+    assert b"revoked while the backup ran" in err, err
+    result = saved.run("backup-check", "-i", saved.identity)
+    assert result.status == COMPLETE, str(result)
+    assert saved.snapshots() == before
 
 
 def test_two_hosts_share_a_repository_over_a_rotation(saved):
