@@ -5,11 +5,13 @@ at hand."""
 import glob
 import json
 import os
+import signal
 
 import pytest
 from harness.postgres import Postgres
-from harness.stack import COMPLETE, FAILED
+from harness.stack import COMPLETE, DEGRADED, FAILED, finish
 from test_export import MAP, Exporter, everything, exporter, manifest, rows
+from test_lost import flip_middle, packs
 
 assert exporter  # a fixture
 
@@ -151,3 +153,137 @@ def test_the_server_may_be_stopped(stack, tmp_path_of_test):
     assert rows(folder, "own/public.users.ndjson") == [{"id": 1}]
     done = run(it, "run", "--subject", "2", stack.path("two"))
     assert done.status == FAILED and "no such subject" in done.err, str(done)
+
+
+# ---- what the snapshot lacks ----
+
+def partial(exporter, name, *args):
+    """What an export names that is not there."""
+    folder, done = export(exporter, "1", name, *args, status=DEGRADED)
+    told = manifest(folder)
+    assert told["status"] == done.result["state"] == "partial"
+    return folder, {item["what"]: item["reason"]
+                    for item in told["omitted"]}, done
+
+
+def test_objects_that_it_does_not_hold_are_named(past, postgres, database,
+                                                 s3, bucket):
+    postgres.execute(database, "UPDATE users SET avatar = 'new/1.png'")
+    past.stack.create("postgres/app")
+    s3.put_object(Bucket=bucket, Key="new/1.png", Body=b"later")
+    _, lacks, _ = partial(past, "no-bucket")
+    assert list(lacks) == ["files/up/new/1.png"]
+    assert "does not hold bucket/up" in lacks["files/up/new/1.png"]
+    s3.delete_object(Bucket=bucket, Key="new/1.png")
+    past.stack.create()
+    folder, lacks, _ = partial(past, "no-object")
+    assert "does not have it" in lacks["files/up/new/1.png"]
+    assert not os.path.exists(os.path.join(folder, "files"))
+
+
+def test_prefixes_are_looked_up_in_it(past, postgres, database, s3, bucket):
+    with open(past.map, "w") as out:
+        out.write(PLAIN.replace("key: avatar", "prefix: \"id || '/'\""))
+    for key in ("1/a", "1/b/c", "10/x", "0"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    past.stack.create()
+    live, _ = past.export("1", "live")
+    for key in ("1/a", "1/b/c"):
+        s3.delete_object(Bucket=bucket, Key=key)
+    s3.put_object(Bucket=bucket, Key="1/later", Body=b"later")
+    folder, _ = export(past, "1", "out")
+    assert content(folder) == content(live)
+    assert [line["key"] for line in rows(folder, "files.ndjson")] == [
+        "1/a", "1/b/c"]
+
+
+def stored_in(past, change):
+    """Makes a change and a backup of it: the largest pack of that."""
+    before = set(packs(past.stack))
+    change()
+    past.stack.create()
+    new = {path: size for path, size in packs(past.stack).items()
+           if path not in before}
+    return max(new, key=new.get)
+
+
+def test_what_the_repository_has_lost_is_named_where_it_concerns(
+        past, postgres, database, s3, bucket):
+    data = "postgres/app/%s/data/public." % database
+
+    def sql(text):
+        return lambda: postgres.execute(database, text.replace(
+            "LARGE", "(SELECT string_agg(md5((s * n)::text), '')"
+            " FROM generate_series(1, 9000) n)"))
+
+    settings = stored_in(past, sql(
+        "INSERT INTO settings SELECT 'k' || s, LARGE"
+        " FROM generate_series(1, 4) s"))
+    picture = stored_in(past, lambda: s3.put_object(
+        Bucket=bucket, Key="users/1.png", Body=os.urandom(1 << 20)))
+    orders = stored_in(past, sql(
+        "INSERT INTO orders SELECT s, 1, 1, LARGE"
+        " FROM generate_series(2000, 2003) s"))
+    users = stored_in(past, sql(
+        "UPDATE users SET secret = LARGE"
+        " FROM generate_series(3000, 3000) s"))
+
+    flip_middle(settings)
+    flip_middle(picture)
+    folder, lacks, done = partial(past, "elsewhere")
+    assert set(lacks) == {"files/up/users/1.png"}
+    assert any("no row of this table is asked for" in event["text"]
+               and event["path"] == data + "settings"
+               for event in done.of_type("message"))
+    assert not os.path.exists(os.path.join(folder, "files/up/users/1.png"))
+    flip_middle(orders)
+    folder, lacks, _ = partial(past, "rows", "--no-files")
+    assert set(lacks) == {data + "orders"}
+    with open(os.path.join(folder, "index.html"), encoding="utf-8") as text:
+        assert data + "orders" in text.read()
+    flip_middle(users)
+    output = past.stack.path("none")
+    done = run(past, "run", "--subject", "1", output)
+    assert done.status == FAILED
+    assert "could not be restored whole" in done.err, str(done)
+    assert not os.path.exists(output) and leftovers(past) == []
+
+
+# ---- being stopped ----
+
+def processes(folder):
+    """Those whose command line names the folder."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as words:
+                if os.fsencode(folder) + b"/" in words.read():
+                    found.append(path)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("moment, signum", [
+    ("making", signal.SIGTERM), ("asking", signal.SIGINT)])
+def test_a_signal_leaves_no_cluster(past, moment, signum):
+    stack = past.stack
+    if moment == "asking":
+        with open(past.map, "w") as out:
+            out.write(PLAIN.replace(
+                "key: avatar", "key: avatar, when: pg_sleep(600)::text = ''"))
+    process = stack.start(
+        "backup-export", "run", "--map", past.map, "--snapshot", "latest",
+        "--identity-file", stack.identity, "--subject", "1",
+        stack.path("out"))
+    word = b"restoring" if moment == "making" else b"fetching files"
+    for line in process.stderr:
+        if word in line:
+            break
+    folder = stack.path("home", "tmp")
+    assert processes(folder), "it has ended already"
+    process.send_signal(signum)
+    done = finish(process, timeout=30)
+    assert done.status in (FAILED, 128 + signum, -signum), str(done)
+    assert processes(folder) == [] and leftovers(past) == []
+    assert not os.path.exists(stack.path("out"))
