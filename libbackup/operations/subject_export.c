@@ -168,7 +168,8 @@ write_parts(const struct bkp_subject_opened *opened, struct bkp_export *export,
     const struct bkp_config *config, struct bkp_error *err)
 {
 	bkp_run_phase(export->run, 0, 0, "writing rows");
-	if (bkp_export_tables(export, err) < 0)
+	if (bkp_export_tables(export, err) < 0 ||
+	    bkp_export_core(export, err) < 0)
 		return -1;
 	if (write_files(opened, export, config, err) < 0 ||
 	    bkp_export_pages(export, err) < 0 ||

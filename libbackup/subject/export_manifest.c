@@ -123,8 +123,8 @@ tables_json(const struct bkp_export *export)
 	for (size_t i = 0; i < export->table_count; i++) {
 		const struct bkp_exported_table *table = &export->tables[i];
 		const struct bkp_map_table *map = bkp_export_map(export, table);
-		json_t *one = json_pack(
-		    "{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		json_t *one = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, "
+					"s:o, s:o, s:o, s:o}",
 		    "table", bkp_export_model(export, table)->id, "decision",
 		    bkp_decided_name(table->decided), "rows",
 		    (json_int_t)table->rows, "file", file_json(&table->json),
@@ -329,8 +329,9 @@ bkp_export_manifest(struct bkp_export *export, struct bkp_error *err)
 	if (excluded == NULL)
 		return bkp_fail_nomem(err, "describing the export");
 	(void)bkp_run_omissions(export->run, &omitted);
-	value = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, "
-			  "s:o, s:{s:o, s:I, s:I}, s:o, s:o, s:o, s:o, s:o}",
+	value = json_pack(
+	    "{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, "
+	    "s:o, s:{s:o, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "format", "libbackup-export", "version", 1, "status",
 	    omitted == 0 ? "complete" : "partial", "profile",
 	    export->profile == BKP_PROFILE_ACCESS ? "access" : "portability",
@@ -342,8 +343,8 @@ bkp_export_manifest(struct bkp_export *export, struct bkp_error *err)
 	    (json_int_t) export->object_count, "bytes",
 	    (json_int_t) export->object_bytes, "schema",
 	    file_json(&export->schema), "index", file_json(&export->index),
-	    "pages", pages_json(export), "excluded", excluded, "omitted",
-	    omitted_json(export->run));
+	    "core", file_json(&export->core), "pages", pages_json(export),
+	    "excluded", excluded, "omitted", omitted_json(export->run));
 	rc = bkp_export_put_json(export, "manifest.json", value, &file, err);
 	free(file.name);
 	return rc;

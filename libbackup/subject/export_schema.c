@@ -79,8 +79,8 @@ of_column(const struct bkp_model_column *model,
 }
 
 /* A row that came in by an edge with a list of columns has these. */
-static json_t *
-of_table(
+json_t *
+bkp_export_row_schema(
     const struct bkp_export *export, const struct bkp_exported_table *table)
 {
 	const struct bkp_model_table *model = bkp_export_model(export, table);
@@ -140,16 +140,22 @@ bkp_export_schema(struct bkp_export *export, struct bkp_error *err)
 	for (size_t i = 0; i < export->table_count; i++) {
 		const struct bkp_exported_table *table = &export->tables[i];
 
-		if (json_object_set_new(
-			files, table->json.name, of_table(export, table)) < 0) {
+		if (json_object_set_new(files, table->json.name,
+			bkp_export_row_schema(export, table)) < 0) {
 			json_decref(files);
 			return bkp_fail_nomem(err, "describing the export");
 		}
 	}
+	if (json_object_set_new(
+		files, "subject.json", bkp_export_core_schema(export)) < 0) {
+		json_decref(files);
+		return bkp_fail_nomem(err, "describing the export");
+	}
 	return bkp_export_put_json(export, "schema.json",
 	    json_pack("{s:s, s:s, s:o}", "$schema",
 		"https://json-schema.org/draft/2020-12/schema", "title",
-		"One line of each file of this export, by its name", "$defs",
-		files),
+		"Each file of this export, by its name: subject.json, and one "
+		"line of the others",
+		"$defs", files),
 	    &export->schema, err);
 }

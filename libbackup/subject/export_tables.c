@@ -48,6 +48,7 @@ bkp_export_fini(struct bkp_export *export)
 {
 	for (size_t i = 0; i < export->table_count; i++) {
 		free(export->tables[i].columns);
+		bkp_export_keep_no_more(&export->tables[i]);
 		free_file(&export->tables[i].json);
 		free_file(&export->tables[i].csv);
 		fmt_buf_free(&export->tables[i].first);
@@ -69,6 +70,7 @@ bkp_export_fini(struct bkp_export *export)
 	export->pages = NULL;
 	export->page_count = 0;
 	free_file(&export->objects);
+	free_file(&export->core);
 	free_file(&export->schema);
 	free_file(&export->index);
 	OPENSSL_cleanse(export->secret, sizeof(export->secret));
@@ -260,6 +262,10 @@ put_rows(struct bkp_export *export, struct bkp_exported_table *table,
 		    (pages != NULL && bkp_pages_row(pages, values, err) < 0))
 			return -1;
 		count++;
+		if (write == json_row &&
+		    bkp_export_keep(export, table, bkp_rows_place(rows), count,
+			out->data + before, out->len - before, err) < 0)
+			return -1;
 		bkp_run_count(export->run, out->len - before, 1);
 		if (out->len < RUN)
 			continue;
@@ -375,7 +381,8 @@ add_table(struct bkp_export *export, const struct bkp_walk_table *walked,
 	table = &export->tables[export->table_count];
 	*table = (struct bkp_exported_table){.table = walked->table,
 	    .decided = walked->decided,
-	    .first = FMT_BUF_SECRET_INIT};
+	    .first = FMT_BUF_SECRET_INIT,
+	    .kept.texts = FMT_BUF_SECRET_INIT};
 	export->table_count++;
 	if (put_table(export, table, false, err) < 0)
 		return -1;
@@ -394,6 +401,8 @@ bkp_export_tables(struct bkp_export *export, struct bkp_error *err)
 	const struct bkp_walk_table *walked =
 	    bkp_walk_tables(export->walk, &count);
 
+	if (bkp_export_find_root(export, err) < 0)
+		return -1;
 	for (size_t turn = 0; turn < sizeof(order) / sizeof(*order); turn++) {
 		for (size_t i = 0; i < count; i++) {
 			bool is_first = walked[i].decided == BKP_OWN &&

@@ -9,9 +9,10 @@
  *	own/public.orders.ndjson   rows, a JSON object a line (.csv on request)
  *	shared/ actor/ lookup/     the same, by how the rows came in
  *	files/...                  objects of buckets; files.ndjson names them
- *	index.html, pages/         for people
- *	schema.json                JSON Schema of the lines
- *	manifest.json              last: what there is, and what there is not
+ *	subject.json               the owned rows, each in the one that it came
+ *by index.html, pages/         for people schema.json                JSON
+ *Schema of the lines manifest.json              last: what there is, and what
+ *there is not
  */
 
 #include <jansson.h>
@@ -26,6 +27,19 @@ struct bkp_exported_file {
 	char sha256[65];
 };
 
+/* A row that subject.json may show. */
+struct bkp_exported_row {
+	struct bkp_rows_place place;
+	uint64_t line;  /* of its file, from 1 */
+	size_t at, len; /* its JSON; no len: it is too long to stand there */
+};
+
+struct bkp_exported_rows {
+	struct bkp_exported_row *rows; /* in the order of their lines */
+	size_t count, cap;
+	struct fmt_buf texts;
+};
+
 /* The rows of a table that came in in one way. */
 struct bkp_exported_table {
 	size_t table; /* of the model */
@@ -35,6 +49,7 @@ struct bkp_exported_table {
 	size_t column_count;
 	struct bkp_exported_file json, csv;
 	struct fmt_buf first; /* HTML of the rows that index.html shows */
+	struct bkp_exported_rows kept; /* until subject.json is written */
 };
 
 /* An object of a bucket that was put under files/. */
@@ -70,6 +85,9 @@ struct bkp_export {
 	uint64_t object_count, object_bytes;
 	struct bkp_exported_object *shown; /* the first of them, for people */
 	size_t shown_count, shown_cap;
+	struct bkp_rows_place root; /* of the subject's own row */
+	size_t kept_bytes;          /* of all tables */
+	struct bkp_exported_file core;
 	struct bkp_exported_file *pages;
 	size_t page_count, page_cap;
 	struct bkp_exported_file schema, index;
@@ -84,6 +102,7 @@ void bkp_export_fini(struct bkp_export *export);
 
 /* The steps, in this order; each appends to the package. */
 int bkp_export_tables(struct bkp_export *export, struct bkp_error *err);
+int bkp_export_core(struct bkp_export *export, struct bkp_error *err);
 int bkp_export_files(struct bkp_export *export, struct bkp_objects *objects,
     struct bkp_error *err);
 int bkp_export_pages(struct bkp_export *export, struct bkp_error *err);
@@ -111,6 +130,21 @@ int bkp_export_value(const struct bkp_export *export,
     const struct bkp_exported_table *table, size_t column,
     const struct bkp_rows_value *value, struct fmt_buf *out,
     struct bkp_error *err);
+
+/* Finds where the subject's own row stands. */
+int bkp_export_find_root(struct bkp_export *export, struct bkp_error *err);
+
+/* Keeps a line for subject.json, as far as there is room; `text` is the line.
+ */
+int bkp_export_keep(struct bkp_export *export, struct bkp_exported_table *table,
+    struct bkp_rows_place place, uint64_t line, const void *text, size_t len,
+    struct bkp_error *err);
+void bkp_export_keep_no_more(struct bkp_exported_table *table);
+
+/* JSON Schema of a row, and of subject.json; NULL: no memory. */
+json_t *bkp_export_row_schema(
+    const struct bkp_export *export, const struct bkp_exported_table *table);
+json_t *bkp_export_core_schema(const struct bkp_export *export);
 
 /* The model's table, and what the map says of it (NULL: nothing). */
 const struct bkp_model_table *bkp_export_model(

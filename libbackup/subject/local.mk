@@ -3,7 +3,12 @@
 # decisions, the walk, what is written from it.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/audit.c libbackup/subject/audit.h \
+	libbackup/subject/export_core.c libbackup/subject/export_core.h \
+	libbackup/subject/export_core_schema.c \
+	libbackup/subject/export_core_sql.c \
+	libbackup/subject/export_core_write.c \
 	libbackup/subject/export_files.c \
+	libbackup/subject/export_keep.c \
 	libbackup/subject/export_html.c libbackup/subject/export_html.h \
 	libbackup/subject/export_manifest.c \
 	libbackup/subject/export_pages.c \

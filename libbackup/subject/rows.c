@@ -173,6 +173,36 @@ find_references(struct bkp_rows *rows, struct bkp_error *err)
 	return 0;
 }
 
+/* ---- places ---- */
+
+/* Of what one may want to find again. */
+static bool
+has_places(const struct bkp_rows *rows)
+{
+	return rows->decided == BKP_OWN || rows->decided == BKP_LOOKUP;
+}
+
+uint64_t
+bkp_rows_tid(const char *text)
+{
+	char *end;
+	uint64_t block = strtoull(text + 1, &end, 10);
+
+	return block << 16 | strtoull(end + 1, NULL, 10);
+}
+
+struct bkp_rows_place
+bkp_rows_place(const struct bkp_rows *rows)
+{
+	const struct bkp_rows_value *fields = &rows->fields[rows->field_count];
+
+	if (!has_places(rows))
+		return (struct bkp_rows_place){0, 0};
+	return (struct bkp_rows_place){
+	    (unsigned)strtoul(fields[-2].text, NULL, 10),
+	    bkp_rows_tid(fields[-1].text)};
+}
+
 /* ---- opening ---- */
 
 /* The leaves that have such rows; *leaves has room for all. */
@@ -251,6 +281,7 @@ bkp_rows_open(struct bkp_walk *walk, size_t table, enum bkp_decided decided,
 	rows->field_count = BKP_ROWS_FIRST_COLUMN + rows->column_count;
 	if (find_references(rows, err) < 0)
 		goto fail;
+	rows->field_count += has_places(rows) ? BKP_ROWS_PLACE : 0;
 	/* Where every column is left out there is nothing to tell. */
 	if (walk->sets[table].is_used &&
 	    (rows->column_count > 0 || t->column_count == 0) &&

@@ -66,6 +66,18 @@ void bkp_rows_close(struct bkp_rows *rows); /* NULL is fine */
 const struct bkp_rows_column *bkp_rows_columns(
     const struct bkp_rows *rows, size_t *count);
 
+/* Where a row stands: nothing else of the snapshot has it. */
+struct bkp_rows_place {
+	unsigned rel; /* OID of the table or partition */
+	uint64_t tid; /* block << 16 | number in it */
+};
+
+/* Of the row that bkp_rows_next gave, where it is owned or looked up. */
+struct bkp_rows_place bkp_rows_place(const struct bkp_rows *rows);
+
+/* "(12,3)" */
+uint64_t bkp_rows_tid(const char *text);
+
 /* 1: *values, one a column, valid until the next call; 0: the end; -1. */
 int bkp_rows_next(struct bkp_rows *rows, const struct bkp_rows_value **values,
     struct bkp_error *err);

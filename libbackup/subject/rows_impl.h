@@ -56,6 +56,9 @@ struct bkp_rows {
  * its state and its values. */
 #define BKP_ROWS_FIRST_COLUMN 1
 
+/* Last, of owned and looked up rows: where they stand. */
+#define BKP_ROWS_PLACE 2
+
 /* Appends the COPY; `leaves` are those of the table that have such rows. */
 enum fmt_status bkp_rows_append_sql(struct fmt_buf *out,
     const struct bkp_rows *rows, const struct bkp_model_leaf *const *leaves,

@@ -223,6 +223,9 @@ append_fields(struct fmt_buf *out, const struct bkp_rows *rows)
 			status = bkp_pg_sql(
 			    out, ", u.r%ut%u", (unsigned)i, (unsigned)k);
 	}
+	if (status == FMT_OK &&
+	    (rows->decided == BKP_OWN || rows->decided == BKP_LOOKUP))
+		status = fmt_buf_append_text(out, ", u.rel, u.tid");
 	return status;
 }
 

@@ -128,6 +128,16 @@ enum fmt_status bkp_walk_append_equal(struct fmt_buf *out,
 enum fmt_status bkp_walk_append_operator(struct fmt_buf *out,
     const struct bkp_walk *walk, const struct bkp_model_column *column);
 
+/* "(SELECT rel, tid, v0, ... FROM the child)"; leaf NULL: all of it. */
+enum fmt_status bkp_walk_append_child(struct fmt_buf *out,
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge,
+    const struct bkp_model_leaf *leaf, bool is_guarded);
+
+/* "v0 = p.a AND v1 = p.b" with v of `alias`. */
+enum fmt_status bkp_walk_append_join(struct fmt_buf *out,
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge,
+    const char *alias);
+
 /* The statement that follows an edge from one leaf of its source. */
 enum fmt_status bkp_walk_append_follow(struct fmt_buf *out,
     const struct bkp_walk *walk, const struct bkp_walk_edge *edge, size_t leaf,

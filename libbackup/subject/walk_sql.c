@@ -218,9 +218,8 @@ append_elements(struct fmt_buf *out, const struct bkp_walk *walk,
 		   : status;
 }
 
-/* "(SELECT rel, tid, v0, ... FROM the child)"; leaf NULL: all of it. */
-static enum fmt_status
-append_child(struct fmt_buf *out, const struct bkp_walk *walk,
+enum fmt_status
+bkp_walk_append_child(struct fmt_buf *out, const struct bkp_walk *walk,
     const struct bkp_walk_edge *edge, const struct bkp_model_leaf *leaf,
     bool is_guarded)
 {
@@ -249,9 +248,8 @@ append_child(struct fmt_buf *out, const struct bkp_walk *walk,
 	return status == FMT_OK ? fmt_buf_append_byte(out, ')') : status;
 }
 
-/* "v0 = p.a AND v1 = p.b" with v of `alias`. */
-static enum fmt_status
-append_join(struct fmt_buf *out, const struct bkp_walk *walk,
+enum fmt_status
+bkp_walk_append_join(struct fmt_buf *out, const struct bkp_walk *walk,
     const struct bkp_walk_edge *edge, const char *alias)
 {
 	enum fmt_status status = FMT_OK;
@@ -307,11 +305,12 @@ append_down(struct fmt_buf *out, const struct bkp_walk *walk,
 	    (unsigned)edge->parent, leaf->quoted);
 
 	if (status == FMT_OK)
-		status = append_child(out, walk, edge, NULL, is_guarded);
+		status =
+		    bkp_walk_append_child(out, walk, edge, NULL, is_guarded);
 	if (status == FMT_OK)
 		status = fmt_buf_append_text(out, " c ON ");
 	if (status == FMT_OK)
-		status = append_join(out, walk, edge, "c");
+		status = bkp_walk_append_join(out, walk, edge, "c");
 	if (status == FMT_OK)
 		status = append_frontier(out, walk, edge, leaf, is_first);
 	return status;
@@ -349,7 +348,8 @@ append_up(struct fmt_buf *out, const struct bkp_walk *walk,
 		    " FROM pg_temp.walk_%u w JOIN ",
 		    (unsigned)edge->child);
 	if (status == FMT_OK)
-		status = append_child(out, walk, edge, leaf, is_guarded);
+		status =
+		    bkp_walk_append_child(out, walk, edge, leaf, is_guarded);
 	if (status == FMT_OK)
 		status = fmt_buf_append_text(out, " c ON c.tid = w.tid");
 	if (status == FMT_OK)
@@ -362,7 +362,8 @@ append_up(struct fmt_buf *out, const struct bkp_walk *walk,
 		status = bkp_pg_sql(out, ") v JOIN %s%s p ON ",
 		    bkp_walk_is_partitioned(parent) ? "" : "ONLY ",
 		    parent->quoted);
-	return status == FMT_OK ? append_join(out, walk, edge, "v") : status;
+	return status == FMT_OK ? bkp_walk_append_join(out, walk, edge, "v")
+				: status;
 }
 
 bool
@@ -425,12 +426,12 @@ bkp_walk_append_referring(struct fmt_buf *out, const struct bkp_walk *walk,
 	    (unsigned)edge->parent, leaf->quoted);
 
 	if (status == FMT_OK)
-		status = append_child(
+		status = bkp_walk_append_child(
 		    out, walk, edge, NULL, condition(edge) != NULL);
 	if (status == FMT_OK)
 		status = fmt_buf_append_text(out, " c ON ");
 	if (status == FMT_OK)
-		status = append_join(out, walk, edge, "c");
+		status = bkp_walk_append_join(out, walk, edge, "c");
 	if (status == FMT_OK)
 		status = bkp_pg_sql(out, " WHERE w.rel = %u", leaf->oid);
 	if (status == FMT_OK && walk->sets[edge->child].is_used)

@@ -106,3 +106,7 @@ EXTRA_DIST += tests/integration/test_import.py \
 
 # what an erasure deletes, clears and leaves
 EXTRA_DIST += tests/integration/test_erase.py
+EXTRA_DIST += tests/integration/test_import.py
+
+# nested: subject.json
+EXTRA_DIST += tests/integration/test_nested.py

@@ -167,7 +167,8 @@ def test_an_export_holds_what_is_decided_and_nothing_else(exporter):
         "own/public.orders.csv", "own/public.orders.ndjson",
         "own/public.users.csv", "own/public.users.ndjson",
         "pages/own.public.orders.1.html", "schema.json",
-        "shared/public.messages.csv", "shared/public.messages.ndjson"]
+        "shared/public.messages.csv", "shared/public.messages.ndjson",
+        "subject.json"]
     for name, data in files.items():
         assert b"CANARY" not in data, name
     assert rows(folder, "own/public.users.ndjson") == [{
@@ -191,8 +192,8 @@ def test_an_export_holds_what_is_decided_and_nothing_else(exporter):
 def test_the_manifest_accounts_for_every_file_and_every_exclusion(exporter):
     folder, done = exporter.export("1", "out", "--csv")
     told = manifest(folder)
-    listed = [told["schema"], told["index"], told["objects"]["list"],
-              *told["pages"]]
+    listed = [told["core"], told["schema"], told["index"],
+              told["objects"]["list"], *told["pages"]]
     for table in told["tables"]:
         listed += [table["file"], table["csv"]]
     for line in rows(folder, "files.ndjson"):
@@ -256,6 +257,10 @@ def test_lines_are_as_the_schema_says(exporter):
         with open(os.path.join(folder, "schema.json")) as text:
             schemas = json.load(text)["$defs"]
         assert schemas
+        with open(os.path.join(folder, "subject.json")) as text:
+            nested = schemas.pop("subject.json")
+            jsonschema.Draft202012Validator.check_schema(nested)
+            jsonschema.validate(json.load(text), nested)
         for name, schema in schemas.items():
             jsonschema.Draft202012Validator.check_schema(schema)
             for row in rows(folder, name):
