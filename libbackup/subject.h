@@ -159,6 +159,39 @@ BKP_API int bkp_subject_export(const struct bkp_subject_export_options *options,
 BKP_API void bkp_subject_export_result_free(
     struct bkp_subject_export_result *result);
 
+/* ---- forget ---- */
+
+struct bkp_subject_forget_options {
+	size_t size;
+	struct bkp_subject_source from; /* its configuration names the
+					   repository and the host's key */
+	const char *const *key;         /* of the subject, as for an export */
+	size_t key_count;
+	const char *requester; /* for the audit; so is `audit` */
+	const char *audit;
+	struct bkp_events events;
+	const struct bkp_cancel *cancel;
+};
+
+#define BKP_SUBJECT_FORGET_OPTIONS_INIT                                        \
+	{                                                                      \
+		.size = sizeof(struct bkp_subject_forget_options)              \
+	}
+
+struct bkp_subject_forget_result {
+	char entry[65];     /* its name in the ledger of the repository */
+	uint64_t entries;   /* in the ledger, with this one */
+	uint64_t snapshots; /* that may bring the subject back */
+};
+
+/*
+ * Records in the repository that a subject was erased in the application, so
+ * that it is erased once more from what a snapshot from before brings back. It
+ * erases nothing itself. BKP_EXISTS: the subject is still there.
+ */
+BKP_API int bkp_subject_forget(const struct bkp_subject_forget_options *options,
+    struct bkp_subject_forget_result *result, struct bkp_error *err);
+
 /* ---- audit ---- */
 
 struct bkp_subject_audit_result {

@@ -15,7 +15,8 @@ static const struct cli_command command = {
 	"nothing undecided is\nexported.",
     .usage = (const char *const[]){"plan --map FILE --table TABLE",
 	"check --map FILE", "run --map FILE --subject ID OUTPUT",
-	"explain --map FILE --subject ID TABLE ROW...", "audit", NULL},
+	"explain --map FILE --subject ID TABLE ROW...",
+	"forget --map FILE --subject ID", "audit", NULL},
     .operands = (const char *const[]){"plan     proposes a map from the "
 				      "database, on standard output; what "
 				      "FILE decides stays",
@@ -23,6 +24,8 @@ static const struct cli_command command = {
 	"run      writes the export to OUTPUT: a folder, FILE.zip, "
 	"FILE.tar.zst (.age), - or s3://bucket/key",
 	"explain  by which edges a row came in; ROW is its primary key",
+	"forget   records in the repository that the subject was erased in "
+	"the application",
 	"audit    reads the audit file through: nobody changed it", NULL},
     .statuses = (const char *const[]){"0  complete; check: nothing is open",
 	"1  failed; check: the map does not fit", "2  wrong usage",
@@ -34,7 +37,7 @@ static const struct cli_command command = {
 	"--export-passphrase-file "
 	"pass.txt user-42.zip",
 	"backup-export explain --map user.yaml --subject 42 public.orders 7",
-	NULL},
+	"backup-export forget --map user.yaml --subject 42", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
 	     CLI_TAKES_WORKERS,
     .operands_min = 1,
@@ -435,6 +438,62 @@ explain(struct cli *cli, const struct request *request)
 	return CLI_COMPLETE;
 }
 
+/* ---- forget ---- */
+
+static void
+tell_erasure(struct cli *cli, const struct bkp_subject_forget_result *r)
+{
+	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE];
+
+	if (cli->is_json) {
+		cli_emit(cli,
+		    cli_with(
+			cli_with(cli_with(result("forget", "complete"), "entry",
+				     json_string(r->entry)),
+			    "entries", json_integer((json_int_t)r->entries)),
+			"snapshots", json_integer((json_int_t)r->snapshots)));
+		return;
+	}
+	if (cli->is_quiet)
+		return;
+	cli_say(cli, "recorded as %.12s, one of %s erasures of the repository",
+	    r->entry, cli_count(r->entries, a));
+	cli_say(cli,
+	    "%s snapshots are from before it; a restore of one erases the "
+	    "subject once more",
+	    cli_count(r->snapshots, b));
+}
+
+static enum cli_status
+forget(struct cli *cli, const struct request *request)
+{
+	struct bkp_subject_forget_options options =
+	    BKP_SUBJECT_FORGET_OPTIONS_INIT;
+	struct bkp_subject_forget_result r = {.entries = 0};
+	struct bkp_error err = BKP_ERROR_INIT;
+	enum cli_status status = need_subject(cli, request);
+
+	if (status == CLI_GO_ON && cli->operand_count != 1)
+		status = cli_usage(cli, "forget takes no operands");
+	if (status == CLI_GO_ON && request->from.snapshot != NULL)
+		status = cli_usage(cli,
+		    "forget asks the live database, and takes no --snapshot");
+	if (status != CLI_GO_ON)
+		return status;
+	options.from = request->from;
+	options.key = request->subject.items;
+	options.key_count = request->subject.count;
+	options.requester = request->requester;
+	options.audit = request->audit;
+	options.events = cli_events(cli);
+	options.cancel = &cli->cancel;
+	if (bkp_subject_forget(&options, &r, &err) < 0)
+		return cli_fail(cli, &err);
+	cli_progress_clear(cli);
+	tell_erasure(cli, &r);
+	return CLI_COMPLETE;
+}
+
 /* ---- audit ---- */
 
 static enum cli_status
@@ -471,8 +530,12 @@ act(struct cli *cli, struct request *request)
 		const char *name;
 		enum cli_status (*run)(
 		    struct cli *cli, const struct request *request);
-	} actions[] = {{"plan", plan}, {"check", check}, {"run", run},
-	    {"explain", explain}};
+		unsigned needs;
+	} actions[] = {{"plan", plan, CLI_NEEDS_NO_REPOSITORY},
+	    {"check", check, CLI_NEEDS_NO_REPOSITORY},
+	    {"run", run, CLI_NEEDS_NO_REPOSITORY},
+	    {"explain", explain, CLI_NEEDS_NO_REPOSITORY},
+	    {"forget", forget, 0}};
 	struct bkp_config *config = NULL;
 	enum cli_status status;
 
@@ -489,7 +552,7 @@ act(struct cli *cli, struct request *request)
 		status = cli_config(cli,
 		    request->from.snapshot != NULL
 			? CLI_NEEDS_CONTENT
-			: CLI_NEEDS_SOURCES | CLI_NEEDS_NO_REPOSITORY,
+			: CLI_NEEDS_SOURCES | actions[i].needs,
 		    &config);
 		if (status == CLI_GO_ON) {
 			request->from.config = config;
@@ -499,7 +562,7 @@ act(struct cli *cli, struct request *request)
 		return status;
 	}
 	return cli_usage(cli,
-	    "'%s' is none of plan, check, run, explain and audit",
+	    "'%s' is none of plan, check, run, explain, forget and audit",
 	    cli->operands[0]);
 }
 

@@ -28,6 +28,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/sink.c libbackup/operations/sink.h \
 	libbackup/operations/subject.c \
 	libbackup/operations/subject_export.c \
+	libbackup/operations/subject_forget.c \
 	libbackup/operations/subject_impl.h \
 	libbackup/operations/subject_import.c \
 	libbackup/operations/supply.c \

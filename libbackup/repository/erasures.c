@@ -313,13 +313,33 @@ seal(const struct bkp_key_ring *keys, const unsigned char *key,
 	return 0;
 }
 
+/* Now, and after every snapshot that is there: what that was made of, and by
+ * whose clock, it may hold whoever is gone now. */
+static int
+find_time(
+    struct bkp_repository *repository, int64_t *out, struct bkp_error *err)
+{
+	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
+	int64_t time_us = bkp_now_us();
+
+	if (bkp_snapshots_read(repository, &snapshots, err) < 0)
+		return -1;
+	for (size_t i = 0; i < snapshots.count; i++)
+		if (snapshots.items[i].snapshot.time_us >= time_us)
+			time_us = snapshots.items[i].snapshot.time_us + 1;
+	bkp_snapshots_free(&snapshots);
+	*out = time_us;
+	return 0;
+}
+
 /* All but what is sealed. */
 static int
-fill(const struct bkp_repository *repository, const unsigned char *key,
+fill(struct bkp_repository *repository, const unsigned char *key,
     const struct bkp_erasure_entry *entry, struct fmt_erasure *out,
     struct bkp_error *err)
 {
-	out->time_us = bkp_now_us();
+	if (find_time(repository, &out->time_us, err) < 0)
+		return -1;
 	memcpy(out->repository, repository->config.id, sizeof(out->repository));
 	if (digest_of(entry->map, entry->map_len, out->map, err) < 0 ||
 	    bkp_erasure_hash(key, entry->table, entry->values,

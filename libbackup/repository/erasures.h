@@ -97,7 +97,8 @@ struct bkp_erasure_entry {
 	size_t map_len;
 };
 
-/* Adds an entry as of now, signed as this host (BKP_AUTH: there is no host key)
+/* Adds an entry as of now (and after every snapshot, whatever clock its host
+ * goes by), signed as this host (BKP_AUTH: there is no host key)
  * and not to be seen by whom. Writes its name. */
 int bkp_erasure_append(struct bkp_repository *repository,
     const struct bkp_erasure_entry *entry, char name[BKP_OBJECT_NAME],

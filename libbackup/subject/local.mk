@@ -17,6 +17,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/export_tables.c \
 	libbackup/subject/exported.h \
 	libbackup/subject/expression.c \
+	libbackup/subject/known.c libbackup/subject/known.h \
 	libbackup/subject/likeness.c \
 	libbackup/subject/map.c libbackup/subject/map.h \
 	libbackup/subject/map_edges.c \

@@ -129,18 +129,26 @@ read_file(int fd, struct fmt_buf *out, struct bkp_error *err)
 }
 
 int
-bkp_map_load(const char *path, struct bkp_map *out, struct bkp_error *err)
+bkp_map_text(const char *path, struct fmt_buf *out, struct bkp_error *err)
 {
-	struct fmt_buf text = FMT_BUF_INIT;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
 
 	if (fd < 0)
 		return bkp_fail_errno(err, errno, "opening the map %s", path);
-	if (read_file(fd, &text, err) < 0)
+	if ((rc = read_file(fd, out, err)) < 0)
 		(void)bkp_fail_in(err, "the map %s", path);
-	else
-		rc = bkp_map_parse(path, text.data, text.len, out, err);
 	(void)close(fd);
+	return rc;
+}
+
+int
+bkp_map_load(const char *path, struct bkp_map *out, struct bkp_error *err)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	int rc = bkp_map_text(path, &text, err);
+
+	if (rc == 0)
+		rc = bkp_map_parse(path, text.data, text.len, out, err);
 	fmt_buf_free(&text);
 	return rc;
 }

@@ -74,6 +74,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "formats/buf.h"
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/config_yaml.h"
 
@@ -191,6 +192,8 @@ struct bkp_map {
  * names the one that may have been meant. Nothing is compared with a database:
  * review.h does. */
 int bkp_map_load(const char *path, struct bkp_map *out, struct bkp_error *err);
+/* Appends the bytes of the file, unread. */
+int bkp_map_text(const char *path, struct fmt_buf *out, struct bkp_error *err);
 int bkp_map_parse(const char *name, const void *data, size_t len,
     struct bkp_map *out, struct bkp_error *err);
 void bkp_map_free(struct bkp_map *map);

@@ -64,6 +64,9 @@ EXTRA_DIST += tests/integration/test_export.py
 # past: the same out of a snapshot
 EXTRA_DIST += tests/integration/test_past.py
 
+# forget: erasures that are recorded
+EXTRA_DIST += tests/integration/test_forget.py
+
 # golden: what earlier versions wrote
 EXTRA_DIST += tests/integration/test_golden.py \
 	tests/golden/README.md tests/golden/make.py \

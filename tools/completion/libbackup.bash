@@ -114,7 +114,7 @@ _backup_complete()
 	case $tool:$word:$(_backup_operand) in
 	*:-*) words=$options ;;
 	backup-key:*:0) words='show add remove host revoke rotate sheet' ;;
-	backup-export:*:0) words='plan check run explain audit' ;;
+	backup-export:*:0) words='plan check run explain forget audit' ;;
 	backup-export:*) ;;
 	backup-import:*)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
