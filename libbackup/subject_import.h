@@ -63,11 +63,14 @@ struct bkp_subject_import_result {
 				were left out */
 	uint64_t remapped;   /* rows with a new key */
 	uint64_t nulled;     /* references that became NULL */
+	uint64_t unfollowed; /* rows with references that nobody could rewrite
+				to new keys; messages named them */
 	uint64_t files;      /* put into buckets */
 	uint64_t files_left; /* no bucket was named for them */
 	size_t tables;
 	uint64_t duration_ms;
-	int is_partial; /* the export itself says that it lacks something */
+	int is_partial; /* the export itself says that it lacks something, or
+			   `unfollowed` is more than 0 */
 };
 
 /*

@@ -17,7 +17,7 @@ static const struct cli_command command = {
     .statuses = (const char *const[]){"0  complete",
 	"1  failed: nothing was loaded", "2  wrong usage",
 	"3  all of the export was loaded, and it says itself that it lacks "
-	"something",
+	"something,\n   or references could not be given new keys",
 	NULL},
     .examples =
 	(const char *const[]){
@@ -46,14 +46,15 @@ tell(struct cli *cli, const struct request *request,
 	if (cli->is_json) {
 		cli_emit(cli,
 		    json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, "
-			      "s:I, s:I, s:I, s:I}",
+			      "s:I, s:I, s:I, s:I, s:I}",
 			"type", "result", "command", command.name, "state",
 			r->is_partial ? "partial" : "complete", "dry_run",
 			(int)request->is_rehearsal, "rows", (json_int_t)r->rows,
 			"existing", (json_int_t)r->existing, "rows_left",
 			(json_int_t)r->rows_left, "remapped",
 			(json_int_t)r->remapped, "nulled",
-			(json_int_t)r->nulled, "tables", (json_int_t)r->tables,
+			(json_int_t)r->nulled, "unfollowed",
+			(json_int_t)r->unfollowed, "tables", (json_int_t)r->tables,
 			"files", (json_int_t)r->files, "files_left",
 			(json_int_t)r->files_left, "duration_ms",
 			(json_int_t)r->duration_ms));
@@ -76,6 +77,10 @@ tell(struct cli *cli, const struct request *request,
 		    "%s references to rows that the export does not have "
 		    "became NULL",
 		    cli_count(r->nulled, a));
+	if (r->unfollowed > 0)
+		cli_say(cli,
+		    "%s rows have references that could not be given new keys",
+		    cli_count(r->unfollowed, a));
 	if (r->rows_left > 0)
 		cli_say(cli,
 		    "%s rows were left out (--with shared and --with actor "

@@ -195,6 +195,9 @@ fill(const struct import *import, struct bkp_subject_import_result *result)
 	result->rows_left = counts.left;
 	result->remapped = counts.remapped;
 	result->nulled = counts.nulled;
+	result->unfollowed = counts.unfollowed;
+	if (counts.unfollowed > 0)
+		result->is_partial = 1;
 	result->tables = counts.tables;
 	result->files =
 	    import->files != NULL ? bkp_load_files_count(import->files) : 0;

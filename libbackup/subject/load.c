@@ -224,8 +224,9 @@ static int
 run_steps(struct bkp_load *load, struct bkp_error *err)
 {
 	if (begin(load, err) < 0 || bkp_load_compare(load, err) < 0 ||
-	    bkp_load_order(load, err) < 0 || bkp_load_lock(load, err) < 0 ||
-	    bkp_load_stage(load, err) < 0)
+	    bkp_load_order(load, err) < 0 ||
+	    (load->options.is_remapped && bkp_load_soft_read(load, err) < 0) ||
+	    bkp_load_lock(load, err) < 0 || bkp_load_stage(load, err) < 0)
 		return -1;
 	for (size_t i = 0; i < load->count; i++)
 		if (bkp_load_check_lines(load, &load->tables[i], err) < 0 ||
@@ -308,6 +309,7 @@ bkp_load_free(struct bkp_load *load)
 		free(load->constraints[i].name);
 	}
 	free(load->constraints);
+	bkp_load_soft_free(load);
 	bkp_model_free(&load->model);
 	free(load);
 }

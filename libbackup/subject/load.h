@@ -46,11 +46,13 @@ int bkp_load_commit(struct bkp_load *load, struct bkp_error *err);
 void bkp_load_free(struct bkp_load *load);
 
 struct bkp_load_counts {
-	uint64_t rows;     /* loaded */
-	uint64_t existing; /* looked-up rows that were there, equal */
-	uint64_t left;     /* of context, not asked for, or left out */
-	uint64_t remapped; /* rows that have a new key */
-	uint64_t nulled;   /* references that became NULL */
+	uint64_t rows;       /* loaded */
+	uint64_t existing;   /* looked-up rows that were there, equal */
+	uint64_t left;       /* of context, not asked for, or left out */
+	uint64_t remapped;   /* rows that have a new key */
+	uint64_t nulled;     /* references that became NULL */
+	uint64_t unfollowed; /* rows with references that new keys left behind,
+				as nobody could tell what to rewrite */
 	size_t tables;
 };
 

@@ -34,14 +34,17 @@ bkp_load_is_remapped(
 
 /* A key that is a reference, too, follows what it refers to. */
 static bool
-is_fresh(const struct load_column *column)
+is_fresh(const struct bkp_load *load, const struct load_table *table,
+    const struct load_column *column)
 {
-	return column->is_key && column->is_loaded && column->fresh != NULL &&
+	return bkp_load_is_remapped(load, table) && column->is_key &&
+	       column->is_loaded && column->fresh != NULL &&
 	       !column->is_referring;
 }
 
 static enum fmt_status
-append_table(struct fmt_buf *sql, const struct load_table *table)
+append_table(struct fmt_buf *sql, const struct bkp_load *load,
+    const struct load_table *table)
 {
 	enum fmt_status status = bkp_pg_sql(sql,
 	    "CREATE TEMP TABLE pg_temp.rows_%u ON COMMIT DROP AS SELECT s.n",
@@ -54,7 +57,7 @@ append_table(struct fmt_buf *sql, const struct load_table *table)
 
 		if (!column->is_loaded)
 			continue;
-		status = is_fresh(column)
+		status = is_fresh(load, table, column)
 			     ? bkp_pg_sql(sql, ", (%s)::%s AS c%u",
 				   column->fresh, column->model->type, number)
 			     : bkp_pg_sql(sql, ", s.c%u", number);
@@ -73,7 +76,8 @@ static void
 tell_kept(struct bkp_load *load, const struct load_table *table,
     const struct load_column *column)
 {
-	if (column->is_key && !column->is_referring && !is_fresh(column))
+	if (bkp_load_is_remapped(load, table) && column->is_key &&
+	    !column->is_referring && !is_fresh(load, table, column))
 		bkp_run_message(load->run, BKP_WARNING, NULL,
 		    "%s.%s: the keys are kept, for the column has no default "
 		    "that gives new ones",
@@ -90,10 +94,10 @@ make_keys(
 
 	for (size_t i = 0; i < table->to->column_count; i++) {
 		tell_kept(load, table, &table->columns[i]);
-		if (is_fresh(&table->columns[i]))
+		if (is_fresh(load, table, &table->columns[i]))
 			is_new = table->columns[i].is_changed = true;
 	}
-	rc = append_table(&sql, table) == FMT_OK
+	rc = append_table(&sql, load, table) == FMT_OK
 		 ? bkp_load_do(load, &sql, NULL, err)
 		 : nomem(err);
 	fmt_buf_free(&sql);
@@ -176,7 +180,6 @@ follow_all(
 			struct load_table *parent = &load->tables[k];
 
 			if (parent->model == edge->parent &&
-			    bkp_load_is_remapped(load, parent) &&
 			    has_changed(edge, child, parent) &&
 			    follow(load, edge, child, parent, err) < 0)
 				return -1;
@@ -222,18 +225,15 @@ bkp_load_remap(struct bkp_load *load, struct bkp_error *err)
 {
 	bkp_run_phase(load->run, 0, 0, "making new keys");
 	for (size_t i = 0; i < load->count; i++)
-		if (bkp_load_is_remapped(load, &load->tables[i]) &&
-		    make_keys(load, &load->tables[i], err) < 0)
+		if (make_keys(load, &load->tables[i], err) < 0)
 			return bkp_fail_in(
 			    err, "new keys for %s", load->tables[i].to->id);
 	for (size_t i = 0; i < load->count; i++) {
-		if (!bkp_load_is_remapped(load, &load->tables[i]))
-			continue;
 		if (follow_all(load, &load->tables[i], err) < 0)
 			return -1;
 		tell_unfollowed(load, &load->tables[i]);
 	}
-	return 0;
+	return bkp_load_soft_follow(load, err);
 }
 
 /* ---- sequences ---- */

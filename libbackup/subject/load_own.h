@@ -56,6 +56,10 @@ struct bkp_load {
 	size_t trigger_count, trigger_cap;
 	struct load_constraint *constraints; /* made deferrable */
 	size_t constraint_count, constraint_cap;
+	struct load_soft *softs; /* owned: load_soft.h */
+	size_t soft_count;
+	size_t open; /* references that cannot be loaded, and the first */
+	struct bkp_error first_open;
 	struct bkp_load_counts counts;
 	bool is_open; /* the transaction */
 };
@@ -85,7 +89,14 @@ bool bkp_load_is_remapped(
     const struct bkp_load *load, const struct load_table *table);
 int bkp_load_remap(struct bkp_load *load, struct bkp_error *err);
 int bkp_load_sequences(struct bkp_load *load, struct bkp_error *err);
+/* load_soft.c: references that are no foreign keys, where keys change */
+int bkp_load_soft_read(struct bkp_load *load, struct bkp_error *err);
+int bkp_load_soft_follow(struct bkp_load *load, struct bkp_error *err);
+void bkp_load_soft_free(struct bkp_load *load);
 /* load_resolve.c: references to rows that nobody has */
+void bkp_load_tell_open(struct bkp_load *load, const char *edge,
+    const struct load_table *child, uint64_t open, bool is_nullable);
+void bkp_load_tell_null(struct bkp_load *load, const char *edge, uint64_t rows);
 /* Makes rows_<n> a table, which can be changed. */
 int bkp_load_store(
     struct bkp_load *load, struct load_table *table, struct bkp_error *err);

@@ -15,8 +15,6 @@ struct resolution {
 	struct bkp_load *load;
 	const struct bkp_model_edge *edge; /* that is looked at */
 	struct load_table *child;
-	size_t open; /* edges whose references cannot be loaded */
-	struct bkp_error first;
 };
 
 static int
@@ -52,15 +50,11 @@ is_target_asked(const struct bkp_load *load, const struct bkp_model_edge *edge)
 	return true;
 }
 
-/* Old values where both sides have new ones. */
+/* Where keys change old values are compared. */
 static const char *
-prefix_of(const struct resolution *resolution, const struct load_table *parent)
+prefix_of(const struct resolution *resolution)
 {
-	return bkp_load_is_remapped(resolution->load, resolution->child) &&
-		       parent != NULL &&
-		       bkp_load_is_remapped(resolution->load, parent)
-		   ? "o"
-		   : "c";
+	return resolution->load->options.is_remapped ? "o" : "c";
 }
 
 static enum fmt_status
@@ -68,7 +62,7 @@ append_staged(struct fmt_buf *sql, const struct resolution *resolution,
     const struct load_table *parent)
 {
 	const struct bkp_model_edge *edge = resolution->edge;
-	const char *prefix = prefix_of(resolution, parent);
+	const char *prefix = prefix_of(resolution);
 	enum fmt_status status = bkp_pg_sql(sql,
 	    " AND NOT EXISTS (SELECT FROM pg_temp.rows_%u p WHERE",
 	    parent->number);
@@ -206,21 +200,15 @@ set_null(struct resolution *resolution, size_t column, struct bkp_error *err)
 	fmt_buf_free(&sql);
 	if (rc < 0)
 		return -1;
-	load->counts.nulled += rows;
-	bkp_run_message(load->run, BKP_WARNING, NULL,
-	    "%s: %llu references to rows that the export does not have became "
-	    "NULL",
-	    resolution->edge->id, (unsigned long long)rows);
+	bkp_load_tell_null(load, resolution->edge->id, rows);
 	return 0;
 }
 
 /* ---- telling ---- */
 
 static const char *
-advice(const struct resolution *resolution, bool is_nullable)
+advice(const struct bkp_load *load, bool is_nullable)
 {
-	const struct bkp_load *load = resolution->load;
-
 	if (!load->options.has_shared || !load->options.has_actor)
 		return is_nullable
 			   ? "load context, too (--with), or let them be NULL "
@@ -233,22 +221,32 @@ advice(const struct resolution *resolution, bool is_nullable)
 			     "map export what it refers to";
 }
 
-static void
-tell(struct resolution *resolution, uint64_t open, bool is_nullable)
+void
+bkp_load_tell_open(struct bkp_load *load, const char *edge,
+    const struct load_table *child, uint64_t open, bool is_nullable)
 {
 	struct bkp_error problem = BKP_ERROR_INIT;
 
 	(void)bkp_fail(&problem, BKP_INVALID,
 	    "%s: %llu rows (%s) refer to rows that the export does not have%s; "
 	    "%s",
-	    resolution->edge->id, (unsigned long long)open,
-	    bkp_decided_name(resolution->child->from->decided),
+	    edge, (unsigned long long)open,
+	    bkp_decided_name(child->from->decided),
 	    is_nullable ? "" : ", and the reference must have a value",
-	    advice(resolution, is_nullable));
-	bkp_run_message(
-	    resolution->load->run, BKP_WARNING, NULL, "%s", problem.message);
-	if (resolution->open++ == 0)
-		resolution->first = problem;
+	    advice(load, is_nullable));
+	bkp_run_message(load->run, BKP_WARNING, NULL, "%s", problem.message);
+	if (load->open++ == 0)
+		load->first_open = problem;
+}
+
+void
+bkp_load_tell_null(struct bkp_load *load, const char *edge, uint64_t rows)
+{
+	load->counts.nulled += rows;
+	bkp_run_message(load->run, BKP_WARNING, NULL,
+	    "%s: %llu references to rows that the export does not have became "
+	    "NULL",
+	    edge, (unsigned long long)rows);
 }
 
 /* ---- all of it ---- */
@@ -278,7 +276,8 @@ resolve(struct resolution *resolution, struct bkp_error *err)
 	column = choose_column(resolution);
 	if (column != SIZE_MAX && load->options.is_nulled)
 		return set_null(resolution, column, err);
-	tell(resolution, open, column != SIZE_MAX);
+	bkp_load_tell_open(load, resolution->edge->id, resolution->child, open,
+	    column != SIZE_MAX);
 	return 0;
 }
 
@@ -320,10 +319,10 @@ bkp_load_resolve(struct bkp_load *load, struct bkp_error *err)
 		if (resolve_table(&resolution, err) < 0)
 			return -1;
 	}
-	if (resolution.open == 0)
+	if (load->open == 0)
 		return 0;
 	return bkp_fail(err, BKP_INVALID,
-	    "references lead nowhere (%zu foreign keys); nothing was loaded; "
+	    "references lead nowhere (%zu kinds); nothing was loaded; "
 	    "the first of them: %s",
-	    resolution.open, resolution.first.message);
+	    load->open, load->first_open.message);
 }

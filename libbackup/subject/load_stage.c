@@ -281,8 +281,7 @@ append_view(struct fmt_buf *sql, const struct bkp_load *load,
 	const char *comma = "";
 	enum fmt_status status =
 	    bkp_pg_sql(sql, "CREATE TEMP VIEW pg_temp.%s_%u AS SELECT l.n",
-		bkp_load_is_remapped(load, table) ? "typed" : "rows",
-		table->number);
+		load->options.is_remapped ? "typed" : "rows", table->number);
 
 	for (size_t i = 0; status == FMT_OK && i < table->to->column_count;
 	     i++) {

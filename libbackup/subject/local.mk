@@ -73,7 +73,10 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/load_order.c \
 	libbackup/subject/load_own.h \
 	libbackup/subject/load_resolve.c \
+	libbackup/subject/load_soft.c libbackup/subject/load_soft.h \
+	libbackup/subject/load_soft_sql.c \
 	libbackup/subject/load_stage.c \
+	libbackup/subject/load_words.c libbackup/subject/load_words.h \
 	libbackup/subject/unpack.c libbackup/subject/unpack.h \
 	libbackup/subject/unpack_folder.c \
 	libbackup/subject/unpack_manifest.c \

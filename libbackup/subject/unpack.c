@@ -304,6 +304,11 @@ bkp_unpack_free(struct bkp_unpack *unpack)
 	for (size_t i = 0; i < unpack->table_count; i++)
 		free(unpack->tables[i].columns);
 	free(unpack->tables);
+	for (size_t i = 0; i < unpack->reference_count; i++) {
+		free(unpack->references[i].columns);
+		free(unpack->references[i].to_columns);
+	}
+	free(unpack->references);
 	for (size_t i = 0; i < unpack->object_count; i++) {
 		free(unpack->objects[i].name);
 		free(unpack->objects[i].bucket);

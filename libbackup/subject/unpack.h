@@ -40,6 +40,8 @@ struct bkp_unpack_member {
 struct bkp_unpack_column {
 	const char *name, *type; /* borrowed from the manifest */
 	bool is_replaced;        /* by a mask or a pseudonym */
+	bool names_others;       /* "self" or pseudonyms: it refers to the
+				    subject's table in rows that are shared */
 };
 
 struct bkp_unpack_table {
@@ -49,6 +51,16 @@ struct bkp_unpack_table {
 	uint64_t rows;
 	struct bkp_unpack_column *columns; /* owned */
 	size_t column_count;
+};
+
+/* A reference that is no foreign key. What it says is SQL of whoever made the
+ * export, and nothing of it is given to a server as it is. */
+struct bkp_unpack_reference {
+	const char *id, *from, *to;         /* borrowed */
+	const char *when;                   /* borrowed, or NULL */
+	const char **columns, **to_columns; /* owned arrays of borrowed */
+	size_t count;
+	bool is_array;
 };
 
 struct bkp_unpack_file {
@@ -66,6 +78,8 @@ struct bkp_unpack {
 	json_t *manifest; /* owned */
 	struct bkp_unpack_table *tables;
 	size_t table_count;
+	struct bkp_unpack_reference *references;
+	size_t reference_count;
 	struct bkp_unpack_file *objects; /* sorted by name */
 	size_t object_count, object_cap;
 	/* what unpack_own.h needs */

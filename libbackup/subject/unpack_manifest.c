@@ -78,6 +78,8 @@ read_columns(struct bkp_unpack_table *table, const json_t *columns,
 			return malformed("manifest.json", err);
 		column->is_replaced =
 		    json_is_string(json_object_get(one, "replaced"));
+		column->names_others =
+		    json_is_true(json_object_get(one, "names_others"));
 	}
 	table->column_count = count;
 	return 0;
@@ -140,6 +142,71 @@ read_tables(struct bkp_unpack *unpack, struct bkp_error *err)
 		unpack->table_count = i + 1;
 		if (read_table(unpack, json_array_get(tables, i),
 			&unpack->tables[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- references ---- */
+
+static const char **
+read_texts(const json_t *list, struct bkp_error *err)
+{
+	size_t count = json_array_size(list);
+	const char **texts = bkp_alloc_array(count + 1, sizeof(*texts), err);
+
+	for (size_t i = 0; texts != NULL && i < count; i++) {
+		texts[i] = json_string_value(json_array_get(list, i));
+		if (texts[i] == NULL) {
+			(void)malformed("manifest.json", err);
+			free(texts);
+			return NULL;
+		}
+	}
+	return texts;
+}
+
+static int
+read_reference(
+    json_t *value, struct bkp_unpack_reference *out, struct bkp_error *err)
+{
+	json_t *columns, *to_columns, *when;
+	int is_array;
+
+	if (json_unpack(value, "{s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "edge",
+		&out->id, "from", &out->from, "to", &out->to, "columns",
+		&columns, "to_columns", &to_columns, "when", &when, "array",
+		&is_array) < 0 ||
+	    json_array_size(columns) != json_array_size(to_columns) ||
+	    json_array_size(columns) == 0 ||
+	    (!json_is_null(when) && !json_is_string(when)))
+		return malformed("manifest.json", err);
+	out->when = json_string_value(when);
+	out->is_array = is_array != 0;
+	out->count = json_array_size(columns);
+	out->columns = read_texts(columns, err);
+	if (out->columns != NULL)
+		out->to_columns = read_texts(to_columns, err);
+	return out->to_columns != NULL ? 0 : -1;
+}
+
+/* Earlier manifests have none. */
+static int
+read_references(struct bkp_unpack *unpack, struct bkp_error *err)
+{
+	const json_t *all = json_object_get(unpack->manifest, "references");
+	size_t count = json_array_size(all);
+
+	if (all != NULL && !json_is_array(all))
+		return malformed("manifest.json", err);
+	unpack->references =
+	    bkp_alloc_array(count + 1, sizeof(*unpack->references), err);
+	if (unpack->references == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		unpack->reference_count = i + 1;
+		if (read_reference(json_array_get(all, i),
+			&unpack->references[i], err) < 0)
 			return -1;
 	}
 	return 0;
@@ -296,7 +363,8 @@ bkp_unpack_prove(struct bkp_unpack *unpack, struct bkp_error *err)
 	const char *const parts[] = {"core", "schema", "index"};
 	const json_t *objects;
 
-	if (read_manifest(unpack, err) < 0 || read_tables(unpack, err) < 0)
+	if (read_manifest(unpack, err) < 0 || read_tables(unpack, err) < 0 ||
+	    read_references(unpack, err) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
 		if (compare_file(unpack,

@@ -486,6 +486,98 @@ def test_a_reference_that_must_have_a_value_is_an_error_by_its_name(place):
     assert done["rows_left"] == 3 and done["rows"] == 10
 
 
+def reference(columns, to="public.member", to_columns=("id",), when=None,
+              array=False, source='public."Odd ""one"""'):
+    return {"edge": "the reference by %s" % ", ".join(columns), "from": source,
+            "columns": list(columns), "to": to,
+            "to_columns": list(to_columns), "when": when, "array": array,
+            "decision": "own"}
+
+
+SOFT = '''
+ALTER TABLE "Odd ""one""" ADD kind text, ADD ref text, ADD who bigint,
+    ADD list bigint[], ADD small integer NOT NULL DEFAULT 30;
+'''
+SOFT_DATA = r'''
+UPDATE "Odd ""one""" SET kind = CASE "Key" WHEN -1 THEN 'it''s a' ELSE 'b' END,
+    ref = ' 030', who = 50, list = '{40,NULL,30,40}',
+    doc = '{"a": {"n": 30, "t": "40"}, "x": [1.50]}',
+    raw = '{"n":  30}', docs = NULL;
+'''
+
+
+def soft(place):
+    for name, text in ((place.full, SOFT + SOFT_DATA), (place.empty, SOFT)):
+        place.postgres.execute(name, text)
+    place.sql("SELECT setval('member_id_seq', 999)")
+    return place.export()
+
+
+def test_references_without_a_foreign_key_follow_new_keys(place):
+    export = soft(place).finish(references=[
+        reference(["((ref)::bigint)"]), reference(["who"], when="kind = 'b'"),
+        reference(["list"], array=True), reference(["small"]),
+        reference(["(doc->'a'->>'n')::int"]),
+        reference(["(doc #>> '{a,t}')::bigint"],
+                  when="kind ~ '^b' AND kind IN ('b', 'c') AND \"Key\" IS"
+                       " NOT NULL")])
+    done = place.good("--remap-keys", export.to_folder(place.path("e")))
+    assert done["nulled"] == 0 and done["unfollowed"] == 0
+    keys = dict(place.sql("SELECT left(name, 3), id FROM member"))
+    ann, bob, tab = keys["Ann"], keys["Bob"], keys["tab"]
+    assert min(keys.values()) > 999
+    rows = place.sql("SELECT kind, ref, who, list, small, doc, raw::text FROM"
+                     " \"Odd \"\"one\"\"\" ORDER BY kind")
+    assert rows == [
+        ("b", str(bob), tab, [ann, None, bob, ann], bob,
+         {"a": {"n": bob, "t": str(ann)}, "x": [1.5]}, '{"n":  30}'),
+        ("it's a", str(bob), 50, [ann, None, bob, ann], bob,
+         {"a": {"n": bob, "t": "40"}, "x": [1.5]}, '{"n":  30}')]
+
+
+def test_references_to_nobody_are_told_or_become_null(place):
+    soft(place)
+    place.postgres.execute(
+        place.full, "UPDATE \"Odd \"\"one\"\"\" SET who = 77, ref = '78',"
+        " list = '{79,30}', doc = '{\"n\": 80}'")
+    folder = place.export().finish(references=[
+        reference(["who"]), reference(["ref::bigint"]),
+        reference(["list"], array=True),
+        reference(["(doc->>'n')::bigint"])]).to_folder(place.path("e"))
+    said = place.refused("--remap-keys", folder)
+    for columns in ("who", "ref::bigint", "list", "(doc->>'n')::bigint"):
+        assert "the reference by %s: 2 rows" % columns in said
+    done = place.good("--remap-keys", "--null-missing", folder)
+    assert done["nulled"] == 8
+    bob, = place.sql("SELECT id FROM member WHERE name = 'Bob'")[0]
+    assert place.sql("SELECT DISTINCT who, ref, list, doc::text FROM"
+                     " \"Odd \"\"one\"\"\"") == [
+                         (None, None, [None, bob], '{"n": null}')]
+    # With the keys that they had they lead where they led.
+    place.sql("TRUNCATE org, country CASCADE")
+    place.good(folder)
+    place.assert_equal()
+
+
+def test_sql_of_an_export_does_not_reach_the_server(place):
+    beyond = [
+        reference(["raw->>'n'"]), reference(["pg_sleep(100)::text"]),
+        reference(["(SELECT 1)"]), reference(["who"], when="true; DROP"),
+        reference(["who"], when="kind = 'b' OR true"),
+        reference(["who"], when="kind = E'\\''"),
+        reference(["who"], when="pg_sleep(100) IS NULL"),
+        reference(["list"]) | {"columns": ["nothing"]},
+        reference(["who"], to_columns=["nothing"]),
+        reference(["doc->>'n'"], array=True)]
+    folder = soft(place).finish(references=beyond).to_folder(place.path("e"))
+    result = place.run("--remap-keys", folder)
+    assert result.status == 3, str(result)
+    assert result.result["unfollowed"] == 2 * len(beyond)
+    assert str(result).count("beyond what can be rewritten") >= len(beyond)
+    assert place.sql("SELECT DISTINCT who FROM \"Odd \"\"one\"\"\""
+                     ) == [(50,)]
+
+
 def test_columns_are_filled_with_what_the_caller_says(place):
     export = place.export(member={"replaced": ("name",)},
                           project={"columns": ("org_id", "lead_id")})

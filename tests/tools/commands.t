@@ -206,7 +206,7 @@ says out '"files":2,'
 lacks out 'archive words'
 ends 0 "an import of less" backup-import --json --null-missing --append \
 	--fill a.b.c=1 --leave-out a.d export.zip
-says out '"nulled":15,'
+says out '"nulled":15,"unfollowed":0,'
 ends 0 "a rehearsal" backup-import --dry-run export.zip
 says err 'and rolled back'
 export FAKE=fail
