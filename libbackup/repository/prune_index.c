@@ -6,8 +6,8 @@
  *
  * A chunk may be known in several packs, and an index object holds each id
  * once. All of them stay known: another prune may be about to delete the pack
- * that we would have taken. What does not fit into one object goes into
- * another.
+ * that we would have taken. A pack goes into an object as a whole, and into
+ * another one where it does not fit.
  *
  * Memory: about 250 bytes for each chunk of the objects that are joined, at
  * most BKP_INDEX_CHUNKS or as many as a single one has.
@@ -191,19 +191,36 @@ gather(struct group *group, struct bkp_error *err)
 
 /* ---- writing ---- */
 
-/* Adds what is left of the pack whose records begin at `at`, but for ids that
- * this object has already. Answers where the next pack begins. */
+static bool
+knows_any(
+    struct bkp_known_set *known, const struct record *records, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (bkp_known_set_has(known, records[i].chunk.id))
+			return true;
+	return false;
+}
+
+/* Adds the pack whose records begin at `at`, whole, unless that is done or
+ * this object has one of its ids already: an object that named a part of a
+ * pack would hide from a repair that the rest is known to nobody any more.
+ * *at becomes where the next pack begins. */
 static int
 add_pack(struct group *group, struct fmt_index_builder *builder,
     struct bkp_known_set *known, size_t *at, size_t *added,
     struct bkp_error *err)
 {
-	size_t pack = group->records[*at].pack, end = *at, count = 0;
+	const struct record *records = &group->records[*at];
+	size_t pack = records->pack, end = *at, count = 0;
 	struct fmt_pack_chunk *chunks;
-	enum fmt_status status = FMT_OK;
+	enum fmt_status status;
 
 	while (end < group->record_count && group->records[end].pack == pack)
 		end++;
+	if (records->is_written || knows_any(known, records, end - *at)) {
+		*at = end;
+		return 0;
+	}
 	chunks = bkp_alloc_array(end - *at, sizeof(*chunks), err);
 	if (chunks == NULL)
 		return -1;
@@ -211,21 +228,16 @@ add_pack(struct group *group, struct fmt_index_builder *builder,
 		struct record *record = &group->records[*at];
 		bool is_new;
 
-		if (record->is_written)
-			continue;
 		if (bkp_known_set_add(known, record->chunk.id, &is_new, err) <
 		    0) {
 			free(chunks);
 			return -1;
 		}
-		if (!is_new)
-			continue;
 		record->is_written = true;
 		chunks[count++] = record->chunk;
 	}
-	if (count > 0)
-		status = fmt_index_builder_add(
-		    builder, &group->packs[pack], chunks, count);
+	status =
+	    fmt_index_builder_add(builder, &group->packs[pack], chunks, count);
 	free(chunks);
 	*added += count;
 	return status == FMT_OK

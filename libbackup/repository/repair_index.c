@@ -7,6 +7,7 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/known_set.h"
 #include "libbackup/repository/prover.h"
 #include "libbackup/repository/repair.h"
 
@@ -256,10 +257,51 @@ struct orphans {
 	struct bkp_repair *repair;
 	struct bkp_prover prover;
 	struct fmt_index_builder *builder;
+	struct bkp_known_set known; /* the ids in it */
 	struct fmt_buf stored;
 	uint64_t packs, chunks;
 	size_t closed, damaged;
 };
+
+static int
+put_orphans(struct orphans *orphans, struct bkp_error *err)
+{
+	struct fmt_index_builder *builder = orphans->builder;
+
+	orphans->builder = NULL;
+	bkp_known_set_free(&orphans->known);
+	bkp_known_set_init(&orphans->known);
+	return bkp_repair_put_index(orphans->repair, builder, err);
+}
+
+/* An object holds an id once and names packs as a whole: one that shares an id
+ * with those before it begins another. */
+static int
+add_orphan(struct orphans *orphans, const struct fmt_index_pack *pack,
+    const struct fmt_pack_chunk *chunks, size_t count, struct bkp_error *err)
+{
+	enum fmt_status status;
+	bool is_new;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!bkp_known_set_has(&orphans->known, chunks[i].id))
+			continue;
+		if (put_orphans(orphans, err) < 0 ||
+		    new_builder(&orphans->builder, err) < 0)
+			return -1;
+		break;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (bkp_known_set_add(
+			&orphans->known, chunks[i].id, &is_new, err) < 0)
+			return -1;
+	status = fmt_index_builder_add(orphans->builder, pack, chunks, count);
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "writing an index");
+	orphans->packs++;
+	orphans->chunks += count;
+	return 0;
+}
 
 /* Proves an orphan as a pack of one kind and adds it to the builder. 1; 0: it
  * is none; -1. */
@@ -271,8 +313,8 @@ take_as(struct orphans *orphans, enum fmt_pack_kind kind,
 	    .stored_size = orphans->stored.len, .kind = kind};
 	struct bkp_error problem = BKP_ERROR_INIT;
 	struct fmt_pack_chunk *chunks = NULL;
-	enum fmt_status status;
 	size_t count = 0;
+	int rc;
 
 	if (bkp_prove_content(&orphans->prover, kind, pack->name,
 		&orphans->stored, &chunks, &count, &problem) < 0) {
@@ -283,14 +325,9 @@ take_as(struct orphans *orphans, enum fmt_pack_kind kind,
 		return -1;
 	}
 	memcpy(indexed.name, pack->name, sizeof(indexed.name));
-	status =
-	    fmt_index_builder_add(orphans->builder, &indexed, chunks, count);
+	rc = add_orphan(orphans, &indexed, chunks, count, err);
 	free(chunks);
-	if (status != FMT_OK)
-		return bkp_fail_format(err, status, "writing an index");
-	orphans->packs++;
-	orphans->chunks += count;
-	return 1;
+	return rc < 0 ? -1 : 1;
 }
 
 static int
@@ -375,6 +412,7 @@ bkp_repair_orphans(struct bkp_repair *repair, struct bkp_error *err)
 		return 0;
 	if (repair->presence == NULL)
 		return plan_orphans(repair, count, err);
+	bkp_known_set_init(&orphans.known);
 	if (bkp_prover_init(&orphans.prover, repair->checker->repository, err) <
 		0 ||
 	    new_builder(&orphans.builder, err) < 0)
@@ -383,13 +421,12 @@ bkp_repair_orphans(struct bkp_repair *repair, struct bkp_error *err)
 		if (packs->items[i].is_stored && !packs->items[i].is_indexed)
 			rc = take_orphan(&orphans, &packs->items[i], err);
 	}
-	if (rc == 0 && orphans.packs > 0) {
-		rc = bkp_repair_put_index(repair, orphans.builder, err);
-		orphans.builder = NULL;
-	}
+	if (rc == 0 && orphans.packs > 0)
+		rc = put_orphans(&orphans, err);
 	if (rc == 0)
 		rc = tell_orphans(&orphans, err);
 	fmt_index_builder_free(orphans.builder);
+	bkp_known_set_free(&orphans.known);
 	bkp_prover_free(&orphans.prover);
 	fmt_buf_free(&orphans.stored);
 	return rc;

@@ -637,22 +637,15 @@ many_small_index_objects_become_one(void **state)
 	free(backups.noise);
 }
 
-/* A pack is condemned, and what lies in it stored anew: the same ids in two
- * packs, and both stay known as long as both are there. */
 static void
-copies_stay_known_when_index_objects_are_joined(void **state)
+condemn_all_packs(struct fixture *fixture, struct bkp_repository *host)
 {
-	struct backups backups = make_backups(*state);
 	struct bkp_condemned_list list = {.packs = NULL};
-	struct bkp_repository *host = fixture_open_host(*state);
 	struct bkp_error err = BKP_ERROR_INIT;
-	struct bkp_prune_report report;
-	char name[65], *packs;
-	size_t copies = 0;
+	char *packs = fixture_names(fixture, "packs/"), name[65];
 
-	back_up_times(&backups, 1);
-	packs = fixture_names(*state, "packs/");
-	list.packs = calloc(2, sizeof(*list.packs));
+	list.packs =
+	    calloc(count_objects(fixture, "packs/"), sizeof(*list.packs));
 	for (char *at = packs; *at != '\0'; at = strchr(at, '\n') + 1) {
 		memcpy(list.packs[list.count], at + strlen("packs/00/"), 64);
 		list.count++;
@@ -660,27 +653,71 @@ copies_stay_known_when_index_objects_are_joined(void **state)
 	must(bkp_condemned_put(host, &list, name, &err), &err);
 	free(list.packs);
 	free(packs);
+}
+
+/* Joins index objects while nothing is old enough to go; the number of times
+ * that they name a pack. */
+static size_t
+join_indexes(struct fixture *fixture, struct bkp_prune_report *report)
+{
+	const struct bkp_prune_limits later = {.grace_s = 3600};
+	struct bkp_repository *host = fixture_open_host(fixture);
+	struct bkp_error err = BKP_ERROR_INIT;
+	size_t named = 0;
+
+	must(prune(host, NULL, 0, &later, report, &err), &err);
+	must(bkp_repository_load_index(host, &err), &err);
+	for (size_t i = 0; i < host->index.count; i++)
+		named += host->index.files[i].view.pack_count;
+	bkp_repository_close(host);
+	return named;
+}
+
+/* A pack is condemned, and what lies in it stored anew: the same ids in two
+ * packs, and both stay known as long as both are there. */
+static void
+copies_stay_known_when_index_objects_are_joined(void **state)
+{
+	struct backups backups = make_backups(*state);
+	struct bkp_repository *host = fixture_open_host(*state);
+	struct bkp_prune_report report;
+
+	back_up_times(&backups, 1);
+	condemn_all_packs(*state, host);
 	backups.count = 0;
 	for (size_t i = 0; i < 9; i++)
 		back_up(&backups, host);
 	bkp_repository_close(host);
-	{
-		struct bkp_prune_limits later = {.grace_s = 3600};
-
-		host = fixture_open_host(*state);
-		must(prune(host, NULL, 0, &later, &report, &err), &err);
-		must(bkp_repository_load_index(host, &err), &err);
-		for (size_t i = 0; i < host->index.count; i++)
-			copies += host->index.files[i].view.pack_count;
-		bkp_repository_close(host);
-	}
+	/* The condemned packs, and those that took their place. */
+	assert_int_equal(
+	    join_indexes(*state, &report), count_objects(*state, "packs/"));
 	assert_true(report.indexes_after < report.indexes_before);
 	assert_in_range(report.indexes_after, 2, 3);
-	/* The condemned packs, and those that took their place. */
-	assert_int_equal(copies, count_objects(*state, "packs/"));
 	report = prune_now(&backups, 0, 0);
 	assert_int_equal(report.deleted.packs, 2);
 	assert_readable(&backups, 0);
+	free(backups.noise);
+}
+
+/* Packs that share some of what they hold: a repair believes that of a pack
+ * that an index object names all is known. */
+static void
+index_objects_that_are_joined_name_packs_as_a_whole(void **state)
+{
+	struct backups backups = make_backups(*state);
+	struct bkp_repository *host = fixture_open_host(*state);
+	struct bkp_prune_report report;
+
+	back_up_times(&backups, 1);
+	condemn_all_packs(*state, host);
+	for (size_t i = 0; i < 9; i++)
+		back_up(&backups, host);
+	bkp_repository_close(host);
+	assert_int_equal(
+	    join_indexes(*state, &report), count_objects(*state, "packs/"));
+	assert_true(report.indexes_after < report.indexes_before);
+	assert_readable(&backups, 0);
+	assert_readable(&backups, 9);
 	free(backups.noise);
 }
 
@@ -825,6 +862,7 @@ main(void)
 	    CASE(packs_that_no_index_names_are_given_back),
 	    CASE(many_small_index_objects_become_one),
 	    CASE(copies_stay_known_when_index_objects_are_joined),
+	    CASE(index_objects_that_are_joined_name_packs_as_a_whole),
 	    CASE(a_prune_that_fails_anywhere_is_finished_by_the_next),
 	    CASE(a_prune_that_is_killed_anywhere_is_finished_by_the_next),
 	    CASE(a_prune_that_hears_no_answer_is_finished_by_the_next),
