@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # pytest against real servers; every test is one line of TAP. What is missing
 # makes them fail: see BACKUP_TEST_WAIVE in conftest.py.
-dist_check_SCRIPTS += tests/integration/run
+dist_check_SCRIPTS += tests/integration/run tests/integration/run-odd \
+	tests/integration/run-even
 EXTRA_DIST += \
 	tests/integration/conftest.py \
 	tests/integration/pytest.ini \
@@ -19,7 +20,8 @@ EXTRA_DIST += \
 	tests/integration/test_samples.py
 
 if INTEGRATION_TESTS
-TESTS += tests/integration/run
+# Two halves side by side: one alone mostly waits for its servers.
+TESTS += tests/integration/run-odd tests/integration/run-even
 endif
 
 # age: the program of that name is the witness
@@ -84,7 +86,9 @@ check_PROGRAMS += tests/integration/subject_tool
 tests_integration_subject_tool_LDADD = \
 	libbackup/libbackup-internal.la $(JANSSON_LIBS)
 EXTRA_DIST += tests/integration/odd_edges.sql \
-	tests/integration/test_subject_model.py
+	tests/integration/test_subject_model.py \
+	tests/integration/test_subject_propose.py \
+	tests/integration/test_subject_review.py
 
 # subject: the walk against walks written by hand
 check_PROGRAMS += tests/integration/walk_tool
@@ -98,9 +102,6 @@ EXTRA_DIST += tests/integration/test_walk.py \
 	tests/integration/maps/chinook.yaml \
 	tests/integration/maps/pagila.sql \
 	tests/integration/maps/pagila.yaml
-	tests/integration/test_subject_model.py \
-	tests/integration/test_subject_propose.py \
-	tests/integration/test_subject_review.py
 
 # imports: an export, back into an empty application
 EXTRA_DIST += tests/integration/test_import.py \
