@@ -188,9 +188,9 @@ list_snapshots(struct backup *backup, struct bkp_snapshot_list *list,
 
 	if (bkp_session_check_index(backup->session, &damage) < 0) {
 		bkp_run_message(backup->run, BKP_WARNING, NULL,
-		    "an index object is damaged, so that more may be stored "
-		    "than has changed: %s; backup-check --repair puts the "
-		    "index right",
+		    "an index object is damaged or gone, so that more may be "
+		    "stored than has changed: %s; backup-check --repair puts "
+		    "the index right",
 		    damage.message);
 		backup->problem_count++;
 	}

@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #include "formats/bytes.h"
+#include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/place.h"
 #include "libbackup/base/write.h"
@@ -229,22 +230,58 @@ is_stale(int directory, const char *name)
 	       S_ISREG(st.st_mode) && now.tv_sec - st.st_mtime > STALE_S;
 }
 
-void
-bkp_index_cache_sweep(
-    struct bkp_index_cache *cache, const struct bkp_names *names)
+/* Calls `fn` with each old file of an object that is not among the names. */
+static int
+each_other(struct bkp_index_cache *cache, const struct bkp_names *names,
+    int (*fn)(void *arg, int folder, const char *name, struct bkp_error *err),
+    void *arg, struct bkp_error *err)
 {
 	const struct dirent *entry;
 	DIR *folder;
+	int rc = 0;
 
 	if (cache->directory == NULL ||
 	    (folder = opendir(cache->directory)) == NULL)
-		return;
-	while ((entry = readdir(folder)) != NULL) {
+		return 0;
+	while (rc == 0 && (entry = readdir(folder)) != NULL) {
 		const char *name = entry->d_name;
 
 		if (name[0] != '.' && !is_among(names, name) &&
 		    is_stale(dirfd(folder), name))
-			(void)unlinkat(dirfd(folder), name, 0);
+			rc = fn(arg, dirfd(folder), name, err);
 	}
 	(void)closedir(folder);
+	return rc;
+}
+
+static int
+add_other(void *arg, int folder, const char *name, struct bkp_error *err)
+{
+	(void)folder;
+	return fmt_is_hex(name, BKP_OBJECT_NAME - 1)
+		   ? bkp_names_add(arg, name, err)
+		   : 0;
+}
+
+int
+bkp_index_cache_others(struct bkp_index_cache *cache,
+    const struct bkp_names *names, struct bkp_names *out, struct bkp_error *err)
+{
+	return each_other(cache, names, add_other, out, err);
+}
+
+static int
+remove_other(void *arg, int folder, const char *name, struct bkp_error *err)
+{
+	(void)arg;
+	(void)err;
+	(void)unlinkat(folder, name, 0);
+	return 0;
+}
+
+void
+bkp_index_cache_sweep(
+    struct bkp_index_cache *cache, const struct bkp_names *names)
+{
+	(void)each_other(cache, names, remove_other, NULL, NULL);
 }

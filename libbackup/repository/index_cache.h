@@ -56,6 +56,11 @@ void bkp_index_cache_drop(struct bkp_index_cache *cache);
 /* Removes the file of that name. */
 void bkp_index_cache_forget(struct bkp_index_cache *cache, const char *name);
 
+/* The names of files of objects that are not among these. */
+int bkp_index_cache_others(struct bkp_index_cache *cache,
+    const struct bkp_names *names, struct bkp_names *out,
+    struct bkp_error *err);
+
 /* Removes the files of objects that are not among the names (in order), and
  * what runs that were killed have left. */
 void bkp_index_cache_sweep(

@@ -266,7 +266,7 @@ load_all(const struct loader *loader, struct bkp_error *err)
 		if (rc < 0)
 			break;
 		rc = load_listed(loader, &names, &problem);
-		if (rc == 0)
+		if (rc == 0 && !loader->set->keeps_copies)
 			bkp_index_cache_sweep(&loader->set->cache, &names);
 		bkp_names_free(&names);
 		if (rc < 0 && problem.code != BKP_NOTFOUND)

@@ -46,8 +46,8 @@ look_at(struct bkp_repository *repository, const char *name,
 
 /* A copy of what somebody signed who is not believed any more would not be
  * believed under a new name. */
-static bool
-store_again(
+bool
+bkp_index_store_again(
     struct bkp_repository *repository, const struct bkp_index_file *file)
 {
 	char name[BKP_OBJECT_NAME];
@@ -70,7 +70,7 @@ prove(struct bkp_repository *repository, const struct bkp_index_file *file,
 
 	if (rc != 1)
 		return rc;
-	is_healed = heals && store_again(repository, file);
+	is_healed = heals && bkp_index_store_again(repository, file);
 	(void)bkp_fail_in(&problem,
 	    is_healed ? "stored again from the copy on this machine"
 		      : "read from the copy on this machine, without which it "

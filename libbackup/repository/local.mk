@@ -16,6 +16,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/index_fetch.c \
 	libbackup/repository/index_fetch.h \
 	libbackup/repository/index_file.c libbackup/repository/index_file.h \
+	libbackup/repository/index_gone.c \
 	libbackup/repository/index_load.c \
 	libbackup/repository/index_packs.c \
 	libbackup/repository/index_prove.c \

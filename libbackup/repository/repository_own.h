@@ -18,7 +18,7 @@ struct bkp_repository {
 					of a repository (archive_view.h) */
 	struct bkp_repository_config config;
 	struct bkp_key_ring keys;     /* secret */
-	char *lost_key_file;	      /* owned; the key file that is named and
+	char *lost_key_file;          /* owned; the key file that is named and
 					 is not there, or NULL */
 	struct bkp_roster roster;     /* who may open and write */
 	struct bkp_names opened_keys; /* keys/<name> that are in the ring */
@@ -54,6 +54,14 @@ int bkp_repository_load_good_index(
  * stored again from the copy. */
 int bkp_repository_prove_index(
     struct bkp_repository *repository, bool heals, struct bkp_error *err);
+
+/* Tells of index objects that this machine has a copy of, that are gone from
+ * the store and that were not replaced, as of damaged ones, and stores them
+ * again. Loading them must have left the copies (keeps_copies of the set);
+ * those that nobody needs go now. */
+struct bkp_condemned;
+int bkp_repository_miss_index(struct bkp_repository *repository,
+    const struct bkp_condemned *condemned, struct bkp_error *err);
 
 /* Where a chunk is. Loads what is new in the index where it is not known:
  * another process may have written it since. BKP_CORRUPT: nowhere. */

@@ -82,7 +82,9 @@ announce(struct bkp_session *session, struct bkp_error *err)
 	    bkp_condemned_load(repository, &session->condemned, err) < 0 ||
 	    bkp_presence_heed(session->presence, &session->condemned, err) < 0)
 		return -1;
-	if (bkp_repository_load_good_index(repository, err) < 0)
+	repository->index.keeps_copies = true;
+	if (bkp_repository_load_good_index(repository, err) < 0 ||
+	    bkp_repository_miss_index(repository, &session->condemned, err) < 0)
 		return -1;
 	return bkp_repository_prove_index(repository, true, err);
 }

@@ -272,3 +272,36 @@ def test_a_backup_says_that_an_index_object_is_gone(stack):
     index, = os.listdir(stack.path("repository", "index"))
     os.unlink(stack.path("repository", "index", index))
     stack.create(statuses=(DEGRADED,))
+
+
+def test_an_index_object_that_nobody_needs_tonight_is_missed(stack):
+    """It is an older one: what is backed up now was stored before and after
+    it, so that only what this machine has seen tells."""
+    data = stack.path("data")
+    os.mkdir(data)
+    stack.add("files", "data", paths=[data])
+
+    def night(seed, **options):
+        before = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+        with open(os.path.join(data, "file"), "wb") as out:
+            out.write(random.Random(seed).randbytes(100000))
+        made = stack.create(**options)
+        return made["snapshot"], set(os.listdir(folder)) - before
+
+    folder = stack.path("repository", "index")
+    night(7)
+    older, (index,) = night(8)
+    night(9)
+    os.unlink(os.path.join(folder, index))
+    # Of what is younger, another process may not have put the object yet.
+    for root, _, names in os.walk(stack.path("home", ".cache")):
+        for name in names:
+            os.utime(os.path.join(root, name), (1, 1))
+    result = stack.run("backup-create", "--json")
+    assert result.status == DEGRADED, str(result)
+    assert any(index in event["text"] and "stored again" in event["text"]
+               for event in result.of_type("message")), str(result)
+    # It is whole again without this machine, and nothing is told any more.
+    shutil.rmtree(stack.path("home", ".cache"))
+    assert stack.verify(older).result["is_proven"]
+    stack.create()
