@@ -114,3 +114,6 @@ EXTRA_DIST += tests/integration/test_import.py
 
 # nested: subject.json
 EXTRA_DIST += tests/integration/test_nested.py
+
+# canaries: every byte of an export, searched for other people
+EXTRA_DIST += tests/integration/test_canaries.py
