@@ -219,7 +219,7 @@ struct bkp_prune_result {
 	size_t decision_count;
 	uint64_t kept, removed; /* snapshots */
 	uint64_t given_up;      /* of removed: missing or damaged ones */
-	uint64_t freed_packs, freed_bytes;
+	uint64_t freed_packs, freed_bytes; /* dry run: with what waits */
 	uint64_t waiting_packs, waiting_bytes; /* for the grace, or sessions */
 	uint64_t held_bytes;   /* nobody's, in packs that are needed in part */
 	uint64_t stored_bytes; /* all packs, when it began */

@@ -159,6 +159,11 @@ tell_future(const struct wish *wish, const struct bkp_prune_result *r)
 		(void)printf("where nobody is at work\n");
 	else
 		(void)printf("in a prune after the grace of %s\n", grace);
+	if (r->waiting_packs > 0)
+		(void)printf("waiting    %s in %s packs of these, since an "
+			     "earlier prune\n",
+		    cli_size(r->waiting_bytes, a),
+		    cli_count(r->waiting_packs, b));
 }
 
 /* A dry run explains every snapshot, a real one those that went. */

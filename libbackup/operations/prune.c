@@ -500,12 +500,16 @@ fill_result(struct prune *prune, uint64_t began_ms,
     struct bkp_prune_result *result, struct bkp_error *err)
 {
 	const struct bkp_prune_report *report = &prune->report;
-	const struct bkp_prune_amount *freed =
-	    prune->options->is_dry_run ? &report->condemned : &report->deleted;
+	struct bkp_prune_amount freed = report->deleted;
 	struct result_memory *memory = bkp_alloc(sizeof(*memory), err);
 
 	if (memory == NULL)
 		return -1;
+	/* What waits already goes with what a real run would condemn. */
+	if (prune->options->is_dry_run) {
+		freed.packs = report->condemned.packs + report->waiting.packs;
+		freed.bytes = report->condemned.bytes + report->waiting.bytes;
+	}
 	if (tell_waiting(prune, &memory->waiting_for, err) < 0) {
 		free(memory);
 		return -1;
@@ -516,8 +520,8 @@ fill_result(struct prune *prune, uint64_t began_ms,
 		prune->decisions.count + prune->given_up - prune->name_count,
 	    .removed = prune->name_count,
 	    .given_up = prune->given_up,
-	    .freed_packs = freed->packs,
-	    .freed_bytes = freed->bytes,
+	    .freed_packs = freed.packs,
+	    .freed_bytes = freed.bytes,
 	    .waiting_packs = report->waiting.packs,
 	    .waiting_bytes = report->waiting.bytes,
 	    .held_bytes = report->held.bytes,
