@@ -244,6 +244,43 @@ find_doubt(const struct bkp_history *history)
 	return NULL;
 }
 
+/* Whether `other` came after it and says an earlier time, so that a clock was
+ * wrong. An import has the time of its original; when it was made tells. */
+static bool
+is_outrun_by(const struct bkp_named_snapshot *item,
+    const struct bkp_named_snapshot *other)
+{
+	const struct fmt_snapshot *a = &item->snapshot, *b = &other->snapshot;
+
+	if (b->finished_us >= a->time_us)
+		return false;
+	if (memcmp(a->signer, b->signer, sizeof(a->signer)) == 0)
+		return b->sequence > a->sequence;
+	for (size_t i = 0; i < b->seen_count; i++)
+		if (strcmp(b->seen[i], item->name) == 0)
+			return true;
+	return false;
+}
+
+/* The one with the latest time, but for those of a clock that was ahead: for
+ * years nobody would restore anything else. Of a host the last one stays. */
+static const char *
+newest_name(const struct bkp_snapshots *snapshots)
+{
+	size_t n = snapshots->count;
+
+	while (--n > 0) {
+		bool is_outrun = false;
+
+		for (size_t i = 0; i < snapshots->count && !is_outrun; i++)
+			is_outrun = is_outrun_by(
+			    &snapshots->items[n], &snapshots->items[i]);
+		if (!is_outrun)
+			break;
+	}
+	return snapshots->items[n].name;
+}
+
 static int
 refuse_latest(const struct bkp_history *history,
     const struct bkp_history_finding *doubt, struct bkp_error *err)
@@ -256,7 +293,7 @@ refuse_latest(const struct bkp_history *history,
 	return bkp_fail(err, doubt->code,
 	    "the newest snapshot may be one that is missing or damaged (%s is "
 	    "the newest of the others: name it to use it): %s",
-	    snapshots->items[snapshots->count - 1].name, doubt->text);
+	    newest_name(snapshots), doubt->text);
 }
 
 static int
@@ -277,8 +314,7 @@ find_latest(
 		    "%s: there is no snapshot yet; backup-create makes one",
 		    repository->store->location);
 	else
-		memcpy(name, snapshots->items[snapshots->count - 1].name,
-		    BKP_OBJECT_NAME);
+		memcpy(name, newest_name(snapshots), BKP_OBJECT_NAME);
 	bkp_history_free(&history);
 	return rc;
 }

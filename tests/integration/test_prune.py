@@ -93,6 +93,34 @@ def _is_clean(stack):
     assert result.result["is_clean"], str(result)
 
 
+def test_a_dry_run_counts_what_waits_already(nights):
+    for day in range(1, 5):
+        nights.night("2026-11-%02d 02:00:00" % day)
+    waits = _prune(nights, "--keep-last", "2").result["waiting_bytes"]
+    assert waits > 1 << 20
+    dry = nights.run("backup-prune", "--keep-last", "2", "--dry-run")
+    assert "packs of these" in dry.out, str(dry)
+    dry = _prune(nights, "--keep-last", "1", "--dry-run", "--grace", "0")
+    done = _prune(nights, "--keep-last", "1", "--grace", "0")
+    assert done.result["freed_bytes"] > waits
+    for member in ("freed_packs", "freed_bytes"):
+        assert dry.result[member] == done.result[member]
+
+
+def test_a_clock_that_was_ahead_does_not_say_what_is_latest(nights):
+    ahead = nights.night("2041-01-01 02:00:00")
+    assert nights.verify("latest").result["snapshot"] == ahead
+    newest = nights.night("2026-11-21 02:00:00")
+    assert nights.verify("latest").result["snapshot"] == newest
+    # A host whose clock is right goes by what it has seen.
+    other = nights.path("db2.key")
+    nights.admin("backup-key", "host", "db2", "--key-file", other)
+    nights.options["key_file"] = other
+    nights.write()
+    newest = nights.night("2026-11-22 02:00:00")
+    assert nights.verify("latest").result["snapshot"] == newest
+
+
 def test_a_month_of_nights_and_what_is_left_of_it(nights):
     names = [nights.night("2026-11-%02d 02:00:00" % day)
              for day in range(1, 19)]
