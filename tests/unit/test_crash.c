@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "libbackup/base/fail.h"
 #include "libbackup/key.h"
 #include "libbackup/repository/prune.h"
 #include "libbackup/repository/repository_own.h"
@@ -63,25 +64,52 @@ the_first_backup_dies_at_each_call(void **state)
 	kill_backups(*state, true);
 }
 
+static int
+prune_as(struct crash *crash, struct bkp_repository *repository,
+    const struct bkp_prune_limits *limits, struct bkp_prune_report *report,
+    struct bkp_error *err)
+{
+	struct bkp_presence *presence = NULL;
+	int rc = -1;
+
+	if (bkp_prune_begin(repository, &presence, err) == 0 &&
+	    bkp_prune_remove(repository, presence,
+		(const char(*)[65])crash->names, 1, err) == 0 &&
+	    bkp_prune_collect(
+		repository, presence, limits, report, NULL, err) == 0)
+		rc = 0;
+	bkp_presence_end(presence);
+	return rc;
+}
+
 /* The first night goes, and what only it used. */
 static int
 prune_first_night(struct crash *crash, struct bkp_repository *repository,
     char name[65], struct bkp_error *err)
 {
 	const struct bkp_prune_limits limits = {.may_repack = true};
-	struct bkp_presence *presence = NULL;
 	struct bkp_prune_report report;
-	int rc = -1;
 
 	memset(name, 0, 65);
-	if (bkp_prune_begin(repository, &presence, err) == 0 &&
-	    bkp_prune_remove(repository, presence,
-		(const char(*)[65])crash->names, 1, err) == 0 &&
-	    bkp_prune_collect(
-		repository, presence, &limits, &report, NULL, err) == 0)
-		rc = 0;
-	bkp_presence_end(presence);
-	return rc;
+	return prune_as(crash, repository, &limits, &report, err);
+}
+
+/* So do the packs of which anything went; what is left of them is written
+ * anew. */
+static int
+write_anew(struct crash *crash, struct bkp_repository *repository,
+    char name[65], struct bkp_error *err)
+{
+	const struct bkp_prune_limits limits = {
+	    .may_repack = true, .repack_below = 100};
+	struct bkp_prune_report report;
+
+	memset(name, 0, 65);
+	if (prune_as(crash, repository, &limits, &report, err) < 0)
+		return -1;
+	return report.repacked.packs > 0
+		   ? 0
+		   : bkp_fail(err, BKP_INVALID, "nothing was written anew");
 }
 
 /* The sessions of the dead have been silent for longer than they may. */
@@ -106,7 +134,8 @@ finish_prune(struct crash *crash)
 /* A prune dies: what it did not mean to remove is there, and the next prune
  * finishes it. */
 static void
-kill_prunes(struct crash *crash, bool is_effect_done)
+kill_prunes(struct crash *crash, crash_job_fn *job, struct bkp_keys keys,
+    bool is_effect_done)
 {
 	bool is_killed = true;
 	char name[65];
@@ -115,9 +144,8 @@ kill_prunes(struct crash *crash, bool is_effect_done)
 		crash_add_night(crash);
 	for (uint64_t call = 1; is_killed; call++) {
 		crash_begin_again(crash);
-		is_killed = crash_kill_at(crash, prune_first_night,
-		    fixture_host_keys(crash->fixture), call, is_effect_done,
-		    name);
+		is_killed =
+		    crash_kill_at(crash, job, keys, call, is_effect_done, name);
 		crash_check_clean(crash);
 		finish_prune(crash);
 		crash_check_clean(crash);
@@ -131,13 +159,41 @@ kill_prunes(struct crash *crash, bool is_effect_done)
 static void
 a_prune_dies_before_each_call(void **state)
 {
-	kill_prunes(*state, false);
+	struct crash *crash = *state;
+
+	kill_prunes(
+	    crash, prune_first_night, fixture_host_keys(crash->fixture), false);
 }
 
 static void
 a_prune_dies_after_each_call(void **state)
 {
-	kill_prunes(*state, true);
+	struct crash *crash = *state;
+
+	kill_prunes(
+	    crash, prune_first_night, fixture_host_keys(crash->fixture), true);
+}
+
+/* With the data identity at hand, packs of content are copied, too. */
+static struct bkp_keys
+both_keys(const struct crash *crash)
+{
+	struct bkp_keys keys = fixture_host_keys(crash->fixture);
+
+	keys.identity_file = crash->fixture->identity_file;
+	return keys;
+}
+
+static void
+writing_packs_anew_dies_before_each_call(void **state)
+{
+	kill_prunes(*state, write_anew, both_keys(*state), false);
+}
+
+static void
+writing_packs_anew_dies_after_each_call(void **state)
+{
+	kill_prunes(*state, write_anew, both_keys(*state), true);
 }
 
 /* New keys, and one more way in. */
@@ -220,6 +276,8 @@ main(void)
 	    TEST(the_first_backup_dies_at_each_call),
 	    TEST(a_prune_dies_before_each_call),
 	    TEST(a_prune_dies_after_each_call),
+	    TEST(writing_packs_anew_dies_before_each_call),
+	    TEST(writing_packs_anew_dies_after_each_call),
 	    TEST(a_key_change_dies_before_each_call),
 	    TEST(a_key_change_dies_after_each_call),
 	};
