@@ -65,12 +65,14 @@ bkp_load_append_columns(
 	     i++) {
 		const struct load_column *column = &table->columns[i];
 
-		if (!column->is_loaded && column->fill == NULL)
+		bool is_filled = !column->is_loaded && column->fill != NULL;
+
+		if (!column->is_loaded && !is_filled)
 			continue;
 		if (!is_staged)
 			status =
 			    bkp_pg_sql(sql, "%s%I", comma, column->model->name);
-		else if (column->fill != NULL)
+		else if (is_filled)
 			status = bkp_pg_sql(sql, "%s(%s)::%s", comma,
 			    column->fill, column->model->type);
 		else
@@ -228,6 +230,8 @@ run_steps(struct bkp_load *load, struct bkp_error *err)
 	    (load->options.is_remapped && bkp_load_soft_read(load, err) < 0) ||
 	    bkp_load_lock(load, err) < 0 || bkp_load_stage(load, err) < 0)
 		return -1;
+	if (bkp_load_name(load, err) < 0)
+		return -1;
 	for (size_t i = 0; i < load->count; i++)
 		if (bkp_load_check_lines(load, &load->tables[i], err) < 0 ||
 		    bkp_load_type(load, &load->tables[i], err) < 0)
@@ -283,8 +287,10 @@ static void
 free_table(struct load_table *table)
 {
 	for (size_t i = 0;
-	     table->columns != NULL && i < table->to->column_count; i++)
+	     table->columns != NULL && i < table->to->column_count; i++) {
 		free(table->columns[i].fresh);
+		free(table->columns[i].self);
+	}
 	free(table->columns);
 }
 

@@ -78,7 +78,8 @@ fill(struct bkp_load *load, const char *text, struct bkp_error *err)
 			    "'%s' is no SQL expression to fill a column with: "
 			    "%s",
 			    sql, problem);
-		if (column->is_loaded || column->model->is_generated)
+		if ((column->is_loaded && !column->is_named) ||
+		    column->model->is_generated)
 			continue;
 		column->fill = sql;
 		is_used = true;

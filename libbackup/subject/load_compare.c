@@ -177,6 +177,7 @@ compare_column(struct comparison *comparison, struct load_table *table,
 		    "the manifest names column %s of %s twice", from->name,
 		    table->to->id);
 	column->is_loaded = true;
+	column->is_named = from->names_others;
 	if (strcmp(column->model->type, from->type) == 0)
 		return 0;
 	text = bkp_format(err, "it is of type %s, and was of type %s",

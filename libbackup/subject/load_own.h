@@ -18,8 +18,10 @@ struct load_column {
 	bool is_linked;    /* stands at either end of such a foreign key */
 	bool is_changed;   /* has other values than in the export */
 	unsigned sequence; /* OID; 0: none gives its default */
-	const char *fill;  /* borrowed: SQL of the value of each row; or NULL */
-	char *fresh;       /* owned: SQL of a new key; NULL: there is none */
+	bool is_named;    /* names the subject and other people: load_named.c */
+	char *self;       /* owned: SQL of the subject's value; or NULL */
+	const char *fill; /* borrowed: SQL of the value of each row; or NULL */
+	char *fresh;      /* owned: SQL of a new key; NULL: there is none */
 };
 
 /* A table of the export that is loaded. */
@@ -82,6 +84,12 @@ int bkp_load_check_lines(struct bkp_load *load, const struct load_table *table,
     struct bkp_error *err);
 int bkp_load_type(struct bkp_load *load, const struct load_table *table,
     struct bkp_error *err);
+/* load_named.c: those of shared rows */
+int bkp_load_name(struct bkp_load *load, struct bkp_error *err);
+enum fmt_status bkp_load_append_other(
+    struct fmt_buf *sql, const struct load_column *column, const char *value);
+enum fmt_status bkp_load_append_named(
+    struct fmt_buf *sql, const struct load_column *column);
 /* load_keys.c */
 /* Whether rows of the table get new keys: those that are the subject's, and
  * what is looked up in the same table, whose keys would stand in their way. */

@@ -237,9 +237,13 @@ bkp_load_check_lines(struct bkp_load *load, const struct load_table *table,
 /* ---- types ---- */
 
 static enum fmt_status
-append_value(struct fmt_buf *sql, const struct bkp_model_column *column)
+append_value(struct fmt_buf *sql, const struct load_column *from)
 {
+	const struct bkp_model_column *column = from->model;
 	const char *name = column->name;
+
+	if (from->is_named)
+		return bkp_load_append_named(sql, from);
 
 	if (column->kind == FMT_PGJSON_BYTES && !column->is_composite &&
 	    column->is_array)
@@ -261,13 +265,14 @@ append_value(struct fmt_buf *sql, const struct bkp_model_column *column)
 }
 
 static enum fmt_status
-append_declaration(struct fmt_buf *sql, const struct bkp_model_column *column)
+append_declaration(struct fmt_buf *sql, const struct load_column *from)
 {
-	bool is_bytes =
-	    column->kind == FMT_PGJSON_BYTES && !column->is_composite;
+	const struct bkp_model_column *column = from->model;
+	bool is_text = from->is_named || (column->kind == FMT_PGJSON_BYTES &&
+					     !column->is_composite);
 
 	return bkp_pg_sql(sql, "%I %s", column->name,
-	    !is_bytes          ? column->type
+	    !is_text           ? column->type
 	    : column->is_array ? "text[]"
 			       : "text");
 }
@@ -289,7 +294,7 @@ append_view(struct fmt_buf *sql, const struct bkp_load *load,
 			continue;
 		status = fmt_buf_append_text(sql, ", ");
 		if (status == FMT_OK)
-			status = append_value(sql, table->columns[i].model);
+			status = append_value(sql, &table->columns[i]);
 		if (status == FMT_OK)
 			status = bkp_pg_sql(sql, " AS c%u", (unsigned)i);
 	}
@@ -304,8 +309,7 @@ append_view(struct fmt_buf *sql, const struct bkp_load *load,
 			continue;
 		status = fmt_buf_append_text(sql, comma);
 		if (status == FMT_OK)
-			status =
-			    append_declaration(sql, table->columns[i].model);
+			status = append_declaration(sql, &table->columns[i]);
 		comma = ", ";
 	}
 	return status == FMT_OK ? fmt_buf_append_text(sql, ")") : status;

@@ -70,6 +70,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/load_files.c libbackup/subject/load_files.h \
 	libbackup/subject/load_keys.c \
 	libbackup/subject/load_lookup.c \
+	libbackup/subject/load_named.c \
 	libbackup/subject/load_order.c \
 	libbackup/subject/load_own.h \
 	libbackup/subject/load_resolve.c \
