@@ -7,7 +7,7 @@
  *
  *     bkp_repository_init      once
  *     bkp_repository_open      with the keys at hand
- *     bkp_snapshot_find        "latest", or the start of a name
+ *     bkp_snapshot_find        "latest", a time, or the start of a name
  *     bkp_entries_open/next    the entries of a snapshot, in path order
  *     bkp_entry_read           the bytes of one entry, proven by SHA-256
  *
@@ -129,10 +129,13 @@ struct bkp_snapshot_problem {
 BKP_API const struct bkp_snapshot_problem *bkp_snapshot_list_problem(
     const struct bkp_snapshot_list *list, size_t n);
 
-/* Finds "latest" or the start (4 or more digits) of a name. BKP_NOTFOUND or,
- * where several fit, BKP_INVALID naming them. Writes the whole name. Where the
- * newest may be one that is missing or damaged, there is no "latest": the
- * error tells that and names the newest of the others. */
+/* Finds "latest", the start (4 or more digits) of a name, or the newest up to a
+ * time: "2026-11-20", "2026-11-20T12:00" or "2026-11-20 12:00:05", with 'Z' or
+ * "+01:00" behind it or of the local time zone, to the end of that day, minute
+ * or second. BKP_NOTFOUND or, where several fit, BKP_INVALID naming them.
+ * Writes the whole name. Where the newest may be one that is missing or
+ * damaged, there is none: the error tells that and names the newest of the
+ * others. */
 BKP_API int bkp_snapshot_find(struct bkp_repository *repository,
     const char *text, char name[65], struct bkp_error *err);
 

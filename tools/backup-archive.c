@@ -13,8 +13,9 @@ static const struct cli_command command = {
     .usage =
 	(const char *const[]){"-o FILE SNAPSHOT [PATH]", "--import FILE", NULL},
     .operands =
-	(const char *const[]){"SNAPSHOT  \"latest\", or the start of a name "
-			      "that backup-list shows",
+	(const char *const[]){
+	    "SNAPSHOT  \"latest\", a time, or the start of a name "
+	    "that backup-list shows",
 	    "PATH      a source, a path, or the start of one that ends in "
 	    "'/'; none: everything",
 	    NULL},
@@ -200,9 +201,9 @@ check_request(struct cli *cli, const struct request *request)
 		    "where should the archive go? give --output FILE, or '-' "
 		    "for standard output");
 	if (cli->operand_count == 0)
-		return cli_usage(cli,
-		    "which snapshot? 'latest', or the start of a name that "
-		    "backup-list shows");
+		return cli_usage(cli, "which snapshot? 'latest', a time, or "
+				      "the start of a name that "
+				      "backup-list shows");
 	if (strchr(cli->operands[0], '/') != NULL)
 		return cli_usage(cli,
 		    "the snapshot comes before the path: %s latest %s",

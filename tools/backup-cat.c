@@ -10,8 +10,9 @@ static const struct cli_command command = {
 	       "status 0 are they all\nthere and proven by their digest.",
     .usage = (const char *const[]){"SNAPSHOT PATH", NULL},
     .operands =
-	(const char *const[]){"SNAPSHOT  \"latest\", or the start of a name "
-			      "that backup-list shows",
+	(const char *const[]){
+	    "SNAPSHOT  \"latest\", a time, or the start of a name "
+	    "that backup-list shows",
 	    "PATH      the whole path of an entry", NULL},
     .statuses = (const char *const[]){"0  complete",
 	"1  failed: what was written so far is only a part", "2  wrong usage",

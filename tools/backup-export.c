@@ -579,7 +579,7 @@ main(int argc, char **argv)
 	    {"database", 0, "NAME", "the database of it", CLI_TEXT,
 		&request.from.database},
 	    {"snapshot", 0, "SNAPSHOT",
-		"not as it is now: as \"latest\" has it, or the start of a "
+		"not as it is now: \"latest\", a time, or the start of a "
 		"name",
 		CLI_TEXT, &request.from.snapshot},
 	    {"scratch-directory", 0, "DIR",

@@ -13,7 +13,8 @@ static const struct cli_command command = {
 	       "SNAPSHOT, its entries.",
     .usage = (const char *const[]){"[SNAPSHOT [PREFIX]]", NULL},
     .operands =
-	(const char *const[]){"SNAPSHOT  \"latest\", or the start of a name",
+	(const char *const[]){
+	    "SNAPSHOT  \"latest\", a time, or the start of a name",
 	    "PREFIX    only entries whose path begins with it", NULL},
     .statuses = (const char *const[]){"0  complete", "1  failed",
 	"2  wrong usage",

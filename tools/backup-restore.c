@@ -8,8 +8,9 @@ static const struct cli_command command = {
 	       "one path; to\nwhere it came from or to another place.",
     .usage = (const char *const[]){"SNAPSHOT [PATH]", NULL},
     .operands =
-	(const char *const[]){"SNAPSHOT  \"latest\", or the start of a name "
-			      "that backup-list shows",
+	(const char *const[]){
+	    "SNAPSHOT  \"latest\", a time, or the start of a name "
+	    "that backup-list shows",
 	    "PATH      a source (postgres/app) or a path below one; "
 	    "none: everything",
 	    NULL},

@@ -12,7 +12,7 @@ static const struct cli_command command = {
     .usage = (const char *const[]){"[SNAPSHOT [PATH]]", NULL},
     .operands =
 	(const char *const[]){"SNAPSHOT  \"latest\" (also where none is "
-			      "given), or the start of a name",
+			      "given), a time, or the start of a name",
 	    "PATH      a source (postgres/app) or a path below one; "
 	    "none: everything",
 	    NULL},

@@ -10,6 +10,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/config_yaml.c libbackup/base/config_yaml.h \
 	libbackup/base/duration.c libbackup/base/duration.h \
 	libbackup/base/fail.c libbackup/base/fail.h \
+	libbackup/base/instant.c libbackup/base/instant.h \
 	libbackup/base/pipeline.c libbackup/base/pipeline.h \
 	libbackup/base/background.c \
 	libbackup/base/place.c libbackup/base/place.h \

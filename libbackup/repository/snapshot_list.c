@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/base/instant.h"
 #include "libbackup/repository/history_own.h"
 #include "libbackup/repository/proofs.h"
 
@@ -319,6 +320,51 @@ find_latest(
 	return rc;
 }
 
+/* What is missing or damaged may be of that time: nobody knows. */
+static const struct bkp_history_finding *
+find_problem(const struct bkp_history *history)
+{
+	for (size_t i = 0; i < history->count; i++)
+		if (!history->findings[i].is_note)
+			return &history->findings[i];
+	return NULL;
+}
+
+static int
+find_as_of(struct bkp_repository *repository, const char *text, int64_t us,
+    char name[65], struct bkp_error *err)
+{
+	struct bkp_history history = BKP_HISTORY_INIT;
+	const struct bkp_snapshots *snapshots = &history.snapshots;
+	const struct bkp_history_finding *problem;
+	size_t n;
+	int rc = -1;
+
+	if (bkp_history_read(repository, &history, err) < 0)
+		return -1;
+	for (n = snapshots->count;
+	     n > 0 && snapshots->items[n - 1].snapshot.time_us > us;)
+		n--;
+	problem = find_problem(&history);
+	if (n == 0)
+		(void)bkp_fail(err, BKP_NOTFOUND,
+		    "%s: no snapshot is as old as %s; backup-list shows those "
+		    "there are",
+		    repository->store->location, text);
+	else if (problem != NULL)
+		(void)bkp_fail(err, problem->code,
+		    "the newest snapshot up to %s may be one that is missing "
+		    "or damaged (%s is the newest of the others: name it to "
+		    "use it): %s",
+		    text, snapshots->items[n - 1].name, problem->text);
+	else
+		rc = 0;
+	if (rc == 0)
+		memcpy(name, snapshots->items[n - 1].name, BKP_OBJECT_NAME);
+	bkp_history_free(&history);
+	return rc;
+}
+
 static int
 too_many(const struct bkp_names *names, const char *text, struct bkp_error *err)
 {
@@ -361,14 +407,18 @@ bkp_snapshot_find(struct bkp_repository *repository, const char *text,
     char name[65], struct bkp_error *err)
 {
 	size_t len = strlen(text);
+	int64_t us;
 
 	if (strcmp(text, "latest") == 0)
 		return find_latest(repository, name, err);
+	if (bkp_instant_read(text, &us))
+		return find_as_of(repository, text, us, name, err);
 	if (len < SHORTEST_START || len >= BKP_OBJECT_NAME ||
 	    strspn(text, "0123456789abcdef") != len)
 		return bkp_fail(err, BKP_INVALID,
-		    "'%.80s' names no snapshot: give 'latest' or at least %d "
-		    "digits of the start of a name",
+		    "'%.80s' names no snapshot: give 'latest', at least %d "
+		    "digits of the start of a name, or a time, as in "
+		    "2026-11-20T12:00",
 		    text, SHORTEST_START);
 	return find_by_start(repository, text, name, err);
 }

@@ -118,6 +118,28 @@ def test_an_archive_will_do(past):
     assert content(past.stack.path("out")) == content(live)
 
 
+def test_a_time_names_the_snapshot_of_then(past, postgres, database):
+    postgres.execute(database, "UPDATE users SET name = 'later'")
+    second = past.stack.create()["snapshot"]
+    listed = {event["name"]: event["time"] for event in past.stack.run(
+        "backup-list", "--json").events if event["type"] == "snapshot"}
+    folder = past.stack.path("out")
+    done = past.stack.admin(
+        "backup-export", "run", "--map", past.map, "--snapshot",
+        listed[past.name], "--subject", "1", folder)
+    assert done.status == COMPLETE, str(done)
+    assert manifest(folder)["snapshot"] == past.name
+    assert rows(folder, "own/public.users.ndjson")[0]["name"] != "later"
+    entries = past.stack.entries
+    assert entries(listed[second]) == entries("2100-01-01") != entries(
+        listed[past.name])
+    done = past.stack.run("backup-list", "2001-02-03T04:05Z")
+    assert done.status == FAILED and "as old as" in done.err, str(done)
+    os.unlink(past.stack.path("repository", "snapshots", second))
+    done = past.stack.run("backup-list", listed[past.name])
+    assert done.status == FAILED and past.name in done.err, str(done)
+
+
 def test_rows_are_explained_and_maps_checked_in_it(past, postgres, database):
     postgres.execute(database, "DELETE FROM orders;"
                      "CREATE TABLE later (u bigint REFERENCES users)")

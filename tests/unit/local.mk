@@ -12,12 +12,14 @@ include tests/unit/formats.mk
 include tests/unit/repository.mk
 
 # base
-UNIT_TESTS += tests/unit/test_buf tests/unit/test_fail \
+UNIT_TESTS += tests/unit/test_buf tests/unit/test_fail tests/unit/test_instant \
 	tests/unit/test_pipeline tests/unit/test_place
 tests_unit_test_buf_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_buf_LDADD = $(UNIT_LIBS)
 tests_unit_test_fail_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_fail_LDADD = $(UNIT_LIBS)
+tests_unit_test_instant_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_instant_LDADD = $(UNIT_LIBS)
 tests_unit_test_pipeline_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pipeline_LDADD = $(UNIT_LIBS)
 tests_unit_test_place_CFLAGS = $(UNIT_CFLAGS)
