@@ -52,10 +52,11 @@ struct bkp_backup_result {
 	uint64_t rows, objects, files; /* by what they are */
 	uint64_t duration_ms;
 	size_t omission_count;
-	size_t problem_count; /* earlier snapshots that are damaged, missing...
-				 and that warnings named; the new one is whole */
-	int is_known; /* an import: all of it was there already, as that
-			 snapshot, and nothing was added */
+	size_t
+	    problem_count; /* earlier snapshots that are damaged, missing...
+			      and that warnings named; the new one is whole */
+	int is_known;      /* an import: all of it was there already, as that
+			      snapshot, and nothing was added */
 };
 
 BKP_API int bkp_backup(const struct bkp_backup_options *options,
@@ -72,6 +73,10 @@ struct bkp_restore_options {
 	int is_overwrite; /* may replace what exists */
 	struct bkp_events events;
 	const struct bkp_cancel *cancel;
+	const char *map; /* by which to erase once more, in place of the maps
+			    that the ledger of erasures has; NULL: those */
+	int is_without_erasures; /* does not: whoever was erased since the
+				    snapshot was made comes back with it */
 };
 
 #define BKP_RESTORE_OPTIONS_INIT                                               \
@@ -86,10 +91,20 @@ struct bkp_restore_result {
 	uint64_t duration_ms;
 	size_t omission_count;
 	size_t lost_count; /* of these: what the repository has lost */
+	uint64_t erasures; /* recorded since the snapshot, of its databases */
+	uint64_t erased_subjects; /* of these: who was in it, and is not now */
+	uint64_t erased_rows, cleared_references, erased_objects;
 };
 
-/* What cannot be read from the repository any more is an omission, and so is
- * what its place refuses. A run that put nothing back has failed. */
+/*
+ * What cannot be read from the repository any more is an omission, and so is
+ * what its place refuses. A run that put nothing back has failed.
+ *
+ * Who was erased in the application since the snapshot was made, by the ledger
+ * of erasures in the repository, is erased from the databases before they have
+ * their names; BKP_INVALID where that cannot be done, and then they are not
+ * there.
+ */
 BKP_API int bkp_restore(const struct bkp_restore_options *options,
     struct bkp_restore_result *result, struct bkp_error *err);
 
@@ -109,6 +124,8 @@ struct bkp_verify_options {
 	const char *scratch_directory; /* NULL: $TMPDIR or /tmp */
 	struct bkp_events events;
 	const struct bkp_cancel *cancel;
+	const char *map; /* as in restore; so the next */
+	int is_without_erasures;
 };
 
 #define BKP_VERIFY_OPTIONS_INIT                                                \
@@ -122,7 +139,7 @@ struct bkp_check {
 	enum bkp_check_status status;
 	const char *name; /* "postgres/app/shop/data/public.users" */
 	const char *what; /* "rows 1000, hash equal", or the difference */
-	uint64_t count;	  /* how many things it speaks of: 1, or entries that
+	uint64_t count;   /* how many things it speaks of: 1, or entries that
 			     agree and are told in one line */
 };
 
@@ -137,6 +154,7 @@ struct bkp_verify_result {
 	size_t omission_count; /* left out when the backup was made: what is
 				  proven is not everything */
 	void *memory;
+	uint64_t erasures, erased_subjects; /* as in restore; compared first */
 };
 
 /* 0 where a verdict was reached, good or bad (is_proven); -1 where none was. */
@@ -211,7 +229,10 @@ struct bkp_prune_options {
 	const struct bkp_cancel *cancel;
 };
 
-#define BKP_PRUNE_OPTIONS_INIT {.size = sizeof(struct bkp_prune_options)}
+#define BKP_PRUNE_OPTIONS_INIT                                                 \
+	{                                                                      \
+		.size = sizeof(struct bkp_prune_options)                       \
+	}
 
 /* A dry run tells what would be. */
 struct bkp_prune_result {
@@ -248,19 +269,19 @@ BKP_API void bkp_prune_result_free(struct bkp_prune_result *result);
 struct bkp_archive_options {
 	size_t size;
 	const struct bkp_config *config;
-	const char *snapshot; /* as in restore */
-	const char *path;     /* as in restore */
-	const char *output;   /* a file, "-", or "s3://bucket/key" */
+	const char *snapshot;          /* as in restore */
+	const char *path;              /* as in restore */
+	const char *output;            /* a file, "-", or "s3://bucket/key" */
 	const char *const *recipients; /* "age1..."; or */
 	size_t recipient_count;
 	const char *passphrase; /* alone; neither: whoever opens the
 				   repository opens the archive */
-	unsigned work_factor;	/* scrypt log2 N for the passphrase; 0: 18 */
-	uint64_t split;	      /* files of so many bytes: FILE.001..., at least
-				 BKP_ARCHIVE_SPLIT_LEAST; 0: one file */
-	const char *endpoint; /* of the bucket; NULL: a configured source of
-				 that bucket, or the environment */
-	int is_overwrite;     /* may replace what has that name */
+	unsigned work_factor;   /* scrypt log2 N for the passphrase; 0: 18 */
+	uint64_t split;         /* files of so many bytes: FILE.001..., at least
+				   BKP_ARCHIVE_SPLIT_LEAST; 0: one file */
+	const char *endpoint;   /* of the bucket; NULL: a configured source of
+				   that bucket, or the environment */
+	int is_overwrite;       /* may replace what has that name */
 	const char *scratch_directory; /* bkp_backup_archive; NULL: beside the
 					  archive, or $TMPDIR or /tmp */
 	struct bkp_events events;
@@ -269,14 +290,17 @@ struct bkp_archive_options {
 
 #define BKP_ARCHIVE_SPLIT_LEAST 65536
 
-#define BKP_ARCHIVE_OPTIONS_INIT {.size = sizeof(struct bkp_archive_options)}
+#define BKP_ARCHIVE_OPTIONS_INIT                                               \
+	{                                                                      \
+		.size = sizeof(struct bkp_archive_options)                     \
+	}
 
 struct bkp_archive_result {
 	char snapshot[65];
 	uint64_t entries;
-	uint64_t bytes;	       /* plaintext of all entries */
+	uint64_t bytes;        /* plaintext of all entries */
 	uint64_t stored_bytes; /* of the archive */
-	size_t parts;	       /* files */
+	size_t parts;          /* files */
 	uint64_t duration_ms;
 	size_t omission_count; /* left out when the snapshot was made */
 };
@@ -297,13 +321,16 @@ BKP_API int bkp_backup_archive(const struct bkp_backup_options *backup,
 struct bkp_import_options {
 	size_t size;
 	const struct bkp_config *config; /* with the key file of this host */
-	const char *archive; /* a file, "-", or "s3://bucket/key" */
+	const char *archive;             /* a file, "-", or "s3://bucket/key" */
 	const char *passphrase; /* of the archive; NULL: the keys of config */
 	struct bkp_events events;
 	const struct bkp_cancel *cancel;
 };
 
-#define BKP_IMPORT_OPTIONS_INIT {.size = sizeof(struct bkp_import_options)}
+#define BKP_IMPORT_OPTIONS_INIT                                                \
+	{                                                                      \
+		.size = sizeof(struct bkp_import_options)                      \
+	}
 
 BKP_API int bkp_archive_import(const struct bkp_import_options *options,
     struct bkp_backup_result *result, struct bkp_error *err);

@@ -32,13 +32,24 @@ state_of(const struct bkp_restore_result *r)
 }
 
 static json_t *
-result_event(const struct bkp_restore_result *r)
+erasures_of(const struct bkp_restore_result *r, bool is_without)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I}", "replayed",
+	    !is_without, "recorded", (json_int_t)r->erasures, "subjects",
+	    (json_int_t)r->erased_subjects, "rows", (json_int_t)r->erased_rows,
+	    "references", (json_int_t)r->cleared_references, "objects",
+	    (json_int_t)r->erased_objects);
+}
+
+static json_t *
+result_event(const struct bkp_restore_result *r, bool is_without)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I}",
 	    "type", "result", "command", command.name, "state", state_of(r),
 	    "snapshot", r->snapshot, "entries", (json_int_t)r->entries, "bytes",
 	    (json_int_t)r->bytes, "omissions", (json_int_t)r->omission_count,
-	    "lost", (json_int_t)r->lost_count, "duration_ms",
+	    "lost", (json_int_t)r->lost_count, "erasures",
+	    erasures_of(r, is_without), "duration_ms",
 	    (json_int_t)r->duration_ms);
 }
 
@@ -51,6 +62,13 @@ tell_people(const struct bkp_restore_result *r)
 	(void)printf("entries   %s\n", cli_count(r->entries, text));
 	(void)printf("size      %s\n", cli_size(r->bytes, text));
 	(void)printf("time      %s\n", cli_duration(r->duration_ms, text));
+	if (r->erasures > 0)
+		(void)printf("erasures  %llu recorded since, %llu subjects "
+			     "erased once more: %llu rows, %llu objects\n",
+		    (unsigned long long)r->erasures,
+		    (unsigned long long)r->erased_subjects,
+		    (unsigned long long)r->erased_rows,
+		    (unsigned long long)r->erased_objects);
 	if (r->lost_count > 0)
 		(void)printf("state     degraded: %s not restored, %s of them "
 			     "lost in the repository, named above\n",
@@ -65,9 +83,8 @@ tell_people(const struct bkp_restore_result *r)
 }
 
 static enum cli_status
-restore(struct cli *cli, const char *to, bool is_overwrite)
+restore(struct cli *cli, struct bkp_restore_options options)
 {
-	struct bkp_restore_options options = BKP_RESTORE_OPTIONS_INIT;
 	struct bkp_restore_result result = {.entries = 0};
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_config *config = NULL;
@@ -78,8 +95,6 @@ restore(struct cli *cli, const char *to, bool is_overwrite)
 	options.config = config;
 	options.snapshot = cli->operands[0];
 	options.path = cli->operand_count > 1 ? cli->operands[1] : NULL;
-	options.to = to;
-	options.is_overwrite = is_overwrite;
 	options.events = cli_events(cli);
 	options.cancel = &cli->cancel;
 	if (bkp_restore(&options, &result, &err) < 0) {
@@ -88,7 +103,8 @@ restore(struct cli *cli, const char *to, bool is_overwrite)
 	}
 	cli_progress_clear(cli);
 	if (cli->is_json)
-		cli_emit(cli, result_event(&result));
+		cli_emit(cli,
+		    result_event(&result, options.is_without_erasures != 0));
 	else
 		tell_people(&result);
 	status = result.omission_count > 0 ? CLI_DEGRADED : CLI_COMPLETE;
@@ -101,20 +117,28 @@ int
 main(int argc, char **argv)
 {
 	struct cli cli = CLI_INIT(&command);
-	const char *to = NULL;
-	bool is_overwrite = false;
+	struct bkp_restore_options restoring = BKP_RESTORE_OPTIONS_INIT;
+	bool is_overwrite = false, is_without = false;
 	const struct cli_option options[] = {
 	    {"to", 0, "NAME",
 		"into another database, bucket or folder (one source)",
-		CLI_TEXT, &to},
+		CLI_TEXT, &restoring.to},
 	    {"overwrite", 0, NULL, "replace what exists in that place",
 		CLI_FLAG, &is_overwrite},
+	    {"map", 0, "FILE",
+		"erase by this map who was erased since the snapshot", CLI_TEXT,
+		&restoring.map},
+	    {"without-erasures", 0, NULL,
+		"bring back who was erased since the snapshot", CLI_FLAG,
+		&is_without},
 	    {.name = NULL}};
 	enum cli_status status;
 
 	cli_start(&cli);
 	status = cli_parse(&cli, options, argc, argv);
+	restoring.is_overwrite = is_overwrite;
+	restoring.is_without_erasures = is_without;
 	if (status == CLI_GO_ON)
-		status = restore(&cli, to, is_overwrite);
+		status = restore(&cli, restoring);
 	return cli_finish(&cli, status);
 }

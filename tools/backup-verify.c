@@ -97,13 +97,15 @@ emit_result(struct cli *cli, const struct bkp_verify_result *r)
 	cli_emit(cli,
 	    json_pack(
 		"{s:s, s:s, s:s, s:b, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:I}",
+		"s:{s:I, s:I}, s:I}",
 		"type", "result", "command", command.name, "state", state(r),
 		"is_proven", is_proven(r), "except", exceptions(r), "snapshot",
 		r->snapshot, "passed", (json_int_t)r->passed, "failed",
 		(json_int_t)r->failed, "skipped", (json_int_t)r->skipped,
 		"rows", (json_int_t)r->rows, "objects", (json_int_t)r->objects,
-		"files", (json_int_t)r->files, "duration_ms",
+		"files", (json_int_t)r->files, "erasures", "recorded",
+		(json_int_t)r->erasures, "subjects",
+		(json_int_t)r->erased_subjects, "duration_ms",
 		(json_int_t)r->duration_ms));
 }
 
@@ -169,9 +171,8 @@ tell_people(const struct cli *cli, const struct bkp_verify_result *r)
 }
 
 static enum cli_status
-verify(struct cli *cli, bool is_live, const char *scratch)
+verify(struct cli *cli, bool is_live, struct bkp_verify_options options)
 {
-	struct bkp_verify_options options = BKP_VERIFY_OPTIONS_INIT;
 	struct bkp_verify_result result = {.is_proven = 0};
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_config *config = NULL;
@@ -184,7 +185,6 @@ verify(struct cli *cli, bool is_live, const char *scratch)
 	options.snapshot = cli->operand_count > 0 ? cli->operands[0] : "latest";
 	options.path = cli->operand_count > 1 ? cli->operands[1] : NULL;
 	options.mode = is_live ? BKP_VERIFY_LIVE : BKP_VERIFY_SCRATCH;
-	options.scratch_directory = scratch;
 	options.events = cli_events(cli);
 	options.cancel = &cli->cancel;
 	if (bkp_verify(&options, &result, &err) < 0) {
@@ -210,24 +210,31 @@ int
 main(int argc, char **argv)
 {
 	struct cli cli = CLI_INIT(&command);
-	const char *scratch = NULL;
-	bool is_live = false;
+	struct bkp_verify_options verifying = BKP_VERIFY_OPTIONS_INIT;
+	bool is_live = false, is_without = false;
 	const struct cli_option options[] = {
 	    {"live", 0, NULL, "compare the configured places as they are now",
 		CLI_FLAG, &is_live},
 	    {"scratch-directory", 0, "DIR",
 		"make scratch places in DIR, not in $TMPDIR", CLI_TEXT,
-		&scratch},
+		&verifying.scratch_directory},
+	    {"map", 0, "FILE",
+		"erase by this map who was erased since the snapshot", CLI_TEXT,
+		&verifying.map},
+	    {"without-erasures", 0, NULL,
+		"do not try whether they can be erased", CLI_FLAG, &is_without},
 	    {.name = NULL}};
 	enum cli_status status;
 
 	cli_start(&cli);
 	status = cli_parse(&cli, options, argc, argv);
-	if (status == CLI_GO_ON && is_live && scratch != NULL)
+	if (status == CLI_GO_ON && is_live &&
+	    verifying.scratch_directory != NULL)
 		status =
 		    cli_usage(&cli, "--live compares in place and takes no "
 				    "--scratch-directory");
+	verifying.is_without_erasures = is_without;
 	if (status == CLI_GO_ON)
-		status = verify(&cli, is_live, scratch);
+		status = verify(&cli, is_live, verifying);
 	return cli_finish(&cli, status);
 }

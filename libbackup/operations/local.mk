@@ -19,6 +19,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/past.c libbackup/operations/past.h \
 	libbackup/operations/past_objects.c \
 	libbackup/operations/prune.c \
+	libbackup/operations/replay.c libbackup/operations/replay.h \
 	libbackup/operations/restore.c \
 	libbackup/operations/retention.c libbackup/operations/retention.h \
 	libbackup/operations/retention_impl.h \
@@ -36,4 +37,5 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/verdict.c libbackup/operations/verdict.h \
 	libbackup/operations/verify.c libbackup/operations/verify_impl.h \
 	libbackup/operations/verify_digest.c \
-	libbackup/operations/verify_record.c
+	libbackup/operations/verify_record.c \
+	libbackup/operations/verify_replay.c

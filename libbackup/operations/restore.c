@@ -12,10 +12,14 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
+#include "libbackup/operations/replay.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/repository/repository_own.h"
 
+struct restore;
+
 struct part {
+	struct restore *restore; /* borrowed */
 	const struct bkp_chosen *chosen;
 	struct bkp_source_config bare; /* used where there is no other */
 	struct bkp_target *target;
@@ -29,6 +33,8 @@ struct restore {
 	struct bkp_opened opened;
 	struct part *parts;
 	size_t part_count;
+	struct bkp_replay *replay; /* NULL: there is nothing to be replayed */
+	struct bkp_restore_result result;
 };
 
 /* Says where else it could go, for whoever has an empty machine. */
@@ -73,6 +79,167 @@ config_of(struct restore *restore, struct part *part, struct bkp_error *err)
 	return &part->bare;
 }
 
+/* ---- who was erased since ---- */
+
+/* The part that restores a bucket that a map calls by this name, or NULL. */
+static struct part *
+bucket_part(struct restore *restore, const char *name)
+{
+	for (size_t i = 0; i < restore->part_count; i++) {
+		const struct bkp_chosen *chosen = restore->parts[i].chosen;
+		const char *slash = strchr(chosen->source->prefix, '/');
+
+		if (chosen->kind->kind == BKP_KIND_BUCKET && slash != NULL &&
+		    strcmp(slash + 1, name) == 0)
+			return &restore->parts[i];
+	}
+	return NULL;
+}
+
+static void
+tell_object(struct restore *restore, const struct bkp_erased_object *object,
+    bool is_kept)
+{
+	bkp_run_message(restore->run, BKP_WARNING, NULL,
+	    is_kept
+		? "%s%s in bucket '%s' belongs to somebody who was erased, and "
+		  "stays, for rows of others name it, too"
+		: "%s%s in bucket '%s' belongs to somebody who was erased; the "
+		  "bucket is not restored with the database: look whether it "
+		  "is there",
+	    object->is_prefix ? "what is below " : "", object->key,
+	    object->bucket);
+}
+
+/* Objects are back before the database that tells whose they are. */
+static int
+remove_objects(struct restore *restore, const struct bkp_erased *erased,
+    struct bkp_error *err)
+{
+	for (size_t i = 0; i < erased->object_count; i++) {
+		const struct bkp_erased_object *object = &erased->objects[i];
+		struct part *part = bucket_part(restore, object->bucket);
+
+		if (object->is_kept || part == NULL)
+			tell_object(restore, object, object->is_kept);
+		else if (part->target->ops->remove(part->target, part->supply,
+			     object->key, object->is_prefix,
+			     &restore->result.erased_objects, err) < 0)
+			return bkp_fail_in(err,
+			    "deleting an object of somebody who was erased "
+			    "since");
+	}
+	return 0;
+}
+
+/* The name that a database has in the snapshot, by its path. */
+static const char *
+database_at(const struct fmt_snapshot_source *source, const char *path)
+{
+	const json_t *list = json_object_get(source->info, "databases");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *facts = json_array_get(list, i);
+		const char *its =
+		    json_string_value(json_object_get(facts, "path"));
+
+		if (its != NULL && strcmp(its, path) == 0)
+			return json_string_value(
+			    json_object_get(facts, "name"));
+	}
+	return NULL;
+}
+
+static int
+fail_rows(uint64_t count, struct bkp_error *err)
+{
+	if (count == 0)
+		return 0;
+	return bkp_fail(err, BKP_INVALID,
+	    "%llu subjects were erased since this snapshot was made, and who "
+	    "of them comes back with the rows of one table cannot be seen to: "
+	    "restore the whole database under another name (--to) and take the "
+	    "rows from there, or say --without-erasures",
+	    (unsigned long long)count);
+}
+
+static int
+settle(void *arg, const char *path, const struct bkp_postgres_config *config,
+    const char *name, struct bkp_error *err)
+{
+	struct part *part = arg;
+	struct restore *restore = part->restore;
+	const struct fmt_snapshot_source *source = part->chosen->source;
+	struct bkp_replayed replayed = BKP_REPLAYED_INIT;
+	const struct bkp_replay_place place = {.source = source,
+	    .database = database_at(source, path),
+	    .config = config,
+	    .name = name,
+	    .is_uncounted = true};
+	int rc = -1;
+
+	if (restore->replay == NULL || place.database == NULL)
+		return 0;
+	if (name == NULL)
+		return fail_rows(
+		    bkp_replay_count(restore->replay, source, place.database),
+		    err);
+	if (bkp_replay_erasures(restore->replay, &place, &replayed, err) == 0 &&
+	    remove_objects(restore, &replayed.erased, err) == 0) {
+		restore->result.erasures += replayed.entries;
+		restore->result.erased_subjects += replayed.subjects;
+		restore->result.erased_rows += replayed.erased.rows;
+		restore->result.cleared_references += replayed.erased.cleared;
+		rc = 0;
+	}
+	bkp_replayed_free(&replayed);
+	return rc < 0 ? bkp_fail_in(err,
+			    "not called ready (--map names another version of "
+			    "the map, --without-erasures goes without)")
+		      : 0;
+}
+
+static bool
+has_kind(const struct bkp_opened *opened, enum bkp_source_kind kind)
+{
+	for (size_t i = 0; i < opened->chosen_count; i++)
+		if (opened->chosen[i].kind->kind == kind)
+			return true;
+	return false;
+}
+
+static int
+open_replay(struct restore *restore, struct bkp_error *err)
+{
+	const struct bkp_opened *opened = &restore->opened;
+	bool has_database = has_kind(opened, BKP_KIND_POSTGRES);
+
+	if (opened->repository->archive != NULL ||
+	    (!has_database && !has_kind(opened, BKP_KIND_BUCKET)))
+		return 0;
+	if (restore->options->is_without_erasures) {
+		bkp_run_message(restore->run, BKP_WARNING, NULL,
+		    "erasures that were recorded since the snapshot are not "
+		    "replayed, as asked: whoever was erased may be back");
+		return 0;
+	}
+	if (bkp_replay_open(opened, restore->run, restore->options->map,
+		&restore->replay, err) < 0)
+		return -1;
+	for (size_t i = 0; !has_database && i < opened->chosen_count; i++) {
+		const char *prefix = opened->chosen[i].source->prefix;
+		const char *slash = strchr(prefix, '/');
+
+		if (opened->chosen[i].kind->kind == BKP_KIND_BUCKET &&
+		    bkp_replay_warn_bucket(restore->replay,
+			slash != NULL ? slash + 1 : prefix, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- parts ---- */
+
 static int
 open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 {
@@ -80,6 +247,8 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	const struct bkp_target_options options = {
 	    .to = restore->options->to,
 	    .is_overwrite = restore->options->is_overwrite != 0,
+	    .settle = settle,
+	    .settle_arg = part,
 	};
 	const struct bkp_source_config *config = config_of(restore, part, err);
 
@@ -116,6 +285,7 @@ open_parts(struct restore *restore, struct bkp_error *err)
 		struct part *part = &restore->parts[i];
 
 		restore->part_count++;
+		part->restore = restore;
 		part->chosen = &opened->chosen[i];
 		if (bkp_run_check(restore->run, err) < 0)
 			return -1;
@@ -231,6 +401,7 @@ end_restore(struct restore *restore)
 		bkp_source_config_free(&part->bare);
 	}
 	free(restore->parts);
+	bkp_replay_close(restore->replay);
 	bkp_opened_fini(&restore->opened);
 	bkp_run_free(restore->run);
 }
@@ -240,7 +411,6 @@ bkp_restore(const struct bkp_restore_options *options,
     struct bkp_restore_result *result, struct bkp_error *err)
 {
 	struct restore restore = {.options = options};
-	struct bkp_restore_result answer = {.entries = 0};
 	uint64_t began_ms = bkp_clock_ms();
 	int rc = -1;
 
@@ -251,11 +421,12 @@ bkp_restore(const struct bkp_restore_options *options,
 		options->path, err) < 0 ||
 	    bkp_opened_warn(&restore.opened, restore.run, err) < 0 ||
 	    bkp_opened_index(&restore.opened, restore.run, err) < 0 ||
-	    open_parts(&restore, err) < 0 || run_parts(&restore, err) < 0 ||
-	    take_stock(&restore, &answer, err) < 0 ||
+	    open_replay(&restore, err) < 0 || open_parts(&restore, err) < 0 ||
+	    run_parts(&restore, err) < 0 ||
+	    take_stock(&restore, &restore.result, err) < 0 ||
 	    repeat_omissions(&restore, err) < 0)
 		goto out;
-	*result = answer;
+	*result = restore.result;
 	memcpy(result->snapshot, restore.opened.name, sizeof(result->snapshot));
 	for (size_t i = 0; i < restore.part_count; i++) {
 		result->entries += restore.parts[i].amount.entries;

@@ -6,6 +6,7 @@
  *     make a scratch place and restore into it (or take the live place)
  *     run the source over that place with a sink that only digests
  *     compare what it sees, entry by entry, with what was recorded
+ *     replay the erasures that were recorded since, as a restore would
  *
  * A kind that has no scratch place is proven by digest only: every byte is
  * read back, decrypted, decompressed and digested (verify_digest.c), and the
@@ -291,7 +292,7 @@ prove_in_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		chosen, supply, &verify->selected, place, &error) == 0 &&
 	    note_named(verify, &error) == 0 &&
 	    compare_place(verify, chosen, supply, place, &error) == 0)
-		return 0;
+		return bkp_verify_replay(verify, chosen, supply, place, err);
 	if (!is_about_the_snapshot(&error)) {
 		if (err != NULL)
 			*err = error;
@@ -437,6 +438,7 @@ end_verify(struct bkp_verify *verify)
 	free(verify->directory);
 	free(verify->named);
 	bkp_contents_free(verify->contents);
+	bkp_replay_close(verify->replay);
 	bkp_opened_fini(&verify->opened);
 	bkp_verdict_free(verify->verdict);
 	bkp_run_free(verify->run);
@@ -472,7 +474,9 @@ finish_verify(struct bkp_verify *verify, uint64_t began_ms,
 {
 	struct bkp_verify_result answer = {.rows = verify->rows,
 	    .objects = verify->objects,
-	    .files = verify->files};
+	    .files = verify->files,
+	    .erasures = verify->erasures,
+	    .erased_subjects = verify->erased_subjects};
 
 	if (tell_omissions(verify, &answer, err) < 0 ||
 	    bkp_verdict_finish(verify->verdict, &answer, err) < 0)

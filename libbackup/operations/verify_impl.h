@@ -5,6 +5,7 @@
 /* What the files of the verification share. */
 
 #include "libbackup/operations/opened.h"
+#include "libbackup/operations/replay.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/operations/verdict.h"
 
@@ -21,6 +22,8 @@ struct bkp_verify {
 	const char **named; /* owned, in order: what was left out so far, and so
 			       has its own line */
 	size_t named_count;
+	struct bkp_replay *replay; /* NULL: not asked for yet */
+	uint64_t erasures, erased_subjects;
 };
 
 /* Counts an entry that agreed. */
@@ -32,6 +35,12 @@ void bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,
 int bkp_verify_digests(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
     struct bkp_error *err);
+
+/* Erases who was erased since from the databases of a scratch place, when they
+ * have been compared: what a restore would do. (verify_replay.c) */
+int bkp_verify_replay(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    const struct bkp_source_config *place, struct bkp_error *err);
 
 /* Keeps the verdict with the repository. Where that cannot be done it is told,
  * and the verdict stands all the same. (verify_record.c) */

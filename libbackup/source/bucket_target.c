@@ -20,6 +20,7 @@ struct bucket_target {
 	struct bkp_entry_stream *entries;
 	char **left_out; /* paths of what was not put, in order; owned */
 	size_t left_count, left_cap;
+	bool is_version_told;
 };
 
 /* An entry on its way into the bucket. */
@@ -374,6 +375,68 @@ out:
 	return rc;
 }
 
+/* ---- taking back ---- */
+
+/* A bucket that keeps versions keeps what is deleted. */
+static int
+tell_versions(struct bucket_target *target, struct bkp_run *run,
+    const char *prefix, struct bkp_error *err)
+{
+	enum bkp_s3_versioning versioning = BKP_S3_VERSIONING_UNKNOWN;
+
+	if (target->is_version_told)
+		return 0;
+	target->is_version_told = true;
+	if (bkp_s3_get_versioning(
+		target->access.own, target->bucket, &versioning, err) < 0)
+		return -1;
+	if (versioning != BKP_S3_VERSIONING_ON)
+		return 0;
+	return bkp_run_omit(run, err, prefix,
+	    "bucket %s keeps versions, and so those of objects that were "
+	    "deleted again: remove their versions, or restore into a bucket "
+	    "that keeps none",
+	    target->bucket);
+}
+
+static int
+remove_objects(struct bkp_target *base, struct bkp_supply *supply,
+    const char *name, bool is_prefix, uint64_t *removed, struct bkp_error *err)
+{
+	struct bucket_target *target = (struct bucket_target *)base;
+	struct bkp_run *run = bkp_supply_run(supply);
+	const char *prefix = bkp_supply_prefix(supply);
+	char *path = bkp_format(err, "%s/%s", prefix, name);
+	struct bkp_entry_stream *entries = NULL;
+	struct fmt_entry entry = FMT_ENTRY_INIT;
+	int rc = -1;
+
+	if (path == NULL || bkp_supply_entries(supply, path, &entries, err) < 0)
+		goto out;
+	while ((rc = next_entry(supply, entries, &entry, err)) == 1) {
+		bool is_meant = is_prefix || strcmp(entry.path, path) == 0;
+
+		if (is_meant)
+			rc = bkp_s3_delete(target->access.own, target->bucket,
+			    key_of(supply, &entry), err);
+		fmt_entry_free(&entry);
+		if (rc < 0)
+			goto out;
+		*removed += is_meant;
+		if (!is_prefix) {
+			rc = 0;
+			break;
+		}
+	}
+	if (rc == 0 && *removed > 0)
+		rc = tell_versions(target, run, prefix, err);
+out:
+	if (entries != NULL)
+		bkp_entry_stream_close(entries);
+	free(path);
+	return rc;
+}
+
 static void
 close_target(struct bkp_target *base)
 {
@@ -392,6 +455,7 @@ static const struct bkp_target_ops target_ops = {
     .kind = "bucket",
     .check = check,
     .run = run_target,
+    .remove = remove_objects,
     .close = close_target,
 };
 

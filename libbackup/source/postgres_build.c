@@ -6,6 +6,8 @@
  *   the rows, compared with what was recorded as they go in
  *   sequences, large objects
  *   indexes, constraints, triggers (post-data)
+ *   what whoever restores has to do in it, before statistics and views know
+ *   of it
  *   statistics, materialised views, settings
  *   rename
  *
@@ -155,6 +157,16 @@ restore_sequences(struct bkp_pg_target *target, struct bkp_supply *supply,
 }
 
 static int
+settle(struct bkp_pg_target *target, struct bkp_pg_target_database *database,
+    struct bkp_error *err)
+{
+	if (target->options.settle == NULL)
+		return 0;
+	return target->options.settle(target->options.settle_arg,
+	    database->path, target->config, database->temporary, err);
+}
+
+static int
 build(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, const struct fmt_buf *archive,
     struct bkp_error *err)
@@ -175,6 +187,7 @@ build(struct bkp_pg_target *target, struct bkp_supply *supply,
 	bkp_run_phase(run, 0, 0, "%s: indexes and constraints", database->name);
 	if (restore_section(target, supply, database, archive, BKP_PG_POST_DATA,
 		is_incomplete, err) < 0 ||
+	    settle(target, database, err) < 0 ||
 	    finish(target, supply, database, is_incomplete, err) < 0)
 		return -1;
 	if (is_incomplete && !target->options.is_scratch)

@@ -247,7 +247,10 @@ check_database(struct bkp_pg_target *target, struct bkp_supply *supply,
 		    "whole database, or make it and its tables first",
 		    database->name);
 	if (target->is_rows)
-		return 0;
+		return target->options.settle == NULL
+			   ? 0
+			   : target->options.settle(target->options.settle_arg,
+				 database->path, NULL, NULL, err);
 	if (is_there && !target->options.is_overwrite)
 		return bkp_fail(err, BKP_EXISTS,
 		    "database %s exists already: restore it under another "

@@ -34,8 +34,8 @@ struct bkp_content *bkp_sink_content(struct bkp_sink *sink, unsigned worker);
  * was begun (the chunks already stored stay as garbage). */
 int bkp_content_begin(struct bkp_content *content, struct fmt_entry *entry,
     struct bkp_error *err);
-int bkp_content_write(struct bkp_content *content, const void *data,
-    size_t len, struct bkp_error *err);
+int bkp_content_write(struct bkp_content *content, const void *data, size_t len,
+    struct bkp_error *err);
 int bkp_content_end(struct bkp_content *content, struct bkp_error *err);
 void bkp_content_abort(struct bkp_content *content);
 
@@ -47,8 +47,8 @@ int bkp_content_put(struct bkp_content *content, struct fmt_entry *entry,
  * the refs to its entry in order and sets has_content and size. In a sink
  * that only digests the id stays zero: such content needs a digest of the
  * source's own among the attributes (a row hash). */
-int bkp_content_chunk(struct bkp_content *content, const void *data,
-    size_t len, struct fmt_chunk_ref *ref, struct bkp_error *err);
+int bkp_content_chunk(struct bkp_content *content, const void *data, size_t len,
+    struct fmt_chunk_ref *ref, struct bkp_error *err);
 
 /* What is remembered of a database's rows between backups; *out is NULL where
  * nothing can be, and in a sink that only digests. Borrowed; any thread. */
@@ -163,12 +163,22 @@ void bkp_supply_restored(struct bkp_supply *supply, uint64_t count);
 
 struct bkp_target;
 
+/* Looks after a database whose rows and constraints are in, before anybody
+ * uses it: `path` in the snapshot, `name` on the server, which is temporary.
+ * -1: it is not to be used. `config` and `name` NULL: before anything is done,
+ * and rows of single tables are to go into a database that is in use. */
+typedef int bkp_settle_fn(void *arg, const char *path,
+    const struct bkp_postgres_config *config, const char *name,
+    struct bkp_error *err);
+
 /* Where and how to restore. Strings are borrowed until close. */
 struct bkp_target_options {
 	const char *to; /* another database, bucket or folder; NULL: the same */
 	bool is_overwrite; /* may replace what exists there */
 	bool is_scratch;   /* a throwaway place: fast and unsafe is fine, and
 			      nothing of the outside may be touched */
+	bkp_settle_fn *settle; /* databases only; NULL: nothing to do */
+	void *settle_arg;
 };
 
 struct bkp_target_ops {
@@ -178,6 +188,12 @@ struct bkp_target_ops {
 	int (*check)(struct bkp_target *target, struct bkp_supply *supply,
 	    struct bkp_error *err);
 	int (*run)(struct bkp_target *target, struct bkp_supply *supply,
+	    struct bkp_error *err);
+	/* After run: takes back what was put there from the entry of this name
+	 * below the prefix, or from all whose names begin so. Adds to *removed.
+	 * NULL member: this kind has nothing that anybody would ask for. */
+	int (*remove)(struct bkp_target *target, struct bkp_supply *supply,
+	    const char *name, bool is_prefix, uint64_t *removed,
 	    struct bkp_error *err);
 	void (*close)(struct bkp_target *target);
 };
@@ -208,12 +224,12 @@ struct bkp_scratch {
  * one by one but for the ignored ones.
  */
 struct bkp_comparison {
-	const char *entry_kind; /* "postgres.table" */
+	const char *entry_kind;    /* "postgres.table" */
 	bool has_content_compared; /* sha256 (where there is one) and size */
-	bool is_text;		/* content is lines for people: on a difference
-				   the lines are told, not the digests */
-	bool is_counted;	/* there may be millions: those that agree are
-				   counted, not listed one by one */
+	bool is_text;    /* content is lines for people: on a difference
+			    the lines are told, not the digests */
+	bool is_counted; /* there may be millions: those that agree are
+			    counted, not listed one by one */
 	const char *const *ignored; /* attribute names, NULL ended; or NULL */
 };
 
@@ -249,9 +265,9 @@ struct bkp_kind {
 };
 
 extern const struct bkp_kind bkp_kind_postgres; /* source/postgres.c */
-extern const struct bkp_kind bkp_kind_bucket;	/* source/bucket.c */
-extern const struct bkp_kind bkp_kind_files;	/* source/files.c */
-extern const struct bkp_kind bkp_kind_command;	/* source/command.c */
+extern const struct bkp_kind bkp_kind_bucket;   /* source/bucket.c */
+extern const struct bkp_kind bkp_kind_files;    /* source/files.c */
+extern const struct bkp_kind bkp_kind_command;  /* source/command.c */
 
 /* By enum or by name; NULL where there is none. (source/kinds.c) */
 const struct bkp_kind *bkp_kind_of(enum bkp_source_kind kind);

@@ -145,6 +145,17 @@ out:
 	return rc;
 }
 
+/* What is deleted is in the files until somebody sweeps; that it cannot be
+ * done now changes nothing of what was. */
+static void
+sweep(struct eraser *e)
+{
+	for (size_t i = 0; i < e->walk->model.table_count; i++)
+		if (e->walk->sets[i].rows > 0 || e->has_references[i])
+			(void)bkp_pg_run(&e->walk->pg, NULL, "VACUUM %s",
+			    e->walk->model.tables[i].quoted);
+}
+
 /* ---- */
 
 int
@@ -165,6 +176,8 @@ bkp_erase(struct bkp_walk *walk, struct bkp_erased *out, struct bkp_error *err)
 	    bkp_erase_wake(&e, err) < 0 || bkp_run_check(walk->run, err) < 0)
 		goto out;
 	rc = bkp_pg_do(&walk->pg, "COMMIT", err);
+	if (rc == 0)
+		sweep(&e);
 out:
 	PQclear(e.resting);
 	free(e.has_references);

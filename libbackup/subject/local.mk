@@ -18,6 +18,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/exported.h \
 	libbackup/subject/expression.c \
 	libbackup/subject/known.c libbackup/subject/known.h \
+	libbackup/subject/keys.c libbackup/subject/keys.h \
 	libbackup/subject/likeness.c \
 	libbackup/subject/map.c libbackup/subject/map.h \
 	libbackup/subject/map_edges.c \

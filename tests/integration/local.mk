@@ -109,7 +109,7 @@ EXTRA_DIST += tests/integration/test_import.py \
 	tests/integration/application/organisation.yaml
 
 # what an erasure deletes, clears and leaves
-EXTRA_DIST += tests/integration/test_erase.py
+EXTRA_DIST += tests/integration/test_erase.py tests/integration/test_replay.py
 EXTRA_DIST += tests/integration/test_import.py
 
 # nested: subject.json
