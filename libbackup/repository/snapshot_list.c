@@ -263,12 +263,12 @@ is_outrun_by(const struct bkp_named_snapshot *item,
 	return false;
 }
 
-/* The one with the latest time, but for those of a clock that was ahead: for
- * years nobody would restore anything else. Of a host the last one stays. */
+/* The one with the latest time among the first `n`, but for those of a clock
+ * that was ahead: for years nobody would restore anything else. Of a host the
+ * last one stays. */
 static const char *
-newest_name(const struct bkp_snapshots *snapshots)
+newest_name(const struct bkp_snapshots *snapshots, size_t n)
 {
-	size_t n = snapshots->count;
 
 	while (--n > 0) {
 		bool is_outrun = false;
@@ -294,7 +294,7 @@ refuse_latest(const struct bkp_history *history,
 	return bkp_fail(err, doubt->code,
 	    "the newest snapshot may be one that is missing or damaged (%s is "
 	    "the newest of the others: name it to use it): %s",
-	    newest_name(snapshots), doubt->text);
+	    newest_name(snapshots, snapshots->count), doubt->text);
 }
 
 static int
@@ -315,7 +315,8 @@ find_latest(
 		    "%s: there is no snapshot yet; backup-create makes one",
 		    repository->store->location);
 	else
-		memcpy(name, newest_name(snapshots), BKP_OBJECT_NAME);
+		memcpy(name, newest_name(snapshots, snapshots->count),
+		    BKP_OBJECT_NAME);
 	bkp_history_free(&history);
 	return rc;
 }
@@ -356,11 +357,11 @@ find_as_of(struct bkp_repository *repository, const char *text, int64_t us,
 		    "the newest snapshot up to %s may be one that is missing "
 		    "or damaged (%s is the newest of the others: name it to "
 		    "use it): %s",
-		    text, snapshots->items[n - 1].name, problem->text);
+		    text, newest_name(snapshots, n), problem->text);
 	else
 		rc = 0;
 	if (rc == 0)
-		memcpy(name, snapshots->items[n - 1].name, BKP_OBJECT_NAME);
+		memcpy(name, newest_name(snapshots, n), BKP_OBJECT_NAME);
 	bkp_history_free(&history);
 	return rc;
 }
