@@ -40,6 +40,9 @@ struct bkp_subject_source {
 	 * is. */
 	const char *snapshot;
 	const char *scratch_directory; /* for it; NULL: $TMPDIR or /tmp */
+	/* Of a snapshot: a map by which those are erased from it whom the
+	 * ledger of erasures names; NULL: by the one of each entry. */
+	const char *erasure_map;
 };
 
 /* ---- plan ---- */

@@ -541,10 +541,12 @@ act(struct cli *cli, struct request *request)
 
 	if (strcmp(cli->operands[0], "audit") == 0)
 		return audit(cli, request);
-	if (request->from.scratch_directory != NULL &&
-	    request->from.snapshot == NULL)
-		return cli_usage(
-		    cli, "--scratch-directory goes with --snapshot");
+	if (request->from.snapshot == NULL &&
+	    (request->from.scratch_directory != NULL ||
+		request->from.erasure_map != NULL))
+		return cli_usage(cli,
+		    "--scratch-directory and --erasure-map go with "
+		    "--snapshot");
 
 	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
 		if (strcmp(cli->operands[0], actions[i].name) != 0)
@@ -585,6 +587,9 @@ main(int argc, char **argv)
 	    {"scratch-directory", 0, "DIR",
 		"with --snapshot: restore it in DIR, not in $TMPDIR", CLI_TEXT,
 		&request.from.scratch_directory},
+	    {"erasure-map", 0, "FILE",
+		"with --snapshot: erase by this map who was erased since",
+		CLI_TEXT, &request.from.erasure_map},
 	    {"table", 0, "TABLE", "plan: the table of subjects", CLI_TEXT,
 		&request.table},
 	    {"subject", 's', "ID",

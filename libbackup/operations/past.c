@@ -4,6 +4,7 @@
  *
  *   the snapshot, and which database of it is meant
  *   a scratch cluster, and that database restored into it
+ *   whoever was erased in the application since, erased there, too
  *   (the caller asks it)
  *   the cluster and its folder removed, however it ended
  */
@@ -11,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/base/place.h"
@@ -18,6 +20,8 @@
 #include "libbackup/operations/scratch.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/postgres/names.h"
+#include "libbackup/repository/repository_own.h"
+#include "libbackup/subject/known.h"
 
 /* What a cluster takes beside the rows. */
 #define CLUSTER ((uint64_t)64 * 1024 * 1024)
@@ -224,9 +228,74 @@ out:
 	return rc;
 }
 
+/* ---- who was erased since ---- */
+
+static int
+replay(struct bkp_past *past, const struct bkp_subject_source *from,
+    struct bkp_error *err)
+{
+	const struct bkp_replay_place place = {.source = past->chosen.source,
+	    .database = past->database,
+	    .config = bkp_past_place(past),
+	    .name = past->database};
+	struct bkp_replayed replayed = BKP_REPLAYED_INIT;
+
+	if (past->opened.repository->archive != NULL) {
+		bkp_run_message(past->run, BKP_WARNING, NULL,
+		    "an archive has no ledger of erasures: whoever was erased "
+		    "since is still in it");
+		return 0;
+	}
+	if (bkp_replay_open(&past->opened, past->run, from->erasure_map,
+		&past->replay, err) < 0)
+		return -1;
+	if (bkp_replay_count(past->replay, place.source, place.database) == 0)
+		return 0;
+	bkp_run_phase(past->run, 0, 0, "erasing who was erased since");
+	if (bkp_replay_erasures(past->replay, &place, &replayed, err) < 0) {
+		bkp_replayed_free(&replayed);
+		return bkp_fail_in(err,
+		    "erasing who was erased since (--erasure-map names "
+		    "another version of the map)");
+	}
+	past->erased = replayed.erased;
+	if (replayed.subjects > 0)
+		bkp_run_message(past->run, BKP_INFO, past->selection,
+		    "%llu subjects were erased since, and are not in it any "
+		    "more",
+		    (unsigned long long)replayed.subjects);
+	return 0;
+}
+
+const char *
+bkp_past_when_erased(const struct bkp_past *past, struct bkp_walk *walk,
+    const struct bkp_map *map, const char *const *key, size_t key_count,
+    char text[32])
+{
+	struct bkp_known known = BKP_KNOWN_INIT;
+	int64_t time_us = 0;
+	time_t when;
+	struct tm tm;
+
+	if (past->replay == NULL ||
+	    bkp_known_find(walk, key, key_count, &known, NULL) < 0)
+		return NULL;
+	(void)bkp_replay_when(past->replay, past->chosen.source, past->database,
+	    map->table, (const char *const *)known.values.items,
+	    known.values.count, &time_us, NULL);
+	bkp_known_free(&known);
+	when = (time_t)(time_us / 1000000);
+	if (time_us == 0 || gmtime_r(&when, &tm) == NULL ||
+	    strftime(text, 32, "%Y-%m-%d", &tm) == 0)
+		return NULL;
+	return text;
+}
+
+/* ---- */
+
 static int
 open_past(struct bkp_past *past, const struct bkp_subject_source *from,
-    const struct bkp_cancel *cancel, struct bkp_error *err)
+    const struct bkp_cancel *cancel, bool is_for_rows, struct bkp_error *err)
 {
 	const struct bkp_events events = {past, pass_message, pass_progress};
 
@@ -244,7 +313,8 @@ open_past(struct bkp_past *past, const struct bkp_subject_source *from,
 	    from->scratch_directory, "backup-export", past->run, err);
 	if (past->directory == NULL)
 		return -1;
-	if (restore(past, err) < 0)
+	if (restore(past, err) < 0 ||
+	    (is_for_rows && replay(past, from, err) < 0))
 		return bkp_fail_in(err, "%s", past->selection);
 	return 0;
 }
@@ -252,15 +322,16 @@ open_past(struct bkp_past *past, const struct bkp_subject_source *from,
 int
 bkp_past_open(const struct bkp_subject_source *from,
     const struct bkp_events *events, const struct bkp_cancel *cancel,
-    struct bkp_past **out, struct bkp_error *err)
+    bool is_for_rows, struct bkp_past **out, struct bkp_error *err)
 {
 	struct bkp_past *past = bkp_alloc(sizeof(*past), err);
 
 	if (past == NULL)
 		return -1;
 	past->opened = (struct bkp_opened)BKP_OPENED_INIT;
+	past->erased = (struct bkp_erased)BKP_ERASED_INIT;
 	past->events = *events;
-	if (open_past(past, from, cancel, err) < 0) {
+	if (open_past(past, from, cancel, is_for_rows, err) < 0) {
 		bkp_past_close(past);
 		return -1;
 	}
@@ -276,6 +347,8 @@ bkp_past_close(struct bkp_past *past)
 	if (past->scratch != NULL)
 		past->scratch->ops->close(past->scratch);
 	bkp_temporary_remove(past->directory);
+	bkp_erased_free(&past->erased);
+	bkp_replay_close(past->replay);
 	free(past->directory);
 	free(past->selection);
 	free(past->time);

@@ -179,6 +179,25 @@ get(struct bkp_objects *base, const char *key,
 
 /* ---- a listing ---- */
 
+/* Who was erased since had it, and nobody else. */
+static bool
+is_erased(const struct stored *stored, const char *key)
+{
+	const struct bkp_erased *erased = &stored->past->erased;
+	const char *bucket = strchr(stored->prefix, '/') + 1;
+
+	for (size_t i = 0; i < erased->object_count; i++) {
+		const struct bkp_erased_object *object = &erased->objects[i];
+
+		if (!object->is_kept && strcmp(object->bucket, bucket) == 0 &&
+		    (object->is_prefix
+			    ? strncmp(key, object->key, strlen(object->key))
+			    : strcmp(key, object->key)) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Those that the backup left out are keys, too: each is told when it is asked
  * for. */
 static int
@@ -200,7 +219,8 @@ list_left_out(struct stored *stored, const char *path, bkp_objects_key_fn *each,
 			text = fmt_buf_text(&raw);
 		if (text == NULL)
 			rc = bkp_fail_nomem(err, "listing objects");
-		else if (strncmp(text, path, len) == 0)
+		else if (strncmp(text, path, len) == 0 &&
+			 !is_erased(stored, text + skipped))
 			rc = each(arg, text + skipped, err);
 		fmt_buf_free(&raw);
 	}
@@ -220,7 +240,10 @@ list_entries(struct stored *stored, const char *path, bkp_objects_key_fn *each,
 		return -1;
 	while (rc == 0 &&
 	       (got = bkp_entry_stream_next(stream, &entry, failure)) != 0) {
-		rc = got < 0 ? -1 : each(arg, entry.path + skipped, failure);
+		if (got < 0)
+			rc = -1;
+		else if (!is_erased(stored, entry.path + skipped))
+			rc = each(arg, entry.path + skipped, failure);
 		fmt_entry_free(&entry);
 	}
 	bkp_entry_stream_close(stream);

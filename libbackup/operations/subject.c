@@ -76,12 +76,13 @@ bkp_subject_database(const struct bkp_subject_source *from,
 int
 bkp_subject_place(const struct bkp_subject_source *from,
     const struct bkp_events *events, const struct bkp_cancel *cancel,
-    struct bkp_past **past, const struct bkp_postgres_config **config,
-    const char **database, struct bkp_error *err)
+    bool is_for_rows, struct bkp_past **past,
+    const struct bkp_postgres_config **config, const char **database,
+    struct bkp_error *err)
 {
 	if (from->snapshot == NULL)
 		return bkp_subject_database(from, config, database, err);
-	if (bkp_past_open(from, events, cancel, past, err) < 0)
+	if (bkp_past_open(from, events, cancel, is_for_rows, past, err) < 0)
 		return -1;
 	*config = bkp_past_place(*past);
 	*database = (*past)->database;
@@ -114,8 +115,8 @@ look_at(struct looked_at *looked, const struct bkp_subject_source *from,
 	const char *database;
 
 	if (bkp_subject_run(events, cancel, &looked->run, err) < 0 ||
-	    bkp_subject_place(from, events, cancel, &looked->past, &config,
-		&database, err) < 0)
+	    bkp_subject_place(from, events, cancel, false, &looked->past,
+		&config, &database, err) < 0)
 		return -1;
 	if (looked->past != NULL &&
 	    bkp_past_note(looked->past, NULL, looked->run, err) < 0)

@@ -85,8 +85,8 @@ bkp_subject_open(struct bkp_subject_opened *opened,
 	if (bkp_subject_run(events, cancel, &opened->run, err) < 0 ||
 	    bkp_map_load(from->map, &opened->map, err) < 0 ||
 	    check_key(&opened->map, key_count, err) < 0 ||
-	    bkp_subject_place(from, events, cancel, &opened->past, &config,
-		&database, err) < 0)
+	    bkp_subject_place(from, events, cancel, true, &opened->past,
+		&config, &database, err) < 0)
 		return -1;
 	if (bkp_walk_open(config, database, &opened->map, opened->run,
 		&opened->walk, err) < 0)
@@ -104,6 +104,31 @@ bkp_subject_close(struct bkp_subject_opened *opened)
 	bkp_past_close(opened->past);
 	bkp_map_free(&opened->map);
 	bkp_run_free(opened->run);
+}
+
+/* Finds the rows. Where a snapshot's subject is not there, it may have been
+ * erased since. */
+static int
+find_rows(struct bkp_subject_opened *opened, const char *const *key,
+    size_t key_count, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+	const char *when = NULL;
+	char text[32];
+
+	if (bkp_walk_run(opened->walk, key, key_count, &why) == 0)
+		return 0;
+	if (why.code == BKP_NOTFOUND && opened->past != NULL)
+		when = bkp_past_when_erased(opened->past, opened->walk,
+		    &opened->map, key, key_count, text);
+	if (when != NULL)
+		return bkp_fail(err, BKP_NOTFOUND,
+		    "the subject was erased on %s (UTC), and what backups hold "
+		    "of it is not given out",
+		    when);
+	if (err != NULL)
+		*err = why;
+	return -1;
 }
 
 /* ---- the export ---- */
@@ -308,8 +333,7 @@ export_subject(struct bkp_subject_opened *opened,
 	int rc = -1;
 
 	bkp_run_phase(opened->run, 0, 0, "finding the rows");
-	if (bkp_walk_run(opened->walk, options->key, options->key_count, err) <
-		0 ||
+	if (find_rows(opened, options->key, options->key_count, err) < 0 ||
 	    bkp_audit_open(options->audit, &audit, err) < 0 ||
 	    bkp_audit_append(audit, &entry, err) < 0)
 		goto out;
@@ -463,8 +487,7 @@ explain(struct bkp_subject_opened *opened,
 		    "the database has no table %s; name it with its schema, "
 		    "as in public.orders",
 		    options->table);
-	if (bkp_walk_run(opened->walk, options->key, options->key_count, err) <
-	    0)
+	if (find_rows(opened, options->key, options->key_count, err) < 0)
 		return -1;
 	return bkp_walk_explain(opened->walk, table, options->row,
 	    options->row_count, &held->path, err);

@@ -21,8 +21,9 @@ int bkp_subject_database(const struct bkp_subject_source *from,
  * it in a scratch cluster, which is *past then and is the caller's. */
 int bkp_subject_place(const struct bkp_subject_source *from,
     const struct bkp_events *events, const struct bkp_cancel *cancel,
-    struct bkp_past **past, const struct bkp_postgres_config **config,
-    const char **database, struct bkp_error *err);
+    bool is_for_rows, struct bkp_past **past,
+    const struct bkp_postgres_config **config, const char **database,
+    struct bkp_error *err);
 
 /* A run with events and cancel, with one worker. */
 int bkp_subject_run(const struct bkp_events *events,

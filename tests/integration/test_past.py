@@ -309,3 +309,28 @@ def test_a_signal_leaves_no_cluster(past, moment, signum):
     assert done.status in (FAILED, 128 + signum, -signum), str(done)
     assert processes(folder) == [] and leftovers(past) == []
     assert not os.path.exists(stack.path("out"))
+
+
+# ---- who was erased since ----
+
+def test_who_was_erased_since_is_not_given_out(past, postgres, database):
+    before, _ = export(past, "9007199254740993", "before", "--no-files")
+    assert len(rows(before, "own/public.messages.ndjson")) == 1
+    postgres.execute(database, """
+        UPDATE messages SET author = NULL WHERE author = 2;
+        UPDATE blocks SET creator = NULL WHERE creator = 2;
+        DELETE FROM messages WHERE reader = 2;
+        UPDATE blocks SET target = NULL WHERE target = 2;
+        DELETE FROM orders WHERE user_id = 2;
+        DELETE FROM users WHERE id = 2""")
+    done = past.run("forget", "--subject", "2")
+    assert done.status == COMPLETE, str(done)
+    output = past.stack.path("erased")
+    done = run(past, "run", "--subject", "002", output)
+    assert done.status == FAILED and "was erased on 20" in done.err, str(done)
+    assert not os.path.exists(output) and leftovers(past) == []
+    # What was theirs is in nobody else's export, either.
+    folder, _ = export(past, "9007199254740993", "other", "--no-files")
+    assert not os.path.exists(
+        os.path.join(folder, "own/public.messages.ndjson"))
+    assert rows(folder, "own/public.users.ndjson")[0]["name"] == "big"

@@ -48,7 +48,7 @@ _backup_operand()
 			--scratch-directory | --archive | --output | \
 			--import | --archive-passphrase-file | --split | \
 			--endpoint | --max-age | --budget | \
-			--map | --database | --snapshot | --table | --subject | \
+			--map | --erasure-map | --database | --snapshot | --table | --subject | \
 			--format | --export-passphrase-file | --audit | \
 			--for | --link | --with | --files-to | \
 			--keep-* | --host | --source | --grace)
@@ -70,7 +70,7 @@ _backup_complete()
 	backup-cat) options='--config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-export) options='--map --source --database --snapshot --scratch-directory --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-export) options='--map --source --database --snapshot --scratch-directory --erasure-map --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-import) options='--source --database --with --remap-keys --null-missing --fill --leave-out --append --files-to --export-passphrase-file --dry-run --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
@@ -81,7 +81,7 @@ _backup_complete()
 	*) return ;;
 	esac
 	case $before in
-	-c | -k | -i | -m | -o | -r | --map | --audit | \
+	-c | -k | -i | -m | -o | -r | --map | --erasure-map | --audit | \
 		--export-passphrase-file | --config | --key-file | --identity-file | \
 		--passphrase-file | --new-passphrase-file | --check | \
 		--new-identity | --to | --output | \
