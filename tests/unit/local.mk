@@ -68,6 +68,13 @@ tests_unit_test_audit_LDADD = $(UNIT_LIBS)
 tests_unit_test_package_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_package_LDADD = $(UNIT_LIBS)
 
+# imports
+UNIT_TESTS += tests/unit/test_unpack
+tests_unit_test_unpack_SOURCES = tests/unit/test_unpack.c $(FAILING_ALLOC)
+tests_unit_test_unpack_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_unpack_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_unpack_LDADD = $(UNIT_LIBS)
+
 # store
 UNIT_TESTS += tests/unit/test_store tests/unit/test_store_directory \
 	tests/unit/test_store_fault tests/unit/test_store_memory
