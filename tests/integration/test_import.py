@@ -3,6 +3,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -342,6 +343,50 @@ def test_every_form_of_an_export_is_read(place):
         place.assert_empty()
     with open(tar, "rb") as stream:
         assert place.good("-", stdin=stream)["rows"] == 14
+    place.assert_equal()
+
+
+def test_an_export_is_read_out_of_a_bucket(place, minio, s3, bucket):
+    tar = place.export().finish().to_tar(place.path("e.tar.zst"))
+    env = {"AWS_ENDPOINT_URL_S3": minio.endpoint,
+           "AWS_ACCESS_KEY_ID": minio.access_key,
+           "AWS_SECRET_ACCESS_KEY": minio.secret_key,
+           "AWS_REGION": minio.REGION}
+    place_of = "s3://%s/a/e.tar.zst" % bucket
+    assert "e.tar.zst" in str(place.run(place_of, env=env))
+    s3.upload_file(tar, bucket, "a/e.tar.zst")
+    assert place.good(place_of, env=env)["rows"] == 14
+    place.assert_equal()
+
+
+def test_lines_that_are_no_rows_are_refused(place):
+    def changed(content, rows=None):
+        export = place.export()
+        export.members["own/public.org.ndjson"] = content
+        if rows is not None:
+            export.tables[0]["rows"] = rows
+        return place.refused(export.finish().to_folder(
+            place.path("lines-%d" % next(numbers))))
+
+    numbers = itertools.count()
+    row = place.export().members["own/public.org.ndjson"]
+    assert "own/public.org.ndjson" in changed(row.replace(b"Acme", b"A\xff"))
+    assert "own/public.org.ndjson" in changed(row.replace(b"Acme", b"A\0"))
+    assert "own/public.org.ndjson" in changed(
+        row.replace(b"Acme", b"A\\u0000"))
+    assert "own/public.org.ndjson" in changed(row[:-2])
+    assert "own/public.org.ndjson" in changed(b"[]\n")
+    assert "not the columns" in changed(row.replace(b'"name"', b'"nome"'))
+    assert "not the columns" in changed(b"{}\n")
+    assert "has 2 rows" in changed(row + row)
+    assert "public.org" in changed(row + row, 2)  # one key, twice
+    assert "public.org" in changed(row.replace(b": 7,", b": 7.5,"))
+
+
+def test_a_row_of_many_megabytes_is_loaded(place):
+    place.postgres.execute(
+        place.full, "UPDATE org SET name = repeat('x\\y\t', 2000000)")
+    place.good(place.export().finish().to_folder(place.path("long")))
     place.assert_equal()
 
 
