@@ -62,8 +62,8 @@ bkp_erase_note_objects(struct eraser *e, struct bkp_error *err)
 	for (size_t i = 0; i < map->file_count; i++) {
 		struct noting noting = {e, &map->files[i]};
 
-		if (bkp_named_each(
-			e->walk, &map->files[i], note, &noting, err) < 0)
+		if (bkp_named_each(e->walk, &map->files[i], BKP_OWN, note,
+			&noting, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -112,8 +112,8 @@ look_in_leaf(struct eraser *e, const struct bkp_map_file *file,
 	int rc;
 
 	if (status == FMT_OK)
-		status =
-		    bkp_named_append(&sql, e->walk, file, leaf, is_array, true);
+		status = bkp_named_append(
+		    &sql, e->walk, file, leaf, is_array, BKP_UNDECIDED);
 	if (status == FMT_OK)
 		status = bkp_pg_sql(&sql,
 		    ") n WHERE NOT o.is_kept AND o.bucket = %L AND ",

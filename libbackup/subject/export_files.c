@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The objects of buckets that owned rows name. What a row names and nobody has
- * is an omission, by name; what the map's SQL gives as a prefix must end in a
- * slash, for "user/4" is the beginning of "user/42", too.
+ * The objects of buckets that owned rows name, and those of shared rows where
+ * the map says so: somebody else may have made them. What a row names and
+ * nobody has is an omission, by name; what the map's SQL gives as a prefix must
+ * end in a slash, for "user/4" is the beginning of "user/42", too.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct named {
 	char *key;   /* owned; a prefix where is_prefix */
 	char *name;  /* owned, or NULL */
 	size_t file; /* of the map */
+	enum bkp_decided decided;
 	bool is_prefix;
 };
 
@@ -44,6 +46,7 @@ nomem(struct bkp_error *err)
 struct taking {
 	struct files *files;
 	size_t file;
+	enum bkp_decided decided;
 };
 
 static int
@@ -59,8 +62,9 @@ take(void *arg, const char *key, const char *name, struct bkp_error *err)
 		sizeof(*files->items), err) < 0)
 		return -1;
 	item = &files->items[files->count];
-	*item =
-	    (struct named){.file = taking->file, .is_prefix = map->key == NULL};
+	*item = (struct named){.file = taking->file,
+	    .decided = taking->decided,
+	    .is_prefix = map->key == NULL};
 	item->key = bkp_strdup(key, err);
 	if (item->key != NULL && name != NULL)
 		item->name = bkp_strdup(name, err);
@@ -71,10 +75,17 @@ take(void *arg, const char *key, const char *name, struct bkp_error *err)
 static int
 collect(struct files *files, size_t file, struct bkp_error *err)
 {
-	struct taking taking = {files, file};
+	const struct bkp_map_file *map = &files->export->map->files[file];
+	struct taking taking = {files, file, BKP_OWN};
 
-	return bkp_named_each(files->export->walk,
-	    &files->export->map->files[file], take, &taking, err);
+	if (bkp_named_each(
+		files->export->walk, map, BKP_OWN, take, &taking, err) < 0)
+		return -1;
+	if (!map->is_shared)
+		return 0;
+	taking.decided = BKP_SHARED;
+	return bkp_named_each(
+	    files->export->walk, map, BKP_SHARED, take, &taking, err);
 }
 
 /* ---- names in the package ---- */
@@ -109,12 +120,14 @@ append_component(struct fmt_buf *out, const char *text, size_t len)
 	return fmt_buf_printf(out, "%%%s", hex);
 }
 
-/* "files/uploads/a/b.png", the caller's. */
+/* "files/uploads/a/b.png", or shared-files/, the caller's. */
 static char *
-member_name(const char *bucket, const char *key, struct bkp_error *err)
+member_name(const char *bucket, const char *key, enum bkp_decided decided,
+    struct bkp_error *err)
 {
 	struct fmt_buf name = FMT_BUF_INIT;
-	enum fmt_status status = fmt_buf_append_text(&name, "files/");
+	enum fmt_status status = fmt_buf_append_text(
+	    &name, decided == BKP_OWN ? "files/" : "shared-files/");
 
 	if (status == FMT_OK)
 		status = append_component(&name, bucket, strlen(bucket));
@@ -176,9 +189,10 @@ add_line(struct files *files, const struct named *item, const char *member,
 {
 	const struct bkp_map_file *map = &files->export->map->files[item->file];
 	json_t *value = json_pack(
-	    "{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:I, s:s}", "file", member,
-	    "bucket", map->bucket, "key", item->key, "table", map->table,
-	    "name", item->name, "content_type", fetching->type, "last_modified",
+	    "{s:s, s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:I, s:s}", "file",
+	    member, "decision", bkp_decided_name(item->decided), "bucket",
+	    map->bucket, "key", item->key, "table", map->table, "name",
+	    item->name, "content_type", fetching->type, "last_modified",
 	    fetching->modified, "bytes", (json_int_t)size, "sha256", sha256);
 	char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
 	int rc = 0;
@@ -211,7 +225,8 @@ show(struct files *files, const struct named *item, char **member,
 		sizeof(*export->shown), err) < 0)
 		return -1;
 	object = &export->shown[export->shown_count];
-	*object = (struct bkp_exported_object){.size = size};
+	*object = (struct bkp_exported_object){
+	    .size = size, .is_shared = item->decided == BKP_SHARED};
 	if ((object->title = bkp_strdup(title, err)) == NULL)
 		return -1;
 	object->name = *member;
@@ -232,7 +247,8 @@ fetch(struct files *files, const struct named *item, struct bkp_error *err)
 	const struct bkp_objects_taker taker = {
 	    .begin = begin_object, .write = write_object, .arg = &fetching};
 	struct bkp_error problem = BKP_ERROR_INIT;
-	char *member = member_name(map->bucket, item->key, err), sha256[65];
+	char *member = member_name(map->bucket, item->key, item->decided, err),
+	     sha256[65];
 	uint64_t size;
 	int got, rc = -1;
 
@@ -276,6 +292,7 @@ turn_to(struct files *files, size_t at, struct bkp_error *err)
 struct listing {
 	struct files *files;
 	size_t file;
+	enum bkp_decided decided;
 };
 
 static int
@@ -289,7 +306,8 @@ add_key(void *arg, const char *key, struct bkp_error *err)
 		sizeof(*files->items), err) < 0)
 		return -1;
 	item = &files->items[files->count];
-	*item = (struct named){.file = listing->file};
+	*item =
+	    (struct named){.file = listing->file, .decided = listing->decided};
 	if ((item->key = bkp_strdup(key, err)) == NULL)
 		return -1;
 	files->count++;
@@ -301,7 +319,7 @@ static int
 list_below(struct files *files, size_t at, struct bkp_error *err)
 {
 	const struct named prefix = files->items[at];
-	struct listing listing = {files, prefix.file};
+	struct listing listing = {files, prefix.file, prefix.decided};
 	struct bkp_error problem = BKP_ERROR_INIT;
 	int got = files->objects->ops->list(
 	    files->objects, prefix.key, add_key, &listing, &problem, err);
@@ -337,7 +355,8 @@ expand(struct files *files, struct bkp_error *err)
 	return 0;
 }
 
-/* Prefixes last; then by bucket and key, names before none. */
+/* Prefixes last; then by bucket and key, what is owned before what is shared,
+ * names before none. */
 static int
 by_place(const void *a, const void *b, void *arg)
 {
@@ -350,6 +369,8 @@ by_place(const void *a, const void *b, void *arg)
 		    map->files[x->file].bucket, map->files[y->file].bucket);
 	if (order == 0)
 		order = strcmp(x->key, y->key);
+	if (order == 0)
+		order = (int)x->decided - (int)y->decided;
 	return order != 0 ? order : (x->name == NULL) - (y->name == NULL);
 }
 

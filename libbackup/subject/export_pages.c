@@ -336,8 +336,9 @@ put_object(struct fmt_buf *out, const struct bkp_exported_object *object)
 		    bkp_html_text(out, object->title, strlen(object->title));
 	if (status == FMT_OK)
 		status = fmt_buf_printf(out,
-		    "</a> <span class=\"note\">%llu bytes</span></li>\n",
-		    (unsigned long long)object->size);
+		    "</a> <span class=\"note\">%llu bytes%s</span></li>\n",
+		    (unsigned long long)object->size,
+		    object->is_shared ? ", yours and other people's" : "");
 	return status;
 }
 

@@ -9,6 +9,7 @@
  *	own/public.orders.ndjson   rows, a JSON object a line (.csv on request)
  *	shared/ actor/ lookup/     the same, by how the rows came in
  *	files/...                  objects of buckets; files.ndjson names them
+ *	shared-files/...           the same, of shared rows
  *	subject.json               the owned rows, each in the one that it came
  *by index.html, pages/         for people schema.json                JSON
  *Schema of the lines manifest.json              last: what there is, and what
@@ -52,13 +53,14 @@ struct bkp_exported_table {
 	struct bkp_exported_rows kept; /* until subject.json is written */
 };
 
-/* An object of a bucket that was put under files/. */
+/* An object of a bucket that was put under files/ or shared-files/. */
 struct bkp_exported_object {
 	char *name;  /* owned: "files/uploads/a.png" */
 	char *title; /* owned: what the person calls it */
 	char *type;  /* owned: content type, or NULL */
 	size_t table;
 	uint64_t size;
+	bool is_shared; /* other people's, too */
 };
 
 struct bkp_export {

@@ -31,6 +31,7 @@
  *	  - table: public.users
  *	    bucket: uploads
  *	    key: avatar_key              # or prefix: an expression
+ *	  - {table: public.photos, bucket: uploads, key: file, of: shared}
  *	tables:
  *	  public.users:
  *	    label: Account
@@ -91,7 +92,7 @@ enum bkp_erase {
 	BKP_ERASE_DEFAULT, /* own: delete; else clear */
 	BKP_ERASE_DELETE,  /* the child's row is erased, too */
 	BKP_ERASE_CLEAR,   /* it stays, and refers to nothing */
-	BKP_ERASE_KEEP	   /* of a declared reference: it stays as it is; of
+	BKP_ERASE_KEEP     /* of a declared reference: it stays as it is; of
 			      "own: up": the parent's row stays */
 };
 
@@ -161,11 +162,12 @@ struct bkp_map_table {
 
 struct bkp_map_file {
 	char *table;
-	char *bucket; /* the name of a bucket source: "uploads" */
-	char *key;    /* SQL over the row: a key, or an array of keys; or */
-	char *prefix; /* SQL: every object below it */
-	char *name;   /* SQL: what the person calls it, or NULL */
-	char *when;   /* or NULL */
+	char *bucket;   /* the name of a bucket source: "uploads" */
+	char *key;      /* SQL over the row: a key, or an array of keys; or */
+	char *prefix;   /* SQL: every object below it */
+	char *name;     /* SQL: what the person calls it, or NULL */
+	char *when;     /* or NULL */
+	bool is_shared; /* shared rows name objects that are given, too */
 	unsigned line;
 };
 

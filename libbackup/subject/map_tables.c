@@ -271,13 +271,31 @@ bkp_map_settle_tables(struct map_reader *r, struct bkp_error *err)
 
 #define FILES(member) offsetof(struct bkp_map_file, member)
 
+/* Of what rows: nothing is given of shared ones unless somebody says so. */
+static int
+read_of(struct map_reader *r, const char *name, const yaml_node_t *value,
+    void *slot, struct bkp_error *err)
+{
+	const char *text = bkp_config_scalar(value);
+	struct bkp_map_file *file = slot;
+
+	file->is_shared = text != NULL && strcmp(text, "shared") == 0;
+	if (!file->is_shared && (text == NULL || strcmp(text, "own") != 0))
+		return bkp_config_fail(&r->file, value, err,
+		    "'%s' is 'own' (the objects that owned rows name) or "
+		    "'shared' (those of shared rows, too)",
+		    name);
+	return 0;
+}
+
 static const struct map_field file_fields[] = {
     {"table", bkp_map_read_table, FILES(table), true},
     {"bucket", bkp_map_read_text, FILES(bucket), true},
     {"key", bkp_map_read_sql, FILES(key), false},
     {"prefix", bkp_map_read_sql, FILES(prefix), false},
     {"name", bkp_map_read_sql, FILES(name), false},
-    {"when", bkp_map_read_sql, FILES(when), false}, {NULL, NULL, 0, false}};
+    {"when", bkp_map_read_sql, FILES(when), false}, {"of", read_of, 0, false},
+    {NULL, NULL, 0, false}};
 
 static int
 read_file(struct map_reader *r, const yaml_node_t *node, struct bkp_error *err)

@@ -12,7 +12,7 @@
 enum fmt_status
 bkp_named_append(struct fmt_buf *out, const struct bkp_walk *walk,
     const struct bkp_map_file *file, const struct bkp_model_leaf *leaf,
-    bool is_array, bool is_all)
+    bool is_array, enum bkp_decided decided)
 {
 	size_t number = bkp_model_table(&walk->model, file->table);
 	const char *table = walk->model.tables[number].name;
@@ -26,11 +26,11 @@ bkp_named_append(struct fmt_buf *out, const struct bkp_walk *walk,
 	    is_array ? "e.key" : "c.key", table, when,
 	    file->key != NULL ? file->key : file->prefix, when,
 	    file->name != NULL ? file->name : "NULL", leaf->quoted, table);
-	if (status == FMT_OK && !is_all)
+	if (status == FMT_OK && decided != BKP_UNDECIDED)
 		status = bkp_pg_sql(out,
 		    " JOIN pg_temp.walk_%u w ON w.tid = c.tid AND w.rel = %u"
 		    " AND w.decided = %u",
-		    (unsigned)number, leaf->oid, (unsigned)BKP_OWN);
+		    (unsigned)number, leaf->oid, (unsigned)decided);
 	if (status == FMT_OK && is_array)
 		status = bkp_pg_sql(out,
 		    " CROSS JOIN LATERAL pg_catalog.unnest(c.key) AS e(key)");
@@ -71,7 +71,7 @@ out:
 
 static int
 each_of_leaf(struct bkp_walk *walk, const struct bkp_map_file *file,
-    const struct bkp_model_leaf *leaf, bool is_array,
+    const struct bkp_model_leaf *leaf, bool is_array, enum bkp_decided decided,
     int (*each)(
 	void *arg, const char *key, const char *name, struct bkp_error *err),
     void *arg, struct bkp_error *err)
@@ -80,7 +80,7 @@ each_of_leaf(struct bkp_walk *walk, const struct bkp_map_file *file,
 	PGresult *result = NULL;
 	int rc = -1;
 
-	if (bkp_named_append(&sql, walk, file, leaf, is_array, false) !=
+	if (bkp_named_append(&sql, walk, file, leaf, is_array, decided) !=
 		FMT_OK ||
 	    fmt_buf_text(&sql) == NULL) {
 		(void)bkp_fail_nomem(err, "collecting files");
@@ -105,6 +105,7 @@ out:
 
 int
 bkp_named_each(struct bkp_walk *walk, const struct bkp_map_file *file,
+    enum bkp_decided decided,
     int (*each)(
 	void *arg, const char *key, const char *name, struct bkp_error *err),
     void *arg, struct bkp_error *err)
@@ -114,13 +115,13 @@ bkp_named_each(struct bkp_walk *walk, const struct bkp_map_file *file,
 	bool is_array = false;
 	int rc;
 
-	if (number == SIZE_MAX || walk->sets[number].of[BKP_OWN] == 0)
+	if (number == SIZE_MAX || walk->sets[number].of[decided] == 0)
 		return 0;
 	table = &walk->model.tables[number];
 	rc = bkp_named_ask_array(walk, file, &is_array, err);
 	for (size_t i = 0; i < table->leaf_count && rc == 0; i++)
-		rc = each_of_leaf(
-		    walk, file, &table->leaves[i], is_array, each, arg, err);
+		rc = each_of_leaf(walk, file, &table->leaves[i], is_array,
+		    decided, each, arg, err);
 	return rc == 0
 		   ? 0
 		   : bkp_fail_in(err, "files of table %s (line %u of the map)",

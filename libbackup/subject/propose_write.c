@@ -320,5 +320,6 @@ bkp_propose_write_files(struct proposal *p)
 		write_text(p, "prefix", file->prefix);
 		write_text(p, "name", file->name);
 		write_text(p, "when", file->when);
+		write_text(p, "of", file->is_shared ? "shared" : NULL);
 	}
 }

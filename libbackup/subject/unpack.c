@@ -72,6 +72,10 @@ place_of(const struct bkp_unpack *unpack, const char *name)
 	if (begins_with(name, "files/"))
 		return unpack->has_files ? BKP_UNPACK_FILES
 					 : BKP_UNPACK_NOWHERE;
+	if (begins_with(name, "shared-files/"))
+		return unpack->has_files && unpack->has_shared
+			   ? BKP_UNPACK_FILES
+			   : BKP_UNPACK_NOWHERE;
 	if (!ends_with(name, ".ndjson"))
 		return BKP_UNPACK_NOWHERE;
 	if (begins_with(name, "own/") || begins_with(name, "lookup/") ||

@@ -254,6 +254,8 @@ add_object(struct bkp_unpack *unpack, json_t *line, struct bkp_error *err)
 		return malformed("files.ndjson", err);
 	if (compare_member(unpack, name, bytes, sha256, err) < 0)
 		return -1;
+	if (strncmp(name, "shared-files/", 13) == 0 && !unpack->has_shared)
+		return 0; /* nor are the rows wanted that name it */
 	if (bkp_grow(&unpack->objects, unpack->object_count,
 		&unpack->object_cap, sizeof(*unpack->objects), err) < 0)
 		return -1;

@@ -128,7 +128,8 @@ class Application:
 
 
 def fill(application, postgres, database, s3, bucket):
-    """An object for every row that names one; returns those of the person."""
+    """An object for every row that names one; returns the contents of those of
+    the person, and of those of shared rows."""
     objects = []
     for table, column in (("users", "avatar_key"), ("uploads", "object_key"),
                           ("attachments", "file_key")):
@@ -141,16 +142,19 @@ def fill(application, postgres, database, s3, bucket):
         objects.append(thumb)
         if key in mine:
             mine[thumb] = "SEEN.object.thumb.%d!" % n
+    shared = {key: "SHARED.object.%s" % key
+              for key in objects if ".shared." in key}
+    assert mine and shared
     for key in objects:
-        s3.put_object(Bucket=bucket, Key=key,
-                      Body=mine.get(key, "HIDDEN.object!").encode())
-    return set(mine.values())
+        s3.put_object(Bucket=bucket, Key=key, Body=mine.get(
+            key, shared.get(key, "HIDDEN.object!")).encode())
+    return set(mine.values()), set(shared.values())
 
 
 @pytest.fixture
 def application(stack, postgres, database, minio, s3, bucket):
     made = Application(postgres, database, stack.folder)
-    made.objects = fill(made, postgres, database, s3, bucket)
+    made.objects, made.shared_objects = fill(made, postgres, database, s3, bucket)
     stack.add_postgres("app", postgres, database)
     stack.add_bucket("uploads", minio, bucket=bucket)
     return made
@@ -189,15 +193,14 @@ class Export:
         assert not missing, (endings, len(missing), missing[:9])
 
 
-def run(stack, *args):
-    done = stack.run("backup-export", "run", "--map",
-                     os.path.join(APPLICATION, "map.yaml"), "--subject",
+def run(stack, *args, map_path=os.path.join(APPLICATION, "map.yaml")):
+    done = stack.run("backup-export", "run", "--map", map_path, "--subject",
                      str(SUBJECT), *args)
     assert done.status == COMPLETE, str(done)
 
 
-def export(stack, name, *args):
-    run(stack, *args, stack.path(name))
+def export(stack, name, *args, **options):
+    run(stack, *args, stack.path(name), **options)
     return Export(stack.path(name))
 
 
@@ -222,6 +225,25 @@ def test_what_is_the_persons_is_there_and_nothing_else(stack, application):
                      if of[0] in ("own", "lookup")}, "subject.json")
     assert {data.decode() for name, data in made.files.items()
             if name.startswith("files/")} == application.objects
+    assert "SHARED.object" not in made.text("")
+
+
+def test_files_of_shared_rows_are_given_where_the_map_says_so(
+        stack, application):
+    path = stack.path("map.yaml")
+    with open(os.path.join(APPLICATION, "map.yaml")) as text, \
+            open(path, "w") as out:
+        out.write(text.read().replace(
+            "{table: public.attachments, bucket: uploads, key: file_key}",
+            "{table: public.attachments, bucket: uploads, key: file_key,"
+            " of: shared}"))
+    made = export(stack, "shared", map_path=path)
+    made.assert_nothing_of_others()
+    for folder, expected in (("files/", application.objects),
+                             ("shared-files/", application.shared_objects)):
+        assert {data.decode() for name, data in made.files.items()
+                if name.startswith(folder)} == expected
+    assert "yours and other people's" in made.text("index.html")
 
 
 def test_portability_has_no_more_of_others_and_nothing_derived(

@@ -171,8 +171,8 @@ class Export:
                 " attnum > 0 AND NOT attisdropped ORDER BY attnum",
                 ["public." + quoted(table)]).fetchall()
 
-    def add_file(self, key, content, bucket="uploads"):
-        name = "files/%s/%s" % (bucket, key)
+    def add_file(self, key, content, bucket="uploads", folder="files"):
+        name = "%s/%s/%s" % (folder, bucket, key)
         self.members[name] = content
         self.files.append({
             "file": name, "bucket": bucket, "key": key, "table": "public.org",
@@ -738,9 +738,12 @@ def test_files_go_back_under_their_keys(place, minio, s3, bucket):
     export = place.export()
     export.add_file("a/b.txt", b"small")
     export.add_file("big", os.urandom(9 << 20))
+    export.add_file("theirs, too", b"of shared rows", folder="shared-files")
     folder = export.finish().to_folder(place.path("export"))
     assert place.good("--dry-run", "--files-to", "bucket/uploads", folder)[
         "files_left"] == 2
+    assert place.good("--dry-run", "--with", "shared", "--files-to",
+                      "bucket/uploads", folder)["files_left"] == 3
     s3.put_object(Bucket=bucket, Key="big", Body=b"in the way")
     assert "'big' already" in place.refused(
         "--files-to", "bucket/uploads", folder)
@@ -749,10 +752,11 @@ def test_files_go_back_under_their_keys(place, minio, s3, bucket):
     s3.delete_object(Bucket=bucket, Key="big")
     done = place.good("--files-to", "uploads=bucket/uploads", folder)
     assert done["files"] == 2 and done["files_left"] == 0
-    for line in export.files:
+    for line in export.files[:2]:
         got = s3.get_object(Bucket=bucket, Key=line["key"])
         assert got["Body"].read() == export.members[line["file"]]
         assert got["ContentType"] == "text/plain"
+    assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
 
 
 def test_what_an_export_lacks_is_told(place):

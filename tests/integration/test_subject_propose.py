@@ -150,7 +150,8 @@ references:
     when: ip IS NOT NULL
     own: down
 files:
-  - {table: public.users, bucket: b, key: avatar_path, when: "id > 0"}
+  - {table: public.users, bucket: b, key: avatar_path, when: "id > 0",
+     of: shared}
 tables:
   public.migrations: {skip: "no people"}
   public.users:
@@ -178,7 +179,7 @@ def test_decisions_that_were_made_are_kept(postgres, database,
     assert "# Gone from the database: public.gone(a)" in text
     assert "# Gone from the table: nothing." in text
     for line in ("    columns: [\"(user_id + 0)\"]", "    when: ip IS NOT NULL",
-                 "    own: down", "    key: avatar_path",
+                 "    own: down", "    key: avatar_path", "    of: shared",
                  "    purpose: to let you in", "    retention: a year",
                  "    origin: provided", "        mask: true",
                  "        pseudonym: refs", "        origin: derived",

@@ -82,7 +82,7 @@ static const char whole[] =
     "  - {table: public.users, bucket: uploads, key: avatar_key,\n"
     "     name: \"'avatar.png'\", when: avatar_key <> ''}\n"
     "  - {table: public.users, bucket: uploads,\n"
-    "     prefix: \"'u/' || id || '/'\"}\n"
+    "     prefix: \"'u/' || id || '/'\", of: shared}\n"
     "tables:\n"
     "  public.users:\n"
     "    label: Account\n"
@@ -199,6 +199,8 @@ tables_columns_and_files_are_read(void **state)
 	assert_string_equal(map.files[0].key, "avatar_key");
 	assert_string_equal(map.files[0].name, "'avatar.png'");
 	assert_string_equal(map.files[1].prefix, "'u/' || id || '/'");
+	assert_false(map.files[0].is_shared);
+	assert_true(map.files[1].is_shared);
 }
 
 static void
@@ -312,6 +314,9 @@ a_decision_needs_what_belongs_to_it(void **state)
 		    "  - {from: a.b, columns: [x, y], to: a.b(c), own: down}\n",
 	    "m.yaml:4: a reference needs as many columns on both sides: 2 are "
 	    "not 1");
+	refuse(HEAD "files:\n  - {table: a.b, bucket: c, key: k, of: all}\n",
+	    "m.yaml:4: 'of' is 'own' (the objects that owned rows name) or "
+	    "'shared' (those of shared rows, too)");
 	refuse(HEAD "files:\n  - {table: a.b, bucket: c}\n",
 	    "m.yaml:4: an entry of 'files' needs 'key' (an object) or "
 	    "'prefix' (all below it), one of them");
