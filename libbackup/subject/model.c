@@ -189,6 +189,21 @@ bkp_model_column(const struct bkp_model_table *table, const char *name)
 	return SIZE_MAX;
 }
 
+bool
+bkp_model_is_array_of(const struct bkp_model_table *table, const char *value,
+    const struct bkp_model_column *parent)
+{
+	size_t at = bkp_model_column(table, value), len = strlen(parent->type);
+	const struct bkp_model_column *column;
+
+	if (at == SIZE_MAX)
+		return false;
+	column = &table->columns[at];
+	return column->is_array && !column->is_composite &&
+	       strncmp(column->type, parent->type, len) == 0 &&
+	       strcmp(column->type + len, "[]") == 0;
+}
+
 enum fmt_status
 bkp_model_value(
     struct fmt_buf *out, const struct bkp_model_table *table, const char *value)

@@ -104,6 +104,11 @@ size_t bkp_model_table(const struct bkp_model *model, const char *id);
 size_t bkp_model_edge(const struct bkp_model *model, const char *id);
 size_t bkp_model_column(const struct bkp_model_table *table, const char *name);
 
+/* True where the value is a column with an array of the parent's type, so that
+ * a GIN index finds an element. */
+bool bkp_model_is_array_of(const struct bkp_model_table *table,
+    const char *value, const struct bkp_model_column *parent);
+
 /* Appends a value that a map names as SQL: a column of the table by its name,
  * quoted, or an expression between brackets. */
 enum fmt_status bkp_model_value(struct fmt_buf *out,

@@ -96,6 +96,18 @@ write_splits(struct proposal *p, size_t edge)
 			    p->model->splits[i].without);
 }
 
+/* What check advises, too. */
+static void
+write_no_index(struct proposal *p, const struct bkp_model_edge *edge,
+    const struct proposed_edge *proposed)
+{
+	if (!edge->is_child_indexed && !proposed->is_up &&
+	    proposed->decided != BKP_LOOKUP && proposed->decided != BKP_SKIP)
+		bkp_propose_comment(p, "  ",
+		    "No index serves it: following it reads all of %s.",
+		    p->model->tables[edge->child].id);
+}
+
 static void
 write_gone(struct proposal *p)
 {
@@ -120,6 +132,7 @@ bkp_propose_write_edges(struct proposal *p)
 
 		if (!proposed->is_written)
 			continue;
+		write_no_index(p, &p->model->edges[i], proposed);
 		if (proposed->why != NULL)
 			bkp_propose_comment(p, "  ", "%s", proposed->why);
 		write_splits(p, i);

@@ -13,6 +13,26 @@
 #include "libbackup/subject/names.h"
 #include "libbackup/subject/review_own.h"
 
+/* The condition that an index may have. Where references of several types are
+ * told apart by theirs, rows of an unknown type are looked for as well, which
+ * is by the value alone. */
+static const char *
+condition(const struct reviewer *r, const struct review_edge *edge)
+{
+	const struct bkp_map_edge *map = edge->map;
+
+	for (size_t i = 0; map->when != NULL && i < r->edge_count; i++) {
+		const struct review_edge *other = &r->edges[i];
+
+		if (other != edge && other->key == NULL &&
+		    other->child == edge->child && other->map->when != NULL &&
+		    strcmp(other->map->child_values.items[0],
+			map->child_values.items[0]) == 0)
+			return NULL;
+	}
+	return map->when;
+}
+
 /* " WHERE value = (SELECT NULL::type) AND ...": the values of one side against
  * the types of the parent. */
 static enum fmt_status
@@ -36,11 +56,14 @@ append_lookup(struct fmt_buf *sql, const struct reviewer *r,
 		if (status == FMT_OK)
 			status = bkp_model_value(sql, table, values->items[i]);
 		if (status == FMT_OK)
-			status = bkp_pg_sql(sql, " = (SELECT CAST(NULL AS %s))",
+			status = bkp_pg_sql(sql,
+			    is_child && edge->map->is_array
+				? " @> ARRAY[(SELECT CAST(NULL AS %s))]"
+				: " = (SELECT CAST(NULL AS %s))",
 			    parent->columns[column].type);
 	}
-	if (status == FMT_OK && is_child && edge->map->when != NULL)
-		status = bkp_pg_sql(sql, " AND (%s)", edge->map->when);
+	if (status == FMT_OK && is_child && condition(r, edge) != NULL)
+		status = bkp_pg_sql(sql, " AND (%s)", condition(r, edge));
 	return status;
 }
 
@@ -72,7 +95,8 @@ plan(struct bkp_pg *pg, const char *sql, bool *is_scan, struct bkp_error *err)
 	    pg, "ROLLBACK TO SAVEPOINT plan; RELEASE SAVEPOINT plan", err);
 }
 
-/* "public.events (((payload->>'user')::bigint)) WHERE kind = 'user'" */
+/* "public.events (((payload->>'user')::bigint)) WHERE kind = 'user'", "public.t
+ * USING gin (ids)" */
 static enum fmt_status
 append_index(struct fmt_buf *out, const struct reviewer *r,
     const struct review_edge *edge, bool is_child)
@@ -83,6 +107,8 @@ append_index(struct fmt_buf *out, const struct reviewer *r,
 	    is_child ? &edge->map->child_values : &edge->map->parent_columns;
 	enum fmt_status status = fmt_buf_append_text(out, table->id);
 
+	if (status == FMT_OK && is_child && edge->map->is_array)
+		status = fmt_buf_append_text(out, " USING gin");
 	for (size_t i = 0; status == FMT_OK && i < values->count; i++) {
 		const char *value = values->items[i];
 
@@ -95,8 +121,8 @@ append_index(struct fmt_buf *out, const struct reviewer *r,
 	}
 	if (status == FMT_OK)
 		status = fmt_buf_append_byte(out, ')');
-	if (status == FMT_OK && is_child && edge->map->when != NULL)
-		status = fmt_buf_printf(out, " WHERE %s", edge->map->when);
+	if (status == FMT_OK && is_child && condition(r, edge) != NULL)
+		status = fmt_buf_printf(out, " WHERE %s", condition(r, edge));
 	return status;
 }
 
@@ -120,6 +146,35 @@ advise(struct reviewer *r, const struct review_edge *edge, bool is_child,
 	return rc;
 }
 
+/* No index of the server's own serves an expression that makes an array, or an
+ * array of another type than what it names. */
+static int
+advise_array(
+    struct reviewer *r, const struct review_edge *edge, struct bkp_error *err)
+{
+	const struct bkp_model_table *parent = &r->model->tables[edge->parent];
+	const char *name = edge->map->parent_columns.items[0];
+
+	return bkp_review_add(r, BKP_REVIEW_ADVICE, "no-index", edge->map->id,
+	    edge->map->line, err,
+	    "no index can serve it, so every export reads the whole table: "
+	    "that takes a column of type %s[], as %s.%s has it, with a GIN "
+	    "index",
+	    parent->columns[bkp_model_column(parent, name)].type, parent->id,
+	    name);
+}
+
+static bool
+is_array_of_parent(const struct reviewer *r, const struct review_edge *edge)
+{
+	const struct bkp_model_table *parent = &r->model->tables[edge->parent];
+	size_t column =
+	    bkp_model_column(parent, edge->map->parent_columns.items[0]);
+
+	return bkp_model_is_array_of(&r->model->tables[edge->child],
+	    edge->map->child_values.items[0], &parent->columns[column]);
+}
+
 int
 bkp_review_index(
     struct reviewer *r, const struct review_edge *edge, struct bkp_error *err)
@@ -130,9 +185,10 @@ bkp_review_index(
 	int rc;
 
 	if (edge->map->decided == BKP_SKIP ||
-	    edge->map->decided == BKP_UNDECIDED ||
-	    (edge->map->is_array && is_child))
+	    edge->map->decided == BKP_UNDECIDED)
 		return 0;
+	if (edge->map->is_array && is_child && !is_array_of_parent(r, edge))
+		return advise_array(r, edge, err);
 	if (append_lookup(&sql, r, edge, is_child) != FMT_OK ||
 	    fmt_buf_text(&sql) == NULL)
 		rc = bkp_fail_nomem(err, "reviewing a map");

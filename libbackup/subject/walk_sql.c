@@ -218,6 +218,26 @@ append_elements(struct fmt_buf *out, const struct bkp_walk *walk,
 		   : status;
 }
 
+/* An index of arrays finds those with an element; the elements themselves are
+ * compared none the less. */
+static bool
+is_by_element(const struct bkp_walk *walk, const struct bkp_walk_edge *edge)
+{
+	const struct bkp_model_table *child = &walk->model.tables[edge->child];
+	const struct bkp_model_column *column;
+	const char *value;
+
+	if (edge->key != NULL || !edge->map->is_array)
+		return false;
+	value = edge->map->child_values.items[0];
+	column = parent_column(walk, edge, 0);
+	return bkp_model_is_array_of(child, value, column) &&
+	       find_operator(walk, column->type_oid) == NULL &&
+	       find_collation(walk, child->oid, value) == NULL &&
+	       find_collation(walk, walk->model.tables[edge->parent].oid,
+		   column->name) == NULL;
+}
+
 enum fmt_status
 bkp_walk_append_child(struct fmt_buf *out, const struct bkp_walk *walk,
     const struct bkp_walk_edge *edge, const struct bkp_model_leaf *leaf,
@@ -237,6 +257,9 @@ bkp_walk_append_child(struct fmt_buf *out, const struct bkp_walk *walk,
 		if (status == FMT_OK)
 			status = bkp_pg_sql(out, " AS v%u", (unsigned)i);
 	}
+	if (status == FMT_OK && is_by_element(walk, edge))
+		status = bkp_pg_sql(out, ", %I.%I AS \"walk a\"", child->name,
+		    edge->map->child_values.items[0]);
 	if (status == FMT_OK)
 		status = leaf != NULL ? bkp_pg_sql(out, " FROM ONLY %s AS %I",
 					    leaf->quoted, child->name)
@@ -311,6 +334,9 @@ append_down(struct fmt_buf *out, const struct bkp_walk *walk,
 		status = fmt_buf_append_text(out, " c ON ");
 	if (status == FMT_OK)
 		status = bkp_walk_append_join(out, walk, edge, "c");
+	if (status == FMT_OK && is_by_element(walk, edge))
+		status = bkp_pg_sql(out, " AND c.\"walk a\" @> ARRAY[p.%I]",
+		    parent_column(walk, edge, 0)->name);
 	if (status == FMT_OK)
 		status = append_frontier(out, walk, edge, leaf, is_first);
 	return status;

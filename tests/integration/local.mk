@@ -17,7 +17,8 @@ EXTRA_DIST += \
 	tests/integration/test_refuses_postgres.py \
 	tests/integration/test_refuses_repository.py \
 	tests/integration/test_round_trip.py \
-	tests/integration/test_samples.py
+	tests/integration/test_samples.py \
+	tests/integration/test_scans.py
 
 if INTEGRATION_TESTS
 # Two halves side by side: one alone mostly waits for its servers.

@@ -72,12 +72,22 @@ def edge(text, child, parent="public.users(id)"):
 def test_what_the_catalogue_makes_plain_is_decided(application):
     assert edge(application, "posts(user_id)")[0] == "own"
     assert edge(application, "revisions(post_id)", "public.posts(id)") == (
-        "own", "Deleted with the row that it refers to.")
+        "own", "No index serves it: following it reads all of "
+        "public.revisions. Deleted with the row that it refers to.")
     assert edge(application, "blocks(creator_id)")[0] == "actor: [id, at]"
     assert edge(application, "users(plan_id)", "public.plans(id)")[0] == \
         "lookup: [name]"
     assert "{omit: a credential}" in entry(application, "password_hash")[0]
     assert "has_password" not in application
+
+
+def test_where_no_index_serves_is_said(postgres, database):
+    postgres.execute(database, APPLICATION)
+    postgres.execute(database, "CREATE INDEX ON revisions (post_id)")
+    text = propose(postgres, database, "public.users")
+    assert "all of public.revisions" not in text
+    assert "No index" not in edge(text, "users(plan_id)",
+                                  "public.plans(id)")[1]
 
 
 def test_what_it_does_not_is_asked(application):

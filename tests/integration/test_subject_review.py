@@ -213,6 +213,44 @@ def test_an_index_that_is_advised_is_enough(review, postgres, database):
         "CREATE INDEX ON public.products (name)"]
 
 
+def advised(result):
+    return [f["message"] for f in result["findings"]
+            if f["kind"] == "no-index" and f["what"] not in (BLOCKS, EVENTS)]
+
+
+def test_an_array_is_served_by_a_gin_index(review, postgres, database):
+    postgres.execute(database, "ALTER TABLE events ADD people bigint[],"
+                     " ADD small int[]")
+    chart = whole()
+    for column in ("people", "small"):
+        chart["references"].append({"from": "public.events", "array": True,
+                                    "columns": [column], "to": USERS,
+                                    "own": "down"})
+    people, small = advised(review(chart))
+    assert "column of type bigint[], as public.users.id has it" in small
+    statement = people.split(": ", 1)[1]
+    assert statement == "CREATE INDEX ON public.events USING gin (people)"
+    postgres.execute(database, statement)
+    assert advised(review(chart)) == [small]
+
+
+def test_a_reference_of_many_types_is_served_by_its_value(
+        review, postgres, database):
+    postgres.execute(database, "ALTER TABLE events ADD about_type text,"
+                     " ADD about_id bigint")
+    chart = whole()
+    for name, target in (("user", USERS), ("order", "public.orders(id)")):
+        chart["references"].append({
+            "from": "public.events", "columns": ["about_id"], "to": target,
+            "when": "about_type = '%s'" % name, "own": "down"})
+        postgres.execute(database, "CREATE INDEX ON events (about_id)"
+                         " WHERE about_type = '%s'" % name)
+    statements = {text.split(": ", 1)[1] for text in advised(review(chart))}
+    assert statements == {"CREATE INDEX ON public.events (about_id)"}
+    postgres.execute(database, statements.pop())
+    assert advised(review(chart)) == []
+
+
 @pytest.mark.parametrize("change,word", [
     ({"columns": ["nonsense"]}, "nonsense"),
     ({"columns": ["payload"]}, "operator does not exist"),

@@ -444,7 +444,7 @@ def test_an_array_in_an_expression_and_the_way_up(small):
 # ---- at size ----
 
 LARGE = ("CREATE TABLE u (id int PRIMARY KEY);"
-         "INSERT INTO u SELECT generate_series(1, 1000);"
+         "INSERT INTO u SELECT generate_series(1, 20000);"
          "CREATE TABLE p (id int PRIMARY KEY, name text);"
          "INSERT INTO p SELECT n, 'p' FROM generate_series(1, 20000) n;"
          "CREATE TABLE c (id int, u_id int REFERENCES u, p_id int"
