@@ -159,6 +159,8 @@ add_history_finding(struct bkp_checker *checker,
 	char path[BKP_PACK_PATH] = "checkpoints/";
 	size_t number;
 
+	if (finding->kind == BKP_HISTORY_ERASURES)
+		(void)snprintf(path, sizeof(path), "erasures/");
 	if (finding->name[0] != '\0')
 		(void)snprintf(
 		    path, sizeof(path), "snapshots/%s", finding->name);

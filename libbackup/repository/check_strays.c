@@ -18,8 +18,8 @@
 
 /* ---- what belongs here ---- */
 
-static const char *const folders[] = {"checkpoints", "condemned", "index",
-    "keys", "proofs", "roster", "snapshots"};
+static const char *const folders[] = {"checkpoints", "condemned", "erasures",
+    "index", "keys", "proofs", "roster", "snapshots"};
 
 static bool
 is_digest(const char *name)

@@ -4,7 +4,7 @@
 
 /*
  * Objects without which nothing opens (config, keys/, roster/), or nobody knows
- * what should be there (checkpoints/), are stored twice, bytes and all:
+ * what should be there (checkpoints/) or gone (erasures/), are stored twice:
  * "<folder>/<name>" and "copies/<folder>/<name>". They are few and small, and
  * one rotten sector must not cost everything. Either can be made from the other
  * without any key.

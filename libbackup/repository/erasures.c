@@ -52,8 +52,8 @@ decode(struct bkp_repository *repository, const char *name,
 	return check_origin(repository, name, out, err);
 }
 
-static int
-read_erasure(struct bkp_repository *repository, const char *name,
+int
+bkp_erasure_read(struct bkp_repository *repository, const char *name,
     struct fmt_erasure *out, struct bkp_error *err)
 {
 	struct fmt_erasure record = FMT_ERASURE_INIT;
@@ -94,7 +94,7 @@ add_erasure(struct bkp_repository *repository, const char *name,
 		err) < 0)
 		return -1;
 	item = &out->items[out->count];
-	if (read_erasure(repository, name, &item->record, &problem) == 0) {
+	if (bkp_erasure_read(repository, name, &item->record, &problem) == 0) {
 		memcpy(item->name, name, BKP_OBJECT_NAME);
 		out->count++;
 		return 0;
@@ -171,6 +171,21 @@ bkp_erasures_missing(struct bkp_repository *repository,
 	if (expected > erasures->count)
 		*missing = expected - erasures->count;
 	bkp_snapshots_free(&snapshots);
+	return 0;
+}
+
+int
+bkp_erasures_count(struct bkp_repository *repository,
+    const struct bkp_snapshots *snapshots, uint64_t *listed, uint64_t *expected,
+    struct bkp_error *err)
+{
+	struct bkp_names names = BKP_NAMES_INIT;
+
+	if (bkp_copies_names(repository->store, FOLDER, &names, err) < 0)
+		return -1;
+	*listed = names.count;
+	*expected = bkp_erasures_expected(snapshots);
+	bkp_names_free(&names);
 	return 0;
 }
 

@@ -44,6 +44,10 @@ int bkp_erasures_load(struct bkp_repository *repository,
     struct bkp_erasures *out, struct bkp_error *err);
 void bkp_erasures_free(struct bkp_erasures *erasures);
 
+/* The same for one of them. BKP_AUTH: nobody who is believed signed it. */
+int bkp_erasure_read(struct bkp_repository *repository, const char *name,
+    struct fmt_erasure *out, struct bkp_error *err);
+
 /* How many there should be by what the snapshots say that count: the highest
  * number that one of them knew of. More than those that were loaded: entries
  * are missing. */
@@ -52,6 +56,11 @@ uint64_t bkp_erasures_expected(const struct bkp_snapshots *snapshots);
 /* The same for those that are stored now: how many are missing. */
 int bkp_erasures_missing(struct bkp_repository *repository,
     const struct bkp_erasures *erasures, uint64_t *missing,
+    struct bkp_error *err);
+
+/* How many objects are there, read or not, and how many there should be. */
+int bkp_erasures_count(struct bkp_repository *repository,
+    const struct bkp_snapshots *snapshots, uint64_t *listed, uint64_t *expected,
     struct bkp_error *err);
 
 /* Whether an entry is to be replayed on what a snapshot of that time has of a

@@ -525,6 +525,7 @@ bkp_history_kind_name(enum bkp_history_kind kind)
 	    [BKP_HISTORY_HELD_BACK] = "snapshot-held-back",
 	    [BKP_HISTORY_RECORD] = "record-damaged",
 	    [BKP_HISTORY_PROOF] = "proof-missing",
+	    [BKP_HISTORY_ERASURES] = "erasure-missing",
 	    [BKP_HISTORY_RETURNED] = "snapshot-returned",
 	    [BKP_HISTORY_VOID] = "snapshot-void",
 	    [BKP_HISTORY_MACHINE] = "not-remembered",

@@ -582,6 +582,8 @@ bkp_history_compare(const struct bkp_history_view *view,
 		rc = tell_missing(view, &expected, history, err);
 	if (rc == 0)
 		rc = tell_stored(view, history, err);
+	if (rc == 0)
+		rc = bkp_history_compare_erasures(view, history, err);
 	free(expected.items);
 	return rc;
 }

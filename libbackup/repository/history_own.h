@@ -53,6 +53,10 @@ int bkp_history_present(const struct bkp_snapshots *stored,
 int bkp_history_compare(const struct bkp_history_view *view,
     struct bkp_history *history, struct bkp_error *err);
 
+/* The same for the ledger of erasures (history_erasures.c). */
+int bkp_history_compare_erasures(const struct bkp_history_view *view,
+    struct bkp_history *history, struct bkp_error *err);
+
 /* Adds one with a text of its own; fields but the text are taken from
  * `finding`. */
 int bkp_history_add(struct bkp_history *history,

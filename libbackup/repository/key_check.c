@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/checker.h"
 #include "libbackup/repository/copies.h"
+#include "libbackup/repository/erasures.h"
 
 #define FROM_THE_OTHER                                                         \
 	"the other one is good, and backup-check --repair makes this one of "  \
@@ -356,6 +358,100 @@ check_checkpoints(const struct checking *checking, struct bkp_error *err)
 	return rc;
 }
 
+/* ---- erasures ---- */
+
+/* The bytes are those that were stored: is it an entry, by who may? */
+static int
+check_erasure_text(const struct checking *checking, const char *name,
+    const struct one *one, struct bkp_error *err)
+{
+	struct fmt_erasure record = FMT_ERASURE_INIT;
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (bkp_erasure_read(checking->repository, name, &record, &problem) ==
+	    0) {
+		fmt_erasure_free(&record);
+		return 0;
+	}
+	if (problem.code == BKP_UNSUPPORTED)
+		return tell(checking, BKP_FINDING_WARNING, BKP_FINDING_NEWER,
+		    one->path, err,
+		    "it was written by a newer version of libbackup, so whom "
+		    "it is about is not known here; it is left alone: look at "
+		    "it with that version");
+	if (problem.code == BKP_AUTH || problem.code == BKP_CORRUPT ||
+	    problem.code == BKP_INVALID)
+		return tell(checking, BKP_FINDING_DAMAGE, "erasure-forged",
+		    one->path, err,
+		    "it counts for nothing: %s; somebody who may not write "
+		    "here put it there: put it aside with backup-check "
+		    "--repair --accept-loss",
+		    problem.message);
+	if (problem.code == BKP_NOTFOUND)
+		return 0;
+	if (err != NULL)
+		*err = problem;
+	return -1;
+}
+
+static int
+check_erasure_of(const struct checking *checking, const struct one *one,
+    bool has_other, struct bkp_error *err)
+{
+	if (one->state == DAMAGED)
+		return tell(checking,
+		    has_other ? BKP_FINDING_WARNING : BKP_FINDING_DAMAGE,
+		    "erasure-damaged", one->path, err, "%s; %s", one->problem,
+		    has_other
+			? FROM_THE_OTHER
+			: "whom it is about is not known any more: bring it "
+			  "back from a copy of the repository, or record it "
+			  "once more with backup-export forget and put this "
+			  "aside with backup-check --repair --accept-loss");
+	if (one->state == GOOD || !has_other)
+		return 0;
+	return tell(checking, BKP_FINDING_WARNING, "erasure-missing", one->path,
+	    err,
+	    "it is stored once, not twice, as where recording it was "
+	    "interrupted; %s",
+	    FROM_THE_OTHER);
+}
+
+static int
+check_erasure(
+    const struct checking *checking, const char *name, struct bkp_error *err)
+{
+	struct one pair[2];
+	int rc = 0;
+
+	if (look_at_both(checking->repository, "erasures", name, pair, err) < 0)
+		return -1;
+	for (int i = 0; rc == 0 && i < 2; i++)
+		rc = check_erasure_of(
+		    checking, &pair[i], pair[1 - i].state == GOOD, err);
+	for (int i = 0; rc == 0 && i < 2; i++) {
+		if (pair[i].state != GOOD)
+			continue;
+		rc = check_erasure_text(checking, name, &pair[i], err);
+		break;
+	}
+	free_pair(pair);
+	return rc;
+}
+
+static int
+check_erasures(const struct checking *checking, struct bkp_error *err)
+{
+	struct bkp_names names = BKP_NAMES_INIT;
+	int rc = bkp_copies_names(
+	    checking->repository->store, "erasures", &names, err);
+
+	for (size_t i = 0; rc == 0 && i < names.count; i++)
+		rc = check_erasure(checking, names.items[i], err);
+	bkp_names_free(&names);
+	return rc;
+}
+
 int
 bkp_repository_check_keys(struct bkp_repository *repository,
     bkp_key_finding_fn *fn, void *arg, struct bkp_error *err)
@@ -376,6 +472,8 @@ bkp_repository_check_keys(struct bkp_repository *repository,
 		rc = check_all_keys(&checking, err);
 	if (rc == 0)
 		rc = check_checkpoints(&checking, err);
+	if (rc == 0)
+		rc = check_erasures(&checking, err);
 	free(checking.numbers);
 	return rc;
 }
@@ -408,11 +506,13 @@ int
 bkp_repository_repair_keys(
     struct bkp_repository *repository, size_t *repaired, struct bkp_error *err)
 {
-	static const char *const folders[] = {"roster", "keys", "checkpoints"};
+	static const char *const folders[] = {
+	    "roster", "keys", "checkpoints", "erasures"};
 	size_t count = 0;
 	int rc = repair_pair(repository, "", "config", &count, err);
 
-	for (size_t f = 0; rc == 0 && f < 3; f++) {
+	for (size_t f = 0; rc == 0 && f < sizeof(folders) / sizeof(*folders);
+	     f++) {
 		struct bkp_names names = BKP_NAMES_INIT;
 
 		rc = bkp_copies_names(

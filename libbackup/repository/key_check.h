@@ -4,7 +4,8 @@
 
 /*
  * Whether everything is there without which nobody opens the repository:
- * config, keys/, roster/, and the copies of them. What a key change that was
+ * config, keys/, roster/, and the copies of them; and of what else is stored
+ * twice, checkpoints/ and erasures/. What a key change that was
  * killed may leave is a note, never more.
  */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/copies.h"
 #include "libbackup/repository/repair.h"
 
 static bool
@@ -42,6 +43,28 @@ drop_small(struct bkp_repair *repair, const struct bkp_finding_item *item,
 	    "taken away, for nothing depends on it; it is kept "
 	    "as " BKP_DAMAGED_FOLDER "/%s",
 	    item->object);
+}
+
+/* An entry of the ledger of erasures that says nothing, and its copy. */
+static int
+drop_erasure(struct bkp_repair *repair, const struct bkp_finding_item *item,
+    struct bkp_error *err)
+{
+	struct bkp_store *store = repair->checker->repository->store;
+	char second[BKP_PACK_PATH + sizeof(BKP_COPIES)];
+	struct bkp_store_object object;
+
+	if (!repair->accepts_loss)
+		return bkp_repair_note(repair, BKP_REPAIR_NEEDS, item->object,
+		    err,
+		    "bring it back from a copy of the repository, or put it "
+		    "aside with --accept-loss");
+	(void)snprintf(second, sizeof(second), BKP_COPIES "%s", item->object);
+	if (is_kind(item, "erasure-forged") && repair->presence != NULL &&
+	    bkp_store_stat(store, second, &object, NULL) == 0 &&
+	    bkp_repair_set_aside(repair, second, err) < 0)
+		return -1;
+	return drop_small(repair, item, err);
 }
 
 /* ---- snapshots that are given up ---- */
@@ -178,6 +201,12 @@ repair_history(struct bkp_repair *repair, struct bkp_error *err)
 			rc = give_up(repair, finding->name, err);
 		else if (is_about_records(finding))
 			has_records = true;
+		else if (finding->kind == BKP_HISTORY_ERASURES)
+			rc = bkp_repair_note(repair, BKP_REPAIR_NEEDS,
+			    "erasures/", err,
+			    "bring the folder back from a copy of the "
+			    "repository, or record the erasures once more "
+			    "with backup-export forget");
 	}
 	if (rc == 0 && has_records)
 		rc = repair_records(repair, err);
@@ -206,6 +235,10 @@ bkp_repair_rest(struct bkp_repair *repair, struct bkp_error *err)
 			 (is_kind(item, "checkpoint-damaged") &&
 			     repair->accepts_loss))
 			rc = drop_small(repair, item, err);
+		else if (item->level == BKP_FINDING_DAMAGE &&
+			 (is_kind(item, "erasure-damaged") ||
+			     is_kind(item, "erasure-forged")))
+			rc = drop_erasure(repair, item, err);
 	}
 	return rc;
 }

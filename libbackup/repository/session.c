@@ -9,6 +9,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/archive_view.h"
 #include "libbackup/repository/checker.h"
+#include "libbackup/repository/erasures.h"
 #include "libbackup/repository/row_cache.h"
 #include "libbackup/repository/session_own.h"
 
@@ -326,6 +327,21 @@ claim_proofs(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	return rc;
 }
 
+/* As many as are there, and as there should be: that some are missing stays
+ * known until they are back, or recorded once more. */
+static int
+count_erasures(struct bkp_session *session, struct fmt_snapshot *snapshot,
+    struct bkp_error *err)
+{
+	uint64_t listed, expected;
+
+	if (bkp_erasures_count(session->repository, &session->history.snapshots,
+		&listed, &expected, err) < 0)
+		return -1;
+	snapshot->erasures = listed > expected ? listed : expected;
+	return 0;
+}
+
 static int
 fill_snapshot(struct bkp_session *session, struct fmt_snapshot *snapshot,
     struct bkp_error *err)
@@ -336,7 +352,8 @@ fill_snapshot(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	    (snapshot->host = bkp_strdup(repository->keys.writer, err)) == NULL)
 		return -1;
 	if (find_place(session, snapshot, err) < 0 ||
-	    claim_proofs(session, snapshot, err) < 0)
+	    claim_proofs(session, snapshot, err) < 0 ||
+	    count_erasures(session, snapshot, err) < 0)
 		return -1;
 	memcpy(snapshot->repository, repository->config.id,
 	    sizeof(snapshot->repository));

@@ -26,7 +26,7 @@ bool
 bkp_parity_covers(const char *name)
 {
 	static const char *const folders[] = {"packs/", "index/", "snapshots/",
-	    "roster/", "keys/", "checkpoints/"};
+	    "roster/", "keys/", "checkpoints/", "erasures/"};
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
 		if (strncmp(name, folders[i], strlen(folders[i])) == 0)

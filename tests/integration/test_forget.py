@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import struct
 import subprocess
 
@@ -115,6 +116,32 @@ def test_an_erasure_is_recorded_once_the_subject_is_gone(forgetter):
         bytes.fromhex(key.decode()),
         b"public.users\0" + struct.pack("<Q", 1) + b"7",
         "sha256").hexdigest()
+    found = found_by_hand(forgetter, [host, data], ["6", "7", "77", "8"])
+    assert found == [["7", found[0][1], forgetter.database, line["map"]]]
+    with open(stack.path("out", "maps", line["map"] + ".yaml"), "rb") as text:
+        assert text.read() == map_text
+
+
+def found_by_hand(forgetter, identities, keys):
+    """What the script of libbackup-recovery(7) finds."""
+    stack = forgetter.stack
+    page = os.path.join(os.environ["top_srcdir"], "man", "libbackup-recovery.7")
+    with open(page, encoding="utf-8") as text:
+        found, = re.findall(r"(?ms)^(#!/bin/sh\n# recover-erasures.*?)^\.Ed$",
+                            text.read())
+    assert not re.search(r"\\[^e]", found), "roff that nobody would see"
+    script = stack.secret("erasures.sh", found.replace("\\e", "\\"))
+    os.mkdir(stack.path("out"))
+    with open(stack.path("out", "identities.txt"), "w") as out:
+        for identity in identities:
+            with open(identity) as text:
+                out.write(text.read())
+    lines = stack.secret("keys.txt", "\n".join(keys))
+    done = subprocess.run(
+        ["sh", script, stack.repository, stack.path("out"), "postgres/app",
+         "public.users", lines], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [line.split(" ") for line in done.stdout.splitlines()]
 
 
 def test_the_audit_file_tells_of_it_and_not_of_whom(forgetter):

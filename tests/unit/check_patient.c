@@ -20,6 +20,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/key.h"
 #include "libbackup/repository/condemned.h"
+#include "libbackup/repository/erasures.h"
 #include "libbackup/repository/history.h"
 #include "libbackup/repository/presence.h"
 #include "libbackup/repository/proofs.h"
@@ -267,6 +268,24 @@ prove(struct bkp_repository *repository, size_t n)
 	fmt_proof_free(&proof);
 }
 
+static void
+forget_somebody(struct bkp_repository *repository)
+{
+	static const char *const values[] = {"7"};
+	const struct bkp_erasure_entry entry = {.source = "postgres/app",
+	    .database = "app",
+	    .table = "public.users",
+	    .values = values,
+	    .value_count = 1,
+	    .map = "version: 1",
+	    .map_len = 10};
+	struct bkp_error err = BKP_ERROR_INIT;
+	char name[65];
+
+	(void)bkp_erasure_append(repository, &entry, name, &err);
+	assert_string_equal(err.message, "");
+}
+
 /* Two backups that are at work, or died a moment ago. */
 static void
 leave_sessions(struct bkp_repository *repository)
@@ -290,6 +309,8 @@ enrich(void)
 
 	for (size_t i = 0; i < 2; i++)
 		prove(repository, i);
+	for (size_t i = 0; i < 2; i++)
+		forget_somebody(repository);
 	leave_sessions(repository);
 	if (fmt_parity_is_available())
 		(void)bkp_repository_complete_parity(

@@ -63,6 +63,12 @@ tests_unit_test_history_SOURCES = tests/unit/test_history.c \
 	$(HISTORY_FIXTURE)
 tests_unit_test_history_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_history_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test_erasures
+tests_unit_test_erasures_SOURCES = tests/unit/test_erasures.c \
+	$(FAILING_ALLOC) $(HISTORY_FIXTURE)
+tests_unit_test_erasures_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_erasures_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_erasures_LDADD = $(UNIT_LIBS)
 tests_unit_test_history_checkpoint_SOURCES = \
 	tests/unit/test_history_checkpoint.c $(HISTORY_FIXTURE)
 tests_unit_test_history_checkpoint_CFLAGS = $(UNIT_CFLAGS)
