@@ -153,7 +153,7 @@ def test_rows_are_explained_and_maps_checked_in_it(past, postgres, database):
     assert leftovers(past) == []
 
 
-def test_the_server_may_be_stopped(stack, tmp_path_of_test):
+def test_the_server_may_be_stopped_or_a_standby(stack):
     home = stack.path("server")
     os.mkdir(home, 0o711)
     server = Postgres(home)
@@ -173,8 +173,16 @@ def test_the_server_may_be_stopped(stack, tmp_path_of_test):
     assert it.run("run", "--subject", "1", output).status == FAILED
     folder, _ = export(it, "1", "out")
     assert rows(folder, "own/public.users.ndjson") == [{"id": 1}]
-    done = run(it, "run", "--subject", "2", stack.path("two"))
-    assert done.status == FAILED and "no such subject" in done.err, str(done)
+    # One that never leaves recovery, for want of a primary.
+    with open(os.path.join(server.data, "standby.signal"), "w"):
+        pass
+    server.start()
+    stack.add_postgres("app", server, "app")
+    try:
+        done = it.run("run", "--subject", "1", output)
+    finally:
+        server.stop()
+    assert done.status == FAILED and "--snapshot latest" in done.err, str(done)
 
 
 # ---- what the snapshot lacks ----
