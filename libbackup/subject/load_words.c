@@ -188,7 +188,11 @@ add_key(struct load_words *words, const char *key)
 	enum fmt_status status =
 	    fmt_buf_append_text(&words->path, words->path.len > 0 ? ", " : "");
 
-	return status == FMT_OK ? bkp_pg_literal(&words->path, key) : status;
+	if (status == FMT_OK)
+		status = bkp_pg_literal(&words->path, key);
+	if (status == FMT_OK && fmt_buf_text(&words->path) == NULL)
+		status = FMT_NOMEM;
+	return status;
 }
 
 /* "{a,b}", without quotes in it. */
@@ -302,8 +306,6 @@ bkp_load_words(struct load_words *out, const struct bkp_model_table *table,
 		status = read_value(&scan, out);
 	if (status == FMT_OK && scan.token != END)
 		status = failed(&scan);
-	if (status == FMT_OK && fmt_buf_text(&out->path) == NULL)
-		status = FMT_NOMEM;
 	fmt_buf_free(&scan.text);
 	if (status != FMT_OK)
 		bkp_load_words_free(out);
@@ -396,7 +398,7 @@ read_comparison(struct scan *scan, struct fmt_buf *sql)
 			status = bkp_pg_sql(
 			    sql, " OPERATOR(pg_catalog.%s) ", signs[i]);
 	if (status != FMT_OK)
-		return failed(scan);
+		return scan->status != FMT_OK ? scan->status : status;
 	next(scan);
 	return read_literal(scan, sql);
 }

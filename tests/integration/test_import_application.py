@@ -86,6 +86,12 @@ def move(postgres, full, database, stack):
     return Move(postgres, full, database, stack)
 
 
+def test_the_map_of_the_organisation_decides_everything(move):
+    done = move.stack.run("backup-export", "check", "--source",
+                          "postgres/old", "--map", MAP)
+    assert done.status == COMPLETE, str(done)
+
+
 def test_an_organisation_of_an_application_moves_and_is_equal(move):
     first = move.export("postgres/old", "one")
     assert len(first.tables) > 45

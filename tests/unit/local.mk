@@ -69,7 +69,12 @@ tests_unit_test_package_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_package_LDADD = $(UNIT_LIBS)
 
 # imports
-UNIT_TESTS += tests/unit/test_unpack
+UNIT_TESTS += tests/unit/test_load_words tests/unit/test_unpack
+tests_unit_test_load_words_SOURCES = tests/unit/test_load_words.c \
+	$(FAILING_ALLOC)
+tests_unit_test_load_words_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_load_words_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_load_words_LDADD = $(UNIT_LIBS)
 tests_unit_test_unpack_SOURCES = tests/unit/test_unpack.c $(FAILING_ALLOC)
 tests_unit_test_unpack_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_unpack_LDFLAGS = $(WRAP_ALLOC_FLAGS)
