@@ -3,11 +3,17 @@
 
 Thirty tables, ten of them below other ones, of which each person has about
 2,000 rows; by hand it is one psql script, one snapshot, a \\copy of JSON for
-each table with the joins spelled out and every column of a key indexed. How
-large the database is makes no difference as long as indexes are used: --rows
-says how many there are.
+each table with the joins spelled out and every column of a key indexed, and
+what was written is synced or packed as ours is. Ours makes more of it: it
+reads the catalogue and holds the map against it, decides for each row why it
+is there, and writes digests, pages for people and subject.json.
 
-A second question is one person who has nearly everything (--large)."""
+--rows says how large the database is: 50,000,000 are about 10 GB, of which
+the server's memory holds 256 MB. Every round asks for somebody else, and in
+every second one ours comes last, so that nobody finds what the other read.
+
+A second question is one person who has nearly everything (--large), in each
+form, with the memory that it takes."""
 
 import argparse
 import os
@@ -23,6 +29,16 @@ from harness.postgres import Postgres  # noqa: E402
 from harness.process import ServerMissing  # noqa: E402
 from harness.stack import Commands, Stack  # noqa: E402
 
+BY_HAND = "psql, \\copy by hand"
+
+# What is done by hand with the folder of rows, by form. It is in the present
+# directory; $5 is where it goes.
+PACK = {
+    "folder": "sync -f .",
+    "tar.zst": 'tar -cf "$5" --zstd . && sync "$5"',
+    "zip": 'bsdtar -cf "$5" --format zip . && sync "$5"',
+}
+
 TABLES = 30
 OF_A_PERSON = 2000
 
@@ -34,7 +50,7 @@ def parent(table):
 
 def schema(rows, large):
     """Rows are laid out as they came: those of a person all over a table."""
-    people = max(2, rows // OF_A_PERSON)
+    people = max(20, rows // OF_A_PERSON)
     each = OF_A_PERSON // TABLES
     yield "CREATE TABLE u (id int PRIMARY KEY, name text)"
     yield ("INSERT INTO u SELECT n, md5(n::text)"
@@ -104,38 +120,59 @@ class Bench:
                                 conninfo=self.postgres.conninfo("bench"))
         self.stack.write()
 
-    def ours(self, person, path):
-        return Run(self.tools.argv(
-            "backup-export", "run", "--config", self.stack.config, "--map",
-            self.map, "--subject", str(person), "--no-encryption",
-            "--format", "folder", path), self.tools.env)
+    def program(self, name):
+        """The program itself: what libtool made of it to run it where it was
+        built is a script, which takes longer to begin than psql to end."""
+        tools = os.path.abspath(self.args.tools)
+        built = os.path.join(tools, ".libs", name)
+        if not os.path.exists(built):
+            return self.tools.argv(name), self.tools.env
+        return [built], {**self.tools.env, "LD_LIBRARY_PATH": os.path.join(
+            os.path.dirname(tools), "libbackup", ".libs")}
+
+    def ours(self, person, path, form):
+        argv, env = self.program("backup-export")
+        return Run([*argv, "run", "--config", self.stack.config, "--map",
+                    self.map, "--subject", str(person), "--no-encryption",
+                    "--format", form, path], env)
 
     def walk(self, person):
         """The rows alone, to nowhere."""
         return Run([self.args.walk, "rows", self.postgres.conninfo("bench"),
                     self.map, str(person)], self.tools.env)
 
-    def theirs(self, person, path):
-        os.mkdir(path)
+    def theirs(self, person, path, form):
+        folder = os.path.join(self.folder, "by-hand")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder)
         script = os.path.join(self.folder, "by-hand.sql")
         with open(script, "w", encoding="utf-8") as out:
-            out.write("\n".join(by_hand(person, path)) + "\n")
-        return Run([self.postgres.program("psql"), "-X", "-q", "-v",
-                    "ON_ERROR_STOP=1", "-d", self.postgres.conninfo("bench"),
-                    "-f", script], self.tools.env)
+            out.write("\n".join(by_hand(person, folder)) + "\n")
+        return Run(["sh", "-c", '"$1" -X -q -v ON_ERROR_STOP=1 -d "$2" -f "$3"'
+                    " && cd \"$4\" && " + PACK[form], "sh",
+                    self.postgres.program("psql"),
+                    self.postgres.conninfo("bench"), script, folder, path],
+                   self.tools.env)
 
-    def ask(self, title, person, rounds):
-        table = Table(title)
+    def ask_one(self, table, person, form, is_first):
+        ours = os.path.join(self.folder, "ours")
+        theirs = os.path.join(self.folder, "theirs")
+        ways = [
+            (OURS, self.walk(person) if self.args.walk
+             else self.ours(person, ours, form)),
+            (BY_HAND, self.theirs(person, theirs, form))]
+        for name, run in ways if is_first else reversed(ways):
+            table.add(name, run())
+        for path in (ours, theirs):
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            elif os.path.exists(path):
+                os.unlink(path)
+
+    def ask(self, title, person, form, rounds):
+        table = Table("%s, %s" % (title, form))
         for number in range(rounds):
-            ours, theirs = (os.path.join(self.folder, name)
-                            for name in ("ours", "theirs"))
-            if self.args.walk:
-                table.add(OURS, self.walk(person)())
-            else:
-                table.add(OURS, self.ours(person, ours)())
-                shutil.rmtree(ours)
-            table.add("psql, \\copy by hand", self.theirs(person, theirs)())
-            shutil.rmtree(theirs)
+            self.ask_one(table, person + number, form, number % 2 == 0)
         table.show()
 
     def run(self):
@@ -147,10 +184,11 @@ class Bench:
             size, = connection.execute(
                 "SELECT pg_size_pretty(pg_database_size('bench'))").fetchone()
         print("the database has %s" % size, flush=True)
-        self.ask("One person of about %d rows" % OF_A_PERSON, 1,
-                 self.args.rounds)
-        if self.args.large:
-            self.ask("One person of %d rows" % self.args.large, 2, 1)
+        for form in ("folder",) if self.args.walk else PACK:
+            self.ask("One person of about %d rows" % OF_A_PERSON, 3, form,
+                     self.args.rounds)
+            if self.args.large:
+                self.ask("One person of %d rows" % self.args.large, 2, form, 1)
 
 
 def main():

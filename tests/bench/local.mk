@@ -34,8 +34,9 @@ EXTRA_PROGRAMS += tests/bench/index_bench
 tests_bench_index_bench_LDADD = libbackup/libbackup-internal.la
 CLEANFILES += tests/bench/index_bench
 
-# One person's rows, beside SQL written by hand:
-#     make bench-export BENCH_ROWS=5000000 BENCH_LARGE=5000000
+# One person's rows, beside SQL written by hand; ten million are 2 GB:
+#     make bench-export BENCH_ROWS=50000000
+#     make bench-export BENCH_ROWS=100000 BENCH_LARGE=5000000
 BENCH_ROWS = 5000000
 BENCH_LARGE = 0
 EXTRA_DIST += tests/bench/export.py
