@@ -20,6 +20,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/past_objects.c \
 	libbackup/operations/prune.c \
 	libbackup/operations/replay.c libbackup/operations/replay.h \
+	libbackup/operations/replay_own.h \
+	libbackup/operations/replay_questions.c \
 	libbackup/operations/restore.c \
 	libbackup/operations/retention.c libbackup/operations/retention.h \
 	libbackup/operations/retention_impl.h \

@@ -4,11 +4,10 @@
 import os
 import re
 import signal
-import subprocess
 import time
 
 import pytest
-from harness.stack import COMPLETE, FAILED, patience
+from harness.stack import COMPLETE, DEGRADED, FAILED, patience
 from test_erase import dump, erase, make_keys_anew, rows
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -35,7 +34,7 @@ class Application:
                               map_path or self.map, "--subject", str(subject))
         assert done.status == COMPLETE, str(done)
 
-    def restore(self, *args, status=COMPLETE):
+    def restore(self, *args):
         return self.stack.admin("backup-restore", "--json", "--overwrite",
                                 *args)
 
@@ -296,6 +295,22 @@ def test_objects_whose_bucket_is_not_restored_are_named(
                for event in done.of_type("message")), str(done)
     small.restored(small.snapshot)
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_an_entry_that_is_damaged_makes_the_restore_degraded(small):
+    small.forget(1)
+    small.stack.create()
+    entries = [os.path.join(folder, name)
+               for folder, _, names in os.walk(small.stack.repository)
+               if os.path.basename(folder) == "erasures" for name in names]
+    assert len(entries) >= 2
+    for entry in entries:
+        os.truncate(entry, 40)
+    done = small.restore(small.snapshot)
+    assert done.status == DEGRADED, str(done)
+    assert any("may be back" in event["text"]
+               for event in done.of_type("omission")), str(done)
+    assert len(small.sql("SELECT * FROM users")) == 2
 
 
 def test_without_an_erasure_nothing_is_told(small):

@@ -150,8 +150,9 @@ KEPT = """
 version: 1
 subject: {table: public.users, key: [id], label: "Your: account"}
 edges:
-  public.posts(user_id) -> public.users(id): {skip: "not: ours, \\"ever\\""}
-  public.devices(user_id) -> public.users(id): {shared: down}
+  public.posts(user_id) -> public.users(id): {skip: "not: ours, \\"ever\\"",
+    erase: delete}
+  public.devices(user_id) -> public.users(id): {shared: down, erase: clear}
   public.gone(a) -> public.users(id): own
 references:
   - from: public.logins
@@ -159,6 +160,7 @@ references:
     to: public.users(id)
     when: ip IS NOT NULL
     own: down
+    erase: keep
 files:
   - {table: public.users, bucket: b, key: avatar_path, when: "id > 0",
      of: shared}
@@ -184,12 +186,14 @@ def test_decisions_that_were_made_are_kept(postgres, database,
     text = propose(postgres, database, "public.users", path)
     assert 'label: "Your: account"' in text
     assert edge(text, "posts(user_id)")[0] == \
-        'skip: "not: ours, \\"ever\\""'
-    assert edge(text, "devices(user_id)")[0] == "shared"
+        'skip: "not: ours, \\"ever\\"" erase: delete'
+    assert edge(text, "devices(user_id)")[0] == \
+        "shared: down erase: clear"
     assert "# Gone from the database: public.gone(a)" in text
     assert "# Gone from the table: nothing." in text
     for line in ("    columns: [\"(user_id + 0)\"]", "    when: ip IS NOT NULL",
-                 "    own: down", "    key: avatar_path", "    of: shared",
+                 "    own: down", "    erase: keep", "    erase: delete",
+                 "    erase: clear", "    key: avatar_path", "    of: shared",
                  "    purpose: to let you in", "    retention: a year",
                  "    origin: provided", "        mask: true",
                  "        pseudonym: refs", "        origin: derived",

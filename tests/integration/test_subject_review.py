@@ -193,6 +193,18 @@ def test_a_type_and_id_pair_is_told(review, postgres, database):
     assert "with the type beside it" in json.dumps(result["findings"])
 
 
+def test_a_key_that_no_erasure_could_clear_is_told(
+        review, postgres, database):
+    postgres.execute(
+        database, "ALTER TABLE blocks ALTER creator_id SET NOT NULL")
+    assert ("erasure-open", BLOCKS) in kinds(review(whole()), advice=True)
+    chart = whole()
+    chart["edges"][BLOCKS]["erase"] = "delete"
+    result = review(chart)
+    assert kinds(result) == []
+    assert {kind for kind, _ in kinds(result, advice=True)} == {"no-index"}
+
+
 def test_an_index_that_is_advised_is_enough(review, postgres, database):
     result = review(whole())
     advice = [f["message"].split(": ", 1)[1] for f in result["findings"]
