@@ -10,7 +10,6 @@
 #include "formats/sign.h"
 
 #define VERSION 1
-#define CONTEXT "libbackup session v1"
 
 void
 fmt_presence_free(struct fmt_presence *presence)
@@ -90,7 +89,8 @@ fmt_presence_encode(const struct fmt_presence *presence,
 		fmt_json_set(root, "process", process_value(&presence->process),
 		    &failed);
 	if (!failed)
-		status = fmt_record_encode(root, CONTEXT, seed, out);
+		status =
+		    fmt_record_encode(root, FMT_PRESENCE_CONTEXT, seed, out);
 	json_decref(root);
 	return status;
 }
@@ -159,7 +159,8 @@ fill(const json_t *root, void *arg)
 	return status;
 }
 
-static const struct fmt_record_kind kind = {CONTEXT, "session", VERSION, fill};
+static const struct fmt_record_kind kind = {
+    FMT_PRESENCE_CONTEXT, "session", VERSION, fill};
 
 enum fmt_status
 fmt_presence_decode(const void *data, size_t len, struct fmt_presence *out)

@@ -20,6 +20,8 @@ struct fmt_process {
 	uint64_t start;   /* clock ticks after the boot */
 };
 
+#define FMT_PRESENCE_CONTEXT "libbackup session v1"
+
 struct fmt_presence {
 	char repository[33]; /* hex id of the repository it belongs to */
 	char session[33];    /* hex id, and the name of the object */

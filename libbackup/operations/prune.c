@@ -411,6 +411,19 @@ remove_snapshots(struct prune *prune, struct bkp_error *err)
 	return 0;
 }
 
+/* It is waited for as long as it is there. */
+static void
+tell_newer(struct prune *prune)
+{
+	if (prune->report.newer > 0)
+		bkp_run_message(prune->run, BKP_WARNING, NULL,
+		    "sessions/: %zu sessions of a newer version of libbackup "
+		    "have given no sign of life for a day; when they are over "
+		    "is not known here, so what they may need stays: prune "
+		    "with that version",
+		    prune->report.newer);
+}
+
 static int
 collect(struct prune *prune, struct bkp_error *err)
 {
@@ -424,8 +437,10 @@ collect(struct prune *prune, struct bkp_error *err)
 
 	bkp_run_phase(prune->run, 0, 0, "looking for what nobody needs");
 	if (bkp_prune_collect(prune->repository, prune->presence, &limits,
-		&prune->report, options->cancel, err) == 0)
+		&prune->report, options->cancel, err) == 0) {
+		tell_newer(prune);
 		return 0;
+	}
 	if (options->is_dry_run || prune->name_count == 0)
 		return -1;
 	return bkp_fail_in(err,

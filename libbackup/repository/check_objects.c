@@ -228,17 +228,26 @@ bkp_check_index(struct bkp_checker *checker, struct bkp_error *err)
 {
 	struct bkp_index_set *set = &checker->repository->index;
 
+	set->notes_newer = true;
 	if (bkp_repository_load_good_index(checker->repository, err) < 0)
 		return -1;
 	for (size_t i = 0; i < set->damaged_count; i++) {
 		const struct bkp_index_damage *damage = &set->damaged[i];
+		bool is_newer = damage->problem.code == BKP_UNSUPPORTED;
 		char path[BKP_PACK_PATH];
-
 		size_t number;
 
 		(void)snprintf(path, sizeof(path), "index/%s", damage->name);
 		if (bkp_finding_add(&checker->findings, &number,
-			BKP_FINDING_DAMAGE, "index-damaged", path, err, "%s",
+			is_newer ? BKP_FINDING_WARNING : BKP_FINDING_DAMAGE,
+			is_newer ? BKP_FINDING_NEWER : "index-damaged", path,
+			err,
+			is_newer ? "%s; a newer version of libbackup wrote it, "
+				   "so where the chunks are that it names is "
+				   "not known here, and what seems to be "
+				   "missing may be there: check with that "
+				   "version"
+				 : "%s",
 			damage->problem.message) < 0 ||
 		    bkp_check_misplaced(
 			checker, number, "index", damage->name, err) < 0)

@@ -173,7 +173,8 @@ load_unless_damaged(
 
 	if (load_one(loader, name, &problem) == 0)
 		return 0;
-	if (problem.code == BKP_CORRUPT || problem.code == BKP_AUTH)
+	if (problem.code == BKP_CORRUPT || problem.code == BKP_AUTH ||
+	    (problem.code == BKP_UNSUPPORTED && loader->set->notes_newer))
 		return bkp_index_set_note_damage(
 		    loader->set, name, &problem, err);
 	if (err != NULL)

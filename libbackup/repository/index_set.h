@@ -37,6 +37,8 @@ struct bkp_index_set {
 	struct bkp_index_directory directory;
 	size_t noted; /* files, from the first, that are in the directory */
 	struct bkp_index_cache cache;
+	bool notes_newer;  /* what a newer version wrote is noted as damage, by
+			      who deletes nothing and tells it */
 	bool keeps_copies; /* of objects that are gone from the store: somebody
 			      looks at them before they go, too */
 	atomic_size_t touched;     /* bytes of them, since they were let go */

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "formats/presence.h"
+#include "formats/record.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/condemned.h"
 #include "libbackup/repository/history.h"
@@ -355,6 +356,21 @@ note_other(
 	return 0;
 }
 
+/* Whether it is the record of a version that is not known here, by somebody who
+ * may announce himself. */
+static bool
+is_of_newer(const struct bkp_repository *repository, const struct fmt_buf *text)
+{
+	struct fmt_record record = FMT_RECORD_INIT;
+	bool is_believed =
+	    fmt_record_decode(text->data, text->len, FMT_PRESENCE_CONTEXT,
+		&record) == FMT_OK &&
+	    bkp_roster_may_write(&repository->roster, record.signer);
+
+	fmt_record_free(&record);
+	return is_believed;
+}
+
 /* One that cannot be read stands for somebody of whom nothing is known. */
 static int
 read_other(struct bkp_repository *repository, struct bkp_presence_info *info,
@@ -383,7 +399,8 @@ read_other(struct bkp_repository *repository, struct bkp_presence_info *info,
 		stored.data, stored.len, &text) != FMT_OK)
 		goto out;
 	status = fmt_presence_decode(text.data, text.len, record);
-	info->is_newer = status == FMT_UNSUPPORTED;
+	info->is_newer =
+	    status == FMT_UNSUPPORTED && is_of_newer(repository, &text);
 	if (status != FMT_OK)
 		goto out;
 	if (strcmp(record->session, info->id) != 0 ||

@@ -45,9 +45,18 @@ add_amount(struct bkp_prune_amount *amount, uint64_t bytes)
 
 /* ---- sessions ---- */
 
+/* Of what a newer version announced nobody here knows when it is over. */
+static bool
+is_unknown(const struct bkp_presence_info *session)
+{
+	return session->is_newer && !session->is_given_up;
+}
+
 static bool
 is_alive(const struct bkp_presence_info *session)
 {
+	if (is_unknown(session))
+		return true;
 	return !session->is_ended && !session->is_expired &&
 	       !session->is_given_up;
 }
@@ -87,9 +96,12 @@ clear_sessions(struct prune *prune, struct bkp_error *err)
 	size_t count = 0, alive = 0;
 	int rc = gone == NULL ? -1 : 0;
 
+	prune->report->newer = 0;
 	for (size_t i = 0; rc == 0 && i < prune->session_count; i++) {
 		struct bkp_presence_info *session = &prune->sessions[i];
 
+		prune->report->newer +=
+		    is_unknown(session) && session->is_expired;
 		if (is_alive(session))
 			prune->sessions[alive++] = *session;
 		else if (session->is_ended && !session->is_given_up)

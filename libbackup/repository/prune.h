@@ -80,6 +80,7 @@ struct bkp_prune_report {
 	uint64_t grace_left_s; /* of the list that is next; 0: none waits so */
 	size_t sessions;       /* that are waited for */
 	size_t expired;        /* that were given up */
+	size_t newer;          /* that would be, of a newer version */
 	char session_what[16], session_host[BKP_WRITER_NAME]; /* the oldest */
 	int64_t session_since_us; /* of it, server's clock */
 };

@@ -25,6 +25,7 @@
 #include "formats/sign.h"
 #include "libbackup/archive/reader.h"
 #include "libbackup/base/run.h"
+#include "libbackup/repository/prune.h"
 #include "libbackup/repository/repair.h"
 #include "libbackup/repository/repository_own.h"
 #include "libbackup/repository/roster.h"
@@ -453,6 +454,107 @@ a_repair_takes_nothing_away_that_a_later_version_wrote(void **state)
 	}
 }
 
+/* The rest is checked all the same, and what is damaged is told. */
+static void
+a_check_goes_on_beside_an_index_of_a_later_version(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_repository *host = fixture_open_host(fixture);
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_events events = BKP_EVENTS_INIT;
+	struct bkp_run *run = NULL;
+	struct bkp_checker checker;
+	char name[65], proof[65], path[80];
+	bool is_proof_told = false;
+
+	put_index(fixture, &host->keys, name);
+	assert_int_equal(
+	    bkp_object_put(fixture->memory, "proofs", "x", 1, proof, &err), 0);
+	(void)snprintf(path, sizeof(path), "proofs/%s", proof);
+	assert_int_equal(bkp_store_put(fixture->memory, path, "y", 1, NULL), 0);
+	assert_int_equal(bkp_run_new(1, &events, NULL, &run, &err), 0);
+	bkp_checker_init(&checker, host, run);
+	if (bkp_checker_run(&checker, &err) < 0)
+		fail_msg("%s", err.message);
+	(void)snprintf(path, sizeof(path), "index/%s", name);
+	assert_told(&checker, path);
+	for (size_t i = 0; i < checker.findings.count; i++) {
+		const struct bkp_finding_item *item =
+		    &checker.findings.items[i];
+
+		is_proof_told |= strcmp(item->kind, "proof-damaged") == 0;
+		/* It is nothing that a repair would set aside. */
+		assert_string_not_equal(item->kind, "index-damaged");
+	}
+	assert_true(is_proof_told);
+	bkp_checker_free(&checker);
+	bkp_run_free(run);
+	bkp_repository_close(host);
+}
+
+/* ---- a session of which nobody here knows when it is over ---- */
+
+/* A folder with all that the fixture holds, everything 30 hours old. */
+static struct bkp_store *
+copy_to_folder(struct fixture *fixture, char folder[64])
+{
+	char *names = fixture_names(fixture, ""), *rest = NULL, command[128];
+	struct bkp_store *store = NULL;
+
+	(void)snprintf(folder, 64, "%s/old", fixture->folder);
+	assert_int_equal(
+	    bkp_store_directory_open(folder, BKP_STORE_CREATE, &store, NULL),
+	    0);
+	for (char *name = strtok_r(names, "\n", &rest); name != NULL;
+	     name = strtok_r(NULL, "\n", &rest)) {
+		struct fmt_buf bytes = FMT_BUF_INIT;
+
+		assert_int_equal(bkp_store_get(fixture->memory, name, 0,
+				     BKP_STORE_WHOLE, &bytes, NULL),
+		    0);
+		assert_int_equal(
+		    bkp_store_put(store, name, bytes.data, bytes.len, NULL), 0);
+		fmt_buf_free(&bytes);
+	}
+	free(names);
+	(void)snprintf(command, sizeof(command),
+	    "find '%s' -type f -exec touch -d '30 hours ago' {} +", folder);
+	assert_int_equal(system(command), 0);
+	return store;
+}
+
+static void
+a_prune_waits_for_a_session_of_a_later_version(void **state)
+{
+	static const struct bkp_prune_limits limits = {.grace_s = 0};
+	struct fixture *fixture = *state;
+	struct bkp_repository *host = fixture_open_host(fixture), *old = NULL;
+	struct bkp_keys keys = fixture_host_keys(fixture);
+	struct bkp_prune_report report = {.newer = 0};
+	struct bkp_presence *presence = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_store_object object;
+	char name[65], path[80], folder[64];
+	struct bkp_store *store;
+
+	put_sealed(fixture, &host->keys, "sessions", "session", name);
+	bkp_repository_close(host);
+	(void)snprintf(path, sizeof(path), "sessions/%s", name);
+	store = copy_to_folder(fixture, folder);
+	assert_int_equal(
+	    bkp_repository_open_store(store, &keys, &old, &err), 0);
+	assert_int_equal(bkp_prune_begin(old, &presence, &err), 0);
+	if (bkp_prune_collect(old, presence, &limits, &report, NULL, &err) < 0)
+		fail_msg("%s", err.message);
+	bkp_presence_end(presence);
+	assert_int_equal(report.newer, 1);
+	assert_int_equal(report.expired, 0);
+	assert_int_equal(bkp_store_stat(old->store, path, &object, NULL), 0);
+	bkp_repository_close(old);
+	(void)snprintf(path, sizeof(path), "rm -rf '%s'", folder);
+	assert_int_equal(system(path), 0);
+}
+
 #define CASE(f)                                                                \
 	cmocka_unit_test_setup_teardown(                                       \
 	    f, fixture_new_initialised, fixture_free)
@@ -468,6 +570,8 @@ main(void)
 	    CASE(an_archive_of_a_later_version_is_refused),
 	    CASE(a_key_document_of_a_later_version_is_refused),
 	    CASE(a_repair_takes_nothing_away_that_a_later_version_wrote),
+	    CASE(a_check_goes_on_beside_an_index_of_a_later_version),
+	    CASE(a_prune_waits_for_a_session_of_a_later_version),
 	    cmocka_unit_test(records_of_a_later_version_are_refused),
 	    cmocka_unit_test(a_parity_of_a_later_version_is_refused),
 	};
