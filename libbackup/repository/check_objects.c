@@ -154,14 +154,18 @@ static int
 add_history_finding(struct bkp_checker *checker,
     const struct bkp_history_finding *finding, struct bkp_error *err)
 {
-	enum bkp_finding_level level =
-	    finding->is_note ? BKP_FINDING_NOTE : BKP_FINDING_DAMAGE;
+	enum bkp_finding_level level = finding->is_note ? BKP_FINDING_NOTE
+				       : finding->kind == BKP_HISTORY_PROOF
+					   ? BKP_FINDING_WARNING
+					   : BKP_FINDING_DAMAGE;
 	char path[BKP_PACK_PATH] = "checkpoints/";
 	size_t number;
 
 	if (finding->kind == BKP_HISTORY_ERASURES)
 		(void)snprintf(path, sizeof(path), "erasures/");
-	if (finding->name[0] != '\0')
+	else if (finding->kind == BKP_HISTORY_PROOF)
+		(void)snprintf(path, sizeof(path), "proofs/");
+	if (finding->name[0] != '\0' && finding->kind != BKP_HISTORY_PROOF)
 		(void)snprintf(
 		    path, sizeof(path), "snapshots/%s", finding->name);
 	if (bkp_finding_add(&checker->findings, &number, level,

@@ -37,6 +37,10 @@ can_be_mended(const char *object, enum damage damage)
 	/* It may be of somebody at work. */
 	if (is_below(object, "sessions/"))
 		return patient_is_old(damage);
+	/* Others remember that there was one; only another verification makes
+	 * the next. */
+	if (is_below(object, "proofs/"))
+		return damage == TWICE;
 	/* A copy of the error correction of a snapshot, as if that had been
 	 * there. */
 	if (is_below(object, "parity/snapshots/") && damage == TWICE)
@@ -103,7 +107,8 @@ go_through(const char *object, enum damage damage)
 	}
 	if (strncmp(object, "index/", 6) == 0)
 		assert_int_equal(patient_differences(), patient.differences);
-	if (last.damage + last.warnings > 0 && !is_below(object, "sessions/"))
+	if (last.damage + last.warnings > 0 && !is_below(object, "sessions/") &&
+	    !is_below(object, "proofs/"))
 		accept(object, &after, story);
 	bkp_check_result_free(&first);
 	bkp_check_result_free(&second);
