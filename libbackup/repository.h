@@ -72,6 +72,12 @@ BKP_API int bkp_repository_can_read(const struct bkp_repository *repository);
 /* 32 hex digits; borrowed until close. */
 BKP_API const char *bkp_repository_id(const struct bkp_repository *repository);
 
+/* The Ed25519 public key, 64 hex digits, that an archive which was opened is
+ * signed with: 1. Whose it is tells bkp_key_list of the repository that it came
+ * from. 0: it is no archive, and key is "". */
+BKP_API int bkp_repository_archive_signer(
+    const struct bkp_repository *repository, char key[65]);
+
 /* ---- snapshots ---- */
 
 struct bkp_snapshot_source {

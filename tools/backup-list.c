@@ -235,12 +235,17 @@ snapshot_event(const struct bkp_snapshot *s)
 }
 
 static void
-emit_count(struct cli *cli, const char *what, size_t count, size_t problems)
+emit_count(struct cli *cli, const char *what, size_t count, size_t problems,
+    const char *signer)
 {
-	cli_emit(cli,
+	json_t *event =
 	    json_pack("{s:s, s:s, s:s, s:I, s:I}", "type", "result", "command",
 		command.name, "state", problems > 0 ? "degraded" : "complete",
-		what, (json_int_t)count, "problems", (json_int_t)problems));
+		what, (json_int_t)count, "problems", (json_int_t)problems);
+
+	if (*signer != '\0')
+		(void)json_object_set_new(event, "signer", json_string(signer));
+	cli_emit(cli, event);
 }
 
 static json_t *
@@ -284,6 +289,7 @@ list_snapshots(struct cli *cli, const struct format *format,
     struct bkp_repository *repository, size_t *problems, struct bkp_error *err)
 {
 	struct bkp_snapshot_list list = BKP_SNAPSHOT_LIST_INIT;
+	char signer[65];
 	size_t i;
 	int rc = 0;
 
@@ -303,8 +309,14 @@ list_snapshots(struct cli *cli, const struct format *format,
 		rc = print_snapshots(&list, format, err);
 	}
 	*problems = tell_problems(cli, &list);
+	(void)bkp_repository_archive_signer(repository, signer);
 	if (cli->is_json)
-		emit_count(cli, "snapshots", list.count, *problems);
+		emit_count(cli, "snapshots", list.count, *problems, signer);
+	else if (*signer != '\0' && !cli->is_quiet)
+		cli_say(cli,
+		    "the archive is signed with the key %s; backup-key show "
+		    "tells whose it is",
+		    signer);
 	bkp_snapshot_list_free(&list);
 	return rc;
 }
@@ -465,7 +477,7 @@ list_entries(struct cli *cli, const struct format *format,
 		    "backup-list %.12s shows them all",
 		    name, prefix, name);
 	if (cli->is_json)
-		emit_count(cli, "entries", count, 0);
+		emit_count(cli, "entries", count, 0, "");
 	return 0;
 }
 

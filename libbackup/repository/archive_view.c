@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/sign.h"
 #include "libbackup/archive/reader.h"
 #include "libbackup/base/fail.h"
 
@@ -175,6 +176,17 @@ bkp_archive_view_open(const char *location, const struct bkp_keys *keys,
 	repository->keys.has_data = true;
 	*out = repository;
 	return 0;
+}
+
+int
+bkp_repository_archive_signer(
+    const struct bkp_repository *repository, char key[65])
+{
+	key[0] = '\0';
+	if (repository->archive == NULL)
+		return 0;
+	fmt_hex(bkp_archive_manifest(repository->archive)->signer, 32, key);
+	return 1;
 }
 
 int

@@ -161,7 +161,7 @@ struct worker {
 
 struct item {
 	size_t pack;
-	bool is_gone, is_damaged;
+	bool is_gone, is_damaged, is_newer;
 	uint64_t bytes;
 	size_t chunks;
 	unsigned char digest[32]; /* of what is there */
@@ -271,8 +271,26 @@ read_pack(void *arg, unsigned n, void *work, struct bkp_error *err)
 			*err = item->problem;
 		return -1;
 	}
-	item->is_damaged = rc < 0;
+	/* Its bytes are those that were stored. */
+	item->is_newer = rc < 0 && item->problem.code == BKP_UNSUPPORTED;
+	item->is_damaged = rc < 0 && !item->is_newer;
 	return read_parity(reading, item, err);
+}
+
+/* What a newer version wrote is not made anew. */
+static int
+note_parity(struct bkp_checker *checker, struct bkp_check_pack *pack,
+    const char *path, const struct bkp_error *problem, struct bkp_error *err)
+{
+	char parity[BKP_PARITY_NAME];
+
+	if (problem->code == BKP_OK || problem->code == BKP_NOTFOUND)
+		return 0;
+	if (problem->code == BKP_UNSUPPORTED &&
+	    bkp_parity_name_of(path, parity))
+		return bkp_check_newer(checker, parity, err);
+	pack->is_parity_bad = true;
+	return bkp_check_parity_damaged(checker, path, problem->message, err);
 }
 
 /* A pack that is gone since it was listed is looked at by the walk: where
@@ -305,12 +323,10 @@ note_pack(void *arg, void *work, struct bkp_error *err)
 			rc = bkp_check_misplaced_pack(
 			    checker, pack, item->digest, err);
 	}
-	if (rc == 0 && item->parity.code != BKP_OK &&
-	    item->parity.code != BKP_NOTFOUND) {
-		pack->is_parity_bad = true;
-		rc = bkp_check_parity_damaged(
-		    checker, path, item->parity.message, err);
-	}
+	if (item->is_newer)
+		rc = bkp_check_newer(checker, path, err);
+	if (rc == 0)
+		rc = note_parity(checker, pack, path, &item->parity, err);
 	free(item);
 	return rc;
 }

@@ -256,6 +256,11 @@ def test_list_and_cat_read_an_archive(archived):
     listed = admin(archived, "backup-list", archived.archive, "--json").events
     assert [event["name"] for event in listed
             if event["type"] == "snapshot"] == archived.snapshots()
+    # Whose signature it is, is known to the repository.
+    host, = archived.run("backup-key", "--json", "show").of_type("host")
+    assert listed[-1]["signer"] == host["public_key"]
+    told = admin(archived, "backup-list", archived.archive)
+    assert "signed with the key %s" % host["public_key"] in told.err
     entries = admin(archived, "backup-list", archived.archive, "--json",
                     "latest").events
     assert {event["path"]: event.get("sha256") for event in entries

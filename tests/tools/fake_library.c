@@ -177,6 +177,15 @@ bkp_repository_open(const char *location, const struct bkp_keys *keys,
 	return 0;
 }
 
+int
+bkp_repository_archive_signer(
+    const struct bkp_repository *repository, char key[65])
+{
+	(void)repository;
+	key[0] = '\0';
+	return 0;
+}
+
 void
 bkp_repository_close(struct bkp_repository *repository)
 {

@@ -29,6 +29,7 @@
 #include "libbackup/repository/repair.h"
 #include "libbackup/repository/repository_own.h"
 #include "libbackup/repository/roster.h"
+#include "libbackup/store/store_parity.h"
 #include "tests/unit/repository_fixture.h"
 
 static void
@@ -196,18 +197,30 @@ records_of_a_later_version_are_refused(void **state)
 	fmt_buf_free(&text);
 }
 
-static void
-a_parity_of_a_later_version_is_refused(void **state)
-{
-	/* A head of one data and one parity shard of one byte. */
-	unsigned char head[64 + 2 * 16 + 32 + 1] = "bkpparit";
-	const size_t len = sizeof(head) - 1;
-	struct fmt_parity view;
+/* A head of one data and one parity shard of one byte. */
+#define PARITY_HEAD ((size_t)64 + 2 * 16 + 32)
 
-	(void)state;
+static void
+make_parity(unsigned char head[PARITY_HEAD])
+{
+	const size_t len = PARITY_HEAD;
+
+	memset(head, 0, len);
+	memcpy(head, "bkpparit", 8);
 	head[8] = 2;
 	head[12] = head[14] = head[24] = 1;
 	assert_int_equal(fmt_sha256(head, len - 32, head + len - 32), FMT_OK);
+}
+
+static void
+a_parity_of_a_later_version_is_refused(void **state)
+{
+	unsigned char head[PARITY_HEAD];
+	const size_t len = PARITY_HEAD;
+	struct fmt_parity view;
+
+	(void)state;
+	make_parity(head);
 	assert_int_equal(fmt_parity_open(head, len, &view), FMT_UNSUPPORTED);
 	assert_int_equal(fmt_parity_check(head, len), FMT_UNSUPPORTED);
 }
@@ -492,6 +505,89 @@ a_check_goes_on_beside_an_index_of_a_later_version(void **state)
 	bkp_repository_close(host);
 }
 
+/* Puts an index object that names one pack. */
+static void
+index_pack(struct fixture *fixture, const struct bkp_key_ring *keys,
+    const struct fmt_buf *stored, const struct fmt_pack_chunk *chunks,
+    size_t count, char path[96])
+{
+	struct fmt_index_pack pack = {
+	    .stored_size = stored->len, .kind = FMT_PACK_METADATA};
+	struct fmt_buf plain = FMT_BUF_INIT;
+	struct fmt_index_builder *builder;
+	char name[65];
+
+	assert_int_equal(
+	    fmt_sha256(stored->data, stored->len, pack.name), FMT_OK);
+	bkp_pack_path(pack.name, path);
+	assert_int_equal(bkp_store_put(fixture->memory, path, stored->data,
+			     stored->len, NULL),
+	    0);
+	assert_int_equal(fmt_index_builder_new(&builder), FMT_OK);
+	assert_int_equal(
+	    fmt_index_builder_add(builder, &pack, chunks, count), FMT_OK);
+	assert_int_equal(
+	    fmt_index_builder_encode(builder, keys->signing_seed, &plain),
+	    FMT_OK);
+	fmt_index_builder_free(builder);
+	assert_int_equal(
+	    bkp_object_seal(fixture->memory, "index", &keys->metadata_recipient,
+		1, plain.data, plain.len, name, NULL, NULL),
+	    0);
+	fmt_buf_free(&plain);
+}
+
+/* A pack of one chunk whose directory says version 2. */
+static void
+put_pack(
+    struct fixture *fixture, const struct bkp_key_ring *keys, char path[96])
+{
+	static const char text[] = "a chunk";
+	struct fmt_buf payload = FMT_BUF_INIT, stored = FMT_BUF_INIT;
+	struct fmt_pack_chunk chunk = {.raw_len = sizeof(text)};
+
+	assert_int_equal(fmt_buf_reserve(&payload, 256), FMT_OK);
+	payload.len =
+	    ZSTD_compress(payload.data, payload.cap, text, sizeof(text), 1);
+	assert_false(ZSTD_isError(payload.len));
+	chunk.stored_len = (uint32_t)payload.len;
+	assert_int_equal(
+	    fmt_pack_directory_encode(&chunk, 1, &payload), FMT_OK);
+	/* Count, version, and 8 bytes of magic end it. */
+	assert_int_equal(payload.data[payload.len - 12], 1);
+	payload.data[payload.len - 12] = 2;
+	assert_int_equal(fmt_age_seal(&keys->metadata_recipient, 1,
+			     payload.data, payload.len, &stored),
+	    FMT_OK);
+	index_pack(fixture, keys, &stored, &chunk, 1, path);
+	fmt_buf_free(&payload);
+	fmt_buf_free(&stored);
+}
+
+/* Nor is error correction. */
+static void
+a_pack_of_a_later_version_is_no_damage(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_repository *host = fixture_open_host(fixture);
+	char path[96], parity[BKP_PARITY_NAME], *names;
+	unsigned char head[PARITY_HEAD];
+
+	put_pack(fixture, &host->keys, path);
+	bkp_repository_close(host);
+	make_parity(head);
+	assert_true(bkp_parity_name_of("config", parity));
+	assert_int_equal(
+	    bkp_store_put(fixture->memory, parity, head, sizeof(head), NULL),
+	    0);
+	names = fixture_names(fixture, "");
+	repair(fixture, path);
+	assert_there(fixture, names);
+	repair(fixture, parity);
+	assert_there(fixture, names);
+	free(names);
+}
+
 /* ---- a session of which nobody here knows when it is over ---- */
 
 /* A folder with all that the fixture holds, everything 30 hours old. */
@@ -570,6 +666,7 @@ main(void)
 	    CASE(an_archive_of_a_later_version_is_refused),
 	    CASE(a_key_document_of_a_later_version_is_refused),
 	    CASE(a_repair_takes_nothing_away_that_a_later_version_wrote),
+	    CASE(a_pack_of_a_later_version_is_no_damage),
 	    CASE(a_check_goes_on_beside_an_index_of_a_later_version),
 	    CASE(a_prune_waits_for_a_session_of_a_later_version),
 	    cmocka_unit_test(records_of_a_later_version_are_refused),
