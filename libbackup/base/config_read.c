@@ -635,6 +635,9 @@ read_sources(struct reader *r, const yaml_node_t *node, struct bkp_error *err)
 	const yaml_node_item_t *item;
 	size_t count;
 
+	/* A list that nobody has filled in yet. */
+	if (node->type == YAML_SCALAR_NODE && node->data.scalar.length == 0)
+		return 0;
 	if (node->type != YAML_SEQUENCE_NODE)
 		return bkp_config_fail(r->file, node, err,
 		    "'sources' needs a list: lines that begin with '- '");

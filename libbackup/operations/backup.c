@@ -410,7 +410,7 @@ remember(struct backup *backup, const char *name)
 
 	if (bkp_session_remember(
 		backup->session, &backup->snapshot, name, &problem) < 0)
-		bkp_run_message(backup->run, BKP_INFO, NULL,
+		bkp_run_message(backup->run, BKP_WARNING, NULL,
 		    "the new snapshot is not remembered on this machine, so "
 		    "it would not be missed here: %s",
 		    problem.message);

@@ -405,8 +405,11 @@ remove_snapshots(struct prune *prune, struct bkp_error *err)
 	if (bkp_history_read(prune->repository, &after, err) < 0)
 		return -1;
 	if (bkp_history_remember(prune->repository, &after, &error) < 0)
-		bkp_run_message(
-		    prune->run, BKP_WARNING, NULL, "%s", error.message);
+		bkp_run_message(prune->run, BKP_WARNING, NULL,
+		    "what there is now is not remembered on this machine, so "
+		    "it would not be noticed here if the repository were put "
+		    "back to an earlier state: %s",
+		    error.message);
 	bkp_history_free(&after);
 	return 0;
 }

@@ -193,7 +193,8 @@ bkp_prune_repack(struct bkp_repository *repository,
 	if (rc < 0)
 		return bkp_fail_in(err,
 		    "writing packs anew that are hardly used (--no-repack "
-		    "leaves them)");
+		    "leaves them; where something of them is damaged, "
+		    "backup-check --repair sees to it)");
 	*stored = repack.stored;
 	return 0;
 }

@@ -512,7 +512,13 @@ def test_a_machine_without_a_memory_goes_on(a, names, stack):
     env = {"BACKUP_STATE_DIR": "/dev/null/none"}
     result = stack.run("backup-create", "--json", env=env)
     assert result.status == COMPLETE, str(result)
-    assert "BACKUP_STATE_DIR" in result.out, str(result)
+    told, = [event["text"] for event in result.of_type("message")
+             if event["level"] == "warning"]
+    assert "BACKUP_STATE_DIR" in told and "not remembered" in told, told
+    result = stack.run("backup-prune", "--json", "--keep-last", "9", env=env)
+    told, = [event["text"] for event in result.of_type("message")
+             if event["level"] == "warning"]
+    assert "BACKUP_STATE_DIR" in told and "not remembered" in told, told
     result = stack.run("backup-list", env=env)
     assert result.status == COMPLETE, str(result)
     assert "BACKUP_STATE_DIR" in result.err, str(result)

@@ -582,10 +582,24 @@ running_out_of_memory_anywhere_is_an_error_and_leaks_nothing(void **state)
 #define CASE(name)                                                             \
 	cmocka_unit_test_setup_teardown(name, enter_folder, leave_folder)
 
+static void
+sources_that_are_not_filled_in_yet_are_none(void **state)
+{
+	struct bkp_config *config = load("sources:\nrepository: /tmp/r\n");
+
+	(void)state;
+	assert_int_equal(config->source_count, 0);
+	assert_string_equal(config->repository, "/tmp/r");
+	bkp_config_free(config);
+	refuse("sources: postgres\n",
+	    "t.yaml:1: 'sources' needs a list: lines that begin with '- '");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    CASE(sources_that_are_not_filled_in_yet_are_none),
 	    CASE(every_key_arrives_and_sources_are_sorted),
 	    CASE(a_bucket_is_named_like_its_source_unless_told),
 	    CASE(all_databases_is_a_word_of_its_own),

@@ -259,6 +259,55 @@ a_pack_that_is_hardly_used_is_written_anew(void **state)
 	free(backups.noise);
 }
 
+/* The largest object is the content; what is in the middle of it. */
+static void
+damage_content(struct fixture *fixture)
+{
+	char *names = fixture_names(fixture, "packs/"), *rest = NULL;
+
+	for (char *name = strtok_r(names, "\n", &rest); name != NULL;
+	     name = strtok_r(NULL, "\n", &rest)) {
+		struct fmt_buf bytes = FMT_BUF_INIT;
+
+		assert_int_equal(bkp_store_get(fixture->memory, name, 0,
+				     BKP_STORE_WHOLE, &bytes, NULL),
+		    0);
+		if (bytes.len >= UNIT) {
+			bytes.data[bytes.len / 2] ^= 1;
+			bytes.data[bytes.len / 4] ^= 1;
+			bytes.data[bytes.len / 4 * 3] ^= 1;
+		}
+		assert_int_equal(bkp_store_put(fixture->memory, name,
+				     bytes.data, bytes.len, NULL),
+		    0);
+		fmt_buf_free(&bytes);
+	}
+	free(names);
+}
+
+static void
+what_cannot_be_written_anew_says_what_to_do(void **state)
+{
+	const struct bkp_prune_limits limits = {
+	    .may_repack = true, .repack_below = 60};
+	struct backups backups = make_backups(*state);
+	struct bkp_prune_report report = {.snapshots = 0};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_repository *host;
+
+	back_up_times(&backups, 2);
+	damage_content(*state);
+	host = open_both(*state);
+	assert_int_equal(
+	    prune(host, (const char(*)[BKP_OBJECT_NAME])backups.names, 1,
+		&limits, &report, &err),
+	    -1);
+	assert_non_null(strstr(err.message, "--no-repack"));
+	assert_non_null(strstr(err.message, "backup-check --repair"));
+	bkp_repository_close(host);
+	free(backups.noise);
+}
+
 /* Rows that became differences, and what they are differences to. */
 static void
 differences_are_written_anew_with_their_bases(void **state)
@@ -849,6 +898,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE(what_only_a_removed_snapshot_used_is_given_back),
 	    CASE(the_first_backup_keeps_what_later_ones_share),
+	    CASE(what_cannot_be_written_anew_says_what_to_do),
 	    CASE(a_pack_that_is_hardly_used_is_written_anew),
 	    CASE(differences_are_written_anew_with_their_bases),
 	    CASE(all_snapshots_may_go),
