@@ -89,15 +89,34 @@ is_about_records(const struct bkp_history_finding *finding)
 		   finding->name[0] == '\0');
 }
 
-static int
-give_up(struct bkp_repair *repair, const char *name, struct bkp_error *err)
+/* Whether a step of the plan makes it whole already. */
+static bool
+is_planned(const struct bkp_repair *repair, const char *path)
 {
+	for (size_t i = 0; repair->presence == NULL && i < repair->count; i++)
+		if (repair->items[i].state == BKP_REPAIR_PLANNED &&
+		    strcmp(repair->items[i].object, path) == 0)
+			return true;
+	return false;
+}
+
+static int
+give_up(struct bkp_repair *repair, const struct bkp_history_finding *finding,
+    struct bkp_error *err)
+{
+	const char *name = finding->name;
 	struct bkp_checkpoint *checkpoint =
 	    &repair->checker->history.checkpoint;
 	const struct bkp_roster *roster = &repair->checker->repository->roster;
 	char path[BKP_PACK_PATH];
 
 	(void)snprintf(path, sizeof(path), "snapshots/%s", name);
+	if (is_planned(repair, path))
+		return 0;
+	if (!repair->accepts_loss && finding->kind == BKP_HISTORY_FORGED)
+		return bkp_repair_note(repair, BKP_REPAIR_NEEDS, path, err,
+		    "find out who put it there, and set it aside with "
+		    "--accept-loss");
 	if (!repair->accepts_loss)
 		return bkp_repair_note(repair, BKP_REPAIR_NEEDS, path, err,
 		    "bring it back from a copy of the repository, or give it "
@@ -198,7 +217,7 @@ repair_history(struct bkp_repair *repair, struct bkp_error *err)
 		if (finding->is_note)
 			continue;
 		if (can_be_given_up(finding) && finding->name[0] != '\0')
-			rc = give_up(repair, finding->name, err);
+			rc = give_up(repair, finding, err);
 		else if (is_about_records(finding))
 			has_records = true;
 		else if (finding->kind == BKP_HISTORY_ERASURES)

@@ -223,6 +223,25 @@ def test_two_that_were_swapped(a, names, provider):
     provider.write(names[3], first)
     assert a.list() == (names[1:3], {("snapshot-damaged", names[0]),
                                      ("snapshot-damaged", names[3])})
+    # What a repair puts back, nobody needs to give up.
+    steps = a.run("backup-check", "--json").of_type("step")
+    assert {(step["state"], os.path.basename(step["object"]))
+            for step in steps if step["object"].startswith("snapshots/")} == {
+                ("planned", names[0]), ("planned", names[3])}, steps
+    # A refusal says all that is to be done.
+    refused = a.admin("backup-restore", "latest")
+    assert refused.status == FAILED
+    assert refused.err.rstrip().endswith("--accept-loss"), str(refused)
+    assert names[2][:12] in refused.err
+
+
+def test_all_that_are_deleted_leave_a_trace(a, names, provider):
+    for name in names:
+        provider.delete(name)
+    a.forget()
+    result = a.run("backup-check")
+    assert result.status == DEGRADED
+    assert "or its snapshots were deleted" in result.out, str(result)
 
 
 @pytest.mark.parametrize("size", (0, 1, 100, -1))
@@ -311,7 +330,8 @@ def test_the_state_before_a_prune_is_put_back(a, names, stack, provider):
     kinds = {kind for kind, _ in Machine(stack, "new").list()[1]}
     assert "record-damaged" in kinds, kinds
     result = a.run("backup-list", "latest")
-    assert result.status == FAILED and newest in result.err, str(result)
+    assert result.status == FAILED and newest[:12] in result.err, str(
+        result)
 
 
 # ---- forging ----
@@ -463,7 +483,7 @@ def test_latest_is_refused_where_it_may_be_another(a, names, stack, provider):
                         ("backup-verify",)):
         result = a.admin(name, "latest", "files/data", *args)
         assert result.status == FAILED, str(result)
-        assert names[2] in result.err and names[3] in result.err, str(result)
+        assert names[2][:12] in result.err and names[3] in result.err, str(result)
     assert not os.path.exists(stack.path("out"))
     result = a.admin("backup-verify", "--json", names[2])
     assert result.status == COMPLETE, str(result)
