@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libbackup/archive/input.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/sink.h"
@@ -162,6 +163,11 @@ open_repository(struct backup *backup, struct bkp_error *err)
 	 * stays out of the process. */
 	keys.identity_file = NULL;
 	keys.passphrase = NULL;
+	if (bkp_archive_is_location(backup->config->repository))
+		return bkp_fail(err, BKP_INVALID,
+		    "%s is an archive, not a repository: there is no way to "
+		    "back up into it; --archive FILE writes another one",
+		    backup->config->repository);
 	if (keys.key_file == NULL)
 		return bkp_fail(err, BKP_INVALID,
 		    "no key file is named; give 'key_file:' in the "

@@ -263,6 +263,27 @@ is_outrun_by(const struct bkp_named_snapshot *item,
 	return false;
 }
 
+/* Imports have the time of their original. What lacks least is meant, and then
+ * the original. */
+static const struct bkp_named_snapshot *
+of_the_same_time(const struct bkp_snapshots *snapshots, size_t n)
+{
+	const struct bkp_named_snapshot *best = &snapshots->items[n];
+
+	while (n-- > 0 &&
+	       snapshots->items[n].snapshot.time_us == best->snapshot.time_us) {
+		const struct fmt_snapshot *a = &snapshots->items[n].snapshot;
+		size_t lacks = json_array_size(a->omissions);
+		size_t best_lacks = json_array_size(best->snapshot.omissions);
+
+		if (lacks < best_lacks ||
+		    (lacks == best_lacks &&
+			a->finished_us < best->snapshot.finished_us))
+			best = &snapshots->items[n];
+	}
+	return best;
+}
+
 /* The one with the latest time among the first `n`, but for those of a clock
  * that was ahead: for years nobody would restore anything else. Of a host the
  * last one stays. */
@@ -279,7 +300,7 @@ newest_name(const struct bkp_snapshots *snapshots, size_t n)
 		if (!is_outrun)
 			break;
 	}
-	return snapshots->items[n].name;
+	return of_the_same_time(snapshots, n)->name;
 }
 
 static int
@@ -292,8 +313,8 @@ refuse_latest(const struct bkp_history *history,
 		return bkp_fail(err, doubt->code,
 		    "there is no good snapshot: %s", doubt->text);
 	return bkp_fail(err, doubt->code,
-	    "the newest snapshot may be one that is missing or damaged (%s is "
-	    "the newest of the others: name it to use it): %s",
+	    "the newest snapshot may be missing or damaged (%.12s is the "
+	    "newest of the others: name it to use it): %s",
 	    newest_name(snapshots, snapshots->count), doubt->text);
 }
 

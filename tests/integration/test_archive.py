@@ -302,9 +302,14 @@ def test_a_part_taken_into_a_repository_is_degraded_and_says_so(small):
     assert result.status == DEGRADED, str(result)
     assert [event["path"] for event in result.of_type("omission")] == [
         "files/src"]
-    restored = small.restore("latest", "--to", small.path("to"),
+    part = result.result["snapshot"]
+    restored = small.restore(part, "--to", small.path("to"),
                              statuses=(DEGRADED,))
     assert restored["entries"] == 3
+    # It is of the moment of the whole one, which stays the latest.
+    restored = small.restore("latest", "files/src", "--to",
+                             small.path("whole"))
+    assert restored["snapshot"] != part and restored["entries"] > 3
 
 
 def imported(stack):
@@ -312,6 +317,12 @@ def imported(stack):
                          stack.archive)
     assert result.status == COMPLETE, str(result)
     return result.result
+
+
+def test_a_backup_into_an_archive_is_refused_for_good(archived):
+    result = archived.admin("backup-create", "-r", archived.archive)
+    assert result.status == FAILED
+    assert "is an archive, not a repository" in result.err, str(result)
 
 
 def test_an_archive_that_is_taken_in_again_is_there_once(archived):
