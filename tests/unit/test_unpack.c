@@ -26,6 +26,10 @@
 	"{\"file\":\"files/up/a\",\"bucket\":\"up\",\"key\":\"a\",\"bytes\":"  \
 	"3,\"sha256\":\"%s\",\"content_type\":\"text/plain\"}\n"
 
+#define LYING_LINE                                                             \
+	"{\"file\":\"own/public.t.ndjson\",\"bucket\":\"b\",\"key\":\"k\","    \
+	"\"bytes\":1,\"sha256\":\"x\"}\n"
+
 static char top[] = "/tmp/test_unpack.XXXXXX";
 static struct bkp_run *run;
 
@@ -424,9 +428,7 @@ static void
 a_list_of_files_that_lies_is_refused(void **state)
 {
 	static const char *const lists[] = {"no json\n", "{}\n", "[1]\n",
-	    "{\"file\":\"files/up/a\"}", "\n",
-	    "{\"file\":\"own/public.t.ndjson\",\"bucket\":\"b\",\"key\":\"k\","
-	    "\"bytes\":1,\"sha256\":\"x\"}\n"};
+	    "{\"file\":\"files/up/a\"}", "\n", LYING_LINE};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
