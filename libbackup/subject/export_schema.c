@@ -147,15 +147,16 @@ bkp_export_schema(struct bkp_export *export, struct bkp_error *err)
 		}
 	}
 	if (json_object_set_new(
-		files, "subject.json", bkp_export_core_schema(export)) < 0) {
+		files, "subject.json", bkp_export_core_schema(export)) < 0 ||
+	    bkp_export_describe(files) < 0) {
 		json_decref(files);
 		return bkp_fail_nomem(err, "describing the export");
 	}
 	return bkp_export_put_json(export, "schema.json",
 	    json_pack("{s:s, s:s, s:o}", "$schema",
 		"https://json-schema.org/draft/2020-12/schema", "title",
-		"Each file of this export, by its name: subject.json, and one "
-		"line of the others",
+		"Each file of this export, by its name: subject.json, "
+		"manifest.json, and one line of the others",
 		"$defs", files),
 	    &export->schema, err);
 }

@@ -148,6 +148,9 @@ json_t *bkp_export_row_schema(
     const struct bkp_export *export, const struct bkp_exported_table *table);
 json_t *bkp_export_core_schema(const struct bkp_export *export);
 
+/* Adds those of the manifest and of files.ndjson; -1: no memory. */
+int bkp_export_describe(json_t *files);
+
 /* The model's table, and what the map says of it (NULL: nothing). */
 const struct bkp_model_table *bkp_export_model(
     const struct bkp_export *export, const struct bkp_exported_table *table);

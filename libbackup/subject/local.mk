@@ -7,6 +7,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/export_core_schema.c \
 	libbackup/subject/export_core_sql.c \
 	libbackup/subject/export_core_write.c \
+	libbackup/subject/export_described.c \
 	libbackup/subject/export_files.c \
 	libbackup/subject/export_keep.c \
 	libbackup/subject/export_html.c libbackup/subject/export_html.h \

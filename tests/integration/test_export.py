@@ -253,14 +253,16 @@ def test_the_manifest_says_what_was_replaced_and_what_refers(exporter):
 def test_lines_are_as_the_schema_says(exporter):
     for subject in ("1", "9007199254740993"):
         folder, _ = exporter.export(
-            subject, "out" + subject, "--no-files")
+            subject, "out" + subject,
+            status=COMPLETE if subject == "1" else DEGRADED)
         with open(os.path.join(folder, "schema.json")) as text:
             schemas = json.load(text)["$defs"]
         assert schemas
-        with open(os.path.join(folder, "subject.json")) as text:
-            nested = schemas.pop("subject.json")
-            jsonschema.Draft202012Validator.check_schema(nested)
-            jsonschema.validate(json.load(text), nested)
+        for name in ("subject.json", "manifest.json"):
+            with open(os.path.join(folder, name)) as text:
+                whole = schemas.pop(name)
+                jsonschema.Draft202012Validator.check_schema(whole)
+                jsonschema.validate(json.load(text), whole)
         for name, schema in schemas.items():
             jsonschema.Draft202012Validator.check_schema(schema)
             for row in rows(folder, name):
@@ -268,6 +270,19 @@ def test_lines_are_as_the_schema_says(exporter):
     user, = rows(folder, "own/public.users.ndjson")
     assert user["id"] == "9007199254740993"
     assert (user["rate"], user["seen"]) == ("NaN", "infinity")
+
+
+def test_a_page_that_was_changed_is_seen(exporter):
+    folder, _ = exporter.export("1", "out")
+    page = os.path.join(folder, "pages", "own.public.orders.1.html")
+    arguments = ("backup-import", "--dry-run", "--database", "none", folder)
+    with open(page, "a") as text:
+        text.write("<!-- one more -->")
+    done = exporter.stack.run(*arguments)
+    assert done.status == FAILED and "orders.1.html is not" in done.err
+    os.remove(page)
+    done = exporter.stack.run(*arguments)
+    assert done.status == FAILED and "orders.1.html is missing" in done.err
 
 
 def test_csv_says_what_the_json_says(exporter):
