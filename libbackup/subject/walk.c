@@ -246,6 +246,10 @@ out:
 static int
 end_round(struct bkp_walk *walk, bool *is_new, struct bkp_error *err)
 {
+	struct fmt_buf sql = FMT_BUF_INIT;
+	enum fmt_status status = FMT_OK;
+	int rc = 0;
+
 	*is_new = false;
 	for (size_t i = 0; i < walk->model.table_count; i++) {
 		struct bkp_walk_set *set = &walk->sets[i];
@@ -256,15 +260,18 @@ end_round(struct bkp_walk *walk, bool *is_new, struct bkp_error *err)
 		if (set->last == 0)
 			continue;
 		*is_new = true;
-		if (set->rows - set->counted <= set->counted / 5)
+		if (set->rows - set->counted <= set->counted / 5 ||
+		    status != FMT_OK)
 			continue;
-		if (bkp_pg_run(&walk->pg, err, "ANALYZE pg_temp.walk_%u",
-			(unsigned)i) < 0)
-			return -1;
+		status = bkp_pg_sql(&sql, "%s pg_temp.walk_%u",
+		    sql.len > 0 ? "," : "ANALYZE", (unsigned)i);
 		set->counted = set->rows;
 	}
+	if (sql.len > 0 || status != FMT_OK)
+		rc = bkp_walk_execute(walk, &sql, status, NULL, err);
+	fmt_buf_free(&sql);
 	bkp_run_tick(walk->run);
-	return bkp_run_check(walk->run, err);
+	return rc == 0 ? bkp_run_check(walk->run, err) : -1;
 }
 
 /* Follows the edges of one decision until nothing new comes. */
