@@ -447,7 +447,8 @@ a_repair_takes_nothing_away_that_a_later_version_wrote(void **state)
 {
 	static const char *const kinds[][2] = {{"snapshots", "snapshot"},
 	    {"checkpoints", "checkpoint"}, {"condemned", "condemned"},
-	    {"proofs", "proof"}, {"index", "index"}, {"sessions", "session"}};
+	    {"erasures", "erasure"}, {"proofs", "proof"}, {"index", "index"},
+	    {"sessions", "session"}};
 	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
