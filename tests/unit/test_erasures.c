@@ -245,6 +245,9 @@ what_snapshots_knew_of_is_missed_until_it_is_back(void **state)
 	/* A backup does not make it forgotten. */
 	assert_int_equal(fixture_back_up(host, &file, 1, 4, name, NULL), 0);
 	expect(host, "erasure-missing ");
+	history = look_at(host);
+	assert_int_equal(history.snapshots.items[1].snapshot.erasures, 2);
+	bkp_history_free(&history);
 	append(host, eight, name);
 	expect_none(host);
 	bkp_repository_close(host);
