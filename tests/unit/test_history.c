@@ -290,6 +290,7 @@ latest_is_refused_only_where_it_may_be_another_one(void **state)
 	maker.previous[0] = '\0';
 	oldest = make(&maker);
 	assert_int_equal(bkp_snapshot_find(host, "latest", name, &err), -1);
+	oldest.name[12] = '\0';
 	assert_non_null(strstr(err.message, oldest.name));
 	assert_int_equal(bkp_snapshot_find(host, oldest.name, name, &err), 0);
 	bkp_repository_close(host);
