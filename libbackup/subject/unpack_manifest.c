@@ -274,10 +274,11 @@ add_object(struct bkp_unpack *unpack, json_t *line, struct bkp_error *err)
 static int
 read_objects(struct bkp_unpack *unpack, struct bkp_error *err)
 {
-	const char *at = (const char *)unpack->files_text.data;
-	const char *end = at + unpack->files_text.len;
+	const char *at = (const char *)unpack->files_text.data, *end = at;
 
-	while (unpack->files_text.len > 0 && at < end) {
+	if (unpack->files_text.len > 0)
+		end += unpack->files_text.len;
+	while (at < end) {
 		const char *line_end = memchr(at, '\n', (size_t)(end - at));
 		json_t *line;
 		int rc;
