@@ -263,6 +263,25 @@ a_second_host_backs_up_and_reads_no_content(void **state)
 
 /* What is stolen with a host's key: the past stays believed, the future of
  * that key is not, and after a rotation it opens nothing that is new. */
+/* Stores a later snapshot with the content of one that is there. */
+static void
+sign_again(struct bkp_repository *host, const char *name, char later[65])
+{
+	struct fmt_snapshot snapshot = FMT_SNAPSHOT_INIT;
+	struct fmt_buf text = FMT_BUF_INIT;
+
+	MUST(bkp_repository_snapshot(host, name, &snapshot, &keys_trouble));
+	snapshot.time_us++;
+	assert_int_equal(
+	    fmt_snapshot_encode(&snapshot, host->keys.signing_seed, &text),
+	    FMT_OK);
+	MUST(bkp_object_seal(host->store, "snapshots",
+	    &host->keys.metadata_recipient, 1, text.data, text.len, later, NULL,
+	    &keys_trouble));
+	fmt_buf_free(&text);
+	fmt_snapshot_free(&snapshot);
+}
+
 static void
 a_revoked_host_is_believed_for_what_it_had_written(void **state)
 {
@@ -284,8 +303,13 @@ a_revoked_host_is_believed_for_what_it_had_written(void **state)
 	assert_int_equal(
 	    bkp_key_host_revoke(admin, "db2", &believed, &err), -1);
 	assert_int_equal(err.code, BKP_NOTFOUND);
-	/* One who had opened before does not ask the roster again. */
-	(void)fixture_back_up(thief, keys_files, 2, 100, names[1], &err);
+	/* One who had opened before is told; one who goes on all the same is
+	 * not believed. */
+	assert_int_equal(
+	    fixture_back_up(thief, keys_files, 2, 100, names[1], &err), -1);
+	assert_int_equal(err.code, BKP_AUTH);
+	assert_non_null(strstr(err.message, "revoked"));
+	sign_again(thief, names[0], names[1]);
 	bkp_repository_close(thief);
 	keys_assert_reads(fixture, &admin_keys, names[0]);
 	bkp_repository_close(admin);

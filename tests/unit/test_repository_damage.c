@@ -296,7 +296,7 @@ what_a_stranger_signed_is_refused(void **state)
 	struct fmt_buf text = FMT_BUF_INIT;
 	struct bkp_error err = BKP_ERROR_INIT;
 	unsigned char stranger[32] = {1, 2, 3};
-	char latest[65], forged[65];
+	char latest[65], forged[65], first[12 + 1] = "";
 
 	assert_int_equal(
 	    bkp_repository_snapshot(host, backup.name, &snapshot, NULL), 0);
@@ -310,9 +310,11 @@ what_a_stranger_signed_is_refused(void **state)
 	assert_int_equal(bkp_snapshot_find(host, "latest", latest, &err), -1);
 	assert_int_equal(err.code, BKP_AUTH);
 	assert_non_null(strstr(err.message, forged));
-	/* The way on is told, and works. */
-	assert_non_null(strstr(err.message, backup.name));
-	assert_int_equal(bkp_snapshot_find(host, backup.name, latest, NULL), 0);
+	/* The way on is told by the first digits of a name, and works. */
+	memcpy(first, backup.name, sizeof(first) - 1);
+	assert_non_null(strstr(err.message, first));
+	assert_int_equal(bkp_snapshot_find(host, first, latest, NULL), 0);
+	assert_string_equal(latest, backup.name);
 	fmt_snapshot_free(&snapshot);
 	fmt_buf_free(&text);
 	bkp_repository_close(host);
