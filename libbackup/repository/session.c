@@ -313,10 +313,13 @@ claim_proofs(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	struct bkp_history *history = &session->history;
 	struct bkp_proofs proofs = BKP_PROOFS_INIT;
 	struct bkp_claims claims = BKP_CLAIMS_INIT;
+	struct bkp_error problem = BKP_ERROR_INIT;
 	int rc = 0;
 
-	if (bkp_proofs_load(session->repository, &proofs, NULL) == 0)
+	if (bkp_proofs_load(session->repository, &proofs, &problem) == 0)
 		rc = bkp_history_claim_proofs(history, &proofs, err);
+	else if (problem.code == BKP_NOMEM)
+		rc = bkp_fail_nomem(err, "reading the proofs");
 	if (rc == 0)
 		rc = bkp_claims_join(
 		    &claims, history->claims.items, history->claims.count, err);
