@@ -98,7 +98,7 @@ find(struct parts *parts, const char *name)
 		if (strcmp(parts->at[i].name, name) == 0)
 			return &parts->at[i];
 	fail_msg("no part %s", name);
-	return NULL;
+	abort();
 }
 
 static void
