@@ -20,6 +20,8 @@ WAIVED = os.environ.get("BACKUP_TEST_WAIVE", "").split(",")
 DATA = os.environ.get("BACKUP_TEST_DATA") or os.path.join(
     os.environ.get("top_srcdir", "."), "..", "shared", "data")
 
+SERVERS = postgres_module.installed()
+
 _number = itertools.count(1)
 
 
@@ -30,6 +32,17 @@ def pytest_configure(config):
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
+    # The commands look there for programs of the server's own version.
+    os.environ["PATH"] = os.pathsep.join(
+        [os.environ["PATH"], *filter(None, SERVERS.values())])
+
+
+def pytest_generate_tests(metafunc):
+    """A test of `every_server` runs against each version that is here."""
+    if (len(SERVERS) > 1 and "postgres" in metafunc.fixturenames
+            and metafunc.definition.get_closest_marker("every_server")):
+        metafunc.parametrize("postgres", SERVERS, indirect=True,
+                             scope="session")
 
 
 def _server(name, start):
@@ -50,12 +63,35 @@ def session_folder():
         yield folder.path
 
 
+def _start_postgres(folder, major):
+    if major is not None and SERVERS[major] is None:
+        raise ServerMissing("there is no PostgreSQL %d here" % major)
+    home = os.path.join(folder, "server%s" % (major or ""))
+    os.mkdir(home, 0o711)
+    return postgres_module.Postgres(home, bindir=SERVERS.get(major))
+
+
 @pytest.fixture(scope="session")
-def postgres(session_folder):
-    server = _server(
-        "postgres", lambda: postgres_module.Postgres(session_folder))
+def postgres_servers(session_folder):
+    """Starts a server of a major version where it does not run yet."""
+    running = {}
+
+    def server(major):
+        if major not in running:
+            running[major] = _server(
+                "postgres", lambda: _start_postgres(session_folder, major))
+        return running[major]
+
     yield server
-    server.stop()
+    for started in running.values():
+        started.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(request, postgres_servers):
+    """The usual server, or the one of the version that a test runs against."""
+    return postgres_servers(
+        getattr(request, "param", next(iter(SERVERS), None)))
 
 
 @pytest.fixture(scope="session")

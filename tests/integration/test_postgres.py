@@ -14,6 +14,8 @@ from harness.process import free_port
 from harness.proxy import Proxy
 from harness.stack import DEGRADED, FAILED, finish, patience
 
+pytestmark = pytest.mark.every_server
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

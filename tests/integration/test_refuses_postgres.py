@@ -11,6 +11,8 @@ from harness import witness
 from harness.proxy import Proxy, TransactionPooler
 from harness.stack import COMPLETE, FAILED, patience
 
+pytestmark = pytest.mark.every_server
+
 ROWS = ("CREATE TABLE big AS SELECT n, repeat(md5(n::text), 20) AS t"
         " FROM generate_series(1, 50000) AS n")
 

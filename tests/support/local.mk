@@ -4,6 +4,7 @@ EXTRA_DIST += \
 	tests/support/check.sh \
 	tests/support/minio.sh \
 	tests/support/packages.sh \
+	tests/support/postgres.sh \
 	tests/support/python.sh \
 	tests/support/harness/__init__.py \
 	tests/support/harness/folder.py \

@@ -3,7 +3,6 @@
 
 import glob
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -33,18 +32,48 @@ SETTINGS = {
 }
 
 
-def find_bindir():
-    """Where the newest server's programs are."""
-    def version(path):
-        return [int(n) for n in re.findall(r"\d+", path)]
+def _cache():
+    """Where tests/support/postgres.sh unpacks other versions."""
+    if os.geteuid() == 0:
+        return "/var/cache/libbackup-servers"
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(
+        "~/.cache"), "libbackup-servers")
 
-    for path in sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"),
-                       key=version, reverse=True):
-        return os.path.dirname(path)
+
+def _major(bindir):
+    return int(os.path.basename(os.path.dirname(bindir)))
+
+
+def _bindirs(top):
+    """Folders of servers under `top`, the newest first."""
+    found = map(os.path.dirname,
+                glob.glob(top + "/lib/postgresql/[0-9]*/bin/initdb"))
+    return sorted(found, key=_major, reverse=True)
+
+
+def find_bindir():
+    """Where the programs of the newest server are that is installed."""
+    for bindir in _bindirs("/usr"):
+        return bindir
     path = shutil.which("initdb")
     if path is None:
         raise ServerMissing("there is no PostgreSQL server here (initdb)")
     return os.path.dirname(os.path.realpath(path))
+
+
+def installed():
+    """Folders of every server here by major version, the one that most tests
+    use first; or of those that BACKUP_TEST_POSTGRES names, in its order:
+    "17 15", or "usual" for that one alone."""
+    found = {_major(bindir): bindir for bindir in
+             [*_bindirs(_cache() + "/postgresql-*/usr"), *_bindirs("/usr")]}
+    wanted = os.environ.get("BACKUP_TEST_POSTGRES", "").split()
+    usual = [_major(bindir) for bindir in _bindirs("/usr")[:1]]
+    if wanted == ["usual"]:
+        wanted = usual
+    elif not wanted:
+        wanted = usual + sorted(set(found) - set(usual))
+    return {int(major): found.get(int(major)) for major in wanted}
 
 
 class Postgres:
@@ -53,8 +82,8 @@ class Postgres:
 
     USER = "postgres"
 
-    def __init__(self, folder, settings=None):
-        self.bindir = find_bindir()
+    def __init__(self, folder, settings=None, bindir=None):
+        self.bindir = bindir or find_bindir()
         self.password = secrets.token_urlsafe(18)
         self._user = unprivileged_user()
         self._settings = {**SETTINGS, **(settings or {})}
