@@ -116,6 +116,20 @@ fill_views(struct bkp_pg *pg, struct bkp_supply *supply,
 	return -1;
 }
 
+/* The event triggers are there already, and one that refuses changes would
+ * refuse to fill a view. Only a superuser may look away, and no other role can
+ * have made one. */
+static int
+without_event_triggers(struct bkp_pg *pg, struct bkp_error *err)
+{
+	return bkp_pg_run(pg, err,
+	    "SELECT set_config(%L, %L, false) FROM pg_roles"
+	    " WHERE rolname = current_user AND rolsuper",
+	    bkp_pg_major(pg) >= 17 ? "event_triggers"
+				   : "session_replication_role",
+	    bkp_pg_major(pg) >= 17 ? "off" : "replica");
+}
+
 /* Statistics, views and settings, in one session. */
 static int
 finish(struct bkp_pg_target *target, struct bkp_supply *supply,
@@ -130,7 +144,8 @@ finish(struct bkp_pg_target *target, struct bkp_supply *supply,
 		return -1;
 	pg.is_ticking = true;
 	bkp_run_phase(run, 0, 0, "%s: statistics and views", database->name);
-	if (bkp_pg_do(&pg, "ANALYZE", err) < 0 ||
+	if (without_event_triggers(&pg, err) < 0 ||
+	    bkp_pg_do(&pg, "ANALYZE", err) < 0 ||
 	    fill_views(&pg, supply, database, is_incomplete, err) < 0 ||
 	    bkp_pg_target_settings(&pg, database, err) < 0 ||
 	    tell_extensions(&pg, run, database, err) < 0)
