@@ -234,6 +234,32 @@ is_of_the_run(const char *line, size_t len)
 	return false;
 }
 
+/* Where an object lies is the server's matter: it may have no such
+ * tablespace, and a scratch server never does. */
+static size_t
+without_tablespace(const char *line, size_t len)
+{
+	static const char owner[] = "; Owner: ", space[] = "; Tablespace: ";
+	const char *at = memmem(line, len, owner, sizeof(owner) - 1);
+	size_t before = at != NULL ? (size_t)(at - line) : len;
+
+	at = memmem(line + before, len - before, space, sizeof(space) - 1);
+	return at != NULL ? (size_t)(at - line) : len;
+}
+
+static enum fmt_status
+append_line(struct fmt_buf *block, const char *line, size_t len)
+{
+	size_t kept = len;
+	enum fmt_status status;
+
+	if (line_begins(line, len, "-- Name: "))
+		kept = without_tablespace(line, len);
+	status = fmt_buf_append(block, line, kept);
+	return status == FMT_OK && kept < len ? fmt_buf_append_byte(block, '\n')
+					      : status;
+}
+
 static enum fmt_status
 read_blocks(const char *text, size_t len, struct blocks *blocks)
 {
@@ -249,7 +275,7 @@ read_blocks(const char *text, size_t len, struct blocks *blocks)
 			status = end_block(blocks);
 		if (status == FMT_OK && !is_of_the_run(at, line) &&
 		    !(line == 3 && memcmp(at, "--\n", 3) == 0) && !(line == 1))
-			status = fmt_buf_append(&blocks->now, at, line);
+			status = append_line(&blocks->now, at, line);
 		at = next;
 	}
 	return status == FMT_OK ? end_block(blocks) : status;

@@ -202,6 +202,23 @@ the_order_of_a_dump_does_not_show_in_the_catalogue(void **state)
 }
 
 static void
+a_tablespace_does_not_show_in_the_catalogue(void **state)
+{
+	struct fmt_buf a = FMT_BUF_INIT, b = FMT_BUF_INIT;
+
+	(void)state;
+	catalogue("-- Name: t; Type: TABLE; Schema: public; Owner: o;"
+		  " Tablespace: fast\n--\n\nSET default_tablespace = fast;\n\n"
+		  "CREATE TABLE t (\n    a integer\n);\n",
+	    &a);
+	catalogue(
+	    OBJECT("t", "TABLE", "CREATE TABLE t (\n    a integer\n);"), &b);
+	assert_string_equal((char *)a.data, (char *)b.data);
+	fmt_buf_free(&a);
+	fmt_buf_free(&b);
+}
+
+static void
 a_difference_of_one_object_shows_in_the_catalogue(void **state)
 {
 	struct fmt_buf a = FMT_BUF_INIT, b = FMT_BUF_INIT;
@@ -279,6 +296,7 @@ main(void)
 	    cmocka_unit_test(globals_lose_what_tells_of_the_run),
 	    cmocka_unit_test(
 		the_order_of_a_dump_does_not_show_in_the_catalogue),
+	    cmocka_unit_test(a_tablespace_does_not_show_in_the_catalogue),
 	    cmocka_unit_test(a_difference_of_one_object_shows_in_the_catalogue),
 	    cmocka_unit_test(grants_of_one_line_or_of_none_are_whole),
 	    cmocka_unit_test(
