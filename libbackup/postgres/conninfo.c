@@ -172,17 +172,32 @@ make_text(const struct bkp_conninfo *info, char **out, struct bkp_error *err)
 }
 
 /* What a server, database or role may have set otherwise and what changes the
- * text of a schema: the time zone of partition bounds, the form of bytea in
- * defaults, quotes around names. The source's text must be the scratch's. */
+ * text of a schema, or refuses to write one: the form of bytea in defaults,
+ * quotes around names, how strings are escaped. The source's text must be the
+ * scratch's. */
+static const char pinned[] =
+    "-c bytea_output=hex -c quote_all_identifiers=off"
+    " -c standard_conforming_strings=on -c default_transaction_read_only=off";
+
+/* Where conninfo has options of its own, libpq does not look at PGOPTIONS. */
 static int
-pin_settings(char **env, struct bkp_error *err)
+pin_settings(struct bkp_conninfo *info, char **env, struct bkp_error *err)
 {
-	const char *options = getenv("PGOPTIONS");
+	size_t at = find(info, "options");
+	const char *own =
+	    at < info->count ? info->values[at] : getenv("PGOPTIONS");
+	char *options = bkp_format(err, "%s%s%s", own != NULL ? own : "",
+	    own != NULL ? " " : "", pinned);
 
 	env[0] = bkp_strdup("PGTZ=UTC", err);
-	env[1] = bkp_format(err,
-	    "PGOPTIONS=%s%s-c bytea_output=hex -c quote_all_identifiers=off",
-	    options != NULL ? options : "", options != NULL ? " " : "");
+	env[1] =
+	    options != NULL ? bkp_format(err, "PGOPTIONS=%s", options) : NULL;
+	if (env[1] != NULL && at < info->count) {
+		bkp_secret_free(info->values[at]);
+		info->values[at] = options;
+		options = NULL;
+	}
+	free(options);
 	return env[0] != NULL && env[1] != NULL ? 0 : -1;
 }
 
@@ -198,13 +213,14 @@ bkp_pg_access_make(const struct bkp_postgres_config *config,
 	if (bkp_conninfo_make(config, database, &info, err) < 0)
 		return -1;
 	password = find(&info, "password");
-	if ((access.env = bkp_alloc_array(ENV_SIZE, sizeof(char *), err)) == NULL)
+	if ((access.env = bkp_alloc_array(ENV_SIZE, sizeof(char *), err)) ==
+	    NULL)
 		goto out;
 	/* The first would change the text of what is dumped. */
 	access.env[0] = bkp_strdup("PGCLIENTENCODING", err);
 	access.env[1] = bkp_strdup("PGDATABASE", err);
 	if (access.env[0] == NULL || access.env[1] == NULL ||
-	    pin_settings(access.env + 2, err) < 0)
+	    pin_settings(&info, access.env + 2, err) < 0)
 		goto out;
 	if (password < info.count &&
 	    (access.env[4] = bkp_format(

@@ -21,7 +21,8 @@ static const char keep_lock_timeout[] =
     "SET lock_timeout TO 0;";
 
 /* What pg_dump pins, and what makes the bytes the same tomorrow: the time
- * zone, the currency, and plans that keep the order of the heap. */
+ * zone, the currency, and plans that keep the order of the heap. Where rows
+ * are read, the transaction itself is read only. */
 static const char preamble[] = "SET DateStyle TO 'ISO, YMD';"
 			       "SET IntervalStyle TO postgres;"
 			       "SET TimeZone TO 'UTC';"
@@ -36,6 +37,7 @@ static const char preamble[] = "SET DateStyle TO 'ISO, YMD';"
 			       "SET synchronize_seqscans TO off;"
 			       "SET max_parallel_workers_per_gather TO 0;"
 			       "SET statement_timeout TO 0;"
+			       "SET default_transaction_read_only TO off;"
 			       "SET idle_in_transaction_session_timeout TO 0;"
 			       "SET client_min_messages TO warning;";
 
