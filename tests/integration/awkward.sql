@@ -124,7 +124,12 @@ SELECT setval('big_id_seq', 77777, false);
 CREATE SEQUENCE "My Schema"."Odd 'seq\" AS smallint;
 CREATE STATISTICS st (dependencies, mcv) ON id, status FROM types;
 ALTER TABLE types ALTER status SET STATISTICS 500;
+SELECT current_setting('server_version_num')::int >= 150000 AS has_lists \gset
+\if :has_lists
 CREATE PUBLICATION pub FOR TABLE types (id, j), big WHERE (id > 5);
+\else
+CREATE PUBLICATION pub FOR TABLE types, big;
+\endif
 CREATE FUNCTION evt() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION evt();
 CREATE SERVER fs FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'nowhere');

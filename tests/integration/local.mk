@@ -39,6 +39,10 @@ EXTRA_DIST += tests/integration/test_s3.py \
 # postgres: there and back, and what is refused
 EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql
 
+# postgres: what has gone wrong in somebody's backup; see tests/pitfalls.tsv
+EXTRA_DIST += tests/integration/test_pitfalls.py \
+	tests/integration/test_pitfalls_restore.py
+
 # formats: the recipes of the specifications, with age, zstd and od
 EXTRA_DIST += tests/integration/test_formats_by_hand.py
 
