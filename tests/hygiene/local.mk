@@ -5,8 +5,9 @@ HYGIENE_TESTS = \
 	tests/hygiene/findings.t \
 	tests/hygiene/headers.t \
 	tests/hygiene/includes.t \
+	tests/hygiene/pitfalls.t \
 	tests/hygiene/usage.t \
 	tests/hygiene/words.t
 dist_check_SCRIPTS += $(HYGIENE_TESTS)
-EXTRA_DIST += tests/hygiene/lib.sh
+EXTRA_DIST += tests/hygiene/lib.sh tests/pitfalls.tsv
 TESTS += $(HYGIENE_TESTS)

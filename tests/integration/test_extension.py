@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from harness import postgres as servers
+from harness.stack import COMPLETE, FAILED
 
 SCRIPT = """
 CREATE TABLE setting (name text PRIMARY KEY, value text, is_own bool);
@@ -21,7 +22,7 @@ SELECT pg_extension_config_dump('job_id_seq', '');
 
 
 @pytest.fixture
-def extended(session_folder, monkeypatch):
+def extended(session_folder):
     """A server looks for extensions beside its own program: it is copied."""
     theirs = servers.find_bindir()
     share = subprocess.run(
@@ -40,10 +41,11 @@ def extended(session_folder, monkeypatch):
                        ("own--1.sql", SCRIPT)):
         with open(os.path.join(shared, "extension", name), "w") as out:
             out.write(text)
-    monkeypatch.setattr(servers, "find_bindir", lambda: bindir)
-    server = servers.Postgres(top)
+    server = servers.Postgres(top, bindir=bindir)
+    server.extensions = os.path.join(shared, "extension")
     yield server
     server.stop()
+    shutil.rmtree(top)
 
 
 def rows(server, database):
@@ -66,3 +68,37 @@ def test_configuration_tables_of_an_extension_come_back(extended, stack):
     extended.drop_database("app")
     stack.restore()
     assert rows(extended, "app") == before
+
+
+def _restored(stack, extended):
+    """A backup is there; restoring it beside, with what is now installed."""
+    extended.create_database("app")
+    extended.execute("app", "CREATE EXTENSION own")
+    stack.add_postgres("app", extended, "app", bindir=extended.bindir)
+    stack.create()
+    control = os.path.join(extended.extensions, "own.control")
+    yield control
+    yield stack.admin("backup-restore", "--to", "other", "latest",
+                      "postgres/app/app")
+
+
+def test_an_extension_that_is_missing_is_named_before_anything_is_made(
+        extended, stack):
+    steps = _restored(stack, extended)
+    os.unlink(next(steps))
+    before = extended.databases()
+    result = next(steps)
+    assert result.status == FAILED and "own" in result.err, str(result)
+    assert "install" in result.err, str(result)
+    assert extended.databases() == before
+
+
+def test_an_extension_of_another_version_is_named(extended, stack):
+    steps = _restored(stack, extended)
+    with open(next(steps), "w") as out:
+        out.write("default_version = '2'\n")
+    shutil.copy(os.path.join(extended.extensions, "own--1.sql"),
+                os.path.join(extended.extensions, "own--2.sql"))
+    result = next(steps)
+    assert result.status == COMPLETE, str(result)
+    assert "own is version 2 here and was 1" in result.err, str(result)
