@@ -96,7 +96,7 @@ postgres_lists()
 			echo "deb [signed-by=$keyring] $uri $pocket $components"
 		done
 	done >"$2/sources.list"
-	postgres_apt "$2" update >&2
+	postgres_apt "$2" -o APT::Update::Error-Mode=any update >&2
 }
 
 # What of it is wanted: libraries, but not those of Perl, and not the compiler
@@ -119,6 +119,7 @@ postgres_unpack()
 	fi
 	# shellcheck disable=SC2086 # words
 	wanted=$(postgres_apt "$2" -s install $packages | postgres_wanted)
+	[ -n "$wanted" ] || return 1
 	mkdir -p "$2/debs"
 	# shellcheck disable=SC2086
 	(cd "$2/debs" && postgres_apt "$2" download $wanted >&2) || return 1
@@ -161,10 +162,22 @@ postgres_install()
 	trap 'rm -rf "$work"' EXIT
 	trap 'exit 1' HUP INT TERM
 	postgres_say "fetching version $1"
-	postgres_lists "$1" "$work" && postgres_unpack "$1" "$work" &&
+	if postgres_lists "$1" "$work" && postgres_unpack "$1" "$work" &&
 		postgres_settle "$work/root" "$cache/postgresql-$1" &&
-		mv "$work/root" "$cache/postgresql-$1" || return 1
-	postgres_find "$1"
+		mv "$work/root" "$cache/postgresql-$1" && postgres_runs "$1"; then
+		postgres_find "$1"
+		return
+	fi
+	postgres_say "version $1 cannot be had from $(postgres_archive "$1")"
+	return 1
+}
+
+# What does not run here is not kept.
+postgres_runs()
+{
+	"$(postgres_find "$1")/postgres" --version >&2 && return 0
+	rm -rf "$(postgres_cache)/postgresql-$1"
+	return 1
 }
 
 # postgres_find MAJOR: prints the folder of its programs.
