@@ -19,7 +19,7 @@ has_test() {
 	name=${1#*::}
 	case $1 in
 	*.py::*) grep -q "^def $name(" "tests/integration/${1%%::*}" ;;
-	*.c::*) grep -q "cmocka_unit_test.*[(, ]$name\|^	*$name[,)]" \
+	*.c::*) grep -q "cmocka_unit_test.*[(, ]$name\|^	*${name}[,)]" \
 		"tests/unit/${1%%::*}" ;;
 	*) false ;;
 	esac

@@ -18,7 +18,7 @@ from harness.stack import COMPLETE, DEGRADED, FAILED, finish, patience
 pytestmark = pytest.mark.every_server
 
 PAD = ("CREATE TABLE pad AS SELECT n, repeat(md5(n::text), 20) AS t"
-       " FROM generate_series(1, 60000) AS n;")
+       " FROM generate_series(1, 20000) AS n;")
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def _terminate_holder(postgres):
 def test_a_snapshot_whose_holder_is_ended_fails_the_backup(
         app, postgres, database):
     postgres.execute(database, PAD)
-    for n in range(20):
+    for n in range(8):
         postgres.execute(database, "CREATE TABLE pad%d AS TABLE pad" % n)
     running = app.start("backup-create", "--json", "--workers", "2")
     assert _terminate_holder(postgres)
@@ -212,7 +212,7 @@ def test_more_tables_than_the_server_can_lock_name_the_setting(
                       bindir=postgres.bindir)
     try:
         server.create_database("app")
-        for first in range(0, 6000, 50):
+        for first in range(0, 2000, 50):
             server.execute("app", ";".join(
                 "CREATE TABLE t%d (i int)" % n
                 for n in range(first, first + 50)))
@@ -325,10 +325,10 @@ def test_a_role_that_only_reads_all_data_is_enough(app, postgres, database):
         postgres.execute("postgres", "DROP ROLE t_reads")
 
 
-def test_thousands_of_large_objects_come_back(app, postgres, database):
+def test_many_large_objects_come_back(app, postgres, database):
     postgres.execute(database, """
         SELECT lo_from_bytea(0, decode(repeat(md5(n::text), n % 300), 'hex'))
-        FROM generate_series(1, 3000) AS n""")
+        FROM generate_series(1, 1200) AS n""")
     comes_back(app, postgres, database)
     app.verify()
 
