@@ -37,6 +37,17 @@ def folder_size(path):
                for where, _, names in os.walk(path) for name in names)
 
 
+def built_program(commands, name):
+    """The program itself, and the environment that it runs in: what libtool
+    made of it to run it where it was built is a script, which takes longer to
+    begin than psql to end."""
+    built = os.path.join(commands.tools, ".libs", name)
+    if not os.path.exists(built):
+        return commands.argv(name), commands.env
+    return [built], {**commands.env, "LD_LIBRARY_PATH": os.path.join(
+        os.path.dirname(commands.tools), "libbackup", ".libs")}
+
+
 class Memory(threading.Thread):
     """Watches how much memory a command and all its children use: together,
     and the largest of them alone. It looks fifty times a second, so a short

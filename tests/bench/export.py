@@ -23,7 +23,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), HERE]
 
-from bench import OURS, Run, Table  # noqa: E402
+from bench import OURS, Run, Table, built_program  # noqa: E402
 from harness.folder import Folder  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.process import ServerMissing  # noqa: E402
@@ -120,18 +120,8 @@ class Bench:
                                 conninfo=self.postgres.conninfo("bench"))
         self.stack.write()
 
-    def program(self, name):
-        """The program itself: what libtool made of it to run it where it was
-        built is a script, which takes longer to begin than psql to end."""
-        tools = os.path.abspath(self.args.tools)
-        built = os.path.join(tools, ".libs", name)
-        if not os.path.exists(built):
-            return self.tools.argv(name), self.tools.env
-        return [built], {**self.tools.env, "LD_LIBRARY_PATH": os.path.join(
-            os.path.dirname(tools), "libbackup", ".libs")}
-
     def ours(self, person, path, form):
-        argv, env = self.program("backup-export")
+        argv, env = built_program(self.tools, "backup-export")
         return Run([*argv, "run", "--config", self.stack.config, "--map",
                     self.map, "--subject", str(person), "--no-encryption",
                     "--format", form, path], env)

@@ -45,3 +45,18 @@ bench-export: all
 	$(srcdir)/tests/support/python.sh $(srcdir)/tests/bench/export.py \
 		--tools tools --rows $(BENCH_ROWS) --large $(BENCH_LARGE)
 .PHONY: bench-export
+
+# The rows of a database, beside what backs it up today and beside nothing at
+# all; 1 is 1.2 GB and pgbench at scale 100, of which a round takes two minutes:
+#     make bench-rows BENCH_ROWS_SCALE=1 BENCH_ROUNDS=5
+BENCH_ROWS_SCALE = 0.1
+EXTRA_PROGRAMS += tests/bench/drain
+tests_bench_drain_LDADD = $(DEPS_LIBS)
+CLEANFILES += tests/bench/drain
+EXTRA_DIST += tests/bench/rows.py tests/bench/rows_data.py
+
+bench-rows: all tests/bench/drain
+	$(srcdir)/tests/support/python.sh $(srcdir)/tests/bench/rows.py \
+		--tools tools --drain tests/bench/drain \
+		--scale $(BENCH_ROWS_SCALE) --rounds $(BENCH_ROUNDS)
+.PHONY: bench-rows
