@@ -45,6 +45,27 @@ make_room(struct fmt_delta_lines *lines)
 	return FMT_OK;
 }
 
+static size_t
+length_of(const struct fmt_delta_lines *lines, size_t n)
+{
+	return lines->starts[n + 1] - lines->starts[n] - 1;
+}
+
+static void
+hash_lines(const unsigned char key[FMT_SIPHASH_KEY], const unsigned char *data,
+    struct fmt_delta_lines *lines)
+{
+	size_t n;
+
+	for (n = 0; n + 1 < lines->count; n += 2)
+		fmt_siphash_two(key, data + lines->starts[n],
+		    length_of(lines, n), data + lines->starts[n + 1],
+		    length_of(lines, n + 1), &lines->hashes[n]);
+	if (n < lines->count)
+		lines->hashes[n] = fmt_siphash(
+		    key, data + lines->starts[n], length_of(lines, n));
+}
+
 enum fmt_status
 fmt_delta_split(const unsigned char key[FMT_SIPHASH_KEY], const void *data,
     size_t len, struct fmt_delta_lines *out)
@@ -67,11 +88,11 @@ fmt_delta_split(const unsigned char key[FMT_SIPHASH_KEY], const void *data,
 		if (out->count == FMT_DELTA_LINES_MAX)
 			return FMT_LIMIT;
 		newline = memchr(at, '\n', (size_t)(end - at));
-		out->hashes[out->count++] =
-		    fmt_siphash(key, at, (size_t)(newline - at));
 		at = newline + 1;
-		out->starts[out->count] = (uint32_t)(at - start);
+		out->starts[++out->count] = (uint32_t)(at - start);
 	}
+	if (status == FMT_OK)
+		hash_lines(key, start, out);
 	return status;
 }
 

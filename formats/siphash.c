@@ -48,23 +48,61 @@ last_word(const unsigned char *bytes, size_t left, size_t len)
 	return word;
 }
 
+static inline struct state
+begin(const unsigned char key[FMT_SIPHASH_KEY])
+{
+	uint64_t k0 = fmt_load_le64(key), k1 = fmt_load_le64(key + 8);
+
+	return (struct state){k0 ^ UINT64_C(0x736f6d6570736575),
+	    k1 ^ UINT64_C(0x646f72616e646f6d),
+	    k0 ^ UINT64_C(0x6c7967656e657261),
+	    k1 ^ UINT64_C(0x7465646279746573)};
+}
+
+static inline uint64_t
+finish(struct state *s)
+{
+	s->v2 ^= 0xff;
+	for (unsigned i = 0; i < 4; i++)
+		mix(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+/* Takes what comes after the first `done` words. */
+static inline void
+take_rest(struct state *s, const unsigned char *bytes, size_t done, size_t len)
+{
+	size_t words = len / 8;
+
+	for (size_t i = done; i < words; i++)
+		take(s, fmt_load_le64(bytes + 8 * i));
+	take(s, last_word(bytes + 8 * words, len % 8, len));
+}
+
 uint64_t
 fmt_siphash(
     const unsigned char key[FMT_SIPHASH_KEY], const void *data, size_t len)
 {
-	uint64_t k0 = fmt_load_le64(key), k1 = fmt_load_le64(key + 8);
-	struct state s = {k0 ^ UINT64_C(0x736f6d6570736575),
-	    k1 ^ UINT64_C(0x646f72616e646f6d),
-	    k0 ^ UINT64_C(0x6c7967656e657261),
-	    k1 ^ UINT64_C(0x7465646279746573)};
-	const unsigned char *bytes = data;
-	size_t words = len / 8;
+	struct state s = begin(key);
 
-	for (size_t i = 0; i < words; i++, bytes += 8)
-		take(&s, fmt_load_le64(bytes));
-	take(&s, last_word(bytes, len % 8, len));
-	s.v2 ^= 0xff;
-	for (unsigned i = 0; i < 4; i++)
-		mix(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	take_rest(&s, data, 0, len);
+	return finish(&s);
+}
+
+void
+fmt_siphash_two(const unsigned char key[FMT_SIPHASH_KEY], const void *a,
+    size_t a_len, const void *b, size_t b_len, uint64_t out[2])
+{
+	struct state s = begin(key), t = s;
+	const unsigned char *first = a, *second = b;
+	size_t both = (a_len < b_len ? a_len : b_len) / 8;
+
+	for (size_t i = 0; i < both; i++) {
+		take(&s, fmt_load_le64(first + 8 * i));
+		take(&t, fmt_load_le64(second + 8 * i));
+	}
+	take_rest(&s, first, both, a_len);
+	take_rest(&t, second, both, b_len);
+	out[0] = finish(&s);
+	out[1] = finish(&t);
 }

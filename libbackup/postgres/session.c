@@ -148,6 +148,12 @@ bkp_pg_encoding(const struct bkp_pg *pg)
 /* ---- waiting ---- */
 
 int
+bkp_pg_check(struct bkp_pg *pg, struct bkp_error *err)
+{
+	return pg->run != NULL ? bkp_run_check(pg->run, err) : 0;
+}
+
+int
 bkp_pg_wait(struct bkp_pg *pg, bool is_write, struct bkp_error *err)
 {
 	struct pollfd fd = {.fd = PQsocket(pg->conn), .events = POLLIN};
@@ -156,7 +162,7 @@ bkp_pg_wait(struct bkp_pg *pg, bool is_write, struct bkp_error *err)
 	if (is_write)
 		fd.events |= POLLOUT;
 	do {
-		if (pg->run != NULL && bkp_run_check(pg->run, err) < 0)
+		if (bkp_pg_check(pg, err) < 0)
 			return -1;
 		if (pg->run != NULL && pg->is_ticking)
 			bkp_run_tick(pg->run);

@@ -13,6 +13,9 @@
 /* A larger buffer is freed after use. */
 #define KEEP_FRAME (16u * 1024 * 1024)
 
+/* Up to here a chunk is decompressed as a whole. */
+#define PROVE_WHOLE (2u * 1024 * 1024)
+
 static int
 set_up_zstd(struct bkp_chunk_writer *writer, struct bkp_error *err)
 {
@@ -118,12 +121,32 @@ not_proven(struct bkp_error *err, const char *why)
 	    why);
 }
 
-/* Decompresses the frame again, a piece at a time, against the original: a
- * compressor's bug or a flipped bit in memory must not be found out on the
- * day of a restore. */
+/* Decompresses the frame in one go. Through a window of its own, as below, it
+ * takes a fifth longer. */
 static int
-prove(struct bkp_chunk_writer *writer, const unsigned char *data, size_t len,
-    struct bkp_error *err)
+prove_whole(struct bkp_chunk_writer *writer, const unsigned char *data,
+    size_t len, struct bkp_error *err)
+{
+	size_t n;
+
+	writer->proof.len = 0;
+	if (fmt_buf_reserve(&writer->proof, len) != FMT_OK)
+		return bkp_fail_nomem(err, "proving a chunk");
+	n = ZSTD_decompressDCtx(writer->decompressor, writer->proof.data, len,
+	    writer->frame.data, writer->frame.len);
+	if (ZSTD_isError(n))
+		return not_proven(err, ZSTD_getErrorName(n));
+	if (n != len)
+		return not_proven(err, "another length");
+	if (len > 0 && memcmp(writer->proof.data, data, len) != 0)
+		return not_proven(err, "other bytes");
+	return 0;
+}
+
+/* The same a piece at a time, where a second copy of it would be too much. */
+static int
+prove_pieces(struct bkp_chunk_writer *writer, const unsigned char *data,
+    size_t len, struct bkp_error *err)
 {
 	ZSTD_inBuffer in = {writer->frame.data, writer->frame.len, 0};
 	size_t done = 0, left = 1;
@@ -150,13 +173,16 @@ prove(struct bkp_chunk_writer *writer, const unsigned char *data, size_t len,
 	return 0;
 }
 
+/* A compressor's bug or a flipped bit in memory must not be found out on the
+ * day of a restore. */
 int
 bkp_chunk_writer_compress(struct bkp_chunk_writer *writer, int level,
     const void *data, size_t len, struct bkp_error *err)
 {
 	if (compress(writer, level, data, len, err) < 0)
 		return -1;
-	return prove(writer, data, len, err);
+	return len <= PROVE_WHOLE ? prove_whole(writer, data, len, err)
+				  : prove_pieces(writer, data, len, err);
 }
 
 /* ---- packing ---- */

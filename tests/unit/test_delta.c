@@ -102,6 +102,24 @@ siphash_gives_the_values_of_its_paper(void **state)
 }
 
 static void
+two_siphashes_at_once_are_those_of_each(void **state)
+{
+	unsigned char sip_key[16] = {7}, data[80];
+	uint64_t two[2];
+
+	(void)state;
+	for (unsigned char i = 0; i < sizeof(data); i++)
+		data[i] = (unsigned char)(i * 37);
+	for (size_t a = 0; a <= 40; a++)
+		for (size_t b = 0; b <= 40; b++) {
+			fmt_siphash_two(sip_key, data, a, data + a, b, two);
+			assert_true(two[0] == fmt_siphash(sip_key, data, a));
+			assert_true(
+			    two[1] == fmt_siphash(sip_key, data + a, b));
+		}
+}
+
+static void
 lines_that_stay_are_copied_and_others_are_not(void **state)
 {
 	char before[8192] = "", text[8192] = "";
@@ -434,6 +452,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(siphash_gives_the_values_of_its_paper),
+	    cmocka_unit_test(two_siphashes_at_once_are_those_of_each),
 	    cmocka_unit_test(lines_that_stay_are_copied_and_others_are_not),
 	    cmocka_unit_test(
 		lines_that_moved_and_lines_that_are_equal_are_found),
