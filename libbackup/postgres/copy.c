@@ -165,10 +165,13 @@ add_row(struct taker *taker, const char *row, size_t len, struct bkp_error *err)
 		return fail_row(err);
 	if (taker->room->len + len > FMT_CHUNKER_MAX && flush(taker, err) < 0)
 		return -1;
+	fmt_rowhash_add(taker->hash, row, len - 1);
+	/* Not copied once more: it may be of 1 GB. */
+	if (len > FMT_CHUNKER_MAX)
+		return taker->take(taker->arg, row, len, err);
 	status = fmt_buf_append(taker->room, row, len);
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "a row of %zu bytes", len);
-	fmt_rowhash_add(taker->hash, row, len - 1);
 	return 0;
 }
 

@@ -20,6 +20,10 @@
  * their locks: the server's lock table is shared with everybody. */
 #define TABLES_A_TRANSACTION 16
 
+/* A connection keeps as much memory as its longest row took, for ever: beyond
+ * this it is made anew. */
+#define ROW_MAX (32u * 1024 * 1024)
+
 /* The holder is asked for a sign of life this often. */
 #define PING_PIECES 256
 
@@ -38,6 +42,7 @@ struct worker {
 	struct bkp_pg pg;
 	const struct bkp_pg_part *locked; /* the lock on it is held */
 	unsigned table_count;             /* since the transaction began */
+	bool is_swollen;                  /* by a row longer than ROW_MAX */
 	struct fmt_buf room;
 	struct bkp_content *content;
 };
@@ -193,7 +198,7 @@ discard_piece(void *arg, void *item)
 }
 
 struct chunk_taker {
-	struct bkp_content *content;
+	struct worker *worker;
 	struct bkp_row_cache *rows;
 	struct piece *piece;
 };
@@ -208,11 +213,13 @@ take_chunk(void *arg, const void *data, size_t len, struct bkp_error *err)
 
 	if (bkp_grow(&piece->refs, piece->ref_count, &piece->ref_cap,
 		sizeof(*piece->refs), err) < 0 ||
-	    bkp_content_rows(taker->content, taker->rows, &range, data, len,
-		&piece->refs[piece->ref_count], err) < 0)
+	    bkp_content_rows(taker->worker->content, taker->rows, &range, data,
+		len, &piece->refs[piece->ref_count], err) < 0)
 		return -1;
 	piece->ref_count++;
 	piece->bytes += len;
+	if (len > ROW_MAX)
+		taker->worker->is_swollen = true;
 	return 0;
 }
 
@@ -265,7 +272,7 @@ copy_with(struct tables *tables, struct worker *worker, struct bkp_pg *pg,
     struct piece *piece, struct bkp_error *err)
 {
 	const struct bkp_pg_table *table = table_at(tables, piece->table);
-	struct chunk_taker taker = {worker->content, tables->rows, piece};
+	struct chunk_taker taker = {worker, tables->rows, piece};
 	struct fmt_buf sql = FMT_BUF_INIT;
 	enum fmt_status status;
 	int rc;
@@ -305,6 +312,17 @@ copy_piece(struct tables *tables, struct worker *worker, struct piece *piece,
 	return rc;
 }
 
+static void
+shrink(struct worker *worker)
+{
+	if (!worker->is_swollen)
+		return;
+	bkp_pg_close(&worker->pg);
+	worker->locked = NULL;
+	worker->table_count = 0;
+	worker->is_swollen = false;
+}
+
 static int
 work_piece(void *arg, unsigned number, void *item, struct bkp_error *err)
 {
@@ -312,6 +330,7 @@ work_piece(void *arg, unsigned number, void *item, struct bkp_error *err)
 	struct piece *piece = item;
 
 	if (copy_piece(tables, &tables->workers[number], piece, err) == 0) {
+		shrink(&tables->workers[number]);
 		bkp_run_count(tables->run, piece->bytes, 1);
 		return 0;
 	}
