@@ -216,3 +216,21 @@ def test_memory_stays_small_whatever_the_size(stack):
         env=stack.commands.env)
     # A sanitizer keeps what was freed; it is also what makes tests patient.
     assert 1024 < most < 256 * 1024 * patience(1)
+
+
+def test_a_long_row_is_in_memory_twice_at_most(stack, postgres, database):
+    """Once as libpq has it, once as it gives it."""
+    size = 96 << 20
+    postgres.execute(database, "CREATE TABLE long AS SELECT n,"
+                     " repeat('0123456789abcdef', n * %d) AS text"
+                     " FROM generate_series(0, 1) n" % (size // 16))
+    stack.options["workers"] = 1
+    stack.add_postgres("app", postgres, database)
+    _, most = peak.run(stack.commands.argv(
+        "backup-create", "--config", stack.config, "--quiet"),
+        env=stack.commands.env)
+    assert size / 1024 < most < 2.7 * size / 1024 * patience(1)
+
+    stack.restore("latest", "--to", database + "_back")
+    assert [(0, 0), (1, size)] == postgres.execute(
+        database + "_back", "SELECT n, length(text) FROM long ORDER BY n")
