@@ -150,7 +150,13 @@ bkp_pg_encoding(const struct bkp_pg *pg)
 int
 bkp_pg_check(struct bkp_pg *pg, struct bkp_error *err)
 {
-	return pg->run != NULL ? bkp_run_check(pg->run, err) : 0;
+	if (pg->run == NULL)
+		return 0;
+	if (bkp_run_check(pg->run, err) < 0)
+		return -1;
+	if (pg->is_ticking)
+		bkp_run_tick(pg->run);
+	return 0;
 }
 
 int
@@ -164,8 +170,6 @@ bkp_pg_wait(struct bkp_pg *pg, bool is_write, struct bkp_error *err)
 	do {
 		if (bkp_pg_check(pg, err) < 0)
 			return -1;
-		if (pg->run != NULL && pg->is_ticking)
-			bkp_run_tick(pg->run);
 		ready = poll(&fd, 1, WAIT_MS);
 		if (ready < 0 && errno != EINTR)
 			return bkp_fail_errno(

@@ -65,7 +65,7 @@ char *bkp_pg_text(struct bkp_pg *pg, const char *sql, struct bkp_error *err);
 
 /* ---- for those who speak to libpq themselves ---- */
 
-/* -1 where the run is cancelled. */
+/* Tells how far the run is; -1 where it is cancelled. */
 int bkp_pg_check(struct bkp_pg *pg, struct bkp_error *err);
 
 /* Waits until the socket can be read (or written, where is_write); -1 where
