@@ -112,27 +112,68 @@ out:
 }
 
 /*
- * A table that was truncated or rewritten after the snapshot and before the
- * lock looks empty in the snapshot. The snapshot's catalogue has the old file
- * number, the function tells the present one.
+ * Between the snapshot and the locks, and for the name of a schema at any
+ * time, others may change what a name means: a table that was truncated or
+ * rewritten looks empty in the snapshot, one that took another's name would be
+ * read in its place, and so would a column. The snapshot's catalogue has what
+ * was, the functions tell what is. The first such table; "" where there is
+ * none.
  */
-static int
-find_rewritten(struct bkp_pg_holder *holder, bool *out, struct bkp_error *err)
-{
-	char *text = bkp_pg_text(&holder->pg,
-	    "SELECT count(*) FROM pg_class c"
-	    " JOIN pg_namespace n ON n.oid = c.relnamespace "
-	    "WHERE c.relkind = 'r' AND n.nspname !~ '^pg_'"
-	    " AND n.nspname <> 'information_schema'"
-	    " AND pg_relation_filenode(c.oid)"
-	    "  IS DISTINCT FROM NULLIF(c.relfilenode, 0)",
-	    err);
+static const char changed_sql[] =
+    "SELECT COALESCE(min(quote_ident(t.nspname) || '.' ||"
+    "  quote_ident(t.relname)), '') "
+    "FROM (SELECT c.oid, n.nspname, c.relname,"
+    "  pg_relation_filenode(c.oid)"
+    "   IS DISTINCT FROM NULLIF(c.relfilenode, 0) AS is_rewritten"
+    "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    "  WHERE c.relkind = 'r' AND n.nspname !~ '^pg_'"
+    "   AND n.nspname <> 'information_schema'"
+    "   AND (c.relpersistence <> 'u' OR NOT pg_is_in_recovery())"
+    "   AND (NOT EXISTS (SELECT FROM pg_depend d"
+    "     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid"
+    "     AND d.objsubid = 0 AND d.deptype = 'e')"
+    "    OR EXISTS (SELECT FROM pg_extension e"
+    "     WHERE c.oid = ANY (e.extconfig)))) t "
+    "WHERE t.is_rewritten"
+    " OR (pg_identify_object('pg_class'::regclass, t.oid, 0)).identity"
+    "  IS DISTINCT FROM"
+    "  quote_ident(t.nspname) || '.' || quote_ident(t.relname)"
+    " OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid"
+    "  AND a.attnum > 0 AND NOT a.attisdropped"
+    "  AND (pg_identify_object('pg_class'::regclass, t.oid, a.attnum)"
+    "   ).identity IS DISTINCT FROM quote_ident(t.nspname) || '.' ||"
+    "   quote_ident(t.relname) || '.' || quote_ident(a.attname))";
 
-	if (text == NULL)
+static int
+find_changed(struct bkp_pg_holder *holder, bool *out, struct bkp_error *err)
+{
+	char *name = bkp_pg_text(&holder->pg, changed_sql, err);
+
+	if (name == NULL)
 		return -1;
-	*out = strcmp(text, "0") != 0;
-	free(text);
+	*out = name[0] != '\0';
+	free(name);
 	return 0;
+}
+
+int
+bkp_pg_holder_finish(struct bkp_pg_holder *holder, struct bkp_error *err)
+{
+	char *name;
+	int rc = 0;
+
+	if (bkp_pg_holder_ping(holder, err) < 0)
+		return -1;
+	name = bkp_pg_text(&holder->pg, changed_sql, err);
+	if (name == NULL)
+		return -1;
+	if (name[0] != '\0')
+		rc = bkp_fail(err, BKP_RETRY,
+		    "%s is not what it was when its rows began to be read: "
+		    "somebody gave its schema another name; try again",
+		    name);
+	free(name);
+	return rc;
 }
 
 /* ---- the moment ---- */
@@ -177,7 +218,7 @@ take_snapshot(struct bkp_pg_holder *holder, struct bkp_error *err)
 /* Reading the catalogue waits for locks too: for the size of a table. */
 static int
 read_and_lock(
-    struct bkp_pg_holder *holder, bool *is_rewritten, struct bkp_error *err)
+    struct bkp_pg_holder *holder, bool *is_changed, struct bkp_error *err)
 {
 	struct bkp_pg *pg = &holder->pg;
 
@@ -189,7 +230,29 @@ read_and_lock(
 	    lock_tables(holder, err) < 0 ||
 	    bkp_pg_do(pg, "SET LOCAL lock_timeout TO 0", err) < 0)
 		return -1;
-	return find_rewritten(holder, is_rewritten, err);
+	return find_changed(holder, is_changed, err);
+}
+
+/* 1 where a name of the snapshot means something else by now, 0 or -1. */
+static int
+try_moment(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, struct bkp_error *err)
+{
+	struct bkp_error failure = BKP_ERROR_INIT;
+	bool is_changed = false;
+
+	if (take_snapshot(holder, err) < 0)
+		return -1;
+	if (read_and_lock(holder, &is_changed, &failure) == 0)
+		return is_changed;
+	if (failure.code == BKP_NOTFOUND)
+		return 1;
+	if (failure.code == BKP_RETRY)
+		return bkp_pg_fail_locked(
+		    config, holder->database, holder->pg.run, err);
+	if (err != NULL)
+		*err = failure;
+	return -1;
 }
 
 static int
@@ -197,28 +260,17 @@ fix_moment(struct bkp_pg_holder *holder,
     const struct bkp_postgres_config *config, struct bkp_error *err)
 {
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-		struct bkp_error failure = BKP_ERROR_INIT;
-		bool is_rewritten = false;
+		int is_changed = try_moment(holder, config, err);
 
-		if (take_snapshot(holder, err) < 0)
-			return -1;
-		if (read_and_lock(holder, &is_rewritten, &failure) < 0) {
-			if (failure.code == BKP_RETRY)
-				return bkp_pg_fail_locked(config,
-				    holder->database, holder->pg.run, err);
-			if (err != NULL)
-				*err = failure;
-			return -1;
-		}
-		if (!is_rewritten)
-			return 0;
+		if (is_changed <= 0)
+			return is_changed;
 		forget_moment(holder);
 		if (bkp_pg_do(&holder->pg, "ROLLBACK", err) < 0)
 			return -1;
 	}
 	return bkp_fail(err, BKP_RETRY,
-	    "tables are being truncated or rewritten faster than they can be "
-	    "locked: try again when that has ended");
+	    "tables are being dropped, renamed, truncated or rewritten faster "
+	    "than they can be locked: try again when that has ended");
 }
 
 int

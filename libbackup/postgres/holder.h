@@ -53,6 +53,10 @@ bool bkp_pg_holder_is_waited_for(struct bkp_pg_holder *holder);
 /* -1 where the transaction is gone. */
 int bkp_pg_holder_ping(struct bkp_pg_holder *holder, struct bkp_error *err);
 
+/* When all is read: -1 where the transaction is gone, or where a name does not
+ * mean what it meant, for a schema can be renamed behind every lock. */
+int bkp_pg_holder_finish(struct bkp_pg_holder *holder, struct bkp_error *err);
+
 void bkp_pg_holder_close(struct bkp_pg_holder *holder);
 
 /* Another session of the same moment, read only. */

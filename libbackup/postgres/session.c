@@ -243,12 +243,13 @@ code_of_state(const char *state)
 		const char *start;
 		enum bkp_error_code code;
 	} codes[] = {{"28", BKP_AUTH}, {"42501", BKP_AUTH},
-	    {"3D000", BKP_NOTFOUND}, {"42P04", BKP_EXISTS},
-	    {"42710", BKP_EXISTS}, {"42704", BKP_NOTFOUND},
-	    {"42P01", BKP_NOTFOUND}, {"42883", BKP_NOTFOUND},
-	    {"55P03", BKP_RETRY}, {"40", BKP_RETRY}, {"22", BKP_INVALID},
-	    {"23", BKP_INVALID}, {"53200", BKP_NOMEM}, {"XX001", BKP_CORRUPT},
-	    {"XX002", BKP_CORRUPT}, {"0A000", BKP_UNSUPPORTED}};
+	    {"3D000", BKP_NOTFOUND}, {"3F000", BKP_NOTFOUND},
+	    {"42P04", BKP_EXISTS}, {"42710", BKP_EXISTS},
+	    {"42704", BKP_NOTFOUND}, {"42P01", BKP_NOTFOUND},
+	    {"42883", BKP_NOTFOUND}, {"55P03", BKP_RETRY}, {"40", BKP_RETRY},
+	    {"22", BKP_INVALID}, {"23", BKP_INVALID}, {"53200", BKP_NOMEM},
+	    {"XX001", BKP_CORRUPT}, {"XX002", BKP_CORRUPT},
+	    {"0A000", BKP_UNSUPPORTED}};
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (strncmp(state, codes[i].start, strlen(codes[i].start)) == 0)

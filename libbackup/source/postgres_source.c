@@ -453,7 +453,7 @@ run_database(struct bkp_pg_source *source,
 	    bkp_pg_source_largeobjects(source, database, sink, err) < 0 ||
 	    put_schema(source, database, sink, err) < 0 ||
 	    put_sequences(database, sink, err) < 0 ||
-	    bkp_pg_holder_ping(&database->holder, err) < 0)
+	    bkp_pg_holder_finish(&database->holder, err) < 0)
 		return bkp_fail_in(
 		    err, "database %s", database->holder.database);
 	/* The snapshot holds back vacuum: let go of it at once. */

@@ -81,6 +81,9 @@ EXTRA_DIST += tests/integration/test_golden.py \
 	tests/golden/host.key tests/golden/identity.txt \
 	tests/golden/repository tests/golden/grown
 
+# hard: what is hard to read in one moment
+EXTRA_DIST += tests/integration/test_hard_moment.py
+
 # prune: nights of backups, and what is left of them
 EXTRA_DIST += tests/integration/test_prune.py
 

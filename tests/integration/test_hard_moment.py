@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What others do to a database while it is being read: between the moment and
+the locks, behind the locks, and to the sessions themselves."""
+
+import os
+import signal
+import time
+
+import pytest
+from harness import witness
+from harness.stack import COMPLETE, FAILED, finish, patience
+
+
+@pytest.fixture
+def app(stack, postgres, database):
+    stack.add_postgres("app", postgres, database)
+    return stack
+
+
+def until(condition):
+    """Waits for what must come."""
+    end = time.monotonic() + patience(60)
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
+
+
+def waits(postgres):
+    """The backup has its snapshot and waits for the first lock."""
+    return postgres.execute("postgres", """
+        SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE NOT granted AND application_name = 'libbackup'""")
+
+
+def same_after(app, postgres, database):
+    """The snapshot holds what is there now."""
+    other = database + "_back"
+    app.restore("--to", other, "latest", "postgres/app/" + database)
+    before, after = (witness.database(postgres, name)
+                     for name in (database, other))
+    assert not witness.differences(before, after)
+
+
+# ---- between the moment and the locks ----
+
+@pytest.mark.parametrize("statements", [
+    "TRUNCATE a; INSERT INTO a VALUES (5, 6)",
+    "DROP TABLE a",
+    "ALTER TABLE a RENAME TO x; ALTER TABLE b RENAME TO a;"
+    " ALTER TABLE x RENAME TO b",
+    "ALTER TABLE a DROP COLUMN y; ALTER TABLE a ADD COLUMN y int DEFAULT 9",
+    "ALTER TABLE a RENAME COLUMN y TO z; ALTER TABLE a RENAME COLUMN x TO y;"
+    " ALTER TABLE a RENAME COLUMN z TO x",
+    "DROP SCHEMA one CASCADE",
+    "ALTER SCHEMA one RENAME TO x; ALTER SCHEMA two RENAME TO one;"
+    " ALTER SCHEMA x RENAME TO two",
+], ids=["truncated", "dropped", "exchanged", "column replaced",
+        "columns exchanged", "schema dropped", "schemas exchanged"])
+def test_a_change_between_snapshot_and_locks_is_seen(
+        app, postgres, database, statements):
+    postgres.execute(database, """
+        CREATE TABLE a AS SELECT 1 AS x, 2 AS y;
+        CREATE TABLE b AS SELECT 3 AS x, 4 AS y;
+        CREATE SCHEMA one; CREATE TABLE one.c AS SELECT 1 AS x;
+        CREATE SCHEMA two; CREATE TABLE two.c AS SELECT 2 AS x;
+        CREATE TABLE locked (x int); CREATE TABLE changes (x int)""")
+    with postgres.connect(database) as other:
+        other.execute("BEGIN; LOCK TABLE locked")
+        running = app.start("backup-create", "--json")
+        until(lambda: waits(postgres))
+        postgres.execute(database, "BEGIN; INSERT INTO changes VALUES (1); "
+                         + statements + "; COMMIT")
+        other.execute("ROLLBACK")
+    result = finish(running)
+    assert result.status == COMPLETE, str(result)
+    same_after(app, postgres, database)
+
+
+# ---- behind the locks ----
+
+def gated(app, postgres, database, tail):
+    """pg_dump waits behind a gate; answers the file that opens it, and the one
+    that says that somebody stands there."""
+    bindir, opened, there = (app.path(name)
+                             for name in ("gated", "open", "there"))
+    os.mkdir(bindir)
+    for name in ("pg_dumpall", "pg_restore"):
+        os.symlink(postgres.program(name), os.path.join(bindir, name))
+    gate = ": >%s; while [ ! -e %s ]; do sleep 0.02; done" % (there, opened)
+    real = postgres.program("pg_dump")
+    path = os.path.join(bindir, "pg_dump")
+    with open(path, "w") as out:
+        out.write("#!/bin/sh\ncase \"$*\" in *--version*|*-V*) exec %s \"$@\""
+                  ";; esac\n%s\n" % (real, tail % {
+                      "gate": gate, "dump": real + ' "$@"'}))
+    os.chmod(path, 0o755)
+    app.add_postgres("app", postgres, database, bindir=bindir)
+    return opened, there
+
+
+def test_schemas_that_change_names_behind_the_locks_are_noticed(
+        app, postgres, database):
+    postgres.execute(database, """
+        CREATE SCHEMA blue; CREATE TABLE blue.t AS SELECT 1 AS x;
+        CREATE SCHEMA green; CREATE TABLE green.t AS SELECT 2 AS x""")
+    opened, there = gated(app, postgres, database,
+                          "%(dump)s || exit; %(gate)s")
+    running = app.start("backup-create")
+    until(lambda: os.path.exists(there))
+    postgres.execute(database, """
+        ALTER SCHEMA blue RENAME TO x; ALTER SCHEMA green RENAME TO blue;
+        ALTER SCHEMA x RENAME TO green""")
+    open(opened, "w").close()
+    result = finish(running)
+    assert result.status == FAILED, str(result)
+    assert "blue.t" in result.err and "try again" in result.err, str(result)
+    assert app.snapshots() == []
+    app.create()
+    same_after(app, postgres, database)
+
+
+# ---- sessions ----
+
+PAD = ("CREATE TABLE pad AS SELECT n, repeat(md5(n::text), 20) AS t"
+       " FROM generate_series(1, 60000) AS n")
+
+
+def frozen_in_copy(app, postgres, name, *args):
+    """A command that is stopped while a session of its copies rows; answers
+    it and that session."""
+    sessions = []
+
+    def copies():
+        sessions[:] = postgres.execute("postgres", """
+            SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY %%'
+            AND application_name = 'libbackup' AND state = 'active'""")
+        return sessions
+
+    running = app.start(name, "--identity-file", app.identity, *args) \
+        if args else app.start(name, "--workers", "2")
+    try:
+        until(copies)
+        os.kill(running.pid, signal.SIGSTOP)
+    except BaseException:
+        running.kill()
+        raise
+    return running, sessions[0][0]
+
+
+def go_on(running):
+    os.kill(running.pid, signal.SIGCONT)
+    return finish(running)
+
+
+def test_a_worker_that_is_ended_fails_the_backup_and_names_its_table(
+        app, postgres, database):
+    postgres.execute(database, PAD)
+    running, session = frozen_in_copy(app, postgres, "backup-create")
+    postgres.execute("postgres", "SELECT pg_terminate_backend(%d)" % session)
+    result = go_on(running)
+    assert result.status == FAILED, str(result)
+    # In the middle of what it sends a server has no room for its reason.
+    assert "table public.pad" in result.err, str(result)
+    assert ("administrator" in result.err
+            or "closed the connection" in result.err), str(result)
+    assert app.snapshots() == []
+    app.create()
+    same_after(app, postgres, database)
