@@ -75,7 +75,7 @@ check_key(const struct bkp_map *map, size_t count, struct bkp_error *err)
 
 int
 bkp_subject_open(struct bkp_subject_opened *opened,
-    const struct bkp_subject_source *from, size_t key_count,
+    const struct bkp_subject_source *from, size_t key_count, bool is_reading,
     const struct bkp_events *events, const struct bkp_cancel *cancel,
     struct bkp_error *err)
 {
@@ -88,8 +88,8 @@ bkp_subject_open(struct bkp_subject_opened *opened,
 	    bkp_subject_place(from, events, cancel, true, &opened->past,
 		&config, &database, err) < 0)
 		return -1;
-	if (bkp_walk_open(config, database, &opened->map, opened->run,
-		&opened->walk, err) < 0)
+	if ((is_reading ? bkp_walk_open_reading : bkp_walk_open)(config,
+		database, &opened->map, opened->run, &opened->walk, err) < 0)
 		return -1;
 	if (opened->past != NULL &&
 	    bkp_past_note(opened->past, opened->walk, opened->run, err) < 0)
@@ -362,7 +362,7 @@ bkp_subject_export(const struct bkp_subject_export_options *options,
 	uint64_t began = bkp_clock_ms();
 	int rc = -1;
 
-	if (bkp_subject_open(&opened, &options->from, options->key_count,
+	if (bkp_subject_open(&opened, &options->from, options->key_count, true,
 		&options->events, options->cancel, err) == 0)
 		rc = export_subject(&opened, options, &made, err);
 	bkp_subject_close(&opened);
@@ -503,7 +503,7 @@ bkp_subject_explain(const struct bkp_subject_explain_options *options,
 
 	if (held == NULL)
 		return -1;
-	if (bkp_subject_open(&opened, &options->from, options->key_count,
+	if (bkp_subject_open(&opened, &options->from, options->key_count, false,
 		&options->events, options->cancel, err) == 0 &&
 	    explain(&opened, options, held, err) == 0)
 		rc = hand_over(held, bkp_walk_model(opened.walk), result, err);

@@ -86,7 +86,7 @@ look(struct forgetting *forgetting,
 	struct bkp_subject_opened *opened = &forgetting->opened;
 
 	if (find_source(forgetting, &options->from, err) < 0 ||
-	    bkp_subject_open(opened, &options->from, options->key_count,
+	    bkp_subject_open(opened, &options->from, options->key_count, false,
 		&options->events, options->cancel, err) < 0 ||
 	    read_map(forgetting, err) < 0)
 		return -1;

@@ -44,8 +44,9 @@ struct bkp_subject_opened {
 		NULL, BKP_MAP_INIT, NULL, NULL                                 \
 	}
 
+/* is_reading: rows are read, and not explained (bkp_walk_open_reading). */
 int bkp_subject_open(struct bkp_subject_opened *opened,
-    const struct bkp_subject_source *from, size_t key_count,
+    const struct bkp_subject_source *from, size_t key_count, bool is_reading,
     const struct bkp_events *events, const struct bkp_cancel *cancel,
     struct bkp_error *err);
 void bkp_subject_close(struct bkp_subject_opened *opened);

@@ -133,16 +133,64 @@ take_parent(struct bkp_core *core, size_t table, const PGresult *result, int i)
 		: bkp_core_find(core, source, place_of(result, i, 2));
 }
 
+/* Rows of a chain from the subject itself. */
+static bool
+is_below_root(const struct bkp_core *core, size_t model)
+{
+	const struct bkp_walk_edge *edge = core->walk->sets[model].chain;
+
+	return edge != NULL && bkp_walk_hangs_on_subject(core->walk, edge);
+}
+
+static void
+adopt_all(struct bkp_core *core, size_t table)
+{
+	size_t model = core->export->tables[table].table;
+
+	for (size_t i = core->first[table]; i < core->first[table + 1]; i++) {
+		core->nodes[i].parent = core->root;
+		core->nodes[i].edge =
+		    (size_t)(core->walk->sets[model].chain - core->walk->edges);
+	}
+}
+
+static enum fmt_status
+append_chain_parents(
+    struct fmt_buf *out, const struct bkp_walk *walk, size_t model)
+{
+	const struct bkp_walk_edge *edge = walk->sets[model].chain;
+	enum fmt_status status = bkp_pg_sql(out,
+	    "SELECT a.n, %u, p.tableoid, p.ctid FROM" PLACES
+	    " JOIN ONLY %s c ON c.ctid = a.tid JOIN ONLY %s p ON ",
+	    (unsigned)(edge - walk->edges),
+	    walk->model.tables[edge->child].quoted,
+	    walk->model.tables[edge->parent].quoted);
+
+	return status == FMT_OK ? bkp_walk_append_chain_link(out, walk, model)
+				: status;
+}
+
 static int
 read_parents(struct bkp_core *core, size_t table, struct bkp_error *err)
 {
+	size_t model = core->export->tables[table].table;
 	struct fmt_buf sql = FMT_BUF_INIT;
 	PGresult *result = NULL;
-	enum fmt_status status = bkp_pg_sql(&sql,
-	    "SELECT a.n, w.edge, w.from_rel, w.from_tid FROM" PLACES
-	    " JOIN pg_temp.walk_%u w ON w.rel = a.rel AND w.tid = a.tid",
-	    (unsigned)core->export->tables[table].table);
-	int rc = ask(core, table, &sql, status, &result, err);
+	enum fmt_status status;
+	int rc;
+
+	if (is_below_root(core, model)) {
+		adopt_all(core, table);
+		return 0;
+	}
+	status = bkp_walk_is_chain(core->walk, model)
+		     ? append_chain_parents(&sql, core->walk, model)
+		     : bkp_pg_sql(&sql,
+			   "SELECT a.n, w.edge, w.from_rel, w.from_tid"
+			   " FROM" PLACES " JOIN pg_temp.walk_%u w"
+			   " ON w.rel = a.rel AND w.tid = a.tid",
+			   (unsigned)model);
+	rc = ask(core, table, &sql, status, &result, err);
 
 	for (int i = 0; rc == 0 && i < PQntuples(result); i++)
 		take_parent(core, table, result, i);
@@ -177,6 +225,23 @@ add_total(struct bkp_core *core, size_t node, size_t edge, uint64_t rows,
 	return 0;
 }
 
+static enum fmt_status
+append_chain_counts(
+    struct fmt_buf *out, const struct bkp_walk *walk, size_t model)
+{
+	const struct bkp_walk_edge *edge = walk->sets[model].chain;
+	enum fmt_status status = bkp_pg_sql(out,
+	    "SELECT a.n, pg_catalog.count(*) FROM" PLACES
+	    " JOIN ONLY %s p ON p.ctid = a.tid JOIN ONLY %s c ON ",
+	    walk->model.tables[edge->parent].quoted,
+	    walk->model.tables[edge->child].quoted);
+
+	if (status == FMT_OK)
+		status = bkp_walk_append_chain_link(out, walk, model);
+	return status == FMT_OK ? fmt_buf_append_text(out, " GROUP BY 1")
+				: status;
+}
+
 static int
 count_by_node(
     struct bkp_core *core, size_t at, size_t source, struct bkp_error *err)
@@ -184,12 +249,16 @@ count_by_node(
 	const struct bkp_walk_edge *edge = &core->walk->edges[at];
 	struct fmt_buf sql = FMT_BUF_INIT;
 	PGresult *result = NULL;
-	enum fmt_status status = bkp_pg_sql(&sql,
-	    "SELECT a.n, pg_catalog.count(*) FROM" PLACES
-	    " JOIN pg_temp.walk_%u w ON w.from_rel = a.rel"
-	    " AND w.from_tid = a.tid WHERE w.edge = %u AND w.decided = %u"
-	    " GROUP BY 1",
-	    (unsigned)bkp_walk_target(edge), (unsigned)at, (unsigned)BKP_OWN);
+	enum fmt_status status =
+	    bkp_walk_is_chain(core->walk, bkp_walk_target(edge))
+		? append_chain_counts(&sql, core->walk, bkp_walk_target(edge))
+		: bkp_pg_sql(&sql,
+		      "SELECT a.n, pg_catalog.count(*) FROM" PLACES
+		      " JOIN pg_temp.walk_%u w ON w.from_rel = a.rel"
+		      " AND w.from_tid = a.tid"
+		      " WHERE w.edge = %u AND w.decided = %u GROUP BY 1",
+		      (unsigned)bkp_walk_target(edge), (unsigned)at,
+		      (unsigned)BKP_OWN);
 	int rc = ask(core, source, &sql, status, &result, err);
 
 	for (int i = 0; rc == 0 && i < PQntuples(result); i++)
@@ -243,9 +312,15 @@ bkp_core_read_totals(struct bkp_core *core, struct bkp_error *err)
 		    export->tables[target].rows ==
 			export->tables[target].kept.count)
 			continue;
-		rc = bkp_core_is_adopted(export, edge)
-			 ? count_adopted(core, i, err)
-			 : count_by_node(core, i, source, err);
+		if (bkp_walk_is_chain(core->walk, bkp_walk_target(edge)) &&
+		    (bkp_core_is_adopted(export, edge) ||
+			bkp_walk_hangs_on_subject(core->walk, edge)))
+			rc = add_total(core, core->root, i,
+			    export->tables[target].rows, err);
+		else if (bkp_core_is_adopted(export, edge))
+			rc = count_adopted(core, i, err);
+		else
+			rc = count_by_node(core, i, source, err);
 		if (rc < 0)
 			return -1;
 	}

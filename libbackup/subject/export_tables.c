@@ -43,16 +43,21 @@ free_file(struct bkp_exported_file *file)
 	file->name = NULL;
 }
 
+static void
+free_table(struct bkp_exported_table *table)
+{
+	free(table->columns);
+	bkp_export_keep_no_more(table);
+	free_file(&table->json);
+	free_file(&table->csv);
+	fmt_buf_free(&table->first);
+}
+
 void
 bkp_export_fini(struct bkp_export *export)
 {
-	for (size_t i = 0; i < export->table_count; i++) {
-		free(export->tables[i].columns);
-		bkp_export_keep_no_more(&export->tables[i]);
-		free_file(&export->tables[i].json);
-		free_file(&export->tables[i].csv);
-		fmt_buf_free(&export->tables[i].first);
-	}
+	for (size_t i = 0; i < export->table_count; i++)
+		free_table(&export->tables[i]);
 	free(export->tables);
 	export->tables = NULL;
 	export->table_count = 0;
@@ -319,9 +324,10 @@ file_name(const struct bkp_model_table *model, enum bkp_decided decided,
 	return name;
 }
 
+/* Where it is not certain that there are rows, there is a file if there are. */
 static int
 put_table(struct bkp_export *export, struct bkp_exported_table *table,
-    bool is_csv, struct bkp_error *err)
+    bool is_csv, bool is_certain, struct bkp_error *err)
 {
 	struct bkp_exported_file *file = is_csv ? &table->csv : &table->json;
 	struct bkp_pages pages = BKP_PAGES_INIT(export, table);
@@ -343,6 +349,11 @@ put_table(struct bkp_export *export, struct bkp_exported_table *table,
 		is_csv ? NULL : &pages, &out, err) < 0) {
 		(void)bkp_fail_in(
 		    err, "table %s", bkp_export_model(export, table)->id);
+		goto out;
+	}
+	if (table->rows == 0 && !is_certain) {
+		bkp_package_drop(export->package);
+		rc = 0;
 		goto out;
 	}
 	rc = bkp_package_end(export->package, file->sha256, &file->size, err);
@@ -373,6 +384,7 @@ static int
 add_table(struct bkp_export *export, const struct bkp_walk_table *walked,
     struct bkp_error *err)
 {
+	bool is_certain = walked->rows != BKP_WALK_ROWS_UNKNOWN;
 	struct bkp_exported_table *table;
 
 	if (bkp_grow(&export->tables, export->table_count, &export->table_cap,
@@ -384,9 +396,14 @@ add_table(struct bkp_export *export, const struct bkp_walk_table *walked,
 	    .first = FMT_BUF_SECRET_INIT,
 	    .kept.texts = FMT_BUF_SECRET_INIT};
 	export->table_count++;
-	if (put_table(export, table, false, err) < 0)
+	if (put_table(export, table, false, is_certain, err) < 0)
 		return -1;
-	return export->has_csv ? put_table(export, table, true, err) : 0;
+	if (table->rows == 0 && !is_certain) {
+		free_table(table);
+		export->table_count--;
+		return 0;
+	}
+	return export->has_csv ? put_table(export, table, true, true, err) : 0;
 }
 
 /* In the order in which people read: the subject itself, what is theirs, what

@@ -57,6 +57,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/rows_replace.c \
 	libbackup/subject/rows_sql.c \
 	libbackup/subject/walk.c libbackup/subject/walk.h \
+	libbackup/subject/walk_chain.c \
 	libbackup/subject/walk_edges.c \
 	libbackup/subject/walk_explain.c \
 	libbackup/subject/walk_impl.h \

@@ -6,7 +6,8 @@
  *
  * Where a row has nothing but its place to tell, it is read by an array of
  * places: the server sorts it and goes through the table once, in the order of
- * its pages, which no join does without putting rows aside on its disk.
+ * its pages, which no join does without putting rows aside on its disk. Where
+ * foreign keys tell the rows (walk_chain.c) they are read by these.
  */
 #include <string.h>
 
@@ -69,8 +70,16 @@ is_by_array(const struct bkp_rows *rows)
 {
 	const struct bkp_walk_set *set = &rows->walk->sets[rows->table];
 
-	return (rows->decided == BKP_OWN || rows->decided == BKP_SHARED) &&
+	return !bkp_walk_is_chain(rows->walk, rows->table) &&
+	       (rows->decided == BKP_OWN || rows->decided == BKP_SHARED) &&
 	       set->rows <= (uint64_t)AT_ONCE * AT_ONCE_MAX;
+}
+
+/* The walk's table is not joined. */
+static bool
+tells_places_alone(const struct bkp_rows *rows)
+{
+	return is_by_array(rows) || bkp_walk_is_chain(rows->walk, rows->table);
 }
 
 /* How often a leaf is read, each time by an array of its own. */
@@ -117,8 +126,11 @@ append_inner(struct fmt_buf *out, const struct bkp_rows *rows,
 	for (size_t i = 0; status == FMT_OK && i < rows->reference_count; i++)
 		status = append_values(out, rows, i);
 	if (status == FMT_OK)
-		status = bkp_pg_sql(
-		    out, " FROM ONLY %s AS %I", leaf->quoted, t->name);
+		status =
+		    bkp_walk_is_chain(rows->walk, rows->table)
+			? bkp_walk_append_chain(out, rows->walk, rows->table)
+			: bkp_pg_sql(out, " FROM ONLY %s AS %I", leaf->quoted,
+			      t->name);
 	if (status == FMT_OK && is_by_array(rows))
 		status = append_places(out, rows, leaf, turn);
 	return status == FMT_OK ? fmt_buf_append_byte(out, ')') : status;
@@ -242,7 +254,7 @@ append_rows(struct fmt_buf *out, const struct bkp_rows *rows,
 		status = append_inner(out, rows, leaf, turn);
 	if (status == FMT_OK)
 		status = fmt_buf_append_text(out, " c");
-	if (status != FMT_OK || is_by_array(rows))
+	if (status != FMT_OK || tells_places_alone(rows))
 		return status;
 	return bkp_pg_sql(out,
 	    " JOIN pg_temp.walk_%u w ON c.tid = w.tid"
@@ -257,7 +269,7 @@ append_leaf(struct fmt_buf *out, const struct bkp_rows *rows,
 	const struct bkp_model_table *t = table_of(rows);
 	enum fmt_status status =
 	    bkp_pg_sql(out, "SELECT %s AS lists, %u::oid AS rel, c.tid",
-		is_by_array(rows) ? "0" : "w.lists", leaf->oid);
+		tells_places_alone(rows) ? "0" : "w.lists", leaf->oid);
 
 	for (size_t i = 0; status == FMT_OK && i < rows->column_count; i++)
 		status = bkp_pg_sql(out, ", c.c%u", (unsigned)i);

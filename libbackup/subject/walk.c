@@ -290,6 +290,7 @@ walk_decision(
 
 			if (edge->decided != decided ||
 			    !bkp_walk_is_followed(walk, edge) ||
+			    bkp_walk_is_chain(walk, bkp_walk_target(edge)) ||
 			    (is_first ? set->rows : set->last) == 0)
 				continue;
 			if (follow(walk, edge, is_first, err) < 0)
@@ -326,21 +327,37 @@ count_merged(struct bkp_walk *walk, size_t table, struct bkp_error *err)
 }
 
 static int
+add_table(
+    struct bkp_walk *walk, struct bkp_walk_table table, struct bkp_error *err)
+{
+	if (bkp_grow(&walk->tables, walk->table_count, &walk->table_cap,
+		sizeof(*walk->tables), err) < 0)
+		return -1;
+	walk->tables[walk->table_count++] = table;
+	return 0;
+}
+
+static int
 count_table(struct bkp_walk *walk, size_t table, struct bkp_error *err)
 {
 	const struct bkp_walk_set *set = &walk->sets[table];
 
+	if (bkp_walk_is_chain(walk, table))
+		return bkp_walk_is_chain_empty(walk, table)
+			   ? 0
+			   : add_table(walk,
+				 (struct bkp_walk_table){
+				     table, BKP_OWN, BKP_WALK_ROWS_UNKNOWN},
+				 err);
+	if (set->rows == 0)
+		return 0;
 	if (set->is_merged && count_merged(walk, table, err) < 0)
 		return -1;
-	for (enum bkp_decided d = BKP_OWN; d <= BKP_LOOKUP; d++) {
-		if (set->of[d] == 0)
-			continue;
-		if (bkp_grow(&walk->tables, walk->table_count, &walk->table_cap,
-			sizeof(*walk->tables), err) < 0)
+	for (enum bkp_decided d = BKP_OWN; d <= BKP_LOOKUP; d++)
+		if (set->of[d] > 0 &&
+		    add_table(walk,
+			(struct bkp_walk_table){table, d, set->of[d]}, err) < 0)
 			return -1;
-		walk->tables[walk->table_count++] =
-		    (struct bkp_walk_table){table, d, set->of[d]};
-	}
 	return 0;
 }
 
@@ -367,9 +384,9 @@ bkp_walk_run_many(struct bkp_walk *walk, const char *const *keys,
 	if (bkp_walk_report_types(walk, err) < 0)
 		return -1;
 	for (size_t i = 0; i < walk->model.table_count; i++)
-		if (walk->sets[i].rows > 0 && count_table(walk, i, err) < 0)
+		if (count_table(walk, i, err) < 0)
 			return -1;
-	return 0;
+	return walk->is_reading ? bkp_walk_read_subject(walk, err) : 0;
 }
 
 const struct bkp_walk_table *

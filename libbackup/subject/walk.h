@@ -33,6 +33,9 @@ struct bkp_walk_table {
 	uint64_t rows; /* reached, of this table and decision */
 };
 
+/* Nobody knows before the rows are read; there may be none. */
+#define BKP_WALK_ROWS_UNKNOWN UINT64_MAX
+
 /*
  * The session begins its transaction and reads the model; everything is
  * locked in ACCESS SHARE. Borrows config, map and run until closed.
@@ -45,6 +48,13 @@ void bkp_walk_close(struct bkp_walk *walk); /* NULL is fine */
 /* The same for an erasure (erase.h): what it reaches is what is to be deleted,
  * all of it as `own`, and its transaction may write. */
 int bkp_walk_open_erasing(const struct bkp_postgres_config *config,
+    const char *database, const struct bkp_map *map, struct bkp_run *run,
+    struct bkp_walk **out, struct bkp_error *err);
+
+/* The same where rows are only to be read (rows.h): of a table that foreign
+ * keys alone lead to, from the subject down, no place is put down, and how many
+ * rows it has is not known before. There is nothing to explain. */
+int bkp_walk_open_reading(const struct bkp_postgres_config *config,
     const char *database, const struct bkp_map *map, struct bkp_run *run,
     struct bkp_walk **out, struct bkp_error *err);
 

@@ -43,8 +43,10 @@ struct bkp_walk_collation {
 
 /* The rows of a table. */
 struct bkp_walk_set {
-	bool is_used;                /* its temporary table is there */
-	bool has_edge;               /* some edge leads to it */
+	bool is_used;                      /* rows of it may be reached */
+	const struct bkp_walk_edge *chain; /* the only edge to it, where there
+					is no temporary table; or NULL */
+	bool has_edge;                     /* some edge leads to it */
 	bool is_unique;              /* a row may be reached twice: an index
 					keeps it from being there twice */
 	uint64_t rows;               /* all */
@@ -60,9 +62,11 @@ struct bkp_walk {
 	struct bkp_run *run;       /* borrowed */
 	const struct bkp_map *map; /* borrowed */
 	bool is_erasing;           /* own is what an erasure deletes */
+	bool is_reading;           /* rows are read by chains, too */
 	struct bkp_model model;
 	char *lsn, *time;
 	size_t subject;              /* table */
+	PGresult *subject_row;       /* owned: what chains hang on, or NULL */
 	struct bkp_walk_edge *edges; /* of the map, and keys not decided */
 	size_t edge_count, edge_cap;
 	struct bkp_walk_list *lists;
@@ -156,6 +160,35 @@ enum fmt_status bkp_walk_append_referring(struct fmt_buf *out,
 /* "FROM ..." for all the rows of a table, by its bare name. */
 enum fmt_status bkp_walk_append_from(
     struct fmt_buf *out, const struct bkp_model_table *table);
+
+/* The same with a value of the parent's column, as text. */
+enum fmt_status bkp_walk_append_equal_value(struct fmt_buf *out,
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge, size_t pair,
+    const char *left, const char *value);
+
+/* ---- walk_chain.c ---- */
+
+/* True where the rows of a table are told by the foreign keys above it. */
+bool bkp_walk_is_chain(const struct bkp_walk *walk, size_t table);
+void bkp_walk_find_chains(struct bkp_walk *walk);
+
+/* True where a chain's edge comes from the subject's one row. */
+bool bkp_walk_hangs_on_subject(
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge);
+
+/* True where the walk, which has run, reached nothing that it hangs on. */
+bool bkp_walk_is_chain_empty(const struct bkp_walk *walk, size_t table);
+
+/* Reads what chains hang on. */
+int bkp_walk_read_subject(struct bkp_walk *walk, struct bkp_error *err);
+
+/* " FROM ... WHERE ..." for the rows of a table, by its bare name. */
+enum fmt_status bkp_walk_append_chain(
+    struct fmt_buf *out, const struct bkp_walk *walk, size_t table);
+
+/* "c.a = p.b AND ...": a row of the table, c, hangs on p. */
+enum fmt_status bkp_walk_append_chain_link(
+    struct fmt_buf *out, const struct bkp_walk *walk, size_t table);
 
 /* ---- walk_types.c ---- */
 

@@ -229,6 +229,8 @@ use_tables(struct bkp_walk *walk, struct bkp_error *err)
 		if (bkp_walk_is_followed(walk, &walk->edges[i]) &&
 		    use_edge(walk, &walk->edges[i], err) < 0)
 			return -1;
+	if (walk->is_reading)
+		bkp_walk_find_chains(walk);
 	return 0;
 }
 
@@ -240,7 +242,7 @@ make_tables(struct bkp_walk *walk, struct bkp_error *err)
 	int rc = -1;
 
 	for (size_t i = 0; status == FMT_OK && i < walk->model.table_count; i++)
-		if (walk->sets[i].is_used)
+		if (walk->sets[i].is_used && !bkp_walk_is_chain(walk, i))
 			status = bkp_pg_sql(&sql,
 			    "CREATE TEMPORARY TABLE walk_%u (rel oid NOT NULL,"
 			    " tid tid NOT NULL, decided smallint NOT NULL,"
@@ -265,9 +267,12 @@ make_tables(struct bkp_walk *walk, struct bkp_error *err)
 
 /* ---- */
 
+/* What rows are looked for. */
+enum purpose { TO_EXPLAIN, TO_READ, TO_ERASE };
+
 static int
 open_walk(const struct bkp_postgres_config *config, const char *database,
-    const struct bkp_map *map, bool is_erasing, struct bkp_run *run,
+    const struct bkp_map *map, enum purpose purpose, struct bkp_run *run,
     struct bkp_walk **out, struct bkp_error *err)
 {
 	struct bkp_walk *walk = bkp_alloc(sizeof(*walk), err);
@@ -277,7 +282,8 @@ open_walk(const struct bkp_postgres_config *config, const char *database,
 	walk->pg = (struct bkp_pg)BKP_PG_INIT;
 	walk->model = (struct bkp_model)BKP_MODEL_INIT;
 	walk->map = map;
-	walk->is_erasing = is_erasing;
+	walk->is_erasing = purpose == TO_ERASE;
+	walk->is_reading = purpose == TO_READ;
 	walk->run = run;
 	if (bkp_pg_open(&walk->pg, config, database, run, err) < 0)
 		goto fail;
@@ -307,7 +313,15 @@ bkp_walk_open(const struct bkp_postgres_config *config, const char *database,
     const struct bkp_map *map, struct bkp_run *run, struct bkp_walk **out,
     struct bkp_error *err)
 {
-	return open_walk(config, database, map, false, run, out, err);
+	return open_walk(config, database, map, TO_EXPLAIN, run, out, err);
+}
+
+int
+bkp_walk_open_reading(const struct bkp_postgres_config *config,
+    const char *database, const struct bkp_map *map, struct bkp_run *run,
+    struct bkp_walk **out, struct bkp_error *err)
+{
+	return open_walk(config, database, map, TO_READ, run, out, err);
 }
 
 int
@@ -315,7 +329,7 @@ bkp_walk_open_erasing(const struct bkp_postgres_config *config,
     const char *database, const struct bkp_map *map, struct bkp_run *run,
     struct bkp_walk **out, struct bkp_error *err)
 {
-	return open_walk(config, database, map, true, run, out, err);
+	return open_walk(config, database, map, TO_ERASE, run, out, err);
 }
 
 void
@@ -324,6 +338,7 @@ bkp_walk_close(struct bkp_walk *walk)
 	if (walk == NULL)
 		return;
 	bkp_pg_close(&walk->pg);
+	PQclear(walk->subject_row);
 	bkp_model_free(&walk->model);
 	for (size_t i = 0; i < walk->operator_count; i++) {
 		free(walk->operators[i].equals);

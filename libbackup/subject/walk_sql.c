@@ -117,6 +117,23 @@ bkp_walk_append_equal(struct fmt_buf *out, const struct bkp_walk *walk,
 	return status;
 }
 
+enum fmt_status
+bkp_walk_append_equal_value(struct fmt_buf *out, const struct bkp_walk *walk,
+    const struct bkp_walk_edge *edge, size_t pair, const char *left,
+    const char *value)
+{
+	const struct bkp_model_column *column = parent_column(walk, edge, pair);
+	enum fmt_status status = fmt_buf_append_text(out, left);
+
+	if (status == FMT_OK)
+		status = bkp_walk_append_operator(out, walk, column);
+	if (status == FMT_OK)
+		status =
+		    bkp_pg_sql(out, " CAST(%L AS %s)", value, column->type);
+	return status == FMT_OK ? append_collation(out, walk, edge, pair)
+				: status;
+}
+
 /* The value itself: a column, an expression, an element of an array. A type
  * that is compared by its own operator needs values of that type. */
 static enum fmt_status
