@@ -77,18 +77,22 @@ bkp_model_relation(const struct model_reader *r, unsigned oid)
 
 /* ---- reading ---- */
 
-int
-bkp_model_read(struct bkp_pg *pg, struct bkp_model *out, struct bkp_error *err)
+static int
+read_model(struct bkp_pg *pg, bool is_for_advice, struct bkp_model *out,
+    struct bkp_error *err)
 {
 	struct bkp_model model = BKP_MODEL_INIT;
 	struct model_reader r = {.pg = pg, .model = &model};
 	int rc = -1;
 
+	model.is_for_advice = is_for_advice;
 	if (bkp_model_read_tables(&r, err) == 0 &&
 	    bkp_model_read_columns(&r, err) == 0 &&
 	    bkp_model_read_edges(&r, err) == 0 &&
-	    bkp_model_read_indexes(&r, err) == 0)
+	    (!is_for_advice || bkp_model_read_indexes(&r, err) == 0))
 		rc = 0;
+	for (size_t i = 0; !is_for_advice && i < model.edge_count; i++)
+		model.edges[i].is_child_indexed = true;
 	for (size_t i = 0; i < r.relation_count; i++)
 		free(r.relations[i].id);
 	free(r.relations);
@@ -100,6 +104,19 @@ bkp_model_read(struct bkp_pg *pg, struct bkp_model *out, struct bkp_error *err)
 	}
 	*out = model;
 	return 0;
+}
+
+int
+bkp_model_read(struct bkp_pg *pg, struct bkp_model *out, struct bkp_error *err)
+{
+	return read_model(pg, true, out, err);
+}
+
+int
+bkp_model_read_for_rows(
+    struct bkp_pg *pg, struct bkp_model *out, struct bkp_error *err)
+{
+	return read_model(pg, false, out, err);
 }
 
 static void

@@ -85,17 +85,23 @@ struct bkp_model {
 	size_t edge_count, edge_cap;
 	struct bkp_model_split *splits;
 	size_t split_count, split_cap;
+	bool is_for_advice; /* sizes and indexes were read, too */
 };
 
 #define BKP_MODEL_INIT                                                         \
 	{                                                                      \
-		NULL, 0, 0, NULL, 0, 0, NULL, 0, 0                             \
+		NULL, 0, 0, NULL, 0, 0, NULL, 0, 0, false                      \
 	}
 
 /* Reads it in the transaction of `pg`. Tables of extensions and of the system
  * are left out; a table that cannot be read stays, for leaving it out must be
  * somebody's decision. */
 int bkp_model_read(
+    struct bkp_pg *pg, struct bkp_model *out, struct bkp_error *err);
+
+/* The same without what advice alone is made of: no table has a size, and every
+ * reference counts as served by an index. */
+int bkp_model_read_for_rows(
     struct bkp_pg *pg, struct bkp_model *out, struct bkp_error *err);
 void bkp_model_free(struct bkp_model *model);
 

@@ -9,21 +9,21 @@
 #include "libbackup/subject/names.h"
 
 /* A row a column, those of a constraint together. The last column of a
- * constraint with PERIOD is no reference of its own: it is left out, by a way
- * that servers without such constraints understand. */
-static const char constraints_sql[] =
-    "SELECT k.oid, k.conname, k.conrelid, k.confrelid,"
-    " k.confdeltype = 'c', k.confmatchtype = 'f', a.attname, b.attname "
-    "FROM pg_constraint k"
-    " CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY"
-    "  x(child, parent, place)"
-    " JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = x.child"
-    " JOIN pg_attribute b ON b.attrelid = k.confrelid"
-    "  AND b.attnum = x.parent "
-    "WHERE k.contype = 'f' AND NOT ("
-    " COALESCE((to_jsonb(k) ->> 'conperiod')::boolean, false)"
-    " AND x.place = cardinality(k.conkey)) "
-    "ORDER BY k.oid, x.place";
+ * constraint with PERIOD, which servers have since 18, is no reference of its
+ * own. */
+#define CONSTRAINTS(has_period)                                                \
+	"SELECT k.oid, k.conname, k.conrelid, k.confrelid,"                    \
+	" k.confdeltype = 'c', k.confmatchtype = 'f', a.attname, b.attname "   \
+	"FROM pg_constraint k"                                                 \
+	" CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY"      \
+	"  x(child, parent, place)"                                            \
+	" JOIN pg_attribute a ON a.attrelid = k.conrelid"                      \
+	"  AND a.attnum = x.child"                                             \
+	" JOIN pg_attribute b ON b.attrelid = k.confrelid"                     \
+	"  AND b.attnum = x.parent "                                           \
+	"WHERE k.contype = 'f' AND NOT (" has_period                           \
+	" AND x.place = cardinality(k.conkey)) "                               \
+	"ORDER BY k.oid, x.place"
 
 enum {
 	K_OID,
@@ -137,7 +137,10 @@ read_drafts(
 	struct model_row row;
 	int rc = 0;
 
-	if (bkp_pg_query(r->pg, constraints_sql, 0, NULL, &result, err) < 0)
+	if (bkp_pg_query(r->pg,
+		bkp_pg_major(r->pg) >= 18 ? CONSTRAINTS("k.conperiod")
+					  : CONSTRAINTS("false"),
+		0, NULL, &result, err) < 0)
 		return -1;
 	row = (struct model_row){.result = result};
 	for (; rc == 0 && row.number < PQntuples(result); row.number++)

@@ -10,20 +10,23 @@
 
 /* ---- tables ---- */
 
-static const char relations_sql[] =
-    "SELECT c.oid, n.nspname, c.relname, c.relkind::text,"
-    " CASE WHEN c.relispartition THEN i.inhparent ELSE 0 END,"
-    " c.reltuples, CASE WHEN c.relkind = 'r'"
-    "  THEN COALESCE(pg_table_size(c.oid), 0) ELSE 0 END,"
-    " d.description "
-    "FROM " MODEL_FROM
-    " LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhseqno = 1"
-    " LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass"
-    "  AND d.objoid = c.oid AND d.objsubid = 0 "
-    "WHERE NOT EXISTS (SELECT FROM pg_depend e"
-    "  WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid"
-    "  AND e.objsubid = 0 AND e.deptype = 'e') "
-    "ORDER BY c.oid";
+#define RELATIONS(size)                                                        \
+	"SELECT c.oid, n.nspname, c.relname, c.relkind::text,"                 \
+	" CASE WHEN c.relispartition THEN i.inhparent ELSE 0 END,"             \
+	" c.reltuples, " size ", d.description "                               \
+	"FROM " MODEL_FROM                                                     \
+	" LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhseqno = 1"    \
+	" LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass"     \
+	"  AND d.objoid = c.oid AND d.objsubid = 0 "                           \
+	"WHERE NOT EXISTS (SELECT FROM pg_depend e"                            \
+	"  WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid"         \
+	"  AND e.objsubid = 0 AND e.deptype = 'e') "                           \
+	"ORDER BY c.oid"
+
+/* The server looks at each of a table's files. */
+#define SIZE                                                                   \
+	"CASE WHEN c.relkind = 'r'"                                            \
+	" THEN COALESCE(pg_table_size(c.oid), 0) ELSE 0 END"
 
 enum { R_OID, R_SCHEMA, R_NAME, R_KIND, R_ABOVE, R_ROWS, R_BYTES, R_COMMENT };
 
@@ -209,7 +212,9 @@ bkp_model_read_tables(struct model_reader *r, struct bkp_error *err)
 	struct model_row row;
 	int rc = 0;
 
-	if (bkp_pg_query(r->pg, relations_sql, 0, NULL, &result, err) < 0)
+	if (bkp_pg_query(r->pg,
+		r->model->is_for_advice ? RELATIONS(SIZE) : RELATIONS("0"), 0,
+		NULL, &result, err) < 0)
 		return -1;
 	row = (struct model_row){.result = result};
 	for (; rc == 0 && row.number < PQntuples(result); row.number++) {

@@ -210,7 +210,7 @@ review_reference(
 		    "the server refuses it: %s; put the expression right, with "
 		    "a cast where types differ, as in (ref)::bigint",
 		    trial.problem);
-	else if (rc == 0 && r->is_read_only)
+	else if (rc == 0 && r->is_read_only && r->model->is_for_advice)
 		rc = bkp_review_index(r, edge, err);
 	free(trial.problem);
 	return rc;

@@ -296,7 +296,7 @@ open_walk(const struct bkp_postgres_config *config, const char *database,
 		err) < 0 ||
 	    take_moments(walk, config, database, err) < 0 ||
 	    read_moment(walk, err) < 0 ||
-	    bkp_model_read(&walk->pg, &walk->model, err) < 0 ||
+	    bkp_model_read_for_rows(&walk->pg, &walk->model, err) < 0 ||
 	    bkp_walk_read_edges(walk, err) < 0 ||
 	    bkp_walk_read_operators(walk, err) < 0 ||
 	    use_tables(walk, err) < 0 || make_tables(walk, err) < 0)
