@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Members of a package, one at a time. A member is set aside (encrypted, in a
- * file without a name) until it is whole: tar wants its size first, and what
- * could not be read to its end is not to be there at all.
+ * Members of a package, one at a time. Of an archive a member is set aside
+ * (encrypted, in a file without a name) until it is whole: tar wants its size
+ * first, and what could not be read to its end is not to be there at all. A
+ * folder takes it as it comes, and removes what does not become whole.
  */
 #include "libbackup/subject/package.h"
 
@@ -30,6 +31,8 @@ bkp_package_open(const struct bkp_package_options *options, struct bkp_run *run,
 void
 bkp_package_drop(struct bkp_package *package)
 {
+	if (package->ops->drop != NULL && package->name != NULL)
+		package->ops->drop(package);
 	bkp_spool_free(package->spool);
 	package->spool = NULL;
 	EVP_MD_CTX_free(package->digest);
@@ -66,7 +69,10 @@ bkp_package_begin(
 		    "\"%s\" cannot be the name of a file in an export", name);
 	package->size = 0;
 	package->name = bkp_strdup(name, err);
-	if (package->name == NULL || bkp_spool_new(&package->spool, err) < 0) {
+	if (package->name == NULL ||
+	    (package->ops->begin != NULL
+		    ? package->ops->begin(package, name, err)
+		    : bkp_spool_new(&package->spool, err)) < 0) {
 		bkp_package_drop(package);
 		return -1;
 	}
@@ -85,8 +91,12 @@ bkp_package_put(struct bkp_package *package, const void *data, size_t len,
 {
 	if (bkp_run_check(package->run, err) < 0)
 		return -1;
-	if (bkp_spool_write(package->spool, data, len, err) < 0)
+	if (package->spool == NULL) {
+		if (package->ops->write(package, data, len, err) < 0)
+			return -1;
+	} else if (bkp_spool_write(package->spool, data, len, err) < 0) {
 		return bkp_fail_in(err, "%s", package->name);
+	}
 	if (EVP_DigestUpdate(package->digest, data, len) != 1)
 		return bkp_fail(
 		    err, BKP_IO, "%s: its digest failed", package->name);
@@ -107,7 +117,7 @@ bkp_package_end(struct bkp_package *package, char sha256[65], uint64_t *size,
 		    err, BKP_IO, "%s: its digest failed", package->name);
 	else
 		fmt_hex(digest, sizeof(digest), text);
-	if (rc == 0)
+	if (rc == 0 && package->spool != NULL)
 		rc = bkp_spool_rewind(package->spool, err);
 	if (rc == 0)
 		rc = package->ops->member(package, package->name,

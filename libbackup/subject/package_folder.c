@@ -17,8 +17,6 @@
 #include "libbackup/base/write.h"
 #include "libbackup/subject/package_own.h"
 
-#define PORTION ((size_t)256 * 1024)
-
 /* What makes a folder an export, and may be replaced by another. */
 #define MANIFEST "manifest.json"
 
@@ -27,6 +25,7 @@ struct folder {
 	char *location;  /* owned: without slashes at its end */
 	char *temporary; /* owned; NULL once it has its name */
 	int fd;          /* owned: of temporary */
+	int member;      /* owned: of the member that is open; -1: none is */
 	bool is_overwrite;
 	int64_t time;
 	uint64_t stored;
@@ -110,27 +109,55 @@ make_parents(struct folder *folder, const char *name, struct bkp_error *err)
 }
 
 static int
-copy(struct folder *folder, int fd, const char *name, struct bkp_spool *spool,
-    uint64_t size, struct bkp_error *err)
+fail_member(const struct folder *folder, const char *doing, const char *name,
+    struct bkp_error *err)
 {
-	struct fmt_buf plain = FMT_BUF_INIT;
-	int rc = 0;
+	return bkp_fail_errno(
+	    err, errno, "%s %s/%s", doing, folder->location, name);
+}
 
-	plain.is_secret = true;
-	while (size > 0 && rc == 0) {
-		size_t here = size < PORTION ? (size_t)size : PORTION;
+static int
+begin_member(
+    struct bkp_package *package, const char *name, struct bkp_error *err)
+{
+	struct folder *folder = (struct folder *)package;
 
-		plain.len = 0;
-		if (bkp_run_check(folder->base.run, err) < 0 ||
-		    bkp_spool_read(spool, here, &plain, err) < 0)
-			rc = -1;
-		else if (bkp_write_all(fd, plain.data, here) < 0)
-			rc = bkp_fail_errno(err, errno, "writing %s/%s",
-			    folder->location, name);
-		size -= here;
+	if (make_parents(folder, name, err) < 0)
+		return -1;
+	folder->member = openat(folder->fd, name,
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return folder->member >= 0 ? 0
+				   : fail_member(folder, "making", name, err);
+}
+
+static int
+write_member(struct bkp_package *package, const void *data, size_t len,
+    struct bkp_error *err)
+{
+	struct folder *folder = (struct folder *)package;
+
+	if (bkp_write_all(folder->member, data, len) < 0)
+		return fail_member(folder, "writing", package->name, err);
+	return 0;
+}
+
+/* Nothing stays of it, nor of the folders that were made for it alone. */
+static void
+drop_member(struct bkp_package *package)
+{
+	struct folder *folder = (struct folder *)package;
+	char *slash;
+
+	if (folder->member < 0)
+		return;
+	(void)close(folder->member);
+	folder->member = -1;
+	(void)unlinkat(folder->fd, package->name, 0);
+	while ((slash = strrchr(package->name, '/')) != NULL) {
+		*slash = '\0';
+		if (unlinkat(folder->fd, package->name, AT_REMOVEDIR) < 0)
+			break;
 	}
-	fmt_buf_free(&plain);
-	return rc;
 }
 
 static int
@@ -141,27 +168,19 @@ put_member(struct bkp_package *package, const char *name,
 	struct folder *folder = (struct folder *)package;
 	struct timespec times[2] = {
 	    {.tv_sec = (time_t)folder->time}, {.tv_sec = (time_t)folder->time}};
-	int fd, rc;
+	int fd = folder->member;
 
-	if (make_parents(folder, name, err) < 0)
-		return -1;
-	fd = openat(folder->fd, name,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return bkp_fail_errno(
-		    err, errno, "making %s/%s", folder->location, name);
-	rc = copy(folder, fd, name, spool, size, err);
-	if (rc == 0 && (futimens(fd, times) < 0))
-		rc = bkp_fail_errno(
-		    err, errno, "writing %s/%s", folder->location, name);
-	if (close(fd) < 0 && rc == 0)
-		rc = bkp_fail_errno(
-		    err, errno, "writing %s/%s", folder->location, name);
+	(void)spool;
+	if (futimens(fd, times) < 0)
+		return fail_member(folder, "writing", name, err);
+	folder->member = -1;
+	if (close(fd) < 0)
+		return fail_member(folder, "writing", name, err);
 	folder->stored += size;
 	if (strcmp(name, MANIFEST) == 0)
 		(void)snprintf(
 		    folder->manifest, sizeof(folder->manifest), "%s", sha256);
-	return rc;
+	return 0;
 }
 
 /* ---- the end ---- */
@@ -220,6 +239,9 @@ close_folder(struct bkp_package *package)
 }
 
 static const struct bkp_package_ops folder_ops = {
+    .begin = begin_member,
+    .write = write_member,
+    .drop = drop_member,
     .member = put_member,
     .commit = commit,
     .close = close_folder,
@@ -258,7 +280,7 @@ bkp_package_open_folder(const struct bkp_package_options *options,
 	if ((folder = bkp_alloc(sizeof(*folder), err)) == NULL)
 		return -1;
 	folder->base.ops = &folder_ops;
-	folder->fd = -1;
+	folder->fd = folder->member = -1;
 	folder->is_overwrite = options->output.is_overwrite;
 	folder->time = options->time;
 	if (set_names(folder, location, err) < 0 || set_up(folder, err) < 0) {
