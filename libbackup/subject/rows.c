@@ -175,11 +175,23 @@ find_references(struct bkp_rows *rows, struct bkp_error *err)
 
 /* ---- places ---- */
 
+bool
+bkp_rows_has_lists(const struct bkp_rows *rows)
+{
+	return rows->decided != BKP_OWN;
+}
+
 /* Of what one may want to find again. */
-static bool
-has_places(const struct bkp_rows *rows)
+bool
+bkp_rows_has_places(const struct bkp_rows *rows)
 {
 	return rows->decided == BKP_OWN || rows->decided == BKP_LOOKUP;
+}
+
+bool
+bkp_rows_has_leaves(const struct bkp_rows *rows)
+{
+	return table_of(rows)->leaf_count > 1;
 }
 
 uint64_t
@@ -196,10 +208,12 @@ bkp_rows_place(const struct bkp_rows *rows)
 {
 	const struct bkp_rows_value *fields = &rows->fields[rows->field_count];
 
-	if (!has_places(rows))
+	if (!bkp_rows_has_places(rows))
 		return (struct bkp_rows_place){0, 0};
 	return (struct bkp_rows_place){
-	    (unsigned)strtoul(fields[-2].text, NULL, 10),
+	    bkp_rows_has_leaves(rows)
+		? (unsigned)strtoul(fields[-2].text, NULL, 10)
+		: table_of(rows)->leaves[0].oid,
 	    bkp_rows_tid(fields[-1].text)};
 }
 
@@ -278,10 +292,11 @@ bkp_rows_open(struct bkp_walk *walk, size_t table, enum bkp_decided decided,
 	rows->decided = decided;
 	if (choose_columns(rows, profile, err) < 0)
 		goto fail;
-	rows->field_count = BKP_ROWS_FIRST_COLUMN + rows->column_count;
+	rows->field_count = bkp_rows_has_lists(rows) + rows->column_count;
 	if (find_references(rows, err) < 0)
 		goto fail;
-	rows->field_count += has_places(rows) ? BKP_ROWS_PLACE : 0;
+	if (bkp_rows_has_places(rows))
+		rows->field_count += 1 + bkp_rows_has_leaves(rows);
 	/* Where every column is left out there is nothing to tell. */
 	if (walk->sets[table].is_used &&
 	    (rows->column_count > 0 || t->column_count == 0) &&
@@ -379,12 +394,13 @@ cut_line(struct bkp_rows *rows, size_t len, struct bkp_error *err)
 static int
 make_values(struct bkp_rows *rows, struct bkp_error *err)
 {
-	uint64_t lists = strtoull(rows->fields[0].text, NULL, 10);
+	size_t first = bkp_rows_has_lists(rows);
+	uint64_t lists = UINT64_MAX;
 
-	if (rows->decided != BKP_ACTOR && rows->decided != BKP_LOOKUP)
-		lists = UINT64_MAX;
+	if (rows->decided == BKP_ACTOR || rows->decided == BKP_LOOKUP)
+		lists = strtoull(rows->fields[0].text, NULL, 10);
 	for (size_t i = 0; i < rows->column_count; i++) {
-		rows->values[i] = rows->fields[BKP_ROWS_FIRST_COLUMN + i];
+		rows->values[i] = rows->fields[first + i];
 		if ((rows->makers[i].lists & lists) == 0)
 			rows->values[i] =
 			    (struct bkp_rows_value){NULL, 0, BKP_ROWS_ABSENT};

@@ -52,12 +52,14 @@ struct bkp_rows {
 
 /* ---- rows_sql.c ---- */
 
-/* Field 0 is the row's lists, then come the columns, then for each reference
- * its state and its values. */
-#define BKP_ROWS_FIRST_COLUMN 1
+/* A line begins with the row's lists, where they may differ; then come the
+ * columns, then for each reference its state and its values. */
+bool bkp_rows_has_lists(const struct bkp_rows *rows);
 
-/* Last, of owned and looked up rows: where they stand. */
-#define BKP_ROWS_PLACE 2
+/* Last, of owned and looked up rows: where they stand, the leaf only where
+ * there are several. */
+bool bkp_rows_has_places(const struct bkp_rows *rows);
+bool bkp_rows_has_leaves(const struct bkp_rows *rows);
 
 /* Appends the COPY; `leaves` are those of the table that have such rows. */
 enum fmt_status bkp_rows_append_sql(struct fmt_buf *out,

@@ -283,10 +283,13 @@ append_leaf(struct fmt_buf *out, const struct bkp_rows *rows,
 static enum fmt_status
 append_fields(struct fmt_buf *out, const struct bkp_rows *rows)
 {
-	enum fmt_status status = fmt_buf_append_text(out, "u.lists");
+	bool has_lists = bkp_rows_has_lists(rows);
+	enum fmt_status status =
+	    fmt_buf_append_text(out, has_lists ? "u.lists" : "");
 
 	for (size_t i = 0; status == FMT_OK && i < rows->column_count; i++)
-		status = bkp_pg_sql(out, ", u.c%u", (unsigned)i);
+		status = bkp_pg_sql(out, "%su.c%u",
+		    has_lists || i > 0 ? ", " : "", (unsigned)i);
 	for (size_t i = 0; status == FMT_OK && i < rows->reference_count; i++) {
 		const struct bkp_walk_edge *edge = rows->references[i].edge;
 
@@ -296,9 +299,10 @@ append_fields(struct fmt_buf *out, const struct bkp_rows *rows)
 			status = bkp_pg_sql(
 			    out, ", u.r%ut%u", (unsigned)i, (unsigned)k);
 	}
-	if (status == FMT_OK &&
-	    (rows->decided == BKP_OWN || rows->decided == BKP_LOOKUP))
-		status = fmt_buf_append_text(out, ", u.rel, u.tid");
+	if (status == FMT_OK && bkp_rows_has_places(rows))
+		status = bkp_pg_sql(out, "%s%su.tid",
+		    has_lists || rows->column_count > 0 ? ", " : "",
+		    bkp_rows_has_leaves(rows) ? "u.rel, " : "");
 	return status;
 }
 
