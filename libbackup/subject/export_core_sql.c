@@ -133,41 +133,25 @@ take_parent(struct bkp_core *core, size_t table, const PGresult *result, int i)
 		: bkp_core_find(core, source, place_of(result, i, 2));
 }
 
-/* Rows of a chain from the subject itself. */
-static bool
-is_below_root(const struct bkp_core *core, size_t model)
-{
-	const struct bkp_walk_edge *edge = core->walk->sets[model].chain;
-
-	return edge != NULL && bkp_walk_hangs_on_subject(core->walk, edge);
-}
-
+/* The rows told it themselves. */
 static void
-adopt_all(struct bkp_core *core, size_t table)
+take_chain(struct bkp_core *core, size_t table)
 {
-	size_t model = core->export->tables[table].table;
+	const struct bkp_walk *walk = core->walk;
+	const struct bkp_walk_edge *edge =
+	    walk->sets[core->export->tables[table].table].chain;
+	size_t source = bkp_core_table(core->export, edge->parent, BKP_OWN);
+	bool is_below_root = bkp_walk_hangs_on_subject(walk, edge) ||
+			     bkp_core_is_adopted(core->export, edge);
 
 	for (size_t i = core->first[table]; i < core->first[table + 1]; i++) {
-		core->nodes[i].parent = core->root;
-		core->nodes[i].edge =
-		    (size_t)(core->walk->sets[model].chain - core->walk->edges);
+		struct bkp_core_node *node = &core->nodes[i];
+
+		node->edge = (size_t)(edge - walk->edges);
+		node->parent = is_below_root ? core->root
+					     : bkp_core_find(core, source,
+						   node->row->parent);
 	}
-}
-
-static enum fmt_status
-append_chain_parents(
-    struct fmt_buf *out, const struct bkp_walk *walk, size_t model)
-{
-	const struct bkp_walk_edge *edge = walk->sets[model].chain;
-	enum fmt_status status = bkp_pg_sql(out,
-	    "SELECT a.n, %u, p.tableoid, p.ctid FROM" PLACES
-	    " JOIN ONLY %s c ON c.ctid = a.tid JOIN ONLY %s p ON ",
-	    (unsigned)(edge - walk->edges),
-	    walk->model.tables[edge->child].quoted,
-	    walk->model.tables[edge->parent].quoted);
-
-	return status == FMT_OK ? bkp_walk_append_chain_link(out, walk, model)
-				: status;
 }
 
 static int
@@ -176,21 +160,11 @@ read_parents(struct bkp_core *core, size_t table, struct bkp_error *err)
 	size_t model = core->export->tables[table].table;
 	struct fmt_buf sql = FMT_BUF_INIT;
 	PGresult *result = NULL;
-	enum fmt_status status;
-	int rc;
-
-	if (is_below_root(core, model)) {
-		adopt_all(core, table);
-		return 0;
-	}
-	status = bkp_walk_is_chain(core->walk, model)
-		     ? append_chain_parents(&sql, core->walk, model)
-		     : bkp_pg_sql(&sql,
-			   "SELECT a.n, w.edge, w.from_rel, w.from_tid"
-			   " FROM" PLACES " JOIN pg_temp.walk_%u w"
-			   " ON w.rel = a.rel AND w.tid = a.tid",
-			   (unsigned)model);
-	rc = ask(core, table, &sql, status, &result, err);
+	enum fmt_status status = bkp_pg_sql(&sql,
+	    "SELECT a.n, w.edge, w.from_rel, w.from_tid FROM" PLACES
+	    " JOIN pg_temp.walk_%u w ON w.rel = a.rel AND w.tid = a.tid",
+	    (unsigned)model);
+	int rc = ask(core, table, &sql, status, &result, err);
 
 	for (int i = 0; rc == 0 && i < PQntuples(result); i++)
 		take_parent(core, table, result, i);
@@ -203,11 +177,17 @@ read_parents(struct bkp_core *core, size_t table, struct bkp_error *err)
 int
 bkp_core_read_parents(struct bkp_core *core, struct bkp_error *err)
 {
-	for (size_t i = 0; i < core->export->table_count; i++)
-		if (core->export->tables[i].decided == BKP_OWN &&
-		    core->export->tables[i].kept.count > 0 &&
-		    read_parents(core, i, err) < 0)
+	for (size_t i = 0; i < core->export->table_count; i++) {
+		const struct bkp_exported_table *table =
+		    &core->export->tables[i];
+
+		if (table->decided != BKP_OWN || table->kept.count == 0)
+			continue;
+		if (bkp_walk_is_chain(core->walk, table->table))
+			take_chain(core, i);
+		else if (read_parents(core, i, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 

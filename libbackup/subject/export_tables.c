@@ -268,7 +268,7 @@ put_rows(struct bkp_export *export, struct bkp_exported_table *table,
 			return -1;
 		count++;
 		if (write == json_row &&
-		    bkp_export_keep(export, table, bkp_rows_place(rows), count,
+		    bkp_export_keep(export, table, rows, count,
 			out->data + before, out->len - before, err) < 0)
 			return -1;
 		bkp_run_count(export->run, out->len - before, 1);

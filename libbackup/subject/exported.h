@@ -30,8 +30,8 @@ struct bkp_exported_file {
 
 /* A row that subject.json may show. */
 struct bkp_exported_row {
-	struct bkp_rows_place place;
-	uint64_t line;  /* of its file, from 1 */
+	struct bkp_rows_place place, parent; /* as rows.h tells them */
+	uint64_t line;                       /* of its file, from 1 */
 	size_t at, len; /* its JSON; no len: it is too long to stand there */
 };
 
@@ -136,10 +136,10 @@ int bkp_export_value(const struct bkp_export *export,
 /* Finds where the subject's own row stands. */
 int bkp_export_find_root(struct bkp_export *export, struct bkp_error *err);
 
-/* Keeps a line for subject.json, as far as there is room; `text` is the line.
- */
+/* Keeps a line for subject.json, as far as there is room; `text` is the line
+ * of the present row. */
 int bkp_export_keep(struct bkp_export *export, struct bkp_exported_table *table,
-    struct bkp_rows_place place, uint64_t line, const void *text, size_t len,
+    const struct bkp_rows *rows, uint64_t line, const void *text, size_t len,
     struct bkp_error *err);
 void bkp_export_keep_no_more(struct bkp_exported_table *table);
 

@@ -194,6 +194,14 @@ bkp_rows_has_leaves(const struct bkp_rows *rows)
 	return table_of(rows)->leaf_count > 1;
 }
 
+bool
+bkp_rows_has_parents(const struct bkp_rows *rows)
+{
+	return bkp_walk_is_chain(rows->walk, rows->table) &&
+	       !bkp_walk_hangs_on_subject(
+		   rows->walk, rows->walk->sets[rows->table].chain);
+}
+
 uint64_t
 bkp_rows_tid(const char *text)
 {
@@ -206,7 +214,8 @@ bkp_rows_tid(const char *text)
 struct bkp_rows_place
 bkp_rows_place(const struct bkp_rows *rows)
 {
-	const struct bkp_rows_value *fields = &rows->fields[rows->field_count];
+	const struct bkp_rows_value *fields =
+	    &rows->fields[rows->field_count - bkp_rows_has_parents(rows)];
 
 	if (!bkp_rows_has_places(rows))
 		return (struct bkp_rows_place){0, 0};
@@ -215,6 +224,18 @@ bkp_rows_place(const struct bkp_rows *rows)
 		? (unsigned)strtoul(fields[-2].text, NULL, 10)
 		: table_of(rows)->leaves[0].oid,
 	    bkp_rows_tid(fields[-1].text)};
+}
+
+struct bkp_rows_place
+bkp_rows_parent(const struct bkp_rows *rows)
+{
+	const struct bkp_walk_edge *edge = rows->walk->sets[rows->table].chain;
+
+	if (!bkp_rows_has_parents(rows))
+		return (struct bkp_rows_place){0, 0};
+	return (struct bkp_rows_place){
+	    rows->walk->model.tables[edge->parent].leaves[0].oid,
+	    bkp_rows_tid(rows->fields[rows->field_count - 1].text)};
 }
 
 /* ---- opening ---- */
@@ -295,8 +316,10 @@ bkp_rows_open(struct bkp_walk *walk, size_t table, enum bkp_decided decided,
 	rows->field_count = bkp_rows_has_lists(rows) + rows->column_count;
 	if (find_references(rows, err) < 0)
 		goto fail;
-	if (bkp_rows_has_places(rows))
-		rows->field_count += 1 + bkp_rows_has_leaves(rows);
+	if (bkp_rows_has_places(rows)) {
+		rows->field_count += bkp_rows_has_leaves(rows) ? 2 : 1;
+		rows->field_count += bkp_rows_has_parents(rows) ? 1 : 0;
+	}
 	/* Where every column is left out there is nothing to tell. */
 	if (walk->sets[table].is_used &&
 	    (rows->column_count > 0 || t->column_count == 0) &&

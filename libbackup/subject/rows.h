@@ -75,6 +75,10 @@ struct bkp_rows_place {
 /* Of the row that bkp_rows_next gave, where it is owned or looked up. */
 struct bkp_rows_place bkp_rows_place(const struct bkp_rows *rows);
 
+/* Of the row that it hangs on by the only edge to its table, where the foreign
+ * keys alone tell the rows; 0 and 0 where that is the subject's. */
+struct bkp_rows_place bkp_rows_parent(const struct bkp_rows *rows);
+
 /* "(12,3)" */
 uint64_t bkp_rows_tid(const char *text);
 

@@ -61,6 +61,9 @@ bool bkp_rows_has_lists(const struct bkp_rows *rows);
 bool bkp_rows_has_places(const struct bkp_rows *rows);
 bool bkp_rows_has_leaves(const struct bkp_rows *rows);
 
+/* Behind that: what they hang on. */
+bool bkp_rows_has_parents(const struct bkp_rows *rows);
+
 /* Appends the COPY; `leaves` are those of the table that have such rows. */
 enum fmt_status bkp_rows_append_sql(struct fmt_buf *out,
     const struct bkp_rows *rows, const struct bkp_model_leaf *const *leaves,

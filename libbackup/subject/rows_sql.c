@@ -116,7 +116,10 @@ append_inner(struct fmt_buf *out, const struct bkp_rows *rows,
 {
 	const struct bkp_model_table *t = table_of(rows);
 	enum fmt_status status =
-	    bkp_pg_sql(out, "(SELECT %I.ctid AS tid", t->name);
+	    bkp_pg_sql(out, "(SELECT %I.ctid AS tid%s", t->name,
+		bkp_rows_has_parents(rows) ? ", " BKP_WALK_CHAIN_PARENT
+					     ".ctid AS up"
+					   : "");
 
 	for (size_t i = 0; status == FMT_OK && i < rows->column_count; i++)
 		status = append_column(out, rows, i);
@@ -271,6 +274,8 @@ append_leaf(struct fmt_buf *out, const struct bkp_rows *rows,
 	    bkp_pg_sql(out, "SELECT %s AS lists, %u::oid AS rel, c.tid",
 		tells_places_alone(rows) ? "0" : "w.lists", leaf->oid);
 
+	if (status == FMT_OK && bkp_rows_has_parents(rows))
+		status = fmt_buf_append_text(out, ", c.up");
 	for (size_t i = 0; status == FMT_OK && i < rows->column_count; i++)
 		status = bkp_pg_sql(out, ", c.c%u", (unsigned)i);
 	for (size_t i = 0; status == FMT_OK && i < t->key_count; i++)
@@ -300,9 +305,10 @@ append_fields(struct fmt_buf *out, const struct bkp_rows *rows)
 			    out, ", u.r%ut%u", (unsigned)i, (unsigned)k);
 	}
 	if (status == FMT_OK && bkp_rows_has_places(rows))
-		status = bkp_pg_sql(out, "%s%su.tid",
+		status = bkp_pg_sql(out, "%s%su.tid%s",
 		    has_lists || rows->column_count > 0 ? ", " : "",
-		    bkp_rows_has_leaves(rows) ? "u.rel, " : "");
+		    bkp_rows_has_leaves(rows) ? "u.rel, " : "",
+		    bkp_rows_has_parents(rows) ? ", u.up" : "");
 	return status;
 }
 

@@ -182,7 +182,9 @@ bool bkp_walk_is_chain_empty(const struct bkp_walk *walk, size_t table);
 /* Reads what chains hang on. */
 int bkp_walk_read_subject(struct bkp_walk *walk, struct bkp_error *err);
 
-/* " FROM ... WHERE ..." for the rows of a table, by its bare name. */
+/* " FROM ... WHERE ..." for the rows of a table, by its bare name; what it
+ * hangs on, where that is not the subject, is CHAIN_PARENT there. */
+#define BKP_WALK_CHAIN_PARENT "\"walk 1\""
 enum fmt_status bkp_walk_append_chain(
     struct fmt_buf *out, const struct bkp_walk *walk, size_t table);
 
