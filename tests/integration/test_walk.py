@@ -441,6 +441,69 @@ def test_an_array_in_an_expression_and_the_way_up(small):
             if table == "public.t"] == ["t2", "t3", "t5", "t6"]
 
 
+# ---- tables that foreign keys alone tell ----
+
+CHAINS = """
+CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level2',
+                        deterministic = false);
+CREATE TABLE u (id int PRIMARY KEY, x int, y int, above int REFERENCES u,
+                name text COLLATE alike UNIQUE, UNIQUE (x, y));
+CREATE TABLE xy (id int PRIMARY KEY, y int, x int,
+                 FOREIGN KEY (x, y) REFERENCES u (x, y));
+CREATE TABLE named (id int PRIMARY KEY, name text COLLATE alike
+                    REFERENCES u (name));
+CREATE TABLE c1 (id int PRIMARY KEY, above int REFERENCES named);
+CREATE TABLE p (id int PRIMARY KEY, above int REFERENCES u)
+    PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (5);
+CREATE TABLE p2 PARTITION OF p DEFAULT;
+CREATE TABLE below_p (id int PRIMARY KEY, above int REFERENCES p);
+CREATE TABLE two (id int PRIMARY KEY, a int REFERENCES u, b int REFERENCES u);
+CREATE TABLE below_two (id int PRIMARY KEY, "walk 1" int REFERENCES two);
+CREATE TABLE none (id int PRIMARY KEY, above int REFERENCES u);
+CREATE TABLE below_none (id int PRIMARY KEY, above int REFERENCES none);
+INSERT INTO u VALUES (1, 1, 1, NULL, 'Ann'), (2, 2, NULL, 1, 'Bob'),
+                     (3, 3, 3, 2, 'Cyd'), (4, 4, 4, NULL, NULL);
+INSERT INTO xy VALUES (1, 1, 1), (2, NULL, 2), (3, 3, 3), (4, 4, 4);
+INSERT INTO named VALUES (1, 'ANN'), (2, 'ann'), (3, 'BOB'), (4, NULL);
+INSERT INTO c1 SELECT n, 1 + n % 4 FROM generate_series(1, 9) n;
+INSERT INTO p SELECT n, 1 + n % 4 FROM generate_series(1, 12) n;
+INSERT INTO below_p SELECT n, 1 + n % 12 FROM generate_series(1, 30) n;
+INSERT INTO two SELECT n, 1 + n % 4, 1 + n % 3 FROM generate_series(1, 9) n;
+INSERT INTO below_two SELECT n, 1 + n % 9 FROM generate_series(1, 30) n;
+""" + "".join(
+    "CREATE TABLE c%d (id int PRIMARY KEY, above int REFERENCES c%d);"
+    "INSERT INTO c%d SELECT n, 1 + n %% 9 FROM generate_series(1, 9) n;" %
+    (n + 1, n, n + 1) for n in range(1, 8))
+
+CHAIN_EDGES = [
+    "xy(x, y) -> public.u(x, y)", "named(name) -> public.u(name)",
+    "c1(above) -> public.named(id)", "p(above) -> public.u(id)",
+    "below_p(above) -> public.p(id)", "two(a) -> public.u(id)",
+    "two(b) -> public.u(id)", 'below_two("walk 1") -> public.two(id)',
+    "none(above) -> public.u(id)", "below_none(above) -> public.none(id)",
+] + ["c%d(above) -> public.c%d(id)" % (n + 1, n) for n in range(1, 8)]
+
+
+@pytest.mark.parametrize("above", ("own", "{skip: not theirs}"))
+def test_rows_that_are_read_by_keys_are_those_that_are_found(
+        small, postgres, database, above):
+    walk = small(CHAINS, "edges:\n" + "".join(
+        "  'public.%s': own\n" % edge for edge in CHAIN_EDGES) +
+        "  'public.u(above) -> public.u(id)': %s\n" % above)
+    tables = ["u"] + sorted({edge.split("(")[0] for edge in CHAIN_EDGES})
+    standing = {
+        (str(rel), tid): (table, id_) for table in tables
+        for rel, tid, id_ in postgres.execute(
+            database, "SELECT tableoid, ctid::text, id FROM %s" % table)}
+    for subject in (1, 2, 3, 4):
+        read = sorted((table.split(".")[1], row["id"])
+                      for table, _, row in walk.rows(subject))
+        assert read == sorted(standing[x] for x in walk.places(subject))
+        assert {"p", "below_p"} < {table for table, _ in read}
+        assert subject > 1 or {"xy", "c8"} < {table for table, _ in read}
+
+
 # ---- at size ----
 
 LARGE = ("CREATE TABLE u (id int PRIMARY KEY);"

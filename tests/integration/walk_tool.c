@@ -4,7 +4,7 @@
  * written by hand in SQL.
  *
  *   walk_tool rows CONNINFO MAP KEY...    a line of JSON for each row
- *   walk_tool portability CONNINFO MAP KEY...
+ *   walk_tool portability CONNINFO MAP KEY...    both as exports read them
  *   walk_tool count CONNINFO MAP KEY...   table TAB decision TAB rows
  *   walk_tool places CONNINFO MAP KEY...  leaf's OID TAB ctid TAB decision
  *   walk_tool erase CONNINFO MAP KEY...   of one subject after the other
@@ -218,7 +218,9 @@ run(int argc, char **argv, const struct bkp_postgres_config *config,
     const struct bkp_map *map, struct bkp_run *run, struct bkp_walk **walk,
     struct bkp_error *err)
 {
-	bool is_explain = strcmp(argv[1], "explain") == 0;
+	bool is_explain = strcmp(argv[1], "explain") == 0,
+	     is_reading = strcmp(argv[1], "rows") == 0 ||
+			  strcmp(argv[1], "portability") == 0;
 	int keys = is_explain ? 6 : 4;
 
 	if (strcmp(argv[1], "erase") == 0)
@@ -227,7 +229,8 @@ run(int argc, char **argv, const struct bkp_postgres_config *config,
 			   ? erase(*walk, map, argv + keys,
 				 (size_t)(argc - keys), err)
 			   : -1;
-	if (bkp_walk_open(config, NULL, map, run, walk, err) < 0 ||
+	if ((is_reading ? bkp_walk_open_reading : bkp_walk_open)(
+		config, NULL, map, run, walk, err) < 0 ||
 	    bkp_walk_run(*walk, (const char *const *)argv + keys,
 		(size_t)(argc - keys), err) < 0)
 		return -1;
