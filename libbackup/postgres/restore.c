@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A schema goes back by pg_restore, section by section.
- *
- * Several connections at once attach the indexes of partitions to those of
- * their parents in a deadlock now and then: pg_restore does not know that the
- * locks go up and down the tree of partitions. So where a schema has such
- * statements its post-data goes back in three steps: indexes and the
- * constraints that are indexes, by all connections; the attaching, by one; then
- * foreign keys, which need the attached ones, and the rest by all again.
+ * A schema goes back by pg_restore, but for what takes time: indexes,
+ * constraints and foreign keys, which are only read here (toc.h) and made by
+ * whoever has loaded the rows.
  *
  * Foreign keys of a database of which rows are missing go back one by one, for
  * some of them cannot be made any more.
  */
 #include "libbackup/postgres/restore.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,45 +111,7 @@ out:
 	return rc;
 }
 
-/* ---- the steps of post-data ---- */
-
-/* Where the kind begins in a line of the list, such as
- * "3345; 2606 16402 CONSTRAINT app account account_pkey owner". */
-static size_t
-find_kind(const char *line, size_t len)
-{
-	size_t at = 0;
-
-	for (int numbers = 0; numbers < 3; numbers++) {
-		while (at < len && isdigit((unsigned char)line[at]))
-			at++;
-		while (at < len && (line[at] == ';' || line[at] == ' '))
-			at++;
-	}
-	return at;
-}
-
-enum bkp_pg_step
-bkp_pg_step_of(const char *line, size_t len)
-{
-	static const struct {
-		const char *start;
-		enum bkp_pg_step step;
-	} kinds[] = {{"INDEX ATTACH ", BKP_PG_STEP_ATTACH},
-	    {"INDEX ", BKP_PG_STEP_INDEXES},
-	    {"FK CONSTRAINT ", BKP_PG_STEP_FOREIGN_KEYS},
-	    {"CONSTRAINT ", BKP_PG_STEP_INDEXES}};
-	size_t at = find_kind(line, len);
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		size_t start_len = strlen(kinds[i].start);
-
-		if (len - at >= start_len &&
-		    memcmp(line + at, kinds[i].start, start_len) == 0)
-			return kinds[i].step;
-	}
-	return BKP_PG_STEP_REST;
-}
+/* ---- what comes after the rows ---- */
 
 static int
 keep_output(void *arg, const void *data, size_t len, struct bkp_error *err)
@@ -167,135 +123,167 @@ keep_output(void *arg, const void *data, size_t len, struct bkp_error *err)
 		   : bkp_fail_format(err, status, "keeping a list");
 }
 
+/* Runs pg_restore on the archive without a server. */
 static int
-list_section(struct restore *restore, const char *section_option,
+print_archive(struct restore *restore, const char *const *options,
     struct fmt_buf *out, struct bkp_error *err)
 {
-	const char *argv[] = {restore->what->program, "--list", section_option,
-	    restore->archive.path, NULL};
-	struct bkp_child_options options = {.argv = argv,
+	const char *argv[10] = {restore->what->program, "--verbose"};
+	struct bkp_child_options child = {.argv = argv,
 	    .output = keep_output,
 	    .output_arg = out,
 	    .cancel = bkp_run_cancel(restore->run)};
+	size_t next = 2;
 
-	return bkp_child_run(&options, err);
+	while (*options != NULL)
+		argv[next++] = *options++;
+	argv[next] = restore->archive.path;
+	return bkp_child_run(&child, err);
 }
 
-/* Lines that begin with ';' are remarks. */
-static enum fmt_status
-split_list(const struct fmt_buf *list, struct fmt_buf lists[BKP_PG_STEPS])
-{
-	const char *at = (const char *)list->data;
-	const char *end = list->len > 0 ? at + list->len : at;
-	enum fmt_status status = FMT_OK;
-
-	while (at < end && status == FMT_OK) {
-		const char *newline = memchr(at, '\n', (size_t)(end - at));
-		const char *stop = newline != NULL ? newline + 1 : end;
-
-		if (*at != ';')
-			status = fmt_buf_append(
-			    &lists[bkp_pg_step_of(at, (size_t)(stop - at))], at,
-			    (size_t)(stop - at));
-		at = stop;
-	}
-	return status;
-}
-
-/* A connection that broke is seen by whatever comes next. */
 static int
-restore_line(struct restore *restore, const char *line, size_t len,
-    struct bkp_error *err)
+print_script(
+    struct restore *restore, struct bkp_pg_toc *toc, struct bkp_error *err)
 {
-	const struct bkp_pg_restore *what = restore->what;
-	struct bkp_error why = BKP_ERROR_INIT;
+	struct file list_file = MEMORY_FILE;
 	struct fmt_buf list = FMT_BUF_INIT;
-	size_t kind = find_kind(line, len);
-	char *name = bkp_format(err, "%.*s", (int)(len - kind), line + kind);
+	const char *options[4] = {"--file=-"};
+	char *list_option = NULL;
 	int rc = -1;
 
-	if (name == NULL)
-		return -1;
-	name[strcspn(name, "\n")] = '\0';
-	if (fmt_buf_append(&list, line, len) != FMT_OK)
-		(void)bkp_fail_nomem(err, "making a foreign key");
-	else if ((rc = run_restore(restore, "post-data", 1, &list, &why)) < 0) {
-		if (why.code == BKP_CANCELLED || why.code == BKP_NOMEM) {
-			if (err != NULL)
-				*err = why;
-		} else {
-			rc = what->refused(what->refused_arg, name, &why, err);
-		}
-	}
-	fmt_buf_free(&list);
-	free(name);
-	return rc;
-}
-
-static int
-restore_line_by_line(
-    struct restore *restore, const struct fmt_buf *list, struct bkp_error *err)
-{
-	const char *at = (const char *)list->data;
-	const char *end = list->len > 0 ? at + list->len : at;
-	int rc = 0;
-
-	while (rc == 0 && at < end) {
-		const char *newline = memchr(at, '\n', (size_t)(end - at));
-		const char *stop = newline != NULL ? newline + 1 : end;
-
-		rc = restore_line(restore, at, (size_t)(stop - at), err);
-		at = stop;
-	}
-	return rc;
-}
-
-static int
-restore_step(struct restore *restore, enum bkp_pg_step step, unsigned jobs,
-    const struct fmt_buf *list, struct bkp_error *err)
-{
-	if (list->len == 0)
-		return 0;
-	if (step == BKP_PG_STEP_FOREIGN_KEYS && restore->what->refused != NULL)
-		return restore_line_by_line(restore, list, err);
-	return run_restore(restore, "post-data",
-	    step == BKP_PG_STEP_ATTACH ? 1 : jobs, list, err);
-}
-
-static int
-restore_in_steps(struct restore *restore, unsigned jobs, struct bkp_error *err)
-{
-	struct fmt_buf list = FMT_BUF_INIT;
-	struct fmt_buf lists[BKP_PG_STEPS] = {
-	    FMT_BUF_INIT, FMT_BUF_INIT, FMT_BUF_INIT, FMT_BUF_INIT};
-	enum fmt_status status;
-	int rc = -1;
-
-	if (list_section(restore, "--section=post-data", &list, err) < 0)
-		goto out;
-	if ((status = split_list(&list, lists)) != FMT_OK) {
-		(void)bkp_fail_format(err, status, "listing the schema");
+	if (bkp_pg_toc_wanted(toc, &list) != FMT_OK) {
+		(void)bkp_fail_nomem(err, "listing the schema");
 		goto out;
 	}
-	if (lists[BKP_PG_STEP_ATTACH].len == 0 &&
-	    restore->what->refused == NULL) {
-		rc = run_restore(restore, "post-data", jobs, NULL, err);
+	if (open_file(&list, &list_file, err) < 0)
 		goto out;
-	}
-	rc = 0;
-	for (int step = 0; rc == 0 && step < BKP_PG_STEPS; step++)
-		rc = restore_step(
-		    restore, (enum bkp_pg_step)step, jobs, &lists[step], err);
+	list_option = bkp_format(err, "--use-list=%s", list_file.path);
+	if (list_option == NULL)
+		goto out;
+	options[1] = list_option;
+	if (!restore->what->has_tablespaces)
+		options[2] = "--no-tablespaces";
+	rc = print_archive(restore, options, &toc->script, err);
 out:
-	for (int step = 0; step < BKP_PG_STEPS; step++)
-		fmt_buf_free(&lists[step]);
+	free(list_option);
+	close_file(&list_file);
 	fmt_buf_free(&list);
 	return rc;
 }
 
 int
-bkp_pg_restore_schema(const struct bkp_pg_restore *what, const char *database,
-    enum bkp_pg_section section, unsigned jobs, struct bkp_run *run,
+bkp_pg_restore_toc(const struct bkp_pg_restore *what, struct bkp_run *run,
+    struct bkp_pg_toc *out, struct bkp_error *err)
+{
+	static const char *const before[] = {
+	    "--list", "--section=pre-data", NULL};
+	static const char *const after[] = {
+	    "--list", "--section=post-data", NULL};
+	struct restore restore = {
+	    .what = what, .run = run, .archive = MEMORY_FILE};
+	int rc = -1;
+
+	if (open_file(what->archive, &restore.archive, err) < 0)
+		return -1;
+	if (print_archive(&restore, before, &out->before, err) == 0 &&
+	    print_archive(&restore, after, &out->after, err) == 0 &&
+	    bkp_pg_toc_lists(out, err) == 0 &&
+	    print_script(&restore, out, err) == 0) {
+		bkp_pg_toc_statements(out);
+		rc = 0;
+	}
+	close_file(&restore.archive);
+	return rc < 0 ? bkp_fail_in(err, "reading the schema") : 0;
+}
+
+int
+bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
+    const struct bkp_pg_item *item, const struct bkp_error *why,
+    struct bkp_error *err)
+{
+	const struct bkp_pg_view *line = &item->line;
+	size_t kind = bkp_pg_kind_at(line->text, line->len);
+	char *name =
+	    bkp_format(err, "%.*s", (int)(line->len - kind), line->text + kind);
+	int rc;
+
+	if (name == NULL)
+		return -1;
+	name[strcspn(name, "\n")] = '\0';
+	if (item->step == BKP_PG_STEP_FOREIGN_KEYS && what->refused != NULL &&
+	    why->code != BKP_CANCELLED && why->code != BKP_NOMEM) {
+		rc = what->refused(what->refused_arg, name, why, err);
+	} else {
+		if (err != NULL)
+			*err = *why;
+		rc = why->code == BKP_CANCELLED ? -1
+						: bkp_fail_in(err, "%s", name);
+	}
+	free(name);
+	return rc;
+}
+
+/* A connection that broke is seen by whatever comes next. */
+static int
+restore_item(struct restore *restore, const struct bkp_pg_item *item,
+    struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+	struct fmt_buf list = FMT_BUF_INIT;
+	int rc;
+
+	if (fmt_buf_append(&list, item->line.text, item->line.len) != FMT_OK) {
+		fmt_buf_free(&list);
+		return bkp_fail_nomem(err, "making a foreign key");
+	}
+	rc = run_restore(restore, "post-data", 1, &list, &why);
+	fmt_buf_free(&list);
+	return rc == 0 ? 0
+		       : bkp_pg_restore_refuse(restore->what, item, &why, err);
+}
+
+/* Where rows are missing foreign keys come by themselves. */
+static bool
+is_by_itself(const struct restore *restore, const struct bkp_pg_item *item)
+{
+	return item->step == BKP_PG_STEP_FOREIGN_KEYS &&
+	       restore->what->refused != NULL;
+}
+
+static int
+restore_late(struct restore *restore, const struct bkp_pg_toc *toc,
+    unsigned jobs, struct bkp_error *err)
+{
+	struct fmt_buf list = FMT_BUF_INIT;
+	enum fmt_status status = FMT_OK;
+	bool has_attach = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < toc->item_count && status == FMT_OK; i++) {
+		const struct bkp_pg_item *item = &toc->items[i];
+
+		if (!item->is_late || is_by_itself(restore, item))
+			continue;
+		status = fmt_buf_append(&list, item->line.text, item->line.len);
+		has_attach = has_attach || item->step == BKP_PG_STEP_ATTACH;
+	}
+	if (status != FMT_OK)
+		rc = bkp_fail_format(err, status, "listing the schema");
+	else if (list.len > 0)
+		/* Several attach indexes in a deadlock now and then. */
+		rc = run_restore(
+		    restore, "post-data", has_attach ? 1 : jobs, &list, err);
+	fmt_buf_free(&list);
+	for (size_t i = 0; rc == 0 && i < toc->item_count; i++)
+		if (toc->items[i].is_late &&
+		    is_by_itself(restore, &toc->items[i]))
+			rc = restore_item(restore, &toc->items[i], err);
+	return rc;
+}
+
+int
+bkp_pg_restore_late(const struct bkp_pg_restore *what, const char *database,
+    const struct bkp_pg_toc *toc, unsigned jobs, struct bkp_run *run,
     struct bkp_error *err)
 {
 	struct restore restore = {.what = what,
@@ -306,12 +294,24 @@ bkp_pg_restore_schema(const struct bkp_pg_restore *what, const char *database,
 
 	if (open_file(what->archive, &restore.archive, err) < 0)
 		return -1;
-	if (section == BKP_PG_PRE_DATA)
-		rc = run_restore(&restore, "pre-data", 1, NULL, err);
-	else if (jobs == 1 && what->refused == NULL)
-		rc = run_restore(&restore, "post-data", 1, NULL, err);
-	else
-		rc = restore_in_steps(&restore, jobs, err);
+	rc = restore_late(&restore, toc, jobs, err);
+	close_file(&restore.archive);
+	return rc;
+}
+
+int
+bkp_pg_restore_schema(const struct bkp_pg_restore *what, const char *database,
+    struct bkp_run *run, struct bkp_error *err)
+{
+	struct restore restore = {.what = what,
+	    .database = database,
+	    .run = run,
+	    .archive = MEMORY_FILE};
+	int rc;
+
+	if (open_file(what->archive, &restore.archive, err) < 0)
+		return -1;
+	rc = run_restore(&restore, "pre-data", 1, NULL, err);
 	close_file(&restore.archive);
 	return rc;
 }

@@ -5,6 +5,7 @@
 /* A schema archive goes back into a database, by pg_restore. */
 
 #include "libbackup/postgres/dump.h"
+#include "libbackup/postgres/toc.h"
 
 /* Told of a foreign key that cannot be made: its line of pg_restore --list,
  * from its kind on ("FK CONSTRAINT app comment comment_author_fkey owner"). */
@@ -22,25 +23,24 @@ struct bkp_pg_restore {
 	void *refused_arg;
 };
 
-enum bkp_pg_section {
-	BKP_PG_PRE_DATA, /* what rows need: types, tables, functions */
-	BKP_PG_POST_DATA /* what needs rows: indexes, constraints, triggers */
-};
-
-/* Restores one section with `jobs` connections, ending at the first error. */
+/* Restores what rows need: types, tables, functions. */
 int bkp_pg_restore_schema(const struct bkp_pg_restore *what,
-    const char *database, enum bkp_pg_section section, unsigned jobs,
-    struct bkp_run *run, struct bkp_error *err);
+    const char *database, struct bkp_run *run, struct bkp_error *err);
 
-/* In which step of post-data a line of pg_restore --list goes back. */
-enum bkp_pg_step {
-	BKP_PG_STEP_INDEXES,
-	BKP_PG_STEP_ATTACH,
-	BKP_PG_STEP_FOREIGN_KEYS,
-	BKP_PG_STEP_REST,
-	BKP_PG_STEPS
-};
+/* Reads what is to be made once the rows are in. */
+int bkp_pg_restore_toc(const struct bkp_pg_restore *what, struct bkp_run *run,
+    struct bkp_pg_toc *out, struct bkp_error *err);
 
-enum bkp_pg_step bkp_pg_step_of(const char *line, size_t len);
+/* Makes what of it is late, with `jobs` connections, ending at the first
+ * error. */
+int bkp_pg_restore_late(const struct bkp_pg_restore *what, const char *database,
+    const struct bkp_pg_toc *toc, unsigned jobs, struct bkp_run *run,
+    struct bkp_error *err);
+
+/* An item could not be made: tells what.refused where it is a foreign key and
+ * there is one to tell; else it is the error. */
+int bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
+    const struct bkp_pg_item *item, const struct bkp_error *why,
+    struct bkp_error *err);
 
 #endif

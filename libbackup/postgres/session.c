@@ -150,6 +150,9 @@ bkp_pg_encoding(const struct bkp_pg *pg)
 int
 bkp_pg_check(struct bkp_pg *pg, struct bkp_error *err)
 {
+	if (pg->stop != NULL && atomic_load(pg->stop))
+		return bkp_fail(err, BKP_CANCELLED,
+		    "stopped, for something else has failed");
 	if (pg->run == NULL)
 		return 0;
 	if (bkp_run_check(pg->run, err) < 0)

@@ -14,6 +14,7 @@
  */
 
 #include <libpq-fe.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "libbackup/base/config_impl.h"
@@ -21,13 +22,15 @@
 
 struct bkp_pg {
 	PGconn *conn;
-	struct bkp_run *run; /* borrowed; NULL: cannot be cancelled */
-	bool is_ticking;     /* of the calling thread: tells progress */
+	struct bkp_run *run;     /* borrowed; NULL: cannot be cancelled */
+	bool is_ticking;         /* of the calling thread: tells progress */
+	const atomic_bool *stop; /* borrowed; NULL, or true where somebody
+				    else's failure ends this, too */
 };
 
 #define BKP_PG_INIT                                                            \
 	{                                                                      \
-		NULL, NULL, false                                              \
+		NULL, NULL, false, NULL                                        \
 	}
 
 /* Connects to `database` (NULL: the one that conninfo names). A pooler in

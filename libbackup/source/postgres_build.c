@@ -3,9 +3,10 @@
  * One database, built under a temporary name:
  *
  *   create it, the schema without indexes and constraints (pre-data)
- *   the rows, compared with what was recorded as they go in
  *   sequences, large objects
- *   indexes, constraints, triggers (post-data)
+ *   the rows, compared with what was recorded as they go in, and as soon as a
+ *   table has them its indexes, constraints and foreign keys
+ *   triggers, rules, what else is left of the schema
  *   what whoever restores has to do in it, before statistics and views know
  *   of it
  *   statistics, materialised views, settings
@@ -36,39 +37,33 @@ read_archive(struct bkp_supply *supply,
 	return rc;
 }
 
-struct refusal {
-	struct bkp_run *run;
+/* Whether a part of the database is lost so far. */
+struct loss {
+	struct bkp_supply *supply;
 	const struct bkp_pg_target_database *database;
+	uint64_t before; /* noted of others */
 };
 
+static bool
+is_incomplete(const struct loss *loss)
+{
+	return bkp_supply_lost(loss->supply) > loss->before ||
+	       !bkp_supply_has_whole_list(loss->supply);
+}
+
+/* Any thread. A foreign key of tables that are whole must hold. */
 static int
 leave_out_constraint(void *arg, const char *name, const struct bkp_error *why,
     struct bkp_error *err)
 {
-	const struct refusal *refusal = arg;
+	const struct loss *loss = arg;
 
-	return bkp_run_omit(refusal->run, err, refusal->database->path,
+	if (!is_incomplete(loss))
+		return bkp_fail(err, why->code, "%s: %s", name, why->message);
+	return bkp_run_omit(bkp_supply_run(loss->supply), err,
+	    loss->database->path,
 	    "not made, for rows that it needs are lost: %s: %s", name,
 	    why->message);
-}
-
-static int
-restore_section(struct bkp_pg_target *target, struct bkp_supply *supply,
-    const struct bkp_pg_target_database *database,
-    const struct fmt_buf *archive, enum bkp_pg_section section,
-    bool is_incomplete, struct bkp_error *err)
-{
-	struct bkp_run *run = bkp_supply_run(supply);
-	struct refusal refusal = {run, database};
-	const struct bkp_pg_restore what = {.program = target->programs.restore,
-	    .config = target->config,
-	    .archive = archive,
-	    .has_tablespaces = target->has_tablespaces,
-	    .refused = is_incomplete ? leave_out_constraint : NULL,
-	    .refused_arg = &refusal};
-
-	return bkp_pg_restore_schema(&what, database->temporary, section,
-	    bkp_run_workers(run), run, err);
 }
 
 /* An extension may have come in another version than it was. */
@@ -101,14 +96,14 @@ tell_extensions(struct bkp_pg *pg, struct bkp_run *run,
 /* Views are filled from what there is, which may not do for one. */
 static int
 fill_views(struct bkp_pg *pg, struct bkp_supply *supply,
-    const struct bkp_pg_target_database *database, bool is_incomplete,
+    const struct bkp_pg_target_database *database, bool has_losses,
     struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 
 	if (bkp_pg_target_views(pg, supply, database, &why) == 0)
 		return 0;
-	if (is_incomplete && why.code != BKP_CANCELLED && why.code != BKP_NOMEM)
+	if (has_losses && why.code != BKP_CANCELLED && why.code != BKP_NOMEM)
 		return bkp_run_omit(bkp_supply_run(supply), err, database->path,
 		    "materialised views are not all filled: %s", why.message);
 	if (err != NULL)
@@ -133,7 +128,7 @@ without_event_triggers(struct bkp_pg *pg, struct bkp_error *err)
 /* Statistics, views and settings, in one session. */
 static int
 finish(struct bkp_pg_target *target, struct bkp_supply *supply,
-    struct bkp_pg_target_database *database, bool is_incomplete,
+    struct bkp_pg_target_database *database, bool has_losses,
     struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_supply_run(supply);
@@ -146,7 +141,7 @@ finish(struct bkp_pg_target *target, struct bkp_supply *supply,
 	bkp_run_phase(run, 0, 0, "%s: statistics and views", database->name);
 	if (without_event_triggers(&pg, err) < 0 ||
 	    bkp_pg_do(&pg, "ANALYZE", err) < 0 ||
-	    fill_views(&pg, supply, database, is_incomplete, err) < 0 ||
+	    fill_views(&pg, supply, database, has_losses, err) < 0 ||
 	    bkp_pg_target_settings(&pg, database, err) < 0 ||
 	    tell_extensions(&pg, run, database, err) < 0)
 		goto out;
@@ -181,31 +176,53 @@ settle(struct bkp_pg_target *target, struct bkp_pg_target_database *database,
 	    database->path, target->config, database->temporary, err);
 }
 
+/* Everything between the empty schema and the statistics. */
+static int
+fill(struct bkp_pg_target *target, struct loss *loss,
+    struct bkp_pg_target_database *database, struct bkp_pg_restore *what,
+    struct bkp_error *err)
+{
+	struct bkp_supply *supply = loss->supply;
+	struct bkp_run *run = bkp_supply_run(supply);
+	struct bkp_pg_toc toc = BKP_PG_TOC_INIT;
+	int rc = -1;
+
+	what->refused = leave_out_constraint;
+	what->refused_arg = loss;
+	if (bkp_pg_restore_toc(what, run, &toc, err) < 0 ||
+	    bkp_pg_target_fill(target, supply, database, what, &toc, err) < 0)
+		goto out;
+	bkp_run_phase(run, 0, 0, "%s: triggers and rules", database->name);
+	if (!is_incomplete(loss))
+		what->refused = NULL;
+	rc = bkp_pg_restore_late(
+	    what, database->temporary, &toc, bkp_run_workers(run), run, err);
+out:
+	bkp_pg_toc_free(&toc);
+	return rc;
+}
+
 static int
 build(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, const struct fmt_buf *archive,
     struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_supply_run(supply);
-	uint64_t lost = bkp_supply_lost(supply);
-	bool is_incomplete;
+	struct loss loss = {supply, database, bkp_supply_lost(supply)};
+	struct bkp_pg_restore what = {.program = target->programs.restore,
+	    .config = target->config,
+	    .archive = archive,
+	    .has_tablespaces = target->has_tablespaces};
 
 	bkp_run_phase(run, 0, 0, "%s: making the schema", database->name);
-	if (restore_section(target, supply, database, archive, BKP_PG_PRE_DATA,
-		false, err) < 0 ||
-	    bkp_pg_target_load(target, supply, database, err) < 0 ||
+	if (bkp_pg_restore_schema(&what, database->temporary, run, err) < 0 ||
 	    restore_sequences(target, supply, database, err) < 0 ||
-	    bkp_pg_target_objects(target, supply, database, err) < 0)
-		return -1;
-	is_incomplete = bkp_supply_lost(supply) > lost ||
-			!bkp_supply_has_whole_list(supply);
-	bkp_run_phase(run, 0, 0, "%s: indexes and constraints", database->name);
-	if (restore_section(target, supply, database, archive, BKP_PG_POST_DATA,
-		is_incomplete, err) < 0 ||
+	    bkp_pg_target_objects(target, supply, database, err) < 0 ||
+	    fill(target, &loss, database, &what, err) < 0 ||
 	    settle(target, database, err) < 0 ||
-	    finish(target, supply, database, is_incomplete, err) < 0)
+	    finish(target, supply, database, is_incomplete(&loss), err) < 0)
 		return -1;
-	if (is_incomplete && !target->options.is_scratch)
+	if (is_incomplete(&loss) && !target->options.is_scratch)
 		return bkp_pg_place_aside(target, supply, database, err);
 	return bkp_pg_place_swap(target, supply, database, err);
 }

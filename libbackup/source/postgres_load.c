@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows into tables. The chunks of all tables, largest table first, go through
- * one pipeline; each worker has a connection and loads a run of chunks of one
- * table with one COPY. Every row is hashed on its way, and what came together
+ * Rows into tables. A piece is a run of chunks of one table, which a worker
+ * loads with one COPY. Every row is hashed on its way, and what came together
  * is compared with what the backup recorded. Chunks hold whole rows: one that
  * the repository has lost is left out, and its table is named in the end.
  */
+#include "libbackup/source/postgres_load.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "formats/rowhash.h"
 #include "libbackup/base/fail.h"
-#include "libbackup/base/pipeline.h"
 #include "libbackup/postgres/copy.h"
 #include "libbackup/postgres/names.h"
-#include "libbackup/source/postgres_target.h"
 
 /* As much goes into one COPY: enough that its cost does not show, little
  * enough that one table is spread over the workers. */
@@ -33,16 +33,20 @@ struct table {
 	char *quoted; /* owned */
 	struct fmt_rowhash expected, loaded;
 	struct loss loss;
+	const char *schema, *name; /* borrowed from the entry */
+	size_t *cuts; /* owned: the first chunk of each piece, and the end */
+	size_t cut_count, cut_cap;
 	bool is_of_extension;
-	bool is_told; /* that it took the search path */
+	bool had_path; /* it took the search path of the database */
 };
 
+/* One piece, while it is being loaded. */
 struct piece {
-	struct table *table;
-	size_t first, last; /* chunks */
+	struct table *table; /* borrowed */
+	size_t first, last;  /* chunks */
 	struct fmt_rowhash hash;
 	struct loss loss;
-	bool had_path; /* it took the search path of the database */
+	bool had_path;
 };
 
 struct worker {
@@ -50,16 +54,17 @@ struct worker {
 	struct fmt_buf chunk;
 };
 
-struct load {
+struct bkp_pg_load {
 	struct bkp_pg_target *target;
 	struct bkp_supply *supply;
 	struct bkp_run *run;
-	const char *database; /* to connect to */
-	const json_t *facts;  /* borrowed */
+	const char *database;    /* to connect to */
+	const json_t *facts;     /* borrowed */
+	const atomic_bool *stop; /* borrowed, or NULL */
 	struct worker *workers;
 	struct table *tables; /* largest first */
 	size_t table_count, table_cap;
-	size_t at_table, at_chunk;
+	pthread_mutex_t mutex; /* of what the pieces of a table come to */
 };
 
 /* ---- the tables ---- */
@@ -70,10 +75,11 @@ free_table(struct table *table)
 	fmt_entry_free(&table->entry);
 	free(table->sql);
 	free(table->quoted);
+	free(table->cuts);
 }
 
 static void
-free_load(struct load *load)
+free_load(struct bkp_pg_load *load)
 {
 	for (size_t i = 0; i < load->table_count; i++)
 		free_table(&load->tables[i]);
@@ -84,6 +90,7 @@ free_load(struct load *load)
 		fmt_buf_free(&load->workers[i].chunk);
 	}
 	free(load->workers);
+	pthread_mutex_destroy(&load->mutex);
 }
 
 /* The statement, from the entry's attributes. */
@@ -150,6 +157,8 @@ read_table(struct table *table, struct fmt_entry *entry, struct bkp_error *err)
 	table->expected.rows = (uint64_t)json_integer_value(rows);
 	table->is_of_extension =
 	    json_object_get(entry->attrs, "extension") != NULL;
+	table->schema = schema;
+	table->name = name;
 	return make_sql(table, schema, name, columns, encoding, err);
 }
 
@@ -165,7 +174,7 @@ compare_tables(const void *a, const void *b)
 
 /* Collects the entries below data/ (the selected ones). */
 static int
-collect(struct load *load, const struct bkp_pg_target_database *database,
+collect(struct bkp_pg_load *load, const struct bkp_pg_target_database *database,
     struct bkp_error *err)
 {
 	char *prefix = bkp_format(err, "%s/data/", database->path);
@@ -212,7 +221,7 @@ note_loss(struct loss *loss, size_t count, const struct bkp_error *why)
 
 /* Loads the chunks [first, last) with one COPY, but for those that are lost. */
 static int
-load_chunks(struct load *load, struct bkp_pg *pg, unsigned worker,
+load_chunks(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned worker,
     struct fmt_buf *chunk, const struct table *table, size_t first, size_t last,
     struct fmt_rowhash *hash, struct loss *loss, struct bkp_error *err)
 {
@@ -273,8 +282,8 @@ compare_table(const struct table *table, struct bkp_error *err)
 
 /* 0: the table has all its rows; 1: it has not, and that was noted. */
 static int
-settle_table(struct load *load, const struct table *table, const char *became,
-    struct bkp_error *err)
+settle_table(struct bkp_pg_load *load, const struct table *table,
+    const char *became, struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 
@@ -294,39 +303,33 @@ settle_table(struct load *load, const struct table *table, const char *became,
 /* ---- many at once ---- */
 
 static int
-next_piece(void *arg, void **item, struct bkp_error *err)
+cut(struct table *table, struct bkp_error *err)
 {
-	struct load *load = arg;
-	struct piece *piece;
-	uint64_t bytes = 0;
+	const struct fmt_entry *entry = &table->entry;
+	uint64_t bytes = COPY_BYTES;
 
-	*item = NULL;
-	while (
-	    load->at_table < load->table_count &&
-	    load->at_chunk == load->tables[load->at_table].entry.chunk_count) {
-		load->at_table++;
-		load->at_chunk = 0;
+	for (size_t i = 0; i <= entry->chunk_count; i++) {
+		bool is_end = i == entry->chunk_count;
+
+		if (is_end || bytes >= COPY_BYTES) {
+			if (bkp_grow(&table->cuts, table->cut_count,
+				&table->cut_cap, sizeof(*table->cuts), err) < 0)
+				return -1;
+			table->cuts[table->cut_count++] = i;
+			bytes = 0;
+		}
+		bytes += is_end ? 0 : entry->chunks[i].len;
 	}
-	if (load->at_table == load->table_count)
-		return 0;
-	if ((piece = bkp_alloc(sizeof(*piece), err)) == NULL)
-		return -1;
-	piece->table = &load->tables[load->at_table];
-	piece->first = load->at_chunk;
-	while (load->at_chunk < piece->table->entry.chunk_count &&
-	       (bytes == 0 || bytes < COPY_BYTES))
-		bytes += piece->table->entry.chunks[load->at_chunk++].len;
-	piece->last = load->at_chunk;
-	*item = piece;
 	return 0;
 }
 
 static int
-open_worker(struct load *load, struct bkp_pg *pg, struct bkp_error *err)
+open_worker(struct bkp_pg_load *load, struct bkp_pg *pg, struct bkp_error *err)
 {
 	if (bkp_pg_open(
 		pg, load->target->config, load->database, load->run, err) < 0)
 		return -1;
+	pg->stop = load->stop;
 	/* The rename at the end waits for the log, and so for all of this. */
 	return bkp_pg_do(pg, "SET synchronous_commit TO off", err);
 }
@@ -351,7 +354,7 @@ relax(struct bkp_pg *pg, bool is_of_extension, struct bkp_error *err)
  * with the database's own, and a word about it.
  */
 static int
-load_with_path(struct load *load, struct worker *worker, unsigned number,
+load_with_path(struct bkp_pg_load *load, struct worker *worker, unsigned number,
     struct piece *piece, struct bkp_error *err)
 {
 	int rc;
@@ -370,7 +373,7 @@ load_with_path(struct load *load, struct worker *worker, unsigned number,
 }
 
 static int
-load_piece(struct load *load, struct worker *worker, unsigned number,
+load_piece(struct bkp_pg_load *load, struct worker *worker, unsigned number,
     struct piece *piece, struct bkp_error *err)
 {
 	struct bkp_error failure = BKP_ERROR_INIT;
@@ -388,10 +391,9 @@ load_piece(struct load *load, struct worker *worker, unsigned number,
 }
 
 static int
-work_piece(void *arg, unsigned number, void *item, struct bkp_error *err)
+work_piece(struct bkp_pg_load *load, unsigned number, struct piece *piece,
+    struct bkp_error *err)
 {
-	struct load *load = arg;
-	struct piece *piece = item;
 	struct worker *worker = &load->workers[number];
 	const struct table *table = piece->table;
 
@@ -409,85 +411,110 @@ work_piece(void *arg, unsigned number, void *item, struct bkp_error *err)
 	return 0;
 }
 
-static void
-discard_piece(void *arg, void *item)
+int
+bkp_pg_load_piece(struct bkp_pg_load *load, unsigned worker, size_t number,
+    uint64_t at, struct bkp_error *err)
 {
-	(void)arg;
-	free(item);
-}
+	struct table *table = &load->tables[number];
+	struct piece piece = {.table = table, .hash = FMT_ROWHASH_INIT};
 
-static int
-done_piece(void *arg, void *item, struct bkp_error *err)
-{
-	struct load *load = arg;
-	struct piece *piece = item;
-
-	(void)err;
-	fmt_rowhash_merge(&piece->table->loaded, &piece->hash);
-	if (piece->loss.count > 0)
-		note_loss(
-		    &piece->table->loss, piece->loss.count, &piece->loss.why);
-	if (piece->had_path && !piece->table->is_told) {
-		piece->table->is_told = true;
-		bkp_run_message(load->run, BKP_WARNING,
-		    piece->table->entry.path,
-		    "a function that it uses counts on search_path; it was "
-		    "loaded with the database's own (ALTER FUNCTION ... SET "
-		    "search_path cures it)");
-	}
-	discard_piece(arg, item);
+	if (at + 1 >= table->cut_count)
+		return 0; /* of a table without rows */
+	piece.first = table->cuts[at];
+	piece.last = table->cuts[at + 1];
+	if (work_piece(load, worker, &piece, err) < 0)
+		return -1;
+	pthread_mutex_lock(&load->mutex);
+	fmt_rowhash_merge(&table->loaded, &piece.hash);
+	if (piece.loss.count > 0)
+		note_loss(&table->loss, piece.loss.count, &piece.loss.why);
+	table->had_path = table->had_path || piece.had_path;
+	pthread_mutex_unlock(&load->mutex);
 	return 0;
 }
 
-static void
-tick(void *arg)
+int
+bkp_pg_load_settle(
+    struct bkp_pg_load *load, size_t number, struct bkp_error *err)
 {
-	bkp_run_tick(((struct load *)arg)->run);
+	return settle_table(load, &load->tables[number], "", err) < 0 ? -1 : 0;
 }
 
-static const struct bkp_pipeline_ops ops = {.next = next_piece,
-    .work = work_piece,
-    .done = done_piece,
-    .discard = discard_piece,
-    .tick = tick};
+void
+bkp_pg_load_tell(struct bkp_pg_load *load)
+{
+	for (size_t i = 0; i < load->table_count; i++)
+		if (load->tables[i].had_path)
+			bkp_run_message(load->run, BKP_WARNING,
+			    load->tables[i].entry.path,
+			    "a function that it uses counts on search_path; "
+			    "it was loaded with the database's own (ALTER "
+			    "FUNCTION ... SET search_path cures it)");
+}
+
+size_t
+bkp_pg_load_count(const struct bkp_pg_load *load)
+{
+	return load->table_count;
+}
+
+void
+bkp_pg_load_table(const struct bkp_pg_load *load, size_t number,
+    struct bkp_pg_load_table *out)
+{
+	const struct table *table = &load->tables[number];
+
+	*out = (struct bkp_pg_load_table){.schema = table->schema,
+	    .name = table->name,
+	    .bytes = table->entry.size,
+	    .rows = table->expected.rows,
+	    .pieces = table->cut_count > 1 ? table->cut_count - 1 : 1};
+}
+
+void
+bkp_pg_load_close(struct bkp_pg_load *load)
+{
+	if (load == NULL)
+		return;
+	free_load(load);
+	free(load);
+}
 
 int
-bkp_pg_target_load(struct bkp_pg_target *target, struct bkp_supply *supply,
-    struct bkp_pg_target_database *database, struct bkp_error *err)
+bkp_pg_load_open(struct bkp_pg_target *target, struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, const atomic_bool *stop,
+    struct bkp_pg_load **out, struct bkp_error *err)
 {
-	struct load load = {.target = target,
+	struct bkp_pg_load *load = bkp_alloc(sizeof(*load), err);
+	int rc = 0;
+
+	if (load == NULL)
+		return -1;
+	*load = (struct bkp_pg_load){.target = target,
 	    .supply = supply,
 	    .run = bkp_supply_run(supply),
 	    .database = database->temporary,
-	    .facts = database->facts};
-	unsigned workers = bkp_run_workers(load.run);
-	uint64_t bytes = 0;
-	int rc = -1;
-
-	load.workers = bkp_alloc_array(workers, sizeof(*load.workers), err);
-	if (load.workers == NULL || collect(&load, database, err) < 0)
-		goto out;
-	for (size_t i = 0; i < load.table_count; i++)
-		bytes += load.tables[i].entry.size;
-	bkp_run_phase(load.run, bytes, 0, "%s: rows of %zu tables",
-	    database->name, load.table_count);
-	if (bkp_pipeline_run(workers, workers * 4, &ops, &load,
-		bkp_run_cancel(load.run), err) < 0)
-		goto out;
-	for (size_t i = 0; i < load.table_count; i++)
-		if (settle_table(&load, &load.tables[i], "", err) < 0)
-			goto out;
-	rc = 0;
-out:
-	free_load(&load);
+	    .facts = database->facts,
+	    .stop = stop};
+	pthread_mutex_init(&load->mutex, NULL);
+	load->workers = bkp_alloc_array(
+	    bkp_run_workers(load->run), sizeof(*load->workers), err);
+	if (load->workers == NULL || collect(load, database, err) < 0)
+		rc = -1;
+	for (size_t i = 0; rc == 0 && i < load->table_count; i++)
+		rc = cut(&load->tables[i], err);
+	if (rc < 0)
+		bkp_pg_load_close(load);
+	else
+		*out = load;
 	return rc;
 }
 
 /* ---- into tables that exist ---- */
 
 static int
-check_empty(struct load *load, struct bkp_pg *pg, const struct table *table,
-    struct bkp_error *err)
+check_empty(struct bkp_pg_load *load, struct bkp_pg *pg,
+    const struct table *table, struct bkp_error *err)
 {
 	char *sql = bkp_format(
 	    err, "SELECT EXISTS (SELECT FROM ONLY %s)", table->quoted);
@@ -518,7 +545,7 @@ check_empty(struct load *load, struct bkp_pg *pg, const struct table *table,
 /* A table of which rows are lost stays as it was: it has its name, and nobody
  * would see by it what it lacks. */
 static int
-load_one(struct load *load, struct bkp_pg *pg, struct table *table,
+load_one(struct bkp_pg_load *load, struct bkp_pg *pg, struct table *table,
     uint64_t *loaded, struct bkp_error *err)
 {
 	int outcome;
@@ -546,7 +573,8 @@ load_one(struct load *load, struct bkp_pg *pg, struct table *table,
 /* All or nothing: one transaction, and rows that were there come back where
  * anything fails. */
 static int
-load_selected(struct load *load, struct bkp_pg *pg, struct bkp_error *err)
+load_selected(
+    struct bkp_pg_load *load, struct bkp_pg *pg, struct bkp_error *err)
 {
 	uint64_t loaded = 0;
 
@@ -565,13 +593,14 @@ int
 bkp_pg_target_load_rows(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err)
 {
-	struct load load = {.target = target,
+	struct bkp_pg_load load = {.target = target,
 	    .supply = supply,
 	    .run = bkp_supply_run(supply),
 	    .database = database->name};
 	struct bkp_pg pg = BKP_PG_INIT;
 	int rc = -1;
 
+	pthread_mutex_init(&load.mutex, NULL);
 	load.workers = bkp_alloc_array(
 	    bkp_run_workers(load.run), sizeof(*load.workers), err);
 	if (load.workers == NULL || collect(&load, database, err) < 0)

@@ -63,10 +63,16 @@ void bkp_pg_place_drop(
 int bkp_pg_place_tell_leftovers(
     struct bkp_pg *pg, struct bkp_run *run, struct bkp_error *err);
 
-/* Loads the rows of all tables of a database with every worker, or the
- * selected ones into tables that exist (postgres_load.c). */
-int bkp_pg_target_load(struct bkp_pg_target *target, struct bkp_supply *supply,
-    struct bkp_pg_target_database *database, struct bkp_error *err);
+/* Loads the rows of all tables of a database and makes its indexes,
+ * constraints and foreign keys with every worker (postgres_queue.c). */
+struct bkp_pg_restore;
+struct bkp_pg_toc;
+int bkp_pg_target_fill(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, const struct bkp_pg_restore *what,
+    struct bkp_pg_toc *toc, struct bkp_error *err);
+
+/* Loads the rows of selected tables into tables that exist
+ * (postgres_load.c). */
 int bkp_pg_target_load_rows(struct bkp_pg_target *target,
     struct bkp_supply *supply, struct bkp_pg_target_database *database,
     struct bkp_error *err);

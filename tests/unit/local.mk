@@ -13,7 +13,10 @@ include tests/unit/repository.mk
 
 # base
 UNIT_TESTS += tests/unit/test_buf tests/unit/test_fail tests/unit/test_instant \
-	tests/unit/test_pipeline tests/unit/test_place
+	tests/unit/test_pipeline tests/unit/test_place \
+	tests/unit/test_schedule
+tests_unit_test_schedule_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_schedule_LDADD = $(UNIT_LIBS)
 tests_unit_test_buf_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_buf_LDADD = $(UNIT_LIBS)
 tests_unit_test_fail_CFLAGS = $(UNIT_CFLAGS)
@@ -175,7 +178,12 @@ tests_unit_test_cli_text_LDADD = tools/libcli.la $(CMOCKA_LIBS)
 
 # postgres
 UNIT_TESTS += tests/unit/test_postgres_programs \
-	tests/unit/test_postgres_session tests/unit/test_postgres_text
+	tests/unit/test_postgres_session tests/unit/test_postgres_text \
+	tests/unit/test_postgres_toc tests/unit/test_postgres_plan
+tests_unit_test_postgres_plan_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_postgres_plan_LDADD = $(UNIT_LIBS)
+tests_unit_test_postgres_toc_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_postgres_toc_LDADD = $(UNIT_LIBS)
 tests_unit_test_postgres_programs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_postgres_programs_LDADD = $(UNIT_LIBS)
 tests_unit_test_postgres_session_CFLAGS = $(UNIT_CFLAGS)

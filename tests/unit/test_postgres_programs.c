@@ -12,7 +12,6 @@
 
 #include "libbackup/base/temporary.h"
 #include "libbackup/postgres/programs.h"
-#include "libbackup/postgres/restore.h"
 
 /* No machine has this one. */
 #define MAJOR 99
@@ -94,34 +93,6 @@ a_program_that_is_nowhere_is_told(void **state)
 	assert_non_null(strstr(err.message, "there is none"));
 }
 
-static enum bkp_pg_step
-step_of(const char *line)
-{
-	return bkp_pg_step_of(line, strlen(line));
-}
-
-static void
-attached_indexes_go_back_in_a_step_of_their_own(void **state)
-{
-	(void)state;
-	assert_int_equal(
-	    step_of("3345; 0 0 INDEX ATTACH app event_1_pkey owner\n"),
-	    BKP_PG_STEP_ATTACH);
-	assert_int_equal(step_of("3302; 1259 16410 INDEX app event_a owner\n"),
-	    BKP_PG_STEP_INDEXES);
-	assert_int_equal(
-	    step_of("3290; 2606 16402 CONSTRAINT app event event_pkey owner\n"),
-	    BKP_PG_STEP_INDEXES);
-	assert_int_equal(
-	    step_of("3390; 2606 16402 FK CONSTRAINT app a a_b_fkey owner\n"),
-	    BKP_PG_STEP_FOREIGN_KEYS);
-	assert_int_equal(
-	    step_of("9; 0 0 COMMENT app INDEX INDEX ATTACH owner\n"),
-	    BKP_PG_STEP_REST);
-	assert_int_equal(step_of(""), BKP_PG_STEP_REST);
-	assert_int_equal(step_of("12; 34 5"), BKP_PG_STEP_REST);
-}
-
 int
 main(void)
 {
@@ -132,7 +103,6 @@ main(void)
 		another_version_is_refused_and_both_are_named, enter, leave),
 	    cmocka_unit_test_setup_teardown(
 		a_program_that_is_nowhere_is_told, enter, leave),
-	    cmocka_unit_test(attached_indexes_go_back_in_a_step_of_their_own),
 	};
 
 	return cmocka_run_group_tests_name(

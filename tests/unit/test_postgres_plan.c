@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/source/postgres_queue.h"
+
+struct scene {
+	struct bkp_pg_toc toc;
+	struct bkp_pg_plan plan;
+};
+
+/* An item of an archive. */
+struct line {
+	unsigned id;
+	const char *kind; /* NULL: a table */
+	const char *needs;
+	const char *sql; /* or the table's name */
+};
+
+static void
+append(struct fmt_buf *buf, const char *text)
+{
+	assert_int_equal(fmt_buf_append_text(buf, text), FMT_OK);
+}
+
+/* What pg_restore would print of such an archive. */
+static void
+print(struct bkp_pg_toc *toc, const struct line *lines, size_t count)
+{
+	char text[512];
+
+	*toc = (struct bkp_pg_toc)BKP_PG_TOC_INIT;
+	append(&toc->script, "SET statement_timeout = 0;\n");
+	for (size_t i = 0; i < count; i++) {
+		const struct line *l = &lines[i];
+		bool is_table = l->kind == NULL;
+
+		(void)snprintf(text, sizeof(text), "%u; %s %s app %s owner\n",
+		    l->id, is_table ? "1259 1" : "2606 2",
+		    is_table ? "TABLE" : l->kind, is_table ? l->sql : "x");
+		append(is_table ? &toc->before : &toc->after, text);
+		if (!is_table) {
+			(void)snprintf(text, sizeof(text),
+			    ";\tdepends on: %s\n", l->needs);
+			append(&toc->after, text);
+		}
+		(void)snprintf(text, sizeof(text),
+		    "--\n-- TOC entry %u (class 1 OID 2)\n"
+		    "-- Name: %s; Type: %s; Schema: app; Owner: owner\n"
+		    "--\n\n%s;\n",
+		    l->id, is_table ? l->sql : "x",
+		    is_table ? "TABLE" : l->kind, l->sql);
+		append(&toc->script, text);
+	}
+	assert_int_equal(bkp_pg_toc_lists(toc, NULL), 0);
+	bkp_pg_toc_statements(toc);
+}
+
+static void
+plan(struct scene *scene, const struct line *lines, size_t count,
+    const struct bkp_pg_load_table *loads, size_t load_count,
+    char *const *partitioned, size_t partitioned_count)
+{
+	const struct bkp_pg_plan_facts facts = {
+	    loads, load_count, partitioned, partitioned_count};
+
+	print(&scene->toc, lines, count);
+	scene->plan = (struct bkp_pg_plan)BKP_PG_PLAN_INIT;
+	assert_int_equal(
+	    bkp_pg_plan_make(&scene->toc, &facts, &scene->plan, NULL), 0);
+}
+
+static void
+leave(struct scene *scene)
+{
+	bkp_pg_plan_free(&scene->plan);
+	bkp_pg_toc_free(&scene->toc);
+}
+
+/* Takes the next task that does something. */
+static struct bkp_task
+take(struct scene *scene)
+{
+	struct bkp_task task;
+
+	for (;;) {
+		const struct bkp_pg_job *job;
+
+		assert_int_equal(
+		    bkp_schedule_take(scene->plan.schedule, NULL, &task, NULL),
+		    1);
+		job = &scene->plan.jobs[task.job];
+		if (job->is_load || job->sql != NULL)
+			return task;
+		assert_true(bkp_schedule_finish(scene->plan.schedule, &task));
+		bkp_schedule_release(scene->plan.schedule, &task);
+	}
+}
+
+static void
+finish(struct scene *scene, const struct bkp_task *task)
+{
+	if (bkp_schedule_finish(scene->plan.schedule, task))
+		bkp_schedule_release(scene->plan.schedule, task);
+}
+
+static void
+assert_is_load(struct scene *scene, const struct bkp_task *task, size_t table)
+{
+	assert_true(scene->plan.jobs[task->job].is_load);
+	assert_int_equal(scene->plan.jobs[task->job].table, table);
+}
+
+static void
+assert_is_sql(
+    struct scene *scene, const struct bkp_task *task, const char *beginning)
+{
+	const struct bkp_pg_job *job = &scene->plan.jobs[task->job];
+
+	assert_false(job->is_load);
+	assert_non_null(job->sql);
+	assert_memory_equal(job->sql, beginning, strlen(beginning));
+}
+
+static void
+next_is_load(struct scene *scene, size_t table)
+{
+	struct bkp_task task = take(scene);
+
+	assert_is_load(scene, &task, table);
+	finish(scene, &task);
+}
+
+static void
+next_is_sql(struct scene *scene, const char *beginning)
+{
+	struct bkp_task task = take(scene);
+
+	assert_is_sql(scene, &task, beginning);
+	finish(scene, &task);
+}
+
+static void
+nothing_is_left(struct scene *scene)
+{
+	struct bkp_task task;
+
+	while (bkp_schedule_take(scene->plan.schedule, NULL, &task, NULL) > 0) {
+		assert_false(scene->plan.jobs[task.job].is_load);
+		assert_null(scene->plan.jobs[task.job].sql);
+		finish(scene, &task);
+	}
+}
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void
+an_index_does_not_wait_for_other_tables(void **state)
+{
+	static const struct line lines[] = {{1, NULL, "", "big"},
+	    {2, NULL, "", "slow"},
+	    {11, "INDEX", "2 2", "CREATE INDEX i ON app.slow USING gin (a)"}};
+	static const struct bkp_pg_load_table loads[] = {
+	    {"app", "big", 100, 10, 1}, {"app", "slow", 50, 10, 1}};
+	struct scene scene;
+	struct bkp_task slow, big, index;
+
+	(void)state;
+	plan(&scene, lines, COUNT(lines), loads, COUNT(loads), NULL, 0);
+	slow = take(&scene);
+	assert_is_load(&scene, &slow, 1);
+	big = take(&scene);
+	assert_is_load(&scene, &big, 0);
+	finish(&scene, &slow);
+	index = take(&scene);
+	assert_is_sql(&scene, &index, "CREATE INDEX i");
+	finish(&scene, &big);
+	finish(&scene, &index);
+	nothing_is_left(&scene);
+	leave(&scene);
+}
+
+static void
+a_key_is_built_beside_an_index_and_attached_alone(void **state)
+{
+	static const struct line lines[] = {{1, NULL, "", "t"},
+	    {11, "CONSTRAINT", "1 1",
+		"ALTER TABLE ONLY app.t\n    ADD CONSTRAINT t_pkey PRIMARY KEY "
+		"(a)"},
+	    {12, "INDEX", "1", "CREATE INDEX i ON app.t USING gin (a)"}};
+	static const struct bkp_pg_load_table loads[] = {
+	    {"app", "t", 100, 10, 1}};
+	struct scene scene;
+	struct bkp_task gin, key;
+
+	(void)state;
+	plan(&scene, lines, COUNT(lines), loads, COUNT(loads), NULL, 0);
+	next_is_load(&scene, 0);
+	key = take(&scene);
+	gin = take(&scene);
+	assert_is_sql(&scene, &key, "CREATE UNIQUE INDEX t_pkey ON app.t (a)");
+	assert_is_sql(&scene, &gin, "CREATE INDEX i");
+	finish(&scene, &gin);
+	finish(&scene, &key);
+	next_is_sql(&scene,
+	    "ALTER TABLE ONLY app.t ADD CONSTRAINT t_pkey PRIMARY KEY USING");
+	nothing_is_left(&scene);
+	leave(&scene);
+}
+
+static void
+a_foreign_key_waits_for_both_tables_and_the_key(void **state)
+{
+	static const struct line lines[] = {{1, NULL, "", "child"},
+	    {2, NULL, "", "parent"},
+	    {11, "CONSTRAINT", "2 2",
+		"ALTER TABLE ONLY app.parent\n    ADD CONSTRAINT p PRIMARY KEY "
+		"(a)"},
+	    {12, "FK CONSTRAINT", "11 1 2", "ALTER TABLE ONLY app.child"}};
+	static const struct bkp_pg_load_table loads[] = {
+	    {"app", "child", 1, 1, 1}, {"app", "parent", 100, 1, 1}};
+	struct scene scene;
+
+	(void)state;
+	plan(&scene, lines, COUNT(lines), loads, COUNT(loads), NULL, 0);
+	next_is_load(&scene, 1);
+	next_is_sql(&scene, "CREATE UNIQUE INDEX p");
+	next_is_load(&scene, 0);
+	next_is_sql(&scene, "ALTER TABLE ONLY app.parent ADD CONSTRAINT p");
+	next_is_sql(&scene, "ALTER TABLE ONLY app.child");
+	nothing_is_left(&scene);
+	leave(&scene);
+}
+
+static void
+partitions_are_attached_one_by_one_before_foreign_keys(void **state)
+{
+	static const struct line lines[] = {{1, NULL, "", "p"},
+	    {2, NULL, "", "p1"}, {3, NULL, "", "other"},
+	    {11, "INDEX", "1", "CREATE INDEX i ON ONLY app.p USING btree (a)"},
+	    {12, "INDEX", "2 11", "CREATE INDEX i1 ON app.p1 USING btree (a)"},
+	    {13, "INDEX ATTACH", "12 11 2 1", "ALTER INDEX app.i"},
+	    {14, "FK CONSTRAINT", "3 3", "ALTER TABLE ONLY app.other"}};
+	static const struct bkp_pg_load_table loads[] = {
+	    {"app", "p1", 100, 10, 1}, {"app", "other", 1, 1, 1}};
+	char *partitioned[] = {(char[]){"p; Type: TABLE; Schema: app"}};
+	struct scene scene;
+	struct bkp_task part;
+
+	(void)state;
+	plan(&scene, lines, COUNT(lines), loads, COUNT(loads), partitioned, 1);
+	part = take(&scene);
+	assert_is_load(&scene, &part, 0);
+	next_is_sql(&scene, "CREATE INDEX i ON ONLY");
+	finish(&scene, &part);
+	next_is_sql(&scene, "CREATE INDEX i1");
+	next_is_load(&scene, 1);
+	next_is_sql(&scene, "ALTER INDEX app.i");
+	next_is_sql(&scene, "ALTER TABLE ONLY app.other");
+	nothing_is_left(&scene);
+	leave(&scene);
+}
+
+static void
+a_table_that_no_load_names_waits_for_all_of_them(void **state)
+{
+	static const struct line lines[] = {{1, NULL, "", "leaf"},
+	    {11, "INDEX", "1", "CREATE INDEX i ON app.leaf USING btree (a)"}};
+	static const struct bkp_pg_load_table loads[] = {
+	    {"app", "root", 100, 10, 2}, {"app", "other", 1, 1, 1}};
+	struct scene scene;
+
+	(void)state;
+	plan(&scene, lines, COUNT(lines), loads, COUNT(loads), NULL, 0);
+	next_is_load(&scene, 0);
+	next_is_load(&scene, 0);
+	next_is_load(&scene, 1);
+	next_is_sql(&scene, "CREATE INDEX i");
+	nothing_is_left(&scene);
+	leave(&scene);
+}
+
+static void
+a_foreign_key_to_a_table_of_an_extension_waits_for_all(void **state)
+{
+	static const struct line lines[] = {{1, NULL, "", "child"},
+	    {12, "FK CONSTRAINT", "1 7", "ALTER TABLE ONLY app.child"}};
+	static const struct bkp_pg_load_table loads[] = {
+	    {"app", "child", 100, 1, 1}, {"ext", "settings", 1, 1, 1}};
+	struct scene scene;
+
+	(void)state;
+	plan(&scene, lines, COUNT(lines), loads, COUNT(loads), NULL, 0);
+	next_is_load(&scene, 0);
+	next_is_load(&scene, 1);
+	next_is_sql(&scene, "ALTER TABLE ONLY app.child");
+	nothing_is_left(&scene);
+	leave(&scene);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(an_index_does_not_wait_for_other_tables),
+	    cmocka_unit_test(a_key_is_built_beside_an_index_and_attached_alone),
+	    cmocka_unit_test(a_foreign_key_waits_for_both_tables_and_the_key),
+	    cmocka_unit_test(
+		partitions_are_attached_one_by_one_before_foreign_keys),
+	    cmocka_unit_test(a_table_that_no_load_names_waits_for_all_of_them),
+	    cmocka_unit_test(
+		a_foreign_key_to_a_table_of_an_extension_waits_for_all),
+	};
+
+	return cmocka_run_group_tests_name("postgres plan", tests, NULL, NULL);
+}
