@@ -128,12 +128,12 @@ static int
 print_archive(struct restore *restore, const char *const *options,
     struct fmt_buf *out, struct bkp_error *err)
 {
-	const char *argv[10] = {restore->what->program, "--verbose"};
+	const char *argv[10] = {restore->what->program};
 	struct bkp_child_options child = {.argv = argv,
 	    .output = keep_output,
 	    .output_arg = out,
 	    .cancel = bkp_run_cancel(restore->run)};
-	size_t next = 2;
+	size_t next = 1;
 
 	while (*options != NULL)
 		argv[next++] = *options++;
@@ -147,7 +147,7 @@ print_script(
 {
 	struct file list_file = MEMORY_FILE;
 	struct fmt_buf list = FMT_BUF_INIT;
-	const char *options[4] = {"--file=-"};
+	const char *options[5] = {"--file=-", "--verbose"};
 	char *list_option = NULL;
 	int rc = -1;
 
@@ -160,9 +160,9 @@ print_script(
 	list_option = bkp_format(err, "--use-list=%s", list_file.path);
 	if (list_option == NULL)
 		goto out;
-	options[1] = list_option;
+	options[2] = list_option;
 	if (!restore->what->has_tablespaces)
-		options[2] = "--no-tablespaces";
+		options[3] = "--no-tablespaces";
 	rc = print_archive(restore, options, &toc->script, err);
 out:
 	free(list_option);
@@ -175,8 +175,7 @@ int
 bkp_pg_restore_toc(const struct bkp_pg_restore *what, struct bkp_run *run,
     struct bkp_pg_toc *out, struct bkp_error *err)
 {
-	static const char *const before[] = {
-	    "--list", "--section=pre-data", NULL};
+	static const char *const all[] = {"--list", "--verbose", NULL};
 	static const char *const after[] = {
 	    "--list", "--section=post-data", NULL};
 	struct restore restore = {
@@ -185,7 +184,7 @@ bkp_pg_restore_toc(const struct bkp_pg_restore *what, struct bkp_run *run,
 
 	if (open_file(what->archive, &restore.archive, err) < 0)
 		return -1;
-	if (print_archive(&restore, before, &out->before, err) == 0 &&
+	if (print_archive(&restore, all, &out->all, err) == 0 &&
 	    print_archive(&restore, after, &out->after, err) == 0 &&
 	    bkp_pg_toc_lists(out, err) == 0 &&
 	    print_script(&restore, out, err) == 0) {
@@ -198,7 +197,7 @@ bkp_pg_restore_toc(const struct bkp_pg_restore *what, struct bkp_run *run,
 
 int
 bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
-    const struct bkp_pg_item *item, const struct bkp_error *why,
+    struct bkp_pg_item *item, const struct bkp_error *why,
     struct bkp_error *err)
 {
 	const struct bkp_pg_view *line = &item->line;
@@ -213,6 +212,7 @@ bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
 	if (item->step == BKP_PG_STEP_FOREIGN_KEYS && what->refused != NULL &&
 	    why->code != BKP_CANCELLED && why->code != BKP_NOMEM) {
 		rc = what->refused(what->refused_arg, name, why, err);
+		item->is_refused = true;
 	} else {
 		if (err != NULL)
 			*err = *why;
@@ -225,8 +225,8 @@ bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
 
 /* A connection that broke is seen by whatever comes next. */
 static int
-restore_item(struct restore *restore, const struct bkp_pg_item *item,
-    struct bkp_error *err)
+restore_item(
+    struct restore *restore, struct bkp_pg_item *item, struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 	struct fmt_buf list = FMT_BUF_INIT;
@@ -251,8 +251,8 @@ is_by_itself(const struct restore *restore, const struct bkp_pg_item *item)
 }
 
 static int
-restore_late(struct restore *restore, const struct bkp_pg_toc *toc,
-    unsigned jobs, struct bkp_error *err)
+restore_late(struct restore *restore, struct bkp_pg_toc *toc, unsigned jobs,
+    struct bkp_error *err)
 {
 	struct fmt_buf list = FMT_BUF_INIT;
 	enum fmt_status status = FMT_OK;
@@ -262,7 +262,8 @@ restore_late(struct restore *restore, const struct bkp_pg_toc *toc,
 	for (size_t i = 0; i < toc->item_count && status == FMT_OK; i++) {
 		const struct bkp_pg_item *item = &toc->items[i];
 
-		if (!item->is_late || is_by_itself(restore, item))
+		if (!item->is_late || is_by_itself(restore, item) ||
+		    bkp_pg_toc_lacks(toc, item))
 			continue;
 		status = fmt_buf_append(&list, item->line.text, item->line.len);
 		has_attach = has_attach || item->step == BKP_PG_STEP_ATTACH;
@@ -283,7 +284,7 @@ restore_late(struct restore *restore, const struct bkp_pg_toc *toc,
 
 int
 bkp_pg_restore_late(const struct bkp_pg_restore *what, const char *database,
-    const struct bkp_pg_toc *toc, unsigned jobs, struct bkp_run *run,
+    struct bkp_pg_toc *toc, unsigned jobs, struct bkp_run *run,
     struct bkp_error *err)
 {
 	struct restore restore = {.what = what,

@@ -34,13 +34,13 @@ int bkp_pg_restore_toc(const struct bkp_pg_restore *what, struct bkp_run *run,
 /* Makes what of it is late, with `jobs` connections, ending at the first
  * error. */
 int bkp_pg_restore_late(const struct bkp_pg_restore *what, const char *database,
-    const struct bkp_pg_toc *toc, unsigned jobs, struct bkp_run *run,
+    struct bkp_pg_toc *toc, unsigned jobs, struct bkp_run *run,
     struct bkp_error *err);
 
 /* An item could not be made: tells what.refused where it is a foreign key and
- * there is one to tell; else it is the error. */
+ * there is one to tell, and marks the item; else it is the error. */
 int bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
-    const struct bkp_pg_item *item, const struct bkp_error *why,
+    struct bkp_pg_item *item, const struct bkp_error *why,
     struct bkp_error *err);
 
 #endif

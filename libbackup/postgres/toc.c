@@ -11,7 +11,7 @@
 void
 bkp_pg_toc_free(struct bkp_pg_toc *toc)
 {
-	fmt_buf_free(&toc->before);
+	fmt_buf_free(&toc->all);
 	fmt_buf_free(&toc->after);
 	fmt_buf_free(&toc->script);
 	free(toc->items);
@@ -99,15 +99,15 @@ is_table(const struct bkp_pg_view *line)
 	       begins(line->text + at, line->len - at, "TABLE ");
 }
 
-/* ";\tdepends on: 215 216" of the item before. */
+/* ";\tdepends on: 215 216" */
 static int
-read_needs(struct bkp_pg_toc *toc, const struct bkp_pg_view *line,
-    struct bkp_error *err)
+read_needs(struct bkp_pg_toc *toc, struct bkp_pg_item *item,
+    const struct bkp_pg_view *line, struct bkp_error *err)
 {
-	struct bkp_pg_item *item = &toc->items[toc->item_count - 1];
 	const char *end = line->text + line->len;
 	const char *at = memchr(line->text, ':', line->len);
 
+	item->first_need = toc->need_count;
 	while (at != NULL && at < end) {
 		unsigned long id;
 
@@ -138,8 +138,7 @@ add_item(struct bkp_pg_toc *toc, const struct bkp_pg_view *line,
 	item = &toc->items[toc->item_count++];
 	*item = (struct bkp_pg_item){.id = read_number(&at, at + line->len),
 	    .step = bkp_pg_step_of(line->text, line->len),
-	    .line = *line,
-	    .first_need = toc->need_count};
+	    .line = *line};
 	item->is_late = item->step == BKP_PG_STEP_REST;
 	return 0;
 }
@@ -183,7 +182,7 @@ compare_tables(const void *a, const void *b)
 }
 
 static int
-sort_by_id(struct bkp_pg_toc *toc, struct bkp_error *err)
+sort_items(struct bkp_pg_toc *toc, struct bkp_error *err)
 {
 	struct numbered *sorted =
 	    bkp_alloc_array(toc->item_count, sizeof(*sorted), err);
@@ -199,9 +198,6 @@ sort_by_id(struct bkp_pg_toc *toc, struct bkp_error *err)
 	for (size_t i = 0; i < toc->item_count; i++)
 		toc->by_id[i] = sorted[i].at;
 	free(sorted);
-	if (toc->table_count > 0)
-		qsort(toc->tables, toc->table_count, sizeof(*toc->tables),
-		    compare_tables);
 	return 0;
 }
 
@@ -252,6 +248,19 @@ needs_late(const struct bkp_pg_toc *toc, const struct bkp_pg_item *item)
 	return false;
 }
 
+bool
+bkp_pg_toc_lacks(const struct bkp_pg_toc *toc, const struct bkp_pg_item *item)
+{
+	for (size_t i = 0; i < item->need_count; i++) {
+		const struct bkp_pg_item *need =
+		    bkp_pg_toc_item(toc, toc->needs[item->first_need + i]);
+
+		if (need != NULL && need->is_refused)
+			return true;
+	}
+	return false;
+}
+
 /* The archive is in an order that mostly needs one pass. */
 static void
 spread_late(struct bkp_pg_toc *toc)
@@ -271,34 +280,50 @@ spread_late(struct bkp_pg_toc *toc)
 	}
 }
 
+static int
+read_items(struct bkp_pg_toc *toc, struct bkp_error *err)
+{
+	const char *at = (const char *)toc->after.data;
+	const char *end = at != NULL ? at + toc->after.len : at;
+
+	while (at < end) {
+		struct bkp_pg_view line = next_line(&at, end);
+
+		if (isdigit((unsigned char)line.text[0]) &&
+		    add_item(toc, &line, err) < 0)
+			return -1;
+	}
+	return sort_items(toc, err);
+}
+
 int
 bkp_pg_toc_lists(struct bkp_pg_toc *toc, struct bkp_error *err)
 {
-	const char *at = (const char *)toc->before.data;
-	const char *end = at != NULL ? at + toc->before.len : at;
+	const char *at = (const char *)toc->all.data;
+	const char *end = at != NULL ? at + toc->all.len : at;
+	struct bkp_pg_item *item = NULL;
 
+	if (read_items(toc, err) < 0)
+		return -1;
 	while (at < end) {
 		struct bkp_pg_view line = next_line(&at, end);
-
-		if (is_table(&line) && add_table(toc, &line, err) < 0)
-			return -1;
-	}
-	at = (const char *)toc->after.data;
-	end = at != NULL ? at + toc->after.len : at;
-	while (at < end) {
-		struct bkp_pg_view line = next_line(&at, end);
+		const char *number = line.text;
 		int rc = 0;
 
 		if (isdigit((unsigned char)line.text[0]))
-			rc = add_item(toc, &line, err);
-		else if (toc->item_count > 0 &&
+			item = bkp_pg_toc_item(
+			    toc, read_number(&number, line.text + line.len));
+		if (is_table(&line))
+			rc = add_table(toc, &line, err);
+		else if (item != NULL &&
 			 begins(line.text, line.len, ";\tdepends on:"))
-			rc = read_needs(toc, &line, err);
+			rc = read_needs(toc, item, &line, err);
 		if (rc < 0)
 			return -1;
 	}
-	if (sort_by_id(toc, err) < 0)
-		return -1;
+	if (toc->table_count > 0)
+		qsort(toc->tables, toc->table_count, sizeof(*toc->tables),
+		    compare_tables);
 	spread_late(toc);
 	return 0;
 }

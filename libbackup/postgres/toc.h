@@ -39,6 +39,7 @@ struct bkp_pg_item {
 	unsigned long id;
 	enum bkp_pg_step step;
 	bool is_late;
+	bool is_refused; /* could not be made: nor can what is about it */
 	struct bkp_pg_view line;       /* of the list, with its newline */
 	size_t first_need, need_count; /* among the needs of the toc */
 	struct bkp_pg_view tablespace; /* SET statement that it counts on */
@@ -53,9 +54,9 @@ struct bkp_pg_toc_table {
 };
 
 struct bkp_pg_toc {
-	struct fmt_buf before, after, script; /* owned */
-	struct bkp_pg_view setup;  /* statements for every connection */
-	struct bkp_pg_item *items; /* in the order of the archive */
+	struct fmt_buf all, after, script; /* owned */
+	struct bkp_pg_view setup;          /* statements for every connection */
+	struct bkp_pg_item *items;         /* in the order of the archive */
 	size_t item_count, item_cap;
 	struct bkp_pg_toc_table *tables;
 	size_t table_count, table_cap;
@@ -66,13 +67,14 @@ struct bkp_pg_toc {
 
 #define BKP_PG_TOC_INIT                                                        \
 	{                                                                      \
-		.before = FMT_BUF_INIT                                         \
+		.all = FMT_BUF_INIT                                            \
 	}
 
 void bkp_pg_toc_free(struct bkp_pg_toc *toc);
 
-/* Reads toc->before and toc->after, which the caller has filled: the verbose
- * lists of the sections before and after the rows. */
+/* Reads toc->all, the verbose list of everything, and toc->after, the list of
+ * the section after the rows, which the caller has filled. (A verbose list is
+ * of all sections, whatever it is asked for.) */
 int bkp_pg_toc_lists(struct bkp_pg_toc *toc, struct bkp_error *err);
 
 /* Appends the lines of what the script is to hold. */
@@ -86,6 +88,10 @@ void bkp_pg_toc_statements(struct bkp_pg_toc *toc);
 /* The item of an id, or NULL. */
 struct bkp_pg_item *bkp_pg_toc_item(
     const struct bkp_pg_toc *toc, unsigned long id);
+
+/* True where an item needs one that was refused. */
+bool bkp_pg_toc_lacks(
+    const struct bkp_pg_toc *toc, const struct bkp_pg_item *item);
 
 /* Appends what a table is called in a script's remarks: two tables may have
  * the same key, for line ends in names become spaces there. */

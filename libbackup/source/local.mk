@@ -25,6 +25,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres.c \
 	libbackup/source/postgres_after.c \
+	libbackup/source/postgres_analyze.c \
 	libbackup/source/postgres_build.c \
 	libbackup/source/postgres_largeobjects.c \
 	libbackup/source/postgres_load.c libbackup/source/postgres_load.h \

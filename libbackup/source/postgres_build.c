@@ -140,7 +140,8 @@ finish(struct bkp_pg_target *target, struct bkp_supply *supply,
 	pg.is_ticking = true;
 	bkp_run_phase(run, 0, 0, "%s: statistics and views", database->name);
 	if (without_event_triggers(&pg, err) < 0 ||
-	    bkp_pg_do(&pg, "ANALYZE", err) < 0 ||
+	    bkp_pg_target_analyze(target, run, &pg, database->temporary, err) <
+		0 ||
 	    fill_views(&pg, supply, database, has_losses, err) < 0 ||
 	    bkp_pg_target_settings(&pg, database, err) < 0 ||
 	    tell_extensions(&pg, run, database, err) < 0)

@@ -42,7 +42,7 @@ struct place {
 };
 
 struct planning {
-	const struct bkp_pg_toc *toc;
+	struct bkp_pg_toc *toc;
 	const struct bkp_pg_plan_facts *facts;
 	struct bkp_pg_plan *plan;
 	struct keyed *sorted;
@@ -262,7 +262,7 @@ lock_tables(struct planning *p, const struct bkp_pg_item *item, size_t job,
 
 /* Adds one statement (or several that are one: they end together). */
 static int
-add_statement(struct planning *p, const struct bkp_pg_item *item,
+add_statement(struct planning *p, struct bkp_pg_item *item,
     const struct bkp_pg_view *a, const struct bkp_pg_view *b, uint64_t length,
     bool is_alone, size_t *number, struct bkp_error *err)
 {
@@ -284,7 +284,7 @@ static const struct bkp_pg_view none = {NULL, 0};
 
 /* In two steps: `index` with others, `rest` alone and in no time. */
 static int
-plan_two(struct planning *p, const struct bkp_pg_item *item,
+plan_two(struct planning *p, struct bkp_pg_item *item,
     const struct bkp_pg_view *index, const struct bkp_pg_view *rest,
     struct done *done, struct bkp_error *err)
 {
@@ -298,7 +298,7 @@ plan_two(struct planning *p, const struct bkp_pg_item *item,
 }
 
 static int
-plan_one(struct planning *p, const struct bkp_pg_item *item, bool is_alone,
+plan_one(struct planning *p, struct bkp_pg_item *item, bool is_alone,
     struct done *done, struct bkp_error *err)
 {
 	if (add_statement(p, item, &item->first, &item->more, guess(p, item),
@@ -309,8 +309,8 @@ plan_one(struct planning *p, const struct bkp_pg_item *item, bool is_alone,
 }
 
 static int
-plan_constraint(struct planning *p, const struct bkp_pg_item *item,
-    struct done *done, struct bkp_error *err)
+plan_constraint(struct planning *p, struct bkp_pg_item *item, struct done *done,
+    struct bkp_error *err)
 {
 	struct fmt_buf index = FMT_BUF_INIT, constraint = FMT_BUF_INIT;
 	enum fmt_status status =
@@ -337,7 +337,7 @@ plan_constraint(struct planning *p, const struct bkp_pg_item *item,
 }
 
 static int
-plan_item(struct planning *p, const struct bkp_pg_item *item, struct done *done,
+plan_item(struct planning *p, struct bkp_pg_item *item, struct done *done,
     struct bkp_error *err)
 {
 	if (item->step != BKP_PG_STEP_INDEXES)
@@ -452,9 +452,8 @@ plan(struct planning *p, struct bkp_error *err)
 }
 
 int
-bkp_pg_plan_make(const struct bkp_pg_toc *toc,
-    const struct bkp_pg_plan_facts *facts, struct bkp_pg_plan *out,
-    struct bkp_error *err)
+bkp_pg_plan_make(struct bkp_pg_toc *toc, const struct bkp_pg_plan_facts *facts,
+    struct bkp_pg_plan *out, struct bkp_error *err)
 {
 	struct planning p = {
 	    .toc = toc, .facts = facts, .plan = out, .attached = NO_JOB};

@@ -27,7 +27,7 @@ struct queue {
 	struct bkp_run *run;
 	const struct bkp_pg_target_database *database;
 	const struct bkp_pg_restore *what;
-	const struct bkp_pg_toc *toc;
+	struct bkp_pg_toc *toc;
 	struct bkp_pg_load *load;
 	struct bkp_pg_plan plan;
 	struct worker *workers;

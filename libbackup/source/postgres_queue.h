@@ -15,9 +15,9 @@
  * order. */
 struct bkp_pg_job {
 	bool is_load;
-	size_t table;                   /* of the load */
-	const struct bkp_pg_item *item; /* borrowed from the toc */
-	char *sql; /* owned; NULL: there is nothing to do */
+	size_t table;             /* of the load */
+	struct bkp_pg_item *item; /* borrowed from the toc */
+	char *sql;                /* owned; NULL: there is nothing to do */
 };
 
 /* Job n of the schedule is jobs[n]. */
@@ -41,7 +41,7 @@ struct bkp_pg_plan_facts {
 };
 
 /* Makes the plan and starts its schedule; everything is borrowed until free. */
-int bkp_pg_plan_make(const struct bkp_pg_toc *toc,
+int bkp_pg_plan_make(struct bkp_pg_toc *toc,
     const struct bkp_pg_plan_facts *facts, struct bkp_pg_plan *out,
     struct bkp_error *err);
 void bkp_pg_plan_free(struct bkp_pg_plan *plan);

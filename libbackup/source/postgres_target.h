@@ -77,6 +77,11 @@ int bkp_pg_target_load_rows(struct bkp_pg_target *target,
     struct bkp_supply *supply, struct bkp_pg_target_database *database,
     struct bkp_error *err);
 
+/* Takes the statistics of a database with every worker; `pg` is connected to
+ * it (postgres_analyze.c). */
+int bkp_pg_target_analyze(struct bkp_pg_target *target, struct bkp_run *run,
+    struct bkp_pg *pg, const char *database, struct bkp_error *err);
+
 /* What comes after the rows (postgres_after.c, postgres_objects.c). */
 int bkp_pg_target_objects(struct bkp_pg_target *target,
     struct bkp_supply *supply, struct bkp_pg_target_database *database,

@@ -37,7 +37,8 @@ EXTRA_DIST += tests/integration/test_s3.py \
 	tests/integration/test_s3_tls.py
 
 # postgres: there and back, and what is refused
-EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql
+EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql \
+	tests/integration/test_restore_order.py
 
 # postgres: what has gone wrong in somebody's backup; see tests/pitfalls.tsv
 EXTRA_DIST += tests/integration/test_pitfalls.py \

@@ -44,12 +44,12 @@ print(struct bkp_pg_toc *toc, const struct line *lines, size_t count)
 		(void)snprintf(text, sizeof(text), "%u; %s %s app %s owner\n",
 		    l->id, is_table ? "1259 1" : "2606 2",
 		    is_table ? "TABLE" : l->kind, is_table ? l->sql : "x");
-		append(is_table ? &toc->before : &toc->after, text);
-		if (!is_table) {
-			(void)snprintf(text, sizeof(text),
-			    ";\tdepends on: %s\n", l->needs);
+		append(&toc->all, text);
+		if (!is_table)
 			append(&toc->after, text);
-		}
+		(void)snprintf(
+		    text, sizeof(text), ";\tdepends on: %s\n", l->needs);
+		append(&toc->all, text);
 		(void)snprintf(text, sizeof(text),
 		    "--\n-- TOC entry %u (class 1 OID 2)\n"
 		    "-- Name: %s; Type: %s; Schema: app; Owner: owner\n"

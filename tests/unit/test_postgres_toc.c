@@ -39,7 +39,7 @@ attached_indexes_go_back_in_a_step_of_their_own(void **state)
 
 /* ---- lists and scripts ---- */
 
-static const char before[] = "; Archive created at some time\n"
+static const char tables[] = "; Archive created at some time\n"
 			     ";\n"
 			     "6; 2615 16384 SCHEMA - app owner\n"
 			     "215; 1259 16385 TABLE app account owner\n"
@@ -109,7 +109,8 @@ static void
 read_lists(struct bkp_pg_toc *toc)
 {
 	*toc = (struct bkp_pg_toc)BKP_PG_TOC_INIT;
-	fill(&toc->before, before);
+	fill(&toc->all, tables);
+	fill(&toc->all, list);
 	fill(&toc->after, list);
 	assert_int_equal(bkp_pg_toc_lists(toc, NULL), 0);
 }
