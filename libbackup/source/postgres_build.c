@@ -59,7 +59,8 @@ leave_out_constraint(void *arg, const char *name, const struct bkp_error *why,
 	const struct loss *loss = arg;
 
 	if (!is_incomplete(loss))
-		return bkp_fail(err, why->code, "%s: %s", name, why->message);
+		return bkp_fail(err, (enum bkp_error_code)why->code, "%s: %s",
+		    name, why->message);
 	return bkp_run_omit(bkp_supply_run(loss->supply), err,
 	    loss->database->path,
 	    "not made, for rows that it needs are lost: %s: %s", name,

@@ -205,9 +205,8 @@ class Bench:
     # ---- questions ----
 
     def databases(self):
-        """Backup, restore and a second backup, in turn in every round."""
+        """Backup and a second backup, in turn in every round."""
         first = Table("First backup of the database")
-        restore = Table("Restore of the database")
         second = Table("Backup after 1% of the rows changed")
         for number in range(self.args.rounds):
             print("round %d of %d" % (number + 1, self.args.rounds),
@@ -223,17 +222,6 @@ class Bench:
             first.add("pg_dump -Fc | age", self.dump_age(
                 os.path.join(self.new_folder(), "c"))())
 
-            restore.add(OURS, self.ours(
-                stack, "backup-restore", "latest", "--to", "bench_ours")())
-            self.postgres.create_database("bench_theirs")
-            restore.add("pg_restore -j%d" % self.args.jobs, Run(
-                [self.postgres.program("pg_restore"), "--exit-on-error",
-                 "-j%d" % self.args.jobs, "-d",
-                 self.postgres.conninfo("bench_theirs"), directory],
-                self.env)())
-            for name in ("bench_ours", "bench_theirs"):
-                self.postgres.drop_database(name)
-
             self.change(number)
             before = folder_size(stack.repository)
             figures = self.ours(stack, "backup-create")()
@@ -244,8 +232,49 @@ class Bench:
                        self.dump_directory(directory)())
             shutil.rmtree(stack.folder)
             shutil.rmtree(directory)
-        for table in (first, restore, second):
+        for table in (first, second):
             table.show()
+
+    def restores(self):
+        """All the way to valid constraints, built indexes and statistics;
+        pg_restore takes no statistics. pgcopydb has no file between the two
+        databases, so its time is that of reading as well."""
+        table = Table("Restore of the database")
+        stack = self.stack()
+        stack.add_postgres("bench", self.postgres, "bench",
+                           conninfo=self.postgres.conninfo("bench"))
+        self.ours(stack, "backup-create")()
+        directory = os.path.join(self.new_folder(), "d")
+        self.dump_directory(directory)()
+        ways = [
+            (OURS, lambda name: self.ours(
+                stack, "backup-restore", "latest", "--to", name)),
+            ("pg_restore -j%d" % self.args.jobs, lambda name: Run(
+                [self.postgres.program("pg_restore"), "--exit-on-error",
+                 "-j%d" % self.args.jobs, "-d",
+                 self.postgres.conninfo(name), directory], self.env))]
+        if shutil.which("pgcopydb"):
+            ways.append(("pgcopydb clone", self.pgcopydb))
+        for number in range(self.args.rounds):
+            print("restore %d of %d" % (number + 1, self.args.rounds),
+                  flush=True)
+            for name, way in ways:
+                if name != OURS:
+                    self.postgres.create_database("bench_copy")
+                self.postgres.execute("postgres", "CHECKPOINT")
+                table.add(name, way("bench_copy")())
+                self.postgres.drop_database("bench_copy")
+        shutil.rmtree(stack.folder)
+        shutil.rmtree(directory)
+        table.show()
+
+    def pgcopydb(self, name):
+        return Run(["pgcopydb", "clone", "--dir",
+                    os.path.join(self.new_folder(), "copy"),
+                    "--table-jobs", str(self.args.jobs),
+                    "--index-jobs", str(self.args.jobs),
+                    "--source", self.postgres.conninfo("bench"),
+                    "--target", self.postgres.conninfo(name)], self.env)
 
     def change(self, number):
         with self.postgres.connect("bench") as connection:
@@ -304,8 +333,9 @@ class Bench:
         print("filling a database of %g million rows" % self.args.scale,
               flush=True)
         fill.fill_database(self.postgres, "bench", scale=self.args.scale)
-        self.databases()
-        self.small_objects()
+        for question in self.args.questions.split(","):
+            {"backups": self.databases, "restores": self.restores,
+             "objects": self.small_objects}[question]()
 
 
 def main():
@@ -314,6 +344,7 @@ def main():
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--objects", type=int, default=10000)
+    parser.add_argument("--questions", default="backups,restores,objects")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
     with Folder("libbackup-bench") as folder:
