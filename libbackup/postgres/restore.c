@@ -195,30 +195,47 @@ bkp_pg_restore_toc(const struct bkp_pg_restore *what, struct bkp_run *run,
 	return rc < 0 ? bkp_fail_in(err, "reading the schema") : 0;
 }
 
-int
-bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
-    struct bkp_pg_item *item, const struct bkp_error *why,
-    struct bkp_error *err)
+char *
+bkp_pg_restore_name(const struct bkp_pg_item *item, struct bkp_error *err)
 {
 	const struct bkp_pg_view *line = &item->line;
 	size_t kind = bkp_pg_kind_at(line->text, line->len);
 	char *name =
 	    bkp_format(err, "%.*s", (int)(line->len - kind), line->text + kind);
+
+	if (name != NULL)
+		name[strcspn(name, "\n")] = '\0';
+	return name;
+}
+
+int
+bkp_pg_restore_fail(const struct bkp_pg_item *item, const struct bkp_error *why,
+    struct bkp_error *err)
+{
+	char *name;
+
+	if (err != NULL)
+		*err = *why;
+	if (why->code == BKP_CANCELLED ||
+	    (name = bkp_pg_restore_name(item, NULL)) == NULL)
+		return -1;
+	(void)bkp_fail_in(err, "%s", name);
+	free(name);
+	return -1;
+}
+
+int
+bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
+    struct bkp_pg_item *item, const struct bkp_error *why,
+    struct bkp_error *err)
+{
+	char *name = bkp_pg_restore_name(item, err);
 	int rc;
 
 	if (name == NULL)
 		return -1;
-	name[strcspn(name, "\n")] = '\0';
-	if (item->step == BKP_PG_STEP_FOREIGN_KEYS && what->refused != NULL &&
-	    why->code != BKP_CANCELLED && why->code != BKP_NOMEM) {
-		rc = what->refused(what->refused_arg, name, why, err);
-		item->is_refused = true;
-	} else {
-		if (err != NULL)
-			*err = *why;
-		rc = why->code == BKP_CANCELLED ? -1
-						: bkp_fail_in(err, "%s", name);
-	}
+	rc = what->refused(what->refused_arg, name, why, err);
+	item->is_refused = true;
 	free(name);
 	return rc;
 }
@@ -238,8 +255,11 @@ restore_item(
 	}
 	rc = run_restore(restore, "post-data", 1, &list, &why);
 	fmt_buf_free(&list);
-	return rc == 0 ? 0
-		       : bkp_pg_restore_refuse(restore->what, item, &why, err);
+	if (rc == 0)
+		return 0;
+	return why.code == BKP_CANCELLED || why.code == BKP_NOMEM
+		   ? bkp_pg_restore_fail(item, &why, err)
+		   : bkp_pg_restore_refuse(restore->what, item, &why, err);
 }
 
 /* Where rows are missing foreign keys come by themselves. */

@@ -37,8 +37,16 @@ int bkp_pg_restore_late(const struct bkp_pg_restore *what, const char *database,
     struct bkp_pg_toc *toc, unsigned jobs, struct bkp_run *run,
     struct bkp_error *err);
 
-/* An item could not be made: tells what.refused where it is a foreign key and
- * there is one to tell, and marks the item; else it is the error. */
+/* What an item is called, as a new string ("INDEX app account_email owner"). */
+char *bkp_pg_restore_name(
+    const struct bkp_pg_item *item, struct bkp_error *err);
+
+/* An item could not be made, and that ends the restore. Returns -1. */
+int bkp_pg_restore_fail(const struct bkp_pg_item *item,
+    const struct bkp_error *why, struct bkp_error *err);
+
+/* A foreign key could not be made, and the rest goes on without it: tells
+ * what->refused, which may not be NULL, and marks the item. */
 int bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
     struct bkp_pg_item *item, const struct bkp_error *why,
     struct bkp_error *err);

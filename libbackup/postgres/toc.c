@@ -108,6 +108,7 @@ read_needs(struct bkp_pg_toc *toc, struct bkp_pg_item *item,
 	const char *at = memchr(line->text, ':', line->len);
 
 	item->first_need = toc->need_count;
+	item->need_count = 0;
 	while (at != NULL && at < end) {
 		unsigned long id;
 

@@ -51,20 +51,18 @@ is_incomplete(const struct loss *loss)
 	       !bkp_supply_has_whole_list(loss->supply);
 }
 
-/* Any thread. A foreign key of tables that are whole must hold. */
+/* Any thread. */
 static int
 leave_out_constraint(void *arg, const char *name, const struct bkp_error *why,
     struct bkp_error *err)
 {
 	const struct loss *loss = arg;
 
-	if (!is_incomplete(loss))
-		return bkp_fail(err, (enum bkp_error_code)why->code, "%s: %s",
-		    name, why->message);
 	return bkp_run_omit(bkp_supply_run(loss->supply), err,
-	    loss->database->path,
-	    "not made, for rows that it needs are lost: %s: %s", name,
-	    why->message);
+	    loss->database->path, "not made, for %s: %s: %s",
+	    is_incomplete(loss) ? "rows that it needs are lost"
+				: "rows do not hold it",
+	    name, why->message);
 }
 
 /* An extension may have come in another version than it was. */

@@ -218,6 +218,15 @@ has_words(const struct bkp_pg_view *view, const char *words)
 	return memmem(view->text, view->len, words, strlen(words)) != NULL;
 }
 
+static bool
+is_create(const struct bkp_pg_view *statement)
+{
+	static const char word[] = "CREATE ";
+
+	return statement->len >= sizeof(word) - 1 &&
+	       memcmp(statement->text, word, sizeof(word) - 1) == 0;
+}
+
 static uint64_t
 guess(const struct planning *p, const struct bkp_pg_item *item)
 {
@@ -237,7 +246,7 @@ guess(const struct planning *p, const struct bkp_pg_item *item)
 		return 0;
 	if (has_words(&item->first, " USING brin "))
 		return bytes / 4;
-	if (has_words(&item->first, "CREATE ") &&
+	if (is_create(&item->first) &&
 	    !has_words(&item->first, " USING btree ") &&
 	    !has_words(&item->first, " USING hash "))
 		return bytes * SLOW_BYTE;
@@ -342,7 +351,7 @@ plan_item(struct planning *p, struct bkp_pg_item *item, struct done *done,
 {
 	if (item->step != BKP_PG_STEP_INDEXES)
 		return plan_one(p, item, true, done, err);
-	if (!has_words(&item->first, "CREATE "))
+	if (!is_create(&item->first))
 		return plan_constraint(p, item, done, err);
 	if (item->more.text == NULL)
 		return plan_one(p, item, false, done, err);
@@ -363,10 +372,15 @@ plan_items(struct planning *p, struct bkp_error *err)
 
 /* ---- the order ---- */
 
-/* *tables counts how often a table is needed. */
+/* How often an item needs a table, and what is neither that nor an item: a
+ * function that an index calls. */
+struct needed {
+	size_t tables, others;
+};
+
 static int
 wait_for(struct planning *p, const struct bkp_pg_item *item, size_t job,
-    unsigned long id, size_t *tables, struct bkp_error *err)
+    unsigned long id, struct needed *needed, struct bkp_error *err)
 {
 	const struct bkp_pg_item *need = bkp_pg_toc_item(p->toc, id);
 	size_t table = table_of(p, id);
@@ -374,9 +388,11 @@ wait_for(struct planning *p, const struct bkp_pg_item *item, size_t job,
 
 	if (need != NULL)
 		return after(p, job, p->done[need - p->toc->items].last, err);
-	if (table == NO_JOB)
+	if (table == NO_JOB) {
+		needed->others++;
 		return 0;
-	(*tables)++;
+	}
+	needed->tables++;
 	place = &p->places[table];
 	for (size_t i = place->from; i < place->to; i++)
 		if (after(p, job, p->sorted[i].load, err) < 0)
@@ -387,20 +403,23 @@ wait_for(struct planning *p, const struct bkp_pg_item *item, size_t job,
 	return after(p, job, p->loaded, err);
 }
 
-/* A foreign key that refers to a table of an extension names only one: its
- * rows may be any. */
+/*
+ * A foreign key that refers to a table of an extension names only one: its
+ * rows may be any. Functions look into tables that nobody names, whatever they
+ * promise, so an index that calls one waits for all rows.
+ */
 static int
 order_item(struct planning *p, const struct bkp_pg_item *item, size_t job,
     struct bkp_error *err)
 {
 	bool is_key = item->step == BKP_PG_STEP_FOREIGN_KEYS;
-	size_t tables = 0;
+	struct needed needed = {0, 0};
 
 	for (size_t i = 0; i < item->need_count; i++)
 		if (wait_for(p, item, job, p->toc->needs[item->first_need + i],
-			&tables, err) < 0)
+			&needed, err) < 0)
 			return -1;
-	if (((is_key && tables < 2) || tables == 0) &&
+	if ((needed.tables < (is_key ? 2 : 1) || needed.others > 0) &&
 	    after(p, job, p->loaded, err) < 0)
 		return -1;
 	if (!is_key)
@@ -451,8 +470,8 @@ plan(struct planning *p, struct bkp_error *err)
 	return bkp_schedule_start(p->plan->schedule, err);
 }
 
-int
-bkp_pg_plan_make(struct bkp_pg_toc *toc, const struct bkp_pg_plan_facts *facts,
+static int
+make(struct bkp_pg_toc *toc, const struct bkp_pg_plan_facts *facts,
     struct bkp_pg_plan *out, struct bkp_error *err)
 {
 	struct planning p = {
@@ -473,6 +492,26 @@ bkp_pg_plan_make(struct bkp_pg_toc *toc, const struct bkp_pg_plan_facts *facts,
 	if (rc < 0)
 		bkp_pg_plan_free(out);
 	return rc;
+}
+
+/* pg_restore has its ways with things that wait for each other in a circle, so
+ * there it all goes back by that, after the rows. */
+int
+bkp_pg_plan_make(struct bkp_pg_toc *toc, const struct bkp_pg_plan_facts *facts,
+    struct bkp_pg_plan *out, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (make(toc, facts, out, &why) == 0)
+		return 0;
+	if (why.code == BKP_INVALID) {
+		for (size_t i = 0; i < toc->item_count; i++)
+			toc->items[i].is_late = true;
+		return make(toc, facts, out, err);
+	}
+	if (err != NULL)
+		*err = why;
+	return -1;
 }
 
 void

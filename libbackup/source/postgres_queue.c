@@ -87,19 +87,53 @@ set_tablespace(struct worker *worker, const struct bkp_pg_item *item,
 
 static int
 try_statement(struct queue *queue, struct worker *worker,
-    const struct bkp_pg_job *job, struct bkp_error *err)
+    const struct bkp_pg_item *item, const char *sql, struct bkp_error *err)
 {
 	int rc = -1;
 
 	if (worker->pg.conn == NULL && open_worker(queue, &worker->pg, err) < 0)
 		return -1;
-	if (set_tablespace(worker, job->item, err) < 0)
+	if (set_tablespace(worker, item, err) < 0)
 		return -1;
 	for (int attempt = 0; rc < 0 && attempt < ATTEMPTS; attempt++) {
-		rc = bkp_pg_do(&worker->pg, job->sql, err);
+		rc = bkp_pg_do(&worker->pg, sql, err);
 		if (rc < 0 && err->code != BKP_RETRY)
 			break;
 	}
+	return rc;
+}
+
+/*
+ * Rows do not hold a foreign key: what they need is lost, or they were so in
+ * the original (somebody had looked away). It is made for those that come,
+ * which is how it was there. A partitioned table cannot have it so.
+ */
+static int
+make_unchecked(struct queue *queue, struct worker *worker,
+    struct bkp_pg_item *item, const struct bkp_error *why,
+    struct bkp_error *err)
+{
+	struct bkp_error failure = BKP_ERROR_INIT;
+	char *name = bkp_pg_restore_name(item, err);
+	char *sql = bkp_format(
+	    err, "%.*s NOT VALID", (int)item->first.len - 1, item->first.text);
+	int rc = -1;
+
+	if (name == NULL || sql == NULL)
+		goto out;
+	if (try_statement(queue, worker, item, sql, &failure) == 0)
+		rc = bkp_run_omit(queue->run, err, queue->database->path,
+		    "rows do not hold it, so it is NOT VALID: it looks at what "
+		    "is written from now on, and at the rest after ALTER TABLE "
+		    "... VALIDATE CONSTRAINT: %s: %s",
+		    name, why->message);
+	else if (failure.code == BKP_CANCELLED)
+		rc = bkp_pg_restore_fail(item, &failure, err);
+	else
+		rc = bkp_pg_restore_refuse(queue->what, item, why, err);
+out:
+	free(name);
+	free(sql);
 	return rc;
 }
 
@@ -109,9 +143,12 @@ run_statement(struct queue *queue, struct worker *worker,
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 
-	if (try_statement(queue, worker, job, &why) == 0)
+	if (try_statement(queue, worker, job->item, job->sql, &why) == 0)
 		return 0;
-	return bkp_pg_restore_refuse(queue->what, job->item, &why, err);
+	if (job->item->step == BKP_PG_STEP_FOREIGN_KEYS &&
+	    why.code == BKP_INVALID)
+		return make_unchecked(queue, worker, job->item, &why, err);
+	return bkp_pg_restore_fail(job->item, &why, err);
 }
 
 /* ---- the queue ---- */

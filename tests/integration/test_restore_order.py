@@ -115,11 +115,30 @@ def test_a_foreign_key_that_does_not_hold_is_named(app, postgres, database):
         CREATE TABLE child (id int CONSTRAINT its_parent REFERENCES parent);
         SET session_replication_role = replica;
         INSERT INTO child VALUES (42)""")
+    postgres.execute(database, """
+        CREATE TABLE parts (id int CONSTRAINT of_parts REFERENCES parent)
+            PARTITION BY RANGE (id);
+        CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (100);
+        COMMENT ON CONSTRAINT of_parts ON parts IS 'goes with it';
+        CREATE INDEX ON child (id);
+        SET session_replication_role = replica;
+        INSERT INTO part VALUES (43)""")
     app.create()
-    refused(app.admin("backup-restore", "--to", "elsewhere", "latest"),
-            "child its_parent", "(id)=(42)")
-    settle(postgres)
-    assert "elsewhere" not in postgres.databases()
+    result = app.admin("backup-restore", "--to", "elsewhere", "latest")
+    assert result.status == 3, str(result)
+    for text in ("NOT VALID", "child its_parent", "(id)=(42)",
+                 "parts of_parts", "(id)=(43)"):
+        assert text in str(result), str(result)
+    try:
+        assert postgres.execute("elsewhere", """
+            SELECT conname, convalidated FROM pg_constraint
+            WHERE contype = 'f'""") == [("its_parent", False)]
+        assert postgres.execute("elsewhere", """
+            SELECT (SELECT id FROM child), (SELECT id FROM parts),
+                   count(*) FROM pg_indexes WHERE tablename = 'child'
+            """) == [(42, 43, 1)]
+    finally:
+        postgres.drop_database("elsewhere")
 
 
 # In the database it is made in it is fast, and in any other it is not.

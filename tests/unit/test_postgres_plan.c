@@ -304,6 +304,45 @@ a_foreign_key_to_a_table_of_an_extension_waits_for_all(void **state)
 	leave(&scene);
 }
 
+static void
+an_index_that_calls_a_function_waits_for_all(void **state)
+{
+	static const struct line lines[] = {{1, NULL, "", "a"},
+	    {2, NULL, "", "b"},
+	    {11, "INDEX", "1 9", "CREATE INDEX i ON app.a USING btree (f(a))"}};
+	static const struct bkp_pg_load_table loads[] = {
+	    {"app", "a", 100, 100, 1}, {"app", "b", 1, 1, 1}};
+	struct scene scene;
+
+	(void)state;
+	plan(&scene, lines, COUNT(lines), loads, COUNT(loads), NULL, 0);
+	next_is_load(&scene, 0);
+	next_is_load(&scene, 1);
+	next_is_sql(&scene, "CREATE INDEX i");
+	nothing_is_left(&scene);
+	leave(&scene);
+}
+
+static void
+what_waits_in_a_circle_is_left_to_pg_restore(void **state)
+{
+	static const struct line lines[] = {{1, NULL, "", "a"},
+	    {11, "INDEX", "1 12", "CREATE INDEX i ON app.a USING btree (a)"},
+	    {12, "INDEX", "1 11", "CREATE INDEX j ON app.a USING btree (a)"},
+	    {13, "INDEX", "1", "CREATE INDEX k ON app.a USING btree (a)"}};
+	static const struct bkp_pg_load_table loads[] = {
+	    {"app", "a", 100, 100, 1}};
+	struct scene scene;
+
+	(void)state;
+	plan(&scene, lines, COUNT(lines), loads, COUNT(loads), NULL, 0);
+	next_is_load(&scene, 0);
+	nothing_is_left(&scene);
+	for (size_t i = 0; i < scene.toc.item_count; i++)
+		assert_true(scene.toc.items[i].is_late);
+	leave(&scene);
+}
+
 int
 main(void)
 {
@@ -316,6 +355,8 @@ main(void)
 	    cmocka_unit_test(a_table_that_no_load_names_waits_for_all_of_them),
 	    cmocka_unit_test(
 		a_foreign_key_to_a_table_of_an_extension_waits_for_all),
+	    cmocka_unit_test(an_index_that_calls_a_function_waits_for_all),
+	    cmocka_unit_test(what_waits_in_a_circle_is_left_to_pg_restore),
 	};
 
 	return cmocka_run_group_tests_name("postgres plan", tests, NULL, NULL);
