@@ -83,7 +83,8 @@ EXTRA_DIST += tests/integration/test_golden.py \
 	tests/golden/repository tests/golden/grown
 
 # hard: what is hard to read in one moment
-EXTRA_DIST += tests/integration/test_hard_moment.py
+EXTRA_DIST += tests/integration/test_hard_moment.py \
+	tests/integration/test_extensions_used.py
 
 # prune: nights of backups, and what is left of them
 EXTRA_DIST += tests/integration/test_prune.py

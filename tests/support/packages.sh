@@ -15,7 +15,7 @@ PACKAGES_SERVERS="postgresql python3 python3-psycopg
 PACKAGES_CHECK="python3-pytest python3-jsonschema python3-pil age zstd jq spin
 	strace faketime libarchive-tools chromium"
 # shellcheck disable=SC2034
-PACKAGES_CI="clang libclang-rt-14-dev"
+PACKAGES_CI="clang libclang-rt-14-dev postgresql-postgis"
 
 packages_are_installed()
 {
