@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/history.h"
 #include "libbackup/repository/repository_impl.h"
-#include "libbackup/repository/repository_own.h"
 
 unsigned
 bkp_worker_count(const struct bkp_config *config)
@@ -152,13 +152,15 @@ bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
 
 int
 bkp_opened_warn(
-    const struct bkp_opened *opened, struct bkp_run *run, struct bkp_error *err)
+    struct bkp_opened *opened, struct bkp_run *run, struct bkp_error *err)
 {
-	struct bkp_snapshot_list list = BKP_SNAPSHOT_LIST_INIT;
-	const struct bkp_snapshot_problem *problem;
+	struct bkp_history history = BKP_HISTORY_INIT;
+	struct bkp_proofs proofs = BKP_PROOFS_INIT;
 	struct bkp_error reason = BKP_ERROR_INIT;
 
-	if (bkp_snapshot_list(opened->repository, &list, &reason) < 0) {
+	opened->erasures = opened->snapshot.erasures;
+	if (bkp_history_look(opened->repository, &history, &proofs, &reason) <
+	    0) {
 		if (reason.code == BKP_NOMEM) {
 			if (err != NULL)
 				*err = reason;
@@ -170,12 +172,14 @@ bkp_opened_warn(
 		    reason.message);
 		return 0;
 	}
-	for (size_t i = 0;
-	     (problem = bkp_snapshot_list_problem(&list, i)) != NULL; i++)
-		if (!problem->is_note)
-			bkp_run_message(
-			    run, BKP_WARNING, NULL, "%s", problem->text);
-	bkp_snapshot_list_free(&list);
+	for (size_t i = 0; i < history.count; i++)
+		if (!history.findings[i].is_note)
+			bkp_run_message(run, BKP_WARNING, NULL, "%s",
+			    history.findings[i].text);
+	if (history.erasures > opened->erasures)
+		opened->erasures = history.erasures;
+	bkp_proofs_free(&proofs);
+	bkp_history_free(&history);
 	return 0;
 }
 

@@ -22,6 +22,7 @@ struct bkp_opened {
 	struct fmt_snapshot snapshot;
 	struct bkp_chosen *chosen; /* owned; at least one */
 	size_t chosen_count;
+	uint64_t erasures; /* of the ledger: as many as anybody knew of */
 };
 
 #define BKP_OPENED_INIT                                                        \
@@ -34,9 +35,9 @@ struct bkp_opened {
 int bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
     const char *snapshot, const char *path, struct bkp_error *err);
 /* Tells what is wrong with the history of the repository, which need not hurt
- * this snapshot. */
-int bkp_opened_warn(const struct bkp_opened *opened, struct bkp_run *run,
-    struct bkp_error *err);
+ * this snapshot; sets `erasures`. */
+int bkp_opened_warn(
+    struct bkp_opened *opened, struct bkp_run *run, struct bkp_error *err);
 /* Loads the index for putting back what can be: a copy on this machine may
  * know what the repository has lost, and then all comes back here, and nowhere
  * else. */

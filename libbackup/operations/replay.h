@@ -17,8 +17,10 @@
 struct bkp_replay; /* the ledger, for one snapshot; of one thread */
 
 /* Reads the ledger; what is missing from it or damaged is noted as left out,
- * for it may be about anybody. `map` (may be NULL): a file that takes the place
- * of the maps that the entries have. Borrows opened and run until closed. */
+ * for it may be about anybody. bkp_opened_warn, which says how many entries
+ * there should be, came before. `map` (may be NULL): a file that takes the
+ * place of the maps that the entries have. Borrows opened and run until
+ * closed. */
 int bkp_replay_open(const struct bkp_opened *opened, struct bkp_run *run,
     const char *map, struct bkp_replay **out, struct bkp_error *err);
 void bkp_replay_close(struct bkp_replay *replay); /* NULL is fine */

@@ -143,8 +143,8 @@ bkp_erasures_load(struct bkp_repository *repository, struct bkp_erasures *out,
 	return 0;
 }
 
-uint64_t
-bkp_erasures_expected(const struct bkp_snapshots *snapshots)
+static uint64_t
+expected_by(const struct bkp_snapshots *snapshots)
 {
 	uint64_t expected = 0;
 
@@ -152,26 +152,6 @@ bkp_erasures_expected(const struct bkp_snapshots *snapshots)
 		if (snapshots->items[i].snapshot.erasures > expected)
 			expected = snapshots->items[i].snapshot.erasures;
 	return expected;
-}
-
-int
-bkp_erasures_missing(struct bkp_repository *repository,
-    const struct bkp_erasures *erasures, uint64_t *missing,
-    struct bkp_error *err)
-{
-	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
-	uint64_t expected;
-
-	*missing = 0;
-	if (repository->archive != NULL)
-		return 0;
-	if (bkp_snapshots_read(repository, &snapshots, err) < 0)
-		return -1;
-	expected = bkp_erasures_expected(&snapshots);
-	if (expected > erasures->count)
-		*missing = expected - erasures->count;
-	bkp_snapshots_free(&snapshots);
-	return 0;
 }
 
 int
@@ -184,7 +164,7 @@ bkp_erasures_count(struct bkp_repository *repository,
 	if (bkp_copies_names(repository->store, FOLDER, &names, err) < 0)
 		return -1;
 	*listed = names.count;
-	*expected = bkp_erasures_expected(snapshots);
+	*expected = expected_by(snapshots);
 	bkp_names_free(&names);
 	return 0;
 }

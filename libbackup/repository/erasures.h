@@ -48,17 +48,8 @@ void bkp_erasures_free(struct bkp_erasures *erasures);
 int bkp_erasure_read(struct bkp_repository *repository, const char *name,
     struct fmt_erasure *out, struct bkp_error *err);
 
-/* How many there should be by what the snapshots say that count: the highest
- * number that one of them knew of. More than those that were loaded: entries
- * are missing. */
-uint64_t bkp_erasures_expected(const struct bkp_snapshots *snapshots);
-
-/* The same for those that are stored now: how many are missing. */
-int bkp_erasures_missing(struct bkp_repository *repository,
-    const struct bkp_erasures *erasures, uint64_t *missing,
-    struct bkp_error *err);
-
-/* How many objects are there, read or not, and how many there should be. */
+/* How many objects are there, read or not, and how many there should be by what
+ * snapshots say: the highest number that one of them knew of. */
 int bkp_erasures_count(struct bkp_repository *repository,
     const struct bkp_snapshots *snapshots, uint64_t *listed, uint64_t *expected,
     struct bkp_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading what is there, all of it at one moment, and remembering it. */
+/* Reading what is there, all of it at one moment. */
 #include "libbackup/repository/history.h"
 
 #include <stdarg.h>
@@ -266,8 +266,8 @@ read_archive(struct bkp_repository *repository, struct bkp_history *out,
 	return 0;
 }
 
-static const struct bkp_named_snapshot *
-find_snapshot(const struct bkp_history *history, const char *name)
+const struct bkp_named_snapshot *
+bkp_history_find(const struct bkp_history *history, const char *name)
 {
 	for (size_t i = 0; i < history->snapshots.count; i++)
 		if (strcmp(history->snapshots.items[i].name, name) == 0)
@@ -278,7 +278,7 @@ find_snapshot(const struct bkp_history *history, const char *name)
 static bool
 is_not_there(const void *history, const char *name)
 {
-	return find_snapshot(history, name) == NULL;
+	return bkp_history_find(history, name) == NULL;
 }
 
 /* What snapshots, checkpoint and this machine know of proofs. */
@@ -428,87 +428,6 @@ bkp_history_tips(const struct bkp_snapshots *snapshots, char (**out)[65],
 	*out = tips.items;
 	*count = tips.count;
 	return 0;
-}
-
-/* ---- remembering ---- */
-
-/* Removed with good reason, or never valid: nobody misses it. */
-static bool
-is_dismissed(const struct bkp_history *history, const char *name)
-{
-	if (bkp_checkpoint_has_removed(&history->checkpoint, name))
-		return true;
-	for (size_t i = 0; i < history->count; i++)
-		if (history->findings[i].kind == BKP_HISTORY_VOID &&
-		    strcmp(history->findings[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static bool
-was_dismissed(const void *history, const char *name)
-{
-	return is_dismissed(history, name);
-}
-
-/* What is remembered and not seen now stays: it is missing, or another
- * process of this machine has seen it since. */
-static void
-keep_unseen(
-    const struct bkp_history *history, struct bkp_remembered *remembered)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < remembered->count; i++) {
-		const char *name = remembered->tips[i].name;
-
-		if (find_snapshot(history, name) == NULL &&
-		    !is_dismissed(history, name))
-			remembered->tips[kept++] = remembered->tips[i];
-	}
-	remembered->count = kept;
-}
-
-static int
-update_remembered(
-    void *arg, struct bkp_remembered *remembered, struct bkp_error *err)
-{
-	const struct bkp_history *history = arg;
-	char(*tips)[65] = NULL;
-	size_t count = 0;
-	int rc;
-
-	if (history->checkpoint.sequence > remembered->checkpoint)
-		remembered->checkpoint = history->checkpoint.sequence;
-	if (history->roster > remembered->roster)
-		remembered->roster = history->roster;
-	keep_unseen(history, remembered);
-	if (bkp_claims_join(&remembered->claims, history->claims.items,
-		history->claims.count, err) < 0)
-		return -1;
-	bkp_claims_drop(&remembered->claims, was_dismissed, history);
-	rc = bkp_history_tips(&history->snapshots, &tips, &count, err);
-	for (size_t i = 0; rc == 0 && i < count; i++) {
-		const struct bkp_named_snapshot *item =
-		    find_snapshot(history, tips[i]);
-
-		if (item != NULL)
-			rc = bkp_remembered_add(remembered, tips[i],
-			    item->snapshot.host, item->snapshot.finished_us,
-			    err);
-	}
-	free(tips);
-	return rc;
-}
-
-int
-bkp_history_remember(struct bkp_repository *repository,
-    const struct bkp_history *history, struct bkp_error *err)
-{
-	if (repository->archive != NULL)
-		return 0;
-	return bkp_remembered_change(repository->config.id, update_remembered,
-	    (void *)(uintptr_t)history, err);
 }
 
 /* ---- findings ---- */

@@ -121,6 +121,7 @@ struct bkp_history {
 	struct bkp_checkpoint checkpoint; /* its number: the highest that
 		anybody knew, so that the next one ends that alarm */
 	uint64_t roster;                  /* number of the newest */
+	uint64_t erasures; /* of the ledger: as many as anybody knew of */
 	struct bkp_claims claims; /* of proofs of these, by whoever knew any */
 	struct bkp_history_finding *findings; /* owned */
 	size_t count, cap;
@@ -166,5 +167,11 @@ int bkp_history_tips(const struct bkp_snapshots *snapshots, char (**out)[65],
  * writes is told as a message and is no failure. `err` tells why. */
 int bkp_history_remember(struct bkp_repository *repository,
     const struct bkp_history *history, struct bkp_error *err);
+
+/* All of that, for whoever shows it: reads, finds the proofs that are missing,
+ * and remembers what was seen; a machine that has no place for it is told as a
+ * note. */
+int bkp_history_look(struct bkp_repository *repository, struct bkp_history *out,
+    struct bkp_proofs *proofs, struct bkp_error *err);
 
 #endif

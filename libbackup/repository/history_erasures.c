@@ -33,6 +33,7 @@ bkp_history_compare_erasures(const struct bkp_history_view *view,
 	if (bkp_erasures_count(
 		view->repository, &view->stored, &listed, &expected, err) < 0)
 		return -1;
+	history->erasures = expected;
 	if (listed >= expected)
 		return 0;
 	most = who_knew_most(&view->stored);

@@ -103,6 +103,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/history_compare.c \
 	libbackup/repository/history_erasures.c \
 	libbackup/repository/history_own.h \
+	libbackup/repository/history_remember.c \
 	libbackup/repository/remembered.c libbackup/repository/remembered.h
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/repair.c libbackup/repository/repair.h \

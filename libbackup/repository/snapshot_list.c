@@ -155,30 +155,6 @@ fill_problems(struct list_memory *memory, struct bkp_error *err)
 	return 0;
 }
 
-/* A machine without a place for it goes on, and says so. */
-static int
-remember(struct bkp_repository *repository, struct bkp_history *history,
-    struct bkp_error *err)
-{
-	const struct bkp_history_finding note = {
-	    .kind = BKP_HISTORY_MACHINE,
-	    .code = BKP_IO,
-	    .is_note = true,
-	};
-	struct bkp_error problem = BKP_ERROR_INIT;
-
-	if (bkp_history_remember(repository, history, &problem) == 0)
-		return 0;
-	if (problem.code == BKP_NOMEM) {
-		if (err != NULL)
-			*err = problem;
-		return -1;
-	}
-	return bkp_history_add(history, note, err,
-	    "what was seen is not remembered on this machine: %s",
-	    problem.message);
-}
-
 int
 bkp_snapshot_list(struct bkp_repository *repository,
     struct bkp_snapshot_list *out, struct bkp_error *err)
@@ -190,10 +166,7 @@ bkp_snapshot_list(struct bkp_repository *repository,
 
 	if (memory == NULL)
 		return -1;
-	if (bkp_history_read(repository, &memory->history, err) < 0 ||
-	    bkp_proofs_load(repository, &proofs, err) < 0 ||
-	    bkp_history_miss_proofs(&memory->history, &proofs, err) < 0 ||
-	    remember(repository, &memory->history, err) < 0 ||
+	if (bkp_history_look(repository, &memory->history, &proofs, err) < 0 ||
 	    fill_problems(memory, err) < 0)
 		goto fail;
 	count = memory->history.snapshots.count;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "libbackup/key.h"
+#include "libbackup/operations/replay.h"
 #include "libbackup/repository/erasures.h"
 #include "tests/unit/failing_alloc.h"
 #include "tests/unit/history_fixture.h"
@@ -221,10 +222,8 @@ what_snapshots_knew_of_is_missed_until_it_is_back(void **state)
 	const struct fixture_file file = {"a", "hello", 5};
 	struct fixture *fixture = *state;
 	struct bkp_repository *host = fixture_open_host(fixture);
-	struct bkp_erasures erasures;
 	struct bkp_history history;
 	char names[2][65], name[65];
-	uint64_t missing;
 
 	append(host, seven, names[0]);
 	append(host, eight, names[1]);
@@ -237,16 +236,12 @@ what_snapshots_knew_of_is_missed_until_it_is_back(void **state)
 	expect_none(host);
 	remove_entry(fixture, names[1], true);
 	expect(host, "erasure-missing ");
-	erasures = load_all(host);
-	assert_int_equal(
-	    bkp_erasures_missing(host, &erasures, &missing, NULL), 0);
-	assert_int_equal(missing, 1);
-	bkp_erasures_free(&erasures);
 	/* A backup does not make it forgotten. */
 	assert_int_equal(fixture_back_up(host, &file, 1, 4, name, NULL), 0);
 	expect(host, "erasure-missing ");
 	history = look_at(host);
 	assert_int_equal(history.snapshots.items[1].snapshot.erasures, 2);
+	assert_int_equal(history.erasures, 2);
 	bkp_history_free(&history);
 	append(host, eight, name);
 	expect_none(host);
@@ -268,6 +263,54 @@ open_faulty(struct fixture *fixture, struct bkp_store_fault *fault)
 	assert_int_equal(
 	    bkp_repository_open_store(store, &keys, &repository, NULL), 0);
 	return repository;
+}
+
+/* ---- a restore ---- */
+
+/* What it asks the store for because of the ledger. */
+static uint64_t
+calls_of_a_restore(struct fixture *fixture, size_t omissions)
+{
+	struct bkp_store_fault fault = BKP_STORE_FAULT_INIT;
+	struct bkp_opened opened = BKP_OPENED_INIT;
+	struct bkp_replay *replay = NULL;
+	struct bkp_run *run = NULL;
+	uint64_t before;
+	size_t count;
+
+	opened.repository = open_faulty(fixture, &fault);
+	assert_int_equal(bkp_run_new(1, NULL, NULL, &run, NULL), 0);
+	assert_int_equal(bkp_opened_warn(&opened, run, NULL), 0);
+	before = fault.calls;
+	assert_int_equal(bkp_replay_open(&opened, run, NULL, &replay, NULL), 0);
+	(void)bkp_run_omissions(run, &count);
+	assert_int_equal(count, omissions);
+	bkp_replay_close(replay);
+	bkp_run_free(run);
+	bkp_opened_fini(&opened);
+	return fault.calls - before;
+}
+
+static void
+an_empty_ledger_costs_a_restore_the_same_whatever_there_is(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_repository *host = fixture_open_host(fixture);
+	struct maker maker = maker_of(host);
+	struct fmt_snapshot knows = FMT_SNAPSHOT_INIT;
+	uint64_t calls;
+
+	make(&maker);
+	calls = calls_of_a_restore(fixture, 0);
+	assert_int_not_equal(calls, 0);
+	make(&maker);
+	make(&maker);
+	assert_int_equal(calls_of_a_restore(fixture, 0), calls);
+	/* That it should not be empty is known all the same. */
+	knows.erasures = 1;
+	make_with(&maker, knows, NULL);
+	assert_int_equal(calls_of_a_restore(fixture, 1), calls);
+	bkp_repository_close(host);
 }
 
 typedef int faulty_fn(struct bkp_repository *repository, struct bkp_error *err);
@@ -399,6 +442,7 @@ main(void)
 		entries_of_a_host_that_was_revoked_count_where_they_were_there),
 	    TEST(one_of_two_is_enough_and_none_is_told),
 	    TEST(what_snapshots_knew_of_is_missed_until_it_is_back),
+	    TEST(an_empty_ledger_costs_a_restore_the_same_whatever_there_is),
 	    TEST(every_call_of_the_store_may_fail),
 	    TEST(every_allocation_may_fail),
 	};
