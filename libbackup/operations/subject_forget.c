@@ -13,6 +13,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/subject_impl.h"
 #include "libbackup/repository/erasures.h"
+#include "libbackup/repository/remembered.h"
 #include "libbackup/subject/audit.h"
 #include "libbackup/subject/known.h"
 
@@ -153,6 +154,23 @@ count_entries(struct bkp_repository *repository,
 	return rc;
 }
 
+/* No later snapshot may know of the entry yet, and then it is this machine that
+ * misses it where it goes. */
+static void
+remember(struct forgetting *forgetting, const char *repository_id,
+    const struct bkp_subject_forget_result *result)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (bkp_remembered_erasures(repository_id, result->entries, &problem) <
+	    0)
+		bkp_run_message(forgetting->opened.run, BKP_WARNING, NULL,
+		    "that the erasure was recorded is not remembered on this "
+		    "machine, so it is missed only by snapshots that are made "
+		    "after it: %s",
+		    problem.message);
+}
+
 static int
 append(struct forgetting *forgetting, struct bkp_repository *repository,
     struct bkp_subject_forget_result *result, struct bkp_error *err)
@@ -173,6 +191,7 @@ append(struct forgetting *forgetting, struct bkp_repository *repository,
 		return -1;
 	if (count_entries(repository, result, err) < 0)
 		return bkp_fail_in(err, "the erasure was recorded, and");
+	remember(forgetting, repository->config.id, result);
 	return 0;
 }
 

@@ -143,8 +143,8 @@ bkp_erasures_load(struct bkp_repository *repository, struct bkp_erasures *out,
 	return 0;
 }
 
-static uint64_t
-expected_by(const struct bkp_snapshots *snapshots)
+uint64_t
+bkp_erasures_expected(const struct bkp_snapshots *snapshots)
 {
 	uint64_t expected = 0;
 
@@ -155,18 +155,22 @@ expected_by(const struct bkp_snapshots *snapshots)
 }
 
 int
-bkp_erasures_count(struct bkp_repository *repository,
-    const struct bkp_snapshots *snapshots, uint64_t *listed, uint64_t *expected,
-    struct bkp_error *err)
+bkp_erasures_count(struct bkp_repository *repository, uint64_t known,
+    uint64_t *listed, uint64_t *genuine, struct bkp_error *err)
 {
+	struct bkp_erasures erasures = BKP_ERASURES_INIT;
 	struct bkp_names names = BKP_NAMES_INIT;
+	int rc = bkp_copies_names(repository->store, FOLDER, &names, err);
 
-	if (bkp_copies_names(repository->store, FOLDER, &names, err) < 0)
-		return -1;
-	*listed = names.count;
-	*expected = expected_by(snapshots);
+	if (rc == 0 && names.count > known)
+		rc = bkp_erasures_load(repository, &erasures, err);
+	if (rc == 0) {
+		*listed = names.count;
+		*genuine = erasures.count > known ? erasures.count : known;
+	}
 	bkp_names_free(&names);
-	return 0;
+	bkp_erasures_free(&erasures);
+	return rc;
 }
 
 bool

@@ -48,11 +48,15 @@ void bkp_erasures_free(struct bkp_erasures *erasures);
 int bkp_erasure_read(struct bkp_repository *repository, const char *name,
     struct fmt_erasure *out, struct bkp_error *err);
 
-/* How many objects are there, read or not, and how many there should be by what
- * snapshots say: the highest number that one of them knew of. */
-int bkp_erasures_count(struct bkp_repository *repository,
-    const struct bkp_snapshots *snapshots, uint64_t *listed, uint64_t *expected,
-    struct bkp_error *err);
+/* How many there should be by what snapshots say: the highest number that one
+ * of them knew of. */
+uint64_t bkp_erasures_expected(const struct bkp_snapshots *snapshots);
+
+/* How many objects are there, read or not; and how many shall be missed from
+ * now on where they go: as many as are `known`, or as are genuine now. Reads
+ * them only where there are more than that. */
+int bkp_erasures_count(struct bkp_repository *repository, uint64_t known,
+    uint64_t *listed, uint64_t *genuine, struct bkp_error *err);
 
 /* Whether an entry is to be replayed on what a snapshot of that time has of a
  * database of a source ("postgres/app", "app"). */

@@ -56,6 +56,8 @@ update_remembered(
 		remembered->checkpoint = history->checkpoint.sequence;
 	if (history->roster > remembered->roster)
 		remembered->roster = history->roster;
+	if (history->erasures > remembered->erasures)
+		remembered->erasures = history->erasures;
 	keep_unseen(history, remembered);
 	if (bkp_claims_join(&remembered->claims, history->claims.items,
 		history->claims.count, err) < 0)

@@ -75,6 +75,9 @@ read_all(const json_t *root, struct bkp_remembered *out)
 		    fmt_json_get_uint(root, "checkpoint", &out->checkpoint);
 	if (status == FMT_OK)
 		status = fmt_json_get_uint(root, "roster", &out->roster);
+	/* Earlier versions wrote none. */
+	if (status == FMT_OK && json_object_get(root, "erasures") != NULL)
+		status = fmt_json_get_uint(root, "erasures", &out->erasures);
 	if (status == FMT_OK && !json_is_array(tips))
 		status = FMT_MALFORMED;
 	for (size_t i = 0; status == FMT_OK && i < json_array_size(tips); i++)
@@ -187,9 +190,11 @@ encode(const struct bkp_remembered *remembered, struct fmt_buf *out)
 		json_decref(claims);
 		return FMT_NOMEM;
 	}
-	root = json_pack("{s:s,s:i,s:I,s:I,s:o,s:o}", "type", TYPE, "version",
-	    VERSION, "checkpoint", (json_int_t)remembered->checkpoint, "roster",
-	    (json_int_t)remembered->roster, "tips", tips, "proofs", claims);
+	root = json_pack("{s:s,s:i,s:I,s:I,s:I,s:o,s:o}", "type", TYPE,
+	    "version", VERSION, "checkpoint",
+	    (json_int_t)remembered->checkpoint, "roster",
+	    (json_int_t)remembered->roster, "erasures",
+	    (json_int_t)remembered->erasures, "tips", tips, "proofs", claims);
 	if (root != NULL)
 		status = fmt_json_append(root, out);
 	if (status == FMT_OK)
@@ -286,4 +291,24 @@ bkp_remembered_claim(const char *repository_id, const struct fmt_claim *claim,
 	struct fmt_claim copy = *claim;
 
 	return bkp_remembered_change(repository_id, add_claim, &copy, err);
+}
+
+static int
+raise_erasures(
+    void *arg, struct bkp_remembered *remembered, struct bkp_error *err)
+{
+	const uint64_t *count = arg;
+
+	(void)err;
+	if (*count > remembered->erasures)
+		remembered->erasures = *count;
+	return 0;
+}
+
+int
+bkp_remembered_erasures(
+    const char *repository_id, uint64_t count, struct bkp_error *err)
+{
+	return bkp_remembered_change(
+	    repository_id, raise_erasures, &count, err);
 }

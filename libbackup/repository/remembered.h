@@ -8,6 +8,7 @@
  * of JSON (base/place.h says where the state is):
  *
  *     {"type":"libbackup seen","version":1,"checkpoint":7,"roster":2,
+ *      "erasures":3,
  *      "tips":[{"name":"<64 hex digits>","host":"db1","finished_us":...}],
  *      "proofs":[["<64 hex digits>",<proven>,<failed>],...]}
  *
@@ -27,6 +28,7 @@ struct bkp_remembered_tip {
 
 struct bkp_remembered {
 	uint64_t checkpoint, roster;     /* the highest numbers */
+	uint64_t erasures;               /* entries of the ledger, at most */
 	struct bkp_remembered_tip *tips; /* owned */
 	size_t count, cap;
 	struct bkp_claims claims; /* of proofs that were seen */
@@ -49,6 +51,10 @@ int bkp_remembered_add(struct bkp_remembered *remembered, const char *name,
 /* Remembers that a snapshot was proven, or failed to be. */
 int bkp_remembered_claim(const char *repository_id,
     const struct fmt_claim *claim, struct bkp_error *err);
+
+/* Remembers how many entries the ledger of erasures had. */
+int bkp_remembered_erasures(
+    const char *repository_id, uint64_t count, struct bkp_error *err);
 
 /* Changes it while no other process does: `change` gets what is there and
  * answers 0 to have it written (whole or not at all), -1 to leave it. A file

@@ -330,19 +330,17 @@ claim_proofs(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	return rc;
 }
 
-/* As many as are there, and as there should be: that some are missing stays
- * known until they are back, or recorded once more. */
+/* As many as are there, and as there should be by what snapshots and this
+ * machine know: that some are missing stays known until they are back, or
+ * recorded once more. */
 static int
 count_erasures(struct bkp_session *session, struct fmt_snapshot *snapshot,
     struct bkp_error *err)
 {
-	uint64_t listed, expected;
+	uint64_t listed;
 
-	if (bkp_erasures_count(session->repository, &session->history.snapshots,
-		&listed, &expected, err) < 0)
-		return -1;
-	snapshot->erasures = listed > expected ? listed : expected;
-	return 0;
+	return bkp_erasures_count(session->repository,
+	    session->history.erasures, &listed, &snapshot->erasures, err);
 }
 
 static int

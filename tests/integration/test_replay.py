@@ -313,6 +313,21 @@ def test_an_entry_that_is_damaged_makes_the_restore_degraded(small):
     assert len(small.sql("SELECT * FROM users")) == 2
 
 
+def test_an_entry_that_goes_at_once_is_missed_where_it_was_recorded(small):
+    small.forget(1)
+    for folder, _, names in os.walk(small.stack.repository):
+        for name in names:
+            if os.path.basename(folder) == "erasures":
+                os.remove(os.path.join(folder, name))
+    done = small.stack.run("backup-list", "--json")
+    assert "erasure-missing" in str(done), str(done)
+    assert "this machine has seen 1" in str(done), str(done)
+    done = small.restore(small.snapshot)
+    assert done.status == DEGRADED, str(done)
+    assert any("1 entry of the erasure ledger is gone" in event["text"]
+               for event in done.of_type("omission")), str(done)
+
+
 def test_without_an_erasure_nothing_is_told(small):
     done = small.restore(small.snapshot)
     assert done.status == COMPLETE, str(done)

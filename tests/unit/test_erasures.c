@@ -12,6 +12,7 @@
 #include "libbackup/key.h"
 #include "libbackup/operations/replay.h"
 #include "libbackup/repository/erasures.h"
+#include "libbackup/repository/remembered.h"
 #include "tests/unit/failing_alloc.h"
 #include "tests/unit/history_fixture.h"
 
@@ -248,6 +249,60 @@ what_snapshots_knew_of_is_missed_until_it_is_back(void **state)
 	bkp_repository_close(host);
 }
 
+static void
+what_a_machine_has_seen_is_missed_before_any_snapshot_knows(void **state)
+{
+	const struct fixture_file file = {"a", "hello", 5};
+	struct fixture *fixture = *state;
+	struct bkp_repository *host = fixture_open_host(fixture);
+	struct bkp_history history;
+	char first[65], second[65], name[65];
+
+	append(host, seven, first);
+	remember(host);
+	append(host, eight, second);
+	assert_int_equal(bkp_remembered_erasures(host->config.id, 2, NULL), 0);
+	/* No more than once, and not for fewer. */
+	assert_int_equal(bkp_remembered_erasures(host->config.id, 1, NULL), 0);
+	expect_none(host);
+	remove_entry(fixture, second, true);
+	expect(host, "erasure-missing ");
+	remove_entry(fixture, first, true);
+	expect(host, "erasure-missing ");
+	/* The next backup tells it to the other machines. */
+	assert_int_equal(fixture_back_up(host, &file, 1, 4, name, NULL), 0);
+	fixture_forget(fixture);
+	expect(host, "erasure-missing ");
+	history = look_at(host);
+	assert_int_equal(history.erasures, 2);
+	bkp_history_free(&history);
+	append(host, seven, name);
+	append(host, eight, name);
+	expect_none(host);
+	bkp_repository_close(host);
+}
+
+static void
+what_is_no_entry_is_not_missed_where_it_is_taken_away(void **state)
+{
+	const struct fixture_file file = {"a", "hello", 5};
+	struct fixture *fixture = *state;
+	struct bkp_repository *host = fixture_open_host(fixture);
+	struct bkp_repository *stranger = fixture_open_admin(fixture);
+	char name[65], made[65];
+
+	memset(stranger->keys.signing_seed, 7, 32);
+	stranger->keys.has_signing = true;
+	append(host, seven, name);
+	append(stranger, eight, name);
+	remember(host);
+	assert_int_equal(fixture_back_up(host, &file, 1, 4, made, NULL), 0);
+	remove_entry(fixture, name, true);
+	expect_none(host);
+	bkp_repository_close(stranger);
+	bkp_repository_close(host);
+}
+
 /* ---- faults ---- */
 
 static struct bkp_repository *
@@ -442,6 +497,8 @@ main(void)
 		entries_of_a_host_that_was_revoked_count_where_they_were_there),
 	    TEST(one_of_two_is_enough_and_none_is_told),
 	    TEST(what_snapshots_knew_of_is_missed_until_it_is_back),
+	    TEST(what_a_machine_has_seen_is_missed_before_any_snapshot_knows),
+	    TEST(what_is_no_entry_is_not_missed_where_it_is_taken_away),
 	    TEST(an_empty_ledger_costs_a_restore_the_same_whatever_there_is),
 	    TEST(every_call_of_the_store_may_fail),
 	    TEST(every_allocation_may_fail),
