@@ -230,7 +230,7 @@ look_twice(struct memory *memory, struct bkp_error *err)
 {
 	size_t before = count_bad_packs(&memory->checker.packs);
 
-	if (count_damage(&memory->checker) == 0)
+	if (count_damage(&memory->checker) == 0 && before == 0)
 		return 0;
 	if (check_again(memory, err) < 0)
 		return -1;

@@ -31,6 +31,24 @@ bkp_checker_free(struct bkp_checker *checker)
 
 /* ---- what is no damage ---- */
 
+/* What hurts nobody is no damage, as where a pack is gone that nobody needs.
+ * But that one nobody builds upon, and this one is there. */
+static int
+note_unneeded(struct bkp_checker *checker, const struct bkp_check_pack *pack,
+    struct bkp_error *err)
+{
+	if (pack->finding == 0 || !pack->is_stored ||
+	    checker->findings.items[pack->finding - 1].hurt_total > 0)
+		return 0;
+	return bkp_finding_append(&checker->findings, pack->finding, err, "%s",
+	    pack->is_indexed
+		? "; no snapshot that can be read needs it, or what it holds "
+		  "is elsewhere, too, but a backup might build upon it: "
+		  "backup-check --repair puts it aside"
+		: "; no index object names it and no snapshot that can be read "
+		  "needs it: backup-prune takes it away");
+}
+
 static int
 note_packs(struct bkp_checker *checker, struct bkp_error *err)
 {
@@ -45,6 +63,8 @@ note_packs(struct bkp_checker *checker, struct bkp_error *err)
 			bytes += pack->stored_size;
 		}
 		ghosts += !pack->is_stored && !pack->is_needed;
+		if (note_unneeded(checker, pack, err) < 0)
+			return -1;
 	}
 	if (packs->orphans > 0 &&
 	    bkp_finding_add(&checker->findings, NULL, BKP_FINDING_NOTE,

@@ -159,7 +159,7 @@ check_size(struct bkp_checker *checker, struct bkp_check_pack *pack,
 	pack->state = BKP_PACK_LOST;
 	bkp_pack_path(pack->name, path);
 	if (bkp_finding_add(&checker->findings, &pack->finding,
-		BKP_FINDING_DAMAGE, "pack-damaged", path, err,
+		BKP_FINDING_WARNING, "pack-damaged", path, err,
 		"%s: it has %llu bytes, and %llu were stored", path,
 		(unsigned long long)pack->stored_size,
 		(unsigned long long)pack->indexed_size) < 0)

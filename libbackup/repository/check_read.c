@@ -317,7 +317,7 @@ note_pack(void *arg, void *work, struct bkp_error *err)
 	} else if (item->is_damaged) {
 		pack->state = BKP_PACK_LOST;
 		rc = bkp_finding_add(&checker->findings, &pack->finding,
-		    BKP_FINDING_DAMAGE, "pack-damaged", path, err, "%s: %s",
+		    BKP_FINDING_WARNING, "pack-damaged", path, err, "%s: %s",
 		    path, item->problem.message);
 		if (rc == 0)
 			rc = bkp_check_misplaced_pack(

@@ -278,8 +278,8 @@ note_unreadable(struct walk *walk, const struct fmt_chunk_ref *ref,
 		bkp_pack_path(pack->name, path);
 		if (pack->finding == 0 &&
 		    bkp_finding_add(&checker->findings, &pack->finding,
-			BKP_FINDING_DAMAGE, "pack-damaged", path, err, "%s: %s",
-			path, problem->message) < 0)
+			BKP_FINDING_WARNING, "pack-damaged", path, err,
+			"%s: %s", path, problem->message) < 0)
 			return -1;
 		if (bkp_check_bad_chunk(checker, pack, ref->id, err) < 0)
 			return -1;

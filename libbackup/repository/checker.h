@@ -68,8 +68,9 @@ int bkp_finding_append(struct bkp_finding_list *list, size_t number,
     struct bkp_error *err, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Notes that an entry is hurt, which makes the finding damage. The same once
- * more, right after it, is counted once. */
+/* Notes that an entry is hurt, which makes the finding damage: one about a pack
+ * is a warning until then. The same once more, right after it, is counted
+ * once. */
 int bkp_finding_hurt(struct bkp_finding_list *list, size_t number,
     const char *snapshot, const char *path, struct bkp_error *err);
 void bkp_finding_list_free(struct bkp_finding_list *list);

@@ -226,8 +226,10 @@ def test_damage_that_was_found_stays_known_and_is_not_built_upon(saved):
     # The sources still have it: what lay there is stored once more.
     before = witness.folder(saved.path("data"))
     assert saved.create()["new_chunks"] > 0
-    found, = damage(check(saved, status=FAILED))
-    assert found["object"] == pack
+    result = check(saved, status=DEGRADED)
+    found, = result.of_type("finding")
+    assert found["object"] == pack and found["level"] == "warning"
+    assert "elsewhere, too" in found["text"] and found["hurt"] == [], found
     shutil.rmtree(saved.path("data"))
     saved.restore("latest", "files/data")
     assert not witness.differences(before, witness.folder(saved.path("data")))
@@ -239,6 +241,46 @@ def test_damage_that_was_found_stays_known_and_is_not_built_upon(saved):
         out.write(byte)
     assert check(saved).result["packs_read"] == 1
     assert check(saved).result["packs_read"] == 0
+
+
+@pytest.mark.parametrize("how", ("flipped", "cut", "gone"))
+def test_damage_that_hurts_nobody_is_no_damage(how, saved):
+    """A pack that no snapshot needs any more: where it is not there nobody
+    builds upon it, and where it is damaged somebody might."""
+    before = set(objects(saved))
+    write(saved.path("data", "gone"), 300000, 17)
+    saved.create()
+    pack = max((name for name in set(objects(saved)) - before
+                if name.startswith("packs/")),
+               key=lambda name: os.path.getsize(
+                   os.path.join(saved.repository, name)))
+    path = os.path.join(saved.repository, pack)
+    os.remove(saved.path("data", "gone"))
+    saved.create()
+    done = saved.run("backup-prune", "--keep-last=1", "--json")
+    assert done.status == COMPLETE and os.path.exists(path), str(done)
+    if how == "flipped":
+        flip(path, 1000)
+    elif how == "cut":
+        os.chmod(path, 0o600)
+        os.truncate(path, 1000)
+    else:
+        os.remove(path)
+    result = check(saved, "--read-data", admin=True,
+                   status=COMPLETE if how == "gone" else DEGRADED)
+    found, = result.of_type("finding")
+    assert found["hurt"] == [], found
+    if how == "gone":
+        assert (found["kind"], found["level"]) == ("ghosts", "note"), found
+        return
+    assert (found["kind"], found["level"]) == ("pack-damaged", "warning")
+    assert found["object"] == pack
+    assert "no snapshot that can be read needs it" in found["text"], found
+    check(saved, "--read-data", "--repair", admin=True)
+    assert not os.path.exists(path)
+    assert not [event for event in
+                check(saved, "--read-data", admin=True).of_type("finding")
+                if event["level"] != "note"]
 
 
 def test_what_does_not_belong_there_is_told(saved):
