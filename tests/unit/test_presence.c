@@ -256,6 +256,34 @@ who_is_stopped_is_told_for_how_long(void **state)
 	bkp_repository_close(host);
 }
 
+/* Whoever holds the store can do that; a check could not tell it from a
+ * session that has ended. */
+static void
+who_is_taken_away_commits_nothing(void **state)
+{
+	struct bkp_repository *host = fixture_open_host(*state);
+	struct fmt_snapshot snapshot = FMT_SNAPSHOT_INIT;
+	struct bkp_session *session = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+	char name[BKP_OBJECT_NAME], *path;
+
+	must(bkp_session_begin(host, &session, &err), &err);
+	path = fixture_names(*state, "sessions/");
+	path[strcspn(path, "\n")] = '\0';
+	must(bkp_store_remove(host->store, path, &err), &err);
+	free(path);
+	snapshot.time_us = 1763500000000000;
+	assert_int_equal(
+	    bkp_session_commit(session, &snapshot, name, &err), -1);
+	assert_int_equal(err.code, BKP_RETRY);
+	bkp_session_end(session);
+	path = fixture_names(*state, "snapshots/");
+	assert_string_equal(path, "");
+	free(path);
+	fmt_snapshot_free(&snapshot);
+	bkp_repository_close(host);
+}
+
 #define CASE(f)                                                                \
 	cmocka_unit_test_setup_teardown(                                       \
 	    f, fixture_new_initialised, fixture_free)
@@ -270,6 +298,7 @@ main(void)
 	    CASE(a_machine_is_another_one_for_each_state_directory),
 	    CASE(a_prune_that_was_killed_blocks_nobody_on_its_machine),
 	    CASE(who_is_stopped_is_told_for_how_long),
+	    CASE(who_is_taken_away_commits_nothing),
 	};
 
 	return cmocka_run_group_tests_name("presence", tests, NULL, NULL);

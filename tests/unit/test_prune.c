@@ -411,6 +411,7 @@ within_the_grace_it_waits(void **state)
 	struct bkp_prune_report report = {.snapshots = 0};
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_repository *host;
+	char *list;
 
 	back_up_times(&backups, 2);
 	host = fixture_open_host(*state);
@@ -426,6 +427,14 @@ within_the_grace_it_waits(void **state)
 	assert_int_equal(report.condemned.packs, 0);
 	assert_int_equal(report.waiting.packs, 2);
 	assert_int_equal(count_objects(*state, "condemned/"), 1);
+	/* Where the list is taken away they stay, and are condemned anew. */
+	list = fixture_names(*state, "condemned/");
+	list[strcspn(list, "\n")] = '\0';
+	must(bkp_store_remove(host->store, list, &err), &err);
+	free(list);
+	must(prune(host, NULL, 0, &limits, &report, &err), &err);
+	assert_int_equal(report.condemned.packs, 2);
+	assert_int_equal(report.deleted.packs, 0);
 	must(prune(host, NULL, 0, &at_once, &report, &err), &err);
 	assert_int_equal(report.deleted.packs, 2);
 	bkp_repository_close(host);
