@@ -446,6 +446,7 @@ bkp_history_kind_name(enum bkp_history_kind kind)
 	    [BKP_HISTORY_PROOF] = "proof-missing",
 	    [BKP_HISTORY_ERASURES] = "erasure-missing",
 	    [BKP_HISTORY_RETURNED] = "snapshot-returned",
+	    [BKP_HISTORY_COPY] = "snapshot-copy",
 	    [BKP_HISTORY_VOID] = "snapshot-void",
 	    [BKP_HISTORY_MACHINE] = "not-remembered",
 	};

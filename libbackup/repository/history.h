@@ -100,6 +100,7 @@ enum bkp_history_kind {
 	BKP_HISTORY_PROOF,       /* a proof that others knew is missing */
 	BKP_HISTORY_ERASURES,    /* entries of the ledger are missing */
 	BKP_HISTORY_RETURNED,    /* removed, and there (again): a note */
+	BKP_HISTORY_COPY,        /* another one under a wrong name: a note */
 	BKP_HISTORY_VOID,        /* of a session that was given up: a note */
 	BKP_HISTORY_MACHINE      /* what was seen cannot be read: a note */
 };

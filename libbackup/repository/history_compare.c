@@ -11,12 +11,6 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/presence.h"
 
-/* What to do is the same for whatever is lost. */
-#define USE_NEWER "it is not damaged: use that libbackup, or a newer one"
-#define BRING_BACK                                                             \
-	"bring it back from a copy of the repository, or give it up with "     \
-	"backup-check --repair --accept-loss"
-
 /* ---- what should be there ---- */
 
 static int
@@ -133,15 +127,6 @@ bkp_expected_find(const struct bkp_expected_list *list, const char *name)
 		   : NULL;
 }
 
-/* True where a snapshot that counts came after it. */
-static bool
-is_older(const struct bkp_expected_list *expected, const char *name)
-{
-	const struct bkp_expected *found = bkp_expected_find(expected, name);
-
-	return found != NULL && found->reason == BKP_BY_SNAPSHOT;
-}
-
 /* ---- texts ---- */
 
 #define TIME_TEXT 40
@@ -168,39 +153,6 @@ finding_of(
 	return finding;
 }
 
-/* ---- damaged and forged ones ---- */
-
-static int
-tell_damaged(const struct bkp_history_view *view,
-    const struct bkp_expected_list *expected, struct bkp_history *history,
-    struct bkp_error *err)
-{
-	for (size_t i = 0; i < view->stored.damaged_count; i++) {
-		const struct bkp_damaged_snapshot *damaged =
-		    &view->stored.damaged[i];
-		bool is_forged = damaged->problem.code == BKP_AUTH;
-		bool is_newer = damaged->problem.code == BKP_UNSUPPORTED;
-		struct bkp_history_finding finding = finding_of(
-		    is_forged ? BKP_HISTORY_FORGED : BKP_HISTORY_DAMAGED,
-		    (enum bkp_error_code)damaged->problem.code, damaged->name);
-
-		if (bkp_checkpoint_has_removed(
-			&view->checkpoint, damaged->name))
-			continue; /* told as returned */
-		finding.may_be_newest = !is_older(expected, damaged->name);
-		if (bkp_history_add(history, finding, err,
-			is_forged
-			    ? "%s; it is not used: find out who put it there, "
-			      "and let backup-check --repair --accept-loss set "
-			      "it aside"
-			: is_newer ? "%s; " USE_NEWER
-				   : "%s; " BRING_BACK,
-			damaged->problem.message) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* ---- missing ones ---- */
 
 static int
@@ -215,7 +167,7 @@ tell_one_missing(const struct bkp_expected *expected,
 	case BKP_BY_SNAPSHOT:
 		return bkp_history_add(history, finding, err,
 		    "snapshots/%s is missing: snapshot %.12s of %s (%s) came "
-		    "after it and names it; " BRING_BACK,
+		    "after it and names it; " BKP_BRING_BACK,
 		    expected->name, expected->snapshot->name,
 		    expected->snapshot->snapshot.host,
 		    time_text(expected->snapshot->snapshot.time_us, when));
@@ -223,7 +175,7 @@ tell_one_missing(const struct bkp_expected *expected,
 		finding.may_be_newest = true;
 		return bkp_history_add(history, finding, err,
 		    "snapshots/%s is missing: the newest checkpoint says that "
-		    "it was kept; " BRING_BACK,
+		    "it was kept; " BKP_BRING_BACK,
 		    expected->name);
 	default:
 		finding.kind = BKP_HISTORY_ROLLED_BACK;
@@ -231,7 +183,7 @@ tell_one_missing(const struct bkp_expected *expected,
 		return bkp_history_add(history, finding, err,
 		    "snapshots/%s is missing: this machine saw it (of %s, %s), "
 		    "and it was not removed by a prune; the repository may "
-		    "have been put back to an earlier state: " BRING_BACK,
+		    "have been put back to an earlier state: " BKP_BRING_BACK,
 		    expected->name, expected->tip->host,
 		    time_text(expected->tip->finished_us, when));
 	}
@@ -366,7 +318,8 @@ tell_records(const struct bkp_history_view *view, struct bkp_history *history,
 		finding.code = BKP_UNSUPPORTED;
 		if (bkp_history_add(history, finding, err,
 			"a record of which snapshots there are is of a newer "
-			"version than this libbackup knows (1): %s; " USE_NEWER,
+			"version than this libbackup knows (1): "
+			"%s; " BKP_USE_NEWER,
 			checkpoint->damage.message) < 0)
 			return -1;
 	} else if (checkpoint->damaged > 0 &&
@@ -577,7 +530,7 @@ bkp_history_compare(const struct bkp_history_view *view,
 	if (rc == 0)
 		rc = tell_records(view, history, err);
 	if (rc == 0)
-		rc = tell_damaged(view, &expected, history, err);
+		rc = bkp_history_compare_damaged(view, &expected, history, err);
 	if (rc == 0)
 		rc = tell_missing(view, &expected, history, err);
 	if (rc == 0)

@@ -7,6 +7,12 @@
 #include "libbackup/repository/history.h"
 #include "libbackup/repository/remembered.h"
 
+/* What to do is the same for whatever is lost. */
+#define BKP_USE_NEWER "it is not damaged: use that libbackup, or a newer one"
+#define BKP_BRING_BACK                                                         \
+	"bring it back from a copy of the repository, or give it up with "     \
+	"backup-check --repair --accept-loss"
+
 /* All that there is, at one moment. */
 struct bkp_history_view {
 	struct bkp_repository *repository;
@@ -52,6 +58,11 @@ int bkp_history_present(const struct bkp_snapshots *stored,
 /* Appends the findings. */
 int bkp_history_compare(const struct bkp_history_view *view,
     struct bkp_history *history, struct bkp_error *err);
+
+/* The same for those that are damaged or forged (history_damaged.c). */
+int bkp_history_compare_damaged(const struct bkp_history_view *view,
+    const struct bkp_expected_list *expected, struct bkp_history *history,
+    struct bkp_error *err);
 
 /* The same for the ledger of erasures (history_erasures.c). */
 int bkp_history_compare_erasures(const struct bkp_history_view *view,

@@ -101,6 +101,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/checkpoint.c \
 	libbackup/repository/history.c libbackup/repository/history.h \
 	libbackup/repository/history_compare.c \
+	libbackup/repository/history_damaged.c \
 	libbackup/repository/history_erasures.c \
 	libbackup/repository/history_own.h \
 	libbackup/repository/history_remember.c \

@@ -34,6 +34,19 @@ move_stray(struct bkp_repair *repair, const char *path, struct bkp_error *err)
 	    path);
 }
 
+/* The bytes of a snapshot under a wrong name. */
+static int
+move_copy(struct bkp_repair *repair, const char *path, struct bkp_error *err)
+{
+	if (repair->presence != NULL &&
+	    bkp_repair_set_aside(repair, path, err) < 0)
+		return -1;
+	return bkp_repair_did(repair, path, err,
+	    "taken away, for it is a copy of another one; it is kept "
+	    "as " BKP_DAMAGED_FOLDER "/%s",
+	    path);
+}
+
 /* ---- sessions of nobody ---- */
 
 /* As a prune does it: a session that somebody holds after all is told. */
@@ -107,6 +120,9 @@ bkp_repair_strays(struct bkp_repair *repair, struct bkp_error *err)
 			has_sessions = true;
 		if (strcmp(item->kind, "stranger") == 0 &&
 		    move_stray(repair, item->object, err) < 0)
+			return -1;
+		if (strcmp(item->kind, "snapshot-copy") == 0 &&
+		    move_copy(repair, item->object, err) < 0)
 			return -1;
 	}
 	return has_sessions ? see_to_sessions(repair, err) : 0;

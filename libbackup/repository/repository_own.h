@@ -138,6 +138,12 @@ int bkp_snapshots_add(struct bkp_repository *repository,
     const struct bkp_roster *roster, const char *name,
     struct bkp_snapshots *snapshots, struct bkp_error *err);
 
+/* The snapshot among these whose bytes lie under another name, too; *out is NULL
+ * where they are no copy. Borrowed. */
+int bkp_snapshots_copied(struct bkp_repository *repository,
+    const struct bkp_snapshots *snapshots, const char *name,
+    const struct bkp_named_snapshot **out, struct bkp_error *err);
+
 /* Leaves out what does not count (history.h). */
 struct bkp_checkpoint;
 void bkp_snapshots_drop_void(

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading snapshots, one or all. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/archive_view.h"
 #include "libbackup/repository/history.h"
@@ -172,6 +174,38 @@ bkp_snapshots_read_stored(struct bkp_repository *repository,
 		bkp_snapshots_free(&snapshots);
 	else
 		*out = snapshots;
+	return rc;
+}
+
+int
+bkp_snapshots_copied(struct bkp_repository *repository,
+    const struct bkp_snapshots *snapshots, const char *name,
+    const struct bkp_named_snapshot **out, struct bkp_error *err)
+{
+	struct fmt_buf stored = FMT_BUF_INIT;
+	char path[128], actual[BKP_OBJECT_NAME];
+	unsigned char digest[32];
+	enum fmt_status status;
+	int rc = -1;
+
+	*out = NULL;
+	(void)snprintf(path, sizeof(path), "snapshots/%s", name);
+	if (bkp_store_get(
+		repository->store, path, 0, BKP_STORE_WHOLE, &stored, err) < 0)
+		goto out;
+	status = fmt_sha256(stored.len > 0 ? stored.data : (const void *)"",
+	    stored.len, digest);
+	if (status != FMT_OK) {
+		(void)bkp_fail_format(err, status, "hashing %s", path);
+		goto out;
+	}
+	fmt_hex(digest, sizeof(digest), actual);
+	for (size_t i = 0; i < snapshots->count && *out == NULL; i++)
+		if (strcmp(snapshots->items[i].name, actual) == 0)
+			*out = &snapshots->items[i];
+	rc = 0;
+out:
+	fmt_buf_free(&stored);
 	return rc;
 }
 

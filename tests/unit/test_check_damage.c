@@ -48,7 +48,7 @@ can_be_mended(const char *object, enum damage damage)
 	if (patient.is_rich && fmt_parity_is_available() && damage <= FLIP_END)
 		return true;
 	if (strncmp(object, "snapshots/", 10) == 0)
-		return damage == SWAP;
+		return damage == SWAP || damage == TWICE;
 	return strncmp(object, "packs/", 6) != 0 || damage == SWAP ||
 	       damage == TWICE;
 }

@@ -189,6 +189,38 @@ other_bytes_under_a_name_are_damage(void **state)
 	bkp_repository_close(host);
 }
 
+/* Nobody misses what was there before under that name, if anything was. */
+static void
+another_one_under_a_name_that_nobody_knows_is_a_note(void **state)
+{
+	struct bkp_repository *host = fixture_open_host(*state);
+	struct maker maker = maker_of(host);
+	struct made a = make(&maker), b = make(&maker), stray;
+	struct fmt_buf bytes = take(*state, a);
+	struct bkp_history history;
+	char name[65];
+
+	memset(stray.name, 'a', 64);
+	stray.name[64] = '\0';
+	put_bytes(*state, stray, bytes.data, bytes.len);
+	expect(host, is("copy", stray));
+	history = look_at(host);
+	assert_int_equal(bkp_history_problems(&history), 0);
+	assert_int_equal(history.snapshots.count, 2);
+	assert_non_null(strstr(history.findings[0].text, "backup-check"));
+	bkp_history_free(&history);
+	assert_int_equal(bkp_snapshot_find(host, "latest", name, NULL), 0);
+	assert_string_equal(name, b.name);
+	/* A part of it is no copy, nor is one of what is not there. */
+	put_bytes(*state, stray, bytes.data, bytes.len - 1);
+	expect(host, is("damaged", stray));
+	put_bytes(*state, stray, bytes.data, bytes.len);
+	delete (*state, a);
+	expect(host, is("missing", a), is("damaged", stray));
+	fmt_buf_free(&bytes);
+	bkp_repository_close(host);
+}
+
 static void
 what_nobody_who_may_has_signed_is_forged(void **state)
 {
@@ -342,6 +374,7 @@ main(void)
 	    CASE(all_of_them_are_missed_by_who_saw_the_newest),
 	    CASE(what_another_host_made_later_gives_the_deletion_away),
 	    CASE(other_bytes_under_a_name_are_damage),
+	    CASE(another_one_under_a_name_that_nobody_knows_is_a_note),
 	    CASE(what_nobody_who_may_has_signed_is_forged),
 	    CASE(a_machine_that_cannot_remember_goes_on),
 	    CASE(a_damaged_memory_is_told_and_made_anew),
