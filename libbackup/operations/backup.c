@@ -20,6 +20,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/sink.h"
+#include "libbackup/repository/history.h"
 #include "libbackup/repository/repository_own.h"
 #include "libbackup/repository/reserve.h"
 
@@ -204,10 +205,15 @@ list_snapshots(struct backup *backup, struct bkp_snapshot_list *list,
 		return -1;
 	for (size_t i = 0;
 	     (problem = bkp_snapshot_list_problem(list, i)) != NULL; i++) {
-		bkp_run_message(backup->run,
-		    problem->is_note ? BKP_INFO : BKP_WARNING, NULL, "%s",
-		    problem->text);
-		backup->problem_count += !problem->is_note;
+		/* That there is none is over with this one. */
+		bool is_note =
+		    problem->is_note ||
+		    strcmp(problem->kind,
+			bkp_history_kind_name(BKP_HISTORY_NONE)) == 0;
+
+		bkp_run_message(backup->run, is_note ? BKP_INFO : BKP_WARNING,
+		    NULL, "%s", problem->text);
+		backup->problem_count += !is_note;
 	}
 	return 0;
 }

@@ -121,18 +121,11 @@ note_kept(struct bkp_checker *checker, struct bkp_error *err)
 int
 bkp_check_sum_up(struct bkp_checker *checker, struct bkp_error *err)
 {
-	/* Who deletes all snapshots leaves the rest, as a first backup does
-	 * that was cut off. */
 	if (checker->history.snapshots.count == 0 &&
 	    bkp_finding_add(&checker->findings, NULL, BKP_FINDING_WARNING,
-		"no-snapshot", "snapshots/", err,
-		"there is no snapshot, so nothing could be restored%s; "
-		"backup-create makes one",
-		checker->repository->index.count > 0
-		    ? ", though there are index objects: no backup has ended, "
-		      "or its snapshots were deleted, which a copy of the "
-		      "repository brings back"
-		    : "") < 0)
+		bkp_history_kind_name(BKP_HISTORY_NONE), "snapshots/", err,
+		"%s",
+		bkp_history_none(checker->repository->index.count > 0)) < 0)
 		return -1;
 	if (note_kept(checker, err) < 0 ||
 	    bkp_check_more_strangers(checker, err) < 0)

@@ -446,6 +446,7 @@ bkp_history_kind_name(enum bkp_history_kind kind)
 	    [BKP_HISTORY_PROOF] = "proof-missing",
 	    [BKP_HISTORY_ERASURES] = "erasure-missing",
 	    [BKP_HISTORY_RETURNED] = "snapshot-returned",
+	    [BKP_HISTORY_NONE] = "no-snapshot",
 	    [BKP_HISTORY_COPY] = "snapshot-copy",
 	    [BKP_HISTORY_VOID] = "snapshot-void",
 	    [BKP_HISTORY_MACHINE] = "not-remembered",
@@ -471,4 +472,18 @@ bkp_history_add(struct bkp_history *history, struct bkp_history_finding finding,
 		return bkp_fail_nomem(err, "telling what was found");
 	history->findings[history->count++] = finding;
 	return 0;
+}
+
+/* Who deletes all snapshots leaves the rest, as a first backup does that was
+ * cut off. */
+const char *
+bkp_history_none(bool has_index)
+{
+	return has_index
+		   ? "there is no snapshot, so nothing could be restored, "
+		     "though there are index objects: no backup has ended, or "
+		     "its snapshots were deleted, which a copy of the "
+		     "repository brings back; backup-create makes one"
+		   : "there is no snapshot, so nothing could be restored; "
+		     "backup-create makes one";
 }

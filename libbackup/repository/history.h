@@ -99,6 +99,7 @@ enum bkp_history_kind {
 	BKP_HISTORY_RECORD,      /* a checkpoint or roster is damaged */
 	BKP_HISTORY_PROOF,       /* a proof that others knew is missing */
 	BKP_HISTORY_ERASURES,    /* entries of the ledger are missing */
+	BKP_HISTORY_NONE,        /* there is none, and there is an index */
 	BKP_HISTORY_RETURNED,    /* removed, and there (again): a note */
 	BKP_HISTORY_COPY,        /* another one under a wrong name: a note */
 	BKP_HISTORY_VOID,        /* of a session that was given up: a note */
@@ -107,6 +108,9 @@ enum bkp_history_kind {
 
 /* "snapshot-damaged", "rolled-back"... for programs. */
 const char *bkp_history_kind_name(enum bkp_history_kind kind);
+
+/* What to say where there is no snapshot at all, and index objects or none. */
+const char *bkp_history_none(bool has_index);
 
 struct bkp_history_finding {
 	enum bkp_history_kind kind;

@@ -155,6 +155,39 @@ fill_problems(struct list_memory *memory, struct bkp_error *err)
 	return 0;
 }
 
+static int
+has_index(struct bkp_repository *repository, bool *out, struct bkp_error *err)
+{
+	struct bkp_names names = BKP_NAMES_INIT;
+	int rc = bkp_object_names(repository->store, "index", "", &names, err);
+
+	*out = names.count > 0;
+	bkp_names_free(&names);
+	return rc;
+}
+
+/* A machine that has seen none of them cannot know that they were deleted, but
+ * that something was stored is there to be seen. */
+static int
+miss_all(struct bkp_repository *repository, struct bkp_history *history,
+    struct bkp_error *err)
+{
+	const struct bkp_history_finding finding = {
+	    .kind = BKP_HISTORY_NONE,
+	    .code = BKP_NOTFOUND,
+	};
+	bool is_used = false;
+
+	if (history->snapshots.count > 0 || bkp_history_problems(history) > 0 ||
+	    repository->archive != NULL)
+		return 0;
+	if (has_index(repository, &is_used, err) < 0)
+		return -1;
+	return is_used ? bkp_history_add(history, finding, err, "%s",
+			     bkp_history_none(true))
+		       : 0;
+}
+
 int
 bkp_snapshot_list(struct bkp_repository *repository,
     struct bkp_snapshot_list *out, struct bkp_error *err)
@@ -167,6 +200,7 @@ bkp_snapshot_list(struct bkp_repository *repository,
 	if (memory == NULL)
 		return -1;
 	if (bkp_history_look(repository, &memory->history, &proofs, err) < 0 ||
+	    miss_all(repository, &memory->history, err) < 0 ||
 	    fill_problems(memory, err) < 0)
 		goto fail;
 	count = memory->history.snapshots.count;
@@ -292,6 +326,22 @@ refuse_latest(const struct bkp_history *history,
 }
 
 static int
+refuse_none(struct bkp_repository *repository, struct bkp_error *err)
+{
+	bool is_used = false;
+
+	if (has_index(repository, &is_used, err) < 0)
+		return -1;
+	return is_used
+		   ? bkp_fail(err, BKP_NOTFOUND, "%s: %s",
+			 repository->store->location, bkp_history_none(true))
+		   : bkp_fail(err, BKP_NOTFOUND,
+			 "%s: there is no snapshot yet; backup-create "
+			 "makes one",
+			 repository->store->location);
+}
+
+static int
 find_latest(
     struct bkp_repository *repository, char name[65], struct bkp_error *err)
 {
@@ -305,9 +355,7 @@ find_latest(
 	if ((doubt = find_doubt(&history)) != NULL)
 		rc = refuse_latest(&history, doubt, err);
 	else if (snapshots->count == 0)
-		rc = bkp_fail(err, BKP_NOTFOUND,
-		    "%s: there is no snapshot yet; backup-create makes one",
-		    repository->store->location);
+		rc = refuse_none(repository, err);
 	else
 		memcpy(name, newest_name(snapshots, snapshots->count),
 		    BKP_OBJECT_NAME);

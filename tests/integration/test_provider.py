@@ -242,6 +242,21 @@ def test_all_that_are_deleted_leave_a_trace(a, names, provider):
     result = a.run("backup-check")
     assert result.status == DEGRADED
     assert "or its snapshots were deleted" in result.out, str(result)
+    # A new machine is told the same by a list and a restore.
+    a.forget()
+    result = a.run("backup-list", "--json")
+    assert result.status == DEGRADED, str(result)
+    problem, = result.of_type("finding")
+    assert problem["kind"] == "no-snapshot", problem
+    assert "or its snapshots were deleted" in problem["text"], problem
+    result = a.run("backup-list", "latest")
+    assert result.status == FAILED, str(result)
+    assert "or its snapshots were deleted" in result.err, str(result)
+    # The next backup tells it and ends it, as after a first that was cut off.
+    result = a.run("backup-create")
+    assert result.status == COMPLETE, str(result)
+    assert "or its snapshots were deleted" in result.out + result.err
+    assert not a.list()[1]
 
 
 @pytest.mark.parametrize("size", (0, 1, 100, -1))
