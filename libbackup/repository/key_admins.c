@@ -64,6 +64,25 @@ choose_label(const struct bkp_roster *roster, char label[BKP_WRITER_NAME])
 		    label, BKP_WRITER_NAME, "%s %u", BKP_PASSPHRASE_LABEL, n);
 }
 
+/* Twice the same would be two administrators, and whoever is removed would go
+ * on opening the repository as the other one. */
+static int
+check_passphrase(const struct bkp_key_change *change, const char *passphrase,
+    struct bkp_error *err)
+{
+	const struct bkp_roster_key *found;
+
+	if (bkp_key_objects_find_passphrase(change->repository->store,
+		&change->roster, passphrase, &found, err) < 0)
+		return -1;
+	if (found == NULL)
+		return 0;
+	return bkp_fail(err, BKP_EXISTS,
+	    "this passphrase is the one of the administrator '%s' already; "
+	    "give another one",
+	    found->label[0] != '\0' ? found->label : found->recipient);
+}
+
 static int
 add(struct bkp_key_change *change, const struct bkp_key_add_options *options,
     struct bkp_error *err)
@@ -77,7 +96,9 @@ add(struct bkp_key_change *change, const struct bkp_key_add_options *options,
 		choose_label(&change->roster, chosen);
 		label = chosen;
 	}
-	if (check_label(&change->roster, label, err) < 0)
+	if (check_label(&change->roster, label, err) < 0 ||
+	    (is_passphrase &&
+		check_passphrase(change, options->passphrase, err) < 0))
 		return -1;
 	change->has_new_admins = true;
 	if (is_passphrase)

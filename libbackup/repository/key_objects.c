@@ -118,6 +118,49 @@ bkp_roster_add_recipient(struct bkp_roster *roster, const char *text,
 	return 0;
 }
 
+/* 1, 0, -1. */
+static int
+opens(struct bkp_store *store, const char *name,
+    const struct fmt_age_identity *identity, struct bkp_error *err)
+{
+	struct fmt_buf plain = FMT_BUF_SECRET_INIT;
+	struct bkp_error problem = BKP_ERROR_INIT;
+	int rc =
+	    bkp_copies_open(store, "keys", name, identity, 1, &plain, &problem);
+
+	fmt_buf_free(&plain);
+	if (rc == 0)
+		return 1;
+	return problem.code == BKP_NOMEM
+		   ? bkp_fail_nomem(err, "trying a passphrase")
+		   : 0;
+}
+
+int
+bkp_key_objects_find_passphrase(struct bkp_store *store,
+    const struct bkp_roster *roster, const char *passphrase,
+    const struct bkp_roster_key **out, struct bkp_error *err)
+{
+	const struct fmt_age_identity identity = {
+	    .kind = FMT_AGE_SCRYPT, .passphrase = passphrase};
+
+	*out = NULL;
+	for (size_t i = 0; i < roster->key_count; i++) {
+		const struct bkp_roster_key *key = &roster->keys[i];
+
+		for (size_t k = 0; k < key->passphrase.count; k++) {
+			int rc = opens(
+			    store, key->passphrase.items[k], &identity, err);
+
+			if (rc < 0)
+				return -1;
+			if (rc > 0)
+				*out = key;
+		}
+	}
+	return 0;
+}
+
 int
 bkp_key_objects_add_passphrase(struct bkp_store *store,
     struct bkp_roster *roster, const char *passphrase, unsigned work_factor,

@@ -24,6 +24,12 @@ int bkp_key_objects_put_hosts(struct bkp_store *store,
 int bkp_roster_add_recipient(struct bkp_roster *roster, const char *text,
     const char *label, struct bkp_error *err);
 
+/* The administrator that a passphrase is of already; *out is NULL where it is
+ * nobody's, as far as the objects can be read. Borrowed from the roster. */
+int bkp_key_objects_find_passphrase(struct bkp_store *store,
+    const struct bkp_roster *roster, const char *passphrase,
+    const struct bkp_roster_key **out, struct bkp_error *err);
+
 /* Makes an identity that a passphrase opens, stores it, and adds it to the
  * roster's keys. Its age object holds it as text, as `age -i` takes it. */
 int bkp_key_objects_add_passphrase(struct bkp_store *store,

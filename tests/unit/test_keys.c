@@ -112,17 +112,26 @@ a_passphrase_is_one_more_way_in_and_survives_a_rotation(void **state)
 	struct bkp_keys host = fixture_host_keys(fixture);
 	struct bkp_keys phrase = keys_of_phrase("a second way");
 	struct bkp_repository *admin = fixture_open_admin(fixture);
+	struct bkp_error err = BKP_ERROR_INIT;
 	char first[65], second[65], removed[63];
 
 	keys_back_up(fixture, &host, first);
 	MUST(keys_add_phrase(admin, "a second way", &keys_trouble));
 	keys_assert_reads(fixture, &phrase, first);
+	/* Removing one of two would leave the secret working. */
+	assert_int_equal(keys_add_phrase(admin, "a second way", &err), -1);
+	assert_int_equal(err.code, BKP_EXISTS);
+	assert_non_null(strstr(err.message, "'passphrase'"));
 	MUST(bkp_key_rotate(admin, &keys_trouble));
+	assert_int_equal(keys_add_phrase(admin, "a second way", &err), -1);
+	assert_int_equal(err.code, BKP_EXISTS);
 	keys_back_up(fixture, &host, second);
 	keys_assert_reads(fixture, &phrase, first);
 	keys_assert_reads(fixture, &phrase, second);
 	MUST(bkp_key_remove(admin, "passphrase", removed, &keys_trouble));
 	assert_int_equal(keys_try(fixture, &phrase, NULL), -1);
+	MUST(keys_add_phrase(admin, "a second way", &keys_trouble));
+	keys_assert_reads(fixture, &phrase, second);
 	assert_checks(fixture, no_finding);
 	bkp_repository_close(admin);
 }
