@@ -146,6 +146,12 @@ print_decision(const struct bkp_decision *d)
 	}
 }
 
+static const char *
+packs(uint64_t count)
+{
+	return count == 1 ? "pack" : "packs";
+}
+
 /* What a real run condemns now is deleted by one after the grace. */
 static void
 tell_future(const struct wish *wish, const struct bkp_prune_result *r)
@@ -153,17 +159,17 @@ tell_future(const struct wish *wish, const struct bkp_prune_result *r)
 	const char *grace = wish->grace != NULL ? wish->grace : "24h";
 	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE];
 
-	(void)printf("would free %s in %s packs, ", cli_size(r->freed_bytes, a),
-	    cli_count(r->freed_packs, b));
+	(void)printf("would free %s in %s %s, ", cli_size(r->freed_bytes, a),
+	    cli_count(r->freed_packs, b), packs(r->freed_packs));
 	if (strcmp(grace, "0") == 0)
 		(void)printf("where nobody is at work\n");
 	else
 		(void)printf("in a prune after the grace of %s\n", grace);
 	if (r->waiting_packs > 0)
-		(void)printf("waiting    %s in %s packs of these, since an "
+		(void)printf("waiting    %s in %s %s of these, since an "
 			     "earlier prune\n",
 		    cli_size(r->waiting_bytes, a),
-		    cli_count(r->waiting_packs, b));
+		    cli_count(r->waiting_packs, b), packs(r->waiting_packs));
 }
 
 /* A dry run explains every snapshot, a real one those that went. */
@@ -187,12 +193,13 @@ tell_people(const struct cli *cli, const struct wish *wish,
 	if (wish->is_dry_run)
 		tell_future(wish, r);
 	else
-		(void)printf("freed      %s in %s packs\n",
-		    cli_size(r->freed_bytes, a), cli_count(r->freed_packs, b));
+		(void)printf("freed      %s in %s %s\n",
+		    cli_size(r->freed_bytes, a), cli_count(r->freed_packs, b),
+		    packs(r->freed_packs));
 	if (r->waiting_for != NULL) {
-		(void)printf("waiting    %s in %s packs, for ",
+		(void)printf("waiting    %s in %s %s, for ",
 		    cli_size(r->waiting_bytes, a),
-		    cli_count(r->waiting_packs, b));
+		    cli_count(r->waiting_packs, b), packs(r->waiting_packs));
 		cli_print_escaped(stdout, r->waiting_for);
 		(void)fputc('\n', stdout);
 	}

@@ -9,6 +9,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/config_read.c libbackup/base/config_read.h \
 	libbackup/base/config_yaml.c libbackup/base/config_yaml.h \
 	libbackup/base/duration.c libbackup/base/duration.h \
+	libbackup/base/counted.c libbackup/base/counted.h \
 	libbackup/base/fail.c libbackup/base/fail.h \
 	libbackup/base/instant.c libbackup/base/instant.h \
 	libbackup/base/pipeline.c libbackup/base/pipeline.h \

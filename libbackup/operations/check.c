@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/repository/archive_view.h"
@@ -207,9 +208,10 @@ note_unsteady(
 		return 0;
 	return bkp_finding_add(&memory->checker.findings, NULL,
 	    BKP_FINDING_WARNING, "unsteady", "packs/", err,
-	    "%zu packs were damaged when they were read first and are good "
-	    "now: the store does not always give what it holds",
-	    before - after);
+	    "%s %s damaged when read first and %s good now: the store does "
+	    "not always give what it holds",
+	    bkp_counted(before - after, "pack").text, bkp_were(before - after),
+	    bkp_are(before - after));
 }
 
 static size_t

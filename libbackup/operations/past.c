@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/place.h"
 #include "libbackup/base/temporary.h"
@@ -261,9 +262,9 @@ replay(struct bkp_past *past, const struct bkp_subject_source *from,
 	past->erased = replayed.erased;
 	if (replayed.subjects > 0)
 		bkp_run_message(past->run, BKP_INFO, past->selection,
-		    "%llu subjects were erased since, and are not in it any "
-		    "more",
-		    (unsigned long long)replayed.subjects);
+		    "%s %s erased since, and %s not in it any more",
+		    bkp_counted(replayed.subjects, "subject").text,
+		    bkp_were(replayed.subjects), bkp_are(replayed.subjects));
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/duration.h"
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/retention.h"
@@ -263,8 +264,10 @@ describe_all(struct prune *prune, struct bkp_error *err)
 	}
 	if (proofs.damaged > 0)
 		bkp_run_message(prune->run, BKP_WARNING, NULL,
-		    "%zu proofs cannot be read and count for nothing: %s",
-		    proofs.damaged, proofs.damage.message);
+		    "%s cannot be read and %s for nothing: %s",
+		    bkp_counted(proofs.damaged, "proof").text,
+		    proofs.damaged == 1 ? "counts" : "count",
+		    proofs.damage.message);
 	tell_missed(prune, &proofs);
 	rc = 0;
 out:
@@ -420,11 +423,10 @@ tell_newer(struct prune *prune)
 {
 	if (prune->report.newer > 0)
 		bkp_run_message(prune->run, BKP_WARNING, NULL,
-		    "sessions/: %zu sessions of a newer version of libbackup "
-		    "have given no sign of life for a day; when they are over "
-		    "is not known here, so what they may need stays: prune "
-		    "with that version",
-		    prune->report.newer);
+		    "sessions/: %s of a newer version of libbackup gave no "
+		    "sign of life for a day; when it is over is not known "
+		    "here, so what it may need stays: prune with that version",
+		    bkp_counted(prune->report.newer, "session").text);
 }
 
 static int
@@ -447,9 +449,9 @@ collect(struct prune *prune, struct bkp_error *err)
 	if (options->is_dry_run || prune->name_count == 0)
 		return -1;
 	return bkp_fail_in(err,
-	    "%zu snapshots are removed, and the next prune gives back what "
-	    "they used",
-	    prune->name_count);
+	    "%s %s removed, and the next prune gives back what only %s used",
+	    bkp_counted(prune->name_count, "snapshot").text,
+	    bkp_are(prune->name_count), prune->name_count == 1 ? "it" : "they");
 }
 
 /* For the prune that finds the disk full. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/replay_own.h"
 
@@ -21,16 +22,18 @@ tell_gaps(struct bkp_replay *replay, struct bkp_error *err)
 
 	if (erasures->damaged > 0 &&
 	    bkp_run_omit(replay->run, err, "erasures",
-		"%zu entries of the erasure ledger cannot be read, and whoever "
-		"they are about may be back: %s",
-		erasures->damaged, erasures->damage.message) < 0)
+		"%s of the erasure ledger cannot be read, and whoever is "
+		"meant may be back: %s",
+		bkp_counted(erasures->damaged, "entry").text,
+		erasures->damage.message) < 0)
 		return -1;
 	if (replay->opened->erasures <= found)
 		return 0;
 	return bkp_run_omit(replay->run, err, "erasures",
-	    "%llu entries of the erasure ledger are gone, and whoever they are "
-	    "about may be back",
-	    (unsigned long long)(replay->opened->erasures - found));
+	    "%s of the erasure ledger %s gone, and whoever is meant may be "
+	    "back",
+	    bkp_counted(replay->opened->erasures - found, "entry").text,
+	    bkp_are(replay->opened->erasures - found));
 }
 
 int
@@ -220,9 +223,10 @@ bkp_replay_warn_bucket(
 	}
 	if (count > 0)
 		bkp_run_message(replay->run, BKP_WARNING, NULL,
-		    "%llu subjects were erased since this snapshot who may "
+		    "%s %s erased since this snapshot who may "
 		    "have objects in bucket '%s': which ones only their "
 		    "database tells. Restore it together with the bucket",
-		    (unsigned long long)count, bucket);
+		    bkp_counted(count, "subject").text, bkp_were(count),
+		    bucket);
 	return 0;
 }

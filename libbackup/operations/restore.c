@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/replay.h"
@@ -156,11 +157,11 @@ fail_rows(uint64_t count, struct bkp_error *err)
 	if (count == 0)
 		return 0;
 	return bkp_fail(err, BKP_INVALID,
-	    "%llu subjects were erased since this snapshot was made, and who "
+	    "%s %s erased since this snapshot was made, and who "
 	    "of them comes back with the rows of one table cannot be seen to: "
 	    "restore the whole database under another name (--to) and take the "
 	    "rows from there, or say --without-erasures",
-	    (unsigned long long)count);
+	    bkp_counted(count, "subject").text, bkp_were(count));
 }
 
 static int
@@ -382,9 +383,9 @@ take_stock(struct restore *restore, struct bkp_restore_result *result,
 		advise(restore);
 	if (restored == 0 && count > 0)
 		return bkp_fail(err, lost > 0 ? BKP_CORRUPT : BKP_IO,
-		    "nothing was restored: %zu things were left out, each "
-		    "named above with the reason",
-		    count);
+		    "nothing was restored: %s %s left out, each named above "
+		    "with the reason",
+		    bkp_counted(count, "thing").text, bkp_were(count));
 	result->lost_count = (size_t)lost;
 	return 0;
 }

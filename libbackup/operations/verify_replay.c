@@ -3,6 +3,7 @@
  * since. */
 #include <stdlib.h>
 
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/verify_impl.h"
 #include "libbackup/repository/repository_own.h"
@@ -11,7 +12,7 @@ static int
 tell(struct bkp_verify *verify, const char *name,
     const struct bkp_replayed *replayed, struct bkp_error *err)
 {
-	unsigned long long entries = (unsigned long long)replayed->entries;
+	uint64_t entries = replayed->entries;
 
 	verify->erasures += replayed->entries;
 	verify->erased_subjects += replayed->subjects;
@@ -19,17 +20,16 @@ tell(struct bkp_verify *verify, const char *name,
 		return 0;
 	if (replayed->subjects == 0)
 		return bkp_verdict_add(verify->verdict, BKP_CHECK_PASS, err,
-		    name,
-		    "%llu erasures were recorded since, and nobody of them is "
-		    "in it",
-		    entries);
+		    name, "%s %s recorded since, and nobody of them is in it",
+		    bkp_counted(entries, "erasure").text, bkp_were(entries));
 	return bkp_verdict_add(verify->verdict, BKP_CHECK_PASS, err, name,
-	    "%llu erasures were recorded since; %llu subjects of them were in "
-	    "it and are erased: %llu rows deleted, %llu references cleared, "
-	    "%llu left",
-	    entries, (unsigned long long)replayed->subjects,
-	    (unsigned long long)replayed->erased.rows,
-	    (unsigned long long)replayed->erased.cleared,
+	    "%s %s recorded since; %s of them %s in it and %s erased: %s "
+	    "deleted, %s cleared, %llu left",
+	    bkp_counted(entries, "erasure").text, bkp_were(entries),
+	    bkp_counted(replayed->subjects, "subject").text,
+	    bkp_were(replayed->subjects), bkp_are(replayed->subjects),
+	    bkp_counted(replayed->erased.rows, "row").text,
+	    bkp_counted(replayed->erased.cleared, "reference").text,
 	    (unsigned long long)replayed->erased.stayed);
 }
 

@@ -2,6 +2,7 @@
 /* A check from its beginning to what is known at its end. */
 #include <stdlib.h>
 
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/checker.h"
 
@@ -69,18 +70,19 @@ note_packs(struct bkp_checker *checker, struct bkp_error *err)
 	if (packs->orphans > 0 &&
 	    bkp_finding_add(&checker->findings, NULL, BKP_FINDING_NOTE,
 		"orphans", "packs/", err,
-		"%zu packs with %llu bytes are in no index object; a backup "
+		"%s with %llu bytes %s in no index object; a backup "
 		"that goes on, or one that was cut off, leaves such, and "
 		"backup-prune removes them",
-		packs->orphans, (unsigned long long)bytes) < 0)
+		bkp_counted(packs->orphans, "pack").text,
+		(unsigned long long)bytes, bkp_are(packs->orphans)) < 0)
 		return -1;
 	if (ghosts == 0)
 		return 0;
 	return bkp_finding_add(&checker->findings, NULL, BKP_FINDING_NOTE,
 	    "ghosts", "index/", err,
-	    "the index names %zu packs that are not there, and no snapshot "
-	    "needs them",
-	    ghosts);
+	    "the index names %s that %s not there, and no snapshot needs %s",
+	    bkp_counted(ghosts, "pack").text, bkp_are(ghosts),
+	    ghosts == 1 ? "it" : "them");
 }
 
 struct kept {
@@ -112,10 +114,11 @@ note_kept(struct bkp_checker *checker, struct bkp_error *err)
 		return 0;
 	return bkp_finding_add(&checker->findings, NULL, BKP_FINDING_NOTE,
 	    "kept", BKP_DAMAGED_FOLDER "/", err,
-	    "%zu damaged objects with %llu bytes are kept from repairs; the "
+	    "%s with %llu bytes %s kept from repairs; the "
 	    "folder may be deleted when everything that can be had back is "
 	    "back",
-	    kept.count, (unsigned long long)kept.bytes);
+	    bkp_counted(kept.count, "damaged object").text,
+	    (unsigned long long)kept.bytes, bkp_are(kept.count));
 }
 
 int

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/checker.h"
 #include "libbackup/repository/prover.h"
@@ -194,8 +195,8 @@ look_at(struct bkp_checker *checker, struct bkp_prover *prover,
 		content->chunks, content->count, note_chunk, &salvage, err) < 0)
 		return -1;
 	return bkp_finding_append(&checker->findings, salvage.pack->finding,
-	    err, "; %zu of its %zu chunks can still be read", salvage.left,
-	    content->count);
+	    err, "; %zu of its %s can still be read", salvage.left,
+	    bkp_counted(content->count, "chunk").text);
 }
 
 /* Where no key opens them, every chunk of theirs may be lost. */

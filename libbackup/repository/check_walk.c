@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "formats/sign.h"
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/checker.h"
 
@@ -145,10 +146,11 @@ finding_of_unknown(struct walk *walk, struct bkp_error *err)
 		rc = bkp_finding_add(&checker->findings, &checker->unknown,
 		    BKP_FINDING_DAMAGE, "index-missing", "index/", err,
 		    "index/: chunks that snapshots need are in no index "
-		    "object, and %zu packs are in none: an index object is "
+		    "object, and %s %s in none: an index object is "
 		    "missing; backup-check --repair makes it anew from the "
 		    "packs",
-		    checker->packs.orphans);
+		    bkp_counted(checker->packs.orphans, "pack").text,
+		    bkp_are(checker->packs.orphans));
 	else
 		rc = bkp_finding_add(&checker->findings, &checker->unknown,
 		    BKP_FINDING_DAMAGE, "chunks-missing", "packs/", err,

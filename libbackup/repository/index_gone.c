@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/index_set_own.h"
 #include "libbackup/repository/prune_own.h"
@@ -91,9 +92,9 @@ tell(struct search *search, const struct bkp_index_file *file, size_t alone,
 	bool is_healed = bkp_index_store_again(repository, file);
 
 	(void)bkp_fail(&problem, BKP_CORRUPT,
-	    "%s: index/%s is gone, and %zu packs that nothing else names are "
-	    "there; %s",
-	    repository->store->location, file->name, alone,
+	    "%s: index/%s is gone, and %s that nothing else names %s there; %s",
+	    repository->store->location, file->name,
+	    bkp_counted(alone, "pack").text, bkp_are(alone),
 	    is_healed ? "it was stored again from the copy on this machine"
 		      : "the copy on this machine could not be stored again");
 	search->has_healed |= is_healed;

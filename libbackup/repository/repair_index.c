@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "formats/sign.h"
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/known_set.h"
 #include "libbackup/repository/prover.h"
@@ -359,20 +360,20 @@ tell_orphans(struct orphans *orphans, struct bkp_error *err)
 
 	if (orphans->packs > 0 &&
 	    bkp_repair_did(repair, "index/", err,
-		"made anew for %llu packs with %llu chunks that no index "
+		"made anew for %s with %s that no index "
 		"object names",
-		(unsigned long long)orphans->packs,
-		(unsigned long long)orphans->chunks) < 0)
+		bkp_counted(orphans->packs, "pack").text,
+		bkp_counted(orphans->chunks, "chunk").text) < 0)
 		return -1;
 	if (orphans->closed == 0)
 		return 0;
 	return bkp_repair_note(repair, BKP_REPAIR_NEEDS, "index/", err,
 	    repair->checker->repository->keys.has_data
-		? "%zu packs that no index object names cannot be opened"
-		: "%zu packs that no index object names hold content: to make "
+		? "%s that no index object names cannot be opened"
+		: "%s with content, that no index object names: to make "
 		  "their part of the index anew, an identity or the "
 		  "passphrase is needed (--identity-file)",
-	    orphans->closed);
+	    bkp_counted(orphans->closed, "pack").text);
 }
 
 /* Whether chunks are missed that such packs may hold. */
@@ -387,9 +388,9 @@ static int
 plan_orphans(struct bkp_repair *repair, size_t count, struct bkp_error *err)
 {
 	return bkp_repair_did(repair, "index/", err,
-	    "made anew for those of %zu packs in no index object that can be "
+	    "made anew for those of %s in no index object that can be "
 	    "opened%s",
-	    count,
+	    bkp_counted(count, "pack").text,
 	    repair->checker->repository->keys.has_data
 		? ""
 		: " (those with content need --identity-file)");

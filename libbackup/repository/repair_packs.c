@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "formats/sign.h"
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/pack_builder.h"
 #include "libbackup/repository/prover.h"
@@ -157,9 +158,9 @@ rescue_pack(struct rescue *rescue, const struct bkp_pack_content *content,
 	if (bkp_names_add(&repair->dropped, hex, err) < 0)
 		return -1;
 	return bkp_repair_did(repair, path, err,
-	    "%zu of its %zu chunks stored anew%s, %zu lost; it is kept "
+	    "%zu of its %s stored anew%s, %zu lost; it is kept "
 	    "as " BKP_DAMAGED_FOLDER "/%s",
-	    rescue->saved, content->count,
+	    rescue->saved, bkp_counted(content->count, "chunk").text,
 	    rescue->elsewhere > 0 ? " (others are elsewhere, too)" : "",
 	    rescue->lost, path);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "formats/sign.h"
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/key_check.h"
 #include "libbackup/repository/repair.h"
@@ -218,11 +219,12 @@ repair_keys(struct bkp_repair *repair, struct bkp_error *err)
 		if (bkp_repository_repair_keys(
 			repair->checker->repository, &repaired, err) < 0)
 			return -1;
-		return repaired == 0 ? 0
-				     : bkp_repair_did(repair, "copies/", err,
-					   "%zu objects made anew from the "
-					   "other one of two",
-					   repaired);
+		return repaired == 0
+			   ? 0
+			   : bkp_repair_did(repair, "copies/", err,
+				 "%s made anew from the "
+				 "other one of two",
+				 bkp_counted(repaired, "object").text);
 	}
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct bkp_finding_item *item = &findings->items[i];

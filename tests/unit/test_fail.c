@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 
 static void
@@ -83,6 +84,20 @@ an_array_grows_and_keeps_its_elements(void **state)
 	free(items);
 }
 
+static void
+one_of_a_thing_is_in_the_singular(void **state)
+{
+	(void)state;
+	assert_string_equal(bkp_counted(1, "pack").text, "1 pack");
+	assert_string_equal(bkp_counted(0, "pack").text, "0 packs");
+	assert_string_equal(bkp_counted(2, "entry").text, "2 entries");
+	assert_string_equal(bkp_counted(1, "entry").text, "1 entry");
+	assert_string_equal(bkp_are(1), "is");
+	assert_string_equal(bkp_are(0), "are");
+	assert_string_equal(bkp_were(1), "was");
+	assert_string_equal(bkp_were(UINT64_MAX), "were");
+}
+
 int
 main(void)
 {
@@ -92,6 +107,7 @@ main(void)
 	    cmocka_unit_test(a_message_is_one_line_and_never_overflows),
 	    cmocka_unit_test(a_null_error_is_fine),
 	    cmocka_unit_test(an_array_grows_and_keeps_its_elements),
+	    cmocka_unit_test(one_of_a_thing_is_in_the_singular),
 	};
 
 	return cmocka_run_group_tests_name("fail", tests, NULL, NULL);
