@@ -475,6 +475,19 @@ end_backup(struct backup *backup)
 	bkp_run_free(backup->run);
 }
 
+/* Where it is the disk of the repository that is full, and no other one. */
+static void
+advise_room(const struct backup *backup, struct bkp_error *err)
+{
+	if (err == NULL || backup->repository == NULL ||
+	    !bkp_reserve_is_full(err) ||
+	    strstr(err->message, backup->repository->store->location) == NULL)
+		return;
+	(void)bkp_fail_in(err,
+	    "no room is left where the repository is (backup-prune --grace 0 "
+	    "gives back at once what no snapshot needs, on a full disk, too)");
+}
+
 int
 bkp_backup(const struct bkp_backup_options *options,
     struct bkp_backup_result *result, struct bkp_error *err)
@@ -504,6 +517,8 @@ bkp_backup(const struct bkp_backup_options *options,
 	fill_result(&backup, name, began_ms, omission_count, result);
 	rc = 0;
 out:
+	if (rc < 0)
+		advise_room(&backup, err);
 	end_backup(&backup);
 	return rc;
 }

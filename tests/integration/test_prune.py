@@ -485,19 +485,25 @@ def small_disk(stack):
     subprocess.run(["umount", stack.path("disk")], check=True)
 
 
-def test_a_prune_frees_a_disk_that_is_full_to_the_brim(small_disk):
-    for night in range(3):
-        _write(small_disk.path("data", "new"), 5 << 20)
-        small_disk.create()
-    fill = os.open(small_disk.path("disk", "fill"), os.O_WRONLY | os.O_CREAT)
+def _fill(small_disk):
+    fill = os.open(small_disk.path("disk", "fill"),
+                   os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for size in (1 << 16, 1 << 12, 1):
         with pytest.raises(OSError):
             while True:
                 os.write(fill, bytes(size))
     os.close(fill)
+
+
+def test_a_prune_frees_a_disk_that_is_full_to_the_brim(small_disk):
+    for night in range(3):
+        _write(small_disk.path("data", "new"), 5 << 20)
+        small_disk.create()
+    _fill(small_disk)
     _write(small_disk.path("data", "new"), 5 << 20)
     full = small_disk.run("backup-create")
     assert full.status == FAILED, str(full)
+    assert "backup-prune --grace 0 gives back" in full.message, str(full)
     before = _size(small_disk, "packs")
     rules = ("--keep-last", "1", "--grace", "0")
     done = _prune(small_disk, *rules)
@@ -508,4 +514,27 @@ def test_a_prune_frees_a_disk_that_is_full_to_the_brim(small_disk):
     _is_clean(small_disk)
     small_disk.create()
     small_disk.verify()
+    _is_clean(small_disk)
+
+
+def test_a_full_disk_without_a_reserve_says_how_much_room_it_takes(
+        small_disk):
+    for night in range(3):
+        _write(small_disk.path("data", "new"), 5 << 20)
+        small_disk.create()
+    reserve = os.path.join(small_disk.repository, "reserve")
+    os.remove(reserve)
+    _fill(small_disk)
+    rules = ("--keep-last", "1", "--grace", "0")
+    done = small_disk.run("backup-prune", *rules)
+    assert done.status == FAILED, str(done)
+    for word in ("No space left", "none was kept back", "4 MiB",
+                 "--grace 0"):
+        assert word in done.message, str(done)
+    assert not os.path.exists(reserve)
+    # As much as it says is enough.
+    fill = small_disk.path("disk", "fill")
+    os.truncate(fill, os.path.getsize(fill) - (4 << 20))
+    _prune(small_disk, *rules)
+    assert os.path.getsize(reserve) == 1 << 20
     _is_clean(small_disk)
