@@ -266,8 +266,8 @@ read_archive(struct bkp_repository *repository, struct bkp_history *out,
 	return 0;
 }
 
-const struct bkp_named_snapshot *
-bkp_history_find(const struct bkp_history *history, const char *name)
+static const struct bkp_named_snapshot *
+find_snapshot(const struct bkp_history *history, const char *name)
 {
 	for (size_t i = 0; i < history->snapshots.count; i++)
 		if (strcmp(history->snapshots.items[i].name, name) == 0)
@@ -278,7 +278,7 @@ bkp_history_find(const struct bkp_history *history, const char *name)
 static bool
 is_not_there(const void *history, const char *name)
 {
-	return bkp_history_find(history, name) == NULL;
+	return find_snapshot(history, name) == NULL;
 }
 
 /* What snapshots, checkpoint and this machine know of proofs. */

@@ -178,6 +178,14 @@ tell_one_missing(const struct bkp_expected *expected,
 		    "it was kept; " BKP_BRING_BACK,
 		    expected->name);
 	default:
+		/* Whatever came after it is there, or told of itself. */
+		if (expected->tip->is_behind)
+			return bkp_history_add(history, finding, err,
+			    "snapshots/%s is missing: this machine saw it (of "
+			    "%s, %s), and what named it is missing, "
+			    "too; " BKP_BRING_BACK,
+			    expected->name, expected->tip->host,
+			    time_text(expected->tip->finished_us, when));
 		finding.kind = BKP_HISTORY_ROLLED_BACK;
 		finding.may_be_newest = true;
 		return bkp_history_add(history, finding, err,

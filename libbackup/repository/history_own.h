@@ -74,8 +74,4 @@ int bkp_history_add(struct bkp_history *history,
     struct bkp_history_finding finding, struct bkp_error *err,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* The snapshot of that name among those that count, or NULL. */
-const struct bkp_named_snapshot *bkp_history_find(
-    const struct bkp_history *history, const char *name);
-
 #endif

@@ -6,6 +6,12 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/history_own.h"
 
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
 /* Removed with good reason, or never valid: nobody misses it. */
 static bool
 is_dismissed(const struct bkp_history *history, const char *name)
@@ -28,19 +34,67 @@ was_dismissed(const void *history, const char *name)
 /* What is remembered and not seen now stays: it is missing, or another
  * process of this machine has seen it since. */
 static void
-keep_unseen(
-    const struct bkp_history *history, struct bkp_remembered *remembered)
+keep_unseen(const struct bkp_history *history, const struct bkp_names *seen,
+    struct bkp_remembered *remembered)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < remembered->count; i++) {
 		const char *name = remembered->tips[i].name;
 
-		if (bkp_history_find(history, name) == NULL &&
-		    !is_dismissed(history, name))
+		if (!bkp_names_has(seen, name) && !is_dismissed(history, name))
 			remembered->tips[kept++] = remembered->tips[i];
 	}
 	remembered->count = kept;
+}
+
+/* Sorted. */
+static int
+name_all(const struct bkp_snapshots *snapshots, struct bkp_names *out,
+    struct bkp_error *err)
+{
+	const struct bkp_snapshots counting = {
+	    .items = snapshots->items, .count = snapshots->count};
+
+	return bkp_history_present(&counting, out, err);
+}
+
+static int
+remember_all(const struct bkp_snapshots *snapshots,
+    const struct bkp_names *tips, struct bkp_remembered *remembered,
+    struct bkp_error *err)
+{
+	for (size_t i = 0; i < snapshots->count; i++) {
+		const struct bkp_named_snapshot *item = &snapshots->items[i];
+
+		if (bkp_remembered_add(remembered, item->name,
+			item->snapshot.host, item->snapshot.finished_us,
+			!bkp_names_has(tips, item->name), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+update_tips(const struct bkp_history *history,
+    struct bkp_remembered *remembered, struct bkp_error *err)
+{
+	const struct bkp_snapshots *snapshots = &history->snapshots;
+	struct bkp_names seen = BKP_NAMES_INIT, tips = BKP_NAMES_INIT;
+	int rc = name_all(snapshots, &seen, err);
+
+	if (rc == 0)
+		rc = bkp_history_tips(snapshots, &tips.items, &tips.count, err);
+	if (rc == 0) {
+		if (tips.count > 1)
+			qsort(tips.items, tips.count, sizeof(*tips.items),
+			    compare_names);
+		keep_unseen(history, &seen, remembered);
+		rc = remember_all(snapshots, &tips, remembered, err);
+	}
+	bkp_names_free(&seen);
+	bkp_names_free(&tips);
+	return rc;
 }
 
 static int
@@ -48,9 +102,6 @@ update_remembered(
     void *arg, struct bkp_remembered *remembered, struct bkp_error *err)
 {
 	const struct bkp_history *history = arg;
-	char(*tips)[65] = NULL;
-	size_t count = 0;
-	int rc;
 
 	if (history->checkpoint.sequence > remembered->checkpoint)
 		remembered->checkpoint = history->checkpoint.sequence;
@@ -58,23 +109,11 @@ update_remembered(
 		remembered->roster = history->roster;
 	if (history->erasures > remembered->erasures)
 		remembered->erasures = history->erasures;
-	keep_unseen(history, remembered);
 	if (bkp_claims_join(&remembered->claims, history->claims.items,
 		history->claims.count, err) < 0)
 		return -1;
 	bkp_claims_drop(&remembered->claims, was_dismissed, history);
-	rc = bkp_history_tips(&history->snapshots, &tips, &count, err);
-	for (size_t i = 0; rc == 0 && i < count; i++) {
-		const struct bkp_named_snapshot *item =
-		    bkp_history_find(history, tips[i]);
-
-		if (item != NULL)
-			rc = bkp_remembered_add(remembered, tips[i],
-			    item->snapshot.host, item->snapshot.finished_us,
-			    err);
-	}
-	free(tips);
-	return rc;
+	return update_tips(history, remembered, err);
 }
 
 int

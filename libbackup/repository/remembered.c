@@ -28,7 +28,8 @@ bkp_remembered_free(struct bkp_remembered *remembered)
 
 int
 bkp_remembered_add(struct bkp_remembered *remembered, const char *name,
-    const char *host, int64_t finished_us, struct bkp_error *err)
+    const char *host, int64_t finished_us, bool is_behind,
+    struct bkp_error *err)
 {
 	struct bkp_remembered_tip *tip;
 
@@ -43,6 +44,7 @@ bkp_remembered_add(struct bkp_remembered *remembered, const char *name,
 	if (!fmt_utf8_is_valid(tip->host))
 		tip->host[0] = '\0';
 	tip->finished_us = finished_us;
+	tip->is_behind = is_behind;
 	return 0;
 }
 
@@ -58,8 +60,8 @@ read_tip(const json_t *value, struct bkp_remembered *out)
 	if (name == NULL || !fmt_is_hex(name, 64) || host == NULL ||
 	    !json_is_integer(time))
 		return FMT_MALFORMED;
-	if (bkp_remembered_add(
-		out, name, host, json_integer_value(time), NULL) < 0)
+	if (bkp_remembered_add(out, name, host, json_integer_value(time),
+		json_is_true(json_object_get(value, "is_behind")), NULL) < 0)
 		return FMT_NOMEM;
 	return FMT_OK;
 }
@@ -167,9 +169,10 @@ tips_value(const struct bkp_remembered *remembered)
 		const struct bkp_remembered_tip *tip = &remembered->tips[i];
 
 		if (json_array_append_new(
-			array, json_pack("{s:s,s:s,s:I}", "name", tip->name,
+			array, json_pack("{s:s,s:s,s:I,s:b}", "name", tip->name,
 				   "host", tip->host, "finished_us",
-				   (json_int_t)tip->finished_us)) != 0) {
+				   (json_int_t)tip->finished_us, "is_behind",
+				   (int)tip->is_behind)) != 0) {
 			json_decref(array);
 			array = NULL;
 		}

@@ -9,13 +9,15 @@
  *
  *     {"type":"libbackup seen","version":1,"checkpoint":7,"roster":2,
  *      "erasures":3,
- *      "tips":[{"name":"<64 hex digits>","host":"db1","finished_us":...}],
+ *      "tips":[{"name":"<64 hex digits>","host":"db1","finished_us":...,
+ *               "is_behind":false},...],
  *      "proofs":[["<64 hex digits>",<proven>,<failed>],...]}
  *
  * It holds no secret. Whoever deletes it loses only that a repository which
  * is put back as a whole is found out.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "libbackup/repository/claims.h"
@@ -24,12 +26,14 @@ struct bkp_remembered_tip {
 	char name[BKP_OBJECT_NAME];
 	char host[128]; /* cut where it is longer */
 	int64_t finished_us;
+	bool is_behind; /* no tip: another one came after it */
 };
 
 struct bkp_remembered {
 	uint64_t checkpoint, roster;     /* the highest numbers */
 	uint64_t erasures;               /* entries of the ledger, at most */
-	struct bkp_remembered_tip *tips; /* owned */
+	struct bkp_remembered_tip *tips; /* owned; and what is behind them, so
+		that all that is lost can be named */
 	size_t count, cap;
 	struct bkp_claims claims; /* of proofs that were seen */
 };
@@ -46,7 +50,8 @@ int bkp_remembered_load(const char *repository_id, struct bkp_remembered *out,
 void bkp_remembered_free(struct bkp_remembered *remembered);
 
 int bkp_remembered_add(struct bkp_remembered *remembered, const char *name,
-    const char *host, int64_t finished_us, struct bkp_error *err);
+    const char *host, int64_t finished_us, bool is_behind,
+    struct bkp_error *err);
 
 /* Remembers that a snapshot was proven, or failed to be. */
 int bkp_remembered_claim(const char *repository_id,

@@ -204,7 +204,8 @@ def test_the_newest_is_missed_by_who_made_it(a, provider):
 def test_all_of_them_are_missed(a, names, provider):
     for name in names:
         provider.delete(name)
-    assert a.list() == ([], {("rolled-back", names[3])})
+    assert a.list() == ([], {("rolled-back", names[3])} | {
+        ("snapshot-missing", name) for name in names[:3]})
     result = a.run("backup-list", "--json", "latest")
     assert result.status == FAILED and names[3] in result.err, str(result)
 
@@ -275,7 +276,8 @@ def test_a_state_that_is_put_back(a, b, stack, provider):
     a.list()
     later = provider.save()
     provider.replay(earlier)
-    assert a.list() == (names[:2], {("rolled-back", names[3])})
+    assert a.list() == (names[:2], {("rolled-back", names[3]),
+                                    ("snapshot-missing", names[2])})
     # Without a memory it looks as it should.
     new = Machine(stack, "new")
     assert new.list() == (names[:2], set())
@@ -458,6 +460,18 @@ def test_a_loss_that_is_accepted_ends_the_alarm(which, a, names, provider):
     assert a.list() == (left, set())
     a.create()
     assert not a.list()[1]
+
+
+def test_all_that_is_given_up_is_named(a, names, provider):
+    for name in names[1:3]:
+        provider.delete(name)
+    assert a.list()[1] == {("snapshot-missing", name) for name in names[1:3]}
+    result = a.admin("backup-check", "--repair", "--accept-loss", "--json")
+    assert result.status in (COMPLETE, DEGRADED), str(result)
+    assert {os.path.basename(step["object"])
+            for step in result.of_type("step")
+            if step["object"].startswith("snapshots/")} == set(names[1:3])
+    assert a.list() == ([names[0], names[3]], set())
 
 
 def test_a_damaged_one_is_set_aside(a, names, provider):

@@ -103,6 +103,33 @@ one_that_others_came_after_is_missed_by_anybody(void **state)
 }
 
 static void
+who_saw_them_names_all_that_are_lost(void **state)
+{
+	struct bkp_repository *host = fixture_open_host(*state);
+	struct maker maker = maker_of(host);
+	struct made oldest = make(&maker), middle = make(&maker), newest;
+	char name[65];
+
+	newest = make(&maker);
+	remember(host);
+	delete (*state, oldest);
+	expect(host, is("missing", oldest));
+	delete (*state, middle);
+	expect(host, is("missing", oldest), is("missing", middle));
+	/* Looking is not forgetting, and the newest is not in doubt. */
+	remember(host);
+	expect(host, is("missing", oldest), is("missing", middle));
+	assert_int_equal(bkp_snapshot_find(host, "latest", name, NULL), 0);
+	assert_string_equal(name, newest.name);
+	/* What was removed is not missed. */
+	prune(host, oldest);
+	expect(host, is("missing", middle));
+	prune(host, middle);
+	expect_none(host);
+	bkp_repository_close(host);
+}
+
+static void
 the_newest_is_missed_by_who_saw_it(void **state)
 {
 	struct bkp_repository *host = fixture_open_host(*state);
@@ -137,7 +164,7 @@ all_of_them_are_missed_by_who_saw_the_newest(void **state)
 	remember(host);
 	delete (*state, old);
 	delete (*state, newest);
-	expect(host, is("rolled-back", newest));
+	expect(host, is("rolled-back", newest), is("missing", old));
 	bkp_repository_close(host);
 }
 
@@ -353,9 +380,9 @@ the_public_list_has_the_good_ones_and_the_problems(void **state)
 	assert_int_equal(problem->is_note, 0);
 	assert_null(bkp_snapshot_list_problem(&list, 1));
 	bkp_snapshot_list_free(&list);
-	/* Listing remembered the newest. */
+	/* Listing remembered them. */
 	delete (*state, second);
-	expect(host, is("rolled-back", second));
+	expect(host, is("rolled-back", second), is("missing", first));
 	bkp_repository_close(host);
 }
 
@@ -370,6 +397,7 @@ main(void)
 	    CASE(what_nobody_touched_gives_no_finding),
 	    CASE(sessions_at_the_same_time_are_both_named_by_the_next),
 	    CASE(one_that_others_came_after_is_missed_by_anybody),
+	    CASE(who_saw_them_names_all_that_are_lost),
 	    CASE(the_newest_is_missed_by_who_saw_it),
 	    CASE(all_of_them_are_missed_by_who_saw_the_newest),
 	    CASE(what_another_host_made_later_gives_the_deletion_away),
