@@ -80,7 +80,8 @@ EXTRA_DIST += tests/integration/test_golden.py \
 	tests/golden/README.md tests/golden/make.py \
 	tests/golden/archive.tar.zst.age tests/golden/expected.json \
 	tests/golden/host.key tests/golden/identity.txt \
-	tests/golden/repository tests/golden/grown
+	tests/golden/repository tests/golden/grown \
+	tests/golden/erased
 
 # hard: what is hard to read in one moment
 EXTRA_DIST += tests/integration/test_hard_moment.py \

@@ -14,7 +14,7 @@ TOOLS = os.path.join(os.environ.get("top_builddir", "."), "tools")
 
 
 
-@pytest.fixture(params=[".", "grown"])
+@pytest.fixture(params=[".", "grown", "erased"])
 def golden(request, tmp_path_of_test):
     """A copy: git does not keep who may read a key, and a check writes."""
     return copy_of(os.path.join(GOLDEN, request.param), tmp_path_of_test)
@@ -209,3 +209,17 @@ def test_the_proof_is_told(grown):
     first, *_, last = result.of_type("snapshot")
     assert first["tags"] == ["other"]
     assert last["proven"] and not last["proof_failed"]
+
+
+# ---- the ledger of erasures ----
+
+def test_who_was_erased_does_not_come_back_with_it(tmp_path_of_test):
+    erased = copy_of(os.path.join(GOLDEN, "erased"), tmp_path_of_test)
+    first, last = erased.snapshots()
+    for snapshot, recorded, subjects in ((first, 1, 1), (last, 0, 0)):
+        result = erased.admin("backup-verify", "--json", snapshot,
+                              "postgres/app")
+        assert result.status == COMPLETE, str(result)
+        assert result.result["is_proven"], str(result)
+        assert result.result["erasures"] == {
+            "recorded": recorded, "subjects": subjects}, str(result)
