@@ -176,6 +176,7 @@ bkp_opened_warn(
 		if (!history.findings[i].is_note)
 			bkp_run_message(run, BKP_WARNING, NULL, "%s",
 			    history.findings[i].text);
+	opened->is_history_read = true;
 	if (history.erasures > opened->erasures)
 		opened->erasures = history.erasures;
 	bkp_proofs_free(&proofs);

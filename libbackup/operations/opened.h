@@ -22,7 +22,8 @@ struct bkp_opened {
 	struct fmt_snapshot snapshot;
 	struct bkp_chosen *chosen; /* owned; at least one */
 	size_t chosen_count;
-	uint64_t erasures; /* of the ledger: as many as anybody knew of */
+	bool is_history_read; /* else more erasures may be missing */
+	uint64_t erasures;    /* of the ledger: as many as anybody knew of */
 };
 
 #define BKP_OPENED_INIT                                                        \

@@ -27,6 +27,11 @@ tell_gaps(struct bkp_replay *replay, struct bkp_error *err)
 		bkp_counted(erasures->damaged, "entry").text,
 		erasures->damage.message) < 0)
 		return -1;
+	if (!replay->opened->is_history_read &&
+	    bkp_run_omit(replay->run, err, "erasures",
+		"whether entries of the erasure ledger are missing is not "
+		"known, for the other snapshots could not be read") < 0)
+		return -1;
 	if (replay->opened->erasures <= found)
 		return 0;
 	return bkp_run_omit(replay->run, err, "erasures",

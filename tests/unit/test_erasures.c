@@ -322,28 +322,47 @@ open_faulty(struct fixture *fixture, struct bkp_store_fault *fault)
 
 /* ---- a restore ---- */
 
-/* What it asks the store for because of the ledger. */
-static uint64_t
-calls_of_a_restore(struct fixture *fixture, size_t omissions)
+struct asked {
+	uint64_t calls;   /* because of the ledger */
+	uint64_t hits;    /* of those that were to fail */
+	int rc;           /* of opening it */
+	size_t omissions; /* things that may be missing */
+};
+
+/* A restore, as far as it asks about the ledger. */
+static struct asked
+ask(struct fixture *fixture, uint64_t fail_at)
 {
 	struct bkp_store_fault fault = BKP_STORE_FAULT_INIT;
 	struct bkp_opened opened = BKP_OPENED_INIT;
 	struct bkp_replay *replay = NULL;
 	struct bkp_run *run = NULL;
+	struct asked asked;
 	uint64_t before;
-	size_t count;
 
 	opened.repository = open_faulty(fixture, &fault);
 	assert_int_equal(bkp_run_new(1, NULL, NULL, &run, NULL), 0);
+	fault.fail_at = fail_at > 0 ? fault.calls + fail_at : 0;
 	assert_int_equal(bkp_opened_warn(&opened, run, NULL), 0);
 	before = fault.calls;
-	assert_int_equal(bkp_replay_open(&opened, run, NULL, &replay, NULL), 0);
-	(void)bkp_run_omissions(run, &count);
-	assert_int_equal(count, omissions);
+	asked.rc = bkp_replay_open(&opened, run, NULL, &replay, NULL);
+	(void)bkp_run_omissions(run, &asked.omissions);
+	asked.calls = fault.calls - before;
+	asked.hits = fault.hits;
 	bkp_replay_close(replay);
 	bkp_run_free(run);
 	bkp_opened_fini(&opened);
-	return fault.calls - before;
+	return asked;
+}
+
+static uint64_t
+calls_of_a_restore(struct fixture *fixture, size_t omissions)
+{
+	struct asked asked = ask(fixture, 0);
+
+	assert_int_equal(asked.rc, 0);
+	assert_int_equal(asked.omissions, omissions);
+	return asked.calls;
 }
 
 static void
@@ -365,6 +384,29 @@ an_empty_ledger_costs_a_restore_the_same_whatever_there_is(void **state)
 	knows.erasures = 1;
 	make_with(&maker, knows, NULL);
 	assert_int_equal(calls_of_a_restore(fixture, 1), calls);
+	bkp_repository_close(host);
+}
+
+static void
+a_gap_is_not_passed_over_whatever_fails(void **state)
+{
+	struct fixture *fixture = *state;
+	struct bkp_repository *host = fixture_open_host(fixture);
+	struct maker maker = maker_of(host);
+	struct fmt_snapshot knows = FMT_SNAPSHOT_INIT;
+	struct asked asked = {.hits = 1};
+	char name[65];
+
+	append(host, seven, name);
+	knows.erasures = 2;
+	make_with(&maker, knows, NULL);
+	for (uint64_t n = 1; asked.hits > 0; n++) {
+		fixture_forget(fixture);
+		asked = ask(fixture, n);
+		assert_true(asked.rc < 0 || asked.omissions > 0);
+	}
+	assert_int_equal(asked.rc, 0);
+	assert_int_equal(asked.omissions, 1);
 	bkp_repository_close(host);
 }
 
@@ -500,6 +542,7 @@ main(void)
 	    TEST(what_a_machine_has_seen_is_missed_before_any_snapshot_knows),
 	    TEST(what_is_no_entry_is_not_missed_where_it_is_taken_away),
 	    TEST(an_empty_ledger_costs_a_restore_the_same_whatever_there_is),
+	    TEST(a_gap_is_not_passed_over_whatever_fails),
 	    TEST(every_call_of_the_store_may_fail),
 	    TEST(every_allocation_may_fail),
 	};
