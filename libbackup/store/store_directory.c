@@ -24,6 +24,12 @@
 #define TEMP_NAME_SIZE 24       /* "tmp-", 16 hex digits, NUL */
 #define TEMP_LEFT_S (25 * 3600) /* nobody writes a file for so long */
 
+/* Files from here on are written past the page cache, so much at a time and
+ * from such addresses. */
+#define DIRECT_MIN (1024u * 1024)
+#define DIRECT_STEP (4u * 1024 * 1024)
+#define DIRECT_ALIGN 4096u
+
 struct directory {
 	struct bkp_store base;
 	int fd;
@@ -107,6 +113,46 @@ temp_name(char out[TEMP_NAME_SIZE], struct bkp_error *err)
 	return 0;
 }
 
+/*
+ * Writes what it can past the page cache, which has better things to keep than
+ * a pack that nobody reads again: where the database is on the same machine it
+ * would push out the database. It also took a tenth of the processor's time
+ * where that was measured.
+ *
+ * Answers how much that was: the rest, or all where the file system knows no
+ * such thing, goes the usual way, which finds out what is wrong, too.
+ */
+static size_t
+write_direct(int fd, const unsigned char *data, size_t len)
+{
+	int flags = fcntl(fd, F_GETFL);
+	unsigned char *room;
+	size_t done = 0;
+
+	if (len < DIRECT_MIN || flags < 0)
+		return 0;
+	room = aligned_alloc(DIRECT_ALIGN, DIRECT_STEP);
+	if (room == NULL || fcntl(fd, F_SETFL, flags | O_DIRECT) < 0) {
+		free(room);
+		return 0;
+	}
+	while (len - done >= DIRECT_ALIGN) {
+		size_t n = len - done < DIRECT_STEP ? len - done : DIRECT_STEP;
+		ssize_t put;
+
+		n -= n % DIRECT_ALIGN;
+		memcpy(room, data + done, n);
+		put = write(fd, room, n);
+		if (put > 0)
+			done += (size_t)put;
+		if (put != (ssize_t)n)
+			break;
+	}
+	free(room);
+	(void)fcntl(fd, F_SETFL, flags);
+	return done;
+}
+
 /* Writes a whole, synced temporary file; leaves none on failure. */
 static int
 write_temp(int root, const char *temp, const void *data, size_t len,
@@ -114,10 +160,13 @@ write_temp(int root, const char *temp, const void *data, size_t len,
 {
 	int fd = open_at(root, temp, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	int saved = 0;
+	size_t done;
 
 	if (fd < 0)
 		return bkp_fail_errno(err, errno, "making a file");
-	if (bkp_write_all(fd, data, len) < 0 || sync_fd(fd) < 0)
+	done = write_direct(fd, data, len);
+	if (bkp_write_all(fd, (const char *)data + done, len - done) < 0 ||
+	    sync_fd(fd) < 0)
 		saved = errno;
 	if (close(fd) < 0 && saved == 0 && errno != EINTR)
 		saved = errno;
