@@ -21,7 +21,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), HERE]
@@ -42,11 +41,15 @@ AGE, RESTIC = "pg_dump -Fc -Z0 | zstd -3 | age", "pg_dump -Fp | restic"
 GOALS = {DIRECTORY: 0.25, FASTEST: 0.55, AGE: 0.55, RESTIC: 0.4, DRAIN: 1.1}
 
 
-def reaped(pid):
-    """Seconds of processor that a process and its ended children took."""
-    with open("/proc/%d/stat" % pid) as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICK
+def processor(pid, ended):
+    """Seconds of processor that a process took, and its children of which it
+    knows that they have ended."""
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            fields = stat.read().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15 if ended else 13])) / TICK
 
 
 def children():
@@ -114,12 +117,12 @@ class Bench:
         return figures
 
     def server_seconds(self):
-        """Of sessions that are over; the last one needs a moment to end."""
-        while self.postgres.execute(
-                "postgres", "SELECT count(*) FROM pg_stat_activity WHERE"
-                " backend_type = 'client backend'") != [(1,)]:
-            time.sleep(0.01)
-        return reaped(self.postgres.server.process.pid)
+        """Of all of its processes, those that have just ended, too."""
+        pid = self.postgres.server.process.pid
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as listing:
+            running = listing.read().split()
+        return processor(pid, True) + sum(
+            processor(int(child), False) for child in running)
 
     # ---- ours ----
 
