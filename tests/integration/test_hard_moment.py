@@ -121,30 +121,33 @@ def test_schemas_that_change_names_behind_the_locks_are_noticed(
 
 # ---- sessions ----
 
-PAD = ("CREATE TABLE pad AS SELECT n, repeat(md5(n::text), 20) AS t"
-       " FROM generate_series(1, 60000) AS n")
+# Rows larger than what lies between a server and its client.
+LONG = ("CREATE TABLE long AS SELECT n, repeat(md5(n::text), 300000) AS t"
+        " FROM generate_series(1, 8) AS n")
 
 
-def frozen_in_copy(app, postgres, name, *args):
-    """A command that is stopped while a session of its copies rows; answers
-    it and that session."""
+def frozen(postgres, running, waits_for, query):
+    """Stops a command while a session of its waits for it; answers that."""
     sessions = []
 
-    def copies():
+    def is_waited_for():
+        assert running.poll() is None, str(finish(running))
+        os.kill(running.pid, signal.SIGSTOP)
         sessions[:] = postgres.execute("postgres", """
-            SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY %%'
-            AND application_name = 'libbackup' AND state = 'active'""")
+            SELECT pid FROM pg_stat_activity
+            WHERE query LIKE '%s' AND application_name = 'libbackup'
+            AND state = 'active' AND wait_event = '%s'"""
+                                       % (query, waits_for))
+        if not sessions:
+            os.kill(running.pid, signal.SIGCONT)
         return sessions
 
-    running = app.start(name, "--identity-file", app.identity, *args) \
-        if args else app.start(name, "--workers", "2")
     try:
-        until(copies)
-        os.kill(running.pid, signal.SIGSTOP)
+        until(is_waited_for)
     except BaseException:
         running.kill()
         raise
-    return running, sessions[0][0]
+    return sessions[0][0]
 
 
 def go_on(running):
@@ -154,15 +157,15 @@ def go_on(running):
 
 def test_a_worker_that_is_ended_fails_the_backup_and_names_its_table(
         app, postgres, database):
-    postgres.execute(database, PAD)
-    running, session = frozen_in_copy(app, postgres, "backup-create")
+    postgres.execute(database, LONG)
+    running = app.start("backup-create", "--workers", "2")
+    session = frozen(postgres, running, "ClientWrite", "COPY %TO STDOUT%")
     postgres.execute("postgres", "SELECT pg_terminate_backend(%d)" % session)
     result = go_on(running)
     assert result.status == FAILED, str(result)
     # In the middle of what it sends a server has no room for its reason.
-    assert "table public.pad" in result.err, str(result)
+    assert "table public.long" in result.err, str(result)
     assert ("administrator" in result.err
             or "closed the connection" in result.err), str(result)
     assert app.snapshots() == []
     app.create()
-    same_after(app, postgres, database)
