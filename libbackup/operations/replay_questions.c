@@ -13,6 +13,7 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/replay_own.h"
+#include "libbackup/postgres/analyze.h"
 #include "libbackup/subject/keys.h"
 #include "libbackup/subject/review.h"
 
@@ -364,7 +365,7 @@ count_rows(struct question *q, const struct bkp_replay_place *place,
 
 	pg.is_ticking = true;
 	if (rc == 0)
-		rc = bkp_pg_do(&pg, "ANALYZE", err);
+		rc = bkp_pg_analyze(&pg, err);
 	bkp_pg_close(&pg);
 	return rc;
 }

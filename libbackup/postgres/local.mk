@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is known about PostgreSQL: sessions, snapshot, catalogue, copy, schema.
 libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/postgres/analyze.c libbackup/postgres/analyze.h \
 	libbackup/postgres/catalogue.c libbackup/postgres/catalogue.h \
 	libbackup/postgres/conninfo.c libbackup/postgres/conninfo.h \
 	libbackup/postgres/copy.c libbackup/postgres/copy.h \

@@ -8,6 +8,7 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
+#include "libbackup/postgres/analyze.h"
 #include "libbackup/source/postgres_target.h"
 
 /* A statement has tables of so many pages, or so many of them. */
@@ -79,19 +80,6 @@ tick(void *arg)
 static const struct bkp_pipeline_ops ops = {
     .next = next, .work = work, .discard = discard, .tick = tick};
 
-/* What a plain ANALYZE takes; that of a partitioned table takes in all that it
- * has. */
-static const char list_tables[] =
-    "SELECT pg_catalog.format('%I.%I', nspname, relname),"
-    " CASE relkind WHEN 'p' THEN (SELECT pg_catalog.sum("
-    "  pg_catalog.pg_relation_size(t.relid) / 8192)::int8"
-    "  FROM pg_catalog.pg_partition_tree(c.oid) t WHERE t.isleaf)"
-    " ELSE pg_catalog.pg_relation_size(c.oid) / 8192 END AS pages"
-    " FROM pg_catalog.pg_class c"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace"
-    " WHERE relkind IN ('r', 'p', 'm') AND NOT relispartition"
-    " ORDER BY pages DESC NULLS LAST, c.oid";
-
 int
 bkp_pg_target_analyze(struct bkp_pg_target *target, struct bkp_run *run,
     struct bkp_pg *pg, const char *database, struct bkp_error *err)
@@ -103,8 +91,8 @@ bkp_pg_target_analyze(struct bkp_pg_target *target, struct bkp_run *run,
 
 	analysis.workers =
 	    bkp_alloc_array(workers, sizeof(*analysis.workers), err);
-	if (analysis.workers != NULL &&
-	    bkp_pg_query(pg, list_tables, 0, NULL, &analysis.tables, err) == 0)
+	if (analysis.workers != NULL && bkp_pg_query(pg, bkp_pg_analyzed, 0,
+					    NULL, &analysis.tables, err) == 0)
 		rc = bkp_pipeline_run(workers, workers * 2, &ops, &analysis,
 		    bkp_run_cancel(run), err);
 	for (unsigned i = 0; analysis.workers != NULL && i < workers; i++)
