@@ -120,7 +120,7 @@ def test_constraints_of_version_18_come_back(app, postgres, database):
             CREATE TABLE b (a int, CONSTRAINT lax FOREIGN KEY (a)
                 REFERENCES a NOT ENFORCED,
                 n int CONSTRAINT named NOT NULL,
-                CONSTRAINT some CHECK (n > 5) NOT ENFORCED);
+                CONSTRAINT lax_too CHECK (n > 5) NOT ENFORCED);
             ALTER TABLE b ADD CONSTRAINT later NOT NULL a NOT VALID;
             CREATE TABLE during (k int4range, r daterange,
                 PRIMARY KEY (k, r WITHOUT OVERLAPS));
@@ -232,17 +232,21 @@ def test_statistics_are_there_when_a_restore_ends(app, postgres, database):
 
 def test_views_on_views_are_filled_and_empty_ones_stay_empty(
         app, postgres, database):
+    with postgres.connect(database) as connection:
+        # From 17 on a view cannot count on it to begin with.
+        is_safe = connection.info.server_version >= 170000
     postgres.execute(database, """
         CREATE FUNCTION inner_one() RETURNS int LANGUAGE sql
             AS 'SELECT 41';
         CREATE FUNCTION careless() RETURNS int LANGUAGE plpgsql
-            AS 'BEGIN RETURN inner_one() + 1; END';
+            %s AS 'BEGIN RETURN inner_one() + 1; END';
         CREATE MATERIALIZED VIEW z AS SELECT careless() AS n;
         CREATE MATERIALIZED VIEW a AS SELECT n + 1 AS n FROM z;
-        CREATE MATERIALIZED VIEW never AS SELECT 1 AS n WITH NO DATA""")
+        CREATE MATERIALIZED VIEW never AS SELECT 1 AS n WITH NO DATA"""
+                     % ("SET search_path = public" if is_safe else ""))
     app.create()
     other, told = beside(app, database)
-    assert "search_path" in told
+    assert is_safe or "search_path" in told
     assert postgres.execute(other, "TABLE a") == [(43,)]
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
         postgres.execute(other, "TABLE never")
