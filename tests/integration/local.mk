@@ -44,6 +44,10 @@ EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql \
 EXTRA_DIST += tests/integration/test_pitfalls.py \
 	tests/integration/test_pitfalls_restore.py
 
+# postgres: one of everything that can be defined
+EXTRA_DIST += tests/integration/test_everything.py \
+	tests/integration/everything.sql
+
 # formats: the recipes of the specifications, with age, zstd and od
 EXTRA_DIST += tests/integration/test_formats_by_hand.py
 

@@ -109,12 +109,13 @@ def test_an_awkward_database_comes_back_under_another_name(
                 statuses=(0, DEGRADED))
     before, after = (witness.database(postgres, name)
                      for name in (awkward, twin))
-    # The child's columns come in another order, hashes of an enum choose
-    # other partitions, and pg_dump prints casts of arrays otherwise after a
-    # restore. What of it matters is looked at below and by verify.
+    copy = witness.copied(postgres, awkward, awkward + "_copy")
+    before["schema"] = witness.schema_dump(postgres, copy)
+    # The child's columns come in another order, and hashes of an enum choose
+    # other partitions: what of it matters is looked at below.
     for told in (before, after):
-        for name in ("schema", "public.child", "public.henum0",
-                     "public.henum1", "public.henum2"):
+        for name in ("public.child", "public.henum0", "public.henum1",
+                     "public.henum2"):
             told.pop(name)
     same(before, after)
     assert postgres.execute(awkward, PROPERTIES) == postgres.execute(
