@@ -77,6 +77,9 @@ struct bkp_restore_options {
 			    that the ledger of erasures has; NULL: those */
 	int is_without_erasures; /* does not: whoever was erased since the
 				    snapshot was made comes back with it */
+	int is_swap; /* databases only: each is read back and compared, then
+			takes the place of the one that is there, which is kept
+			under another name (bkp_former_list) */
 };
 
 #define BKP_RESTORE_OPTIONS_INIT                                               \
@@ -107,6 +110,59 @@ struct bkp_restore_result {
  */
 BKP_API int bkp_restore(const struct bkp_restore_options *options,
     struct bkp_restore_result *result, struct bkp_error *err);
+
+/* ---- databases beside others ---- */
+
+/*
+ * What restores left on a server under names of their own: databases that a
+ * swap keeps, such as "shop.before-20261121T100203Z", or that have not got
+ * their place.
+ */
+enum bkp_former_state {
+	BKP_FORMER_KEPT,       /* was in the place before a swap */
+	BKP_FORMER_READY,      /* whole and proven, and not in its place */
+	BKP_FORMER_INCOMPLETE, /* lacks what a restore named */
+	BKP_FORMER_UNFINISHED  /* of a restore that runs, or was killed */
+};
+
+struct bkp_former {
+	const char *name;
+	enum bkp_former_state state;
+	uint64_t bytes;
+	uint64_t connections; /* to it, now */
+};
+
+struct bkp_former_options {
+	size_t size;
+	const struct bkp_config *config;
+	const char *path; /* a source; put: a database of it */
+	struct bkp_events events;
+	const struct bkp_cancel *cancel;
+};
+
+#define BKP_FORMER_OPTIONS_INIT                                                \
+	{                                                                      \
+		.size = sizeof(struct bkp_former_options)                      \
+	}
+
+struct bkp_former_result {
+	const struct bkp_former *formers;
+	size_t former_count;
+	void *memory;
+};
+
+BKP_API int bkp_former_list(const struct bkp_former_options *options,
+    struct bkp_former_result *result, struct bkp_error *err);
+BKP_API void bkp_former_result_free(struct bkp_former_result *result);
+
+/* Puts the database `name` into the place that the path names; what is there
+ * is kept, and an event tells its name. Refused for one that is unfinished. */
+BKP_API int bkp_former_put(const struct bkp_former_options *options,
+    const char *name, struct bkp_error *err);
+
+/* Drops it. Only what bkp_former_list tells, and nobody is connected to. */
+BKP_API int bkp_former_drop(const struct bkp_former_options *options,
+    const char *name, struct bkp_error *err);
 
 /* ---- verify ---- */
 
@@ -240,7 +296,7 @@ struct bkp_prune_result {
 	size_t decision_count;
 	uint64_t kept, removed; /* snapshots */
 	uint64_t given_up;      /* of removed: missing or damaged ones */
-	uint64_t freed_packs, freed_bytes; /* dry run: with what waits */
+	uint64_t freed_packs, freed_bytes;     /* dry run: with what waits */
 	uint64_t waiting_packs, waiting_bytes; /* for the grace, or sessions */
 	uint64_t held_bytes;   /* nobody's, in packs that are needed in part */
 	uint64_t stored_bytes; /* all packs, when it began */

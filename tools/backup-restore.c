@@ -6,7 +6,8 @@ static const struct cli_command command = {
     .name = "backup-restore",
     .summary = "Restore a snapshot: everything, one source, or what is below "
 	       "one path; to\nwhere it came from or to another place.",
-    .usage = (const char *const[]){"SNAPSHOT [PATH]", NULL},
+    .usage = (const char *const[]){"SNAPSHOT [PATH]", "--former SOURCE",
+	"--put-back NAME PATH", "--drop-former NAME SOURCE", NULL},
     .operands =
 	(const char *const[]){
 	    "SNAPSHOT  \"latest\", a time, or the start of a name "
@@ -18,9 +19,10 @@ static const struct cli_command command = {
 	"2  wrong usage", "3  degraded: what is not back was named", NULL},
     .examples = (const char *const[]){"backup-restore latest",
 	"backup-restore --to shop_copy latest postgres/app/shop",
+	"backup-restore --swap latest postgres/app/shop",
 	"backup-restore --to /tmp/look 3f2a9c01 files/stack", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT,
+	     CLI_TAKES_WORKERS,
     .operands_min = 1,
     .operands_max = 2,
 };
@@ -88,8 +90,10 @@ restore(struct cli *cli, struct bkp_restore_options options)
 	struct bkp_restore_result result = {.entries = 0};
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_config *config = NULL;
-	enum cli_status status = cli_config(cli, CLI_NEEDS_CONTENT, &config);
+	enum cli_status status = cli_snapshot_first(cli);
 
+	if (status == CLI_GO_ON)
+		status = cli_config(cli, CLI_NEEDS_CONTENT, &config);
 	if (status != CLI_GO_ON)
 		return status;
 	options.config = config;
@@ -113,18 +117,117 @@ out:
 	return status;
 }
 
+/* ---- what earlier restores left beside ---- */
+
+/* One of these instead of a restore. */
+struct beside {
+	bool is_list;
+	const char *put, *drop;
+};
+
+static const char *
+word_of(enum bkp_former_state state)
+{
+	switch (state) {
+	case BKP_FORMER_KEPT:
+		return "former";
+	case BKP_FORMER_READY:
+		return "ready";
+	case BKP_FORMER_INCOMPLETE:
+		return "incomplete";
+	case BKP_FORMER_UNFINISHED:
+		break;
+	}
+	return "unfinished";
+}
+
+static void
+tell_former(struct cli *cli, const struct bkp_former *former)
+{
+	char text[CLI_TEXT_SIZE];
+
+	if (cli->is_json)
+		cli_emit(cli,
+		    json_pack("{s:s, s:s, s:s, s:I, s:I}", "type", "former",
+			"name", former->name, "state", word_of(former->state),
+			"bytes", (json_int_t)former->bytes, "connections",
+			(json_int_t)former->connections));
+	else
+		(void)printf("%-10s  %10s  %s\n", word_of(former->state),
+		    cli_size(former->bytes, text), former->name);
+}
+
+static int
+list_beside(struct cli *cli, const struct bkp_former_options *options,
+    struct bkp_error *err)
+{
+	struct bkp_former_result result = {.former_count = 0};
+
+	if (bkp_former_list(options, &result, err) < 0)
+		return -1;
+	for (size_t i = 0; i < result.former_count; i++)
+		tell_former(cli, &result.formers[i]);
+	bkp_former_result_free(&result);
+	return 0;
+}
+
+static enum cli_status
+work_beside(struct cli *cli, const struct beside *beside)
+{
+	struct bkp_former_options options = BKP_FORMER_OPTIONS_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_config *config = NULL;
+	enum cli_status status;
+	int rc;
+
+	if (cli->operand_count != 1)
+		return cli_usage(cli, "these take one source or path alone");
+	status = cli_config(
+	    cli, CLI_NEEDS_SOURCES | CLI_NEEDS_NO_REPOSITORY, &config);
+	if (status != CLI_GO_ON)
+		return status;
+	options.config = config;
+	options.path = cli->operands[0];
+	options.events = cli_events(cli);
+	options.cancel = &cli->cancel;
+	if (beside->put != NULL)
+		rc = bkp_former_put(&options, beside->put, &err);
+	else if (beside->drop != NULL)
+		rc = bkp_former_drop(&options, beside->drop, &err);
+	else
+		rc = list_beside(cli, &options, &err);
+	status = rc < 0 ? cli_fail(cli, &err) : CLI_COMPLETE;
+	bkp_config_free(config);
+	if (rc == 0 && cli->is_json)
+		cli_emit(
+		    cli, json_pack("{s:s, s:s, s:s}", "type", "result",
+			     "command", command.name, "state", "complete"));
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct cli cli = CLI_INIT(&command);
 	struct bkp_restore_options restoring = BKP_RESTORE_OPTIONS_INIT;
-	bool is_overwrite = false, is_without = false;
+	bool is_overwrite = false, is_without = false, is_swap = false;
+	struct beside beside = {.is_list = false};
 	const struct cli_option options[] = {
 	    {"to", 0, "NAME",
 		"into another database, bucket or folder (one source)",
 		CLI_TEXT, &restoring.to},
 	    {"overwrite", 0, NULL, "replace what exists in that place",
 		CLI_FLAG, &is_overwrite},
+	    {"swap", 0, NULL,
+		"take the place of the database there, and keep that", CLI_FLAG,
+		&is_swap},
+	    {"former", 0, NULL,
+		"tell which databases restores left beside others", CLI_FLAG,
+		&beside.is_list},
+	    {"put-back", 0, "NAME", "put one of those into the place PATH",
+		CLI_TEXT, &beside.put},
+	    {"drop-former", 0, "NAME", "drop one of those", CLI_TEXT,
+		&beside.drop},
 	    {"map", 0, "FILE",
 		"erase by this map who was erased since the snapshot", CLI_TEXT,
 		&restoring.map},
@@ -138,7 +241,15 @@ main(int argc, char **argv)
 	status = cli_parse(&cli, options, argc, argv);
 	restoring.is_overwrite = is_overwrite;
 	restoring.is_without_erasures = is_without;
+	restoring.is_swap = is_swap;
+	if (status == CLI_GO_ON &&
+	    beside.is_list + (beside.put != NULL) + (beside.drop != NULL) > 1)
+		status = cli_usage(&cli,
+		    "--former, --put-back and --drop-former go one by one");
 	if (status == CLI_GO_ON)
-		status = restore(&cli, restoring);
+		status =
+		    beside.is_list || beside.put != NULL || beside.drop != NULL
+			? work_beside(&cli, &beside)
+			: restore(&cli, restoring);
 	return cli_finish(&cli, status);
 }

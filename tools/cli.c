@@ -364,6 +364,16 @@ print_help(const struct cli_command *command, const struct table *table)
 
 /* ---- parsing ---- */
 
+enum cli_status
+cli_snapshot_first(struct cli *cli)
+{
+	if (cli->operand_count > 0 && strchr(cli->operands[0], '/') != NULL)
+		return cli_usage(cli,
+		    "the snapshot comes before the path: %s latest %s",
+		    cli->command->name, cli->operands[0]);
+	return CLI_GO_ON;
+}
+
 static enum cli_status
 check_operands(struct cli *cli)
 {
@@ -383,12 +393,8 @@ check_operands(struct cli *cli)
 		if (*cli->operands[i] == '\0')
 			return cli_usage(cli, "operand %d is empty", i + 1);
 	}
-	if ((command->takes & CLI_TAKES_SNAPSHOT) && cli->operand_count > 0 &&
-	    strchr(cli->operands[0], '/') != NULL)
-		return cli_usage(cli,
-		    "the snapshot comes before the path: %s latest %s",
-		    command->name, cli->operands[0]);
-	return CLI_GO_ON;
+	return command->takes & CLI_TAKES_SNAPSHOT ? cli_snapshot_first(cli)
+						   : CLI_GO_ON;
 }
 
 /* Whether --json stands anywhere: a mistake before it is an event, too. */

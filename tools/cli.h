@@ -117,6 +117,10 @@ void cli_start(struct cli *cli);
 enum cli_status cli_parse(
     struct cli *cli, const struct cli_option *own, int argc, char **argv);
 
+/* Tells the mistake where the first operand is a path: what CLI_TAKES_SNAPSHOT
+ * does for commands whose first operand is always a snapshot. */
+enum cli_status cli_snapshot_first(struct cli *cli);
+
 /* Closes standard output and turns `status` into CLI_FAILED where not all of
  * it was written. */
 int cli_finish(struct cli *cli, enum cli_status status);

@@ -15,6 +15,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/check.c \
 	libbackup/operations/compare.c libbackup/operations/compare.h \
 	libbackup/operations/content.c libbackup/operations/content.h \
+	libbackup/operations/former.c \
 	libbackup/operations/opened.c libbackup/operations/opened.h \
 	libbackup/operations/past.c libbackup/operations/past.h \
 	libbackup/operations/past_objects.c \

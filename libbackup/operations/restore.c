@@ -209,6 +209,15 @@ has_kind(const struct bkp_opened *opened, enum bkp_source_kind kind)
 	return false;
 }
 
+static bool
+has_other_kind(const struct bkp_opened *opened, enum bkp_source_kind kind)
+{
+	for (size_t i = 0; i < opened->chosen_count; i++)
+		if (opened->chosen[i].kind->kind != kind)
+			return true;
+	return false;
+}
+
 static int
 open_replay(struct restore *restore, struct bkp_error *err)
 {
@@ -248,6 +257,7 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	const struct bkp_target_options options = {
 	    .to = restore->options->to,
 	    .is_overwrite = restore->options->is_overwrite != 0,
+	    .is_swap = restore->options->is_swap != 0,
 	    .settle = settle,
 	    .settle_arg = part,
 	};
@@ -278,6 +288,15 @@ open_parts(struct restore *restore, struct bkp_error *err)
 		    "chosen; name one of them as PATH, such as '%s'",
 		    restore->options->to, opened->chosen_count,
 		    opened->chosen[0].source->prefix);
+	if (restore->options->is_swap &&
+	    (restore->options->is_overwrite ||
+		has_other_kind(opened, BKP_KIND_POSTGRES)))
+		return bkp_fail(err, BKP_INVALID,
+		    restore->options->is_overwrite
+			? "what is there is either kept (--swap) or replaced "
+			  "(--overwrite)"
+			: "only databases can be swapped: name their source "
+			  "as PATH, such as postgres/app");
 	restore->parts =
 	    bkp_alloc_array(opened->chosen_count, sizeof(*restore->parts), err);
 	if (restore->parts == NULL)

@@ -7,6 +7,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/copy.c libbackup/postgres/copy.h \
 	libbackup/postgres/describe.c libbackup/postgres/describe.h \
 	libbackup/postgres/dump.c libbackup/postgres/dump.h \
+	libbackup/postgres/exchange.c libbackup/postgres/exchange.h \
 	libbackup/postgres/front.c libbackup/postgres/front.h \
 	libbackup/postgres/holder.c libbackup/postgres/holder.h \
 	libbackup/postgres/largeobject.c libbackup/postgres/largeobject.h \

@@ -27,17 +27,21 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_after.c \
 	libbackup/source/postgres_analyze.c \
 	libbackup/source/postgres_build.c \
+	libbackup/source/postgres_former.c \
+	libbackup/source/postgres_former.h \
 	libbackup/source/postgres_largeobjects.c \
 	libbackup/source/postgres_load.c libbackup/source/postgres_load.h \
 	libbackup/source/postgres_objects.c \
 	libbackup/source/postgres_place.c \
 	libbackup/source/postgres_plan.c \
 	libbackup/source/postgres_queue.c libbackup/source/postgres_queue.h \
+	libbackup/source/postgres_prove.c \
 	libbackup/source/postgres_roles.c \
 	libbackup/source/postgres_scratch.c \
 	libbackup/source/postgres_scratch.h \
 	libbackup/source/postgres_source.c \
 	libbackup/source/postgres_source.h \
+	libbackup/source/postgres_swap.c \
 	libbackup/source/postgres_tables.c \
 	libbackup/source/postgres_target.c \
 	libbackup/source/postgres_target.h

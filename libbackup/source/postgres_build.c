@@ -6,6 +6,7 @@
  *   sequences, large objects
  *   the rows, compared with what was recorded as they go in, and as soon as a
  *   table has them its indexes, constraints and foreign keys
+ *   where it is to take the place of another: the rows, read back
  *   triggers, rules, what else is left of the schema
  *   what whoever restores has to do in it, before statistics and views know
  *   of it
@@ -192,6 +193,9 @@ fill(struct bkp_pg_target *target, struct loss *loss,
 	if (bkp_pg_restore_toc(what, run, &toc, err) < 0 ||
 	    bkp_pg_target_fill(target, supply, database, what, &toc, err) < 0)
 		goto out;
+	if (target->options.is_swap && !is_incomplete(loss) &&
+	    bkp_pg_target_prove(target, supply, database, err) < 0)
+		goto out;
 	bkp_run_phase(run, 0, 0, "%s: triggers and rules", database->name);
 	if (!is_incomplete(loss))
 		what->refused = NULL;
@@ -224,7 +228,9 @@ build(struct bkp_pg_target *target, struct bkp_supply *supply,
 		return -1;
 	if (is_incomplete(&loss) && !target->options.is_scratch)
 		return bkp_pg_place_aside(target, supply, database, err);
-	return bkp_pg_place_swap(target, supply, database, err);
+	return target->options.is_swap
+		   ? bkp_pg_swap(target, supply, database, err)
+		   : bkp_pg_place_swap(target, supply, database, err);
 }
 
 int
@@ -242,7 +248,8 @@ bkp_pg_target_build(struct bkp_pg_target *target, struct bkp_supply *supply,
 	} else if ((rc = bkp_pg_place_create(target, supply, database, err)) <
 		       0 ||
 		   (rc = build(target, supply, database, &archive, err)) < 0) {
-		bkp_pg_place_drop(target, database);
+		if (!database->is_ready)
+			bkp_pg_place_drop(target, database);
 	} else {
 		bkp_supply_restored(supply, 1);
 	}

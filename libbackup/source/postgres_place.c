@@ -5,6 +5,7 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/postgres/exchange.h"
 #include "libbackup/postgres/front.h"
 #include "libbackup/postgres/names.h"
 #include "libbackup/source/postgres_target.h"
@@ -156,55 +157,28 @@ is_there(struct bkp_pg *pg, const char *name, bool *out, struct bkp_error *err)
 	return 0;
 }
 
-/* Keeps everybody out of a database and renames it. */
-static int
-move_away(
-    struct bkp_pg *pg, const char *name, const char *to, struct bkp_error *err)
-{
-	if (bkp_pg_run(
-		pg, err, "ALTER DATABASE %I ALLOW_CONNECTIONS false", name) < 0)
-		return -1;
-	if (bkp_pg_run(pg, err,
-		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-		" WHERE datname = %L AND pid <> pg_backend_pid()",
-		name) == 0 &&
-	    bkp_pg_run(pg, err, "ALTER DATABASE %I RENAME TO %I", name, to) ==
-		0)
-		return 0;
-	(void)bkp_pg_run(
-	    pg, NULL, "ALTER DATABASE %I ALLOW_CONNECTIONS true", name);
-	return -1;
-}
-
-static void
-move_back(struct bkp_pg *pg, const char *name, const char *from)
-{
-	(void)bkp_pg_run(
-	    pg, NULL, "ALTER DATABASE %I RENAME TO %I", from, name);
-	(void)bkp_pg_run(
-	    pg, NULL, "ALTER DATABASE %I ALLOW_CONNECTIONS true", name);
-}
-
 /* Puts the new database in the place of one that is there. */
 static int
-replace(struct bkp_pg *pg, struct bkp_run *run,
-    const struct bkp_pg_target_database *database, struct bkp_error *err)
+replace(const struct bkp_pg_target *target, struct bkp_pg *pg,
+    struct bkp_run *run, const struct bkp_pg_target_database *database,
+    struct bkp_error *err)
 {
 	struct bkp_error failure = BKP_ERROR_INIT;
+	struct bkp_pg_exchange exchange = {
+	    .name = database->name, .in = database->temporary};
 	char *old = make_name(database->name, "replaced", err);
 	int rc = -1;
 
 	if (old == NULL)
 		return -1;
-	if (move_away(pg, database->name, old, err) < 0)
+	exchange.aside = old;
+	if (bkp_pg_exchange(target->config, &exchange, err) < 0)
 		goto out;
-	if (bkp_pg_run(pg, err, "ALTER DATABASE %I RENAME TO %I",
-		database->temporary, database->name) < 0) {
-		move_back(pg, database->name, old);
-		goto out;
-	}
 	rc = 0;
-	if (bkp_pg_run(pg, &failure, "DROP DATABASE %I", old) < 0)
+	if (bkp_pg_run(pg, &failure,
+		bkp_pg_major(pg) >= 13 ? "DROP DATABASE %I WITH (FORCE)"
+				       : "DROP DATABASE %I",
+		old) < 0)
 		bkp_run_message(run, BKP_WARNING, NULL,
 		    "the former database is still there as %s: %s", old,
 		    failure.message);
@@ -238,7 +212,8 @@ bkp_pg_place_swap(struct bkp_pg_target *target, struct bkp_supply *supply,
 		    "database %s appeared while it was being restored",
 		    database->name);
 	else
-		rc = replace(&pg, bkp_supply_run(supply), database, err);
+		rc =
+		    replace(target, &pg, bkp_supply_run(supply), database, err);
 out:
 	bkp_pg_close(&pg);
 	return rc;
@@ -275,14 +250,20 @@ out:
 /* ---- what a killed restore left ---- */
 
 static void
-tell_leftover(struct bkp_run *run, const char *quoted, bool is_former)
+tell_leftover(struct bkp_run *run, const char *quoted, const char *what)
 {
-	if (is_former)
+	if (strcmp(what, "replaced") == 0)
 		bkp_run_message(run, BKP_WARNING, NULL,
 		    "the server has a database %s: a restore moved it aside "
 		    "and was stopped before it was removed. It holds what was "
 		    "there before that restore; look at whether the restored "
 		    "one is whole before you drop it",
+		    quoted);
+	else if (strcmp(what, "restored") == 0)
+		bkp_run_message(run, BKP_WARNING, NULL,
+		    "the server has a database %s, which is restored and "
+		    "proven, and did not get its place: backup-restore "
+		    "--put-back puts it there, --drop-former drops it",
 		    quoted);
 	else
 		bkp_run_message(run, BKP_WARNING, NULL,
@@ -298,19 +279,21 @@ bkp_pg_place_tell_leftovers(
 {
 	PGresult *result = NULL;
 
-	/* One with somebody in it is most likely a restore under way. */
+	/* One with somebody in it is most likely a restore under way. What a
+	 * swap keeps is wanted, and not told each time. */
 	if (bkp_pg_query(pg,
 		"SELECT pg_catalog.quote_ident(datname),"
-		" datname ~ '[.]replaced-[0-9a-f]{8}$'"
+		" substring(datname FROM '[.]([a-z]+)-[0-9A-Za-z]+$')"
 		" FROM pg_catalog.pg_database d"
-		" WHERE datname ~ '[.](restoring|replaced)-[0-9a-f]{8}$'"
+		" WHERE (datname ~ '[.](restoring|replaced)-[0-9a-f]{8}$'"
+		" OR datname ~ '[.]restored-[0-9]{8}T[0-9]{6}Z$')"
 		" AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity a"
 		" WHERE a.datname = d.datname) ORDER BY 1",
 		0, NULL, &result, err) < 0)
 		return -1;
 	for (int i = 0; i < PQntuples(result); i++)
-		tell_leftover(run, PQgetvalue(result, i, 0),
-		    PQgetvalue(result, i, 1)[0] == 't');
+		tell_leftover(
+		    run, PQgetvalue(result, i, 0), PQgetvalue(result, i, 1));
 	PQclear(result);
 	return 0;
 }

@@ -246,16 +246,25 @@ check_database(struct bkp_pg_target *target, struct bkp_supply *supply,
 		    "there is no database %s to load rows into: restore the "
 		    "whole database, or make it and its tables first",
 		    database->name);
+	if (target->is_rows && target->options.is_swap)
+		return bkp_fail(err, BKP_INVALID,
+		    "rows of single tables go into the database that is "
+		    "there: --swap is for whole databases");
 	if (target->is_rows)
 		return target->options.settle == NULL
 			   ? 0
 			   : target->options.settle(target->options.settle_arg,
 				 database->path, NULL, NULL, err);
-	if (is_there && !target->options.is_overwrite)
+	if (is_there && !target->options.is_overwrite &&
+	    !target->options.is_swap)
 		return bkp_fail(err, BKP_EXISTS,
 		    "database %s exists already: restore it under another "
-		    "name (--to), or replace it (--overwrite)",
+		    "name (--to), put it in its place and keep the old one "
+		    "(--swap), or replace it (--overwrite)",
 		    database->name);
+	if (is_there && target->options.is_swap &&
+	    bkp_pg_swap_check(pg, bkp_supply_run(supply), database, err) < 0)
+		return -1;
 	return check_extensions(pg, database, err);
 }
 
@@ -272,13 +281,14 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 		&pg, target->config, bkp_supply_run(supply), err) < 0)
 		return -1;
 	if (check_version(target, supply, &pg, err) < 0 ||
-	    (!target->is_rows && check_privileges(&pg, err) < 0))
+	    (!target->is_rows && check_privileges(&pg, err) < 0) ||
+	    bkp_pg_place_tell_leftovers(&pg, bkp_supply_run(supply), err) < 0)
 		goto out;
 	for (size_t i = 0; i < target->database_count; i++)
 		if (check_database(
 			target, supply, &pg, &target->databases[i], err) < 0)
 			goto out;
-	rc = bkp_pg_place_tell_leftovers(&pg, bkp_supply_run(supply), err);
+	rc = 0;
 out:
 	bkp_pg_close(&pg);
 	return rc;

@@ -20,6 +20,7 @@ struct bkp_pg_target_database {
 	json_t *facts;    /* owned: database.json */
 	json_t *versions; /* owned: the attributes of that entry */
 	bool is_lost;     /* what describes it cannot be read; noted */
+	bool is_ready;    /* whole and proven: not dropped whatever fails */
 };
 
 struct bkp_pg_target {
@@ -70,6 +71,18 @@ struct bkp_pg_toc;
 int bkp_pg_target_fill(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, const struct bkp_pg_restore *what,
     struct bkp_pg_toc *toc, struct bkp_error *err);
+
+/* Reads all rows back out of the temporary database and compares them with the
+ * snapshot (postgres_prove.c). */
+int bkp_pg_target_prove(struct bkp_pg_target *target, struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, struct bkp_error *err);
+
+/* Says before anything is touched what stands in the way of a swap; gives the
+ * database its place and keeps the one that was there (postgres_swap.c). */
+int bkp_pg_swap_check(struct bkp_pg *pg, struct bkp_run *run,
+    const struct bkp_pg_target_database *database, struct bkp_error *err);
+int bkp_pg_swap(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err);
 
 /* Loads the rows of selected tables into tables that exist
  * (postgres_load.c). */

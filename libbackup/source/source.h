@@ -175,6 +175,8 @@ typedef int bkp_settle_fn(void *arg, const char *path,
 struct bkp_target_options {
 	const char *to; /* another database, bucket or folder; NULL: the same */
 	bool is_overwrite; /* may replace what exists there */
+	bool is_swap;      /* databases only: takes the place of what exists
+			      when it is proven, and keeps that */
 	bool is_scratch;   /* a throwaway place: fast and unsafe is fine, and
 			      nothing of the outside may be touched */
 	bkp_settle_fn *settle; /* databases only; NULL: nothing to do */

@@ -132,3 +132,6 @@ EXTRA_DIST += tests/integration/test_nested.py
 
 # canaries: every byte of an export, searched for other people
 EXTRA_DIST += tests/integration/test_canaries.py
+
+# swap: a restored database in the place of one that is in use
+EXTRA_DIST += tests/integration/test_swap.py

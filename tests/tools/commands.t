@@ -39,7 +39,7 @@ is_empty() { [ ! -s "$1" ]; result $? "  and $1 is empty"; }
 
 # is_json FILE: every line is an object with one of the types.
 is_json() {
-	! grep -v -q -E '^\{"type":"(message|progress|omission|result|error|check|finding|step|snapshot|entry|decision|administrator|host)",.*\}$' "$1"
+	! grep -v -q -E '^\{"type":"(message|former|progress|omission|result|error|check|finding|step|snapshot|entry|decision|administrator|host)",.*\}$' "$1"
 	result $? "  and every line of $1 is an event"
 }
 
@@ -345,6 +345,25 @@ for name in archive cat check create init key list prune restore verify; do
 done
 ends 2 "no snapshot to restore" backup-restore
 ends 2 "an empty snapshot" backup-restore ''
+ends 2 "a path without a snapshot" backup-restore postgres/app
+says err 'snapshot comes before the path'
+ends 2 "two things about former databases" backup-restore --former \
+	--drop-former x postgres/app
+ends 2 "a snapshot of former databases" backup-restore --former latest \
+	postgres/app
+printf 'repository: /x\nsources: []\n' >former.yaml
+ends 0 "former databases" backup-restore -c former.yaml --former postgres/app
+says out '^former .*shop.before-20261121T100203Z$'
+says out '^unfinished .*shop.restoring-1a2b3c4d$'
+ends 0 "the same in JSON" backup-restore -c former.yaml --json --former \
+	postgres/app
+is_json out
+says out '"type":"former","name":"shop.before-20261121T100203Z","state":"former"'
+ends 0 "one put back" backup-restore -c former.yaml --put-back x postgres/app/x
+export FAKE=fail
+ends 1 "one not dropped" backup-restore -c former.yaml --drop-former x \
+	postgres/app
+unset FAKE
 ends 2 "an empty path is not everything" backup-restore latest ''
 ends 2 "three operands to restore" backup-restore latest a b
 says err '"b"'

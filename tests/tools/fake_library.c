@@ -453,6 +453,48 @@ bkp_restore(const struct bkp_restore_options *options,
 }
 
 int
+bkp_former_list(const struct bkp_former_options *options,
+    struct bkp_former_result *result, struct bkp_error *err)
+{
+	static const struct bkp_former formers[] = {
+	    {"shop.before-20261121T100203Z", BKP_FORMER_KEPT, 8000000, 0},
+	    {"shop.restoring-1a2b3c4d", BKP_FORMER_UNFINISHED, 7000000, 2}};
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	result->formers = formers;
+	result->former_count = 2;
+	return 0;
+}
+
+void
+bkp_former_result_free(struct bkp_former_result *result)
+{
+	result->former_count = 0;
+}
+
+int
+bkp_former_put(const struct bkp_former_options *options, const char *name,
+    struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	(void)name;
+	return play(&options->events, options->cancel, &omissions, err);
+}
+
+int
+bkp_former_drop(const struct bkp_former_options *options, const char *name,
+    struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	(void)name;
+	return play(&options->events, options->cancel, &omissions, err);
+}
+
+int
 bkp_verify(const struct bkp_verify_options *options,
     struct bkp_verify_result *result, struct bkp_error *err)
 {

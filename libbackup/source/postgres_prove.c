@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Before a restored database takes the place of one that is in use, its rows
+ * are read back out of the server: every table that the snapshot has, with as
+ * many rows and the same hash, and no other. What went in was hashed on its
+ * way; this sees what arrived.
+ *
+ * Done before policies and triggers are there: they change no row now, and
+ * could hide some from a role that is not a superuser.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/base/pipeline.h"
+#include "libbackup/postgres/catalogue.h"
+#include "libbackup/postgres/copy.h"
+#include "libbackup/source/postgres_target.h"
+
+/* One table, as the snapshot has it. */
+struct expected {
+	char *path; /* owned: component below data/ */
+	struct fmt_rowhash hash;
+	bool is_found;
+};
+
+struct worker {
+	struct bkp_pg pg;
+	struct fmt_buf room;
+};
+
+struct prove {
+	struct bkp_pg_target *target;
+	struct bkp_run *run;
+	const struct bkp_pg_target_database *database;
+	struct bkp_pg_catalogue catalogue;
+	struct expected *expected; /* by path */
+	size_t expected_count, expected_cap;
+	struct worker *workers;
+	char *encoding; /* owned */
+	size_t next;    /* table of the catalogue */
+	uint64_t rows;
+};
+
+struct item {
+	const struct bkp_pg_table *table;
+	struct fmt_rowhash hash;
+};
+
+/* ---- what there should be ---- */
+
+static int
+compare_expected(const void *a, const void *b)
+{
+	const struct expected *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+static int
+add_expected(struct prove *prove, const struct fmt_entry *entry,
+    size_t prefix_len, struct bkp_error *err)
+{
+	struct expected *expected;
+	const char *hash =
+	    json_string_value(json_object_get(entry->attrs, "rowhash"));
+	json_int_t rows =
+	    json_integer_value(json_object_get(entry->attrs, "rows"));
+
+	if (bkp_grow(&prove->expected, prove->expected_count,
+		&prove->expected_cap, sizeof(*prove->expected), err) < 0)
+		return -1;
+	expected = &prove->expected[prove->expected_count];
+	memset(expected, 0, sizeof(*expected));
+	if (hash == NULL || fmt_rowhash_parse(hash, &expected->hash) != FMT_OK)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "%s: its attributes are not those of a table", entry->path);
+	expected->hash.rows = (uint64_t)rows;
+	expected->path = bkp_strdup(entry->path + prefix_len, err);
+	if (expected->path == NULL)
+		return -1;
+	prove->expected_count++;
+	return 0;
+}
+
+static int
+read_expected(
+    struct prove *prove, struct bkp_supply *supply, struct bkp_error *err)
+{
+	char *prefix = bkp_format(err, "%s/data/", prove->database->path);
+	struct bkp_entry_stream *stream = NULL;
+	struct fmt_entry entry = FMT_ENTRY_INIT;
+	int more = -1;
+
+	if (prefix == NULL ||
+	    bkp_supply_entries(supply, prefix, &stream, err) < 0)
+		goto out;
+	while ((more = bkp_entry_stream_next(stream, &entry, err)) > 0) {
+		if (add_expected(prove, &entry, strlen(prefix), err) < 0) {
+			more = -1;
+			break;
+		}
+		fmt_entry_free(&entry);
+	}
+	if (more == 0 && prove->expected_count > 0)
+		qsort(prove->expected, prove->expected_count,
+		    sizeof(*prove->expected), compare_expected);
+out:
+	fmt_entry_free(&entry);
+	bkp_entry_stream_close(stream);
+	free(prefix);
+	return more;
+}
+
+/* ---- what there is ---- */
+
+static int
+look(struct prove *prove, struct bkp_error *err)
+{
+	struct bkp_pg pg = BKP_PG_INIT;
+	int rc;
+
+	if (bkp_pg_open(&pg, prove->target->config, prove->database->temporary,
+		prove->run, err) < 0)
+		return -1;
+	rc = bkp_pg_catalogue_read(&pg, &prove->catalogue, err);
+	if (rc == 0 &&
+	    (prove->encoding = bkp_strdup(bkp_pg_encoding(&pg), err)) == NULL)
+		rc = -1;
+	bkp_pg_close(&pg);
+	return rc;
+}
+
+static int
+next_table(void *arg, void **out, struct bkp_error *err)
+{
+	struct prove *prove = arg;
+	struct item *item;
+
+	*out = NULL;
+	if (prove->next == prove->catalogue.table_count)
+		return 0;
+	if ((item = bkp_alloc(sizeof(*item), err)) == NULL)
+		return -1;
+	item->table = &prove->catalogue.tables[prove->next++];
+	*out = item;
+	return 0;
+}
+
+static int
+drop_rows(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	struct prove *prove = arg;
+
+	(void)data;
+	(void)err;
+	bkp_run_count(prove->run, len, 0);
+	return 0;
+}
+
+static int
+read_part(struct prove *prove, struct worker *worker, struct item *item,
+    const struct bkp_pg_part *part, struct bkp_error *err)
+{
+	const struct bkp_pg_table *table = item->table;
+	struct fmt_buf sql = FMT_BUF_INIT;
+	int rc;
+
+	if (bkp_pg_copy_out_sql(&sql, part->quoted, table->columns,
+		table->column_count, table->filter, 0, 0,
+		prove->encoding) != FMT_OK ||
+	    fmt_buf_text(&sql) == NULL)
+		rc = bkp_fail_nomem(err, "reading a table back");
+	else
+		rc = bkp_pg_copy_out(&worker->pg, (const char *)sql.data,
+		    &worker->room, drop_rows, prove, &item->hash, err);
+	fmt_buf_free(&sql);
+	return rc;
+}
+
+static int
+read_table(void *arg, unsigned number, void *taken, struct bkp_error *err)
+{
+	struct prove *prove = arg;
+	struct item *item = taken;
+	struct worker *worker = &prove->workers[number];
+
+	if (worker->pg.conn == NULL &&
+	    bkp_pg_open(&worker->pg, prove->target->config,
+		prove->database->temporary, prove->run, err) < 0)
+		return -1;
+	for (size_t i = 0; i < item->table->part_count; i++)
+		if (read_part(
+			prove, worker, item, &item->table->parts[i], err) < 0)
+			return bkp_fail_in(
+			    err, "reading table %s back", item->table->quoted);
+	return 0;
+}
+
+static void
+discard(void *arg, void *item)
+{
+	(void)arg;
+	free(item);
+}
+
+static int
+compare_table(
+    struct prove *prove, const struct item *item, struct bkp_error *err)
+{
+	const struct expected key = {.path = item->table->path};
+	struct expected *expected = NULL;
+
+	if (prove->expected_count > 0)
+		expected = bsearch(&key, prove->expected, prove->expected_count,
+		    sizeof(key), compare_expected);
+	if (expected == NULL)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "the restored database has a table %s, which is not in "
+		    "the snapshot",
+		    item->table->quoted);
+	expected->is_found = true;
+	prove->rows += item->hash.rows;
+	if (expected->hash.rows == item->hash.rows &&
+	    fmt_rowhash_is_equal(&expected->hash, &item->hash))
+		return 0;
+	return bkp_fail(err, BKP_CORRUPT,
+	    "table %s: the snapshot has %llu rows and the restored table "
+	    "%llu%s",
+	    item->table->quoted, (unsigned long long)expected->hash.rows,
+	    (unsigned long long)item->hash.rows,
+	    expected->hash.rows == item->hash.rows ? " others" : "");
+}
+
+static int
+done_table(void *arg, void *item, struct bkp_error *err)
+{
+	int rc = compare_table(arg, item, err);
+
+	free(item);
+	return rc;
+}
+
+static void
+tick(void *arg)
+{
+	bkp_run_tick(((struct prove *)arg)->run);
+}
+
+static int
+find_missing(const struct prove *prove, struct bkp_error *err)
+{
+	for (size_t i = 0; i < prove->expected_count; i++)
+		if (!prove->expected[i].is_found)
+			return bkp_fail(err, BKP_CORRUPT,
+			    "the restored database lacks the table %s",
+			    prove->expected[i].path);
+	return 0;
+}
+
+static void
+free_prove(struct prove *prove)
+{
+	for (unsigned i = 0;
+	     prove->workers != NULL && i < bkp_run_workers(prove->run); i++) {
+		bkp_pg_close(&prove->workers[i].pg);
+		fmt_buf_free(&prove->workers[i].room);
+	}
+	for (size_t i = 0; i < prove->expected_count; i++)
+		free(prove->expected[i].path);
+	free(prove->workers);
+	free(prove->expected);
+	free(prove->encoding);
+	bkp_pg_catalogue_free(&prove->catalogue);
+}
+
+int
+bkp_pg_target_prove(struct bkp_pg_target *target, struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	static const struct bkp_pipeline_ops ops = {.next = next_table,
+	    .work = read_table,
+	    .done = done_table,
+	    .discard = discard,
+	    .tick = tick};
+	struct prove prove = {.target = target,
+	    .run = bkp_supply_run(supply),
+	    .database = database,
+	    .catalogue = BKP_PG_CATALOGUE_INIT};
+	unsigned workers = bkp_run_workers(prove.run);
+	uint64_t bytes = 0;
+	int rc = -1;
+
+	prove.workers = bkp_alloc_array(workers, sizeof(*prove.workers), err);
+	if (prove.workers == NULL || read_expected(&prove, supply, err) < 0 ||
+	    look(&prove, err) < 0)
+		goto out;
+	for (size_t i = 0; i < prove.catalogue.table_count; i++)
+		bytes += prove.catalogue.tables[i].bytes;
+	bkp_run_phase(
+	    prove.run, bytes, 0, "%s: reading the rows back", database->name);
+	if (bkp_pipeline_run(workers, workers * 4, &ops, &prove,
+		bkp_run_cancel(prove.run), err) < 0 ||
+	    find_missing(&prove, err) < 0)
+		goto out;
+	bkp_run_message(prove.run, BKP_INFO, database->path,
+	    "read back: %llu rows in %zu tables, all as in the snapshot",
+	    (unsigned long long)prove.rows, prove.catalogue.table_count);
+	rc = 0;
+out:
+	free_prove(&prove);
+	return rc;
+}
