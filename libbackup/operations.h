@@ -80,6 +80,12 @@ struct bkp_restore_options {
 	int is_swap; /* databases only: each is read back and compared, then
 			takes the place of the one that is there, which is kept
 			under another name (bkp_former_list) */
+	const char *role;      /* databases: this role makes and owns all */
+	int is_without_owners; /* databases: all belongs to whoever restores */
+	int is_without_privileges; /* databases: nothing is granted */
+	int is_skipping; /* databases: what the server lets only superusers
+			    make, and nothing else needs, is an omission where
+			    it is refused */
 };
 
 #define BKP_RESTORE_OPTIONS_INIT                                               \

@@ -211,6 +211,7 @@ main(int argc, char **argv)
 	struct cli cli = CLI_INIT(&command);
 	struct bkp_restore_options restoring = BKP_RESTORE_OPTIONS_INIT;
 	bool is_overwrite = false, is_without = false, is_swap = false;
+	bool is_unowned = false, is_ungranted = false, is_skipping = false;
 	struct beside beside = {.is_list = false};
 	const struct cli_option options[] = {
 	    {"to", 0, "NAME",
@@ -221,6 +222,15 @@ main(int argc, char **argv)
 	    {"swap", 0, NULL,
 		"take the place of the database there, and keep that", CLI_FLAG,
 		&is_swap},
+	    {"role", 0, "ROLE", "let this role own everything in databases",
+		CLI_TEXT, &restoring.role},
+	    {"no-owner", 0, NULL, "let whoever restores own everything",
+		CLI_FLAG, &is_unowned},
+	    {"no-privileges", 0, NULL, "grant nothing in databases", CLI_FLAG,
+		&is_ungranted},
+	    {"skip-refused", 0, NULL,
+		"go without what a server lets only superusers make", CLI_FLAG,
+		&is_skipping},
 	    {"former", 0, NULL,
 		"tell which databases restores left beside others", CLI_FLAG,
 		&beside.is_list},
@@ -242,6 +252,9 @@ main(int argc, char **argv)
 	restoring.is_overwrite = is_overwrite;
 	restoring.is_without_erasures = is_without;
 	restoring.is_swap = is_swap;
+	restoring.is_without_owners = is_unowned;
+	restoring.is_without_privileges = is_ungranted;
+	restoring.is_skipping = is_skipping;
 	if (status == CLI_GO_ON &&
 	    beside.is_list + (beside.put != NULL) + (beside.drop != NULL) > 1)
 		status = cli_usage(&cli,

@@ -258,6 +258,11 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	    .to = restore->options->to,
 	    .is_overwrite = restore->options->is_overwrite != 0,
 	    .is_swap = restore->options->is_swap != 0,
+	    .role = restore->options->role,
+	    .has_no_owner = restore->options->is_without_owners != 0 ||
+			    restore->options->role != NULL,
+	    .has_no_privileges = restore->options->is_without_privileges != 0,
+	    .may_skip = restore->options->is_skipping != 0,
 	    .settle = settle,
 	    .settle_arg = part,
 	};

@@ -19,4 +19,5 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/sqlarray.c \
 	libbackup/postgres/sqltext.c libbackup/postgres/sqltext.h \
 	libbackup/postgres/toc.c libbackup/postgres/toc.h \
+	libbackup/postgres/toc_line.c libbackup/postgres/toc_line.h \
 	libbackup/postgres/toc_split.c

@@ -73,18 +73,20 @@ fail:
 	return -1;
 }
 
-/* `list` NULL: the whole section. */
+/* `list` NULL: the whole section. With a list the section is not named: a
+ * comment has none of its own, and pg_restore takes it to be in that of
+ * whatever stands before it. */
 static int
 run_restore(struct restore *restore, const char *section, unsigned jobs,
     const struct fmt_buf *list, struct bkp_error *err)
 {
 	const struct bkp_pg_restore *what = restore->what;
 	char section_option[32], jobs_option[32];
-	const char *argv[10] = {what->program, NULL, "--exit-on-error",
-	    "--no-password", section_option, jobs_option};
+	const char *argv[12] = {what->program, NULL, "--exit-on-error",
+	    "--no-password", jobs_option};
 	struct file list_file = MEMORY_FILE;
-	char *list_option = NULL;
-	size_t next = 6;
+	char *list_option = NULL, *role_option = NULL;
+	size_t next = 5;
 	int rc = -1;
 
 	(void)snprintf(
@@ -92,14 +94,24 @@ run_restore(struct restore *restore, const char *section, unsigned jobs,
 	(void)snprintf(jobs_option, sizeof(jobs_option), "--jobs=%u", jobs);
 	if (!what->has_tablespaces)
 		argv[next++] = "--no-tablespaces";
+	if (what->has_no_owner)
+		argv[next++] = "--no-owner";
+	if (what->has_no_privileges)
+		argv[next++] = "--no-privileges";
+	if (what->role != NULL) {
+		role_option = bkp_format(err, "--role=%s", what->role);
+		if (role_option == NULL)
+			goto out;
+		argv[next++] = role_option;
+	}
 	if (list != NULL) {
 		if (open_file(list, &list_file, err) < 0)
-			return -1;
+			goto out;
 		list_option = bkp_format(err, "--use-list=%s", list_file.path);
 		if (list_option == NULL)
 			goto out;
-		argv[next++] = list_option;
 	}
+	argv[next++] = list != NULL ? list_option : section_option;
 	argv[next] = restore->archive.path;
 	rc = bkp_pg_run_program(
 	    argv, 1, what->config, restore->database, restore->run, NULL, err);
@@ -107,6 +119,7 @@ run_restore(struct restore *restore, const char *section, unsigned jobs,
 		(void)bkp_fail_in(err, "restoring the schema (%s)", section);
 out:
 	free(list_option);
+	free(role_option);
 	close_file(&list_file);
 	return rc;
 }
@@ -195,6 +208,8 @@ bkp_pg_restore_toc(const struct bkp_pg_restore *what, struct bkp_run *run,
 	return rc < 0 ? bkp_fail_in(err, "reading the schema") : 0;
 }
 
+/* ---- one by one ---- */
+
 char *
 bkp_pg_restore_name(const struct bkp_pg_item *item, struct bkp_error *err)
 {
@@ -224,6 +239,19 @@ bkp_pg_restore_fail(const struct bkp_pg_item *item, const struct bkp_error *why,
 	return -1;
 }
 
+/* Whom to tell where it cannot be made; NULL: that is an error. */
+static bkp_pg_refused_fn *
+told_of(const struct bkp_pg_restore *what, const struct bkp_pg_item *item)
+{
+	const struct bkp_pg_view *line = &item->line;
+
+	if (bkp_pg_step_of(line->text, line->len) == BKP_PG_STEP_FOREIGN_KEYS)
+		return what->refused;
+	if (bkp_pg_need_of(line->text, line->len) == BKP_PG_NEED_LEAF)
+		return what->privileged;
+	return NULL;
+}
+
 int
 bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
     struct bkp_pg_item *item, const struct bkp_error *why,
@@ -234,7 +262,7 @@ bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
 
 	if (name == NULL)
 		return -1;
-	rc = what->refused(what->refused_arg, name, why, err);
+	rc = told_of(what, item)(what->refused_arg, name, why, err);
 	item->is_refused = true;
 	free(name);
 	return rc;
@@ -242,8 +270,8 @@ bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
 
 /* A connection that broke is seen by whatever comes next. */
 static int
-restore_item(
-    struct restore *restore, struct bkp_pg_item *item, struct bkp_error *err)
+restore_item(struct restore *restore, const char *section,
+    struct bkp_pg_item *item, struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 	struct fmt_buf list = FMT_BUF_INIT;
@@ -251,9 +279,9 @@ restore_item(
 
 	if (fmt_buf_append(&list, item->line.text, item->line.len) != FMT_OK) {
 		fmt_buf_free(&list);
-		return bkp_fail_nomem(err, "making a foreign key");
+		return bkp_fail_nomem(err, "making what a schema has");
 	}
-	rc = run_restore(restore, "post-data", 1, &list, &why);
+	rc = run_restore(restore, section, 1, &list, &why);
 	fmt_buf_free(&list);
 	if (rc == 0)
 		return 0;
@@ -262,13 +290,7 @@ restore_item(
 		   : bkp_pg_restore_refuse(restore->what, item, &why, err);
 }
 
-/* Where rows are missing foreign keys come by themselves. */
-static bool
-is_by_itself(const struct restore *restore, const struct bkp_pg_item *item)
-{
-	return item->step == BKP_PG_STEP_FOREIGN_KEYS &&
-	       restore->what->refused != NULL;
-}
+/* ---- after the rows ---- */
 
 static int
 restore_late(struct restore *restore, struct bkp_pg_toc *toc, unsigned jobs,
@@ -282,7 +304,7 @@ restore_late(struct restore *restore, struct bkp_pg_toc *toc, unsigned jobs,
 	for (size_t i = 0; i < toc->item_count && status == FMT_OK; i++) {
 		const struct bkp_pg_item *item = &toc->items[i];
 
-		if (!item->is_late || is_by_itself(restore, item) ||
+		if (!item->is_late || told_of(restore->what, item) != NULL ||
 		    bkp_pg_toc_lacks(toc, item))
 			continue;
 		status = fmt_buf_append(&list, item->line.text, item->line.len);
@@ -297,8 +319,9 @@ restore_late(struct restore *restore, struct bkp_pg_toc *toc, unsigned jobs,
 	fmt_buf_free(&list);
 	for (size_t i = 0; rc == 0 && i < toc->item_count; i++)
 		if (toc->items[i].is_late &&
-		    is_by_itself(restore, &toc->items[i]))
-			rc = restore_item(restore, &toc->items[i], err);
+		    told_of(restore->what, &toc->items[i]) != NULL)
+			rc = restore_item(
+			    restore, "post-data", &toc->items[i], err);
 	return rc;
 }
 
@@ -320,19 +343,98 @@ bkp_pg_restore_late(const struct bkp_pg_restore *what, const char *database,
 	return rc;
 }
 
+/* ---- before the rows ---- */
+
+/* The next line that is no remark; false at the end. */
+static bool
+next_item(const char **at, const char *end, struct bkp_pg_item *item)
+{
+	*item = (struct bkp_pg_item){.id = 0};
+	while (*at < end) {
+		const char *newline = memchr(*at, '\n', (size_t)(end - *at));
+		const char *line = *at;
+
+		*at = newline != NULL ? newline + 1 : end;
+		item->line = (struct bkp_pg_view){line, (size_t)(*at - line)};
+		if (*line != ';' && *line != '\n')
+			return true;
+	}
+	return false;
+}
+
+/* All of it at once, for its order is that of what depends on what; then what
+ * may be refused. */
+static int
+restore_listed(struct restore *restore, const struct fmt_buf *listed,
+    struct bkp_error *err)
+{
+	const char *at = (const char *)listed->data;
+	const char *end = listed->len > 0 ? at + listed->len : at;
+	struct fmt_buf list = FMT_BUF_INIT;
+	enum fmt_status status = FMT_OK;
+	struct bkp_pg_item item;
+	int rc = 0;
+
+	while (status == FMT_OK && next_item(&at, end, &item))
+		if (told_of(restore->what, &item) == NULL)
+			status = fmt_buf_append(
+			    &list, item.line.text, item.line.len);
+	if (status != FMT_OK)
+		rc = bkp_fail_format(err, status, "listing the schema");
+	else if (list.len > 0)
+		rc = run_restore(restore, "pre-data", 1, &list, err);
+	at = (const char *)listed->data;
+	while (rc == 0 && next_item(&at, end, &item))
+		if (told_of(restore->what, &item) != NULL)
+			rc = restore_item(restore, "pre-data", &item, err);
+	fmt_buf_free(&list);
+	return rc;
+}
+
 int
 bkp_pg_restore_schema(const struct bkp_pg_restore *what, const char *database,
     struct bkp_run *run, struct bkp_error *err)
 {
+	static const char *const listed[] = {
+	    "--list", "--section=pre-data", NULL};
 	struct restore restore = {.what = what,
 	    .database = database,
 	    .run = run,
 	    .archive = MEMORY_FILE};
+	struct fmt_buf list = FMT_BUF_INIT;
+	int rc = -1;
+
+	if (open_file(what->archive, &restore.archive, err) < 0)
+		return -1;
+	if (what->privileged == NULL)
+		rc = run_restore(&restore, "pre-data", 1, NULL, err);
+	else if (print_archive(&restore, listed, &list, err) == 0)
+		rc = restore_listed(&restore, &list, err);
+	fmt_buf_free(&list);
+	close_file(&restore.archive);
+	return rc;
+}
+
+int
+bkp_pg_restore_list(const struct bkp_pg_restore *what, struct bkp_run *run,
+    bkp_pg_line_fn *fn, void *arg, struct bkp_error *err)
+{
+	static const char *const listed[] = {"--list", NULL};
+	struct restore restore = {
+	    .what = what, .run = run, .archive = MEMORY_FILE};
+	struct fmt_buf list = FMT_BUF_INIT;
+	struct bkp_pg_item item;
+	const char *at, *end;
 	int rc;
 
 	if (open_file(what->archive, &restore.archive, err) < 0)
 		return -1;
-	rc = run_restore(&restore, "pre-data", 1, NULL, err);
+	rc = print_archive(&restore, listed, &list, err);
+	at = (const char *)list.data;
+	end = list.len > 0 ? at + list.len : at;
+	while (rc == 0 && next_item(&at, end, &item))
+		rc = fn(arg, item.line.text, item.line.len, err);
+	fmt_buf_free(&list);
 	close_file(&restore.archive);
 	return rc;
 }

@@ -7,8 +7,8 @@
 #include "libbackup/postgres/dump.h"
 #include "libbackup/postgres/toc.h"
 
-/* Told of a foreign key that cannot be made: its line of pg_restore --list,
- * from its kind on ("FK CONSTRAINT app comment comment_author_fkey owner"). */
+/* Told of something that cannot be made: its line of pg_restore --list, from
+ * its kind on ("FK CONSTRAINT app comment comment_author_fkey owner"). */
 typedef int bkp_pg_refused_fn(void *arg, const char *name,
     const struct bkp_error *why, struct bkp_error *err);
 
@@ -20,7 +20,13 @@ struct bkp_pg_restore {
 	bool has_tablespaces;       /* false: everything into the default one */
 	bkp_pg_refused_fn *refused; /* where rows are missing: foreign keys are
 				       made one by one; NULL: any error ends */
-	void *refused_arg;
+	bkp_pg_refused_fn *privileged; /* what nothing depends on, and most
+					  servers keep for superusers, is made
+					  one by one; NULL: any error ends */
+	void *refused_arg;             /* of both */
+	const char *role; /* everything is made by this role; NULL: by the one
+			     that is connected */
+	bool has_no_owner, has_no_privileges;
 };
 
 /* Restores what rows need: types, tables, functions. */
@@ -45,10 +51,17 @@ char *bkp_pg_restore_name(
 int bkp_pg_restore_fail(const struct bkp_pg_item *item,
     const struct bkp_error *why, struct bkp_error *err);
 
-/* A foreign key could not be made, and the rest goes on without it: tells
- * what->refused, which may not be NULL, and marks the item. */
+/* An item could not be made, and the rest goes on without it: tells whoever is
+ * to be told of such items, which must be somebody, and marks it. */
 int bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
     struct bkp_pg_item *item, const struct bkp_error *why,
     struct bkp_error *err);
+
+/* Each line of pg_restore --list that is not a remark, with its newline. */
+typedef int bkp_pg_line_fn(
+    void *arg, const char *line, size_t len, struct bkp_error *err);
+
+int bkp_pg_restore_list(const struct bkp_pg_restore *what, struct bkp_run *run,
+    bkp_pg_line_fn *fn, void *arg, struct bkp_error *err);
 
 #endif

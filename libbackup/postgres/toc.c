@@ -31,22 +31,6 @@ begins(const char *text, size_t len, const char *with)
 	return len >= with_len && memcmp(text, with, with_len) == 0;
 }
 
-/* Lines such as
- * "3345; 2606 16402 CONSTRAINT app account account_pkey owner". */
-size_t
-bkp_pg_kind_at(const char *line, size_t len)
-{
-	size_t at = 0;
-
-	for (int numbers = 0; numbers < 3; numbers++) {
-		while (at < len && isdigit((unsigned char)line[at]))
-			at++;
-		while (at < len && (line[at] == ';' || line[at] == ' '))
-			at++;
-	}
-	return at;
-}
-
 enum bkp_pg_step
 bkp_pg_step_of(const char *line, size_t len)
 {

@@ -15,6 +15,7 @@
 
 #include "formats/buf.h"
 #include "libbackup/error.h"
+#include "libbackup/postgres/toc_line.h"
 
 /* What a line of pg_restore --list is about. */
 enum bkp_pg_step {
@@ -25,9 +26,6 @@ enum bkp_pg_step {
 };
 
 enum bkp_pg_step bkp_pg_step_of(const char *line, size_t len);
-
-/* What follows the numbers of a line: "FK CONSTRAINT app a a_b_fkey owner". */
-size_t bkp_pg_kind_at(const char *line, size_t len);
 
 /* A piece of one of the texts below; borrowed from the toc. */
 struct bkp_pg_view {

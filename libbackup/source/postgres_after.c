@@ -289,8 +289,29 @@ bkp_pg_target_search_path(
 	return bkp_pg_do(pg, "SET search_path TO public", err);
 }
 
+/* A setting that only a superuser may make, or of a role that is not here. */
+static int
+apply_or_leave(const struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg *pg, const struct bkp_pg_target_database *database,
+    const json_t *item, struct bkp_error *err)
+{
+	const char *name = json_string_value(json_object_get(item, "name"));
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (apply_setting(pg, database->temporary, item, &why) == 0)
+		return 0;
+	if (target->options.may_skip &&
+	    (why.code == BKP_AUTH || why.code == BKP_NOTFOUND))
+		return bkp_run_omit(bkp_supply_run(supply), err, database->path,
+		    "not set: %s of the database: %s", name, why.message);
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
 int
-bkp_pg_target_settings(struct bkp_pg *pg,
+bkp_pg_target_settings(const struct bkp_pg_target *target,
+    struct bkp_supply *supply, struct bkp_pg *pg,
     const struct bkp_pg_target_database *database, struct bkp_error *err)
 {
 	const json_t *facts = database->facts;
@@ -304,8 +325,8 @@ bkp_pg_target_settings(struct bkp_pg *pg,
 	int rc = -1;
 
 	for (size_t i = 0; i < json_array_size(settings); i++)
-		if (apply_setting(pg, name, json_array_get(settings, i), err) <
-		    0)
+		if (apply_or_leave(target, supply, pg, database,
+			json_array_get(settings, i), err) < 0)
 			goto out;
 	if (comment != NULL &&
 	    bkp_pg_run(pg, err, "COMMENT ON DATABASE %I IS %L", name, comment) <
@@ -316,7 +337,8 @@ bkp_pg_target_settings(struct bkp_pg *pg,
 		(unsigned)limit) < 0)
 		goto out;
 	rc = 0;
-	if (json_is_null(json_object_get(facts, "acl")))
+	if (json_is_null(json_object_get(facts, "acl")) ||
+	    target->options.has_no_privileges)
 		goto out; /* never granted, never revoked */
 	rc = -1;
 	if (bkp_pg_sql(&object, "DATABASE %I", name) != FMT_OK ||
@@ -325,7 +347,8 @@ bkp_pg_target_settings(struct bkp_pg *pg,
 		goto out;
 	}
 	rc = bkp_pg_target_acl(pg, (const char *)object.data,
-	    json_string_value(json_object_get(facts, "owner")),
+	    bkp_pg_target_owner(
+		target, pg, json_string_value(json_object_get(facts, "owner"))),
 	    json_object_get(facts, "acl"), err);
 out:
 	if (rc < 0)

@@ -58,8 +58,9 @@ work(void *arg, unsigned number, void *item, struct bkp_error *err)
 	struct analysis *analysis = arg;
 	struct bkp_pg *pg = &analysis->workers[number];
 
-	if (pg->conn == NULL && bkp_pg_open(pg, analysis->target->config,
-				    analysis->database, analysis->run, err) < 0)
+	if (pg->conn == NULL &&
+	    bkp_pg_target_connect(analysis->target, analysis->database,
+		analysis->run, pg, err) < 0)
 		return -1;
 	return bkp_pg_do(pg, item, err);
 }

@@ -23,8 +23,8 @@
 #include "libbackup/postgres/restore.h"
 #include "libbackup/source/postgres_target.h"
 
-static int
-read_archive(struct bkp_supply *supply,
+int
+bkp_pg_target_archive(struct bkp_supply *supply,
     const struct bkp_pg_target_database *database, struct fmt_buf *out,
     struct bkp_error *err)
 {
@@ -63,6 +63,18 @@ leave_out_constraint(void *arg, const char *name, const struct bkp_error *why,
 	    loss->database->path, "not made, for %s: %s: %s",
 	    is_incomplete(loss) ? "rows that it needs are lost"
 				: "rows do not hold it",
+	    name, why->message);
+}
+
+/* Nothing depends on it, and whoever restores has said that it may go. */
+static int
+leave_out_privileged(void *arg, const char *name, const struct bkp_error *why,
+    struct bkp_error *err)
+{
+	const struct loss *loss = arg;
+
+	return bkp_run_omit(bkp_supply_run(loss->supply), err,
+	    loss->database->path, "not made, for the server refused it: %s: %s",
 	    name, why->message);
 }
 
@@ -135,7 +147,8 @@ finish(struct bkp_pg_target *target, struct bkp_supply *supply,
 	struct bkp_pg pg = BKP_PG_INIT;
 	int rc = -1;
 
-	if (bkp_pg_open(&pg, target->config, database->temporary, run, err) < 0)
+	if (bkp_pg_target_connect(target, database->temporary, run, &pg, err) <
+	    0)
 		return -1;
 	pg.is_ticking = true;
 	bkp_run_phase(run, 0, 0, "%s: statistics and views", database->name);
@@ -143,7 +156,7 @@ finish(struct bkp_pg_target *target, struct bkp_supply *supply,
 	    bkp_pg_target_analyze(target, run, &pg, database->temporary, err) <
 		0 ||
 	    fill_views(&pg, supply, database, has_losses, err) < 0 ||
-	    bkp_pg_target_settings(&pg, database, err) < 0 ||
+	    bkp_pg_target_settings(target, supply, &pg, database, err) < 0 ||
 	    tell_extensions(&pg, run, database, err) < 0)
 		goto out;
 	rc = 0;
@@ -159,8 +172,8 @@ restore_sequences(struct bkp_pg_target *target, struct bkp_supply *supply,
 	struct bkp_pg pg = BKP_PG_INIT;
 	int rc;
 
-	if (bkp_pg_open(&pg, target->config, database->temporary,
-		bkp_supply_run(supply), err) < 0)
+	if (bkp_pg_target_connect(target, database->temporary,
+		bkp_supply_run(supply), &pg, err) < 0)
 		return -1;
 	rc = bkp_pg_target_sequences(&pg, supply, database, err);
 	bkp_pg_close(&pg);
@@ -189,7 +202,6 @@ fill(struct bkp_pg_target *target, struct loss *loss,
 	int rc = -1;
 
 	what->refused = leave_out_constraint;
-	what->refused_arg = loss;
 	if (bkp_pg_restore_toc(what, run, &toc, err) < 0 ||
 	    bkp_pg_target_fill(target, supply, database, what, &toc, err) < 0)
 		goto out;
@@ -216,7 +228,13 @@ build(struct bkp_pg_target *target, struct bkp_supply *supply,
 	struct bkp_pg_restore what = {.program = target->programs.restore,
 	    .config = target->config,
 	    .archive = archive,
-	    .has_tablespaces = target->has_tablespaces};
+	    .has_tablespaces = target->has_tablespaces,
+	    .privileged =
+		target->options.may_skip ? leave_out_privileged : NULL,
+	    .refused_arg = &loss,
+	    .role = target->options.role,
+	    .has_no_owner = target->options.has_no_owner,
+	    .has_no_privileges = target->options.has_no_privileges};
 
 	bkp_run_phase(run, 0, 0, "%s: making the schema", database->name);
 	if (bkp_pg_restore_schema(&what, database->temporary, run, err) < 0 ||
@@ -241,7 +259,7 @@ bkp_pg_target_build(struct bkp_pg_target *target, struct bkp_supply *supply,
 	struct fmt_buf archive = FMT_BUF_SECRET_INIT;
 	int rc;
 
-	if (read_archive(supply, database, &archive, &why) < 0) {
+	if (bkp_pg_target_archive(supply, database, &archive, &why) < 0) {
 		rc = bkp_supply_lose(supply, err, &why, database->path,
 		    "not restored, for its schema is lost (backup-cat gives "
 		    "the rows of a table)");

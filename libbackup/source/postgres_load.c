@@ -326,8 +326,8 @@ cut(struct table *table, struct bkp_error *err)
 static int
 open_worker(struct bkp_pg_load *load, struct bkp_pg *pg, struct bkp_error *err)
 {
-	if (bkp_pg_open(
-		pg, load->target->config, load->database, load->run, err) < 0)
+	if (bkp_pg_target_connect(
+		load->target, load->database, load->run, pg, err) < 0)
 		return -1;
 	pg->stop = load->stop;
 	/* The rename at the end waits for the log, and so for all of this. */

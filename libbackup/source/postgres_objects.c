@@ -64,17 +64,19 @@ write_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
 
 /* Owner, comment and privileges. */
 static int
-set_attributes(struct bkp_pg *pg, const char *oid, const json_t *attrs,
-    struct bkp_error *err)
+set_attributes(const struct bkp_pg_target *target, struct bkp_pg *pg,
+    const char *oid, const json_t *attrs, struct bkp_error *err)
 {
-	const char *owner = json_string_value(json_object_get(attrs, "owner"));
+	const char *recorded =
+	    json_string_value(json_object_get(attrs, "owner"));
+	const char *owner = bkp_pg_target_owner(target, pg, recorded);
 	const char *comment =
 	    json_string_value(json_object_get(attrs, "comment"));
 	const json_t *acl = json_object_get(attrs, "acl");
 	char *object;
 	int rc;
 
-	if (owner == NULL)
+	if (recorded == NULL)
 		return bkp_fail(
 		    err, BKP_CORRUPT, "large object %s has no owner", oid);
 	if (bkp_pg_run(
@@ -83,7 +85,7 @@ set_attributes(struct bkp_pg *pg, const char *oid, const json_t *attrs,
 		bkp_pg_run(pg, err, "COMMENT ON LARGE OBJECT %s IS %L", oid,
 		    comment) < 0))
 		return -1;
-	if (json_is_null(acl))
+	if (json_is_null(acl) || target->options.has_no_privileges)
 		return 0; /* never granted, never revoked */
 	if ((object = bkp_format(err, "LARGE OBJECT %s", oid)) == NULL)
 		return -1;
@@ -108,7 +110,7 @@ write_object(struct objects *objects, unsigned number,
 	    bkp_pg_lo_create(pg, oid, err) < 0 ||
 	    bkp_chunk_reader_entry(bkp_supply_reader(objects->supply, number),
 		entry, write_bytes, &writer, err) < 0 ||
-	    set_attributes(pg, oid, entry->attrs, err) < 0)
+	    set_attributes(objects->target, pg, oid, entry->attrs, err) < 0)
 		return -1;
 	return bkp_pg_do(pg, "COMMIT", err);
 }
@@ -122,8 +124,8 @@ work_object(void *arg, unsigned number, void *item, struct bkp_error *err)
 	struct bkp_error why = BKP_ERROR_INIT;
 
 	if (pg->conn == NULL &&
-	    (bkp_pg_open(pg, objects->target->config, objects->database,
-		 objects->run, err) < 0 ||
+	    (bkp_pg_target_connect(objects->target, objects->database,
+		 objects->run, pg, err) < 0 ||
 		bkp_pg_do(pg, "SET synchronous_commit TO off", err) < 0))
 		return -1;
 	if (write_object(objects, number, entry, &why) < 0) {

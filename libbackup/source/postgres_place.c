@@ -97,7 +97,8 @@ create(struct bkp_pg_target *target, struct bkp_pg *pg,
 		    "server has to have",
 		    fact(database, "encoding"), fact(database, "collate"));
 	return bkp_pg_run(pg, err, "ALTER DATABASE %I OWNER TO %I",
-	    database->temporary, fact(database, "owner"));
+	    database->temporary,
+	    bkp_pg_target_owner(target, pg, fact(database, "owner")));
 }
 
 int

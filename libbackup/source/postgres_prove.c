@@ -120,8 +120,8 @@ look(struct prove *prove, struct bkp_error *err)
 	struct bkp_pg pg = BKP_PG_INIT;
 	int rc;
 
-	if (bkp_pg_open(&pg, prove->target->config, prove->database->temporary,
-		prove->run, err) < 0)
+	if (bkp_pg_target_connect(prove->target, prove->database->temporary,
+		prove->run, &pg, err) < 0)
 		return -1;
 	rc = bkp_pg_catalogue_read(&pg, &prove->catalogue, err);
 	if (rc == 0 &&
@@ -186,8 +186,8 @@ read_table(void *arg, unsigned number, void *taken, struct bkp_error *err)
 	struct worker *worker = &prove->workers[number];
 
 	if (worker->pg.conn == NULL &&
-	    bkp_pg_open(&worker->pg, prove->target->config,
-		prove->database->temporary, prove->run, err) < 0)
+	    bkp_pg_target_connect(prove->target, prove->database->temporary,
+		prove->run, &worker->pg, err) < 0)
 		return -1;
 	for (size_t i = 0; i < item->table->part_count; i++)
 		if (read_part(

@@ -59,8 +59,8 @@ run_view(
 static int
 open_worker(struct queue *queue, struct bkp_pg *pg, struct bkp_error *err)
 {
-	if (bkp_pg_open(pg, queue->target->config, queue->database->temporary,
-		queue->run, err) < 0)
+	if (bkp_pg_target_connect(queue->target, queue->database->temporary,
+		queue->run, pg, err) < 0)
 		return -1;
 	pg->stop = &queue->stop;
 	if (bkp_pg_do(pg,

@@ -127,7 +127,9 @@ choose(struct bkp_pg_target *target, struct bkp_supply *supply,
 		    add_database(target, path, name, err) < 0)
 			return -1;
 	}
-	target->has_globals = !target->is_rows;
+	target->has_globals =
+	    !target->is_rows && !(target->options.has_no_owner &&
+				    target->options.has_no_privileges);
 	if (target->database_count == 0 && !is_globals_only &&
 	    strcmp(selection, bkp_supply_prefix(supply)) != 0)
 		return bkp_fail(err, BKP_INVALID,
@@ -265,7 +267,9 @@ check_database(struct bkp_pg_target *target, struct bkp_supply *supply,
 	if (is_there && target->options.is_swap &&
 	    bkp_pg_swap_check(pg, bkp_supply_run(supply), database, err) < 0)
 		return -1;
-	return check_extensions(pg, database, err);
+	if (check_extensions(pg, database, err) < 0)
+		return -1;
+	return bkp_pg_target_preflight(target, supply, pg, database, err);
 }
 
 static int

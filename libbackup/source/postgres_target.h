@@ -72,6 +72,27 @@ int bkp_pg_target_fill(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, const struct bkp_pg_restore *what,
     struct bkp_pg_toc *toc, struct bkp_error *err);
 
+/* Connects to a database that is being built, as the role that owns it
+ * (postgres_profile.c). */
+int bkp_pg_target_connect(const struct bkp_pg_target *target,
+    const char *database, struct bkp_run *run, struct bkp_pg *pg,
+    struct bkp_error *err);
+
+/* Who owns what was `owner`'s. */
+const char *bkp_pg_target_owner(const struct bkp_pg_target *target,
+    const struct bkp_pg *pg, const char *owner);
+
+/* Where the session's role is no superuser: tells what it will not be able to
+ * put back, and refuses where nobody asked for less. */
+int bkp_pg_target_preflight(struct bkp_pg_target *target,
+    struct bkp_supply *supply, struct bkp_pg *pg,
+    const struct bkp_pg_target_database *database, struct bkp_error *err);
+
+/* The schema archive (postgres_build.c). */
+int bkp_pg_target_archive(struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, struct fmt_buf *out,
+    struct bkp_error *err);
+
 /* Reads all rows back out of the temporary database and compares them with the
  * snapshot (postgres_prove.c). */
 int bkp_pg_target_prove(struct bkp_pg_target *target, struct bkp_supply *supply,
@@ -103,7 +124,8 @@ int bkp_pg_target_sequences(struct bkp_pg *pg, struct bkp_supply *supply,
     const struct bkp_pg_target_database *database, struct bkp_error *err);
 int bkp_pg_target_views(struct bkp_pg *pg, struct bkp_supply *supply,
     const struct bkp_pg_target_database *database, struct bkp_error *err);
-int bkp_pg_target_settings(struct bkp_pg *pg,
+int bkp_pg_target_settings(const struct bkp_pg_target *target,
+    struct bkp_supply *supply, struct bkp_pg *pg,
     const struct bkp_pg_target_database *database, struct bkp_error *err);
 
 /* Sets the session to the search path that the database has by its own

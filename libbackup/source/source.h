@@ -177,8 +177,13 @@ struct bkp_target_options {
 	bool is_overwrite; /* may replace what exists there */
 	bool is_swap;      /* databases only: takes the place of what exists
 			      when it is proven, and keeps that */
-	bool is_scratch;   /* a throwaway place: fast and unsafe is fine, and
-			      nothing of the outside may be touched */
+	/* Databases, for a role that is not a superuser. */
+	const char *role; /* makes and owns everything; NULL: as it was */
+	bool has_no_owner, has_no_privileges;
+	bool may_skip;   /* leaves out what the server refuses and nothing
+			    depends on */
+	bool is_scratch; /* a throwaway place: fast and unsafe is fine, and
+			    nothing of the outside may be touched */
 	bkp_settle_fn *settle; /* databases only; NULL: nothing to do */
 	void *settle_arg;
 };

@@ -135,3 +135,6 @@ EXTRA_DIST += tests/integration/test_canaries.py
 
 # swap: a restored database in the place of one that is in use
 EXTRA_DIST += tests/integration/test_swap.py
+
+# managed: roles that may do little
+EXTRA_DIST += tests/integration/test_managed.py

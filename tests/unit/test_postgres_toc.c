@@ -37,6 +37,54 @@ attached_indexes_go_back_in_a_step_of_their_own(void **state)
 	assert_int_equal(step_of("12; 34 5"), BKP_PG_STEP_REST);
 }
 
+static enum bkp_pg_need
+need_of(const char *line)
+{
+	return bkp_pg_need_of(line, strlen(line));
+}
+
+static void
+what_a_server_keeps_for_superusers_is_told_by_its_kind(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    need_of("3345; 3466 16402 EVENT TRIGGER - watcher postgres\n"),
+	    BKP_PG_NEED_LEAF);
+	assert_int_equal(
+	    need_of("3; 0 0 COMMENT - EXTENSION hstore \n"), BKP_PG_NEED_LEAF);
+	assert_int_equal(
+	    need_of("3; 6106 16 PUBLICATION TABLE app one item me\n"),
+	    BKP_PG_NEED_LEAF);
+	assert_int_equal(
+	    need_of("3; 0 0 COMMENT app TABLE item me\n"), BKP_PG_NEED_NONE);
+	assert_int_equal(
+	    need_of("3; 2616 9 OPERATOR CLASS app abs me\n"), BKP_PG_NEED_BASE);
+	assert_int_equal(
+	    need_of("3; 1259 9 TABLE app PUBLICATION me\n"), BKP_PG_NEED_NONE);
+}
+
+static void
+a_line_tells_a_name_and_an_owner(void **state)
+{
+	static const char line[] = "3; 3466 16 EVENT TRIGGER - watcher me\n";
+	static const char bare[] = "3; 0 0 COMMENT - EXTENSION hstore \n";
+	size_t len;
+	const char *text;
+
+	(void)state;
+	text = bkp_pg_line_name(line, strlen(line), &len);
+	assert_int_equal(len, strlen("EVENT TRIGGER - watcher"));
+	assert_memory_equal(text, "EVENT TRIGGER - watcher", len);
+	text = bkp_pg_line_owner(line, strlen(line), &len);
+	assert_int_equal(len, 2);
+	assert_memory_equal(text, "me", 2);
+	(void)bkp_pg_line_owner(bare, strlen(bare), &len);
+	assert_int_equal(len, 0);
+	text = bkp_pg_line_name(bare, strlen(bare), &len);
+	assert_int_equal(len, strlen("COMMENT - EXTENSION hstore"));
+	assert_memory_equal(text, "COMMENT - EXTENSION hstore", len);
+}
+
 /* ---- lists and scripts ---- */
 
 static const char tables[] = "; Archive created at some time\n"
@@ -301,6 +349,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(attached_indexes_go_back_in_a_step_of_their_own),
+	    cmocka_unit_test(
+		what_a_server_keeps_for_superusers_is_told_by_its_kind),
+	    cmocka_unit_test(a_line_tells_a_name_and_an_owner),
 	    cmocka_unit_test(lists_tell_what_waits_for_what),
 	    cmocka_unit_test(what_waits_for_something_late_is_late),
 	    cmocka_unit_test(
