@@ -32,6 +32,84 @@ struct format {
 	bool is_long, is_null;
 };
 
+/* ---- moments of databases ---- */
+
+static const char *
+text_of(const json_t *attributes, const char *name)
+{
+	return json_string_value(json_object_get(attributes, name));
+}
+
+/* What a source recorded of its databases, borrowed from the snapshot's JSON;
+ * NULL where it has none. */
+static const json_t *
+databases_of(const json_t *snapshot, const char *prefix)
+{
+	const json_t *sources = json_object_get(snapshot, "sources");
+	size_t i;
+
+	for (i = 0; i < json_array_size(sources); i++) {
+		const json_t *source = json_array_get(sources, i);
+		const char *name = text_of(source, "prefix");
+
+		if (name != NULL && strcmp(name, prefix) == 0)
+			return json_object_get(
+			    json_object_get(source, "info"), "databases");
+	}
+	return NULL;
+}
+
+static json_t *
+moments(const json_t *databases)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < json_array_size(databases); i++) {
+		const json_t *database = json_array_get(databases, i);
+		const char *name = text_of(database, "name");
+		const char *time = text_of(database, "time");
+		const char *lsn = text_of(database, "lsn");
+
+		if (name != NULL && time != NULL && lsn != NULL)
+			(void)json_array_append_new(list,
+			    json_pack("{s:o, s:s, s:s}", "name",
+				cli_json_text(name), "time", time, "lsn", lsn));
+	}
+	return list;
+}
+
+/* Each database has a moment of its own. */
+static void
+print_moments(const struct bkp_snapshot *s)
+{
+	json_t *json = s->json != NULL ? json_loads(s->json, 0, NULL) : NULL;
+	size_t i, k;
+
+	for (i = 0; i < s->source_count; i++) {
+		const json_t *databases =
+		    databases_of(json, s->sources[i].prefix);
+
+		for (k = 0; k < json_array_size(databases); k++) {
+			const json_t *database = json_array_get(databases, k);
+			const char *path = text_of(database, "path");
+			const char *time = text_of(database, "time");
+			const char *lsn = text_of(database, "lsn");
+
+			if (path == NULL || time == NULL || lsn == NULL)
+				continue;
+			(void)printf("    ");
+			cli_print_escaped(stdout, path);
+			(void)printf("  ");
+			cli_print_escaped(stdout, time);
+			(void)printf("  ");
+			cli_print_escaped(stdout, lsn);
+			(void)putchar('\n');
+		}
+	}
+	json_decref(json);
+}
+
 /* ---- snapshots ---- */
 
 enum { COLUMNS = 9 };
@@ -131,8 +209,10 @@ fill_row(struct row *row, const struct bkp_snapshot *s, size_t name_len)
 	return true;
 }
 
+/* The first row is the titles; `told` NULL, or whose moments follow. */
 static void
-print_rows(const struct row *rows, size_t count)
+print_rows(
+    const struct row *rows, size_t count, const struct bkp_snapshot *told)
 {
 	size_t widths[COLUMNS] = {0}, len, i, c;
 
@@ -154,6 +234,8 @@ print_rows(const struct row *rows, size_t count)
 			    "%*s", c == 4 || c == 5 ? 2 : (int)len + 2, "");
 		}
 		(void)fputc('\n', stdout);
+		if (told != NULL && i > 0)
+			print_moments(&told[i - 1]);
 	}
 }
 
@@ -186,7 +268,8 @@ print_snapshots(const struct bkp_snapshot_list *list,
 	for (i = 0; is_whole && i < list->count; i++)
 		is_whole = fill_row(&rows[i + 1], &list->items[i], len);
 	if (is_whole)
-		print_rows(rows, list->count + 1);
+		print_rows(rows, list->count + 1,
+		    format->is_long ? list->items : NULL);
 	free_rows(rows, list->count + 1);
 	if (!is_whole)
 		return cli_error(
@@ -202,20 +285,39 @@ proof_time(int64_t us)
 	return us == 0 ? json_null() : json_string(cli_time_utc(us, text));
 }
 
+/* An array of what the snapshot is of. */
+static json_t *
+source_members(const struct bkp_snapshot *s)
+{
+	json_t *json = s->json != NULL ? json_loads(s->json, 0, NULL) : NULL;
+	json_t *sources = json_array();
+	size_t i;
+
+	for (i = 0; i < s->source_count; i++) {
+		const json_t *databases =
+		    databases_of(json, s->sources[i].prefix);
+		json_t *source = json_pack("{s:o, s:o, s:I, s:I}", "prefix",
+		    cli_json_path(s->sources[i].prefix), "kind",
+		    cli_json_text(s->sources[i].kind), "entries",
+		    (json_int_t)s->sources[i].entries, "bytes",
+		    (json_int_t)s->sources[i].bytes);
+
+		if (databases != NULL)
+			(void)json_object_set_new(
+			    source, "databases", moments(databases));
+		(void)json_array_append_new(sources, source);
+	}
+	json_decref(json);
+	return sources;
+}
+
 static json_t *
 snapshot_event(const struct bkp_snapshot *s)
 {
 	char time[CLI_TEXT_SIZE], finished[CLI_TEXT_SIZE];
-	json_t *sources = json_array(), *tags = json_array();
+	json_t *sources = source_members(s), *tags = json_array();
 	size_t i;
 
-	for (i = 0; i < s->source_count; i++)
-		(void)json_array_append_new(
-		    sources, json_pack("{s:o, s:o, s:I, s:I}", "prefix",
-				 cli_json_path(s->sources[i].prefix), "kind",
-				 cli_json_text(s->sources[i].kind), "entries",
-				 (json_int_t)s->sources[i].entries, "bytes",
-				 (json_int_t)s->sources[i].bytes));
 	for (i = 0; i < s->tag_count; i++)
 		(void)json_array_append_new(tags, cli_json_text(s->tags[i]));
 	return json_pack(
@@ -334,12 +436,6 @@ entry_event(const struct bkp_entry *e)
 	    e->has_content ? json_integer((json_int_t)e->size) : json_null(),
 	    "sha256", cli_json_text(e->sha256), "attributes",
 	    attributes == NULL ? json_null() : attributes);
-}
-
-static const char *
-text_of(const json_t *attributes, const char *name)
-{
-	return json_string_value(json_object_get(attributes, name));
 }
 
 /* A name, or the number where there was no name for it. */
@@ -513,8 +609,9 @@ main(int argc, char **argv)
 	struct format format = {.is_long = false};
 	const struct cli_option options[] = {
 	    {"long", 'l', NULL,
-		"whole names; digests and attributes of entries", CLI_FLAG,
-		&format.is_long},
+		"whole names, moments of databases; digests and "
+		"attributes of entries",
+		CLI_FLAG, &format.is_long},
 	    {"null", '0', NULL,
 		"only names or paths, as they are, each ended by a NUL",
 		CLI_FLAG, &format.is_null},

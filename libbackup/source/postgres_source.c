@@ -159,42 +159,50 @@ front_database(const struct bkp_postgres_config *config)
 	return config->databases.count > 0 ? config->databases.items[0] : NULL;
 }
 
-/* The holder and, in its snapshot, the schema: pg_dump locks the tables for
- * itself, so it is let at them at once. */
 static int
-try_holder(struct bkp_pg_source *source,
-    struct bkp_pg_source_database *database, const char *name,
-    struct bkp_run *run, struct bkp_error *err)
+open_holder(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_run *run,
+    struct bkp_error *err)
+{
+	char *name = database->holder.database;
+	int rc;
+
+	database->holder.database = NULL;
+	rc = bkp_pg_holder_open(
+	    &database->holder, source->config, name, run, err);
+	if (rc < 0)
+		(void)bkp_fail_in(err, "database %s", name);
+	free(name);
+	return rc;
+}
+
+static int
+dump_schema(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_run *run,
+    struct bkp_error *err)
 {
 	struct bkp_pg_holder *holder = &database->holder;
 
-	if (bkp_pg_holder_open(holder, source->config, name, run, err) < 0)
-		return -1;
 	fmt_buf_clear(&database->archive);
 	return bkp_pg_dump_schema(&source->programs, source->config,
 	    holder->database, holder->snapshot, bkp_pg_encoding(&holder->pg),
 	    run, &database->archive, err);
 }
 
+/* In the holder's snapshot. pg_dump locks the tables for itself, and where
+ * somebody waits for one of them it fails: then the moment is taken anew. */
 static int
-open_holder(struct bkp_pg_source *source,
-    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+read_schema(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_run *run,
     struct bkp_error *err)
 {
-	char *name = database->holder.database;
 	struct bkp_pg_holder *holder = &database->holder;
-	json_t *facts;
-	int rc = -1;
+	char *name = bkp_strdup(holder->database, err);
+	int rc = name != NULL ? dump_schema(source, database, run, err) : -1;
 
-	database->holder.database = NULL;
-	for (int attempt = 0; rc < 0 && attempt < ATTEMPTS; attempt++) {
-		bool is_waited_for;
+	for (int attempt = 1; name != NULL && rc < 0; attempt++) {
+		bool is_waited_for = bkp_pg_holder_is_waited_for(holder);
 
-		rc =
-		    try_holder(source, database, name, bkp_sink_run(sink), err);
-		if (rc == 0 || holder->pg.conn == NULL)
-			break;
-		is_waited_for = bkp_pg_holder_is_waited_for(holder);
 		bkp_pg_holder_close(holder);
 		if (!is_waited_for)
 			break;
@@ -202,20 +210,48 @@ open_holder(struct bkp_pg_source *source,
 		    "again and again somebody asks for an exclusive lock on a "
 		    "table before the schema is read: try again when that has "
 		    "ended");
+		if (attempt == ATTEMPTS ||
+		    bkp_pg_holder_open(holder, source->config, name, run, err) <
+			0)
+			break;
+		rc = dump_schema(source, database, run, err);
 	}
-	if (rc < 0)
+	if (rc < 0 && name != NULL)
 		(void)bkp_fail_in(err, "database %s", name);
 	free(name);
-	if (rc < 0)
-		return -1;
-	facts = json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", holder->database,
-	    "path", database->path, "lsn", holder->lsn, "time", holder->time,
-	    "time_us", (json_int_t)holder->time_us);
+	return rc;
+}
+
+static int
+tell_moment(struct bkp_pg_source *source,
+    const struct bkp_pg_source_database *database, struct bkp_error *err)
+{
+	const struct bkp_pg_holder *holder = &database->holder;
+	json_t *facts = json_pack("{s:s, s:s, s:s, s:s, s:I}", "name",
+	    holder->database, "path", database->path, "lsn", holder->lsn,
+	    "time", holder->time, "time_us", (json_int_t)holder->time_us);
+
 	if (facts == NULL ||
 	    json_array_append_new(
 		json_object_get(source->info, "databases"), facts) < 0)
 		return bkp_fail(err, BKP_UNSUPPORTED,
 		    "database %s: its name is not UTF-8", holder->database);
+	return 0;
+}
+
+/* All snapshots first, one right after another: nothing that takes its time
+ * comes between. */
+static int
+fix_moments(
+    struct bkp_pg_source *source, struct bkp_run *run, struct bkp_error *err)
+{
+	for (size_t i = 0; i < source->database_count; i++)
+		if (open_holder(source, &source->databases[i], run, err) < 0)
+			return -1;
+	for (size_t i = 0; i < source->database_count; i++)
+		if (read_schema(source, &source->databases[i], run, err) < 0 ||
+		    tell_moment(source, &source->databases[i], err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -241,10 +277,7 @@ prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 	if (source->database_count > 0)
 		qsort(source->databases, source->database_count,
 		    sizeof(*source->databases), compare_databases);
-	for (size_t i = 0; i < source->database_count; i++)
-		if (open_holder(source, &source->databases[i], sink, err) < 0)
-			goto out;
-	rc = 0;
+	rc = fix_moments(source, run, err);
 out:
 	bkp_pg_close(&pg);
 	return rc;
