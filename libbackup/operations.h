@@ -83,9 +83,11 @@ struct bkp_restore_options {
 	const char *role;      /* databases: this role makes and owns all */
 	int is_without_owners; /* databases: all belongs to whoever restores */
 	int is_without_privileges; /* databases: nothing is granted */
-	int is_skipping; /* databases: what the server lets only superusers
-			    make, and nothing else needs, is an omission where
-			    it is refused */
+	int is_schema_only; /* databases: no rows, but for those that extensions
+			       need; no large objects; sequences begin anew */
+	int is_skipping;    /* databases: what the server lets only superusers
+			       make, and nothing else needs, is an omission where
+			       it is refused */
 };
 
 #define BKP_RESTORE_OPTIONS_INIT                                               \

@@ -211,6 +211,7 @@ main(int argc, char **argv)
 	struct cli cli = CLI_INIT(&command);
 	struct bkp_restore_options restoring = BKP_RESTORE_OPTIONS_INIT;
 	bool is_overwrite = false, is_without = false, is_swap = false;
+	bool is_schema_only = false;
 	bool is_unowned = false, is_ungranted = false, is_skipping = false;
 	struct beside beside = {.is_list = false};
 	const struct cli_option options[] = {
@@ -222,6 +223,8 @@ main(int argc, char **argv)
 	    {"swap", 0, NULL,
 		"take the place of the database there, and keep that", CLI_FLAG,
 		&is_swap},
+	    {"schema-only", 0, NULL, "databases without their rows", CLI_FLAG,
+		&is_schema_only},
 	    {"role", 0, "ROLE", "let this role own everything in databases",
 		CLI_TEXT, &restoring.role},
 	    {"no-owner", 0, NULL, "let whoever restores own everything",
@@ -252,6 +255,7 @@ main(int argc, char **argv)
 	restoring.is_overwrite = is_overwrite;
 	restoring.is_without_erasures = is_without;
 	restoring.is_swap = is_swap;
+	restoring.is_schema_only = is_schema_only;
 	restoring.is_without_owners = is_unowned;
 	restoring.is_without_privileges = is_ungranted;
 	restoring.is_skipping = is_skipping;

@@ -263,6 +263,7 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 			    restore->options->role != NULL,
 	    .has_no_privileges = restore->options->is_without_privileges != 0,
 	    .may_skip = restore->options->is_skipping != 0,
+	    .is_schema_only = restore->options->is_schema_only != 0,
 	    .settle = settle,
 	    .settle_arg = part,
 	};
@@ -282,6 +283,31 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	return part->target->ops->check(part->target, part->supply, err);
 }
 
+/* What is for databases, and what contradicts itself. */
+static int
+check_kinds(const struct restore *restore, struct bkp_error *err)
+{
+	const struct bkp_restore_options *options = restore->options;
+	const char *what = options->is_swap          ? "swapped"
+			   : options->is_schema_only ? "restored without rows"
+						     : NULL;
+
+	if (options->is_swap && options->is_overwrite)
+		return bkp_fail(err, BKP_INVALID,
+		    "what is there is either kept (--swap) or replaced "
+		    "(--overwrite)");
+	if (options->is_swap && options->is_schema_only)
+		return bkp_fail(err, BKP_INVALID,
+		    "a database without rows (--schema-only) does not take "
+		    "the place of another one (--swap)");
+	if (what != NULL && has_other_kind(&restore->opened, BKP_KIND_POSTGRES))
+		return bkp_fail(err, BKP_INVALID,
+		    "only databases can be %s: name their source as PATH, "
+		    "such as postgres/app",
+		    what);
+	return 0;
+}
+
 static int
 open_parts(struct restore *restore, struct bkp_error *err)
 {
@@ -293,15 +319,8 @@ open_parts(struct restore *restore, struct bkp_error *err)
 		    "chosen; name one of them as PATH, such as '%s'",
 		    restore->options->to, opened->chosen_count,
 		    opened->chosen[0].source->prefix);
-	if (restore->options->is_swap &&
-	    (restore->options->is_overwrite ||
-		has_other_kind(opened, BKP_KIND_POSTGRES)))
-		return bkp_fail(err, BKP_INVALID,
-		    restore->options->is_overwrite
-			? "what is there is either kept (--swap) or replaced "
-			  "(--overwrite)"
-			: "only databases can be swapped: name their source "
-			  "as PATH, such as postgres/app");
+	if (check_kinds(restore, err) < 0)
+		return -1;
 	restore->parts =
 	    bkp_alloc_array(opened->chosen_count, sizeof(*restore->parts), err);
 	if (restore->parts == NULL)
@@ -414,6 +433,19 @@ take_stock(struct restore *restore, struct bkp_restore_result *result,
 	return 0;
 }
 
+/* Without rows it is databases that are counted. */
+static void
+add_amount(const struct restore *restore, const struct part *part,
+    struct bkp_restore_result *result)
+{
+	if (restore->options->is_schema_only) {
+		result->entries += bkp_supply_count(part->supply);
+		return;
+	}
+	result->entries += part->amount.entries;
+	result->bytes += part->amount.bytes;
+}
+
 static void
 end_restore(struct restore *restore)
 {
@@ -453,10 +485,8 @@ bkp_restore(const struct bkp_restore_options *options,
 		goto out;
 	*result = restore.result;
 	memcpy(result->snapshot, restore.opened.name, sizeof(result->snapshot));
-	for (size_t i = 0; i < restore.part_count; i++) {
-		result->entries += restore.parts[i].amount.entries;
-		result->bytes += restore.parts[i].amount.bytes;
-	}
+	for (size_t i = 0; i < restore.part_count; i++)
+		add_amount(&restore, &restore.parts[i], result);
 	(void)bkp_run_omissions(restore.run, &result->omission_count);
 	result->duration_ms = bkp_clock_ms() - began_ms;
 	rc = 0;

@@ -10,17 +10,36 @@
 
 /* ---- sequences ---- */
 
-static int
-set_sequence(
-    struct bkp_pg *pg, const struct bkp_sql_statement *s, struct bkp_error *err)
+/* "setval('s', 7, true);" of a sequence that an extension has; of any other
+ * one nothing. */
+static char *
+for_extension(const char *what, const char *end, struct bkp_error *err)
 {
+	const char *values = end;
+
+	for (int commas = 0; values > what && commas < 2;)
+		commas += *--values == ',' ? 1 : 0;
+	return bkp_format(err,
+	    "SELECT pg_catalog.setval((SELECT d.objid::pg_catalog.regclass"
+	    " FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'"
+	    " AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+	    " AND d.objid = pg_catalog.to_regclass(%.*s))%.*s",
+	    (int)(values - what), what, (int)(end - values), values);
+}
+
+static int
+set_sequence(struct bkp_pg *pg, const struct bkp_sql_statement *s,
+    bool is_schema_only, struct bkp_error *err)
+{
+	const char *what;
 	char *sql;
 	int rc;
 
-	if (!bkp_sql_begins(s, "SELECT pg_catalog.setval(", NULL))
+	if (!bkp_sql_begins(s, "SELECT pg_catalog.setval(", &what))
 		return bkp_fail(err, BKP_CORRUPT,
 		    "sequences.sql holds something else than setval");
-	sql = bkp_format(err, "%.*s", (int)s->len, s->text);
+	sql = is_schema_only ? for_extension(what, s->text + s->len, err)
+			     : bkp_format(err, "%.*s", (int)s->len, s->text);
 	if (sql == NULL)
 		return -1;
 	rc = bkp_pg_statement(pg, sql, err);
@@ -29,8 +48,9 @@ set_sequence(
 }
 
 int
-bkp_pg_target_sequences(struct bkp_pg *pg, struct bkp_supply *supply,
-    const struct bkp_pg_target_database *database, struct bkp_error *err)
+bkp_pg_target_sequences(const struct bkp_pg_target *target, struct bkp_pg *pg,
+    struct bkp_supply *supply, const struct bkp_pg_target_database *database,
+    struct bkp_error *err)
 {
 	struct fmt_buf text = FMT_BUF_INIT;
 	char *path = bkp_format(err, "%s/sequences.sql", database->path);
@@ -55,7 +75,8 @@ bkp_pg_target_sequences(struct bkp_pg *pg, struct bkp_supply *supply,
 	if (bkp_pg_do(pg, "BEGIN", err) < 0)
 		goto out;
 	while (bkp_sql_next(&at, end, &s))
-		if (set_sequence(pg, &s, err) < 0)
+		if (set_sequence(pg, &s, target->options.is_schema_only, err) <
+		    0)
 			goto out;
 	rc = bkp_pg_do(pg, "COMMIT", err);
 out:

@@ -175,7 +175,7 @@ restore_sequences(struct bkp_pg_target *target, struct bkp_supply *supply,
 	if (bkp_pg_target_connect(target, database->temporary,
 		bkp_supply_run(supply), &pg, err) < 0)
 		return -1;
-	rc = bkp_pg_target_sequences(&pg, supply, database, err);
+	rc = bkp_pg_target_sequences(target, &pg, supply, database, err);
 	bkp_pg_close(&pg);
 	return rc;
 }
@@ -184,7 +184,8 @@ static int
 settle(struct bkp_pg_target *target, struct bkp_pg_target_database *database,
     struct bkp_error *err)
 {
-	if (target->options.settle == NULL)
+	/* Who is not in it need not be taken out. */
+	if (target->options.settle == NULL || target->options.is_schema_only)
 		return 0;
 	return target->options.settle(target->options.settle_arg,
 	    database->path, target->config, database->temporary, err);
@@ -239,7 +240,8 @@ build(struct bkp_pg_target *target, struct bkp_supply *supply,
 	bkp_run_phase(run, 0, 0, "%s: making the schema", database->name);
 	if (bkp_pg_restore_schema(&what, database->temporary, run, err) < 0 ||
 	    restore_sequences(target, supply, database, err) < 0 ||
-	    bkp_pg_target_objects(target, supply, database, err) < 0 ||
+	    (!target->options.is_schema_only &&
+		bkp_pg_target_objects(target, supply, database, err) < 0) ||
 	    fill(target, &loss, database, &what, err) < 0 ||
 	    settle(target, database, err) < 0 ||
 	    finish(target, supply, database, is_incomplete(&loss), err) < 0)

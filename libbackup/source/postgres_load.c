@@ -172,6 +172,15 @@ compare_tables(const void *a, const void *b)
 	return fmt_entry_compare(x->entry.path, y->entry.path);
 }
 
+/* Extensions do not work without the rows of theirs. */
+static bool
+is_wanted(const struct bkp_pg_load *load, const struct fmt_entry *entry)
+{
+	return bkp_supply_is_selected(load->supply, entry->path) &&
+	       (!load->target->options.is_schema_only ||
+		   json_object_get(entry->attrs, "extension") != NULL);
+}
+
 /* Collects the entries below data/ (the selected ones). */
 static int
 collect(struct bkp_pg_load *load, const struct bkp_pg_target_database *database,
@@ -186,7 +195,7 @@ collect(struct bkp_pg_load *load, const struct bkp_pg_target_database *database,
 	    bkp_supply_entries(load->supply, prefix, &stream, err) < 0)
 		goto out;
 	while ((more = bkp_entry_stream_next(stream, &entry, err)) > 0) {
-		if (!bkp_supply_is_selected(load->supply, entry.path)) {
+		if (!is_wanted(load, &entry)) {
 			fmt_entry_free(&entry);
 			continue;
 		}

@@ -248,10 +248,11 @@ check_database(struct bkp_pg_target *target, struct bkp_supply *supply,
 		    "there is no database %s to load rows into: restore the "
 		    "whole database, or make it and its tables first",
 		    database->name);
-	if (target->is_rows && target->options.is_swap)
+	if (target->is_rows &&
+	    (target->options.is_swap || target->options.is_schema_only))
 		return bkp_fail(err, BKP_INVALID,
 		    "rows of single tables go into the database that is "
-		    "there: --swap is for whole databases");
+		    "there: --swap and --schema-only are for whole databases");
 	if (target->is_rows)
 		return target->options.settle == NULL
 			   ? 0

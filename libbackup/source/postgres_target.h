@@ -120,7 +120,8 @@ int bkp_pg_target_analyze(struct bkp_pg_target *target, struct bkp_run *run,
 int bkp_pg_target_objects(struct bkp_pg_target *target,
     struct bkp_supply *supply, struct bkp_pg_target_database *database,
     struct bkp_error *err);
-int bkp_pg_target_sequences(struct bkp_pg *pg, struct bkp_supply *supply,
+int bkp_pg_target_sequences(const struct bkp_pg_target *target,
+    struct bkp_pg *pg, struct bkp_supply *supply,
     const struct bkp_pg_target_database *database, struct bkp_error *err);
 int bkp_pg_target_views(struct bkp_pg *pg, struct bkp_supply *supply,
     const struct bkp_pg_target_database *database, struct bkp_error *err);

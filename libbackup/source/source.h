@@ -180,10 +180,11 @@ struct bkp_target_options {
 	/* Databases, for a role that is not a superuser. */
 	const char *role; /* makes and owns everything; NULL: as it was */
 	bool has_no_owner, has_no_privileges;
-	bool may_skip;   /* leaves out what the server refuses and nothing
-			    depends on */
-	bool is_scratch; /* a throwaway place: fast and unsafe is fine, and
-			    nothing of the outside may be touched */
+	bool is_schema_only; /* whole databases without rows */
+	bool may_skip;       /* leaves out what the server refuses and nothing
+				depends on */
+	bool is_scratch;     /* a throwaway place: fast and unsafe is fine, and
+				nothing of the outside may be touched */
 	bkp_settle_fn *settle; /* databases only; NULL: nothing to do */
 	void *settle_arg;
 };

@@ -138,3 +138,6 @@ EXTRA_DIST += tests/integration/test_swap.py
 
 # managed: roles that may do little
 EXTRA_DIST += tests/integration/test_managed.py
+
+# selective: parts of databases
+EXTRA_DIST += tests/integration/test_selective.py

@@ -68,6 +68,17 @@ def test_configuration_tables_of_an_extension_come_back(extended, stack):
     extended.drop_database("app")
     stack.restore()
     assert rows(extended, "app") == before
+    # They are needed where nothing else is.
+    with extended.connect("app") as connection:
+        connection.execute("CREATE TABLE ours AS SELECT 1 AS i")
+        connection.execute("CREATE SEQUENCE counter START 7")
+        connection.execute("SELECT nextval('counter'), nextval('counter')")
+    stack.create()
+    stack.restore("--schema-only", "--to", "bare", "latest",
+                  "postgres/app/app")
+    assert rows(extended, "bare") == before
+    assert extended.execute(
+        "bare", "SELECT count(*), nextval('counter') FROM ours") == [(0, 7)]
 
 
 def _restored(stack, extended):
