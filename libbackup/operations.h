@@ -83,6 +83,10 @@ struct bkp_restore_options {
 	const char *role;      /* databases: this role makes and owns all */
 	int is_without_owners; /* databases: all belongs to whoever restores */
 	int is_without_privileges; /* databases: nothing is granted */
+	const char *const *only; /* of one database: these schemas and tables
+				    (SCHEMA.TABLE, in double quotes as SQL has
+				    them), with what they need */
+	size_t only_count;
 	int is_schema_only; /* databases: no rows, but for those that extensions
 			       need; no large objects; sequences begin anew */
 	int is_skipping;    /* databases: what the server lets only superusers

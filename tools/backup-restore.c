@@ -214,6 +214,7 @@ main(int argc, char **argv)
 	bool is_schema_only = false;
 	bool is_unowned = false, is_ungranted = false, is_skipping = false;
 	struct beside beside = {.is_list = false};
+	struct cli_list only = {.count = 0};
 	const struct cli_option options[] = {
 	    {"to", 0, "NAME",
 		"into another database, bucket or folder (one source)",
@@ -223,6 +224,9 @@ main(int argc, char **argv)
 	    {"swap", 0, NULL,
 		"take the place of the database there, and keep that", CLI_FLAG,
 		&is_swap},
+	    {"only", 0, "NAME",
+		"of a database this schema or SCHEMA.TABLE; repeat for more",
+		CLI_LIST, &only},
 	    {"schema-only", 0, NULL, "databases without their rows", CLI_FLAG,
 		&is_schema_only},
 	    {"role", 0, "ROLE", "let this role own everything in databases",
@@ -255,6 +259,8 @@ main(int argc, char **argv)
 	restoring.is_overwrite = is_overwrite;
 	restoring.is_without_erasures = is_without;
 	restoring.is_swap = is_swap;
+	restoring.only = only.items;
+	restoring.only_count = only.count;
 	restoring.is_schema_only = is_schema_only;
 	restoring.is_without_owners = is_unowned;
 	restoring.is_without_privileges = is_ungranted;
@@ -268,5 +274,6 @@ main(int argc, char **argv)
 		    beside.is_list || beside.put != NULL || beside.drop != NULL
 			? work_beside(&cli, &beside)
 			: restore(&cli, restoring);
+	cli_list_free(&only);
 	return cli_finish(&cli, status);
 }

@@ -263,6 +263,8 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 			    restore->options->role != NULL,
 	    .has_no_privileges = restore->options->is_without_privileges != 0,
 	    .may_skip = restore->options->is_skipping != 0,
+	    .only = restore->options->only,
+	    .only_count = restore->options->only_count,
 	    .is_schema_only = restore->options->is_schema_only != 0,
 	    .settle = settle,
 	    .settle_arg = part,
@@ -290,16 +292,19 @@ check_kinds(const struct restore *restore, struct bkp_error *err)
 	const struct bkp_restore_options *options = restore->options;
 	const char *what = options->is_swap          ? "swapped"
 			   : options->is_schema_only ? "restored without rows"
+			   : options->only_count > 0 ? "taken apart (--only)"
 						     : NULL;
 
 	if (options->is_swap && options->is_overwrite)
 		return bkp_fail(err, BKP_INVALID,
 		    "what is there is either kept (--swap) or replaced "
 		    "(--overwrite)");
-	if (options->is_swap && options->is_schema_only)
+	if ((options->is_swap || options->is_overwrite) &&
+	    (options->is_schema_only || options->only_count > 0))
 		return bkp_fail(err, BKP_INVALID,
-		    "a database without rows (--schema-only) does not take "
-		    "the place of another one (--swap)");
+		    "a part of a database (%s) does not take the place of "
+		    "another one: restore it under a name of its own (--to)",
+		    options->only_count > 0 ? "--only" : "--schema-only");
 	if (what != NULL && has_other_kind(&restore->opened, BKP_KIND_POSTGRES))
 		return bkp_fail(err, BKP_INVALID,
 		    "only databases can be %s: name their source as PATH, "
@@ -433,12 +438,13 @@ take_stock(struct restore *restore, struct bkp_restore_result *result,
 	return 0;
 }
 
-/* Without rows it is databases that are counted. */
+/* Of parts it is databases that are counted. */
 static void
 add_amount(const struct restore *restore, const struct part *part,
     struct bkp_restore_result *result)
 {
-	if (restore->options->is_schema_only) {
+	if (restore->options->is_schema_only ||
+	    restore->options->only_count > 0) {
 		result->entries += bkp_supply_count(part->supply);
 		return;
 	}

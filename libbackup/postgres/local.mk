@@ -19,5 +19,6 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/sqlarray.c \
 	libbackup/postgres/sqltext.c libbackup/postgres/sqltext.h \
 	libbackup/postgres/toc.c libbackup/postgres/toc.h \
+	libbackup/postgres/toc_choice.c libbackup/postgres/toc_choice.h \
 	libbackup/postgres/toc_line.c libbackup/postgres/toc_line.h \
 	libbackup/postgres/toc_split.c

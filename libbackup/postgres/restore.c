@@ -154,6 +154,31 @@ print_archive(struct restore *restore, const char *const *options,
 	return bkp_child_run(&child, err);
 }
 
+/* The lines of a list that are chosen; remarks are of no use. */
+static int
+keep_chosen(const struct bkp_pg_restore *what, struct fmt_buf *list,
+    struct bkp_error *err)
+{
+	const char *at = (const char *)list->data;
+	const char *end = at != NULL ? at + list->len : at;
+	struct fmt_buf kept = FMT_BUF_INIT;
+	enum fmt_status status = FMT_OK;
+
+	if (what->choice == NULL)
+		return 0;
+	while (at < end && status == FMT_OK) {
+		struct bkp_pg_view line = bkp_pg_next_line(&at, end);
+
+		if (bkp_pg_choice_has(what->choice, line.text, line.len))
+			status = fmt_buf_append(&kept, line.text, line.len);
+	}
+	fmt_buf_free(list);
+	*list = kept;
+	return status == FMT_OK
+		   ? 0
+		   : bkp_fail_format(err, status, "listing the schema");
+}
+
 static int
 print_script(
     struct restore *restore, struct bkp_pg_toc *toc, struct bkp_error *err)
@@ -199,6 +224,7 @@ bkp_pg_restore_toc(const struct bkp_pg_restore *what, struct bkp_run *run,
 		return -1;
 	if (print_archive(&restore, all, &out->all, err) == 0 &&
 	    print_archive(&restore, after, &out->after, err) == 0 &&
+	    keep_chosen(what, &out->after, err) == 0 &&
 	    bkp_pg_toc_lists(out, err) == 0 &&
 	    print_script(&restore, out, err) == 0) {
 		bkp_pg_toc_statements(out);
@@ -351,12 +377,8 @@ next_item(const char **at, const char *end, struct bkp_pg_item *item)
 {
 	*item = (struct bkp_pg_item){.id = 0};
 	while (*at < end) {
-		const char *newline = memchr(*at, '\n', (size_t)(end - *at));
-		const char *line = *at;
-
-		*at = newline != NULL ? newline + 1 : end;
-		item->line = (struct bkp_pg_view){line, (size_t)(*at - line)};
-		if (*line != ';' && *line != '\n')
+		item->line = bkp_pg_next_line(at, end);
+		if (*item->line.text != ';' && *item->line.text != '\n')
 			return true;
 	}
 	return false;
@@ -406,9 +428,10 @@ bkp_pg_restore_schema(const struct bkp_pg_restore *what, const char *database,
 
 	if (open_file(what->archive, &restore.archive, err) < 0)
 		return -1;
-	if (what->privileged == NULL)
+	if (what->privileged == NULL && what->choice == NULL)
 		rc = run_restore(&restore, "pre-data", 1, NULL, err);
-	else if (print_archive(&restore, listed, &list, err) == 0)
+	else if (print_archive(&restore, listed, &list, err) == 0 &&
+		 keep_chosen(what, &list, err) == 0)
 		rc = restore_listed(&restore, &list, err);
 	fmt_buf_free(&list);
 	close_file(&restore.archive);
@@ -435,6 +458,65 @@ bkp_pg_restore_list(const struct bkp_pg_restore *what, struct bkp_run *run,
 	while (rc == 0 && next_item(&at, end, &item))
 		rc = fn(arg, item.line.text, item.line.len, err);
 	fmt_buf_free(&list);
+	close_file(&restore.archive);
+	return rc;
+}
+
+/* ---- a part ---- */
+
+/* What is of this name alone: pg_restore knows it from others that have spaces
+ * in theirs. */
+static int
+take_one(struct restore *restore, const struct bkp_pg_only *only,
+    struct bkp_pg_choice *choice, struct bkp_error *err)
+{
+	const char *options[] = {"--list", NULL, NULL, NULL};
+	char *schema = bkp_format(err, "--schema=%s", only->schema);
+	char *table = only->table != NULL
+			  ? bkp_format(err, "--table=%s", only->table)
+			  : NULL;
+	struct fmt_buf list = FMT_BUF_INIT;
+	int rc = -1;
+
+	if (schema == NULL || (only->table != NULL && table == NULL))
+		goto out;
+	options[1] = schema;
+	options[2] = table;
+	if (print_archive(restore, options, &list, err) < 0)
+		goto out;
+	rc = bkp_pg_choice_take(choice, &list) > 0
+		 ? 0
+		 : bkp_fail(err, BKP_NOTFOUND,
+		       only->table != NULL
+			   ? "the snapshot has no table \"%s\".\"%s\""
+			   : "the snapshot has nothing in a schema \"%s\"",
+		       only->schema, only->table);
+out:
+	free(schema);
+	free(table);
+	fmt_buf_free(&list);
+	return rc;
+}
+
+int
+bkp_pg_restore_choose(const struct bkp_pg_restore *what,
+    const struct bkp_pg_only *only, size_t count, struct bkp_run *run,
+    struct bkp_pg_choice *out, struct bkp_error *err)
+{
+	static const char *const all[] = {"--list", "--verbose", NULL};
+	struct restore restore = {
+	    .what = what, .run = run, .archive = MEMORY_FILE};
+	int rc;
+
+	if (open_file(what->archive, &restore.archive, err) < 0)
+		return -1;
+	rc = print_archive(&restore, all, &out->list, err);
+	if (rc == 0)
+		rc = bkp_pg_choice_read(out, err);
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		rc = take_one(&restore, &only[i], out, err);
+	if (rc == 0)
+		bkp_pg_choice_complete(out);
 	close_file(&restore.archive);
 	return rc;
 }

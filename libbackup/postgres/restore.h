@@ -6,6 +6,7 @@
 
 #include "libbackup/postgres/dump.h"
 #include "libbackup/postgres/toc.h"
+#include "libbackup/postgres/toc_choice.h"
 
 /* Told of something that cannot be made: its line of pg_restore --list, from
  * its kind on ("FK CONSTRAINT app comment comment_author_fkey owner"). */
@@ -27,6 +28,12 @@ struct bkp_pg_restore {
 	const char *role; /* everything is made by this role; NULL: by the one
 			     that is connected */
 	bool has_no_owner, has_no_privileges;
+	const struct bkp_pg_choice *choice; /* NULL: everything */
+};
+
+/* One schema, or a table of it. */
+struct bkp_pg_only {
+	char *schema, *table; /* table NULL: all of the schema */
 };
 
 /* Restores what rows need: types, tables, functions. */
@@ -56,6 +63,11 @@ int bkp_pg_restore_fail(const struct bkp_pg_item *item,
 int bkp_pg_restore_refuse(const struct bkp_pg_restore *what,
     struct bkp_pg_item *item, const struct bkp_error *why,
     struct bkp_error *err);
+
+/* Makes the choice of these names, each of which must be there. */
+int bkp_pg_restore_choose(const struct bkp_pg_restore *what,
+    const struct bkp_pg_only *only, size_t count, struct bkp_run *run,
+    struct bkp_pg_choice *out, struct bkp_error *err);
 
 /* Each line of pg_restore --list that is not a remark, with its newline. */
 typedef int bkp_pg_line_fn(

@@ -49,28 +49,6 @@ bkp_pg_step_of(const char *line, size_t len)
 	return BKP_PG_STEP_REST;
 }
 
-/* A number at *at, which moves behind it; 0 where there is none. */
-static unsigned long
-read_number(const char **at, const char *end)
-{
-	unsigned long number = 0;
-
-	while (*at < end && isdigit((unsigned char)**at))
-		number = number * 10 + (unsigned long)(*(*at)++ - '0');
-	return number;
-}
-
-static struct bkp_pg_view
-next_line(const char **at, const char *end)
-{
-	const char *newline = memchr(*at, '\n', (size_t)(end - *at));
-	struct bkp_pg_view line = {*at, 0};
-
-	*at = newline != NULL ? newline + 1 : end;
-	line.len = (size_t)(*at - line.text);
-	return line;
-}
-
 /* "3345; 1259 16402 TABLE ...", and not TABLE ATTACH, which has no class. */
 static bool
 is_table(const struct bkp_pg_view *line)
@@ -78,7 +56,7 @@ is_table(const struct bkp_pg_view *line)
 	size_t at = bkp_pg_kind_at(line->text, line->len);
 	const char *p = line->text, *end = line->text + line->len;
 
-	(void)read_number(&p, end);
+	(void)bkp_pg_read_number(&p, end);
 	return begins(p, (size_t)(end - p), "; 1259 ") &&
 	       begins(line->text + at, line->len - at, "TABLE ");
 }
@@ -90,17 +68,11 @@ read_needs(struct bkp_pg_toc *toc, struct bkp_pg_item *item,
 {
 	const char *end = line->text + line->len;
 	const char *at = memchr(line->text, ':', line->len);
+	unsigned long id;
 
 	item->first_need = toc->need_count;
 	item->need_count = 0;
-	while (at != NULL && at < end) {
-		unsigned long id;
-
-		while (at < end && !isdigit((unsigned char)*at))
-			at++;
-		if (at == end)
-			break;
-		id = read_number(&at, end);
+	while (at != NULL && (id = bkp_pg_next_number(&at, end)) != 0) {
 		if (bkp_grow(&toc->needs, toc->need_count, &toc->need_cap,
 			sizeof(*toc->needs), err) < 0)
 			return -1;
@@ -121,9 +93,10 @@ add_item(struct bkp_pg_toc *toc, const struct bkp_pg_view *line,
 		sizeof(*toc->items), err) < 0)
 		return -1;
 	item = &toc->items[toc->item_count++];
-	*item = (struct bkp_pg_item){.id = read_number(&at, at + line->len),
-	    .step = bkp_pg_step_of(line->text, line->len),
-	    .line = *line};
+	*item =
+	    (struct bkp_pg_item){.id = bkp_pg_read_number(&at, at + line->len),
+		.step = bkp_pg_step_of(line->text, line->len),
+		.line = *line};
 	item->is_late = item->step == BKP_PG_STEP_REST;
 	return 0;
 }
@@ -138,7 +111,7 @@ add_table(struct bkp_pg_toc *toc, const struct bkp_pg_view *line,
 		sizeof(*toc->tables), err) < 0)
 		return -1;
 	toc->tables[toc->table_count++] = (struct bkp_pg_toc_table){
-	    .id = read_number(&at, at + line->len), .line = *line};
+	    .id = bkp_pg_read_number(&at, at + line->len), .line = *line};
 	return 0;
 }
 
@@ -272,7 +245,7 @@ read_items(struct bkp_pg_toc *toc, struct bkp_error *err)
 	const char *end = at != NULL ? at + toc->after.len : at;
 
 	while (at < end) {
-		struct bkp_pg_view line = next_line(&at, end);
+		struct bkp_pg_view line = bkp_pg_next_line(&at, end);
 
 		if (isdigit((unsigned char)line.text[0]) &&
 		    add_item(toc, &line, err) < 0)
@@ -291,13 +264,13 @@ bkp_pg_toc_lists(struct bkp_pg_toc *toc, struct bkp_error *err)
 	if (read_items(toc, err) < 0)
 		return -1;
 	while (at < end) {
-		struct bkp_pg_view line = next_line(&at, end);
+		struct bkp_pg_view line = bkp_pg_next_line(&at, end);
 		const char *number = line.text;
 		int rc = 0;
 
 		if (isdigit((unsigned char)line.text[0]))
-			item = bkp_pg_toc_item(
-			    toc, read_number(&number, line.text + line.len));
+			item = bkp_pg_toc_item(toc,
+			    bkp_pg_read_number(&number, line.text + line.len));
 		if (is_table(&line))
 			rc = add_table(toc, &line, err);
 		else if (item != NULL &&
@@ -371,7 +344,8 @@ read_remark(struct reading *reading, const struct bkp_pg_view *line)
 
 	if (begins(line->text, line->len, entry)) {
 		const char *at = line->text + sizeof(entry) - 1;
-		unsigned long id = read_number(&at, line->text + line->len);
+		unsigned long id =
+		    bkp_pg_read_number(&at, line->text + line->len);
 
 		reading->has_begun = true;
 		reading->item = bkp_pg_toc_item(reading->toc, id);
@@ -415,7 +389,7 @@ bkp_pg_toc_statements(struct bkp_pg_toc *toc)
 			at++;
 		} else if (*at == '\\' ||
 			   begins(at, (size_t)(end - at), "--")) {
-			struct bkp_pg_view line = next_line(&at, end);
+			struct bkp_pg_view line = bkp_pg_next_line(&at, end);
 
 			read_remark(&reading, &line);
 		} else if (bkp_sql_next(&at, end, &s)) {

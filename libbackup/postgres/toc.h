@@ -27,12 +27,7 @@ enum bkp_pg_step {
 
 enum bkp_pg_step bkp_pg_step_of(const char *line, size_t len);
 
-/* A piece of one of the texts below; borrowed from the toc. */
-struct bkp_pg_view {
-	const char *text; /* NULL: none */
-	size_t len;
-};
-
+/* Views are pieces of the texts of the toc. */
 struct bkp_pg_item {
 	unsigned long id;
 	enum bkp_pg_step step;

@@ -5,6 +5,35 @@
 #include <stdbool.h>
 #include <string.h>
 
+struct bkp_pg_view
+bkp_pg_next_line(const char **at, const char *end)
+{
+	const char *newline = memchr(*at, '\n', (size_t)(end - *at));
+	struct bkp_pg_view line = {*at, 0};
+
+	*at = newline != NULL ? newline + 1 : end;
+	line.len = (size_t)(*at - line.text);
+	return line;
+}
+
+unsigned long
+bkp_pg_read_number(const char **at, const char *end)
+{
+	unsigned long number = 0;
+
+	while (*at < end && isdigit((unsigned char)**at))
+		number = number * 10 + (unsigned long)(*(*at)++ - '0');
+	return number;
+}
+
+unsigned long
+bkp_pg_next_number(const char **at, const char *end)
+{
+	while (*at < end && !isdigit((unsigned char)**at))
+		(*at)++;
+	return bkp_pg_read_number(at, end);
+}
+
 size_t
 bkp_pg_kind_at(const char *line, size_t len)
 {

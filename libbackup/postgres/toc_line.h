@@ -10,6 +10,21 @@
 
 #include <stddef.h>
 
+/* A piece of a text, borrowed from it. */
+struct bkp_pg_view {
+	const char *text; /* NULL: none */
+	size_t len;
+};
+
+/* The next line with its newline; *at, which is before `end`, moves on. */
+struct bkp_pg_view bkp_pg_next_line(const char **at, const char *end);
+
+/* The number at *at, which moves behind it; 0 where there is none. */
+unsigned long bkp_pg_read_number(const char **at, const char *end);
+
+/* The same of the next number, wherever it is. */
+unsigned long bkp_pg_next_number(const char **at, const char *end);
+
 /* What follows the numbers of a line: "FK CONSTRAINT app a a_b_fkey owner". */
 size_t bkp_pg_kind_at(const char *line, size_t len);
 

@@ -32,6 +32,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_largeobjects.c \
 	libbackup/source/postgres_load.c libbackup/source/postgres_load.h \
 	libbackup/source/postgres_objects.c \
+	libbackup/source/postgres_part.c \
 	libbackup/source/postgres_place.c \
 	libbackup/source/postgres_plan.c \
 	libbackup/source/postgres_queue.c libbackup/source/postgres_queue.h \

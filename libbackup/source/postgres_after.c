@@ -10,27 +10,33 @@
 
 /* ---- sequences ---- */
 
-/* "setval('s', 7, true);" of a sequence that an extension has; of any other
- * one nothing. */
+/* "setval('s', 7, true);" of a sequence that is there, or that an extension
+ * has; of any other one nothing. */
 static char *
-for_extension(const char *what, const char *end, struct bkp_error *err)
+where_there(const char *what, const char *end, bool only_of_extensions,
+    struct bkp_error *err)
 {
 	const char *values = end;
 
 	for (int commas = 0; values > what && commas < 2;)
 		commas += *--values == ',' ? 1 : 0;
 	return bkp_format(err,
-	    "SELECT pg_catalog.setval((SELECT d.objid::pg_catalog.regclass"
-	    " FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'"
-	    " AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-	    " AND d.objid = pg_catalog.to_regclass(%.*s))%.*s",
+	    only_of_extensions
+		? "SELECT pg_catalog.setval((SELECT "
+		  "d.objid::pg_catalog.regclass"
+		  " FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'"
+		  " AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+		  " AND d.objid = pg_catalog.to_regclass(%.*s))%.*s"
+		: "SELECT pg_catalog.setval(pg_catalog.to_regclass(%.*s)%.*s",
 	    (int)(values - what), what, (int)(end - values), values);
 }
 
 static int
-set_sequence(struct bkp_pg *pg, const struct bkp_sql_statement *s,
-    bool is_schema_only, struct bkp_error *err)
+set_sequence(const struct bkp_pg_target *target,
+    const struct bkp_pg_target_database *database, struct bkp_pg *pg,
+    const struct bkp_sql_statement *s, struct bkp_error *err)
 {
+	bool is_schema_only = target->options.is_schema_only;
 	const char *what;
 	char *sql;
 	int rc;
@@ -38,8 +44,9 @@ set_sequence(struct bkp_pg *pg, const struct bkp_sql_statement *s,
 	if (!bkp_sql_begins(s, "SELECT pg_catalog.setval(", &what))
 		return bkp_fail(err, BKP_CORRUPT,
 		    "sequences.sql holds something else than setval");
-	sql = is_schema_only ? for_extension(what, s->text + s->len, err)
-			     : bkp_format(err, "%.*s", (int)s->len, s->text);
+	sql = is_schema_only || database->choice != NULL
+		  ? where_there(what, s->text + s->len, is_schema_only, err)
+		  : bkp_format(err, "%.*s", (int)s->len, s->text);
 	if (sql == NULL)
 		return -1;
 	rc = bkp_pg_statement(pg, sql, err);
@@ -75,8 +82,7 @@ bkp_pg_target_sequences(const struct bkp_pg_target *target, struct bkp_pg *pg,
 	if (bkp_pg_do(pg, "BEGIN", err) < 0)
 		goto out;
 	while (bkp_sql_next(&at, end, &s))
-		if (set_sequence(pg, &s, target->options.is_schema_only, err) <
-		    0)
+		if (set_sequence(target, database, pg, &s, err) < 0)
 			goto out;
 	rc = bkp_pg_do(pg, "COMMIT", err);
 out:
@@ -103,6 +109,36 @@ refresh(struct bkp_pg *pg, const json_t *view, struct bkp_error *err)
 		return bkp_fail_in(
 		    err, "materialised view %s.%s", schema, name);
 	return bkp_pg_run(pg, err, "ANALYZE %I.%I", schema, name);
+}
+
+/* Of a part only those that are there are to be filled. */
+static int
+pass_over(struct bkp_pg *pg, const json_t *views, bool *is_done,
+    struct bkp_error *err)
+{
+	struct bkp_pg_there there = {.names = NULL};
+	int rc = bkp_pg_part_there(pg, &there, err);
+
+	for (size_t i = 0; rc == 0 && i < json_array_size(views); i++) {
+		const json_t *view = json_array_get(views, i);
+		const char *schema =
+		    json_string_value(json_object_get(view, "schema"));
+		const char *name =
+		    json_string_value(json_object_get(view, "name"));
+		struct fmt_buf path = FMT_BUF_INIT;
+
+		if (schema == NULL || name == NULL)
+			continue; /* which is told when it is filled */
+		if (bkp_pg_path_table(&path, schema, name) != FMT_OK ||
+		    fmt_buf_text(&path) == NULL)
+			rc = bkp_fail_nomem(err, "listing views");
+		else
+			is_done[i] =
+			    !bkp_pg_there_has(&there, (const char *)path.data);
+		fmt_buf_free(&path);
+	}
+	bkp_pg_there_free(&there);
+	return rc;
 }
 
 /* One pass over the views that are still to be filled; *left and *done tell
@@ -149,6 +185,11 @@ bkp_pg_target_views(struct bkp_pg *pg, struct bkp_supply *supply,
 
 	if (is_done == NULL)
 		return -1;
+	if (database->choice != NULL &&
+	    pass_over(pg, views, is_done, err) < 0) {
+		free(is_done);
+		return -1;
+	}
 	for (;;) {
 		if (refresh_pass(pg, views, is_done, &left, &done, &failure) <
 		    0)

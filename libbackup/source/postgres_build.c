@@ -184,8 +184,10 @@ static int
 settle(struct bkp_pg_target *target, struct bkp_pg_target_database *database,
     struct bkp_error *err)
 {
-	/* Who is not in it need not be taken out. */
-	if (target->options.settle == NULL || target->options.is_schema_only)
+	/* Who is not in it need not be taken out; of a part, nobody was found
+	 * who would have to be. */
+	if (target->options.settle == NULL || target->options.is_schema_only ||
+	    database->choice != NULL)
 		return 0;
 	return target->options.settle(target->options.settle_arg,
 	    database->path, target->config, database->temporary, err);
@@ -235,12 +237,13 @@ build(struct bkp_pg_target *target, struct bkp_supply *supply,
 	    .refused_arg = &loss,
 	    .role = target->options.role,
 	    .has_no_owner = target->options.has_no_owner,
-	    .has_no_privileges = target->options.has_no_privileges};
+	    .has_no_privileges = target->options.has_no_privileges,
+	    .choice = database->choice};
 
 	bkp_run_phase(run, 0, 0, "%s: making the schema", database->name);
 	if (bkp_pg_restore_schema(&what, database->temporary, run, err) < 0 ||
 	    restore_sequences(target, supply, database, err) < 0 ||
-	    (!target->options.is_schema_only &&
+	    (!target->options.is_schema_only && database->choice == NULL &&
 		bkp_pg_target_objects(target, supply, database, err) < 0) ||
 	    fill(target, &loss, database, &what, err) < 0 ||
 	    settle(target, database, err) < 0 ||

@@ -64,7 +64,8 @@ struct bkp_pg_load {
 	struct worker *workers;
 	struct table *tables; /* largest first */
 	size_t table_count, table_cap;
-	pthread_mutex_t mutex; /* of what the pieces of a table come to */
+	struct bkp_pg_there there; /* where a part was chosen */
+	pthread_mutex_t mutex;     /* of what the pieces of a table come to */
 };
 
 /* ---- the tables ---- */
@@ -90,6 +91,7 @@ free_load(struct bkp_pg_load *load)
 		fmt_buf_free(&load->workers[i].chunk);
 	}
 	free(load->workers);
+	bkp_pg_there_free(&load->there);
 	pthread_mutex_destroy(&load->mutex);
 }
 
@@ -174,11 +176,31 @@ compare_tables(const void *a, const void *b)
 
 /* Extensions do not work without the rows of theirs. */
 static bool
-is_wanted(const struct bkp_pg_load *load, const struct fmt_entry *entry)
+is_wanted(const struct bkp_pg_load *load,
+    const struct bkp_pg_target_database *database,
+    const struct fmt_entry *entry)
 {
-	return bkp_supply_is_selected(load->supply, entry->path) &&
-	       (!load->target->options.is_schema_only ||
-		   json_object_get(entry->attrs, "extension") != NULL);
+	if (load->target->options.is_schema_only &&
+	    json_object_get(entry->attrs, "extension") == NULL)
+		return false;
+	return database->choice == NULL
+		   ? bkp_supply_is_selected(load->supply, entry->path)
+		   : bkp_pg_there_has(
+			 &load->there, strrchr(entry->path, '/') + 1);
+}
+
+static int
+look(struct bkp_pg_load *load, struct bkp_error *err)
+{
+	struct bkp_pg pg = BKP_PG_INIT;
+	int rc;
+
+	if (bkp_pg_target_connect(
+		load->target, load->database, load->run, &pg, err) < 0)
+		return -1;
+	rc = bkp_pg_part_there(&pg, &load->there, err);
+	bkp_pg_close(&pg);
+	return rc;
 }
 
 /* Collects the entries below data/ (the selected ones). */
@@ -195,7 +217,7 @@ collect(struct bkp_pg_load *load, const struct bkp_pg_target_database *database,
 	    bkp_supply_entries(load->supply, prefix, &stream, err) < 0)
 		goto out;
 	while ((more = bkp_entry_stream_next(stream, &entry, err)) > 0) {
-		if (!is_wanted(load, &entry)) {
+		if (!is_wanted(load, database, &entry)) {
 			fmt_entry_free(&entry);
 			continue;
 		}
@@ -508,7 +530,9 @@ bkp_pg_load_open(struct bkp_pg_target *target, struct bkp_supply *supply,
 	pthread_mutex_init(&load->mutex, NULL);
 	load->workers = bkp_alloc_array(
 	    bkp_run_workers(load->run), sizeof(*load->workers), err);
-	if (load->workers == NULL || collect(load, database, err) < 0)
+	if (load->workers == NULL ||
+	    (database->choice != NULL && look(load, err) < 0) ||
+	    collect(load, database, err) < 0)
 		rc = -1;
 	for (size_t i = 0; rc == 0 && i < load->table_count; i++)
 		rc = cut(&load->tables[i], err);

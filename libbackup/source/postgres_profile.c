@@ -118,6 +118,9 @@ look_at_line(void *arg, const char *line, size_t len, struct bkp_error *err)
 	const char *name = bkp_pg_line_name(line, len, &name_len);
 	const char *owner = bkp_pg_line_owner(line, len, &owner_len);
 
+	if (preflight->database->choice != NULL &&
+	    !bkp_pg_choice_has(preflight->database->choice, line, len))
+		return 0;
 	if (need != BKP_PG_NEED_NONE) {
 		tell(preflight, name, name_len,
 		    need == BKP_PG_NEED_LEAF
@@ -273,14 +276,15 @@ bkp_pg_target_preflight(struct bkp_pg_target *target, struct bkp_supply *supply,
 
 	if (target->options.is_scratch)
 		return 0;
-	if (tell_versions(&preflight, err) < 0 ||
+	if ((database->choice == NULL && tell_versions(&preflight, err) < 0) ||
 	    is_superuser(pg, &is_able, err) < 0)
 		goto out;
 	if (is_able) {
 		rc = 0;
 		goto out;
 	}
-	if (look_at_extensions(&preflight, err) == 0 &&
+	if ((database->choice != NULL ||
+		look_at_extensions(&preflight, err) == 0) &&
 	    look_at_schema(&preflight, supply, err) == 0)
 		rc = refuse(&preflight, err);
 out:

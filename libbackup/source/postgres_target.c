@@ -227,6 +227,26 @@ check_extensions(struct bkp_pg *pg,
 	return 0;
 }
 
+/* Which extensions a part needs is seen when it is made. */
+static int
+check_part(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg *pg, struct bkp_pg_target_database *database,
+    struct bkp_error *err)
+{
+	if (target->database_count != 1)
+		return bkp_fail(err, BKP_INVALID,
+		    "a part (--only) is of one database, and the selection "
+		    "has %zu: choose one by its path",
+		    target->database_count);
+	if (target->options.settle != NULL && !target->options.is_schema_only &&
+	    target->options.settle(target->options.settle_arg, database->path,
+		NULL, NULL, err) < 0)
+		return -1;
+	if (bkp_pg_part_choose(target, supply, database, err) < 0)
+		return -1;
+	return bkp_pg_target_preflight(target, supply, pg, database, err);
+}
+
 static int
 check_database(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg *pg, struct bkp_pg_target_database *database,
@@ -249,15 +269,22 @@ check_database(struct bkp_pg_target *target, struct bkp_supply *supply,
 		    "whole database, or make it and its tables first",
 		    database->name);
 	if (target->is_rows &&
-	    (target->options.is_swap || target->options.is_schema_only))
+	    (target->options.is_swap || target->options.is_schema_only ||
+		target->options.only_count > 0))
 		return bkp_fail(err, BKP_INVALID,
 		    "rows of single tables go into the database that is "
-		    "there: --swap and --schema-only are for whole databases");
+		    "there: --swap, --schema-only and --only are for "
+		    "databases as PATH");
 	if (target->is_rows)
 		return target->options.settle == NULL
 			   ? 0
 			   : target->options.settle(target->options.settle_arg,
 				 database->path, NULL, NULL, err);
+	if (is_there && target->options.only_count > 0)
+		return bkp_fail(err, BKP_EXISTS,
+		    "database %s exists already: restore the part under a "
+		    "name of its own (--to)",
+		    database->name);
 	if (is_there && !target->options.is_overwrite &&
 	    !target->options.is_swap)
 		return bkp_fail(err, BKP_EXISTS,
@@ -268,6 +295,8 @@ check_database(struct bkp_pg_target *target, struct bkp_supply *supply,
 	if (is_there && target->options.is_swap &&
 	    bkp_pg_swap_check(pg, bkp_supply_run(supply), database, err) < 0)
 		return -1;
+	if (target->options.only_count > 0)
+		return check_part(target, supply, pg, database, err);
 	if (check_extensions(pg, database, err) < 0)
 		return -1;
 	return bkp_pg_target_preflight(target, supply, pg, database, err);
@@ -364,6 +393,9 @@ close_target(struct bkp_target *base)
 		free(database->temporary);
 		json_decref(database->facts);
 		json_decref(database->versions);
+		if (database->choice != NULL)
+			bkp_pg_choice_free(database->choice);
+		free(database->choice);
 	}
 	free(target->databases);
 	bkp_pg_programs_free(&target->programs);

@@ -10,6 +10,7 @@
 
 #include "libbackup/postgres/dump.h"
 #include "libbackup/postgres/session.h"
+#include "libbackup/postgres/toc_choice.h"
 #include "libbackup/source/source.h"
 
 /* One database to restore. */
@@ -21,6 +22,7 @@ struct bkp_pg_target_database {
 	json_t *versions; /* owned: the attributes of that entry */
 	bool is_lost;     /* what describes it cannot be read; noted */
 	bool is_ready;    /* whole and proven: not dropped whatever fails */
+	struct bkp_pg_choice *choice; /* owned; NULL: everything */
 };
 
 struct bkp_pg_target {
@@ -87,6 +89,22 @@ const char *bkp_pg_target_owner(const struct bkp_pg_target *target,
 int bkp_pg_target_preflight(struct bkp_pg_target *target,
     struct bkp_supply *supply, struct bkp_pg *pg,
     const struct bkp_pg_target_database *database, struct bkp_error *err);
+
+/* Makes the choice of what options.only names (postgres_part.c). */
+int bkp_pg_part_choose(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err);
+
+/* What of a database that is being built, of which a part was chosen, is
+ * there: tables and materialised views, by what they are called in paths. */
+struct bkp_pg_there {
+	char **names; /* owned, sorted by strcmp */
+	size_t count;
+};
+
+int bkp_pg_part_there(
+    struct bkp_pg *pg, struct bkp_pg_there *out, struct bkp_error *err);
+bool bkp_pg_there_has(const struct bkp_pg_there *there, const char *name);
+void bkp_pg_there_free(struct bkp_pg_there *there);
 
 /* The schema archive (postgres_build.c). */
 int bkp_pg_target_archive(struct bkp_supply *supply,

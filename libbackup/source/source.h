@@ -180,7 +180,9 @@ struct bkp_target_options {
 	/* Databases, for a role that is not a superuser. */
 	const char *role; /* makes and owns everything; NULL: as it was */
 	bool has_no_owner, has_no_privileges;
-	bool is_schema_only; /* whole databases without rows */
+	const char *const *only; /* schemas and tables; count 0: everything */
+	size_t only_count;
+	bool is_schema_only; /* without rows */
 	bool may_skip;       /* leaves out what the server refuses and nothing
 				depends on */
 	bool is_scratch;     /* a throwaway place: fast and unsafe is fine, and

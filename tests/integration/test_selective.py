@@ -93,6 +93,195 @@ def test_several_databases_are_swapped_at_once(shop, postgres, database):
     assert len(kept) == 2
 
 
+# ---- a part ----
+
+PART = """
+    CREATE SCHEMA "a b";
+    CREATE SCHEMA app;
+    CREATE EXTENSION pg_trgm;
+    CREATE TYPE app.mood AS ENUM ('good', 'bad');
+    CREATE DOMAIN app.positive AS int CHECK (VALUE > 0);
+    CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN RETURN NEW; END';
+    CREATE SEQUENCE app.counter START 40;
+    CREATE TABLE app.customer (i serial PRIMARY KEY, name text);
+    CREATE TABLE app.item (
+        i int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        n int DEFAULT nextval('app.counter'), s serial,
+        mood app.mood NOT NULL DEFAULT 'bad', p app.positive,
+        customer int REFERENCES app.customer, parent int REFERENCES app.item,
+        v text CHECK (v <> 'x'));
+    CREATE INDEX item_v ON app.item USING gin (v public.gin_trgm_ops);
+    CREATE TRIGGER touch BEFORE UPDATE ON app.item
+        FOR EACH ROW EXECUTE FUNCTION app.touch();
+    CREATE TRIGGER touch BEFORE UPDATE ON app.customer
+        FOR EACH ROW EXECUTE FUNCTION app.touch();
+    CREATE POLICY own ON app.item USING (n < 90);
+    ALTER TABLE app.item ENABLE ROW LEVEL SECURITY;
+    COMMENT ON TABLE app.item IS 'an item';
+    COMMENT ON COLUMN app.item.v IS 'a value';
+    COMMENT ON INDEX app.item_v IS 'words';
+    GRANT SELECT ON app.item TO PUBLIC;
+    CREATE STATISTICS app.both ON n, i FROM app.item;
+    INSERT INTO app.customer (name) SELECT i::text FROM generate_series(1, 9) i;
+    INSERT INTO app.item (customer, parent, p, v)
+        SELECT i, nullif(i - 1, 0), i, 'word ' || i FROM generate_series(1, 9) i;
+    CREATE VIEW app.few AS SELECT * FROM app.item WHERE i < 4;
+    CREATE MATERIALIZED VIEW app.count AS SELECT count(*) AS n FROM app.item;
+    CREATE UNIQUE INDEX ON app.count (n);
+    CREATE TABLE app.event (i int, at date, PRIMARY KEY (i, at))
+        PARTITION BY RANGE (at);
+    CREATE TABLE app.event_1 PARTITION OF app.event
+        FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+    CREATE TABLE "a b".c PARTITION OF app.event
+        FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+    INSERT INTO app.event VALUES (1, '2026-01-05'), (2, '2026-02-05');
+    CREATE TABLE app."b c" (i int);
+    CREATE TABLE "a b"."c owner" (i int);
+    CREATE PUBLICATION everything FOR TABLE app.item, app.customer;
+    CREATE VIEW "a b".customers AS SELECT name FROM app.customer;
+    SELECT lo_from_bytea(4712, 'large')"""
+
+# Without what belongs to the whole database, or to others.
+RELATIONS = """
+    SELECT c.relkind::text, c.oid::regclass::text FROM pg_class c
+    JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+    ORDER BY 1, 2"""
+
+
+@pytest.fixture
+def parts(stack, postgres, database):
+    postgres.execute(database, PART)
+    stack.add_postgres("app", postgres, database)
+    stack.create()
+    stack.source = "postgres/app/" + database
+    stack.twin = database + "_part"
+    return stack
+
+
+def part(stack, *names, args=(), status=COMPLETE):
+    only = [arg for name in names for arg in ("--only", name)]
+    return restore(stack, *only, *args, "--to", stack.twin, "latest",
+                   stack.source, status=status)
+
+
+def warnings(done):
+    return [e["text"] for e in done.of_type("message")
+            if e["level"] == "warning"]
+
+
+def relations(postgres, database, *kinds):
+    return [name for kind, name in postgres.execute(database, RELATIONS)
+            if kind in kinds]
+
+
+def test_a_table_comes_with_what_it_needs_and_what_belongs_to_it(
+        parts, postgres, database):
+    warned = warnings(part(parts, "app.item"))
+    assert len(warned) == 1 and "item_customer_fkey" in warned[0], warned
+    assert relations(postgres, parts.twin, "r", "v", "m") == ["app.item"]
+    assert relations(postgres, parts.twin, "i") == ["app.item_pkey",
+                                                    "app.item_v"]
+    assert relations(postgres, parts.twin, "S") == [
+        "app.counter", "app.item_i_seq", "app.item_s_seq"]
+    for query in (
+            "SELECT * FROM app.item ORDER BY i",
+            "SELECT nextval('app.item_i_seq'), nextval('app.counter')",
+            "SELECT pg_get_serial_sequence('app.item', 's')",
+            "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
+            " AND tgrelid = 'app.item'::regclass",
+            "SELECT polname FROM pg_policy",
+            "SELECT relrowsecurity, relacl::text FROM pg_class"
+            " WHERE oid = 'app.item'::regclass",
+            "SELECT stxname FROM pg_statistic_ext",
+            "SELECT objsubid, description FROM pg_description"
+            " WHERE objoid = 'app.item'::regclass ORDER BY 1",
+            "SELECT obj_description('app.item_v'::regclass, 'pg_class')",
+            "SELECT conname FROM pg_constraint WHERE conrelid ="
+            " 'app.item'::regclass AND conname <> 'item_customer_fkey'"
+            " ORDER BY 1"):
+        assert postgres.execute(parts.twin, query) == postgres.execute(
+            database, query), query
+    for query in ("pg_publication", "pg_largeobject_metadata"):
+        assert postgres.execute(
+            parts.twin, "SELECT count(*) FROM " + query) == [(0,)]
+
+
+def test_what_two_tables_share_comes_with_both(parts, postgres):
+    assert warnings(part(parts, "app.item", "app.customer")) == []
+    assert postgres.execute(
+        parts.twin, "SELECT convalidated FROM pg_constraint"
+        " WHERE conname = 'item_customer_fkey'") == [(True,)]
+    assert relations(postgres, parts.twin, "r", "v", "m") == [
+        "app.customer", "app.item"]
+
+
+def test_a_view_comes_with_its_tables_and_their_rows(parts, postgres):
+    part(parts, "app.few", "app.count")
+    assert relations(postgres, parts.twin, "r", "v", "m") == [
+        "app.count", "app.item", "app.few"]
+    assert postgres.execute(parts.twin, "SELECT count(*), (SELECT n FROM"
+                            " app.count) FROM app.few") == [(3, 9)]
+
+
+def test_a_partitioned_table_comes_with_its_partitions(parts, postgres):
+    part(parts, "app.event")
+    assert postgres.execute(parts.twin, "SELECT i, tableoid::regclass::text"
+                            " FROM app.event ORDER BY i") == [
+        (1, "app.event_1"), (2, '"a b".c')]
+    assert postgres.execute(
+        parts.twin, "SELECT count(*) FROM pg_inherits") == [(4,)]
+
+
+def test_a_partition_comes_alone(parts, postgres):
+    warned = warnings(part(parts, '"a b".c'))
+    assert len(warned) == 1 and "TABLE ATTACH" in warned[0], warned
+    assert relations(postgres, parts.twin, "r", "p") == ['"a b".c']
+    assert postgres.execute(
+        parts.twin, 'SELECT i FROM "a b".c') == [(2,)]
+    assert postgres.execute(
+        parts.twin, "SELECT count(*) FROM pg_inherits") == [(0,)]
+
+
+def test_a_schema_comes_whole(parts, postgres, database):
+    part(parts, "app")
+    # Its partition in another schema belongs to it.
+    assert set(relations(postgres, database, *"rpvmSiI")) - set(
+        relations(postgres, parts.twin, *"rpvmSiI")) == {
+            '"a b".customers', '"a b"."c owner"'}
+    assert postgres.execute(
+        parts.twin, "SELECT count(*) FROM app.event") == [(2,)]
+
+
+def test_a_part_without_rows(parts, postgres):
+    part(parts, "app.item", args=("--schema-only",))
+    assert postgres.execute(
+        parts.twin, "SELECT count(*), nextval('app.counter') FROM app.item"
+        ) == [(0, 40)]
+
+
+def test_parts_that_cannot_be_had_are_told_first(parts, postgres, database):
+    before = postgres.databases()
+    for names, word in ((["app.nothing"], "nothing"), (["nowhere"], "nowhere"),
+                        (["app.item.v"], "SCHEMA.TABLE"),
+                        (["app.item", "app.none"], "none"),
+                        (["app.b"], '"b"'), (['"a'], "SCHEMA")):
+        done = part(parts, *names, status=FAILED)
+        assert word in done.err, str(done)
+    for args in (["--swap"], ["--overwrite"]):
+        done = part(parts, "app.item", args=args, status=FAILED)
+        assert "--only" in done.err, str(done)
+    done = restore(parts, "--only", "app.item", "latest", parts.source,
+                   status=FAILED)
+    assert "--to" in done.err, str(done)
+    assert postgres.databases() == before
+    assert postgres.execute(
+        database, "SELECT count(*) FROM app.item") == [(9,)]
+
+
+# ---- several databases ----
+
 PG_DUMP = """#!/bin/sh
 case "$*" in
 *--version*) ;;

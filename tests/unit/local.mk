@@ -191,6 +191,11 @@ tests_unit_test_postgres_session_LDADD = $(UNIT_LIBS)
 tests_unit_test_postgres_text_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_postgres_text_LDADD = $(UNIT_LIBS)
 
+# parts of a schema archive
+UNIT_TESTS += tests/unit/test_toc_choice
+tests_unit_test_toc_choice_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_toc_choice_LDADD = $(UNIT_LIBS)
+
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)

@@ -50,7 +50,7 @@ _backup_operand()
 			--endpoint | --max-age | --budget | \
 			--map | --erasure-map | --database | --snapshot | --table | --subject | \
 			--format | --export-passphrase-file | --audit | \
-			--role | --put-back | --drop-former | --for | --link | --with | --files-to | \
+			--role | --only | --put-back | --drop-former | --for | --link | --with | --files-to | \
 			--keep-* | --host | --source | --grace)
 			((i++))
 			;;
@@ -76,7 +76,7 @@ _backup_complete()
 	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-prune) options='--dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --host --source --grace --no-repack --acknowledge --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-restore) options='--to --overwrite --swap --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-restore) options='--to --overwrite --swap --only --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-verify) options='--live --scratch-directory --map --without-erasures --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	*) return ;;
 	esac
@@ -107,7 +107,7 @@ _backup_complete()
 		mapfile -t COMPREPLY < <(compgen -W 'folder zip tar.zst' -- "$word")
 		return
 		;;
-	-j | -R | -s | --role | --put-back | --drop-former | --subject | --link | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
+	-j | -R | -s | --role | --only | --put-back | --drop-former | --subject | --link | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
 		--budget | \
 		--keep-* | --host | --grace | --fill | --leave-out) return ;;
 	esac

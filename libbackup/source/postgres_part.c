@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A part of a database: which, and what of it there is. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/postgres/names.h"
+#include "libbackup/postgres/restore.h"
+#include "libbackup/postgres/sqltext.h"
+#include "libbackup/source/postgres_target.h"
+
+/* ---- what was named ---- */
+
+static int
+fail_name(const char *text, struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_INVALID,
+	    "\"%s\" names no schema and no table of one: write SCHEMA or "
+	    "SCHEMA.TABLE, and names of other than letters, digits and _ in "
+	    "double quotes",
+	    text);
+}
+
+/* As they are written: nothing is folded to small letters. */
+static int
+read_name(const char *text, struct bkp_pg_only *out, struct bkp_error *err)
+{
+	const char *at = text, *end = text + strlen(text);
+	struct fmt_buf name = FMT_BUF_INIT;
+	int rc = -1;
+
+	if (!bkp_sql_identifier(&at, end, &name)) {
+		(void)fail_name(text, err);
+		goto out;
+	}
+	out->schema = bkp_strdup((const char *)name.data, err);
+	if (out->schema == NULL)
+		goto out;
+	if (at < end && *at == '.') {
+		at++;
+		if (!bkp_sql_identifier(&at, end, &name)) {
+			(void)fail_name(text, err);
+			goto out;
+		}
+		out->table = bkp_strdup((const char *)name.data, err);
+		if (out->table == NULL)
+			goto out;
+	}
+	rc = at == end ? 0 : fail_name(text, err);
+out:
+	fmt_buf_free(&name);
+	return rc;
+}
+
+static void
+tell_torn(const struct bkp_pg_target_database *database, struct bkp_run *run)
+{
+	const struct bkp_pg_choice *choice = database->choice;
+
+	for (size_t i = 0; i < choice->count; i++) {
+		const struct bkp_pg_chosen *entry = &choice->entries[i];
+		const char *name;
+		size_t len;
+
+		if (!bkp_pg_choice_is_torn(choice, entry))
+			continue;
+		name =
+		    bkp_pg_line_name(entry->line.text, entry->line.len, &len);
+		bkp_run_message(run, BKP_WARNING, database->path,
+		    "not in the part: %.*s, for it is about a table that is "
+		    "not, too",
+		    (int)len, name);
+	}
+}
+
+static int
+choose(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, const struct bkp_pg_only *only,
+    struct bkp_error *err)
+{
+	struct fmt_buf archive = FMT_BUF_SECRET_INIT;
+	const struct bkp_pg_restore what = {.program = target->programs.restore,
+	    .config = target->config,
+	    .archive = &archive};
+	int rc = -1;
+
+	database->choice = bkp_alloc(sizeof(*database->choice), err);
+	if (database->choice == NULL)
+		return -1;
+	*database->choice = (struct bkp_pg_choice)BKP_PG_CHOICE_INIT;
+	if (bkp_pg_target_archive(supply, database, &archive, err) == 0)
+		rc = bkp_pg_restore_choose(&what, only,
+		    target->options.only_count, bkp_supply_run(supply),
+		    database->choice, err);
+	if (rc == 0)
+		tell_torn(database, bkp_supply_run(supply));
+	fmt_buf_free(&archive);
+	return rc;
+}
+
+int
+bkp_pg_part_choose(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	size_t count = target->options.only_count;
+	struct bkp_pg_only *only = bkp_alloc_array(count, sizeof(*only), err);
+	int rc = only != NULL ? 0 : -1;
+
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		rc = read_name(target->options.only[i], &only[i], err);
+	if (rc == 0)
+		rc = choose(target, supply, database, only, err);
+	for (size_t i = 0; only != NULL && i < count; i++) {
+		free(only[i].schema);
+		free(only[i].table);
+	}
+	free(only);
+	return rc;
+}
+
+/* ---- what is there ---- */
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int
+bkp_pg_part_there(
+    struct bkp_pg *pg, struct bkp_pg_there *out, struct bkp_error *err)
+{
+	PGresult *result = NULL;
+	int rc = 0;
+
+	if (bkp_pg_query(pg,
+		"SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
+		" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+		" WHERE c.relkind IN ('r', 'p', 'm')",
+		0, NULL, &result, err) < 0)
+		return -1;
+	out->names = bkp_alloc_array(
+	    (size_t)PQntuples(result) + 1, sizeof(*out->names), err);
+	if (out->names == NULL)
+		rc = -1;
+	for (int i = 0; rc == 0 && i < PQntuples(result); i++) {
+		struct fmt_buf path = FMT_BUF_INIT;
+
+		if (bkp_pg_path_table(&path, PQgetvalue(result, i, 0),
+			PQgetvalue(result, i, 1)) != FMT_OK ||
+		    fmt_buf_text(&path) == NULL)
+			rc = bkp_fail_nomem(err, "listing tables");
+		else if ((out->names[out->count] = bkp_strdup(
+			      (const char *)path.data, err)) == NULL)
+			rc = -1;
+		else
+			out->count++;
+		fmt_buf_free(&path);
+	}
+	PQclear(result);
+	if (rc == 0 && out->count > 0)
+		qsort(
+		    out->names, out->count, sizeof(*out->names), compare_names);
+	return rc;
+}
+
+bool
+bkp_pg_there_has(const struct bkp_pg_there *there, const char *name)
+{
+	return there->count > 0 &&
+	       bsearch(&name, there->names, there->count, sizeof(*there->names),
+		   compare_names) != NULL;
+}
+
+void
+bkp_pg_there_free(struct bkp_pg_there *there)
+{
+	for (size_t i = 0; i < there->count; i++)
+		free(there->names[i]);
+	free(there->names);
+	*there = (struct bkp_pg_there){.names = NULL};
+}
