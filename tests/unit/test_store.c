@@ -239,21 +239,27 @@ in_child(int (*body)(struct bkp_store *store), struct bkp_store *store)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* Short ones and long ones are written in two ways. */
 static int
 put_beyond_the_limit(struct bkp_store *store)
 {
-	static const unsigned char data[65536];
-	const struct rlimit limit = {4096, 4096};
-	struct bkp_error err = BKP_ERROR_INIT;
+	static const unsigned char data[9u << 20];
+	const struct rlimit limits[] = {{6u << 20, 6u << 20}, {4096, 4096}};
+	const size_t lens[] = {sizeof(data), 65536};
 
 	signal(SIGXFSZ, SIG_IGN);
-	if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
-		return 10;
-	if (bkp_store_put(store, "packs/aa/b", data, sizeof(data), &err) == 0)
-		return 11;
-	if (err.code != BKP_IO || err.sys != EFBIG ||
-	    strstr(err.message, "packs/aa/b: writing") == NULL)
-		return 12;
+	for (size_t i = 0; i < 2; i++) {
+		struct bkp_error err = BKP_ERROR_INIT;
+
+		if (setrlimit(RLIMIT_FSIZE, &limits[i]) < 0)
+			return 10;
+		if (bkp_store_put(store, "packs/aa/b", data, lens[i], &err) ==
+		    0)
+			return 11;
+		if (err.code != BKP_IO || err.sys != EFBIG ||
+		    strstr(err.message, "packs/aa/b: writing") == NULL)
+			return 12;
+	}
 	return 0;
 }
 
