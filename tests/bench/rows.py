@@ -5,7 +5,9 @@ Beside ours, in turn in every round: pg_dump into a directory, as it is and
 with the fastest compression; pg_dump through zstd and age, and through restic,
 which is what encrypts today. Then one row of a hundred changes and the backup
 is made again; beside it as many connections send the same rows and nobody
-keeps them, which no backup that reads them all can beat.
+keeps them, which no backup that reads them all can beat. "MB" is there what
+the repository grew by, ours and restic's. What was then stored as differences
+is restored beside a backup of the same rows that has none.
 
 Then one table alone and several together, with one worker and with two.
 
@@ -38,7 +40,9 @@ TICK = os.sysconf("SC_CLK_TCK")
 # The goals of the first backup: our time to theirs.
 DIRECTORY, FASTEST = "pg_dump -Fd", "pg_dump -Fd -Z1"
 AGE, RESTIC = "pg_dump -Fc -Z0 | zstd -3 | age", "pg_dump -Fp | restic"
-GOALS = {DIRECTORY: 0.25, FASTEST: 0.55, AGE: 0.55, RESTIC: 0.4, DRAIN: 1.1}
+WHOLE = "of a backup without them"
+GOALS = {DIRECTORY: 0.25, FASTEST: 0.55, AGE: 0.55, RESTIC: 0.4, DRAIN: 1.1,
+         WHOLE: 1.1}
 
 
 def processor(pid, ended):
@@ -73,9 +77,9 @@ class Question:
 
     def show(self):
         print("\n%s" % self.title)
-        print("  %-33s %7s %15s %6s %6s %7s %6s %6s %6s %5s" % (
+        print("  %-33s %7s %15s %6s %6s %7s %6s %6s %6s %6s %5s" % (
             "", "wall s", "[min-max]", "server", "client", "MB", "MiB",
-            "ratio", "of cpu", "goal"))
+            "ratio", "of cpu", "of MB", "goal"))
         for name, rows in self.rows.items():
             def median(what):
                 return statistics.median(row[what] for row in rows)
@@ -89,7 +93,9 @@ class Question:
             if name != OURS and OURS in self.rows:
                 line += " %6.2f %6.2f" % (self.ratio(name, "seconds"),
                                           self.ratio(name, "cpu"))
-                line += " %5s" % GOALS.get(name, "")
+                line += " %6s %5s" % (
+                    "%.3f" % self.ratio(name, "stored")
+                    if rows[0]["stored"] else "", GOALS.get(name, ""))
             print(line, flush=True)
 
 
@@ -98,6 +104,7 @@ class Bench:
         self.args, self.folder = args, folder
         self.tools = Commands(args.tools, os.path.join(folder, "home"))
         self.postgres = Postgres(folder, {"shared_buffers": "1GB"})
+        self.restored = Question("Restore through differences")
         self.count = 0
 
     def new_folder(self):
@@ -185,7 +192,8 @@ class Bench:
                          "restic backup -q --stdin --stdin-filename dump.sql",
                          env, path)
 
-    def drain(self, database, statements, jobs):
+    def drain(self, database):
+        statements = self.statements(database)
         path = os.path.join(self.new_folder(), "statements")
         with open(path, "w", encoding="utf-8") as out:
             out.write("\n".join(statements) + "\n")
@@ -195,51 +203,72 @@ class Bench:
                         database, options="-c datestyle=ISO -c timezone=UTC"
                         " -c intervalstyle=postgres -c extra_float_digits=3"
                         " -c jit=off -c synchronize_seqscans=off"),
-                    str(jobs), path], self.tools.env)
+                    str(self.args.jobs), path], self.tools.env)
 
     # ---- questions ----
 
     def ways(self, database):
-        ways = {DIRECTORY: lambda: self.dump(database),
-                FASTEST: lambda: self.dump(database, "-Z1"),
-                AGE: lambda: self.age(database)}
+        if self.args.no_peers:
+            return {}
+        ways = {DIRECTORY: self.dump(database),
+                FASTEST: self.dump(database, "-Z1"),
+                AGE: self.age(database)}
         if shutil.which("restic"):
-            ways[RESTIC] = lambda: self.restic(database)
-        return {} if self.args.no_peers else ways
+            ways[RESTIC] = self.restic(database)
+        return ways
 
     def backups(self, database, title):
         first = Question("First backup of " + title)
         same = Question("The same again, nothing changed")
-        second = Question("Again, after 1% of the rows changed")
+        changes = {"at random places": Question(
+            "Again, after 1% of the rows changed at random places"),
+                   "of the newest": Question(
+            "Again, after 1% of the rows changed, all among the newest")}
         for number in range(self.args.rounds):
-            statements = self.statements(database)
             stack = self.stack(database, self.args.jobs)
-            drain = self.drain(database, statements, self.args.jobs)
+            drain = self.drain(database)
             first.add(OURS, self.measure(self.ours(stack)))
             first.add(DRAIN, self.measure(drain))
-            for name, way in self.ways(database).items():
-                run = way()
+            ways = self.ways(database)
+            for name, run in ways.items():
                 first.add(name, self.measure(run))
-                shutil.rmtree(run.stored)
-            same.add(OURS, self.grown(stack))
+            same.add(OURS, self.grown(self.ours(stack)))
             same.add(DRAIN, self.measure(drain))
+            for where in changes if database == "app" else ():
+                rows_data.change(self.postgres, database, number,
+                                 where == "of the newest")
+                changes[where].add(OURS, self.grown(self.ours(stack)))
+                changes[where].add(DRAIN, self.measure(self.drain(database)))
+                if RESTIC in ways:
+                    changes[where].add(RESTIC, self.grown(ways[RESTIC]))
             if database == "app":
-                rows_data.change(self.postgres, database, number)
-                drain = self.drain(database, self.statements(database),
-                                   self.args.jobs)
-                second.add(OURS, self.grown(stack))
-                second.add(DRAIN, self.measure(drain))
+                self.restores(stack, database)
+            for run in ways.values():
+                shutil.rmtree(run.stored)
             shutil.rmtree(stack.folder)
-        for question in (first, same, second):
+        for question in (first, same, *changes.values(), self.restored):
             if question.rows:
                 question.show()
+        self.restored.rows.clear()
 
-    def grown(self, stack):
+    def grown(self, run):
         """Another backup; of what is stored, what it added."""
-        before = folder_size(stack.repository)
-        figures = self.measure(self.ours(stack))
+        before = folder_size(run.stored)
+        figures = self.measure(run)
         figures["stored"] -= before
         return figures
+
+    def restores(self, stack, database):
+        """What is stored as differences, and the same without any."""
+        whole = self.stack(database, self.args.jobs)
+        self.ours(whole)()
+        for name, source in ((OURS, stack), (WHOLE, whole)):
+            argv, env = built_program(source.commands, "backup-restore")
+            self.restored.add(name, self.measure(Run(
+                [*argv, "--config", source.config, "--identity-file",
+                 source.identity, "latest", "--to", "back"], env)))
+            self.postgres.drop_database("back")
+        shutil.rmtree(whole.folder)
 
     def workers(self):
         """One table alone, and several: what another worker is worth."""

@@ -118,11 +118,16 @@ def fill(postgres, name, scale):
         connection.execute("VACUUM ANALYZE")
 
 
-def change(postgres, name, number):
-    """One row of a hundred, at random places, of every table but the files."""
+def change(postgres, name, number, is_recent):
+    """One row of a hundred of every table but the files, at random places; or
+    where `is_recent` one of ten of the newest tenth."""
+    where = "abs(hashint8(id)::bigint) %% 100 = %d" % number
+    if is_recent:
+        where = ("abs(hashint8(id)::bigint) %% 10 = %d AND"
+                 " id > (SELECT max(id) * 0.9 FROM {table})" % (number % 10))
     with postgres.connect(name) as connection:
         for table, change_of in CHANGES.items():
-            connection.execute(
-                "UPDATE %s SET %s WHERE abs(hashint8(id)::bigint) %% 100 = %d" % (
-                    table, change_of.replace("%d", str(number)), number))
+            connection.execute("UPDATE %s SET %s WHERE %s" % (
+                table, change_of.replace("%d", str(number)),
+                where.replace("{table}", table)))
             connection.execute("VACUUM " + table)
