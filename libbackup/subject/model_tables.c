@@ -237,6 +237,27 @@ bkp_model_read_tables(struct model_reader *r, struct bkp_error *err)
 
 /* ---- columns ---- */
 
+#define COLUMNS(element, is_composite, types, has_domain)                      \
+	"SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod),"  \
+	" t.oid, COALESCE(" element ".oid, t.oid), e.oid IS NOT NULL,"         \
+	" COALESCE(" element ".typtype, t.typtype) IN ('c', 'r', 'm')"         \
+	"  " is_composite ", a.attnotnull, a.attgenerated <> '',"              \
+	" d.description, " has_domain " "                                      \
+	"FROM " MODEL_FROM " AND NOT c.relispartition"                         \
+	" JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"          \
+	"  AND NOT a.attisdropped " types                                      \
+	" LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass"     \
+	"  AND d.objoid = c.oid AND d.objsubid = a.attnum "                    \
+	"ORDER BY a.attrelid, a.attnum"
+
+/* A type is an array where it is the one that is made for its elements. */
+#define ELEMENTS                                                               \
+	" LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid"
+
+static const char plain_columns_sql[] =
+    COLUMNS("e", "", "JOIN pg_type t ON t.oid = a.atttypid" ELEMENTS,
+	"'d' IN (t.typtype, e.typtype)");
+
 /* Domains are followed to what they are made of, and so are the elements of
  * arrays. An array whose elements are arrays again (of a domain) is as good as
  * a composite: only the server can write it. */
@@ -248,25 +269,14 @@ static const char columns_sql[] =
     "  JOIN pg_type t ON t.oid = s.type WHERE t.typtype = 'd'),"
     "base AS ("
     " SELECT s.oid, s.type FROM step s JOIN pg_type t ON t.oid = s.type"
-    "  WHERE t.typtype <> 'd') "
-    "SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod),"
-    " t.oid, COALESCE(u.oid, t.oid), e.oid IS NOT NULL,"
-    " COALESCE(u.typtype, t.typtype) IN ('c', 'r', 'm')"
-    "  OR nested.oid IS NOT NULL,"
-    " a.attnotnull, a.attgenerated <> '', d.description "
-    "FROM " MODEL_FROM " AND NOT c.relispartition"
-    " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
-    "  AND NOT a.attisdropped"
-    " LEFT JOIN base b ON b.oid = a.atttypid"
-    " JOIN pg_type t ON t.oid = COALESCE(b.type, a.atttypid)"
-    " LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid"
-    " LEFT JOIN base f ON f.oid = e.oid"
-    " LEFT JOIN pg_type u ON u.oid = COALESCE(f.type, e.oid)"
-    " LEFT JOIN pg_type nested ON nested.oid = u.typelem"
-    "  AND nested.typarray = u.oid"
-    " LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass"
-    "  AND d.objoid = c.oid AND d.objsubid = a.attnum "
-    "ORDER BY a.attrelid, a.attnum";
+    "  WHERE t.typtype <> 'd') " COLUMNS("u", "OR nested.oid IS NOT NULL",
+	"LEFT JOIN base b ON b.oid = a.atttypid"
+	" JOIN pg_type t ON t.oid = COALESCE(b.type, a.atttypid)" ELEMENTS
+	" LEFT JOIN base f ON f.oid = e.oid"
+	" LEFT JOIN pg_type u ON u.oid = COALESCE(f.type, e.oid)"
+	" LEFT JOIN pg_type nested ON nested.oid = u.typelem"
+	"  AND nested.typarray = u.oid",
+	"false");
 
 enum {
 	C_TABLE,
@@ -278,7 +288,8 @@ enum {
 	C_IS_COMPOSITE,
 	C_IS_NOT_NULL,
 	C_IS_GENERATED,
-	C_COMMENT
+	C_COMMENT,
+	C_HAS_DOMAIN
 };
 
 /* By the OIDs that these types have on every server. */
@@ -371,10 +382,47 @@ add_key_column(struct model_reader *r, const struct model_row *row, void *arg,
 	return 0;
 }
 
+static bool
+has_domain(const PGresult *result)
+{
+	struct model_row row = {.result = result};
+
+	for (; row.number < PQntuples(result); row.number++)
+		if (bkp_model_row_is(&row, C_HAS_DOMAIN))
+			return true;
+	return false;
+}
+
+/* Most have no domains, and to follow them takes the server longer than all
+ * else. A session that does not join by hashes (walk_open.c) would hold every
+ * column against every domain. */
+static int
+read_columns(struct model_reader *r, struct bkp_error *err)
+{
+	PGresult *result = NULL;
+	struct model_row row;
+	bool is_done;
+	int rc = 0;
+
+	if (bkp_pg_query(r->pg, plain_columns_sql, 0, NULL, &result, err) < 0)
+		return -1;
+	is_done = !has_domain(result);
+	row = (struct model_row){.result = result};
+	for (; is_done && rc == 0 && row.number < PQntuples(result);
+	     row.number++)
+		rc = add_column(r, &row, NULL, err);
+	PQclear(result);
+	if (is_done)
+		return rc;
+	if (bkp_pg_do(r->pg, "SET LOCAL enable_hashjoin TO on", err) < 0)
+		return -1;
+	return bkp_model_each(r, columns_sql, add_column, NULL, err);
+}
+
 int
 bkp_model_read_columns(struct model_reader *r, struct bkp_error *err)
 {
-	if (bkp_model_each(r, columns_sql, add_column, NULL, err) < 0)
+	if (read_columns(r, err) < 0)
 		return -1;
 	return bkp_model_each(r, keys_sql, add_key_column, NULL, err);
 }

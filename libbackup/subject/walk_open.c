@@ -37,6 +37,17 @@ static const char count_unlocked[] =
     "  WHERE l.locktype = 'relation' AND l.relation IS NOT NULL"
     "  AND l.pid = pg_catalog.pg_backend_pid())";
 
+/* Before the first temporary table; compiling never pays off here.
+ *
+ * What is asked of the catalogue goes by its indexes from row to row. To think
+ * of other ways takes the server longer than they save: for each it looks at
+ * the statistics of the catalogue, of which a new session has none in memory.
+ */
+static const char begin_session[] =
+    "SET temp_buffers TO '64MB';SET work_mem TO '32MB';SET jit TO off;"
+    "SET enable_hashjoin TO off;SET enable_mergejoin TO off";
+static const char plan_rows[] = "RESET enable_hashjoin;RESET enable_mergejoin";
+
 /* ---- what the session must be able to do ---- */
 
 static int
@@ -253,8 +264,10 @@ make_tables(struct bkp_walk *walk, struct bkp_error *err)
 			    walk->sets[i].is_unique ? ", PRIMARY KEY (rel, tid)"
 						    : "");
 	if (status == FMT_OK)
-		status = fmt_buf_append_text(&sql,
-		    walk->is_erasing ? "SELECT" : "SET TRANSACTION READ ONLY");
+		status = fmt_buf_append_text(&sql, plan_rows);
+	if (status == FMT_OK && !walk->is_erasing)
+		status =
+		    fmt_buf_append_text(&sql, ";SET TRANSACTION READ ONLY");
 	if (status != FMT_OK || fmt_buf_text(&sql) == NULL)
 		(void)bkp_fail_nomem(err, "making temporary tables");
 	else if (bkp_pg_do(&walk->pg, (const char *)sql.data, err) < 0)
@@ -288,12 +301,8 @@ open_walk(const struct bkp_postgres_config *config, const char *database,
 	if (bkp_pg_open(&walk->pg, config, database, run, err) < 0)
 		goto fail;
 	walk->pg.is_ticking = true;
-	/* Before the first temporary table; compiling never pays off here. */
 	if (check_session(walk, err) < 0 ||
-	    bkp_pg_do(&walk->pg,
-		"SET temp_buffers TO '64MB'; SET work_mem TO '32MB';"
-		"SET jit TO off",
-		err) < 0 ||
+	    bkp_pg_do(&walk->pg, begin_session, err) < 0 ||
 	    take_moments(walk, config, database, err) < 0 ||
 	    read_moment(walk, err) < 0 ||
 	    bkp_model_read_for_rows(&walk->pg, &walk->model, err) < 0 ||
