@@ -6,6 +6,7 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/postgres/sqltext.h"
 
 /* As much of a value or a line as is told. */
 #define TOLD 120
@@ -215,6 +216,24 @@ keep_missing(struct lines *from, const struct lines *other)
 	return kept;
 }
 
+/* Leaves in each what the other does not have, at its front. */
+static int
+keep_different(struct lines *a, struct lines *b, size_t *missing, size_t *extra,
+    struct bkp_error *err)
+{
+	struct lines all_a = *a;
+
+	all_a.items = bkp_alloc_array(a->count, sizeof(*all_a.items), err);
+	if (all_a.items == NULL)
+		return -1;
+	if (a->count > 0)
+		memcpy(all_a.items, a->items, a->count * sizeof(*a->items));
+	*missing = keep_missing(a, b);
+	*extra = keep_missing(b, &all_a);
+	free(all_a.items);
+	return 0;
+}
+
 static enum fmt_status
 tell_lines(struct fmt_buf *what, const char *heading, const struct lines *lines,
     size_t count)
@@ -239,26 +258,43 @@ tell_lines(struct fmt_buf *what, const char *heading, const struct lines *lines,
 	return status;
 }
 
+/* Writes the lines anew, without what the server's own reading changes. */
+static int
+make_steady(struct lines *lines, size_t count, struct fmt_buf *text,
+    struct bkp_error *err)
+{
+	enum fmt_status status = FMT_OK;
+
+	for (size_t i = 0; i < count && status == FMT_OK; i++) {
+		status = bkp_sql_steady(
+		    lines->items[i].text, lines->items[i].len, text);
+		if (status == FMT_OK)
+			status = fmt_buf_append_byte(text, '\n');
+	}
+	lines->count = 0;
+	return status != FMT_OK
+		   ? bkp_fail_format(err, status, "telling a difference")
+		   : split(text, lines, err);
+}
+
 int
 bkp_compare_texts(const struct fmt_buf *recorded, const struct fmt_buf *found,
     struct fmt_buf *what, struct bkp_error *err)
 {
-	struct lines a = {NULL, 0, 0}, b = {NULL, 0, 0}, all_a;
+	struct fmt_buf steady_a = FMT_BUF_INIT, steady_b = FMT_BUF_INIT;
+	struct lines a = {NULL, 0, 0}, b = {NULL, 0, 0};
 	size_t missing, extra;
 	enum fmt_status status;
 	int rc = -1;
 
-	if (split(recorded, &a, err) < 0 || split(found, &b, err) < 0)
+	if (split(recorded, &a, err) < 0 || split(found, &b, err) < 0 ||
+	    keep_different(&a, &b, &missing, &extra, err) < 0)
 		goto out;
-	all_a = a;
-	all_a.items = bkp_alloc_array(a.count, sizeof(*all_a.items), err);
-	if (all_a.items == NULL)
+	if (missing > 0 && missing == extra &&
+	    (make_steady(&a, missing, &steady_a, err) < 0 ||
+		make_steady(&b, extra, &steady_b, err) < 0 ||
+		keep_different(&a, &b, &missing, &extra, err) < 0))
 		goto out;
-	if (a.count > 0)
-		memcpy(all_a.items, a.items, a.count * sizeof(*a.items));
-	missing = keep_missing(&a, &b);
-	extra = keep_missing(&b, &all_a);
-	free(all_a.items);
 	status = tell_lines(what, "missing", &a, missing);
 	if (status == FMT_OK)
 		status = tell_lines(what, "extra", &b, extra);
@@ -270,5 +306,7 @@ bkp_compare_texts(const struct fmt_buf *recorded, const struct fmt_buf *found,
 out:
 	free(a.items);
 	free(b.items);
+	fmt_buf_free(&steady_a);
+	fmt_buf_free(&steady_b);
 	return rc;
 }

@@ -17,6 +17,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/restore.c libbackup/postgres/restore.h \
 	libbackup/postgres/session.c libbackup/postgres/session.h \
 	libbackup/postgres/sqlarray.c \
+	libbackup/postgres/sqlsteady.c \
 	libbackup/postgres/sqltext.c libbackup/postgres/sqltext.h \
 	libbackup/postgres/toc.c libbackup/postgres/toc.h \
 	libbackup/postgres/toc_choice.c libbackup/postgres/toc_choice.h \

@@ -50,4 +50,13 @@ enum fmt_status bkp_sql_catalogue(
 enum fmt_status bkp_sql_settle(
     const char *text, size_t len, struct fmt_buf *out);
 
+/*
+ * Appends a line of a catalogue without what the server itself adds or leaves
+ * out when it has read its own words: the name that a cast gives to a column
+ * without one ("'y'::text" becomes "'y'::text AS text"), and the highest value
+ * of an identity that LIKE has copied. For two lines that should be one.
+ */
+enum fmt_status bkp_sql_steady(
+    const char *line, size_t len, struct fmt_buf *out);
+
 #endif

@@ -72,7 +72,7 @@ END $f$;
 CREATE FUNCTION returns_table(n int) RETURNS TABLE (i int, t text)
     LANGUAGE sql BEGIN ATOMIC
 	SELECT s, repeat('x', s) FROM generate_series(1, n) AS s;
-	SELECT 2, 'y' AS t;
+	SELECT 2, 'y';
     END;
 CREATE FUNCTION anything(a anyelement, b anyarray) RETURNS anyelement
     LANGUAGE sql IMMUTABLE AS 'SELECT a';
@@ -263,8 +263,7 @@ ALTER TABLE uses ADD COLUMN a int, ADD COLUMN b int,
 CREATE TABLE of_type OF pair (b WITH OPTIONS DEFAULT 'x',
     PRIMARY KEY (b));
 INSERT INTO of_type VALUES ('typed', 1);
-CREATE TABLE like_root (LIKE root INCLUDING ALL EXCLUDING IDENTITY,
-    more int);
+CREATE TABLE like_root (LIKE root INCLUDING ALL, more int);
 CREATE UNLOGGED TABLE unlogged (n int);
 INSERT INTO unlogged VALUES (1);
 CREATE TABLE in_heap_too (n int) USING heap_too;

@@ -159,6 +159,24 @@ texts_are_compared_line_by_line(void **state)
 }
 
 static void
+what_the_server_adds_to_its_own_words_is_no_difference(void **state)
+{
+	char what[512];
+
+	(void)state;
+	assert_int_equal(compare_texts("a\n 'y'::text;\n",
+			     " 'y'::text AS text;\na\n", what, 512),
+	    1);
+	assert_int_equal(compare_texts("'y'::text;\nb\n",
+			     "'y'::text AS text;\nc\n", what, 512),
+	    0);
+	assert_string_equal(what, "1 line missing: \"b\"; 1 line extra: \"c\"");
+	assert_int_equal(compare_texts("'y'::text\n'y'::text\n",
+			     "'y'::text AS text\n", what, 512),
+	    0);
+}
+
+static void
 nothing_compared_is_not_proven(void **state)
 {
 	struct bkp_verify_result result = {.snapshot = ""};
@@ -207,6 +225,8 @@ main(void)
 	    cmocka_unit_test(size_and_digest_are_told_where_they_count),
 	    cmocka_unit_test(another_kind_is_told),
 	    cmocka_unit_test(texts_are_compared_line_by_line),
+	    cmocka_unit_test(
+		what_the_server_adds_to_its_own_words_is_no_difference),
 	    cmocka_unit_test(nothing_compared_is_not_proven),
 	    cmocka_unit_test(one_failure_outweighs_any_number_that_agree),
 	};

@@ -283,6 +283,46 @@ what_only_begins_like_a_cast_stays(void **state)
 	check_settled("", "");
 }
 
+static void
+check_steady(const char *line, const char *expected)
+{
+	struct fmt_buf out = FMT_BUF_INIT;
+
+	assert_int_equal(bkp_sql_steady(line, strlen(line), &out), FMT_OK);
+	assert_string_equal(text_of(&out), expected);
+	fmt_buf_free(&out);
+}
+
+static void
+the_name_that_a_cast_gives_a_column_does_not_show(void **state)
+{
+	(void)state;
+	check_steady("     'y'::text AS text;", "     'y'::text;");
+	check_steady(
+	    "  SELECT 'a'::s.kind AS kind, 'b'::\"S\".\"A b\" AS \"A b\"",
+	    "  SELECT 'a'::s.kind, 'b'::\"S\".\"A b\"");
+	check_steady("'1'::timestamp with time zone AS timestamptz, 2",
+	    "'1'::timestamp with time zone, 2");
+	check_steady("'{}'::character varying(3)[] AS \"varchar\"",
+	    "'{}'::character varying(3)[] AS \"varchar\"");
+	check_steady("'{}'::character varying(3)[] AS varchar)",
+	    "'{}'::character varying(3)[])");
+	check_steady("    MAXVALUE 2147483647", "    NO MAXVALUE");
+}
+
+static void
+a_name_that_somebody_gave_a_column_shows(void **state)
+{
+	static const char *const lines[] = {"'y'::text AS t", "y AS text",
+	    "::text AS texts", "'y'::text AS ", " AS ", "text AS text",
+	    "'::text' AS text", "    MAXVALUE 21474836470", "    MAXVALUE 5",
+	    "'a'::s.kind AS s", "CREATE VIEW v AS", ""};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		check_steady(lines[i], lines[i]);
+}
+
 int
 main(void)
 {
@@ -301,6 +341,8 @@ main(void)
 	    cmocka_unit_test(grants_of_one_line_or_of_none_are_whole),
 	    cmocka_unit_test(
 		casts_of_arrays_are_written_as_they_are_after_a_restore),
+	    cmocka_unit_test(the_name_that_a_cast_gives_a_column_does_not_show),
+	    cmocka_unit_test(a_name_that_somebody_gave_a_column_shows),
 	    cmocka_unit_test(what_only_begins_like_a_cast_stays),
 	};
 
