@@ -81,12 +81,26 @@ UNIT_TESTS += tests/unit/test_rows
 tests_unit_test_rows_SOURCES = tests/unit/test_rows.c $(REPOSITORY_FIXTURE)
 tests_unit_test_rows_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rows_LDADD = $(UNIT_LIBS)
-UNIT_TESTS += \
-	tests/unit/test_prune
-tests_unit_test_prune_SOURCES = tests/unit/test_prune.c \
+PRUNE_FIXTURE = tests/unit/prune_fixture.c tests/unit/prune_fixture.h \
 	$(REPOSITORY_FIXTURE)
+UNIT_TESTS += tests/unit/test_prune tests/unit/test_prune_crash \
+	tests/unit/test_prune_index tests/unit/test_prune_others
+tests_unit_test_prune_SOURCES = tests/unit/test_prune.c \
+	$(PRUNE_FIXTURE)
 tests_unit_test_prune_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_prune_LDADD = $(UNIT_LIBS)
+tests_unit_test_prune_crash_SOURCES = tests/unit/test_prune_crash.c \
+	$(PRUNE_FIXTURE)
+tests_unit_test_prune_crash_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_prune_crash_LDADD = $(UNIT_LIBS)
+tests_unit_test_prune_index_SOURCES = tests/unit/test_prune_index.c \
+	$(PRUNE_FIXTURE)
+tests_unit_test_prune_index_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_prune_index_LDADD = $(UNIT_LIBS)
+tests_unit_test_prune_others_SOURCES = tests/unit/test_prune_others.c \
+	$(PRUNE_FIXTURE)
+tests_unit_test_prune_others_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_prune_others_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_presence
 tests_unit_test_presence_SOURCES = tests/unit/test_presence.c \
 	$(REPOSITORY_FIXTURE)
