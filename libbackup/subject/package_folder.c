@@ -204,7 +204,9 @@ give_name(struct folder *folder, struct bkp_error *err)
 		bkp_temporary_remove(folder->temporary);
 	free(folder->temporary);
 	folder->temporary = NULL;
-	return bkp_sync_folder_of(folder->location, err);
+	return bkp_sync_folder_of(folder->location, err) == 0
+		   ? 0
+		   : bkp_fail_in(err, "the export was written, and");
 }
 
 static int

@@ -63,12 +63,16 @@ static int
 find_subject(struct proposal *p, const char *table, struct bkp_error *err)
 {
 	struct fmt_buf id = FMT_BUF_INIT;
+	enum fmt_status status = bkp_subject_read_table(&id, table);
 	size_t found = SIZE_MAX;
 
-	if (bkp_subject_read_table(&id, table) == FMT_OK &&
-	    fmt_buf_text(&id) != NULL)
+	if (status == FMT_OK && fmt_buf_text(&id) == NULL)
+		status = FMT_NOMEM;
+	if (status == FMT_OK)
 		found = bkp_model_table(p->model, (const char *)id.data);
 	fmt_buf_free(&id);
+	if (status == FMT_NOMEM)
+		return bkp_fail_nomem(err, "looking for a table");
 	for (size_t i = 0; found == SIZE_MAX && i < p->model->table_count; i++)
 		if (strcmp(p->model->tables[i].name, table) == 0)
 			return bkp_fail(err, BKP_NOTFOUND,

@@ -105,6 +105,14 @@ EXTRA_DIST += tests/integration/odd_edges.sql \
 	tests/integration/test_subject_propose.py \
 	tests/integration/test_subject_review.py
 
+# subject: allocations that fail
+check_PROGRAMS += tests/integration/nomem_tool
+tests_integration_nomem_tool_SOURCES = tests/integration/nomem_tool.c \
+	$(FAILING_ALLOC)
+tests_integration_nomem_tool_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_integration_nomem_tool_LDADD = libbackup/libbackup-internal.la
+EXTRA_DIST += tests/integration/test_nomem.py
+
 # subject: the walk against walks written by hand
 check_PROGRAMS += tests/integration/walk_tool
 tests_integration_walk_tool_LDADD = libbackup/libbackup-internal.la
