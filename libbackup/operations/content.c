@@ -286,6 +286,14 @@ bkp_content_rows(struct bkp_content *content, struct bkp_row_cache *rows,
 	    content->writer, rows, range, data, len, ref, err);
 }
 
+bool
+bkp_content_reuse_rows(struct bkp_content *content, struct bkp_row_cache *rows,
+    const struct bkp_row_range *range, const struct fmt_chunk_ref *ref)
+{
+	return content->writer != NULL &&
+	       bkp_chunk_writer_reuse_rows(content->writer, rows, range, ref);
+}
+
 int
 bkp_content_chunk(struct bkp_content *content, const void *data, size_t len,
     struct fmt_chunk_ref *ref, struct bkp_error *err)

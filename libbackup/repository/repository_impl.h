@@ -154,6 +154,13 @@ int bkp_chunk_writer_put_rows(struct bkp_chunk_writer *writer,
     const void *data, size_t len, struct fmt_chunk_ref *ref,
     struct bkp_error *err);
 
+/* Takes over a chunk of such a range that an earlier session stored and whose
+ * rows are known to be the same. False: it is not in the repository (any
+ * more), or is about to go, and the rows must be read. */
+bool bkp_chunk_writer_reuse_rows(struct bkp_chunk_writer *writer,
+    struct bkp_row_cache *rows, const struct bkp_row_range *range,
+    const struct fmt_chunk_ref *ref);
+
 /* Seals and submits what is pending. Before commit, each writer once. */
 int bkp_chunk_writer_flush(
     struct bkp_chunk_writer *writer, struct bkp_error *err);

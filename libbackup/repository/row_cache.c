@@ -24,7 +24,8 @@
  * The file: records, the directory, the tail; integers in the machine's order,
  * which the magic tells.
  *
- *   record     a struct record, then a hash of 64 bits a row
+ *   record     a struct record, then a hash of 64 bits a row; or a note, in
+ *              words of 64 bits, of which `len` bytes count
  *   directory  a struct place for each record, by range
  *   tail       a struct tail
  */
@@ -86,11 +87,11 @@ make_mac(const struct bkp_row_cache *cache, const void *a, size_t a_len,
 
 static uint64_t
 record_mac(const struct bkp_row_cache *cache, const struct record *record,
-    const uint64_t *hashes)
+    const void *words)
 {
 	return make_mac(cache, &record->range,
-	    sizeof(*record) - offsetof(struct record, range), hashes,
-	    (size_t)record->count * sizeof(*hashes));
+	    sizeof(*record) - offsetof(struct record, range), words,
+	    (size_t)record->count * sizeof(uint64_t));
 }
 
 static uint64_t
@@ -314,6 +315,16 @@ bkp_row_cache_range(const struct bkp_row_cache *cache, const char *part,
 	return fmt_siphash(cache->mac_key, numbers, sizeof(numbers));
 }
 
+/* Two numbers, where a range has three: none is the other. */
+static uint64_t
+note_key(const struct bkp_row_cache *cache, const char *name)
+{
+	uint64_t numbers[2] = {
+	    fmt_siphash(cache->mac_key, name, strlen(name)), 0};
+
+	return fmt_siphash(cache->mac_key, numbers, sizeof(numbers));
+}
+
 /* ---- get ---- */
 
 static int
@@ -324,12 +335,13 @@ compare_places(const void *a, const void *b)
 	return (x->range > y->range) - (x->range < y->range);
 }
 
-bool
-bkp_row_cache_get(struct bkp_row_cache *cache, uint64_t range,
-    struct fmt_buf *room, struct bkp_row_base *out)
+/* Reads a record; what follows it lies in `room`. False: there is none, or
+ * it is not whole. */
+static bool
+find(const struct bkp_row_cache *cache, uint64_t range, struct fmt_buf *room,
+    struct record *record)
 {
 	struct place wanted = {.range = range}, *place = NULL;
-	struct record record;
 	size_t size;
 
 	if (cache->old_count > 0)
@@ -339,13 +351,22 @@ bkp_row_cache_get(struct bkp_row_cache *cache, uint64_t range,
 		return false;
 	size = (size_t)place->count * sizeof(uint64_t);
 	fmt_buf_clear(room);
-	if (fmt_buf_reserve(room, size + 1) != FMT_OK ||
-	    !read_at(cache->old_fd, &record, sizeof(record), place->offset) ||
-	    record.range != range || record.count != place->count ||
-	    !read_at(cache->old_fd, room->data, size,
-		place->offset + sizeof(record)) ||
-	    record.mac !=
-		record_mac(cache, &record, (const uint64_t *)room->data))
+	return fmt_buf_reserve(room, size + 1) == FMT_OK &&
+	       read_at(cache->old_fd, record, sizeof(*record), place->offset) &&
+	       record->range == range && record->count == place->count &&
+	       read_at(cache->old_fd, room->data, size,
+		   place->offset + sizeof(*record)) &&
+	       record->mac ==
+		   record_mac(cache, record, (const uint64_t *)room->data);
+}
+
+bool
+bkp_row_cache_get(struct bkp_row_cache *cache, uint64_t range,
+    struct fmt_buf *room, struct bkp_row_base *out)
+{
+	struct record record;
+
+	if (!find(cache, range, room, &record))
 		return false;
 	memcpy(out->base.id, record.base, FMT_ID_SIZE);
 	out->base.len = record.len;
@@ -353,6 +374,19 @@ bkp_row_cache_get(struct bkp_row_cache *cache, uint64_t range,
 	out->base.count = (size_t)record.count;
 	out->stored_len = record.stored_len;
 	out->paid = record.paid;
+	return true;
+}
+
+bool
+bkp_row_cache_get_note(
+    struct bkp_row_cache *cache, const char *name, struct fmt_buf *out)
+{
+	struct record record;
+
+	if (!find(cache, note_key(cache, name), out, &record) ||
+	    record.len > record.count * sizeof(uint64_t))
+		return false;
+	out->len = record.len;
 	return true;
 }
 
@@ -402,26 +436,50 @@ reserve(struct bkp_row_cache *cache, const struct record *record, size_t size,
 	return is_reserved;
 }
 
+/* Finishes the record, which `words` follow, and writes it. */
+static void
+append(struct bkp_row_cache *cache, struct record *record, const void *words)
+{
+	size_t size = (size_t)record->count * sizeof(uint64_t);
+	uint64_t offset;
+
+	record->mac = record_mac(cache, record, words);
+	if (!reserve(cache, record, sizeof(*record) + size, &offset))
+		return;
+	/* A record that is not whole is found out by whoever reads it. */
+	(void)(write_at(cache->fd, record, sizeof(*record), offset) &&
+	       write_at(cache->fd, words, size, offset + sizeof(*record)));
+}
+
 void
 bkp_row_cache_put(struct bkp_row_cache *cache, uint64_t range,
     const struct bkp_row_base *base)
 {
-	size_t hashes = base->base.count * sizeof(*base->base.hashes);
 	struct record record = {.range = range,
 	    .len = base->base.len,
 	    .stored_len = base->stored_len,
 	    .paid = base->paid,
 	    .count = base->base.count};
-	uint64_t offset;
 
 	memcpy(record.base, base->base.id, FMT_ID_SIZE);
-	record.mac = record_mac(cache, &record, base->base.hashes);
-	if (!reserve(cache, &record, sizeof(record) + hashes, &offset))
-		return;
-	/* A record that is not whole is found out by whoever reads it. */
-	(void)(write_at(cache->fd, &record, sizeof(record), offset) &&
-	       write_at(cache->fd, base->base.hashes, hashes,
-		   offset + sizeof(record)));
+	append(cache, &record, base->base.hashes);
+}
+
+int
+bkp_row_cache_put_note(struct bkp_row_cache *cache, const char *name,
+    struct fmt_buf *data, struct bkp_error *err)
+{
+	static const unsigned char zeros[sizeof(uint64_t)];
+	struct record record = {
+	    .range = note_key(cache, name), .len = (uint32_t)data->len};
+	size_t odd = data->len % sizeof(uint64_t);
+
+	if (odd > 0 &&
+	    fmt_buf_append(data, zeros, sizeof(zeros) - odd) != FMT_OK)
+		return bkp_fail_nomem(err, "remembering rows");
+	record.count = data->len / sizeof(uint64_t);
+	append(cache, &record, data->data);
+	return 0;
 }
 
 /* Not synced: what a power loss takes away, the codes find missing. */

@@ -15,7 +15,8 @@
  * or of another repository: what does not fit, or whose base is not there,
  * makes a whole chunk and nothing else.
  *
- * Thread rule: get and put from any thread. Memory: 24 bytes a range, twice.
+ * Thread rule: get and put from any thread. Memory: 24 bytes a range or
+ * note, twice.
  */
 
 #include "formats/delta.h"
@@ -56,5 +57,16 @@ bool bkp_row_cache_get(struct bkp_row_cache *cache, uint64_t range,
 /* Remembers a range. What cannot be written is not remembered. */
 void bkp_row_cache_put(struct bkp_row_cache *cache, uint64_t range,
     const struct bkp_row_base *base);
+
+/*
+ * Notes of others, by a name, to be read by the next backup: they come and go
+ * with the rest. Whoever reads one looks himself whether it is of the thing he
+ * means, for names are found by 64 bits of hash. put appends up to 7 bytes to
+ * `data`; fails for want of memory only.
+ */
+bool bkp_row_cache_get_note(
+    struct bkp_row_cache *cache, const char *name, struct fmt_buf *out);
+int bkp_row_cache_put_note(struct bkp_row_cache *cache, const char *name,
+    struct fmt_buf *data, struct bkp_error *err);
 
 #endif

@@ -189,3 +189,22 @@ bkp_chunk_writer_put_rows(struct bkp_chunk_writer *writer,
 	atomic_store(&writer->session->has_failed, true);
 	return -1;
 }
+
+bool
+bkp_chunk_writer_reuse_rows(struct bkp_chunk_writer *writer,
+    struct bkp_row_cache *cache, const struct bkp_row_range *range,
+    const struct fmt_chunk_ref *ref)
+{
+	struct bkp_row_base base;
+	uint64_t number = bkp_row_cache_range(
+	    cache, range->part, range->first_page, range->number);
+
+	if (!bkp_session_finds(writer->session, ref->id))
+		return false;
+	(void)bkp_presence_touch(writer->session->presence, NULL);
+	atomic_fetch_add(&writer->session->known_chunks, 1);
+	/* What it would be compared with tomorrow is remembered on. */
+	if (bkp_row_cache_get(cache, number, &writer->base, &base))
+		bkp_row_cache_put(cache, number, &base);
+	return true;
+}

@@ -70,7 +70,10 @@ sources_of(const struct fmt_snapshot *snapshot, struct bkp_error *err)
 		    .prefix = snapshot->sources[i].prefix,
 		    .kind = snapshot->sources[i].kind,
 		    .entries = snapshot->sources[i].entries,
-		    .bytes = snapshot->sources[i].bytes};
+		    .bytes = snapshot->sources[i].bytes,
+		    .reused_bytes =
+			(uint64_t)json_integer_value(json_object_get(
+			    snapshot->sources[i].info, "bytes_taken_over"))};
 	return sources;
 }
 

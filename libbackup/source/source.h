@@ -61,6 +61,12 @@ int bkp_content_rows(struct bkp_content *content, struct bkp_row_cache *rows,
     const struct bkp_row_range *range, const void *data, size_t len,
     struct fmt_chunk_ref *ref, struct bkp_error *err);
 
+/* Takes over a chunk of rows that an earlier backup stored; false: it is not
+ * there, and the rows must be read. `rows` is not NULL. */
+bool bkp_content_reuse_rows(struct bkp_content *content,
+    struct bkp_row_cache *rows, const struct bkp_row_range *range,
+    const struct fmt_chunk_ref *ref);
+
 /* Hands an entry over (content moves; *entry is INIT again). Calling thread
  * only, in path order: BKP_INVALID otherwise. The path must be the source's
  * prefix or below it. */
