@@ -57,6 +57,8 @@ struct bkp_backup_result {
 			      and that warnings named; the new one is whole */
 	int is_known;      /* an import: all of it was there already, as that
 			      snapshot, and nothing was added */
+	uint64_t reused_bytes; /* of `bytes`: known to be as they were at the
+				  backup before, and not read again */
 };
 
 BKP_API int bkp_backup(const struct bkp_backup_options *options,

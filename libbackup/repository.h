@@ -85,6 +85,8 @@ struct bkp_snapshot_source {
 	const char *kind;   /* "postgres" */
 	uint64_t entries;
 	uint64_t bytes;
+	uint64_t reused_bytes; /* of these, known to be as they were and not
+				  read again */
 };
 
 /* Borrowed from the list that it came in. */

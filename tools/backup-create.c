@@ -42,7 +42,7 @@ result_event(const struct bkp_backup_result *r)
 {
 	return json_pack(
 	    "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-	    "s:I, s:I}",
+	    "s:I, s:I, s:I}",
 	    "type", "result", "command", command.name, "state", state_of(r),
 	    "snapshot", r->snapshot, "entries", (json_int_t)r->entries, "bytes",
 	    (json_int_t)r->bytes, "stored_bytes", (json_int_t)r->stored_bytes,
@@ -51,7 +51,8 @@ result_event(const struct bkp_backup_result *r)
 	    (json_int_t)r->objects, "files", (json_int_t)r->files, "omissions",
 	    (json_int_t)r->omission_count, "problems",
 	    (json_int_t)r->problem_count, "duration_ms",
-	    (json_int_t)r->duration_ms);
+	    (json_int_t)r->duration_ms, "bytes_taken_over",
+	    (json_int_t)r->reused_bytes);
 }
 
 static void
@@ -64,7 +65,11 @@ tell_people(FILE *out, const struct bkp_backup_result *r)
 	(void)fprintf(out, " (%s rows, %s objects, %s files)\n",
 	    cli_count(r->rows, a), cli_count(r->objects, b),
 	    cli_count(r->files, c));
-	(void)fprintf(out, "size      %s\n", cli_size(r->bytes, a));
+	(void)fprintf(out, "size      %s", cli_size(r->bytes, a));
+	if (r->reused_bytes > 0)
+		(void)fprintf(out, " (%s taken over, not read again)",
+		    cli_size(r->reused_bytes, a));
+	(void)fprintf(out, "\n");
 	(void)fprintf(out, "added     %s (%s new chunks, %s known)\n",
 	    cli_size(r->stored_bytes, a), cli_count(r->new_chunks, b),
 	    cli_count(r->known_chunks, c));

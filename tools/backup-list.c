@@ -296,11 +296,12 @@ source_members(const struct bkp_snapshot *s)
 	for (i = 0; i < s->source_count; i++) {
 		const json_t *databases =
 		    databases_of(json, s->sources[i].prefix);
-		json_t *source = json_pack("{s:o, s:o, s:I, s:I}", "prefix",
-		    cli_json_path(s->sources[i].prefix), "kind",
+		json_t *source = json_pack("{s:o, s:o, s:I, s:I, s:I}",
+		    "prefix", cli_json_path(s->sources[i].prefix), "kind",
 		    cli_json_text(s->sources[i].kind), "entries",
 		    (json_int_t)s->sources[i].entries, "bytes",
-		    (json_int_t)s->sources[i].bytes);
+		    (json_int_t)s->sources[i].bytes, "bytes_taken_over",
+		    (json_int_t)s->sources[i].reused_bytes);
 
 		if (databases != NULL)
 			(void)json_object_set_new(

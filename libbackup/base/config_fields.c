@@ -41,7 +41,8 @@ static const struct config_field postgres_fields[] = {
     {"password", FIELD_SECRET, SOURCE(postgres.password), false},
     {"password_file", FIELD_SECRET_FILE, SOURCE(postgres.password), false},
     {"databases", FIELD_DATABASES, SOURCE(postgres.databases), false},
-    {"bindir", FIELD_PATH, SOURCE(postgres.bindir), false}, END};
+    {"bindir", FIELD_PATH, SOURCE(postgres.bindir), false},
+    {"incremental", FIELD_BOOL, SOURCE(postgres.is_incremental), false}, END};
 
 /* A second `bucket` is the name of the bucket itself where that differs;
  * bucket_name says the same for those whose tools refuse a key twice. */

@@ -29,6 +29,7 @@ struct bkp_postgres_config {
 	struct bkp_strings databases; /* empty: the one of conninfo */
 	bool all_databases;           /* every one that allows connections */
 	char *bindir; /* where pg_dump and the server are looked for first */
+	bool is_incremental; /* pages that no WAL touched are not read again */
 };
 
 struct bkp_bucket_config {

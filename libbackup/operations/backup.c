@@ -448,6 +448,9 @@ fill_result(struct backup *backup, const char *name, uint64_t began_ms,
 		result->entries += tally->entries;
 		result->bytes += tally->bytes;
 		result->rows += tally->rows;
+		result->reused_bytes +=
+		    (uint64_t)json_integer_value(json_object_get(
+			snapshot->sources[i].info, "bytes_taken_over"));
 		if (part->config->kind == BKP_KIND_BUCKET)
 			result->objects += tally->contents;
 		if (part->config->kind == BKP_KIND_FILES)

@@ -180,6 +180,7 @@ add_part(
 		return -1;
 	}
 	table->parts[table->part_count].quoted = quoted;
+	table->parts[table->part_count].oid = (uint32_t)number_of(row, R_OID);
 	table->parts[table->part_count++].pages = number_of(row, R_PAGES);
 	table->bytes += number_of(row, R_BYTES);
 	return 0;

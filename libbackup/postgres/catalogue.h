@@ -19,6 +19,7 @@
 /* One heap that rows are read from. */
 struct bkp_pg_part {
 	char *quoted;   /* owned: "public"."users" */
+	uint32_t oid;
 	uint64_t pages; /* of the heap, now */
 };
 

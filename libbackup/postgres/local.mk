@@ -23,3 +23,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/toc_choice.c libbackup/postgres/toc_choice.h \
 	libbackup/postgres/toc_line.c libbackup/postgres/toc_line.h \
 	libbackup/postgres/toc_split.c
+# what WAL tells of heaps
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/postgres/heaps.c libbackup/postgres/heaps.h \
+	libbackup/postgres/wal.c libbackup/postgres/wal.h

@@ -47,3 +47,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_tables.c \
 	libbackup/source/postgres_target.c \
 	libbackup/source/postgres_target.h
+# postgres, incremental
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/source/postgres_incremental.c \
+	libbackup/source/postgres_incremental.h
+EXTRA_DIST += libbackup/source/incremental.md

@@ -14,6 +14,7 @@
 #include "libbackup/postgres/describe.h"
 #include "libbackup/postgres/front.h"
 #include "libbackup/postgres/names.h"
+#include "libbackup/source/postgres_incremental.h"
 
 /* So often the moment is let go of and taken again where somebody waits for a
  * lock between the holder's and pg_dump's. */
@@ -277,6 +278,9 @@ prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 	if (source->database_count > 0)
 		qsort(source->databases, source->database_count,
 		    sizeof(*source->databases), compare_databases);
+	if (source->config->is_incremental && !bkp_sink_is_digest_only(sink) &&
+	    bkp_pg_incremental_mark(source, &pg, err) < 0)
+		goto out;
 	rc = fix_moments(source, run, err);
 out:
 	bkp_pg_close(&pg);
@@ -504,6 +508,8 @@ run(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 
 	if (globals == NULL)
 		return -1;
+	if (bkp_pg_incremental_begin(source, bkp_sink_run(sink), err) < 0)
+		goto out;
 	for (size_t i = 0; i <= source->database_count; i++) {
 		bool is_last = i == source->database_count;
 
@@ -529,7 +535,8 @@ info(struct bkp_source *base, json_t **out, struct bkp_error *err)
 {
 	struct bkp_pg_source *source = (struct bkp_pg_source *)base;
 
-	(void)err;
+	if (bkp_pg_incremental_sum(source, err) < 0)
+		return -1;
 	*out = json_incref(source->info);
 	return 0;
 }
@@ -546,6 +553,7 @@ close_source(struct bkp_source *base)
 	}
 	free(source->databases);
 	free(source->front);
+	free(source->wal_problem);
 	bkp_pg_programs_free(&source->programs);
 	json_decref(source->info);
 	free(source);

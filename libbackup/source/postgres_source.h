@@ -6,6 +6,7 @@
 
 #include "libbackup/postgres/dump.h"
 #include "libbackup/postgres/holder.h"
+#include "libbackup/postgres/wal.h"
 #include "libbackup/source/source.h"
 
 struct bkp_pg_source_database {
@@ -23,6 +24,9 @@ struct bkp_pg_source {
 	char *front;        /* owned: a database to connect to for globals */
 	bool has_passwords; /* those of roles can be read */
 	json_t *info;       /* owned */
+	bool is_incremental;
+	struct bkp_pg_wal wal; /* then */
+	char *wal_problem;     /* owned: why it says nothing; NULL */
 };
 
 int bkp_pg_source_open(const struct bkp_source_config *config,

@@ -7,6 +7,7 @@
  * order of their paths.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "libbackup/base/pipeline.h"
 #include "libbackup/postgres/copy.h"
 #include "libbackup/postgres/names.h"
+#include "libbackup/source/postgres_incremental.h"
 #include "libbackup/source/postgres_source.h"
 
 /* A worker begins its transaction again after so many tables, which lets go of
@@ -36,6 +38,7 @@ struct piece {
 	size_t ref_count, ref_cap;
 	uint64_t bytes;
 	struct fmt_rowhash hash;
+	bool is_reused; /* of an earlier backup */
 };
 
 struct worker {
@@ -44,6 +47,7 @@ struct worker {
 	unsigned table_count;             /* since the transaction began */
 	bool is_swollen;                  /* by a row longer than ROW_MAX */
 	struct fmt_buf room;
+	struct fmt_buf known; /* of an earlier backup, of the piece */
 	struct bkp_content *content;
 };
 
@@ -55,7 +59,9 @@ struct tables {
 	struct fmt_entry *entries; /* one a table, as in the catalogue */
 	struct fmt_rowhash *hashes;
 	const char *encoding;
-	struct bkp_row_cache *rows; /* borrowed; may be NULL */
+	struct bkp_row_cache *rows;             /* borrowed; may be NULL */
+	struct bkp_pg_incremental *incremental; /* owned; may be NULL */
+	_Atomic bool is_refuted; /* what was known is not what is there */
 
 	/* Where `next` is. */
 	size_t *order; /* tables, largest first */
@@ -323,13 +329,77 @@ shrink(struct worker *worker)
 	worker->is_swollen = false;
 }
 
+/* ---- taking over ---- */
+
+static struct bkp_pg_range
+range_of(const struct piece *piece)
+{
+	return (struct bkp_pg_range){.oid = piece->part->oid,
+	    .first = piece->first,
+	    .last = piece->last,
+	    .bytes = piece->bytes,
+	    .hash = piece->hash,
+	    .refs = piece->refs,
+	    .ref_count = piece->ref_count};
+}
+
+static int
+fill_piece(struct tables *tables, struct worker *worker, struct piece *piece,
+    const struct bkp_pg_range *known, struct bkp_error *err)
+{
+	for (size_t i = 0; i < known->ref_count; i++) {
+		struct bkp_row_range range = {
+		    piece->part->quoted, piece->first, i};
+
+		if (!bkp_content_reuse_rows(
+			worker->content, tables->rows, &range, &known->refs[i]))
+			return 0;
+	}
+	piece->refs =
+	    bkp_alloc_array(known->ref_count, sizeof(*piece->refs), err);
+	if (piece->refs == NULL)
+		return -1;
+	if (known->ref_count > 0)
+		memcpy(piece->refs, known->refs,
+		    known->ref_count * sizeof(*piece->refs));
+	piece->ref_count = piece->ref_cap = known->ref_count;
+	piece->bytes = known->bytes;
+	piece->hash = known->hash;
+	piece->is_reused = true;
+	return 0;
+}
+
+/* Takes the piece over, or copies it; and compares, where it is known and is
+ * copied all the same. */
+static int
+make_piece(struct tables *tables, struct worker *worker, struct piece *piece,
+    struct bkp_error *err)
+{
+	struct bkp_pg_range known = range_of(piece);
+	bool is_checked = false;
+	bool is_known = tables->incremental != NULL &&
+			bkp_pg_incremental_find(tables->incremental,
+			    &worker->known, &known, &is_checked);
+
+	if (is_known && !is_checked &&
+	    fill_piece(tables, worker, piece, &known, err) < 0)
+		return -1;
+	if (piece->is_reused)
+		return 0;
+	if (copy_piece(tables, worker, piece, err) < 0)
+		return -1;
+	if (is_known && !fmt_rowhash_is_equal(&known.hash, &piece->hash))
+		atomic_store(&tables->is_refuted, true);
+	return 0;
+}
+
 static int
 work_piece(void *arg, unsigned number, void *item, struct bkp_error *err)
 {
 	struct tables *tables = arg;
 	struct piece *piece = item;
 
-	if (copy_piece(tables, &tables->workers[number], piece, err) == 0) {
+	if (make_piece(tables, &tables->workers[number], piece, err) == 0) {
 		shrink(&tables->workers[number]);
 		bkp_run_count(tables->run, piece->bytes, 1);
 		return 0;
@@ -361,6 +431,12 @@ done_piece(void *arg, void *item, struct bkp_error *err)
 	fmt_rowhash_merge(&tables->hashes[piece->table], &piece->hash);
 	if (status != FMT_OK)
 		rc = bkp_fail_format(err, status, "listing chunks");
+	else if (tables->incremental != NULL) {
+		struct bkp_pg_range range = range_of(piece);
+
+		rc = bkp_pg_incremental_put(
+		    tables->incremental, &range, piece->is_reused, err);
+	}
 	/* Where it is lent it is alive. */
 	if (rc == 0 && ++tables->piece_count % PING_PIECES == 0 &&
 	    pthread_mutex_trylock(&tables->holder_lock) == 0) {
@@ -504,14 +580,64 @@ free_tables(struct tables *tables)
 	for (unsigned i = 0; tables->workers != NULL && i < workers; i++) {
 		bkp_pg_close(&tables->workers[i].pg);
 		fmt_buf_free(&tables->workers[i].room);
+		fmt_buf_free(&tables->workers[i].known);
 	}
 	for (size_t n = 0; tables->entries != NULL && n < count; n++)
 		fmt_entry_free(&tables->entries[n]);
+	bkp_pg_incremental_free(tables->incremental);
 	free(tables->workers);
 	free(tables->entries);
 	free(tables->hashes);
 	free(tables->order);
 	pthread_mutex_destroy(&tables->holder_lock);
+}
+
+/* Every piece of every table, from the first. */
+static int
+copy_all(struct tables *tables, struct bkp_error *err)
+{
+	struct bkp_pg_holder *holder = &tables->database->holder;
+	size_t count = holder->catalogue.table_count;
+	unsigned workers = bkp_run_workers(tables->run);
+	int rc;
+
+	for (size_t n = 0; n < count; n++) {
+		tables->entries[n].chunk_count = 0;
+		tables->entries[n].size = 0;
+		tables->hashes[n] = (struct fmt_rowhash)FMT_ROWHASH_INIT;
+	}
+	tables->at_table = tables->at_part = 0;
+	tables->at_page = tables->piece_count = 0;
+	bkp_run_phase(tables->run, 0, count_pieces(tables), "%s: %zu tables",
+	    tables->database->path, count);
+	holder->pg.is_ticking = false;
+	rc = bkp_pipeline_run(workers, workers * 4, &ops, tables,
+	    bkp_run_cancel(tables->run), err);
+	holder->pg.is_ticking = true;
+	return rc;
+}
+
+static int
+copy_tables(struct tables *tables, struct bkp_error *err)
+{
+	struct bkp_pg_source *source = tables->source;
+	json_t *facts;
+
+	if (bkp_pg_incremental_open(source, tables->database, tables->rows,
+		tables->run, &tables->incremental, err) < 0 ||
+	    copy_all(tables, err) < 0)
+		return -1;
+	if (tables->incremental == NULL)
+		return 0;
+	if (atomic_load(&tables->is_refuted) &&
+	    (bkp_pg_incremental_distrust(
+		 tables->incremental, tables->run, err) < 0 ||
+		copy_all(tables, err) < 0))
+		return -1;
+	facts = json_array_get(json_object_get(source->info, "databases"),
+	    (size_t)(tables->database - source->databases));
+	return bkp_pg_incremental_finish(
+	    tables->incremental, tables->run, facts, err);
 }
 
 int
@@ -525,7 +651,6 @@ bkp_pg_source_tables(struct bkp_pg_source *source,
 	    .database = database,
 	    .run = bkp_sink_run(sink),
 	    .encoding = bkp_pg_encoding(&holder->pg)};
-	unsigned workers = bkp_run_workers(tables.run);
 	int rc = -1;
 
 	pthread_mutex_init(&tables.holder_lock, NULL);
@@ -537,13 +662,7 @@ bkp_pg_source_tables(struct bkp_pg_source *source,
 	if (count > 0)
 		qsort_r(tables.order, count, sizeof(*tables.order),
 		    compare_sizes, &tables);
-	bkp_run_phase(tables.run, 0, count_pieces(&tables), "%s: %zu tables",
-	    database->path, count);
-	holder->pg.is_ticking = false;
-	rc = bkp_pipeline_run(workers, workers * 4, &ops, &tables,
-	    bkp_run_cancel(tables.run), err);
-	holder->pg.is_ticking = true;
-	if (rc == 0)
+	if (copy_tables(&tables, err) == 0)
 		rc = hand_over(&tables, sink, err);
 out:
 	free_tables(&tables);

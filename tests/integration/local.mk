@@ -149,3 +149,5 @@ EXTRA_DIST += tests/integration/test_managed.py
 
 # selective: parts of databases
 EXTRA_DIST += tests/integration/test_selective.py
+# incremental: rows that are not read again
+EXTRA_DIST += tests/integration/test_incremental.py

@@ -16,6 +16,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/condemned.h"
 #include "libbackup/repository/repository_own.h"
+#include "libbackup/repository/row_cache.h"
 #include "tests/unit/repository_fixture.h"
 
 #define LINES 2000
@@ -415,6 +416,105 @@ without_what_is_remembered_chunks_are_whole(void **state)
 	free(text);
 }
 
+/* ---- what an earlier session knew ---- */
+
+/* One session, to do with as a test likes. */
+struct night {
+	struct bkp_repository *host;
+	struct bkp_session *session;
+	struct bkp_row_cache *rows;
+	struct bkp_chunk_writer *writer;
+};
+
+static struct night
+dusk(struct fixture *fixture)
+{
+	struct night night = {.host = fixture_open_host(fixture)};
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	must(bkp_session_begin(night.host, &night.session, &err), &err);
+	must(bkp_session_rows(
+		 night.session, "postgres/app/t", &night.rows, &err),
+	    &err);
+	must(bkp_chunk_writer_new(night.session, &night.writer, &err), &err);
+	return night;
+}
+
+static void
+dawn(struct night *night, bool is_committed)
+{
+	struct fmt_snapshot snapshot = {.time_us = 1763600000000000};
+	struct bkp_error err = BKP_ERROR_INIT;
+	char name[65];
+
+	must(bkp_chunk_writer_flush(night->writer, &err), &err);
+	if (is_committed)
+		must(bkp_session_commit(night->session, &snapshot, name, &err),
+		    &err);
+	fmt_snapshot_free(&snapshot);
+	bkp_chunk_writer_free(night->writer);
+	bkp_session_end(night->session);
+	bkp_repository_close(night->host);
+}
+
+static void
+a_chunk_that_is_known_is_taken_over_and_what_it_differs_from(void **state)
+{
+	char *text = malloc(TEXT);
+	struct fmt_chunk_ref ref, other, later;
+	struct night night;
+
+	store_again(*state, text, make_rows(text, LINES, 0), &ref);
+	other = ref;
+	other.id[7] ^= 1;
+	night = dusk(*state);
+	assert_true(bkp_chunk_writer_reuse_rows(
+	    night.writer, night.rows, &range, &ref));
+	assert_false(bkp_chunk_writer_reuse_rows(
+	    night.writer, night.rows, &range, &other));
+	dawn(&night, true);
+	store_again(*state, text, make_rows(text, LINES, 1), &later);
+	assert_true(is_difference(*state, &later));
+
+	lose(*state, &ref);
+	night = dusk(*state);
+	assert_false(bkp_chunk_writer_reuse_rows(
+	    night.writer, night.rows, &range, &ref));
+	/* Nor what differs from it. */
+	assert_false(bkp_chunk_writer_reuse_rows(
+	    night.writer, night.rows, &range, &later));
+	dawn(&night, false);
+	free(text);
+}
+
+static void
+notes_are_read_in_the_next_session_if_there_is_a_snapshot(void **state)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct fmt_buf note = FMT_BUF_INIT;
+
+	for (unsigned n = 0; n < 4; n++) {
+		struct night night = dusk(*state);
+		bool is_kept = n % 2 == 0;
+
+		/* Those of odd nights are lost, with their night. */
+		assert_int_equal(
+		    bkp_row_cache_get_note(night.rows, "a", &note), n > 0);
+		if (n > 0) {
+			assert_int_equal(note.len, 5);
+			assert_memory_equal(
+			    note.data, n < 3 ? "note0" : "note2", 5);
+		}
+		assert_false(bkp_row_cache_get_note(night.rows, "b", &note));
+		fmt_buf_clear(&note);
+		assert_int_equal(fmt_buf_printf(&note, "note%u", n), FMT_OK);
+		must(
+		    bkp_row_cache_put_note(night.rows, "a", &note, &err), &err);
+		dawn(&night, is_kept);
+	}
+	fmt_buf_free(&note);
+}
+
 static int
 set_up(void **state)
 {
@@ -454,6 +554,8 @@ main(void)
 	    TEST(
 		a_session_without_a_snapshot_changes_nothing_that_is_remembered),
 	    TEST(without_what_is_remembered_chunks_are_whole),
+	    TEST(a_chunk_that_is_known_is_taken_over_and_what_it_differs_from),
+	    TEST(notes_are_read_in_the_next_session_if_there_is_a_snapshot),
 	};
 
 	return cmocka_run_group_tests_name("rows", tests, NULL, NULL);
