@@ -547,12 +547,11 @@ bkp_pg_load_open(struct bkp_pg_target *target, struct bkp_supply *supply,
 
 static int
 check_empty(struct bkp_pg_load *load, struct bkp_pg *pg,
-    const struct table *table, struct bkp_error *err)
+    const struct table *table, bool *has_rows, struct bkp_error *err)
 {
 	char *sql = bkp_format(
 	    err, "SELECT EXISTS (SELECT FROM ONLY %s)", table->quoted);
 	char *answer;
-	bool has_rows;
 
 	if (sql == NULL)
 		return -1;
@@ -562,16 +561,13 @@ check_empty(struct bkp_pg_load *load, struct bkp_pg *pg,
 		return bkp_fail_in(err,
 		    "rows can be loaded only into a table that exists (make "
 		    "it, or restore the whole database under another name)");
-	has_rows = answer[0] == 't';
+	*has_rows = answer[0] == 't';
 	free(answer);
-	if (has_rows && !load->target->options.is_overwrite)
+	if (*has_rows && !load->target->options.is_overwrite)
 		return bkp_fail(err, BKP_EXISTS,
 		    "table %s has rows: empty it first, or replace them "
 		    "(--overwrite)",
 		    table->quoted);
-	if (has_rows)
-		return bkp_pg_run(
-		    pg, err, "TRUNCATE TABLE ONLY %s", table->quoted);
 	return 0;
 }
 
@@ -579,12 +575,16 @@ check_empty(struct bkp_pg_load *load, struct bkp_pg *pg,
  * would see by it what it lacks. */
 static int
 load_one(struct bkp_pg_load *load, struct bkp_pg *pg, struct table *table,
-    uint64_t *loaded, struct bkp_error *err)
+    struct fmt_buf *undo, uint64_t *loaded, struct bkp_error *err)
 {
+	bool has_rows = false;
 	int outcome;
 
 	if (bkp_pg_do(pg, "SAVEPOINT one", err) < 0 ||
-	    check_empty(load, pg, table, err) < 0)
+	    check_empty(load, pg, table, &has_rows, err) < 0 ||
+	    bkp_pg_part_hush(pg, table->quoted, undo, err) < 0 ||
+	    (has_rows && bkp_pg_run(pg, err, "TRUNCATE TABLE ONLY %s",
+			     table->quoted) < 0))
 		return -1;
 	if (load_chunks(load, pg, 0, &load->workers[0].chunk, table, 0,
 		table->entry.chunk_count, &table->loaded, &table->loss,
@@ -609,17 +609,26 @@ static int
 load_selected(
     struct bkp_pg_load *load, struct bkp_pg *pg, struct bkp_error *err)
 {
+	struct fmt_buf undo = FMT_BUF_INIT;
 	uint64_t loaded = 0;
+	int rc = bkp_pg_do(pg, "BEGIN", err);
 
-	if (bkp_pg_do(pg, "BEGIN", err) < 0)
-		return -1;
-	for (size_t i = 0; i < load->table_count; i++)
-		if (load_one(load, pg, &load->tables[i], &loaded, err) < 0)
-			return -1;
-	if (bkp_pg_do(pg, "COMMIT", err) < 0)
-		return -1;
-	bkp_supply_restored(load->supply, loaded);
-	return 0;
+	for (size_t i = 0; rc == 0 && i < load->table_count; i++)
+		rc = load_one(load, pg, &load->tables[i], &undo, &loaded, err);
+	/* A table that something deferred is still to be done to cannot be
+	 * altered. */
+	if (rc == 0 && undo.len > 0)
+		rc = fmt_buf_text(&undo) == NULL
+			 ? bkp_fail_nomem(err, "waking triggers")
+			 : bkp_pg_do(pg, "SET CONSTRAINTS ALL IMMEDIATE", err);
+	if (rc == 0 && undo.len > 0)
+		rc = bkp_pg_do(pg, (const char *)undo.data, err);
+	if (rc == 0)
+		rc = bkp_pg_do(pg, "COMMIT", err);
+	if (rc == 0)
+		bkp_supply_restored(load->supply, loaded);
+	fmt_buf_free(&undo);
+	return rc;
 }
 
 int

@@ -118,6 +118,42 @@ bkp_pg_part_choose(struct bkp_pg_target *target, struct bkp_supply *supply,
 	return rc;
 }
 
+/* ---- rows into tables that exist ---- */
+
+/* Foreign keys are triggers too, and stay awake. */
+static const char list_triggers[] =
+    "SELECT pg_catalog.format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', "
+    "$1::text,"
+    " tgname), pg_catalog.format('ALTER TABLE ONLY %s ENABLE %sTRIGGER %I;',"
+    " $1::text, CASE tgenabled WHEN 'A' THEN 'ALWAYS ' ELSE '' END, tgname)"
+    " FROM pg_catalog.pg_trigger t"
+    " WHERE tgrelid = $1::text::pg_catalog.regclass AND tgenabled IN ('O', 'A')"
+    " AND (tgconstraint = 0 OR EXISTS (SELECT FROM pg_catalog.pg_constraint c"
+    "  WHERE c.oid = tgconstraint AND contype = 't')) ORDER BY tgname";
+
+int
+bkp_pg_part_hush(struct bkp_pg *pg, const char *quoted, struct fmt_buf *undo,
+    struct bkp_error *err)
+{
+	PGresult *result = NULL;
+	int rc = 0;
+
+	if (bkp_pg_query(pg, list_triggers, 1, &quoted, &result, err) < 0)
+		return -1;
+	for (int i = 0; rc == 0 && i < PQntuples(result); i++) {
+		rc = bkp_pg_do(pg, PQgetvalue(result, i, 0), err);
+		if (rc < 0)
+			(void)bkp_fail_in(err,
+			    "keeping triggers of table %s from its rows",
+			    quoted);
+		else if (fmt_buf_append_text(undo, PQgetvalue(result, i, 1)) !=
+			 FMT_OK)
+			rc = bkp_fail_nomem(err, "listing triggers");
+	}
+	PQclear(result);
+	return rc;
+}
+
 /* ---- what is there ---- */
 
 static int

@@ -106,6 +106,11 @@ int bkp_pg_part_there(
 bool bkp_pg_there_has(const struct bkp_pg_there *there, const char *name);
 void bkp_pg_there_free(struct bkp_pg_there *there);
 
+/* Keeps the triggers of a table from changing rows that come back, or from
+ * writing about them; appends the statements that undo this. */
+int bkp_pg_part_hush(struct bkp_pg *pg, const char *quoted,
+    struct fmt_buf *undo, struct bkp_error *err);
+
 /* The schema archive (postgres_build.c). */
 int bkp_pg_target_archive(struct bkp_supply *supply,
     const struct bkp_pg_target_database *database, struct fmt_buf *out,

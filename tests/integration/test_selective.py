@@ -280,6 +280,65 @@ def test_parts_that_cannot_be_had_are_told_first(parts, postgres, database):
         database, "SELECT count(*) FROM app.item") == [(9,)]
 
 
+# ---- rows alone ----
+
+TRIGGERS = """
+    CREATE TABLE seen (t text, what text);
+    CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO seen VALUES (TG_TABLE_NAME, TG_OP);
+        IF TG_OP = 'TRUNCATE' THEN RETURN NULL; END IF;
+        NEW.v = NEW.v || ' meddled'; RETURN NEW; END $$;
+    CREATE TABLE base (i int PRIMARY KEY);
+    CREATE TABLE rows (i int PRIMARY KEY
+        REFERENCES base DEFERRABLE INITIALLY DEFERRED, v text);
+    CREATE TRIGGER "a trigger" BEFORE INSERT ON rows
+        FOR EACH ROW EXECUTE FUNCTION meddle();
+    CREATE TRIGGER always BEFORE INSERT ON rows
+        FOR EACH ROW EXECUTE FUNCTION meddle();
+    CREATE TRIGGER off BEFORE INSERT ON rows
+        FOR EACH ROW EXECUTE FUNCTION meddle();
+    CREATE TRIGGER gone AFTER TRUNCATE ON rows
+        FOR EACH STATEMENT EXECUTE FUNCTION meddle();
+    ALTER TABLE rows ENABLE ALWAYS TRIGGER always, DISABLE TRIGGER off;
+    INSERT INTO base VALUES (1), (2);
+    INSERT INTO rows VALUES (1, 'a'), (2, 'b')"""
+
+
+def test_triggers_do_not_meddle_with_rows_that_come_back(
+        stack, postgres, database):
+    queries = ("SELECT * FROM rows ORDER BY i", "SELECT * FROM seen",
+               "SELECT tgname, tgenabled::text FROM pg_trigger"
+               " WHERE tgrelid = 'rows'::regclass AND NOT tgisinternal"
+               " ORDER BY tgname")
+    postgres.execute(database, TRIGGERS)
+    stack.add_postgres("app", postgres, database)
+    stack.create()
+    path = "postgres/app/" + database
+    twin = database + "_twin"
+    before = [postgres.execute(database, query) for query in queries]
+    restore(stack, "--to", twin, "latest", path)
+    for name, args in ((database, ()), (twin, ("--to", twin))):
+        postgres.execute(
+            name, "UPDATE rows SET v = 'later'; TRUNCATE seen;"
+            "INSERT INTO seen SELECT 'rows', 'INSERT'"
+            " FROM generate_series(1, %d)" % len(before[1]))
+        restore(stack, "--overwrite", *args, "latest",
+                path + "/data/public.rows")
+        assert [postgres.execute(name, query) for query in queries] == before
+    # All of them, into tables that were made without.
+    bare = database + "_bare"
+    restore(stack, "--schema-only", "--to", bare, "latest", path)
+    restore(stack, "--to", bare, "latest", path + "/data/")
+    assert [postgres.execute(bare, query) for query in queries] == before
+    # What refers to nothing is refused all the same.
+    postgres.execute(database, "TRUNCATE rows; DELETE FROM base WHERE i = 2;"
+                     "TRUNCATE seen")
+    done = restore(stack, "latest", path + "/data/public.rows", status=FAILED)
+    assert "rows_i_fkey" in done.err, str(done)
+    assert postgres.execute(database, queries[0]) == []
+    assert postgres.execute(database, queries[2]) == before[2]
+
+
 # ---- several databases ----
 
 PG_DUMP = """#!/bin/sh
