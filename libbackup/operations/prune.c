@@ -429,16 +429,40 @@ tell_newer(struct prune *prune)
 		    bkp_counted(prune->report.newer, "session").text);
 }
 
+static struct bkp_prune_limits
+limits_of(const struct prune *prune, bool is_dry_run)
+{
+	const struct bkp_prune_options *options = prune->options;
+
+	return (struct bkp_prune_limits){.grace_s = prune->grace_s,
+	    .is_dry_run = is_dry_run,
+	    .may_repack = !options->has_no_repack,
+	    .is_acknowledged = options->is_acknowledged,
+	    .without = (const char(*)[BKP_OBJECT_NAME])prune->names,
+	    .without_count = is_dry_run ? prune->name_count : 0};
+}
+
+/* Where what is to stay lacks something, what is to go may be the last that is
+ * whole. */
+static int
+look_at_kept(struct prune *prune, struct bkp_error *err)
+{
+	const struct bkp_prune_limits limits = limits_of(prune, true);
+	struct bkp_prune_report report = {.snapshots = 0};
+
+	if (prune->name_count == 0)
+		return 0;
+	bkp_run_phase(prune->run, 0, 0, "looking at what stays");
+	return bkp_prune_collect(prune->repository, prune->presence, &limits,
+	    &report, prune->options->cancel, err);
+}
+
 static int
 collect(struct prune *prune, struct bkp_error *err)
 {
 	const struct bkp_prune_options *options = prune->options;
-	const struct bkp_prune_limits limits = {.grace_s = prune->grace_s,
-	    .is_dry_run = options->is_dry_run,
-	    .may_repack = !options->has_no_repack,
-	    .is_acknowledged = options->is_acknowledged,
-	    .without = (const char(*)[BKP_OBJECT_NAME])prune->names,
-	    .without_count = options->is_dry_run ? prune->name_count : 0};
+	const struct bkp_prune_limits limits =
+	    limits_of(prune, options->is_dry_run);
 
 	bkp_run_phase(prune->run, 0, 0, "looking for what nobody needs");
 	if (bkp_prune_collect(prune->repository, prune->presence, &limits,
@@ -600,7 +624,8 @@ bkp_prune(const struct bkp_prune_options *options,
 	    open_repository(&prune, err) < 0 || read_history(&prune, err) < 0 ||
 	    decide(&prune, err) < 0)
 		goto out;
-	if (!options->is_dry_run && remove_snapshots(&prune, err) < 0)
+	if (!options->is_dry_run && (look_at_kept(&prune, err) < 0 ||
+					remove_snapshots(&prune, err) < 0))
 		goto out;
 	if (collect(&prune, err) < 0)
 		goto out;

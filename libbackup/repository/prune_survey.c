@@ -20,7 +20,8 @@ refuse(const struct bkp_repository *repository,
 }
 
 /* Of a snapshot that cannot be read nobody knows what it needs, whoever says
- * that it does not matter; it goes by being removed by name. */
+ * that it does not matter; it goes by being removed by name, which comes before
+ * what a dry run stands for. */
 static int
 check_history(const struct bkp_repository *repository,
     const struct bkp_history *history, const struct bkp_prune_limits *limits,
@@ -32,7 +33,8 @@ check_history(const struct bkp_repository *repository,
 
 		if (finding->is_note ||
 		    (limits->is_acknowledged &&
-			finding->kind != BKP_HISTORY_DAMAGED))
+			(finding->kind != BKP_HISTORY_DAMAGED ||
+			    limits->is_dry_run)))
 			continue;
 		return refuse(repository, finding, err);
 	}

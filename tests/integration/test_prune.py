@@ -59,6 +59,12 @@ def _size(stack, *names):
                for name in files)
 
 
+def _packs(stack):
+    return {os.path.join(folder, name) for folder, _, names in
+            os.walk(os.path.join(stack.repository, "packs"))
+            for name in names}
+
+
 def _prune(stack, *args, status=COMPLETE):
     result = stack.run("backup-prune", "--json", *args)
     assert result.status == status, str(result)
@@ -341,6 +347,24 @@ def test_nothing_is_pruned_where_snapshots_are_missing(nights):
     _is_clean(nights)
     # From now on nobody misses it.
     assert _prune(nights, "--keep-last", "2").result["removed"] == 0
+
+
+def test_the_last_that_is_whole_does_not_go(nights):
+    """What stays by the rules lacks a pack: then nothing goes."""
+    nights.create()
+    before = _packs(nights)
+    _write(nights.path("data", "newest"))
+    nights.create()
+    names = set(nights.snapshots())
+    os.remove(max(_packs(nights) - before, key=os.path.getsize))
+    for more in ((), ("--dry-run",)):
+        done = _prune(nights, "--keep-last", "1", "--grace", "0", *more,
+                      status=FAILED)
+        assert "nothing is deleted while something is missing" in str(done)
+        assert set(nights.snapshots()) == names
+    # Whoever says so goes without.
+    _prune(nights, "--keep-last", "1", "--grace", "0", "--acknowledge")
+    assert len(nights.snapshots()) == 1
 
 
 def test_a_damaged_snapshot_is_given_up_when_that_is_said(nights):
