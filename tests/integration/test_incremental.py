@@ -327,8 +327,11 @@ def test_another_life_of_the_server_means_a_full_reading(app):
     assert app.back_up() > 0.5
 
 
-def test_files_of_an_earlier_day_mean_a_full_reading(app):
+def test_files_of_an_earlier_day_mean_a_full_reading(app, monkeypatch):
     """The same server with other files under the same numbers."""
+    # All settings are to be the same, too.
+    monkeypatch.setattr(
+        postgres_module, "free_port", lambda: app.server.port)
     data, kept = app.server.data, app.server.data + ".kept"
     app.server.stop()
     # With their owner.
