@@ -169,3 +169,43 @@ def test_a_worker_that_is_ended_fails_the_backup_and_names_its_table(
             or "closed the connection" in result.err), str(result)
     assert app.snapshots() == []
     app.create()
+
+
+def restarted(app, postgres, database):
+    """The server comes back somewhere else."""
+    postgres.restart()
+    app.add_postgres("app", postgres, database)
+
+
+def test_a_server_that_restarts_while_it_is_read_fails_the_backup(
+        app, postgres, database):
+    postgres.execute(database, LONG)
+    running = app.start("backup-create", "--workers", "2")
+    frozen(postgres, running, "ClientWrite", "COPY %TO STDOUT%")
+    restarted(app, postgres, database)
+    result = go_on(running)
+    assert result.status == FAILED, str(result)
+    assert "database " + database in result.err, str(result)
+    assert app.snapshots() == []
+    app.create()
+
+
+def test_a_server_that_restarts_in_a_restore_leaves_nothing_under_the_name(
+        app, postgres, database):
+    postgres.execute(database, LONG)
+    app.create()
+    other = database + "_back"
+    what = ("--to", other, "latest", "postgres/app/" + database)
+    running = app.start("backup-restore", "--identity-file", app.identity,
+                        *what)
+    frozen(postgres, running, "ClientRead", "COPY %FROM STDIN%")
+    restarted(app, postgres, database)
+    result = go_on(running)
+    assert result.status == FAILED, str(result)
+    assert database in result.err, str(result)
+    assert other not in postgres.databases()
+    # What it had begun has a name that says so, and is told.
+    again = app.admin("backup-restore", *what)
+    assert again.status == COMPLETE, str(again)
+    assert other + ".restoring-" in again.err, str(again)
+    assert postgres.execute(other, "SELECT count(*) FROM long") == [(8,)]
