@@ -155,8 +155,9 @@ struct bkp_subject_export_result {
 };
 
 /* BKP_INVALID: the map does not fit the database (the events name each
- * finding). BKP_NOTFOUND: there is no such subject. What a snapshot lacks, of
- * the tables that the export is from and of its files, is an omission. */
+ * finding). BKP_NOTFOUND: there is no such subject. BKP_CORRUPT: it may be in
+ * what the snapshot lacks; what that lacks else, of the tables that the export
+ * is from and of its files, is an omission. */
 BKP_API int bkp_subject_export(const struct bkp_subject_export_options *options,
     struct bkp_subject_export_result *result, struct bkp_error *err);
 BKP_API void bkp_subject_export_result_free(

@@ -107,7 +107,7 @@ bkp_subject_close(struct bkp_subject_opened *opened)
 }
 
 /* Finds the rows. Where a snapshot's subject is not there, it may have been
- * erased since. */
+ * erased since, or be in what the repository has lost. */
 static int
 find_rows(struct bkp_subject_opened *opened, const char *const *key,
     size_t key_count, struct bkp_error *err)
@@ -126,6 +126,13 @@ find_rows(struct bkp_subject_opened *opened, const char *const *key,
 		    "the subject was erased on %s (UTC), and what backups hold "
 		    "of it is not given out",
 		    when);
+	if (why.code == BKP_NOTFOUND && opened->past != NULL &&
+	    bkp_past_is_damaged(opened->past))
+		return bkp_fail(err, BKP_CORRUPT,
+		    "%s, but snapshot %.12s could not be restored whole, as is "
+		    "named above, so it may be in what is lost: take another "
+		    "snapshot, or backup-check --repair first",
+		    why.message, opened->past->opened.name);
 	if (err != NULL)
 		*err = why;
 	return -1;
