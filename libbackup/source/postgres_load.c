@@ -545,12 +545,36 @@ bkp_pg_load_open(struct bkp_pg_target *target, struct bkp_supply *supply,
 
 /* ---- into tables that exist ---- */
 
+/* *only: how to name just the table that the rows were in. Those of a
+ * partitioned one are in its partitions; what inherits otherwise has its own.
+ */
+static int
+check_kind(struct bkp_pg *pg, const struct table *table, const char **only,
+    struct bkp_error *err)
+{
+	PGresult *result = NULL;
+
+	if (bkp_pg_query(pg,
+		"SELECT relkind = 'p' FROM pg_catalog.pg_class"
+		" WHERE oid = $1::text::pg_catalog.regclass",
+		1, (const char *[]){table->quoted}, &result, err) < 0)
+		return bkp_fail_in(err,
+		    "rows can be loaded only into a table that exists (make "
+		    "it, or restore the whole database under another name)");
+	*only = PQntuples(result) == 1 && PQgetvalue(result, 0, 0)[0] == 't'
+		    ? ""
+		    : "ONLY ";
+	PQclear(result);
+	return 0;
+}
+
 static int
 check_empty(struct bkp_pg_load *load, struct bkp_pg *pg,
-    const struct table *table, bool *has_rows, struct bkp_error *err)
+    const struct table *table, const char *only, bool *has_rows,
+    struct bkp_error *err)
 {
 	char *sql = bkp_format(
-	    err, "SELECT EXISTS (SELECT FROM ONLY %s)", table->quoted);
+	    err, "SELECT EXISTS (SELECT FROM %s%s)", only, table->quoted);
 	char *answer;
 
 	if (sql == NULL)
@@ -558,9 +582,7 @@ check_empty(struct bkp_pg_load *load, struct bkp_pg *pg,
 	answer = bkp_pg_text(pg, sql, err);
 	free(sql);
 	if (answer == NULL)
-		return bkp_fail_in(err,
-		    "rows can be loaded only into a table that exists (make "
-		    "it, or restore the whole database under another name)");
+		return -1;
 	*has_rows = answer[0] == 't';
 	free(answer);
 	if (*has_rows && !load->target->options.is_overwrite)
@@ -577,13 +599,15 @@ static int
 load_one(struct bkp_pg_load *load, struct bkp_pg *pg, struct table *table,
     struct fmt_buf *undo, uint64_t *loaded, struct bkp_error *err)
 {
+	const char *only = "";
 	bool has_rows = false;
 	int outcome;
 
 	if (bkp_pg_do(pg, "SAVEPOINT one", err) < 0 ||
-	    check_empty(load, pg, table, &has_rows, err) < 0 ||
+	    check_kind(pg, table, &only, err) < 0 ||
+	    check_empty(load, pg, table, only, &has_rows, err) < 0 ||
 	    bkp_pg_part_hush(pg, table->quoted, undo, err) < 0 ||
-	    (has_rows && bkp_pg_run(pg, err, "TRUNCATE TABLE ONLY %s",
+	    (has_rows && bkp_pg_run(pg, err, "TRUNCATE TABLE %s%s", only,
 			     table->quoted) < 0))
 		return -1;
 	if (load_chunks(load, pg, 0, &load->workers[0].chunk, table, 0,

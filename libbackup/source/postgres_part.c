@@ -122,14 +122,19 @@ bkp_pg_part_choose(struct bkp_pg_target *target, struct bkp_supply *supply,
 
 /* Foreign keys are triggers too, and stay awake. */
 static const char list_triggers[] =
-    "SELECT pg_catalog.format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', "
-    "$1::text,"
-    " tgname), pg_catalog.format('ALTER TABLE ONLY %s ENABLE %sTRIGGER %I;',"
-    " $1::text, CASE tgenabled WHEN 'A' THEN 'ALWAYS ' ELSE '' END, tgname)"
+    "SELECT pg_catalog.format('ALTER TABLE ONLY %s DISABLE TRIGGER %I',"
+    " tgrelid::pg_catalog.regclass, tgname),"
+    " pg_catalog.format('ALTER TABLE ONLY %s ENABLE %sTRIGGER %I;',"
+    " tgrelid::pg_catalog.regclass,"
+    " CASE tgenabled WHEN 'A' THEN 'ALWAYS ' ELSE '' END, tgname)"
     " FROM pg_catalog.pg_trigger t"
-    " WHERE tgrelid = $1::text::pg_catalog.regclass AND tgenabled IN ('O', 'A')"
+    " WHERE tgrelid IN (SELECT $1::text::pg_catalog.regclass UNION"
+    "  SELECT relid FROM pg_catalog.pg_partition_tree("
+    "   $1::text::pg_catalog.regclass))"
+    " AND tgenabled IN ('O', 'A')"
     " AND (tgconstraint = 0 OR EXISTS (SELECT FROM pg_catalog.pg_constraint c"
-    "  WHERE c.oid = tgconstraint AND contype = 't')) ORDER BY tgname";
+    "  WHERE c.oid = tgconstraint AND contype = 't'))"
+    " ORDER BY tgrelid, tgname";
 
 int
 bkp_pg_part_hush(struct bkp_pg *pg, const char *quoted, struct fmt_buf *undo,

@@ -339,6 +339,41 @@ def test_triggers_do_not_meddle_with_rows_that_come_back(
     assert postgres.execute(database, queries[2]) == before[2]
 
 
+def test_rows_of_a_partitioned_table_replace_those_of_its_partitions(
+        stack, postgres, database):
+    # Which partition a label hashes to differs from server to server, so
+    # the rows are kept as those of the whole.
+    postgres.execute(database, """
+        CREATE TYPE label AS ENUM ('a', 'b', 'c');
+        CREATE TABLE tree (l label, v text) PARTITION BY HASH (l);
+        CREATE TABLE tree_0 PARTITION OF tree
+            FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE tree_1 PARTITION OF tree
+            FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+        INSERT INTO tree SELECT unnest(enum_range(NULL::label)), 'kept';
+        CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN NEW.v := ''changed''; RETURN NEW; END';
+        CREATE TRIGGER zero BEFORE INSERT ON tree_0
+            FOR EACH ROW EXECUTE FUNCTION meddle();
+        CREATE TRIGGER one BEFORE INSERT ON tree_1
+            FOR EACH ROW EXECUTE FUNCTION meddle()""")
+    stack.add_postgres("app", postgres, database)
+    stack.create()
+    rows = "postgres/app/%s/data/public.tree" % database
+    kept = [(label, "kept") for label in "abc"]
+    query = "SELECT l::text, v FROM tree ORDER BY l"
+    done = restore(stack, "latest", rows, status=FAILED)
+    assert "has rows" in done.err, str(done)
+    restore(stack, "--overwrite", "latest", rows)
+    assert postgres.execute(database, query) == kept
+    postgres.execute(database, "TRUNCATE tree")
+    restore(stack, "latest", rows)
+    assert postgres.execute(database, query) == kept
+    assert postgres.execute(
+        database, "SELECT count(*) FROM pg_trigger WHERE tgname IN"
+        " ('zero', 'one') AND tgenabled = 'O'") == [(2,)]
+
+
 # ---- several databases ----
 
 PG_DUMP = """#!/bin/sh
