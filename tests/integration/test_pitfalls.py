@@ -432,3 +432,8 @@ def test_a_standby_is_backed_up_and_says_what_it_does_not_have(stack, pair):
         (1000,)]
     assert primary.execute("app_back", "SELECT count(*) FROM unkept") == [
         (0,)]
+    # Read back before it takes the place, it is as the standby had it.
+    stack.restore("--swap", "latest", "postgres/app/app",
+                  statuses=(COMPLETE, DEGRADED))
+    assert primary.execute("app", "SELECT (SELECT count(*) FROM kept),"
+                           " (SELECT count(*) FROM unkept)") == [(1000, 0)]
