@@ -206,8 +206,12 @@ set_parts(struct bkp_pg_incremental *incremental,
 
 /* ---- the backup before ---- */
 
+/* What a backup remembered that ran beside this one may be of a later moment
+ * than this snapshot (seen by its transactions) or than the WAL that is asked
+ * about: both have to be over when this one begins. */
 static int
-read_moment(struct bkp_pg_incremental *incremental, struct bkp_error *err)
+read_moment(struct bkp_pg_incremental *incremental,
+    const struct bkp_pg_wal *wal, uint64_t xmin, struct bkp_error *err)
 {
 	struct moment *old = &incremental->old, *now = &incremental->now;
 	struct fmt_buf note = FMT_BUF_INIT;
@@ -233,6 +237,9 @@ read_moment(struct bkp_pg_incremental *incremental, struct bkp_error *err)
 		     now->start.xid - old->start.xid > XIDS_MAX ||
 		     now->boundary < old->boundary))
 		why = "the server is not where the backup before left it";
+	else if (why == NULL &&
+		 (old->start.xid > xmin || old->boundary > wal->points[0].lsn))
+		why = "the backup before was not over when this one began";
 	incremental->has_old = why == NULL;
 	if (why == NULL)
 		return 0;
@@ -320,7 +327,7 @@ look(struct bkp_pg_incremental *incremental, struct bkp_pg_source *source,
 	now->database = heaps.database;
 	now->boundary = source->wal.boundary;
 	now->start = source->wal.points[0];
-	if (read_moment(incremental, err) < 0 ||
+	if (read_moment(incremental, &source->wal, heaps.xmin, err) < 0 ||
 	    (incremental->has_old &&
 		read_touched(incremental, pg, &source->wal, err) < 0))
 		goto out;
