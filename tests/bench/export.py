@@ -8,6 +8,10 @@ what was written is synced or packed as ours is. Ours makes more of it: it
 reads the catalogue and holds the map against it, decides for each row why it
 is there, and writes digests, pages for people and subject.json.
 
+Each has 50 objects in a bucket, too (--files), which by hand are one curl that
+knows their names. --at-most says how many times as long as by hand it may take:
+more than that, and it fails.
+
 --rows says how large the database is: 50,000,000 are about 10 GB, of which
 the server's memory holds 256 MB. Every round asks for somebody else, and in
 every second one ours comes last, so that nobody finds what the other read.
@@ -25,6 +29,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "support"), HERE]
 
 from bench import OURS, Run, Table, built_program  # noqa: E402
 from harness.folder import Folder  # noqa: E402
+from harness.minio import Minio  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.process import ServerMissing  # noqa: E402
 from harness.stack import Commands, Stack  # noqa: E402
@@ -39,8 +44,24 @@ PACK = {
     "zip": 'bsdtar -cf "$5" --format zip . && sync "$5"',
 }
 
+# The same with the objects of a person.
+FETCH = 'curl -q -K "$6"'
+CURL = """user = "%(access)s:%(secret)s"
+aws-sigv4 = "aws:amz:%(region)s:s3"
+header = "x-amz-content-sha256: UNSIGNED-PAYLOAD"
+fail
+silent
+show-error
+create-dirs
+url = "%(endpoint)s/%(bucket)s/u/%(person)d/[1-%(files)d].bin"
+output = "%(folder)s/files/#1.bin"
+"""
+
 TABLES = 30
 OF_A_PERSON = 2000
+BUCKET = "uploads"
+OBJECT_SIZE = 64 << 10
+FIRST = 3  # of the people who are asked for
 
 
 def parent(table):
@@ -76,8 +97,12 @@ def schema(rows, large):
     yield "VACUUM ANALYZE"
 
 
-def map_text():
-    lines = ["version: 1", "subject: {table: public.u, key: [id]}", "edges:"]
+def map_text(has_files):
+    lines = ["version: 1", "subject: {table: public.u, key: [id]}"]
+    if has_files:
+        lines.append("files: [{table: public.u, bucket: %s,"
+                     " prefix: \"'u/' || id || '/'\"}]" % BUCKET)
+    lines.append("edges:")
     for table in range(TABLES):
         lines.append("  public.t%d(p_id) -> public.%s(id): own" % (
             table, parent(table)))
@@ -114,11 +139,31 @@ class Bench:
         self.tools = Commands(args.tools, os.path.join(folder, "home"))
         self.map = os.path.join(folder, "map.yaml")
         with open(self.map, "w", encoding="utf-8") as out:
-            out.write(map_text())
+            out.write(map_text(args.files > 0))
+        self.ratios = {}
         self.stack = Stack(args.tools, folder)
         self.stack.add_postgres("bench", self.postgres, "bench",
                                 conninfo=self.postgres.conninfo("bench"))
+        self.minio = None
+        if args.files:
+            self.minio = Minio(folder)
+            self.stack.add_bucket(BUCKET, self.minio, bucket=BUCKET)
         self.stack.write()
+
+    def stop(self):
+        if self.minio:
+            self.minio.stop()
+        self.postgres.stop()
+
+    def fill_bucket(self):
+        if not self.minio:
+            return
+        s3 = self.minio.client()
+        s3.create_bucket(Bucket=BUCKET)
+        for person in (2, *range(FIRST, FIRST + self.args.rounds)):
+            for number in range(1, self.args.files + 1):
+                s3.put_object(Bucket=BUCKET, Key="u/%d/%d.bin" % (
+                    person, number), Body=os.urandom(OBJECT_SIZE))
 
     def ours(self, person, path, form):
         argv, env = built_program(self.tools, "backup-export")
@@ -138,11 +183,22 @@ class Bench:
         script = os.path.join(self.folder, "by-hand.sql")
         with open(script, "w", encoding="utf-8") as out:
             out.write("\n".join(by_hand(person, folder)) + "\n")
-        return Run(["sh", "-c", '"$1" -X -q -v ON_ERROR_STOP=1 -d "$2" -f "$3"'
-                    " && cd \"$4\" && " + PACK[form], "sh",
+        steps = ['"$1" -X -q -v ON_ERROR_STOP=1 -d "$2" -f "$3"',
+                 'cd "$4"', PACK[form]]
+        curl = os.path.join(self.folder, "by-hand.curl")
+        if self.minio:
+            steps.insert(2, FETCH)
+            with open(curl, "w", encoding="utf-8") as out:
+                out.write(CURL % {
+                    "access": self.minio.access_key,
+                    "secret": self.minio.secret_key,
+                    "region": self.minio.REGION, "bucket": BUCKET,
+                    "endpoint": self.minio.endpoint, "person": person,
+                    "files": self.args.files, "folder": folder})
+        return Run(["sh", "-c", " && ".join(steps), "sh",
                     self.postgres.program("psql"),
-                    self.postgres.conninfo("bench"), script, folder, path],
-                   self.tools.env)
+                    self.postgres.conninfo("bench"), script, folder, path,
+                    curl], self.tools.env)
 
     def ask_one(self, table, person, form, is_first):
         ours = os.path.join(self.folder, "ours")
@@ -167,6 +223,7 @@ class Bench:
             self.postgres.execute("bench", "VACUUM")
             self.ask_one(table, person + number, form, number % 2 == 0)
         table.show()
+        self.ratios[table.title] = table.ratio(BY_HAND)
 
     def run(self):
         print("filling %d tables with %d rows" % (
@@ -176,12 +233,19 @@ class Bench:
                 connection.execute(statement)
             size, = connection.execute(
                 "SELECT pg_size_pretty(pg_database_size('bench'))").fetchone()
-        print("the database has %s" % size, flush=True)
+        self.fill_bucket()
+        print("the database has %s, the bucket %d objects of each person" % (
+            size, self.args.files), flush=True)
         for form in ("folder",) if self.args.walk else PACK:
-            self.ask("One person of about %d rows" % OF_A_PERSON, 3, form,
+            self.ask("One person of about %d rows" % OF_A_PERSON, FIRST, form,
                      self.args.rounds)
             if self.args.large:
                 self.ask("One person of %d rows" % self.args.large, 2, form, 1)
+        slow = ["%s: %.2f times as long as by hand" % item
+                for item in self.ratios.items()
+                if 0 < self.args.at_most < item[1]]
+        if slow:
+            sys.exit("\n".join(slow))
 
 
 def main():
@@ -190,9 +254,13 @@ def main():
     parser.add_argument("--rows", type=int, default=5000000)
     parser.add_argument("--large", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--files", type=int, default=50)
+    parser.add_argument("--at-most", type=float, default=0, metavar="RATIO")
     parser.add_argument("--walk", help="tests/integration/walk_tool, to "
                         "measure the reading of rows without the writing")
     args = parser.parse_args()
+    if args.walk:
+        args.files = 0
     with Folder("libbackup-bench") as folder:
         bench = None
         try:
@@ -202,7 +270,7 @@ def main():
             sys.exit(str(missing))
         finally:
             if bench:
-                bench.postgres.stop()
+                bench.stop()
 
 
 if __name__ == "__main__":

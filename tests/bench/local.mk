@@ -34,16 +34,20 @@ EXTRA_PROGRAMS += tests/bench/index_bench
 tests_bench_index_bench_LDADD = libbackup/libbackup-internal.la
 CLEANFILES += tests/bench/index_bench
 
-# One person's rows, beside SQL written by hand; ten million are 2 GB:
-#     make bench-export BENCH_ROWS=50000000
-#     make bench-export BENCH_ROWS=100000 BENCH_LARGE=5000000
+# One person's rows and objects, beside SQL and curl by hand; ten million rows
+# are 2 GB; it fails where ours takes more than BENCH_AT_MOST times as long:
+#     make bench-export BENCH_ROWS=50000000 BENCH_AT_MOST=1.5
+#     make bench-export BENCH_ROWS=100000 BENCH_LARGE=5000000 BENCH_FILES=0
 BENCH_ROWS = 5000000
 BENCH_LARGE = 0
+BENCH_FILES = 50
+BENCH_AT_MOST = 0
 EXTRA_DIST += tests/bench/export.py
 
 bench-export: all
 	$(srcdir)/tests/support/python.sh $(srcdir)/tests/bench/export.py \
-		--tools tools --rows $(BENCH_ROWS) --large $(BENCH_LARGE)
+		--tools tools --rows $(BENCH_ROWS) --large $(BENCH_LARGE) \
+		--files $(BENCH_FILES) --at-most $(BENCH_AT_MOST)
 .PHONY: bench-export
 
 # The rows of a database, beside what backs it up today and beside nothing at
