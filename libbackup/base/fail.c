@@ -213,6 +213,12 @@ bkp_format(struct bkp_error *err, const char *format, ...)
 }
 
 int
+bkp_compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int
 bkp_grow(void *items_pointer, size_t count, size_t *cap, size_t size,
     struct bkp_error *err)
 {

@@ -47,4 +47,7 @@ char *bkp_format(struct bkp_error *err, const char *format, ...)
 int bkp_grow(void *items_pointer, size_t count, size_t *cap, size_t size,
     struct bkp_error *err);
 
+/* For qsort and bsearch of strings: a and b point at `char *`s. */
+int bkp_compare_strings(const void *a, const void *b);
+
 #endif

@@ -387,12 +387,6 @@ out:
 }
 
 static int
-compare_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int
 read_columns(struct bkp_pg *pg, struct bkp_pg_catalogue *catalogue,
     struct bkp_error *err)
 {
@@ -434,7 +428,7 @@ order_columns(struct bkp_pg_catalogue *catalogue)
 
 		if (table->is_by_name && table->column_count > 1)
 			qsort(table->columns, table->column_count,
-			    sizeof(char *), compare_text);
+			    sizeof(char *), bkp_compare_strings);
 	}
 }
 

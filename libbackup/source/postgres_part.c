@@ -161,12 +161,6 @@ bkp_pg_part_hush(struct bkp_pg *pg, const char *quoted, struct fmt_buf *undo,
 
 /* ---- what is there ---- */
 
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 int
 bkp_pg_part_there(
     struct bkp_pg *pg, struct bkp_pg_there *out, struct bkp_error *err)
@@ -200,8 +194,8 @@ bkp_pg_part_there(
 	}
 	PQclear(result);
 	if (rc == 0 && out->count > 0)
-		qsort(
-		    out->names, out->count, sizeof(*out->names), compare_names);
+		qsort(out->names, out->count, sizeof(*out->names),
+		    bkp_compare_strings);
 	return rc;
 }
 
@@ -210,7 +204,7 @@ bkp_pg_there_has(const struct bkp_pg_there *there, const char *name)
 {
 	return there->count > 0 &&
 	       bsearch(&name, there->names, there->count, sizeof(*there->names),
-		   compare_names) != NULL;
+		   bkp_compare_strings) != NULL;
 }
 
 void

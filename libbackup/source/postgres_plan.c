@@ -59,12 +59,6 @@ compare_keyed(const void *a, const void *b)
 }
 
 static int
-compare_texts(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int
 add_job(struct planning *p, uint64_t length, uint64_t units,
     const struct bkp_pg_job *job, size_t *number, struct bkp_error *err)
 {
@@ -146,7 +140,7 @@ find_place(struct planning *p, const char *key, struct place *place)
 	place->is_partitioned =
 	    p->facts->partitioned_count > 0 &&
 	    bsearch(&key, p->facts->partitioned, p->facts->partitioned_count,
-		sizeof(*p->facts->partitioned), compare_texts) != NULL;
+		sizeof(*p->facts->partitioned), bkp_compare_strings) != NULL;
 }
 
 static int

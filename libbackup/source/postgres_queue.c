@@ -8,7 +8,6 @@
 #include "libbackup/source/postgres_queue.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
@@ -228,12 +227,6 @@ static const struct bkp_pipeline_ops ops = {
 
 /* ---- the plan ---- */
 
-static int
-compare_texts(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* The keys of partitioned tables. */
 static int
 read_partitioned(struct queue *queue, struct bkp_pg_plan_facts *facts,
@@ -269,7 +262,7 @@ read_partitioned(struct queue *queue, struct bkp_pg_plan_facts *facts,
 	PQclear(result);
 	if (rc == 0 && facts->partitioned_count > 0)
 		qsort(*keys, facts->partitioned_count, sizeof(**keys),
-		    compare_texts);
+		    bkp_compare_strings);
 	return rc;
 }
 

@@ -354,12 +354,6 @@ static const char unique_sql[] =
     "FROM pg_index i WHERE i.indrelid = $1::oid AND i.indisunique"
     " AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL";
 
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* The key's columns as an index's are told. */
 static int
 append_key(struct fmt_buf *out, const struct bkp_strings *key)
@@ -370,7 +364,7 @@ append_key(struct fmt_buf *out, const struct bkp_strings *key)
 
 	for (size_t i = 0; i < count; i++)
 		names[i] = key->items[i];
-	qsort(names, count, sizeof(*names), compare_names);
+	qsort(names, count, sizeof(*names), bkp_compare_strings);
 	for (size_t i = 0; status == FMT_OK && i < count; i++)
 		status = bkp_pg_sql(out, "%s%s", i > 0 ? "\001" : "", names[i]);
 	return status == FMT_OK && fmt_buf_text(out) != NULL ? 0 : -1;
