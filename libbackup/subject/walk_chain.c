@@ -201,22 +201,32 @@ print_alias(struct fmt_buf *out, unsigned above)
 							     : status;
 }
 
+/* "child.a", of an edge's pair; behind AND where others came before. */
+static enum fmt_status
+print_child(struct fmt_buf *out, const struct bkp_walk *walk,
+    const struct bkp_walk_edge *edge, size_t pair, const char *child)
+{
+	const struct bkp_model_table *t = &walk->model.tables[edge->child];
+	enum fmt_status status =
+	    bkp_pg_sql(out, "%s%s.%I", pair > 0 ? " AND " : "", child,
+		t->columns[edge->key->child_columns[pair]].name);
+
+	return status == FMT_OK && fmt_buf_text(out) == NULL ? FMT_NOMEM
+							     : status;
+}
+
 /* "child.a = parent.b AND ...", of the aliases as they are quoted. */
 static enum fmt_status
 append_pairs(struct fmt_buf *out, const struct bkp_walk *walk,
     const struct bkp_walk_edge *edge, const char *child, const char *parent)
 {
-	const struct bkp_model_table *t = &walk->model.tables[edge->child];
 	enum fmt_status status = FMT_OK;
 
 	for (size_t i = 0; status == FMT_OK && i < bkp_walk_pair_count(edge);
 	     i++) {
 		struct fmt_buf left = FMT_BUF_INIT;
 
-		status = bkp_pg_sql(&left, "%s%s.%I", i > 0 ? " AND " : "",
-		    child, t->columns[edge->key->child_columns[i]].name);
-		if (status == FMT_OK && fmt_buf_text(&left) == NULL)
-			status = FMT_NOMEM;
+		status = print_child(&left, walk, edge, i, child);
 		if (status == FMT_OK)
 			status = bkp_walk_append_equal(out, walk, edge, i,
 			    (const char *)left.data, parent);
@@ -230,7 +240,6 @@ static enum fmt_status
 append_values(struct fmt_buf *out, const struct bkp_walk *walk,
     const struct bkp_walk_edge *edge, const char *child)
 {
-	const struct bkp_model_table *t = &walk->model.tables[edge->child];
 	enum fmt_status status = FMT_OK;
 
 	for (size_t i = 0; status == FMT_OK && i < bkp_walk_pair_count(edge);
@@ -244,10 +253,7 @@ append_values(struct fmt_buf *out, const struct bkp_walk *walk,
 	     i++) {
 		struct fmt_buf left = FMT_BUF_INIT;
 
-		status = bkp_pg_sql(&left, "%s%s.%I", i > 0 ? " AND " : "",
-		    child, t->columns[edge->key->child_columns[i]].name);
-		if (status == FMT_OK && fmt_buf_text(&left) == NULL)
-			status = FMT_NOMEM;
+		status = print_child(&left, walk, edge, i, child);
 		if (status == FMT_OK)
 			status = bkp_walk_append_equal_value(out, walk, edge, i,
 			    (const char *)left.data,
