@@ -7,8 +7,10 @@
  * can write differences (formats/delta.md) though it cannot read what was
  * written: for each range of a table the chunk that is its base, and 64 bits a
  * row of that. One file a database, <cache>/<repository id>/rows/<SHA-256 of
- * its name>, readable by its owner only; the hashes are keyed with a secret of
- * the repository and tell nothing without.
+ * its name>, readable by its owner only; the hashes of single rows are keyed
+ * with a secret of the repository and tell nothing without. Notes are as who
+ * puts them wrote them: an incremental backup's hold the hash of a range of
+ * rows without a key, by which a guess of a whole range can be confirmed.
  *
  * Anybody may delete any of it at any time. Every record is authenticated and
  * says what its base is by the id of its content, so none can be out of date
