@@ -338,6 +338,21 @@ class Bench:
              "objects": self.small_objects}[question]()
 
 
+def run_bench(make, args):
+    """Runs what make(args, folder) makes, in a folder that goes; a server
+    that cannot be had ends it with a sentence."""
+    with Folder("libbackup-bench") as folder:
+        bench = None
+        try:
+            bench = make(args, folder.path)
+            bench.run()
+        except ServerMissing as missing:
+            sys.exit(str(missing))
+        finally:
+            if bench:
+                bench.stop()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tools", required=True)
@@ -347,16 +362,7 @@ def main():
     parser.add_argument("--questions", default="backups,restores,objects")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    with Folder("libbackup-bench") as folder:
-        bench = None
-        try:
-            bench = Bench(args, folder.path)
-            bench.run()
-        except ServerMissing as missing:
-            sys.exit(str(missing))
-        finally:
-            if bench:
-                bench.stop()
+    run_bench(Bench, args)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,9 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), HERE]
 
-from bench import OURS, Run, Table, built_program  # noqa: E402
-from harness.folder import Folder  # noqa: E402
+from bench import OURS, Run, Table, built_program, run_bench  # noqa: E402
 from harness.minio import Minio  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
-from harness.process import ServerMissing  # noqa: E402
 from harness.stack import Commands, Stack  # noqa: E402
 
 BY_HAND = "psql, \\copy by hand"
@@ -261,16 +259,7 @@ def main():
     args = parser.parse_args()
     if args.walk:
         args.files = 0
-    with Folder("libbackup-bench") as folder:
-        bench = None
-        try:
-            bench = Bench(args, folder.path)
-            bench.run()
-        except ServerMissing as missing:
-            sys.exit(str(missing))
-        finally:
-            if bench:
-                bench.stop()
+    run_bench(Bench, args)
 
 
 if __name__ == "__main__":

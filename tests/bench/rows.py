@@ -28,10 +28,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support"), HERE]
 
 import rows_data  # noqa: E402
-from bench import OURS, Run, built_program, folder_size  # noqa: E402
-from harness.folder import Folder  # noqa: E402
+from bench import (OURS, Run, built_program, folder_size,  # noqa: E402
+                   run_bench)
 from harness.postgres import Postgres  # noqa: E402
-from harness.process import ServerMissing  # noqa: E402
 from harness.stack import Commands, Stack  # noqa: E402
 
 DRAIN = "the same COPY to nowhere"
@@ -282,6 +281,9 @@ class Bench:
                     shutil.rmtree(stack.folder)
             question.show()
 
+    def stop(self):
+        self.postgres.stop()
+
     def run(self):
         scale = self.args.scale
         print("filling %.1f GB of an application and pgbench at %d" % (
@@ -308,16 +310,7 @@ def main():
     parser.add_argument("--no-peers", action="store_true",
                         help="ours and the limit alone")
     args = parser.parse_args()
-    with Folder("libbackup-bench") as folder:
-        bench = None
-        try:
-            bench = Bench(args, folder.path)
-            bench.run()
-        except ServerMissing as missing:
-            sys.exit(str(missing))
-        finally:
-            if bench:
-                bench.postgres.stop()
+    run_bench(Bench, args)
 
 
 if __name__ == "__main__":

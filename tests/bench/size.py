@@ -20,10 +20,8 @@ sys.path[:0] = [os.path.join(HERE, "..", "support"),
                 os.path.join(HERE, "..", "demo"), HERE]
 
 import fill  # noqa: E402
-from bench import folder_size  # noqa: E402
-from harness.folder import Folder  # noqa: E402
+from bench import folder_size, run_bench  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
-from harness.process import ServerMissing  # noqa: E402
 from harness.stack import COMPLETE, Stack  # noqa: E402
 
 # What changes of a row, by table.
@@ -139,6 +137,9 @@ class Sizes:
             os.unlink(os.path.join(self.files, "%d.dump" % number))
         self.measure("prune", seconds)
 
+    def stop(self):
+        self.postgres.stop()
+
     def run(self):
         fill.fill_database(self.postgres, "bench", scale=self.args.scale)
         self.nights()
@@ -160,16 +161,7 @@ def main():
     parser.add_argument("--anywhere", type=float, default=0.2,
                         help="share of these that lies anywhere")
     args = parser.parse_args()
-    with Folder("libbackup-bench") as folder:
-        sizes = None
-        try:
-            sizes = Sizes(args, folder.path)
-            sizes.run()
-        except ServerMissing as missing:
-            sys.exit(str(missing))
-        finally:
-            if sizes:
-                sizes.postgres.stop()
+    run_bench(Sizes, args)
 
 
 if __name__ == "__main__":

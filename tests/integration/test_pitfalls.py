@@ -14,6 +14,7 @@ from harness import witness
 from harness.postgres import Postgres
 from harness.process import identity
 from harness.stack import COMPLETE, DEGRADED, FAILED, finish, patience
+from test_refuses_postgres import refused
 
 pytestmark = pytest.mark.every_server
 
@@ -25,16 +26,6 @@ PAD = ("CREATE TABLE pad AS SELECT n, repeat(md5(n::text), 20) AS t"
 def app(stack, postgres, database):
     stack.add_postgres("app", postgres, database)
     return stack
-
-
-def refused(stack, *words, name="backup-create", args=()):
-    """The command fails and says the words; no snapshot comes of it."""
-    before = stack.snapshots()
-    result = stack.admin(name, *args)
-    assert result.status == FAILED, str(result)
-    for word in words:
-        assert word.lower() in result.err.lower(), str(result)
-    assert stack.snapshots() == before
 
 
 def comes_back(stack, postgres, database):
