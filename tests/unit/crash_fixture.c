@@ -15,6 +15,7 @@
 #include "libbackup/base/config_impl.h"
 #include "libbackup/check.h"
 #include "libbackup/repository/repository_own.h"
+#include "libbackup/store/store_parity.h"
 
 #define DEAD 86
 #define FOLDERS_IN_MEMORY "/dev/shm"
@@ -42,8 +43,8 @@ make_nights(struct crash *crash)
 
 /* ---- repositories ---- */
 
-struct bkp_store *
-crash_open_store(const char *folder, enum bkp_store_mode mode)
+static struct bkp_store *
+open_store(const char *folder, enum bkp_store_mode mode)
 {
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_store *store = NULL;
@@ -53,13 +54,28 @@ crash_open_store(const char *folder, enum bkp_store_mode mode)
 	return store;
 }
 
+/* Takes the store. As those of a host do, it keeps error correction with what
+ * the repository began with, too. */
+static int
+open_over(const struct crash *crash, struct bkp_store *store,
+    struct bkp_keys keys, struct bkp_repository **out, struct bkp_error *err)
+{
+	if (crash->parity > 0 && bkp_store_parity_new(store, &store, err) < 0)
+		return -1;
+	if (bkp_repository_open_store(store, &keys, out, err) < 0)
+		return -1;
+	return bkp_repository_keep_parity(*out, crash->parity, err);
+}
+
 struct bkp_repository *
-crash_open_repository(struct bkp_store *store, struct bkp_keys keys)
+crash_open_repository(
+    struct crash *crash, const char *folder, struct bkp_keys keys)
 {
 	struct bkp_repository *repository = NULL;
 	struct bkp_error err = BKP_ERROR_INIT;
 
-	if (bkp_repository_open_store(store, &keys, &repository, &err) < 0)
+	if (open_over(crash, open_store(folder, BKP_STORE_OPEN), keys,
+		&repository, &err) < 0)
 		fail_msg("%s", err.message);
 	return repository;
 }
@@ -103,8 +119,8 @@ crash_set_up(void **state)
 	options = fixture_options(crash->fixture, recipients);
 	recipients[0] = crash->fixture->recipient;
 	if (bkp_repository_init_store(
-		crash_open_store(crash->template, BKP_STORE_CREATE), &options,
-		&err) < 0) {
+		open_store(crash->template, BKP_STORE_CREATE), &options, &err) <
+	    0) {
 		print_error("%s\n", err.message);
 		return -1;
 	}
@@ -129,8 +145,7 @@ void
 crash_add_night(struct crash *crash)
 {
 	struct bkp_repository *repository = crash_open_repository(
-	    crash_open_store(crash->template, BKP_STORE_OPEN),
-	    fixture_host_keys(crash->fixture));
+	    crash, crash->template, fixture_host_keys(crash->fixture));
 	struct bkp_error err = BKP_ERROR_INIT;
 
 	if (fixture_back_up(repository, crash->nights[crash->count].files,
@@ -176,9 +191,9 @@ live_and_die(struct crash *crash, crash_job_fn *job, struct bkp_keys keys,
 	/* After one that changes nothing is before the next one. */
 	fault.only_changes = is_effect_done;
 	fault.strike = die;
-	if (bkp_store_fault_new(crash_open_store(crash->place, BKP_STORE_OPEN),
+	if (bkp_store_fault_new(open_store(crash->place, BKP_STORE_OPEN),
 		&fault, &store, &err) == 0 &&
-	    bkp_repository_open_store(store, &keys, &repository, &err) == 0 &&
+	    open_over(crash, store, keys, &repository, &err) == 0 &&
 	    job(crash, repository, name, &err) == 0 &&
 	    write(to, name, sizeof(name)) == (ssize_t)sizeof(name))
 		_exit(0);
@@ -216,27 +231,47 @@ crash_kill_at(struct crash *crash, crash_job_fn *job, struct bkp_keys keys,
 void
 crash_check_clean(struct crash *crash)
 {
+	fixture_assert_clean(crash->fixture, crash->place);
+}
+
+static void
+check_parity(
+    const struct crash *crash, bool is_repair, struct bkp_check_result *result)
+{
 	struct bkp_check_options options = BKP_CHECK_OPTIONS_INIT;
-	struct bkp_check_result result = {.is_clean = 0};
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_config *config = NULL;
 
-	assert_int_equal(bkp_config_new(&config, &err), 0);
-	assert_int_equal(
-	    bkp_config_set_repository(config, crash->place, &err), 0);
-	assert_int_equal(bkp_config_set_identity_file(
-			     config, crash->fixture->identity_file, &err),
-	    0);
+	if (bkp_config_new(&config, &err) < 0 ||
+	    bkp_config_set_repository(config, crash->place, &err) < 0 ||
+	    bkp_config_set_key_file(config, crash->fixture->key_file, &err) <
+		0 ||
+	    bkp_config_set_identity_file(
+		config, crash->fixture->identity_file, &err) < 0)
+		fail_msg("%s", err.message);
+	config->error_correction = crash->parity;
 	options.config = config;
 	options.read_percent = 100;
-	if (bkp_check(&options, &result, &err) < 0)
+	options.is_repair = is_repair;
+	if (bkp_check(&options, result, &err) < 0)
 		fail_msg("%s", err.message);
-	for (size_t i = 0; i < result.finding_count; i++)
-		if (result.findings[i].level == BKP_FINDING_DAMAGE)
-			fail_msg("%s", result.findings[i].text);
-	assert_true(result.is_clean);
-	bkp_check_result_free(&result);
 	bkp_config_free(config);
+}
+
+void
+crash_complete_parity(struct crash *crash)
+{
+	struct bkp_check_result result = {.is_clean = 0};
+
+	if (crash->parity == 0)
+		return;
+	check_parity(crash, true, &result);
+	bkp_check_result_free(&result);
+	check_parity(crash, false, &result);
+	for (size_t i = 0; i < result.finding_count; i++)
+		if (result.findings[i].level != BKP_FINDING_NOTE)
+			fail_msg("%s", result.findings[i].text);
+	bkp_check_result_free(&result);
 }
 
 /* The night that a snapshot holds: the first that agrees in every byte. */
@@ -257,8 +292,7 @@ size_t
 crash_check_snapshots(struct crash *crash, const char (*must)[65], size_t count)
 {
 	struct bkp_repository *repository = crash_open_repository(
-	    crash_open_store(crash->place, BKP_STORE_OPEN),
-	    fixture_admin_keys(crash->fixture));
+	    crash, crash->place, fixture_admin_keys(crash->fixture));
 	struct bkp_snapshot_list list = BKP_SNAPSHOT_LIST_INIT;
 	struct bkp_error err = BKP_ERROR_INIT;
 	size_t listed;
@@ -296,8 +330,7 @@ void
 crash_go_on(struct crash *crash, char name[65])
 {
 	struct bkp_repository *repository = crash_open_repository(
-	    crash_open_store(crash->place, BKP_STORE_OPEN),
-	    fixture_host_keys(crash->fixture));
+	    crash, crash->place, fixture_host_keys(crash->fixture));
 	struct bkp_error err = BKP_ERROR_INIT;
 
 	if (crash_back_up_tonight(crash, repository, name, &err) < 0)

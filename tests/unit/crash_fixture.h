@@ -30,6 +30,7 @@ struct crash {
 	struct crash_night nights[CRASH_NIGHTS];
 	char names[CRASH_NIGHTS][65]; /* of snapshots in the template */
 	size_t count;
+	unsigned parity; /* percentage of error correction that is kept; 0 */
 };
 
 /* What a process does; the name that it reports, or "". */
@@ -43,12 +44,8 @@ int crash_tear_down(void **state);
 /* Runs a shell's command, which must go well. */
 void crash_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-struct bkp_store *crash_open_store(
-    const char *folder, enum bkp_store_mode mode);
-
-/* Takes the store. */
 struct bkp_repository *crash_open_repository(
-    struct bkp_store *store, struct bkp_keys keys);
+    struct crash *crash, const char *folder, struct bkp_keys keys);
 
 /* A night's backup into the template. */
 void crash_add_night(struct crash *crash);
@@ -63,6 +60,10 @@ bool crash_kill_at(struct crash *crash, crash_job_fn *job, struct bkp_keys keys,
 
 /* All data are read, and nothing is wrong with any of it. */
 void crash_check_clean(struct crash *crash);
+
+/* A repair makes what the dead left out of error correction, and then nothing
+ * is wrong with that either. */
+void crash_complete_parity(struct crash *crash);
 
 /* Every snapshot that is listed is whole, and those of `must` are listed.
  * Answers how many are. */

@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "formats/sign.h"
+#include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/check.h"
 #include "libbackup/key.h"
 #include "tests/unit/store_conformance.h"
 
@@ -412,6 +414,31 @@ fixture_compare(struct bkp_repository *repository, const char *snapshot,
 		fmt_buf_free(&bytes);
 	}
 	return rc;
+}
+
+void
+fixture_assert_clean(struct fixture *fixture, const char *location)
+{
+	struct bkp_check_options options = BKP_CHECK_OPTIONS_INIT;
+	struct bkp_check_result result = {.is_clean = 0};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_config *config = NULL;
+
+	assert_int_equal(bkp_config_new(&config, &err), 0);
+	assert_int_equal(bkp_config_set_repository(config, location, &err), 0);
+	assert_int_equal(
+	    bkp_config_set_identity_file(config, fixture->identity_file, &err),
+	    0);
+	options.config = config;
+	options.read_percent = 100;
+	if (bkp_check(&options, &result, &err) < 0)
+		fail_msg("%s", err.message);
+	for (size_t i = 0; i < result.finding_count; i++)
+		if (result.findings[i].level == BKP_FINDING_DAMAGE)
+			fail_msg("%s", result.findings[i].text);
+	assert_true(result.is_clean);
+	bkp_check_result_free(&result);
+	bkp_config_free(config);
 }
 
 /* ---- odds and ends ---- */

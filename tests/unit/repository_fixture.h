@@ -77,6 +77,9 @@ int fixture_read_entry(struct bkp_repository *repository, const char *snapshot,
 int fixture_compare(struct bkp_repository *repository, const char *snapshot,
     const struct fixture_file *files, size_t count, struct bkp_error *err);
 
+/* Reads all data of a repository in a folder: nothing is wrong with any. */
+void fixture_assert_clean(struct fixture *fixture, const char *location);
+
 /* Bytes that do not compress and depend on the seed; free(). */
 unsigned char *fixture_random(size_t len, uint64_t seed);
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "formats/parity.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/key.h"
 #include "libbackup/repository/prune.h"
@@ -38,6 +39,7 @@ kill_backups(struct crash *crash, bool is_effect_done)
 		crash_check_clean(crash);
 		(void)crash_check_snapshots(
 		    crash, (const char(*)[65])must, count + 1);
+		crash_complete_parity(crash);
 	}
 }
 
@@ -124,8 +126,7 @@ finish_prune(struct crash *crash)
 	    "find '%s/sessions' -type f -exec touch -d '30 hours ago' {} +",
 	    crash->place);
 	repository = crash_open_repository(
-	    crash_open_store(crash->place, BKP_STORE_OPEN),
-	    fixture_host_keys(crash->fixture));
+	    crash, crash->place, fixture_host_keys(crash->fixture));
 	if (prune_first_night(crash, repository, name, &err) < 0)
 		fail_msg("%s", err.message);
 	bkp_repository_close(repository);
@@ -153,6 +154,7 @@ kill_prunes(struct crash *crash, crash_job_fn *job, struct bkp_keys keys,
 		crash_check_clean(crash);
 		(void)crash_check_snapshots(
 		    crash, (const char(*)[65])crash->names + 1, 2);
+		crash_complete_parity(crash);
 	}
 }
 
@@ -219,8 +221,7 @@ static void
 change_keys_again(struct crash *crash)
 {
 	struct bkp_repository *repository = crash_open_repository(
-	    crash_open_store(crash->place, BKP_STORE_OPEN),
-	    fixture_admin_keys(crash->fixture));
+	    crash, crash->place, fixture_admin_keys(crash->fixture));
 	struct bkp_error err = BKP_ERROR_INIT;
 	char name[65];
 
@@ -249,6 +250,7 @@ kill_key_changes(struct crash *crash, bool is_effect_done)
 		crash_go_on(crash, must[2]);
 		crash_check_clean(crash);
 		(void)crash_check_snapshots(crash, (const char(*)[65])must, 3);
+		crash_complete_parity(crash);
 	}
 }
 
@@ -262,6 +264,41 @@ static void
 a_key_change_dies_after_each_call(void **state)
 {
 	kill_key_changes(*state, true);
+}
+
+/* ---- with error correction ---- */
+
+/* Where the build has none, these are the same as those above. */
+static struct crash *
+with_parity(void **state)
+{
+	struct crash *crash = *state;
+
+	crash->parity = fmt_parity_is_available() ? 10 : 0;
+	return crash;
+}
+
+static void
+a_backup_with_error_correction_dies_after_each_call(void **state)
+{
+	struct crash *crash = with_parity(state);
+
+	crash_add_night(crash);
+	kill_backups(crash, true);
+}
+
+static void
+a_prune_with_error_correction_dies_after_each_call(void **state)
+{
+	struct crash *crash = with_parity(state);
+
+	kill_prunes(crash, write_anew, both_keys(crash), true);
+}
+
+static void
+a_key_change_with_error_correction_dies_after_each_call(void **state)
+{
+	kill_key_changes(with_parity(state), true);
 }
 
 #define TEST(name)                                                             \
@@ -280,6 +317,9 @@ main(void)
 	    TEST(writing_packs_anew_dies_after_each_call),
 	    TEST(a_key_change_dies_before_each_call),
 	    TEST(a_key_change_dies_after_each_call),
+	    TEST(a_backup_with_error_correction_dies_after_each_call),
+	    TEST(a_prune_with_error_correction_dies_after_each_call),
+	    TEST(a_key_change_with_error_correction_dies_after_each_call),
 	};
 
 	return cmocka_run_group_tests_name("crash", tests, NULL, NULL);

@@ -87,8 +87,7 @@ static void
 take_in_again(struct crash *crash, char name[65])
 {
 	struct bkp_repository *repository = crash_open_repository(
-	    crash_open_store(crash->place, BKP_STORE_OPEN),
-	    fixture_host_keys(crash->fixture));
+	    crash, crash->place, fixture_host_keys(crash->fixture));
 	struct bkp_error err = BKP_ERROR_INIT;
 
 	if (take_in(crash, repository, name, &err) < 0)
