@@ -16,8 +16,36 @@ AM_TESTS_ENVIRONMENT = \
 
 # Where the commands under test keep what belongs to this machine.
 clean-local:
-	rm -rf tests/cache tests/state
+	rm -rf tests/cache tests/state tests/night
 .PHONY: clean-local
+
+# What a night has time for: a thousand commands that are killed, backups and
+# prunes against each other for longer, every object damaged in every way, more
+# of the model, and the fuzzers, in a build of their own:
+#     make night NIGHT_SECONDS=3600
+NIGHT_KILLS = 1000
+NIGHT_SECONDS = 600
+NIGHT_TESTS = tests/unit/test_prune_stress tests/unit/test_check_damage \
+	tests/model/prune.t
+if INTEGRATION_TESTS
+NIGHT_TESTS += tests/integration/run-odd
+endif
+
+night:
+	$(MAKE) -k night-tests night-fuzz
+night-tests: all
+	BACKUP_TEST_ALL=1 BACKUP_TEST_KILLS=$(NIGHT_KILLS) \
+		BACKUP_TEST_ONLY=test_killed.py \
+		PRUNE_STRESS_SECONDS=$(NIGHT_SECONDS) \
+		MODEL_SECONDS=$(NIGHT_SECONDS) \
+		$(MAKE) check TESTS='$(NIGHT_TESTS)'
+night-fuzz:
+	$(MKDIR_P) tests/night
+	cd tests/night && { test -f Makefile || $(abs_top_srcdir)/configure -q \
+		CC=clang CFLAGS='-O1 -g' --enable-fuzzers \
+		--enable-sanitizers; } && \
+		$(MAKE) fuzz FUZZ_SECONDS=$(NIGHT_SECONDS)
+.PHONY: night night-tests night-fuzz
 
 include tests/unit/local.mk
 include tests/fuzz/local.mk

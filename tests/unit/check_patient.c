@@ -674,11 +674,9 @@ do_damage(const char *object, enum damage damage)
 	char path[256], other[256];
 	const char *neighbour;
 
-	/* Nobody misses a list of what is to go, somebody who has ended, or
-	 * what nothing depends on. */
+	/* Nobody misses a list of what is to go, or somebody who has ended. */
 	if (damage == GONE && (strncmp(object, "condemned/", 10) == 0 ||
-				  strncmp(object, "sessions/", 9) == 0 ||
-				  strncmp(object, "proofs/", 7) == 0))
+				  strncmp(object, "sessions/", 9) == 0))
 		return false;
 	patient_begin_anew();
 	path_of(object, path);
