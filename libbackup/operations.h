@@ -347,8 +347,9 @@ struct bkp_archive_options {
 	const char *passphrase; /* alone; neither: whoever opens the
 				   repository opens the archive */
 	unsigned work_factor;   /* scrypt log2 N for the passphrase; 0: 18 */
-	uint64_t split;         /* files of so many bytes: FILE.001..., at least
-				   BKP_ARCHIVE_SPLIT_LEAST; 0: one file */
+	uint64_t split;         /* files, or objects, of so many bytes:
+				   FILE.001..., at least
+				   BKP_ARCHIVE_SPLIT_LEAST; 0: one */
 	const char *endpoint;   /* of the bucket; NULL: a configured source of
 				   that bucket, or the environment */
 	int is_overwrite;       /* may replace what has that name */

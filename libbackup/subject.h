@@ -124,7 +124,7 @@ struct bkp_subject_export_options {
 	size_t recipient_count;
 	const char *passphrase;
 	int is_open;           /* neither: on purpose not encrypted */
-	uint64_t split;        /* files of so many bytes; 0: one */
+	uint64_t split;        /* files, or objects, of so many bytes; 0: one */
 	const char *endpoint;  /* of the bucket it goes to */
 	unsigned link_seconds; /* a presigned link for so long; 0: none */
 	int is_overwrite;

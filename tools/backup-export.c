@@ -250,10 +250,10 @@ fill_options(struct cli *cli, const struct request *request,
 		if (request->link[strspn(request->link, "0123456789")] !=
 			'\0' ||
 		    hours < 1 || hours > 168 ||
-		    strncmp(output, "s3://", 5) != 0)
+		    strncmp(output, "s3://", 5) != 0 || out->split > 0)
 			return cli_usage(cli,
 			    "--link takes 1 to 168 hours, and goes with an "
-			    "output in a bucket");
+			    "output in a bucket that is not split");
 		out->link_seconds = (unsigned)hours * 3600;
 	}
 	if (request->passphrase_file != NULL) {

@@ -2,8 +2,9 @@
 #ifndef LIBBACKUP_ARCHIVE_BUCKET_INPUT_H
 #define LIBBACKUP_ARCHIVE_BUCKET_INPUT_H
 
-/* An archive in a bucket, read by ranges of one version of the object.
- * Endpoint and credentials come from the environment (s3/credentials.h). */
+/* An archive in a bucket, in one object or in parts, read by ranges of one
+ * version of each. Endpoint and credentials come from the environment
+ * (s3/credentials.h). */
 
 #include <stdint.h>
 

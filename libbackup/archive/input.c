@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Archives in files: one, its parts, or what came through standard input. */
+/* Archives in files: one, its parts, or what came through standard input; and
+ * those in buckets, which bucket_input.c reads. */
 #include "libbackup/archive/input.h"
 
 #include <errno.h>
@@ -90,8 +91,6 @@ open_part(
 	return 0;
 }
 
-/* All parts but the last are of one size: that is how one that is cut is
- * found. */
 static int
 check_sizes(const struct bkp_archive_input *input,
     const struct bkp_archive_parts *parts, struct bkp_error *err)
@@ -102,13 +101,9 @@ check_sizes(const struct bkp_archive_input *input,
 		if (input->parts[i].size > largest)
 			largest = input->parts[i].size;
 	for (size_t i = 0; i + 1 < input->count; i++)
-		if (input->parts[i].size != largest)
-			return bkp_fail(err, BKP_CORRUPT,
-			    "the archive %s: its part %s is cut: it has %llu "
-			    "bytes, and others have %llu; get it again",
-			    input->name, parts->names[i],
-			    (unsigned long long)input->parts[i].size,
-			    (unsigned long long)largest);
+		if (bkp_archive_part_check(input->name, parts->names[i],
+			input->parts[i].size, largest, err) < 0)
+			return -1;
 	return 0;
 }
 

@@ -6,7 +6,7 @@
  * The bytes of an archive as they are stored, read anywhere: a file, the parts
  * FILE.001, FILE.002, ... of one that was split, standard input ("-", which is
  * kept in a file without a name as it is, encrypted), or an object in a bucket
- * ("s3://bucket/key").
+ * ("s3://bucket/key") or the parts of one.
  */
 
 #include <stdbool.h>

@@ -71,10 +71,10 @@ bkp_archive_output_open(const struct bkp_archive_output_options *options,
 	if (location[0] == '\0')
 		return bkp_fail(
 		    err, BKP_INVALID, "no name was given for the archive");
-	if (options->split > 0 && (is_standard || is_bucket))
+	if (options->split > 0 && is_standard)
 		return bkp_fail(err, BKP_INVALID,
-		    "only files can be split: %s is %s", location,
-		    is_bucket ? "an object" : "standard output");
+		    "standard output cannot be split; name a file or "
+		    "s3://BUCKET/KEY, or let split(1) cut what comes out");
 	if (options->split > 0 && options->split < BKP_ARCHIVE_SPLIT_LEAST)
 		return bkp_fail(err, BKP_INVALID,
 		    "parts of %llu bytes are too small: at least %d (64K) "

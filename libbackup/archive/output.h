@@ -4,8 +4,8 @@
 
 /*
  * Where an archive is written to: a file, which has its name once it is whole
- * and on disk; parts of it, which get their names together, the last one last;
- * standard output; an object, which is there once it is whole.
+ * and on disk; an object, which is there once it is whole; parts of either,
+ * which get their names together, the last one last; standard output.
  */
 
 #include <stdbool.h>
@@ -37,7 +37,7 @@ int bkp_archive_output_open(const struct bkp_archive_output_options *options,
 int bkp_archive_output_write(struct bkp_archive_output *output,
     const void *data, size_t len, struct bkp_error *err);
 
-/* Makes it durable and gives it its name. *parts: files written. */
+/* Makes it durable and gives it its name. *parts: files or objects. */
 int bkp_archive_output_commit(
     struct bkp_archive_output *output, size_t *parts, struct bkp_error *err);
 

@@ -18,9 +18,6 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/base/write.h"
 
-#define FEW 999    /* parts that three digits count */
-#define MANY 99999 /* and five */
-
 struct file {
 	char *temporary, *name; /* owned */
 	bool is_named;
@@ -88,14 +85,21 @@ check_free(const struct files *files, const char *name, struct bkp_error *err)
 }
 
 /* Parts of an earlier archive behind the last of this one would be taken for
- * parts of it. */
+ * parts of it, and a file without a number for all of it. */
 static int
 check_parts_free(const struct files *files, struct bkp_error *err)
 {
 	struct bkp_archive_parts parts = BKP_ARCHIVE_PARTS_INIT;
 	struct bkp_error problem = BKP_ERROR_INIT;
-	int rc = bkp_archive_parts_find(files->location, &parts, &problem);
+	struct stat st;
+	int rc;
 
+	if (lstat(files->location, &st) == 0)
+		return bkp_fail(err, BKP_EXISTS,
+		    "%s exists already and would be read instead of the parts; "
+		    "remove it, or choose another name",
+		    files->location);
+	rc = bkp_archive_parts_find(files->location, &parts, &problem);
 	bkp_archive_parts_free(&parts);
 	if (rc < 0 && problem.code == BKP_NOTFOUND)
 		return 0;
@@ -112,12 +116,9 @@ begin_part(struct files *files, struct bkp_error *err)
 {
 	struct file *file;
 
-	if (files->digits > 0 &&
-	    files->count == (files->digits == 3 ? FEW : MANY))
-		return bkp_fail(err, BKP_INVALID,
-		    "the archive needs more than %zu parts of %llu bytes; make "
-		    "them ten times as large",
-		    files->count, (unsigned long long)files->split);
+	if (files->digits > 0 && bkp_archive_part_allow(files->count,
+				     files->digits, files->split, err) < 0)
+		return -1;
 	if (bkp_grow(&files->items, files->count, &files->cap,
 		sizeof(*files->items), err) < 0)
 		return -1;
@@ -286,7 +287,8 @@ bkp_archive_output_open_files(const struct bkp_archive_output_options *options,
 	files->is_overwrite = options->is_overwrite;
 	files->fd = -1;
 	if (files->split > 0)
-		files->digits = options->expected / files->split < FEW ? 3 : 5;
+		files->digits =
+		    bkp_archive_part_digits(options->expected, files->split);
 	if ((files->folder = folder_of(options->location, err)) == NULL)
 		rc = -1;
 	if (rc == 0 && files->digits > 0)

@@ -18,6 +18,25 @@ bkp_archive_part_name(
 	return bkp_format(err, "%s.%0*zu", location, digits, n);
 }
 
+int
+bkp_archive_part_digits(uint64_t expected, uint64_t split)
+{
+	return expected / split < BKP_ARCHIVE_PARTS_FEW ? 3 : 5;
+}
+
+int
+bkp_archive_part_allow(
+    size_t count, int digits, uint64_t split, struct bkp_error *err)
+{
+	if (count <
+	    (digits == 3 ? BKP_ARCHIVE_PARTS_FEW : BKP_ARCHIVE_PARTS_MANY))
+		return 0;
+	return bkp_fail(err, BKP_INVALID,
+	    "the archive needs more than %zu parts of %llu bytes; make them "
+	    "ten times as large",
+	    count, (unsigned long long)split);
+}
+
 void
 bkp_archive_parts_free(struct bkp_archive_parts *parts)
 {
@@ -27,9 +46,8 @@ bkp_archive_parts_free(struct bkp_archive_parts *parts)
 	*parts = (struct bkp_archive_parts)BKP_ARCHIVE_PARTS_INIT;
 }
 
-/* The number that `name` has as a part of `base`; 0: it is none. */
-static size_t
-number_of(const char *name, const char *base, int digits)
+size_t
+bkp_archive_part_number(const char *name, const char *base, int digits)
 {
 	size_t len = strlen(base);
 
@@ -64,7 +82,7 @@ find_last(const char *location, int digits, size_t *out, struct bkp_error *err)
 		return -1;
 	}
 	while ((item = readdir(dir)) != NULL) {
-		size_t n = number_of(item->d_name, base, digits);
+		size_t n = bkp_archive_part_number(item->d_name, base, digits);
 
 		if (n > *out)
 			*out = n;
@@ -90,7 +108,7 @@ bkp_archive_has_parts(const char *location)
 static bool
 begins_as_age(const char *path)
 {
-	static const char intro[] = "age-encryption.org/";
+	static const char intro[] = BKP_ARCHIVE_INTRO;
 	char head[sizeof(intro) - 1];
 	FILE *file = fopen(path, "re");
 	bool is_age = file != NULL &&
@@ -115,33 +133,72 @@ has_second(const char *base, int digits, bool *out, struct bkp_error *err)
 	return 0;
 }
 
+size_t
+bkp_archive_part_of(const char *name, size_t *base, int *digits)
+{
+	const char *dot = strrchr(name, '.');
+	size_t len = dot != NULL ? strspn(dot + 1, "0123456789") : 0;
+
+	if ((len != 3 && len != 5) || dot[1 + len] != '\0' || dot == name)
+		return 0;
+	*base = (size_t)(dot - name);
+	*digits = (int)len;
+	return strtoul(dot + 1, NULL, 10);
+}
+
+int
+bkp_archive_part_fail(const char *name, size_t base, struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_INVALID,
+	    "%s is part %lu of an archive: keep all of its parts together and "
+	    "name it without the number, %.*s",
+	    name, strtoul(name + base + 1, NULL, 10), (int)base, name);
+}
+
 int
 bkp_archive_part_refuse(const char *path, struct bkp_error *err)
 {
-	const char *dot = strrchr(path, '.');
-	size_t digits = dot != NULL ? strspn(dot + 1, "0123456789") : 0;
-	size_t number = digits > 0 ? strtoul(dot + 1, NULL, 10) : 0;
 	bool is_part = !begins_as_age(path);
+	size_t len = 0, number;
+	int digits = 0, rc = 0;
 	char *base;
-	int rc = 0;
 
-	if (number == 0 || (digits != 3 && digits != 5) ||
-	    dot[1 + digits] != '\0' || dot == path)
+	if ((number = bkp_archive_part_of(path, &len, &digits)) == 0)
 		return 0;
-	if ((base = strndup(path, (size_t)(dot - path))) == NULL)
+	if ((base = strndup(path, len)) == NULL)
 		return bkp_fail_nomem(err, "looking for an archive");
 	if (number == 1)
-		rc = has_second(base, (int)digits, &is_part, err);
+		rc = has_second(base, digits, &is_part, err);
 	if (rc == 0 && is_part)
-		rc = bkp_fail(err, BKP_INVALID,
-		    "%s is part %zu of an archive: keep all of its parts in "
-		    "one folder and name it without the number, %s",
-		    path, number, base);
+		rc = bkp_archive_part_fail(path, len, err);
 	free(base);
 	return rc;
 }
 
 /* ---- all parts ---- */
+
+int
+bkp_archive_part_missing(
+    const char *location, const char *part, struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_CORRUPT,
+	    "the archive %s: its part %s is missing; without it nothing behind "
+	    "it can be read, so bring it back from another copy",
+	    location, part);
+}
+
+int
+bkp_archive_part_check(const char *location, const char *part, uint64_t size,
+    uint64_t largest, struct bkp_error *err)
+{
+	if (size == largest)
+		return 0;
+	return bkp_fail(err, BKP_CORRUPT,
+	    "the archive %s: its part %s is cut: it has %llu bytes, and others "
+	    "have %llu; get it again",
+	    location, part, (unsigned long long)size,
+	    (unsigned long long)largest);
+}
 
 static int
 add_part(struct bkp_archive_parts *parts, const char *location, int digits,
@@ -157,10 +214,7 @@ add_part(struct bkp_archive_parts *parts, const char *location, int digits,
 	parts->count++;
 	if (access(parts->names[n], F_OK) == 0)
 		return 0;
-	return bkp_fail(err, BKP_CORRUPT,
-	    "the archive %s: its part %s is missing; without it nothing behind "
-	    "it can be read, so bring it back from another copy",
-	    location, parts->names[n]);
+	return bkp_archive_part_missing(location, parts->names[n], err);
 }
 
 int

@@ -254,6 +254,9 @@ renew_link(const struct bkp_subject_export_options *options, char **link,
 {
 	if (options->link_seconds == 0)
 		return 0;
+	if (options->split > 0)
+		return bkp_fail(err, BKP_INVALID,
+		    "a link is to one object, and this export is split");
 	free(*link);
 	*link = NULL;
 	return make_link(options, link, err);

@@ -591,6 +591,146 @@ def test_a_large_archive_goes_to_a_bucket_in_parts(stack, minio, s3, bucket):
     assert proven(stack, place, env=aws(minio))
 
 
+def keys_of(s3, bucket):
+    """Keys and sizes of what is there."""
+    return {item["Key"]: item["Size"] for item in
+            s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
+
+
+@pytest.fixture
+def spread(small, minio, s3, bucket):
+    """An archive in parts in a bucket."""
+    small.place = "s3://%s/nightly/a.age" % bucket
+    small.aws = aws(minio)
+    result = write(small, "--split", "300K", "-o", small.place, "latest",
+                   env=small.aws)
+    small.keys = ["nightly/a.age.%03d" % (n + 1)
+                  for n in range(result["parts"])]
+    assert len(small.keys) > 3 and list(keys_of(s3, bucket)) == small.keys
+    return small
+
+
+def fails(stack, name, place, *args):
+    return admin(stack, name, place, *args, statuses=(FAILED,),
+                 env=stack.aws).message
+
+
+def test_parts_in_a_bucket_are_read_by_the_name_without_their_numbers(
+        spread, s3, bucket):
+    sizes = list(keys_of(s3, bucket).values())
+    assert set(sizes[:-1]) == {300 * 1024} and 0 < sizes[-1] <= 300 * 1024
+    assert proven(spread, spread.place, env=spread.aws)
+    with open(spread.archive, "wb") as out:
+        for key in spread.keys:
+            out.write(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    untar(spread, spread.archive, spread.path("out"))
+    for key in (spread.keys[0], spread.keys[1], spread.keys[-1]):
+        message = fails(spread, "backup-list", "s3://%s/%s" % (bucket, key))
+        assert "is part %d of an archive" % int(key[-3:]) in message
+        assert spread.place + "\n" in message
+    # A name that only looks like a part's.
+    nightly = ["s3://%s/nightly.%03d" % (bucket, n) for n in (1, 2)]
+    for place in nightly:
+        write(spread, "-o", place, "latest", env=spread.aws)
+    for place in nightly:
+        admin(spread, "backup-list", place, env=spread.aws)
+
+
+def test_a_part_in_a_bucket_that_is_missing_or_cut_is_named(
+        spread, s3, bucket):
+    for n, key in enumerate(spread.keys):
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        s3.delete_object(Bucket=bucket, Key=key)
+        message = fails(spread, "backup-list", spread.place)
+        if n + 1 == len(spread.keys):
+            assert "last part is missing" in message
+        else:
+            assert key in message and "is missing" in message
+            s3.put_object(Bucket=bucket, Key=key, Body=body[:1000])
+            message = fails(spread, "backup-list", spread.place)
+            assert key in message and "is cut" in message
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    assert proven(spread, spread.place, env=spread.aws)
+
+
+def test_parts_in_a_bucket_are_not_mixed_with_what_is_there(
+        spread, s3, bucket):
+    before = keys_of(s3, bucket)
+    again = ("--split", "1M", "--overwrite", "-o")
+    result = spread.admin("backup-archive", *again, spread.place, "latest",
+                          env=spread.aws)
+    assert result.status == FAILED and "parts" in result.message
+    # Nor would they be found beside one that has the name.
+    for place in ("s3://%s/whole" % bucket, spread.path("whole")):
+        write(spread, "-o", place, "latest", env=spread.aws)
+        result = spread.admin("backup-archive", *again, place, "latest",
+                              env=spread.aws)
+        assert result.status == FAILED, str(result)
+        assert "instead of the parts" in result.message
+    assert set(keys_of(s3, bucket)) == {*before, "whole"}
+
+
+def test_parts_in_a_bucket_are_all_there_or_none(small, minio, s3, bucket):
+    """The run fails in the middle: what is to be archived is not there."""
+    packs = [os.path.join(where, name) for where, _, names in os.walk(
+        os.path.join(small.repository, "packs")) for name in names]
+    os.unlink(max(packs, key=os.path.getsize))
+    result = small.admin(
+        "backup-archive", "--split", "64K", "-o", "s3://%s/a.age" % bucket,
+        "latest", env=aws(minio))
+    assert result.status == FAILED, str(result)
+    assert keys_of(s3, bucket) == {}
+    for n in range(1, 4):
+        assert not s3.list_multipart_uploads(
+            Bucket=bucket, Prefix="a.age.%03d" % n).get("Uploads")
+
+
+def test_what_goes_through_a_pipe_is_not_split(small):
+    for command in (("backup-archive", "latest", "-i", small.identity),
+                    ("backup-create",)):
+        option = "--archive" if len(command) == 1 else "-o"
+        result = small.run(command[0], option, "-", "--split", "1M", "-R",
+                           recipient_of(small.identity), *command[1:])
+        assert result.status == FAILED, str(result)
+        assert "standard output cannot be split" in result.message
+        assert result.out == ""
+
+
+@pytest.mark.parametrize("way", [
+    "pipe", "parts", "passphrase", "bucket", "parts in a bucket"])
+def test_a_backup_goes_straight_to_any_place(small, minio, bucket, way):
+    forget_repository(small)
+    is_parts, env = way.startswith("parts"), aws(minio)
+    place = {"pipe": "-", "bucket": "s3://%s/a.age" % bucket,
+             "parts in a bucket": "s3://%s/a.age" % bucket}.get(
+                 way, small.archive)
+    key = ("--recipient", recipient_of(small.identity))
+    opens = ()
+    if way == "passphrase":
+        words = small.secret("words", "correct horse battery")
+        key = ("--archive-passphrase-file", words)
+        opens = ("--passphrase-file", words)
+    process = small.start(
+        "backup-create", "--archive", place, *key,
+        *(("--split", "300K") if is_parts else ()), env=env)
+    result = finish(process, text=False)
+    assert result.status == COMPLETE, str(result)
+    assert os.path.exists(small.archive) == (way == "passphrase")
+    if way == "pipe":
+        with open(small.archive, "wb") as out:
+            out.write(result.out)
+        place = small.archive
+    verdict = small.commands.run(
+        "backup-verify", "--json", "--repository", place,
+        *(opens or ("--identity-file", small.identity)), env=env)
+    assert verdict.status == COMPLETE, str(verdict)
+    assert verdict.result["is_proven"] and verdict.result["failed"] == 0
+    got = small.commands.run(
+        "backup-cat", "--repository", place, "latest", "command/c/out",
+        *(opens or ("--identity-file", small.identity)), env=env)
+    assert got.out.endswith("\n40000\n"), str(got)
+
+
 # ---- damage ----
 
 def test_a_flipped_byte_anywhere_is_found(archived):
