@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What backup-check finds, and what it says about it."""
 
+import hashlib
 import os
 import random
 import shutil
+import struct
+import time
 
 import pytest
 from harness import witness
@@ -131,6 +134,64 @@ def test_what_was_read_is_remembered(saved):
     assert result.result["packs_read"] == total
     assert any("not remembered" in event["text"]
                for event in result.of_type("message"))
+
+
+class Memory:
+    """When which pack was read, as this machine remembers it: the file that
+    libbackup/repository/check_memory.c describes."""
+
+    def __init__(self, stack):
+        self.path, = [os.path.join(where, name)
+                      for where, _, names in os.walk(stack.path(
+                          "home", ".local", "state", "libbackup"))
+                      for name in names if name == "checked"]
+
+    def read(self):
+        with open(self.path, "rb") as file:
+            file.seek(48)
+            return dict(struct.iter_unpack("<32sq", file.read()))
+
+    def write(self, times):
+        records = b"".join(struct.pack("<32sq", *item)
+                           for item in sorted(times.items()))
+        with open(self.path, "wb") as file:
+            file.write(b"bkpcheck" + struct.pack("<II", 1, len(times)))
+            file.write(hashlib.sha256(records).digest() + records)
+
+    def age(self, names):
+        """The first was read two hours ago, each other one an hour earlier."""
+        now = time.time()
+        times = {name: int((now - 3600 * (n + 2)) * 1e6)
+                 for n, name in enumerate(names)}
+        self.write(times)
+        return times
+
+
+def test_what_was_read_longest_ago_is_read_again_first(saved):
+    total = check(saved, "--read-data").result["packs_read"]
+    memory = Memory(saved)
+    names = sorted(memory.read())
+    assert total == len(names) >= 4
+    random.Random(3).shuffle(names)
+
+    def read_by(*args):
+        before = memory.read()
+        count = check(saved, *args).result["packs_read"]
+        read = {name for name, when in memory.read().items()
+                if when != before[name]}
+        assert count == len(read)
+        return read
+
+    # Those that were not read for so long, and no others.
+    memory.age(names)
+    assert read_by("--max-age=210m") == set(names[2:])
+    # The oldest first, where not all of them can be read.
+    memory.age(names)
+    for name in reversed(names):
+        assert read_by("--max-age=1h", "--budget=1K") == {name}
+    memory.age(names)
+    assert names[-1] in read_by("--read-data=1%")
+    assert names[0] in read_by("--max-age=1h")
 
 
 def flip(path, position):

@@ -65,8 +65,8 @@ def _packs(stack):
             for name in names}
 
 
-def _prune(stack, *args, status=COMPLETE):
-    result = stack.run("backup-prune", "--json", *args)
+def _prune(stack, *args, status=COMPLETE, **options):
+    result = stack.run("backup-prune", "--json", *args, **options)
     assert result.status == status, str(result)
     return result
 
@@ -181,6 +181,31 @@ def test_what_nobody_needs_waits_for_the_grace(nights):
     assert second["removed"] == 0 and second["freed_packs"] > 0
     assert second["waiting_for"] is None
     assert _size(nights, "packs") < before - (3 << 20)
+    _is_clean(nights)
+
+
+@pytest.mark.parametrize("moment", ["2041-01-01 02:00:00",
+                                    "2026-11-19 02:00:00"])
+def test_a_clock_of_the_host_that_is_wrong_ends_no_grace(nights, moment):
+    """How old something is, is told by the store's own clock."""
+    for day in range(14, 19):
+        nights.night("2026-11-%d 02:00:00" % day)
+    rules = ("--keep-last", "1")
+    assert _prune(nights, *rules).result["removed"] == 4
+    packs = _packs(nights)
+    # What files say of their age is as it is.
+    wrong = {**_faked(moment), "NO_FAKE_STAT": "1"}
+    result = _prune(nights, *rules, env=wrong).result
+    assert (result["freed_packs"], result["freed_bytes"]) == (0, 0)
+    assert "24:00 hours" in result["waiting_for"], result
+    assert _packs(nights) == packs
+    # And one that died elsewhere is not given up earlier.
+    _kill_at_work(nights, "backup-prune", *rules)
+    refused = nights.run(
+        "backup-prune", *rules, env={
+            **wrong, "BACKUP_STATE_DIR": nights.path("elsewhere")})
+    assert refused.status == FAILED, str(refused)
+    assert "more minutes" in refused.message
     _is_clean(nights)
 
 
