@@ -2,20 +2,17 @@
 """The age program opens what we seal, and we open what it seals."""
 
 import os
-import pty
-import select
 import shutil
 import subprocess
-import time
 
 import pytest
+from harness.terminal import age_with_passphrase
 
 TOOL = os.path.join(
     os.environ.get("top_builddir", "."), "tests", "unit", "age_tool")
 SEGMENT = 65536
 SIZES = [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 3 * SEGMENT]
 PASSPHRASE = "correct horse battery"
-TTY_TIMEOUT = 60
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,39 +48,6 @@ def keygen(folder, name="key"):
     run("age-keygen", "-o", identity)
     recipient = run("age-keygen", "-y", identity).decode()
     return identity, write(identity + ".pub", recipient)
-
-
-def age_with_passphrase(args, passphrase, asked):
-    """age asks at the terminal only: be one. `asked` times it waits."""
-    child, terminal = pty.fork()
-    if child == 0:
-        try:
-            os.execvp("age", ["age"] + args)
-        finally:
-            os._exit(127)
-    seen = b""
-    deadline = time.monotonic() + TTY_TIMEOUT
-    try:
-        while time.monotonic() < deadline:
-            if not select.select([terminal], [], [], 1)[0]:
-                continue
-            try:
-                data = os.read(terminal, 1024)
-            except OSError:
-                break  # the child closed its side
-            if not data:
-                break
-            seen += data
-            if asked > 0 and b"passphrase" in seen and b": " in seen:
-                os.write(terminal, passphrase.encode() + b"\n")
-                asked -= 1
-                seen = b""
-        else:
-            os.kill(child, 9)
-    finally:
-        status = os.waitpid(child, 0)[1]
-        os.close(terminal)
-    assert status == 0, seen
 
 
 @pytest.mark.parametrize("size", SIZES)

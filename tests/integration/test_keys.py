@@ -359,6 +359,7 @@ def test_a_recovery_sheet_gives_the_identity_back(saved):
     with open(sheet) as paper:
         text = paper.read()
     assert max(map(len, text.splitlines())) <= 76
+    assert len(text.splitlines()) <= 60, "it is no single page"
     back = saved.path("back.txt")
     result = saved.run("backup-key", "sheet", "--check", sheet, "--to", back)
     assert result.status == COMPLETE, str(result)
@@ -413,6 +414,61 @@ def test_a_recovery_sheet_gives_the_identity_back(saved):
     typed = saved.secret("typed", "It was here somewhere.")
     result = saved.run("backup-key", "sheet", "--check", typed)
     assert result.status == FAILED and "is no recovery sheet" in result.err
+
+
+def _by_hand(text):
+    """The identity as the paper says how to put it together: lines 3 to 6
+    without their last groups, no space anywhere, all in capitals."""
+    lines = re.findall(r"(?m)^  [3-6] (.*)$", text)
+    assert len(lines) == 4
+    return "AGE-SECRET-KEY-1" + "".join(
+        "".join(line.split()[:-1]) for line in lines).upper()
+
+
+def _opened_by_age(stack, identity):
+    """What age makes of the repository's keys, with nothing else at hand."""
+    path = stack.secret("by-hand.txt", identity)
+    keys = os.path.join(stack.repository, "keys")
+    done = [subprocess.run(["age", "-d", "-i", path, os.path.join(keys, name)],
+                           capture_output=True, check=False)
+            for name in os.listdir(keys)]
+    return b"".join(one.stdout for one in done if one.returncode == 0)
+
+
+def test_paper_and_age_open_the_keys(saved):
+    sheet = saved.path("sheet.txt")
+    _key(saved, "sheet", sheet)
+    with open(sheet) as paper:
+        identity = _by_hand(paper.read())
+    with open(saved.identity) as known:
+        assert identity in known.read()
+    inside = _opened_by_age(saved, identity)
+    assert inside.count(b"AGE-SECRET-KEY-1") >= 2, inside
+    assert _opened_by_age(saved, subprocess.run(
+        ["age-keygen"], check=True, capture_output=True,
+        text=True).stdout.splitlines()[-1]) == b""
+
+
+def test_the_sheet_of_a_passphrase_opens_it_without_the_passphrase(saved):
+    words = saved.secret("words", "correct horse battery")
+    _key(saved, "add", "--new-passphrase-file", words)
+    sheet = saved.path("sheet.txt")
+    result = saved.run("backup-key", "sheet", sheet, "--passphrase-file", words)
+    assert result.status == COMPLETE, str(result)
+    with open(sheet) as paper:
+        text = paper.read()
+    assert "correct horse" not in text
+    identity = _by_hand(text)
+    with open(saved.identity) as known:
+        assert identity not in known.read()
+    inside = _opened_by_age(saved, identity)
+    assert inside.count(b"AGE-SECRET-KEY-1") >= 2, inside
+    back = saved.path("back.txt")
+    result = saved.run("backup-key", "sheet", "--check", sheet, "--to", back)
+    assert result.status == COMPLETE, str(result)
+    result = saved.run("backup-cat", "-i", back, "latest", saved.plan,
+                       text=False)
+    assert result.out == SECRET, str(result)
 
 
 def test_a_sheet_names_the_whole_path_of_a_repository(saved):

@@ -4,6 +4,7 @@ of the project's commands can be found."""
 
 import glob
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import fill
 import pytest
 from harness import witness
+from harness.terminal import age_with_passphrase
 
 PAGE = os.path.join(os.environ["top_srcdir"], "man", "libbackup-recovery.7")
 TOOLS = ("age", "awk", "basename", "cat", "chmod", "chown", "cp", "cut",
@@ -85,6 +87,37 @@ def plain(folder, unescape=False):
             for name, info in witness.folder(folder).items()}
 
 
+def attributes(out):
+    """What the list of entries says of the objects of a bucket, which no file
+    system has a place for; as a witness tells it."""
+    found = {}
+    with open(os.path.join(out, "entries.ndjson"), encoding="utf-8") as lines:
+        for entry in map(json.loads, lines):
+            if (not entry["path"].startswith("bucket/uploads/")
+                    or not entry.get("kind")):
+                continue
+            key = re.sub(
+                rb"%([0-9A-F]{2})", lambda m: bytes([int(m[1], 16)]),
+                entry["path"].removeprefix("bucket/uploads/").encode())
+            attrs = entry["attrs"]
+            found[key.decode()] = {
+                "ContentType": attrs.get("content_type"),
+                "ContentEncoding": attrs.get("content_encoding"),
+                "ContentDisposition": attrs.get("content_disposition"),
+                "ContentLanguage": attrs.get("content_language"),
+                "CacheControl": attrs.get("cache_control"),
+                "Metadata": attrs.get("metadata", {}),
+                "tags": sorted(attrs.get("tags", {}).items()),
+                "size": entry["size"]}
+    return found
+
+
+def said_of(objects):
+    return {key: {name: value for name, value in info.items()
+                  if name not in ("ETag", "sha256")}
+            for key, info in objects.items()}
+
+
 def test_everything_comes_back_from_a_repository_without_the_project(
         application, bare, postgres, database, s3, bucket):
     postgres.execute(database, "SELECT lo_from_bytea(0, '\\x00ff27' ||"
@@ -119,6 +152,7 @@ def test_everything_comes_back_from_a_repository_without_the_project(
                 found[path.removeprefix("bucket/uploads/")] = (
                     hashlib.sha256(content.read()).hexdigest())
     assert found == {key: info["sha256"] for key, info in objects.items()}
+    assert attributes(out) == said_of(objects)
 
     postgres.drop_database(database)
     fill.drop_roles(postgres)
@@ -212,6 +246,7 @@ def test_everything_comes_back_from_an_archive_without_the_project(
                 found[key.encode("latin-1").decode()] = hashlib.sha256(
                     content.read()).hexdigest()
     assert found == {key: info["sha256"] for key, info in objects.items()}
+    assert attributes(out) == said_of(objects)
 
     postgres.drop_database(database)
     fill.drop_roles(postgres)
@@ -222,3 +257,51 @@ def test_everything_comes_back_from_an_archive_without_the_project(
                      "app.never_filled (materialised view)"):
             del facts[name]
     assert not witness.differences(before, after)
+
+
+PASSPHRASE = "correct horse battery"
+
+
+def test_a_passphrase_opens_a_repository_without_the_project(stack, bare):
+    stack.files = stack.path("stack")
+    os.mkdir(stack.files)
+    put(stack, "file", os.urandom(30000))
+    stack.add("files", "stack", paths=[stack.files])
+    name = stack.create()["snapshot"]
+    done_well(stack.admin(
+        "backup-key", "add", "--new-passphrase-file",
+        stack.secret("words", PASSPHRASE)))
+    opened = []
+    for path in glob.glob(os.path.join(stack.repository, "keys", "*")):
+        with open(path, "rb") as key:
+            if b"-> scrypt " in key.read(200):
+                opened.append(path)
+    assert len(opened) == 1
+    admin = stack.path("admin.txt")
+    age_with_passphrase(["-d", "-o", admin, opened[0]], PASSPHRASE, 1)
+    out = stack.path("out")
+    done = bare("recover.sh", stack.repository, admin, out, name)
+    assert done.stderr == ""
+    assert not witness.differences(plain(stack.files), plain(
+        out + "/tree/files/stack" + stack.files, True))
+
+
+def test_a_passphrase_opens_an_archive_without_the_project(stack):
+    stack.files = stack.path("stack")
+    os.mkdir(stack.files)
+    put(stack, "file", os.urandom(30000))
+    stack.add("files", "stack", paths=[stack.files])
+    stack.create()
+    archive, payload = stack.path("night.age"), stack.path("payload")
+    done_well(stack.admin(
+        "backup-archive", "--archive-passphrase-file",
+        stack.secret("words", PASSPHRASE), "-o", archive, "latest"))
+    shutil.rmtree(stack.repository)
+    age_with_passphrase(["-d", "-o", payload, archive], PASSPHRASE, 1)
+    tree = stack.path("tree")
+    os.mkdir(tree)
+    subprocess.run(["sh", "-ec", 'zstd -q -d < "$1" | tar -x -p -C "$2";'
+                    ' cd "$2"; sha256sum -c --quiet SHA256SUMS', "sh",
+                    payload, tree], check=True)
+    assert not witness.differences(plain(stack.files), plain(
+        tree + "/files/stack" + stack.files, True))

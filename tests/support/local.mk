@@ -15,5 +15,6 @@ EXTRA_DIST += \
 	tests/support/harness/process.py \
 	tests/support/harness/proxy.py \
 	tests/support/harness/stack.py \
+	tests/support/harness/terminal.py \
 	tests/support/harness/trace.py \
 	tests/support/harness/witness.py
