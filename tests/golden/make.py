@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a golden repository and archive anew, with the commands of a build and
-a PostgreSQL server of its own:
+servers of its own (PostgreSQL, or MinIO):
 
     tests/support/python.sh tests/golden/make.py --tools build/tools grown
 
@@ -21,11 +21,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 
 from harness.folder import Folder  # noqa: E402
+from harness.minio import Minio  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.stack import Stack  # noqa: E402
 
 # pylint: disable=wrong-import-position
 
+ARCHIVE = "archive.tar.zst.age"
 ROWS = """
 CREATE TABLE item (id int PRIMARY KEY, name text, price numeric);
 INSERT INTO item SELECT n, 'item ' || md5(n::text), n * 1.25
@@ -175,19 +177,59 @@ def make_erased(stack, postgres):
     return {name: digests(stack, name) for name in stack.snapshots()}
 
 
-# What is made of each, and what is kept of it.
+# Keys as people make them, and what may be said of an object.
+OBJECTS = {
+    "plain.txt": {"Body": b"plain\n", "ContentType": "text/plain"},
+    "a/b c": {"Body": random.Random(4).randbytes(30000),
+              "ContentType": "application/octet-stream",
+              "Metadata": {"owner": "somebody made up", "n": "1"}},
+    "b": {"Body": b"short\n", "CacheControl": "max-age=5",
+          "ContentType": "text/plain", "ContentLanguage": "de"},
+    "k\u00e4se.json": {"Body": b"{}\n", "ContentType": "application/json",
+                      "Tagging": "kind=made%20up&x=1"},
+    "x=1&y/+z": {"Body": b"odd\n", "ContentType": "text/x-odd"},
+}
+
+
+def make_mixed(stack, minio):
+    """Objects of a bucket, what a command printed, files, and the archive of
+    all that in parts."""
+    stack.options["error_correction"] = "10%"
+    stack.write()
+    stack.init("--new-identity", stack.identity)
+    make_files(stack)
+    client = minio.client()
+    client.create_bucket(Bucket="uploads")
+    for key, said in OBJECTS.items():
+        client.put_object(Bucket="uploads", Key=key, **said)
+    stack.add_bucket("uploads", minio)
+    stack.add("command", "count", run=["seq", "3000"], output="numbers.txt")
+    stack.create()
+    write(stack, "noise", random.Random(3).randbytes(70000))
+    client.delete_object(Bucket="uploads", Key="plain.txt")
+    stack.create("--tag", "second")
+    archive = stack.path("archive.tar.zst.age")
+    change(stack, ("backup-archive", "--split", "64K", "--output", archive,
+                   "latest"))
+    assert os.path.exists(archive + ".002")
+    assert not os.path.exists(archive + ".003")
+    return {name: digests(stack, name) for name in stack.snapshots()}
+
+
+# What is made of each, with which server, and what is kept of it.
 KINDS = {
-    "first": (".", make, ()),
-    "grown": ("grown", make_grown, ("other.key", "passphrase.txt")),
-    "erased": ("erased", make_erased, ()),
+    "first": (".", make, Postgres, (ARCHIVE,)),
+    "grown": ("grown", make_grown, Postgres, (
+        ARCHIVE, "other.key", "passphrase.txt")),
+    "erased": ("erased", make_erased, Postgres, (ARCHIVE,)),
+    "mixed": ("mixed", make_mixed, Minio, (
+        ARCHIVE + ".001", ARCHIVE + ".002")),
 }
 
 
 def keep(stack, expected, here, more):
     os.makedirs(here, exist_ok=True)
-    names = ("repository", "host.key", "identity.txt", "archive.tar.zst.age",
-             *more)
-    for name in names:
+    for name in ("repository", "host.key", "identity.txt", *more):
         path = os.path.join(here, name)
         if os.path.isdir(path):
             shutil.rmtree(path)
@@ -207,9 +249,9 @@ def main():
     parser.add_argument("--tools", required=True)
     parser.add_argument("kind", choices=KINDS)
     given = parser.parse_args()
-    folder_name, make_it, more = KINDS[given.kind]
+    folder_name, make_it, server_of, more = KINDS[given.kind]
     with Folder("golden") as folder:
-        server = Postgres(folder.path)
+        server = server_of(folder.path)
         try:
             stack = Stack(given.tools, folder.path)
             keep(stack, make_it(stack, server),

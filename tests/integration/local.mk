@@ -85,7 +85,7 @@ EXTRA_DIST += tests/integration/test_golden.py \
 	tests/golden/archive.tar.zst.age tests/golden/expected.json \
 	tests/golden/host.key tests/golden/identity.txt \
 	tests/golden/repository tests/golden/grown \
-	tests/golden/erased
+	tests/golden/erased tests/golden/mixed
 
 # hard: what is hard to read in one moment
 EXTRA_DIST += tests/integration/test_hard_moment.py \

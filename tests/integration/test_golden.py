@@ -7,14 +7,15 @@ import os
 import shutil
 
 import pytest
+from harness import witness
 from harness.stack import COMPLETE, FAILED, Stack
 
 GOLDEN = os.path.join(os.environ.get("top_srcdir", "."), "tests", "golden")
 TOOLS = os.path.join(os.environ.get("top_builddir", "."), "tools")
+ARCHIVE = "archive.tar.zst.age"
 
 
-
-@pytest.fixture(params=[".", "grown", "erased"])
+@pytest.fixture(params=[".", "grown", "erased", "mixed"])
 def golden(request, tmp_path_of_test):
     """A copy: git does not keep who may read a key, and a check writes."""
     return copy_of(os.path.join(GOLDEN, request.param), tmp_path_of_test)
@@ -32,7 +33,8 @@ def copy_of(kept, folder):
                        ("identity.txt", host.identity),
                        ("other.key", host.path("other.key")),
                        ("passphrase.txt", host.path("passphrase.txt")),
-                       ("archive.tar.zst.age", host.path("archive"))):
+                       *((ARCHIVE + part, host.path("archive" + part))
+                         for part in ("", ".001", ".002"))):
         if os.path.exists(os.path.join(kept, name)):
             shutil.copyfile(os.path.join(kept, name), path)
             os.chmod(path, 0o600)
@@ -128,6 +130,47 @@ def test_what_rotted_in_it_is_made_good(golden):
         holds(golden, snapshot, expected)
 
 
+def of_a_later_version(stack):
+    """As if a later version had made it; what is stored beside it agrees."""
+    for name in ("config", "copies/config"):
+        path = os.path.join(stack.repository, name)
+        with open(path, "rb") as content:
+            before = content.read()
+        assert before.count(b'"version":1') == 1, before
+        with open(path, "wb") as out:
+            out.write(before.replace(b'"version":1', b'"version":2'))
+    os.unlink(os.path.join(stack.repository, "parity", "config"))
+
+
+def test_every_command_leaves_a_later_version_alone(grown):
+    of_a_later_version(grown)
+    os.mkdir(grown.path("data"))
+    before = witness.tree(grown.repository)
+    name = sorted(grown.expected)[0]
+    identity = ("--identity-file", grown.identity)
+    for command in (
+            ("backup-list",), ("backup-list", name),
+            ("backup-create",), ("backup-cat", *identity, name, "x"),
+            ("backup-check",), ("backup-check", *identity, "--read-data"),
+            ("backup-check", *identity, "--repair", "--accept-loss"),
+            ("backup-prune", "--keep-last", "1", "--grace", "0"),
+            ("backup-prune", "--keep-last", "1", "--acknowledge"),
+            ("backup-restore", *identity, "--to", grown.path("to"), name),
+            ("backup-verify", *identity, name),
+            ("backup-key", "show"), ("backup-key", *identity, "rotate"),
+            ("backup-key", *identity, "sheet", grown.path("sheet")),
+            ("backup-archive", *identity, "-o", grown.path("a"), name),
+            ("backup-archive", *identity, "--import", grown.path("archive"))):
+        result = grown.run(*command)
+        assert result.status == FAILED, str(result)
+        assert "version 2" in result.message, str(result)
+        assert "use a newer libbackup" in result.message, str(result)
+        assert "damage" not in (result.out + result.err).lower(), str(result)
+    assert witness.tree(grown.repository) == before
+    assert not os.path.exists(grown.path("a"))
+    assert not os.path.exists(grown.path("sheet"))
+
+
 def test_a_prune_goes_on_with_it(golden):
     last = golden.snapshots()[-1]
     for _ in range(2):  # what the first one condemns, the second one removes
@@ -175,6 +218,41 @@ def test_the_archive_holds_what_the_last_snapshot_held(golden):
             "--passphrase-file", golden.path("passphrase.txt"))
     else:
         in_archive(golden, expected, "--identity-file", golden.identity)
+
+
+def test_the_archive_is_proven(golden):
+    words = golden.path("passphrase.txt")
+    result = golden.commands.run(
+        "backup-verify", "--json", "--repository", golden.path("archive"),
+        *(("--passphrase-file", words) if os.path.exists(words)
+          else ("--identity-file", golden.identity)))
+    assert result.status == COMPLETE, str(result)
+    assert result.result["is_proven"] and result.result["failed"] == 0
+
+
+# ---- what only the mixed one has ----
+
+@pytest.mark.parametrize("is_archive", [False, True])
+def test_the_objects_and_what_is_said_of_them_come_back(
+        tmp_path_of_test, minio, s3, bucket, is_archive):
+    mixed = copy_of(os.path.join(GOLDEN, "mixed"), tmp_path_of_test)
+    mixed.add_bucket("uploads", minio, bucket_name=bucket)
+    last = mixed.snapshots()[-1]
+    where = ("--repository", mixed.path("archive")) if is_archive else ()
+    mixed.restore(*where, last, "bucket/uploads")
+    found = witness.bucket(s3, bucket)
+    wanted = {entry["sha256"]
+              for path, entry in mixed.expected[last].items()
+              if path.startswith("bucket/uploads/") and "sha256" in entry}
+    assert {info["sha256"] for info in found.values()} == wanted
+    assert set(found) == {"b", "a/b c", "k\u00e4se.json", "x=1&y/+z"}
+    assert found["b"]["CacheControl"] == "max-age=5"
+    assert found["b"]["ContentLanguage"] == "de"
+    assert found["a/b c"]["Metadata"] == {
+        "owner": "somebody made up", "n": "1"}
+    assert found["k\u00e4se.json"]["ContentType"] == "application/json"
+    assert found["k\u00e4se.json"]["tags"] == [("kind", "made up"),
+                                              ("x", "1")]
 
 
 # ---- what only the grown one has ----

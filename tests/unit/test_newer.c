@@ -17,6 +17,7 @@
 #include "formats/archive.h"
 #include "formats/checkpoint.h"
 #include "formats/condemned.h"
+#include "formats/erasure.h"
 #include "formats/index_impl.h"
 #include "formats/parity_impl.h"
 #include "formats/presence.h"
@@ -171,6 +172,7 @@ records_of_a_later_version_are_refused(void **state)
 	union {
 		struct fmt_checkpoint checkpoint;
 		struct fmt_condemned condemned;
+		struct fmt_erasure erasure;
 		struct fmt_presence presence;
 		struct fmt_proof proof;
 	} out;
@@ -184,6 +186,10 @@ records_of_a_later_version_are_refused(void **state)
 	sign_record("condemned", "libbackup condemned v1", seed, &text);
 	assert_int_equal(
 	    fmt_condemned_decode(text.data, text.len, &out.condemned),
+	    FMT_UNSUPPORTED);
+	fmt_buf_clear(&text);
+	sign_record("erasure", "libbackup erasure v1", seed, &text);
+	assert_int_equal(fmt_erasure_decode(text.data, text.len, &out.erasure),
 	    FMT_UNSUPPORTED);
 	fmt_buf_clear(&text);
 	sign_record("session", "libbackup session v1", seed, &text);
