@@ -105,6 +105,32 @@ def test_every_sync_that_matters_is_missed_when_it_is_not_there(busy):
                   repository.placed("packs", "index", "snapshots"))
 
 
+def _check_parity(repository):
+    """Error correction is of what is on disk, and a snapshot has its name after
+    that of all that it needs."""
+    snapshot = _check_backup(repository)
+    beside = {pair[0].removeprefix("parity/"): pair
+              for pair in repository.placed("parity")}
+    stored = list(repository.placed("packs", "index", "snapshots"))
+    for pair in stored:
+        repository.check_order([pair], [beside[pair[0]]])
+    repository.check_order([beside[name] for name, _ in stored
+                            if not name.startswith("snapshots/")], snapshot)
+    return snapshot + [beside[snapshot[0][0]]]
+
+
+def test_error_correction_is_on_disk_when_the_snapshot_is_told(busy):
+    busy.options["error_correction"] = "5%"
+    busy.write()
+    if "without ISA-L" in busy.run("backup-create").err:
+        pytest.skip("this build has no error correction (ISA-L)")
+    for i in range(1, 4):
+        _write(busy.path("data", "file%d" % i), 12 << 20)
+    lines, repository = _trace(busy, "backup-create")
+    _check_told(lines, repository, _check_parity(repository))
+    _check_missed(lines, busy, _check_parity, repository.placed("parity"))
+
+
 def test_a_new_repository_is_on_disk_when_it_is_told(stack):
     folder = stack.path("another")
     log = stack.path("trace")
