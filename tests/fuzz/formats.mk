@@ -33,7 +33,7 @@ FUZZ_TARGETS += tests/fuzz/fuzz_chunker tests/fuzz/fuzz_json \
 tests_fuzz_fuzz_chunker_LDADD = $(FUZZ_LIBS)
 tests_fuzz_fuzz_json_LDADD = $(FUZZ_LIBS) $(JANSSON_LIBS)
 tests_fuzz_fuzz_parity_LDADD = $(FUZZ_LIBS)
-tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIBS) $(JANSSON_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/chunker tests/fuzz/corpus/json \
 	tests/fuzz/corpus/parity tests/fuzz/corpus/record
 # PostgreSQL's values as JSON

@@ -2,11 +2,14 @@
 /*
  * Signed records: checkpoints, condemned lists, sessions, proofs, erasures. The
  * bytes as they are; and, since nothing is signed by chance, as line 1 that is
- * signed here. What is taken is written back and read again as the same.
+ * signed here. What is taken is written back and read again as the same. So are
+ * the claims of proofs that several of them have.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats/checkpoint.h"
+#include "formats/claims.h"
 #include "formats/condemned.h"
 #include "formats/erasure.h"
 #include "formats/presence.h"
@@ -81,6 +84,51 @@ try_secret(const void *data, size_t len)
 	fmt_buf_free(&again);
 }
 
+/* Reads them from an object of which they are a member; the object is
+ * given away. */
+static bool
+claims_again(json_t *object, struct fmt_buf *out, json_t **again)
+{
+	struct fmt_claim *claims = NULL;
+	size_t count = 0;
+	bool is_taken = object != NULL && fmt_claims_get(object, "proofs",
+					      &claims, &count) == FMT_OK;
+
+	if (is_taken) {
+		char *text;
+
+		require(fmt_claims_are_valid(claims, count));
+		*again = json_pack(
+		    "{s:o}", "proofs", fmt_claims_value(claims, count));
+		require(*again != NULL);
+		text = json_dumps(*again, JSON_COMPACT);
+		require(text != NULL);
+		require(fmt_buf_append_text(out, text) == FMT_OK);
+		free(text);
+	}
+	free(claims);
+	json_decref(object);
+	return is_taken;
+}
+
+static void
+try_claims(const void *data, size_t len)
+{
+	struct fmt_buf once = FMT_BUF_INIT, twice = FMT_BUF_INIT;
+	json_t *first = NULL, *second = NULL;
+	json_t *given = json_loadb(data, len, 0, NULL);
+
+	if (given != NULL &&
+	    claims_again(json_pack("{s:o}", "proofs", given), &once, &first)) {
+		require(claims_again(first, &twice, &second));
+		require(once.len == twice.len &&
+			memcmp(once.data, twice.data, once.len) == 0);
+		json_decref(second);
+	}
+	fmt_buf_free(&once);
+	fmt_buf_free(&twice);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -97,5 +145,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	fmt_buf_free(&text);
 	try_secret(data, size);
+	try_claims(data, size);
 	return 0;
 }
