@@ -339,13 +339,13 @@ class Bench:
 
 
 def run_bench(make, args):
-    """Runs what make(args, folder) makes, in a folder that goes; a server
-    that cannot be had ends it with a sentence."""
+    """Runs what make(args, folder) makes, in a folder that goes, and answers
+    what its run() does; a server that cannot be had ends it with a sentence."""
     with Folder("libbackup-bench") as folder:
         bench = None
         try:
             bench = make(args, folder.path)
-            bench.run()
+            return bench.run()
         except ServerMissing as missing:
             sys.exit(str(missing))
         finally:

@@ -4,8 +4,10 @@
 An application's rows change a little every day, most of them lately made, the
 others anywhere in the tables; every night it is backed up by us, by restic
 (pg_dump's text into its own deduplication and compression) and as a file
-of pg_dump -Fc. Then all but the last ten nights are removed.
+of pg_dump -Fc. Then all but the last ten nights are removed, once with the key
+of the backup host alone and once by who may read contents, too.
 
+Fails where ours is larger than restic's, or than half of the files.
 --anywhere 1 is the hard case: changes at random places only."""
 
 import argparse
@@ -47,7 +49,6 @@ class Sizes:
         self.env = {**self.stack.commands.env, "RESTIC_PASSWORD": "x",
                     "RESTIC_REPOSITORY": self.restic,
                     "RESTIC_CACHE_DIR": os.path.join(folder, "restic-cache")}
-        self.has_restic = shutil.which("restic") is not None
         self.rows = []
 
     def call(self, *argv):
@@ -74,8 +75,6 @@ class Sizes:
         return time.monotonic() - began
 
     def back_up_restic(self):
-        if not self.has_restic:
-            return
         if not os.path.isdir(self.restic):
             self.call("restic", "init", "-q")
         self.call("bash", "-o", "pipefail", "-c",
@@ -89,10 +88,9 @@ class Sizes:
                   os.path.join(self.files, "%d.dump" % number), "-d",
                   self.postgres.conninfo("bench"))
 
-    def measure(self, night, seconds):
-        row = (folder_size(self.stack.repository),
-               folder_size(self.restic) if self.has_restic else 0,
-               folder_size(self.files))
+    def measure(self, night, seconds, repository=None):
+        row = (folder_size(repository or self.stack.repository),
+               folder_size(self.restic), folder_size(self.files))
         before = self.rows[-1] if self.rows else (0, 0, 0)
         self.rows.append(row)
         print("%5s %10.1f %8.2f %10.1f %8.2f %10.1f %8.1f" % (
@@ -123,19 +121,40 @@ class Sizes:
         self.postgres.drop_database("bench_restored")
         return seconds
 
-    def prune(self):
+    def prune_ours(self, repository, *args):
+        """Seconds, of a machine that has seen no other state of it."""
+        state = self.stack.path("state-of-" + os.path.basename(repository))
+        env = {"BACKUP_STATE_DIR": state, "BACKUP_CACHE_DIR": state}
         began = time.monotonic()
         for _ in range(2):  # condemned by the first, deleted by the second
-            result = self.stack.run("backup-prune", "--keep-last",
-                                    str(self.args.keep), "--grace", "0")
+            result = self.stack.run(
+                "backup-prune", "--repository", repository, "--keep-last",
+                str(self.args.keep), "--grace", "0", *args, env=env)
             assert result.status == COMPLETE, str(result)
-        seconds = time.monotonic() - began
-        if self.has_restic:
-            self.call("restic", "forget", "-q", "--keep-last",
-                      str(self.args.keep), "--prune")
+        return time.monotonic() - began
+
+    def prune(self):
+        """What only the removed nights used is given back: packs of which
+        nothing is needed by the host, and the rest by who may read them."""
+        copy = self.stack.path("copy")
+        shutil.copytree(self.stack.repository, copy)
+        self.call("restic", "forget", "-q", "--keep-last",
+                  str(self.args.keep), "--prune")
         for number in range(self.args.nights - self.args.keep):
             os.unlink(os.path.join(self.files, "%d.dump" % number))
-        self.measure("prune", seconds)
+        self.measure("host", self.prune_ours(copy), copy)
+        shutil.rmtree(copy)
+        self.measure("admin", self.prune_ours(
+            self.stack.repository, "--identity-file", self.stack.identity))
+
+    def verdict(self, ours, restic, files):
+        """What the figures should be and are not."""
+        if ours > restic:
+            yield "ours is larger than restic's: %.1f and %.1f MB" % (
+                ours / 1e6, restic / 1e6)
+        if ours > files / 2:
+            yield "ours is larger than half of the files: %.1f and %.1f MB" % (
+                ours / 1e6, files / 1e6)
 
     def stop(self):
         self.postgres.stop()
@@ -143,11 +162,15 @@ class Sizes:
     def run(self):
         fill.fill_database(self.postgres, "bench", scale=self.args.scale)
         self.nights()
+        wrong = list(self.verdict(*self.rows[-1]))
         names = self.stack.snapshots()
         print("restore of the first night %.1f s, of the last %.1f s" % (
             self.restore(names[0]), self.restore(names[-1])))
         self.prune()
+        if self.rows[-1][0] > self.rows[-2][0]:
+            wrong.append("a prune with the identity gave back less")
         self.restore(names[-1])
+        return wrong
 
 
 def main():
@@ -161,7 +184,11 @@ def main():
     parser.add_argument("--anywhere", type=float, default=0.2,
                         help="share of these that lies anywhere")
     args = parser.parse_args()
-    run_bench(Sizes, args)
+    if not shutil.which("restic"):
+        sys.exit("restic is missing: there is nothing to compare with")
+    wrong = run_bench(Sizes, args)
+    if wrong:
+        sys.exit("\n".join(wrong))
 
 
 if __name__ == "__main__":
