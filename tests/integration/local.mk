@@ -126,6 +126,10 @@ EXTRA_DIST += tests/integration/test_walk.py \
 	tests/integration/maps/pagila.sql \
 	tests/integration/maps/pagila.yaml
 
+# organisation: its rows and files against a walk written by hand
+EXTRA_DIST += tests/integration/test_organisation.py \
+	tests/integration/application/organisation.sql
+
 # imports: an export, back into an empty application
 EXTRA_DIST += tests/integration/test_import.py \
 	tests/integration/test_import_application.py \
