@@ -130,6 +130,9 @@ EXTRA_DIST += tests/integration/test_walk.py \
 EXTRA_DIST += tests/integration/test_organisation.py \
 	tests/integration/application/organisation.sql
 
+# one moment: what is committed while an export runs
+EXTRA_DIST += tests/integration/test_one_moment.py
+
 # imports: an export, back into an empty application
 EXTRA_DIST += tests/integration/test_import.py \
 	tests/integration/test_import_application.py \
