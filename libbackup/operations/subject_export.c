@@ -24,9 +24,20 @@
 
 /* ---- the beginning ---- */
 
+/* Where rows are read, the walk goes without what cannot be, and says so. */
+static bool
+is_failing(const struct bkp_subject_opened *opened,
+    const struct bkp_review_finding *finding, bool is_reading)
+{
+	if (finding->level != BKP_REVIEW_FINDING)
+		return false;
+	return !is_reading || strcmp(finding->kind, "table-unreadable") != 0 ||
+	       strcmp(finding->what, opened->map.table) == 0;
+}
+
 static int
 refuse(const struct bkp_subject_opened *opened, const struct bkp_review *review,
-    struct bkp_error *err)
+    size_t failing, struct bkp_error *err)
 {
 	for (size_t i = 0; i < review->count; i++) {
 		const struct bkp_review_finding *finding = &review->findings[i];
@@ -41,23 +52,26 @@ refuse(const struct bkp_subject_opened *opened, const struct bkp_review *review,
 		    "above, and the map %s does not fit what is left of the "
 		    "database (%zu findings): take another snapshot, or "
 		    "backup-check --repair first",
-		    opened->past->opened.name, opened->map.path,
-		    review->failing);
+		    opened->past->opened.name, opened->map.path, failing);
 	return bkp_fail(err, BKP_INVALID,
 	    "the map %s does not fit the database (%zu findings), and nothing "
 	    "undecided is exported; backup-export check lists what to decide",
-	    opened->map.path, review->failing);
+	    opened->map.path, failing);
 }
 
 static int
-review(struct bkp_subject_opened *opened, struct bkp_error *err)
+review(
+    struct bkp_subject_opened *opened, bool is_reading, struct bkp_error *err)
 {
 	struct bkp_review review = BKP_REVIEW_INIT;
+	size_t failing = 0;
 	int rc = bkp_review(bkp_walk_session(opened->walk),
 	    bkp_walk_model(opened->walk), &opened->map, &review, err);
 
-	if (rc == 0 && review.failing > 0)
-		rc = refuse(opened, &review, err);
+	for (size_t i = 0; i < review.count; i++)
+		failing += is_failing(opened, &review.findings[i], is_reading);
+	if (rc == 0 && failing > 0)
+		rc = refuse(opened, &review, failing, err);
 	bkp_review_free(&review);
 	return rc;
 }
@@ -94,7 +108,7 @@ bkp_subject_open(struct bkp_subject_opened *opened,
 	if (opened->past != NULL &&
 	    bkp_past_note(opened->past, opened->walk, opened->run, err) < 0)
 		return -1;
-	return review(opened, err);
+	return review(opened, is_reading, err);
 }
 
 void

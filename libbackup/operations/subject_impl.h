@@ -44,7 +44,8 @@ struct bkp_subject_opened {
 		NULL, BKP_MAP_INIT, NULL, NULL                                 \
 	}
 
-/* is_reading: rows are read, and not explained (bkp_walk_open_reading). */
+/* is_reading: rows are read, and not explained (bkp_walk_open_reading); what
+ * the role may not read is left out then, and refused else. */
 int bkp_subject_open(struct bkp_subject_opened *opened,
     const struct bkp_subject_source *from, size_t key_count, bool is_reading,
     const struct bkp_events *events, const struct bkp_cancel *cancel,

@@ -320,14 +320,27 @@ list_below(struct files *files, size_t at, struct bkp_error *err)
 {
 	const struct named prefix = files->items[at];
 	struct listing listing = {files, prefix.file, prefix.decided};
+	const struct bkp_map_file *map =
+	    &files->export->map->files[prefix.file];
 	struct bkp_error problem = BKP_ERROR_INIT;
-	int got = files->objects->ops->list(
-	    files->objects, prefix.key, add_key, &listing, &problem, err);
+	char *path;
+	int got, rc;
 
+	got = files->objects->ops->list(
+	    files->objects, prefix.key, add_key, &listing, &problem, err);
 	if (got <= 0)
 		return got;
-	return bkp_run_omit(files->export->run, err, prefix.key,
-	    "the objects below it could not be listed: %s", problem.message);
+	path = bkp_format(err, "%s/%s/%s",
+	    prefix.decided == BKP_OWN ? "files" : "shared-files", map->bucket,
+	    prefix.key);
+	if (path == NULL)
+		return -1;
+	rc = bkp_run_omit(files->export->run, err, path,
+	    "a row of %s names the objects below it, which could not be "
+	    "listed: %s",
+	    map->table, problem.message);
+	free(path);
+	return rc;
 }
 
 static int

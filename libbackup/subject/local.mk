@@ -63,7 +63,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/subject/walk_impl.h \
 	libbackup/subject/walk_open.c \
 	libbackup/subject/walk_sql.c \
-	libbackup/subject/walk_types.c
+	libbackup/subject/walk_types.c \
+	libbackup/subject/walk_unread.c
 
 # an export, read and loaded
 libbackup_libbackup_internal_la_SOURCES += \

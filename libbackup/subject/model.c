@@ -161,6 +161,22 @@ bkp_model_free(struct bkp_model *model)
 	*model = (struct bkp_model)BKP_MODEL_INIT;
 }
 
+const char *
+bkp_model_unreadable(const struct bkp_model_table *table)
+{
+	switch (table->access) {
+	case BKP_ACCESS_NONE:
+		return "this role may not read it: GRANT SELECT on it and its "
+		       "partitions, and USAGE on its schema";
+	case BKP_ACCESS_SOME:
+		return "row-level security hides rows of it from this role: "
+		       "export as its owner, or ALTER ROLE ... BYPASSRLS";
+	case BKP_ACCESS_ALL:
+		break;
+	}
+	return NULL;
+}
+
 /* ---- looking up ---- */
 
 static int

@@ -36,6 +36,13 @@ struct bkp_model_leaf {
 	char *quoted; /* owned */
 };
 
+/* What the role may read of a table and its partitions. */
+enum bkp_access {
+	BKP_ACCESS_ALL,
+	BKP_ACCESS_SOME, /* policies hide rows from it */
+	BKP_ACCESS_NONE
+};
+
 struct bkp_model_table {
 	char *schema, *name; /* owned */
 	char *id;            /* owned: "public.users", as maps name it */
@@ -52,8 +59,9 @@ struct bkp_model_table {
 	double rows; /* the planner's estimate, all leaves; -1: never counted */
 	uint64_t bytes;
 	bool is_foreign; /* a foreign table or a leaf of it: no ctid to go by */
-	char *parent;    /* owned: id of the table it inherits from, or NULL */
-	char *comment;   /* owned, or NULL */
+	enum bkp_access access;
+	char *parent;  /* owned: id of the table it inherits from, or NULL */
+	char *comment; /* owned, or NULL */
 };
 
 /* Foreign keys with the same columns on both sides are one edge. */
@@ -104,6 +112,9 @@ int bkp_model_read(
 int bkp_model_read_for_rows(
     struct bkp_pg *pg, struct bkp_model *out, struct bkp_error *err);
 void bkp_model_free(struct bkp_model *model);
+
+/* Why not all rows of a table can be read, and what to do; NULL: they can. */
+const char *bkp_model_unreadable(const struct bkp_model_table *table);
 
 /* SIZE_MAX: there is none. */
 size_t bkp_model_table(const struct bkp_model *model, const char *id);

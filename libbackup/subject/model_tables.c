@@ -13,7 +13,7 @@
 #define RELATIONS(size)                                                        \
 	"SELECT c.oid, n.nspname, c.relname, c.relkind::text,"                 \
 	" CASE WHEN c.relispartition THEN i.inhparent ELSE 0 END,"             \
-	" c.reltuples, " size ", d.description "                               \
+	" c.reltuples, " size ", d.description, " ACCESS " "                   \
 	"FROM " MODEL_FROM                                                     \
 	" LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhseqno = 1"    \
 	" LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass"     \
@@ -23,12 +23,28 @@
 	"  AND e.objsubid = 0 AND e.deptype = 'e') "                           \
 	"ORDER BY c.oid"
 
+/* As enum bkp_access counts. */
+#define ACCESS                                                                 \
+	"CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE')"                   \
+	" OR NOT has_table_privilege(c.oid, 'SELECT') THEN 2"                  \
+	" WHEN row_security_active(c.oid) THEN 1 ELSE 0 END"
+
 /* The server looks at each of a table's files. */
 #define SIZE                                                                   \
 	"CASE WHEN c.relkind = 'r'"                                            \
 	" THEN COALESCE(pg_table_size(c.oid), 0) ELSE 0 END"
 
-enum { R_OID, R_SCHEMA, R_NAME, R_KIND, R_ABOVE, R_ROWS, R_BYTES, R_COMMENT };
+enum {
+	R_OID,
+	R_SCHEMA,
+	R_NAME,
+	R_KIND,
+	R_ABOVE,
+	R_ROWS,
+	R_BYTES,
+	R_COMMENT,
+	R_ACCESS
+};
 
 /* Takes the buffer's text as a string of its own and empties it. */
 static char *
@@ -138,6 +154,18 @@ root_of(const struct model_reader *r, const struct model_relation *relation)
 				: SIZE_MAX;
 }
 
+/* Rows are read from the leaves as well, which have privileges of their
+ * own. */
+static void
+note_access(struct bkp_model_table *table, const struct model_row *row)
+{
+	enum bkp_access access =
+	    (enum bkp_access)bkp_model_row_oid(row, R_ACCESS);
+
+	if (table->access < access)
+		table->access = access;
+}
+
 /* Adds what holds rows to its table. The planner's counts add up; a leaf that
  * it never counted makes the sum a lower bound. */
 static int
@@ -151,9 +179,12 @@ add_leaf(struct model_reader *r, const struct model_row *row, void *arg,
 	struct bkp_model_leaf *leaf;
 
 	(void)arg;
-	if (relation->kind == 'p' || relation->table == SIZE_MAX)
+	if (relation->table == SIZE_MAX)
 		return 0;
 	table = &r->model->tables[relation->table];
+	note_access(table, row);
+	if (relation->kind == 'p')
+		return 0;
 	if (bkp_grow(&table->leaves, table->leaf_count, &table->leaf_cap,
 		sizeof(*table->leaves), err) < 0)
 		return -1;

@@ -15,7 +15,6 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/names.h"
-#include "libbackup/subject/model_own.h"
 #include "libbackup/subject/review_own.h"
 
 /* ---- trying ---- */
@@ -179,12 +178,21 @@ append_reference(struct fmt_buf *sql, const struct reviewer *r,
 	return status;
 }
 
-/* What has no table or column has been told already. */
+/* The server does not even look at names in a schema that is closed. */
+static bool
+can_be_named(const struct reviewer *r, size_t table)
+{
+	return table != SIZE_MAX &&
+	       r->model->tables[table].access != BKP_ACCESS_NONE;
+}
+
+/* What has no table or column has been told already, or will be where it
+ * cannot be read. */
 static bool
 can_be_tried(const struct reviewer *r, const struct review_edge *edge)
 {
-	if (edge->key != NULL || edge->child == SIZE_MAX ||
-	    edge->parent == SIZE_MAX)
+	if (edge->key != NULL || !can_be_named(r, edge->child) ||
+	    !can_be_named(r, edge->parent))
 		return false;
 	for (size_t i = 0; i < edge->map->parent_columns.count; i++)
 		if (bkp_model_column(&r->model->tables[edge->parent],
@@ -271,7 +279,7 @@ static int
 review_file(
     struct reviewer *r, const struct bkp_map_file *file, struct bkp_error *err)
 {
-	if (bkp_model_table(r->model, file->table) == SIZE_MAX)
+	if (!can_be_named(r, bkp_model_table(r->model, file->table)))
 		return 0;
 	if (file->key != NULL &&
 	    review_text(r, file, "key", file->key, err) < 0)
@@ -286,60 +294,19 @@ review_file(
 
 /* ---- what may be read ---- */
 
-/* Rows are read from the leaves as well, which have privileges of their
- * own. */
-static const char unreadable_sql[] =
-    "SELECT c.oid, row_security_active(c.oid) FROM " MODEL_FROM
-    " WHERE NOT has_table_privilege(c.oid, 'SELECT')"
-    " OR NOT has_schema_privilege(n.oid, 'USAGE')"
-    " OR row_security_active(c.oid) ORDER BY c.oid";
-
-static bool
-is_of_table(const struct bkp_model_table *table, unsigned oid)
-{
-	if (table->oid == oid)
-		return true;
-	for (size_t i = 0; i < table->leaf_count; i++)
-		if (table->leaves[i].oid == oid)
-			return true;
-	return false;
-}
-
 static int
-review_readable(struct reviewer *r, size_t at, const PGresult *result,
-    struct bkp_error *err)
+review_access(struct reviewer *r, struct bkp_error *err)
 {
-	const struct bkp_model_table *table = &r->model->tables[at];
-	struct model_row row = {.result = result};
+	for (size_t i = 0; i < r->model->table_count; i++) {
+		const struct bkp_model_table *table = &r->model->tables[i];
+		const char *why = bkp_model_unreadable(table);
 
-	for (; row.number < PQntuples(result); row.number++)
-		if (is_of_table(table, bkp_model_row_oid(&row, 0)))
-			break;
-	if (row.number == PQntuples(result))
-		return 0;
-	if (bkp_model_row_is(&row, 1))
-		return bkp_review_add(r, BKP_REVIEW_FINDING, "table-unreadable",
-		    table->id, 0, err,
-		    "row-level security hides rows of it from this role: "
-		    "export as its owner, or ALTER ROLE ... BYPASSRLS");
-	return bkp_review_add(r, BKP_REVIEW_FINDING, "table-unreadable",
-	    table->id, 0, err,
-	    "this role may not read it: GRANT SELECT on it and its "
-	    "partitions, and USAGE on its schema");
-}
-
-static int
-review_privileges(struct reviewer *r, struct bkp_error *err)
-{
-	PGresult *result = NULL;
-	int rc = bkp_pg_query(r->pg, unreadable_sql, 0, NULL, &result, err);
-
-	for (size_t i = 0;
-	     rc == 0 && PQntuples(result) > 0 && i < r->model->table_count; i++)
-		if (r->out->reached[i] != BKP_UNDECIDED)
-			rc = review_readable(r, i, result, err);
-	PQclear(result);
-	return rc;
+		if (why != NULL && r->out->reached[i] != BKP_UNDECIDED &&
+		    bkp_review_add(r, BKP_REVIEW_FINDING, "table-unreadable",
+			table->id, 0, err, "%s", why) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* ---- the subject's key ---- */
@@ -412,7 +379,7 @@ review_all(struct reviewer *r, struct bkp_error *err)
 	for (size_t i = 0; i < r->map->file_count; i++)
 		if (review_file(r, &r->map->files[i], err) < 0)
 			return -1;
-	if (review_privileges(r, err) < 0)
+	if (review_access(r, err) < 0)
 		return -1;
 	return review_key(r, err);
 }

@@ -381,7 +381,8 @@ bkp_walk_run_many(struct bkp_walk *walk, const char *const *keys,
 	for (enum bkp_decided d = BKP_OWN; d <= BKP_LOOKUP; d++)
 		if (walk_decision(walk, d, err) < 0)
 			return -1;
-	if (bkp_walk_report_types(walk, err) < 0)
+	if (bkp_walk_report_types(walk, err) < 0 ||
+	    (walk->is_reading && bkp_walk_tell_unread(walk, err) < 0))
 		return -1;
 	for (size_t i = 0; i < walk->model.table_count; i++)
 		if (count_table(walk, i, err) < 0)

@@ -53,7 +53,10 @@ int bkp_walk_open_erasing(const struct bkp_postgres_config *config,
 
 /* The same where rows are only to be read (rows.h): of a table that foreign
  * keys alone lead to, from the subject down, no place is put down, and how many
- * rows it has is not known before. There is nothing to explain. */
+ * rows it has is not known before. There is nothing to explain. A table that
+ * the role may not read is gone without, but for the subject's: the run is told
+ * of it, and of every table that has rows which are reached by way of it, as
+ * omissions. Opened in the other ways, such a walk fails. */
 int bkp_walk_open_reading(const struct bkp_postgres_config *config,
     const char *database, const struct bkp_map *map, struct bkp_run *run,
     struct bkp_walk **out, struct bkp_error *err);

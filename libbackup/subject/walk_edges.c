@@ -37,7 +37,7 @@ bkp_walk_is_partitioned(const struct bkp_model_table *table)
 }
 
 bool
-bkp_walk_is_followed(
+bkp_walk_is_decided(
     const struct bkp_walk *walk, const struct bkp_walk_edge *edge)
 {
 	const struct bkp_map_table *target = bkp_map_table(
@@ -46,6 +46,13 @@ bkp_walk_is_followed(
 	return edge->decided != BKP_UNDECIDED && edge->decided != BKP_SKIP &&
 	       (target == NULL || target->skip == NULL ||
 		   (walk->is_erasing && edge->map->erase == BKP_ERASE_DELETE));
+}
+
+bool
+bkp_walk_is_followed(
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge)
+{
+	return bkp_walk_is_decided(walk, edge) && bkp_walk_can_read(walk, edge);
 }
 
 /* ---- lists of columns ---- */

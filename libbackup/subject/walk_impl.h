@@ -83,6 +83,10 @@ struct bkp_walk {
 
 /* True where rows of this edge are wanted: it is decided so, and the table
  * that it leads to is not left out. */
+bool bkp_walk_is_decided(
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge);
+
+/* True where they are, and can be had. */
 bool bkp_walk_is_followed(
     const struct bkp_walk *walk, const struct bkp_walk_edge *edge);
 
@@ -122,6 +126,9 @@ enum fmt_status bkp_walk_append_value(struct fmt_buf *out,
  * condition is looked at first. */
 enum fmt_status bkp_walk_append_array_or_value(struct fmt_buf *out,
     const struct bkp_walk *walk, const struct bkp_walk_edge *edge, size_t pair);
+
+/* The most that a row can be from which an edge of this kind is followed. */
+enum bkp_decided bkp_walk_reaches_from(enum bkp_decided decided);
 
 /* "<left> = <right>" for a pair, `right` being the parent's column. */
 enum fmt_status bkp_walk_append_equal(struct fmt_buf *out,
@@ -197,6 +204,16 @@ enum fmt_status bkp_walk_append_chain_link(
 /* Tells of rows that refer to what was reached, with a type that none of the
  * references by the same column is for. */
 int bkp_walk_report_types(struct bkp_walk *walk, struct bkp_error *err);
+
+/* ---- walk_unread.c ---- */
+
+/* False where rows are only to be read, and the role may not read both of its
+ * tables. */
+bool bkp_walk_can_read(
+    const struct bkp_walk *walk, const struct bkp_walk_edge *edge);
+
+/* Tells which tables lack what for it, of a walk that has run. */
+int bkp_walk_tell_unread(struct bkp_walk *walk, struct bkp_error *err);
 
 /* ---- */
 

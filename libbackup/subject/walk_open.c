@@ -17,7 +17,7 @@
 #define ATTEMPTS 5
 
 /* Tables that a role may not read are not locked; where the map leads to one
- * the walk fails by its name. */
+ * the walk fails by its name, or goes without it (walk_unread.c). */
 #define TABLES                                                                 \
 	"FROM pg_catalog.pg_class c"                                           \
 	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "           \

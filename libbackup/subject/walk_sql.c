@@ -313,9 +313,8 @@ bkp_walk_append_join(struct fmt_buf *out, const struct bkp_walk *walk,
 
 /* ---- following ---- */
 
-/* The most that a row can be from which an edge is followed. */
-static enum bkp_decided
-reaches_from(enum bkp_decided decided)
+enum bkp_decided
+bkp_walk_reaches_from(enum bkp_decided decided)
 {
 	if (decided == BKP_ACTOR)
 		return BKP_OWN;
@@ -329,7 +328,7 @@ append_frontier(struct fmt_buf *out, const struct bkp_walk *walk,
 {
 	return bkp_pg_sql(out,
 	    " WHERE w.rel = %u AND w.decided <= %u AND w.round %s %u",
-	    leaf->oid, (unsigned)reaches_from(edge->decided),
+	    leaf->oid, (unsigned)bkp_walk_reaches_from(edge->decided),
 	    is_first ? "<" : "=", is_first ? walk->round : walk->round - 1);
 }
 

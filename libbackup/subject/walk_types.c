@@ -188,6 +188,7 @@ report_group(struct bkp_walk *walk, size_t first, struct bkp_error *err)
 		const struct bkp_walk_edge *edge = &walk->edges[i];
 
 		if (!is_same_group(&walk->edges[first], edge) ||
+		    !bkp_walk_can_read(walk, edge) ||
 		    walk->sets[edge->parent].rows == 0)
 			continue;
 		if (look(walk, edge, column, &is_told, err) < 0)

@@ -130,6 +130,9 @@ EXTRA_DIST += tests/integration/test_walk.py \
 EXTRA_DIST += tests/integration/test_organisation.py \
 	tests/integration/application/organisation.sql
 
+# unreadable: tables and objects that an export has to do without
+EXTRA_DIST += tests/integration/test_unreadable.py
+
 # one moment: what is committed while an export runs
 EXTRA_DIST += tests/integration/test_one_moment.py
 

@@ -361,12 +361,18 @@ def test_rows_that_a_policy_hides_are_never_left_out_in_silence(
         "GRANT SELECT ON u, c TO reader",
         "edges: {'public.c(u) -> public.u(id)': own}", user="reader")
     with pytest.raises(Failed, match='policy for table "c"'):
-        walk.rows(1)
+        walk.places(1)
+    assert walk.rows(1) == [("public.u", "own", {"id": 1})]
+    told, = walk.omitted
+    assert told.startswith("public.c: row-level security hides rows of it")
     postgres.execute(database, "ALTER TABLE c DISABLE ROW LEVEL SECURITY;"
                      "REVOKE SELECT ON c FROM reader")
     with pytest.raises(Failed, match="code 6: .*permission denied for "
                                      "table c"):
-        walk.rows(1)
+        walk.places(1)
+    assert walk.rows(1) == [("public.u", "own", {"id": 1})]
+    told, = walk.omitted
+    assert told.startswith("public.c: this role may not read it")
     postgres.execute(database, "GRANT SELECT ON c TO reader;"
                      'REVOKE TEMPORARY ON DATABASE "%s" FROM public'
                      % database)
