@@ -126,6 +126,9 @@ EXTRA_DIST += tests/integration/test_walk.py \
 	tests/integration/maps/pagila.sql \
 	tests/integration/maps/pagila.yaml
 
+# samples: customers of Pagila and Chinook, through the command
+EXTRA_DIST += tests/integration/test_sample_exports.py
+
 # organisation: its rows and files against a walk written by hand
 EXTRA_DIST += tests/integration/test_organisation.py \
 	tests/integration/application/organisation.sql
