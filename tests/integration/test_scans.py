@@ -150,7 +150,7 @@ def test_no_table_is_gone_through_for_one_person(export, postgres, database):
 
 
 def test_people_turn_twenty_pages_of_a_table(export):
-    folder = export("5", most=64)
+    folder = export("5", most=40)
     pages = sorted(os.listdir(os.path.join(folder, "pages")), key=lambda name:
                    int(name.split(".")[-2]))
     ids = [row["id"] for row in rows(folder, "own/public.orders.ndjson")]
