@@ -235,8 +235,12 @@ fill_options(struct cli *cli, const struct request *request,
 {
 	struct bkp_error err = BKP_ERROR_INIT;
 	const char *output = cli->operands[1];
-	enum cli_status status = choose_form(cli, request, output, &out->form);
+	enum cli_status status;
 
+	/* Standard output belongs to the export. */
+	if (strcmp(output, "-") == 0)
+		cli->events = stderr;
+	status = choose_form(cli, request, output, &out->form);
 	if (status != CLI_GO_ON)
 		return status;
 	if (request->split != NULL &&
