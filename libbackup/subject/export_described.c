@@ -61,6 +61,13 @@ static const char table[] =
     "\"origin\": {\"enum\": [\"provided\", \"observed\", \"derived\", null]}"
     END;
 
+static const char empty[] =
+    BEGIN("\"table\", \"decision\"")
+    "\"table\": " TEXT ", "
+    "\"decision\": " DECISION ", "
+    "\"label\": " MAYBE
+    END;
+
 static const char reference[] =
     BEGIN("\"from\", \"columns\", \"to\", \"to_columns\", \"when\", \"array\"")
     "\"edge\": " TEXT ", "
@@ -102,8 +109,8 @@ static const char omitted[] =
 
 static const char manifest[] =
     BEGIN("\"format\", \"version\", \"status\", \"profile\", \"time\", "
-	"\"lsn\", \"map_sha256\", \"subject\", \"tables\", \"references\", "
-	"\"objects\", \"schema\", \"index\", \"core\", \"pages\", "
+	"\"lsn\", \"map_sha256\", \"subject\", \"tables\", \"empty\", "
+	"\"references\", \"objects\", \"schema\", \"index\", \"core\", \"pages\", "
 	"\"excluded\", \"omitted\"")
     "\"format\": {\"const\": \"libbackup-export\"}, "
     "\"version\": {\"const\": 1}, "
@@ -115,6 +122,7 @@ static const char manifest[] =
     "\"map_sha256\": " DIGEST ", "
     "\"subject\": " DEFINED("subject") ", "
     "\"tables\": " LIST(DEFINED("table")) ", "
+    "\"empty\": " LIST(DEFINED("empty")) ", "
     "\"references\": " LIST(DEFINED("reference")) ", "
     "\"objects\": " DEFINED("objects") ", "
     "\"schema\": " DEFINED("file") ", "
@@ -154,12 +162,12 @@ describe_manifest(void)
 	json_t *schema = parse(manifest);
 
 	if (json_object_set_new(schema, "$defs",
-		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		    "file", parse(file), "column", parse(column), "left_out",
-		    parse(left_out), "table", parse(table), "reference",
-		    parse(reference), "subject", parse(subject), "objects",
-		    parse(objects), "excluded", parse(excluded), "omitted",
-		    parse(omitted))) == 0)
+		    parse(left_out), "table", parse(table), "empty",
+		    parse(empty), "reference", parse(reference), "subject",
+		    parse(subject), "objects", parse(objects), "excluded",
+		    parse(excluded), "omitted", parse(omitted))) == 0)
 		return schema;
 	json_decref(schema);
 	return NULL;

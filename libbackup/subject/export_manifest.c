@@ -6,6 +6,7 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/subject/exported.h"
+#include "libbackup/subject/walk_impl.h"
 
 static json_t *
 text_or_null(const char *text)
@@ -143,6 +144,77 @@ tables_json(const struct bkp_export *export)
 			return NULL;
 		}
 	}
+	return all;
+}
+
+/* ---- tables of which nothing was found ---- */
+
+/* True where rows of the table were looked for by this decision. */
+static bool
+is_asked(const struct bkp_walk *walk, size_t table, enum bkp_decided decided)
+{
+	if (decided == BKP_OWN && table == walk->subject)
+		return true;
+	for (size_t i = 0; i < walk->edge_count; i++) {
+		const struct bkp_walk_edge *edge = &walk->edges[i];
+
+		if (edge->decided == decided &&
+		    bkp_walk_target(edge) == table &&
+		    bkp_walk_is_followed(walk, edge))
+			return true;
+	}
+	return false;
+}
+
+/* A row counts as the first decision by which it came in, so one that is owned
+ * is no less found where it was looked up, too. */
+static bool
+is_found(
+    const struct bkp_export *export, size_t table, enum bkp_decided decided)
+{
+	for (size_t i = 0; i < export->table_count; i++)
+		if (export->tables[i].table == table &&
+		    export->tables[i].decided <= decided)
+			return true;
+	return false;
+}
+
+static int
+add_empty(
+    json_t *all, const struct bkp_export *export, enum bkp_decided decided)
+{
+	const struct bkp_model *model = bkp_walk_model(export->walk);
+
+	for (size_t i = 0; i < model->table_count; i++) {
+		const char *id = model->tables[i].id;
+		const struct bkp_map_table *map =
+		    bkp_map_table(export->map, id);
+
+		if (!is_asked(export->walk, i, decided) ||
+		    is_found(export, i, decided) ||
+		    !bkp_export_is_wanted(export, i))
+			continue;
+		if (json_array_append_new(all,
+			json_pack("{s:s, s:s, s:o}", "table", id, "decision",
+			    bkp_decided_name(decided), "label",
+			    text_or_null(map != NULL ? map->label : NULL))) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Whoever reads the manifest sees what was looked at, and not only where
+ * something was. */
+static json_t *
+empty_json(const struct bkp_export *export)
+{
+	json_t *all = json_array();
+
+	for (int decided = BKP_OWN; decided <= BKP_LOOKUP; decided++)
+		if (add_empty(all, export, (enum bkp_decided)decided) < 0) {
+			json_decref(all);
+			return NULL;
+		}
 	return all;
 }
 
@@ -330,7 +402,7 @@ bkp_export_manifest(struct bkp_export *export, struct bkp_error *err)
 		return bkp_fail_nomem(err, "describing the export");
 	(void)bkp_run_omissions(export->run, &omitted);
 	value = json_pack(
-	    "{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, "
+	    "{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, "
 	    "s:o, s:{s:o, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "format", "libbackup-export", "version", 1, "status",
 	    omitted == 0 ? "complete" : "partial", "profile",
@@ -338,8 +410,8 @@ bkp_export_manifest(struct bkp_export *export, struct bkp_error *err)
 	    "time", export->time, "lsn", export->lsn, "map_sha256",
 	    export->map->sha256, "snapshot", text_or_null(export->snapshot),
 	    "subject", subject_json(export), "tables", tables_json(export),
-	    "references", references_json(export), "objects", "list",
-	    file_json(&export->objects), "count",
+	    "empty", empty_json(export), "references", references_json(export),
+	    "objects", "list", file_json(&export->objects), "count",
 	    (json_int_t) export->object_count, "bytes",
 	    (json_int_t) export->object_bytes, "schema",
 	    file_json(&export->schema), "index", file_json(&export->index),

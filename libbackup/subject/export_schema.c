@@ -9,6 +9,25 @@
 
 #define NUMBER "^(-?[0-9]+([.][0-9]+)?|NaN|-?Infinity)$"
 
+/* What ISO 8601 has no form for stays as the server writes it: no end of time,
+ * years before Christ, years of more than four digits, and offsets of seconds,
+ * as places had before there were time zones. */
+#define BEYOND                                                                 \
+	"^(-?infinity|.* BC|[0-9]{5,}-.*|.*[+-][0-9]{2}:[0-9]{2}:[0-9]{2})$"
+
+/* An array of PostgreSQL may have any number of dimensions, whatever its
+ * column says. Elements are described in so many; an array that is deeper is
+ * an array, and no more is said of it. */
+#define DIMENSIONS 2
+
+static json_t *
+of_moment(const char *format)
+{
+	return json_pack("{s:[{s:[s,s], s:s}, {s:s, s:s}]}", "anyOf", "type",
+	    "string", "null", "format", format, "type", "string", "pattern",
+	    BEYOND);
+}
+
 static json_t *
 of_kind(enum fmt_pgjson kind)
 {
@@ -28,11 +47,9 @@ of_kind(enum fmt_pgjson kind)
 		return json_pack("{s:[s,s], s:s}", "type", "string", "null",
 		    "contentEncoding", "base64");
 	case FMT_PGJSON_DATE:
-		return json_pack("{s:[s,s], s:s}", "type", "string", "null",
-		    "format", "date");
+		return of_moment("date");
 	case FMT_PGJSON_TIMESTAMPTZ:
-		return json_pack("{s:[s,s], s:s}", "type", "string", "null",
-		    "format", "date-time");
+		return of_moment("date-time");
 	case FMT_PGJSON_JSON:
 		return json_object();
 	case FMT_PGJSON_TIMESTAMP:
@@ -50,8 +67,25 @@ or_text(json_t *schema)
 }
 
 static json_t *
-of_column(const struct bkp_model_column *model,
-    const struct bkp_rows_column *column, bool is_shared)
+of_array(
+    const struct bkp_model_column *model, const struct bkp_rows_column *column)
+{
+	json_t *array = json_pack("{s:s}", "type", "array");
+
+	for (int i = 0; i < DIMENSIONS; i++) {
+		json_t *element = of_kind(model->kind);
+
+		if (column->names_others)
+			element = or_text(element);
+		array = json_pack("{s:s, s:{s:[o,o]}}", "type", "array",
+		    "items", "anyOf", element, array);
+	}
+	return json_pack("{s:[o, {s:s}]}", "anyOf", array, "type", "null");
+}
+
+static json_t *
+of_column(
+    const struct bkp_model_column *model, const struct bkp_rows_column *column)
 {
 	const struct bkp_map_column *map = column->map;
 	json_t *schema;
@@ -61,10 +95,10 @@ of_column(const struct bkp_model_column *model,
 	else if (model->is_composite)
 		schema = json_object();
 	else if (model->is_array)
-		schema = json_pack("{s:[s,s]}", "type", "array", "null");
+		schema = of_array(model, column);
 	else
 		schema = of_kind(model->kind);
-	if (schema != NULL && is_shared)
+	if (column->names_others)
 		schema = or_text(schema);
 	if (schema == NULL ||
 	    json_object_set_new(schema, "$comment", json_string(model->type)) <
@@ -94,8 +128,7 @@ bkp_export_row_schema(
 	for (size_t i = 0; i < table->column_count; i++) {
 		const struct bkp_rows_column *column = &table->columns[i];
 		int rc = json_object_set_new(properties, column->name,
-		    of_column(&model->columns[column->column], column,
-			table->decided == BKP_SHARED));
+		    of_column(&model->columns[column->column], column));
 
 		if (rc == 0 && is_whole)
 			rc = json_array_append_new(

@@ -366,16 +366,13 @@ out:
 	return rc;
 }
 
-/* Of portability nothing is left of a table that is derived. */
-static bool
-is_wanted(const struct bkp_export *export, const struct bkp_walk_table *walked)
+bool
+bkp_export_is_wanted(const struct bkp_export *export, size_t table)
 {
 	const struct bkp_model *model = bkp_walk_model(export->walk);
 	const struct bkp_map_table *map =
-	    bkp_map_table(export->map, model->tables[walked->table].id);
+	    bkp_map_table(export->map, model->tables[table].id);
 
-	if (walked->rows == 0 || walked->decided == BKP_SKIP)
-		return false;
 	return export->profile != BKP_PROFILE_PORTABILITY || map == NULL ||
 	       map->origin != BKP_DERIVED;
 }
@@ -426,8 +423,8 @@ bkp_export_tables(struct bkp_export *export, struct bkp_error *err)
 					walked[i].table == subject;
 
 			if (walked[i].decided != order[turn] ||
-			    is_first != (turn == 0) ||
-			    !is_wanted(export, &walked[i]))
+			    is_first != (turn == 0) || walked[i].rows == 0 ||
+			    !bkp_export_is_wanted(export, walked[i].table))
 				continue;
 			if (add_table(export, &walked[i], err) < 0)
 				return -1;

@@ -151,6 +151,9 @@ json_t *bkp_export_core_schema(const struct bkp_export *export);
 /* Adds those of the manifest and of files.ndjson; -1: no memory. */
 int bkp_export_describe(json_t *files);
 
+/* Of portability nothing is left of a table that is derived. */
+bool bkp_export_is_wanted(const struct bkp_export *export, size_t table);
+
 /* The model's table, and what the map says of it (NULL: nothing). */
 const struct bkp_model_table *bkp_export_model(
     const struct bkp_export *export, const struct bkp_exported_table *table);
