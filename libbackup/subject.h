@@ -114,8 +114,8 @@ struct bkp_subject_export_options {
 	struct bkp_subject_source from;
 	const char *const *key; /* of the subject, as text, a value a column */
 	size_t key_count;
-	int is_portability; /* what was provided and observed, nothing derived
-			     */
+	int is_portability; /* what was provided and observed, nothing derived;
+			       the map has to tell them apart */
 	int has_csv;        /* CSV beside the JSON */
 	int has_no_files;   /* no objects of buckets; the manifest says so */
 	enum bkp_subject_form form;

@@ -95,8 +95,8 @@ plan(struct cli *cli, const struct request *request)
 		(void)fputs(yaml, stdout);
 		if (!cli->is_quiet)
 			cli_say(cli,
-			    "%s edges are left to decide; then backup-export "
-			    "check",
+			    "%s decisions are left to make; then "
+			    "backup-export check",
 			    cli_count(undecided, text));
 	}
 	free(yaml);

@@ -151,6 +151,13 @@ count_undecided(const struct bkp_map *map)
 
 	for (size_t i = 0; i < map->edge_count; i++)
 		count += map->edges[i].decided == BKP_UNDECIDED;
+	for (size_t i = 0; i < map->table_count; i++) {
+		const struct bkp_map_table *table = &map->tables[i];
+
+		count += table->is_undecided;
+		for (size_t k = 0; k < table->column_count; k++)
+			count += table->columns[k].is_undecided;
+	}
 	return count;
 }
 

@@ -24,39 +24,70 @@
 
 /* ---- the beginning ---- */
 
-/* Where rows are read, the walk goes without what cannot be, and says so. */
+/* One for portability cannot tell what is derived where the map does not. */
 static bool
-is_failing(const struct bkp_subject_opened *opened,
-    const struct bkp_review_finding *finding, bool is_reading)
+lacks_origin(const struct bkp_subject_opened *opened,
+    const struct bkp_review_finding *finding)
 {
-	if (finding->level != BKP_REVIEW_FINDING)
-		return false;
-	return !is_reading || strcmp(finding->kind, "table-unreadable") != 0 ||
-	       strcmp(finding->what, opened->map.table) == 0;
+	return opened->is_portability &&
+	       strcmp(finding->kind, "origin-undecided") == 0;
 }
 
-static int
-refuse(const struct bkp_subject_opened *opened, const struct bkp_review *review,
-    size_t failing, struct bkp_error *err)
+/* Advice is what an export can do without. Where rows are read, the walk goes
+ * without tables that cannot be, and says so. */
+static bool
+is_open(const struct bkp_subject_opened *opened,
+    const struct bkp_review_finding *finding, bool is_reading)
 {
+	if (is_reading && strcmp(finding->kind, "table-unreadable") == 0)
+		return strcmp(finding->what, opened->map.table) == 0;
+	return finding->level == BKP_REVIEW_FINDING ||
+	       lacks_origin(opened, finding);
+}
+
+/* Tells of everything that is open; how much is, and how much of that is an
+ * origin only. */
+static size_t
+tell_open(const struct bkp_subject_opened *opened,
+    const struct bkp_review *review, bool is_reading, size_t *origins)
+{
+	size_t count = 0;
+
 	for (size_t i = 0; i < review->count; i++) {
 		const struct bkp_review_finding *finding = &review->findings[i];
 
-		if (finding->level == BKP_REVIEW_FINDING)
-			bkp_run_message(opened->run, BKP_WARNING, NULL,
-			    "%s: %s", finding->what, finding->message);
+		if (!is_open(opened, finding, is_reading))
+			continue;
+		bkp_run_message(opened->run, BKP_WARNING, NULL, "%s: %s",
+		    finding->what, finding->message);
+		count++;
+		*origins += lacks_origin(opened, finding);
 	}
+	return count;
+}
+
+static int
+refuse(const struct bkp_subject_opened *opened, size_t count, size_t origins,
+    struct bkp_error *err)
+{
+	if (count == origins)
+		return bkp_fail(err, BKP_INVALID,
+		    "the map %s does not say of %zu table%s, named above, "
+		    "where the rows are from, and an export for portability is "
+		    "of what was provided and observed: give each an origin "
+		    "under 'tables'",
+		    opened->map.path, count, count == 1 ? "" : "s");
 	if (opened->past != NULL && bkp_past_is_damaged(opened->past))
 		return bkp_fail(err, BKP_CORRUPT,
 		    "snapshot %.12s could not be restored whole, as is named "
 		    "above, and the map %s does not fit what is left of the "
 		    "database (%zu findings): take another snapshot, or "
 		    "backup-check --repair first",
-		    opened->past->opened.name, opened->map.path, failing);
+		    opened->past->opened.name, opened->map.path, count);
 	return bkp_fail(err, BKP_INVALID,
 	    "the map %s does not fit the database (%zu findings), and nothing "
 	    "undecided is exported; backup-export check lists what to decide",
-	    opened->map.path, failing);
+	    opened->map.path, count);
 }
 
 static int
@@ -64,14 +95,15 @@ review(
     struct bkp_subject_opened *opened, bool is_reading, struct bkp_error *err)
 {
 	struct bkp_review review = BKP_REVIEW_INIT;
-	size_t failing = 0;
+	size_t count = 0;
+	size_t origins = 0;
 	int rc = bkp_review(bkp_walk_session(opened->walk),
 	    bkp_walk_model(opened->walk), &opened->map, &review, err);
 
-	for (size_t i = 0; i < review.count; i++)
-		failing += is_failing(opened, &review.findings[i], is_reading);
-	if (rc == 0 && failing > 0)
-		rc = refuse(opened, &review, failing, err);
+	if (rc == 0)
+		count = tell_open(opened, &review, is_reading, &origins);
+	if (count > 0)
+		rc = refuse(opened, count, origins, err);
 	bkp_review_free(&review);
 	return rc;
 }
@@ -386,6 +418,7 @@ bkp_subject_export(const struct bkp_subject_export_options *options,
 	uint64_t began = bkp_clock_ms();
 	int rc = -1;
 
+	opened.is_portability = options->is_portability != 0;
 	if (bkp_subject_open(&opened, &options->from, options->key_count, true,
 		&options->events, options->cancel, err) == 0)
 		rc = export_subject(&opened, options, &made, err);

@@ -37,11 +37,13 @@ struct bkp_subject_opened {
 	struct bkp_map map;
 	struct bkp_past *past; /* NULL: the database as it is */
 	struct bkp_walk *walk;
+	bool is_portability; /* set before it is opened: the map has to say of
+				every table where its rows are from, too */
 };
 
 #define BKP_SUBJECT_OPENED_INIT                                                \
 	{                                                                      \
-		NULL, BKP_MAP_INIT, NULL, NULL                                 \
+		NULL, BKP_MAP_INIT, NULL, NULL, false                          \
 	}
 
 /* is_reading: rows are read, and not explained (bkp_walk_open_reading); what

@@ -55,6 +55,7 @@ struct bkp_review {
  *   subject-not-unique, table-unreadable
  *   erasure-open         (advice) what an erasure could neither delete nor
  *                        clear
+ *   large-object         (advice) a column that may name some
  *   origin-undecided, no-index    (advice)
  * Expressions are tried on the server by preparing a statement, which runs
  * nothing.

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Columns of exported tables that look like references, and that nobody
- * called anything else. */
+ * called anything else; those that may name large objects, too. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/subject/names.h"
 #include "libbackup/subject/review_own.h"
+
+/* Of type oid, on every server. */
+#define OID_TYPE 26
 
 static bool
 is_of_file(const struct bkp_map_file *file, const char *column)
@@ -119,6 +122,29 @@ add_likeness(struct reviewer *r, const struct bkp_model_table *table,
 	return rc;
 }
 
+/* The number of a large object is an oid like any other, and what has that
+ * number is in no export. */
+static int
+review_large_object(struct reviewer *r, const struct bkp_model_table *table,
+    size_t column, const struct bkp_map_column *said, struct bkp_error *err)
+{
+	const struct bkp_model_column *c = &table->columns[column];
+	char *what;
+	int rc;
+
+	if (c->type_oid != OID_TYPE || c->is_array ||
+	    (said != NULL && (said->is_plain || said->treatment != BKP_KEEP)))
+		return 0;
+	if ((what = bkp_format(err, "%s.%s", table->id, c->name)) == NULL)
+		return -1;
+	rc = bkp_review_add(r, BKP_REVIEW_ADVICE, "large-object", what,
+	    said != NULL ? said->line : 0, err,
+	    "it may name large objects, which no export has: give them to the "
+	    "person beside it, or say {plain: true}");
+	free(what);
+	return rc;
+}
+
 static int
 review_table(struct reviewer *r, size_t at, struct bkp_error *err)
 {
@@ -132,6 +158,8 @@ review_table(struct reviewer *r, size_t at, struct bkp_error *err)
 		enum bkp_likeness likeness =
 		    bkp_subject_likeness(r->model, at, i, &target);
 
+		if (review_large_object(r, table, i, said, err) < 0)
+			return -1;
 		if (likeness != BKP_LIKE_NOTHING &&
 		    !is_settled(r, at, i, said) &&
 		    add_likeness(r, table, table->columns[i].name, likeness,

@@ -196,6 +196,24 @@ reaching_edge(const struct reviewer *r, size_t table)
 	return "it is the subject's";
 }
 
+/* The table says it for its columns, or each that is given says it. */
+static bool
+has_origin(
+    const struct bkp_model_table *table, const struct bkp_map_table *entry)
+{
+	if (entry == NULL)
+		return false;
+	for (size_t i = 0; i < table->column_count; i++) {
+		const struct bkp_map_column *column =
+		    bkp_map_column(entry, table->columns[i].name);
+
+		if (column == NULL || (column->origin == BKP_ORIGIN_UNKNOWN &&
+					  column->treatment != BKP_OMIT))
+			return entry->origin != BKP_ORIGIN_UNKNOWN;
+	}
+	return true;
+}
+
 static int
 review_table(struct reviewer *r, size_t at, struct bkp_error *err)
 {
@@ -218,7 +236,7 @@ review_table(struct reviewer *r, size_t at, struct bkp_error *err)
 		    "its rows are reached: say what it is (label, purpose, "
 		    "origin), or take the line out");
 	if (reached == BKP_UNDECIDED || reached == BKP_LOOKUP ||
-	    (entry != NULL && entry->origin != BKP_ORIGIN_UNKNOWN))
+	    has_origin(table, entry))
 		return 0;
 	return bkp_review_add(r, BKP_REVIEW_ADVICE, "origin-undecided",
 	    table->id, line, err,
