@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import subprocess
+import urllib.parse
 import urllib.request
 import zlib
 
@@ -81,7 +82,7 @@ tables:
       phone: {mask: true}
       name: {label: Your name}
       state: {label: State, values: {a: active, b: blocked}}
-  public.orders: {label: Orders, origin: provided}
+  public.orders: {label: Orders, origin: provided, retention: ten years}
   public.messages: {label: Messages, origin: provided}
   public.blocks: {origin: derived}
   public.settings: {skip: holds nothing about people}
@@ -187,6 +188,9 @@ def test_an_export_holds_what_is_decided_and_nothing_else(exporter):
     assert sent["reader"] == got["author"] and sent["reader"] != "2"
     assert done.result["rows"] == 1 + 130 + 1 + 1 + 2
     assert files["files/up/users/1.png"] == PICTURE
+    line, = rows(folder, "files.ndjson")
+    assert (line["file"], line["key"], line["name"]) == (
+        "files/up/users/1.png", "users/1.png", "Portrait")
 
 
 def test_the_manifest_accounts_for_every_file_and_every_exclusion(exporter):
@@ -242,6 +246,7 @@ def test_the_manifest_says_what_was_replaced_and_what_refers(exporter):
         ("creator", "not given"), ("target", "not given")]
     assert {column["name"] for column in tables["public.messages"]["columns"]
             if column["names_others"]} == {"author", "reader"}
+    assert tables["public.orders"]["retention"] == "ten years"
     reference, = told["references"]
     assert reference == {
         "edge": "public.orders(note) -> public.users(name) when id > 5",
@@ -402,6 +407,9 @@ def test_the_audit_tells_of_every_export_and_of_no_person(exporter):
         ("export-begun", None), ("export-ended", "partial"),
         ("export-begun", None), ("export-ended", "failed")]
     assert lines[1]["sha256"] == first.result["sha256"]
+    with open(exporter.map, "rb") as data:
+        digest = hashlib.sha256(data.read()).hexdigest()
+    assert {line["map_sha256"] for line in lines} == {digest}
     assert lines[0]["for"] == "desk"
     assert lines[0]["subject"] == lines[4]["subject"]
     assert lines[0]["subject"] != lines[2]["subject"]
@@ -425,9 +433,12 @@ def test_an_export_goes_into_a_bucket_and_is_handed_over(
         exporter, s3, bucket):
     done = exporter.run(
         "run", "--json", "--subject", "1", "--format", "zip",
-        "--no-encryption", "--link", "1",
+        "--no-encryption", "--link", "3",
         "s3://%s/exports/1.zip" % bucket)
     assert done.status == COMPLETE, str(done)
+    asked = urllib.parse.parse_qs(
+        urllib.parse.urlsplit(done.result["link"]).query)
+    assert asked["X-Amz-Expires"] == [str(3 * 3600)]
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(done.result["link"], timeout=30) as answer:
         given = answer.read()
@@ -479,6 +490,7 @@ def test_people_can_read_it_in_a_browser(exporter):
     assert page.count("<tr>") > 50
     assert '<img alt="" src="files/up/users/1.png">Portrait' in page
     assert "What for: running your account" in page
+    assert "How long it is kept: ten years" in page
     assert 'href="pages/own.public.orders.1.html"' in page
     page, complaints = browse(
         os.path.join(folder, "pages", "own.public.orders.1.html"),
