@@ -111,6 +111,8 @@ struct bkp_restore_result {
 	uint64_t erasures; /* recorded since the snapshot, of its databases */
 	uint64_t erased_subjects; /* of these: who was in it, and is not now */
 	uint64_t erased_rows, cleared_references, erased_objects;
+	uint64_t ready_ms; /* until the last database was in its place and
+			      answered queries; 0: there was none */
 };
 
 /*

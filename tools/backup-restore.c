@@ -46,13 +46,17 @@ erasures_of(const struct bkp_restore_result *r, bool is_without)
 static json_t *
 result_event(const struct bkp_restore_result *r, bool is_without)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I}",
+	json_t *ready = r->ready_ms > 0 ? json_integer((json_int_t)r->ready_ms)
+					: json_null();
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I,"
+			 " s:o}",
 	    "type", "result", "command", command.name, "state", state_of(r),
 	    "snapshot", r->snapshot, "entries", (json_int_t)r->entries, "bytes",
 	    (json_int_t)r->bytes, "omissions", (json_int_t)r->omission_count,
 	    "lost", (json_int_t)r->lost_count, "erasures",
 	    erasures_of(r, is_without), "duration_ms",
-	    (json_int_t)r->duration_ms);
+	    (json_int_t)r->duration_ms, "ready_ms", ready);
 }
 
 static void
@@ -64,6 +68,9 @@ tell_people(const struct bkp_restore_result *r)
 	(void)printf("entries   %s\n", cli_count(r->entries, text));
 	(void)printf("size      %s\n", cli_size(r->bytes, text));
 	(void)printf("time      %s\n", cli_duration(r->duration_ms, text));
+	if (r->ready_ms > 0)
+		(void)printf("in use    after %s: the databases answered\n",
+		    cli_duration(r->ready_ms, text));
 	if (r->erasures > 0)
 		(void)printf("erasures  %llu recorded since, %llu subjects "
 			     "erased once more: %llu rows, %llu objects\n",

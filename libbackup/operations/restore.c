@@ -474,7 +474,7 @@ bkp_restore(const struct bkp_restore_options *options,
     struct bkp_restore_result *result, struct bkp_error *err)
 {
 	struct restore restore = {.options = options};
-	uint64_t began_ms = bkp_clock_ms();
+	uint64_t began_ms = bkp_clock_ms(), ready_ms;
 	int rc = -1;
 
 	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
@@ -491,8 +491,12 @@ bkp_restore(const struct bkp_restore_options *options,
 		goto out;
 	*result = restore.result;
 	memcpy(result->snapshot, restore.opened.name, sizeof(result->snapshot));
-	for (size_t i = 0; i < restore.part_count; i++)
+	for (size_t i = 0; i < restore.part_count; i++) {
 		add_amount(&restore, &restore.parts[i], result);
+		ready_ms = bkp_supply_ready_ms(restore.parts[i].supply);
+		if (ready_ms > began_ms + result->ready_ms)
+			result->ready_ms = ready_ms - began_ms;
+	}
 	(void)bkp_run_omissions(restore.run, &result->omission_count);
 	result->duration_ms = bkp_clock_ms() - began_ms;
 	rc = 0;

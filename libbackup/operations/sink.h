@@ -77,4 +77,7 @@ void bkp_supply_free(struct bkp_supply *supply); /* NULL is fine */
 /* What targets counted as put back. */
 uint64_t bkp_supply_count(const struct bkp_supply *supply);
 
+/* When bkp_supply_ready was last called, by bkp_clock_ms; 0: it was not. */
+uint64_t bkp_supply_ready_ms(const struct bkp_supply *supply);
+
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/operations/opened.h"
 #include "libbackup/operations/sink.h"
 
 struct bkp_supply {
@@ -18,6 +19,7 @@ struct bkp_supply {
 	bool *is_told; /* owned: of each chunk of the list, that it is lost */
 	bool is_list_damaged;
 	atomic_uint_fast64_t lost, restored;
+	uint64_t ready_ms; /* by bkp_clock_ms; 0: not */
 };
 
 int
@@ -161,6 +163,18 @@ void
 bkp_supply_restored(struct bkp_supply *supply, uint64_t count)
 {
 	atomic_fetch_add(&supply->restored, count);
+}
+
+void
+bkp_supply_ready(struct bkp_supply *supply)
+{
+	supply->ready_ms = bkp_clock_ms();
+}
+
+uint64_t
+bkp_supply_ready_ms(const struct bkp_supply *supply)
+{
+	return supply->ready_ms;
 }
 
 uint64_t

@@ -10,8 +10,9 @@
  *   triggers, rules, what else is left of the schema
  *   what whoever restores has to do in it, before statistics and views know
  *   of it
- *   statistics, materialised views, settings
- *   rename
+ *   rough statistics, materialised views, settings
+ *   rename: whoever waits for the database can use it
+ *   statistics
  *
  * Where the repository has lost a part of it, the rest is built all the same:
  * constraints that then cannot hold are named, and the name says what it is.
@@ -153,8 +154,9 @@ finish(struct bkp_pg_target *target, struct bkp_supply *supply,
 	pg.is_ticking = true;
 	bkp_run_phase(run, 0, 0, "%s: statistics and views", database->name);
 	if (without_event_triggers(&pg, err) < 0 ||
-	    bkp_pg_target_analyze(target, run, &pg, database->temporary, err) <
-		0 ||
+	    bkp_pg_target_analyze(target, run, &pg, database->temporary,
+		has_losses ? BKP_PG_STATISTICS_ALL : BKP_PG_STATISTICS_FIRST,
+		err) < 0 ||
 	    fill_views(&pg, supply, database, has_losses, err) < 0 ||
 	    bkp_pg_target_settings(target, supply, &pg, database, err) < 0 ||
 	    tell_extensions(&pg, run, database, err) < 0)
@@ -221,6 +223,41 @@ out:
 	return rc;
 }
 
+/*
+ * The database is in its place and others work in it, so nothing of this is
+ * the end of a restore but that somebody wants it. The first that is asked is
+ * the first query that the database answers under its name.
+ */
+static int
+refine(struct bkp_pg_target *target, struct bkp_supply *supply,
+    const struct bkp_pg_target_database *database, struct bkp_error *err)
+{
+	struct bkp_run *run = bkp_supply_run(supply);
+	struct bkp_error why = BKP_ERROR_INIT;
+	struct bkp_pg pg = BKP_PG_INIT;
+	int rc = bkp_pg_target_connect(target, database->name, run, &pg, &why);
+
+	if (rc == 0) {
+		bkp_supply_ready(supply);
+		pg.is_ticking = true;
+		bkp_run_phase(run, 0, 0,
+		    "%s: in its place and in use; statistics", database->name);
+		rc = bkp_pg_target_analyze(target, run, &pg, database->name,
+		    BKP_PG_STATISTICS_REST, &why);
+	}
+	bkp_pg_close(&pg);
+	if (rc < 0 && why.code != BKP_CANCELLED && why.code != BKP_NOMEM) {
+		bkp_run_message(run, BKP_WARNING, database->path,
+		    "the database is in its place with rough statistics: %s. "
+		    "Let ANALYZE run in it",
+		    why.message);
+		return 0;
+	}
+	if (rc < 0 && err != NULL)
+		*err = why;
+	return rc;
+}
+
 static int
 build(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, const struct fmt_buf *archive,
@@ -239,6 +276,7 @@ build(struct bkp_pg_target *target, struct bkp_supply *supply,
 	    .has_no_owner = target->options.has_no_owner,
 	    .has_no_privileges = target->options.has_no_privileges,
 	    .choice = database->choice};
+	bool has_losses;
 
 	bkp_run_phase(run, 0, 0, "%s: making the schema", database->name);
 	if (bkp_pg_restore_schema(&what, database->temporary, run, err) < 0 ||
@@ -246,14 +284,20 @@ build(struct bkp_pg_target *target, struct bkp_supply *supply,
 	    (!target->options.is_schema_only && database->choice == NULL &&
 		bkp_pg_target_objects(target, supply, database, err) < 0) ||
 	    fill(target, &loss, database, &what, err) < 0 ||
-	    settle(target, database, err) < 0 ||
-	    finish(target, supply, database, is_incomplete(&loss), err) < 0)
+	    settle(target, database, err) < 0)
 		return -1;
-	if (is_incomplete(&loss) && !target->options.is_scratch)
+	has_losses = is_incomplete(&loss);
+	if (finish(target, supply, database, has_losses, err) < 0)
+		return -1;
+	if (has_losses && !target->options.is_scratch)
 		return bkp_pg_place_aside(target, supply, database, err);
-	return target->options.is_swap
-		   ? bkp_pg_swap(target, supply, database, err)
-		   : bkp_pg_place_swap(target, supply, database, err);
+	if ((target->options.is_swap
+		    ? bkp_pg_swap(target, supply, database, err)
+		    : bkp_pg_place_swap(target, supply, database, err)) < 0)
+		return -1;
+	return target->options.is_scratch
+		   ? 0
+		   : refine(target, supply, database, err);
 }
 
 int

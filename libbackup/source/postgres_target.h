@@ -134,10 +134,16 @@ int bkp_pg_target_load_rows(struct bkp_pg_target *target,
     struct bkp_supply *supply, struct bkp_pg_target_database *database,
     struct bkp_error *err);
 
-/* Takes the statistics of a database with every worker; `pg` is connected to
- * it (postgres_analyze.c). */
+/* Takes statistics with every worker; `pg` is connected to the database
+ * (postgres_analyze.c). */
+enum bkp_pg_statistics {
+	BKP_PG_STATISTICS_ALL,
+	BKP_PG_STATISTICS_FIRST, /* rough ones of large tables */
+	BKP_PG_STATISTICS_REST   /* those of large tables */
+};
 int bkp_pg_target_analyze(struct bkp_pg_target *target, struct bkp_run *run,
-    struct bkp_pg *pg, const char *database, struct bkp_error *err);
+    struct bkp_pg *pg, const char *database, enum bkp_pg_statistics what,
+    struct bkp_error *err);
 
 /* What comes after the rows (postgres_after.c, postgres_objects.c). */
 int bkp_pg_target_objects(struct bkp_pg_target *target,

@@ -165,6 +165,10 @@ bool bkp_supply_has_whole_list(const struct bkp_supply *supply);
  * thread. */
 void bkp_supply_restored(struct bkp_supply *supply, uint64_t count);
 
+/* What was put back so far can be used by those who wait for it: databases
+ * answer queries. Calling thread. */
+void bkp_supply_ready(struct bkp_supply *supply);
+
 /* ---- target ---- */
 
 struct bkp_target;

@@ -141,6 +141,20 @@ def test_a_foreign_key_that_does_not_hold_is_named(app, postgres, database):
         postgres.drop_database("elsewhere")
 
 
+@pytest.mark.parametrize("view", ["", "CREATE MATERIALIZED VIEW v AS TABLE t"])
+def test_a_database_is_in_use_before_its_statistics_are_complete(
+        app, postgres, database, view):
+    postgres.execute(database, "CREATE TABLE t AS"
+                     " SELECT n FROM generate_series(1, 50000) n;" + view)
+    app.create()
+    result = app.admin("backup-restore", "--json", "--overwrite",
+                       "latest").result
+    assert 0 < result["ready_ms"] <= result["duration_ms"]
+    assert postgres.execute(
+        database, "SELECT array_length(histogram_bounds::text::int[], 1)"
+        " FROM pg_stats WHERE tablename = 't'") == [(101,)]
+
+
 # In the database it is made in it is fast, and in any other it is not.
 SLOW = """
     CREATE FUNCTION slow(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
