@@ -73,7 +73,6 @@ EXTRA_DIST += tests/integration/test_error_correction.py
 # export: one person's data, as the command writes it
 EXTRA_DIST += tests/integration/test_export.py \
 	tests/integration/test_export_forms.py \
-	tests/integration/test_export_samples.py \
 	tests/integration/test_export_schema.py \
 	tests/integration/test_export_told.py
 

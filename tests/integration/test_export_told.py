@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an export rests on and tells of itself: one moment, a map that decides
-everything, tables that had nothing, pseudonyms of its own."""
+"""What an export rests on and tells of itself: a map that decides everything,
+tables that had nothing, pseudonyms of its own."""
 
 import os
 import re
-import time
 
-from harness.stack import COMPLETE, DEGRADED, FAILED, finish, patience
-from test_export import MAP, everything, exporter, manifest, rows
+from harness.stack import COMPLETE, FAILED
+from test_export import MAP, exporter, manifest, rows
 
 assert exporter  # a fixture
 
@@ -21,77 +20,6 @@ def asked(done):
     """The findings of a check that keep exports from being made."""
     return [event for event in done.of_type("finding")
             if event["level"] == "open"]
-
-
-# ---- one moment ----
-
-HELD = """
-references:
-  - {from: public.settings, columns: [value], to: public.users(name),
-     when: "pg_catalog.pg_advisory_xact_lock_shared(%d) IS NOT NULL",
-     own: down}
-tables:"""
-
-CHANGES = """
-INSERT INTO letters VALUES (9, 1, 'CANARY-late');
-INSERT INTO orders VALUES (9000, 1, 1, 'CANARY-late');
-INSERT INTO messages VALUES (9000, 1, 2, 'CANARY-late');
-INSERT INTO blocks VALUES (9000, 1, 2, '2026-12-31Z');
-UPDATE users SET avatar = 'CANARY-late' WHERE id = 1;
-UPDATE products SET name = 'CANARY-late' WHERE id = 1;
-DELETE FROM letters WHERE id = 1;
-DELETE FROM orders WHERE id = 130;
-DELETE FROM messages WHERE id = 1;
-"""
-
-
-def wait_for(condition, what, process):
-    end = time.monotonic() + patience(60)
-    while not condition():
-        assert process.poll() is None and time.monotonic() < end, what
-        time.sleep(0.02)
-
-
-def test_all_of_an_export_is_of_one_moment(exporter, postgres, database):
-    postgres.execute(database, """
-        CREATE TABLE letters (id int PRIMARY KEY,
-            user_id bigint REFERENCES users, body text);
-        INSERT INTO letters VALUES (1, 1, 'one'), (2, 1, 'two')""")
-    key = int(database[2:])
-    use(exporter, MAP.replace("edges:", """edges:
-  "public.letters(user_id) -> public.users(id)": own""").replace(
-        "\ntables:", HELD % key).replace(
-        "  public.settings: {skip: holds nothing about people}\n", ""))
-    before, _ = exporter.export("1", "before", "--csv")
-    output = exporter.stack.path("out")
-    with postgres.connect(database) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", (key,))
-        process = exporter.stack.start(
-            "backup-export", "run", "--map", exporter.map, "--json",
-            "--csv", "--subject", "1", output)
-        # The walk stands before its first rows but the subject's.
-        wait_for(lambda: other.execute(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-            " AND objid = %s AND NOT granted", (key,)).fetchone()[0] == 1,
-            "the export does not ask", process)
-        postgres.execute(database, CHANGES)
-        other.execute("SELECT pg_advisory_unlock(%s)", (key,))
-        done = finish(process)
-    assert done.status == COMPLETE, str(done)
-    assert [table["rows"] for table in manifest(output)["tables"]] == \
-        [table["rows"] for table in manifest(before)["tables"]]
-    made, expected = everything(output), everything(before)
-    assert sorted(made) == sorted(expected)
-    for name, data in made.items():
-        assert b"CANARY" not in data, name
-        if name.startswith(("own/", "lookup/", "actor/", "files/")):
-            assert data == expected[name], name
-    for table in manifest(output)["tables"]:
-        assert len(rows(output, table["file"]["name"])) == table["rows"]
-    # And the next one has all of it.
-    late, _ = exporter.export("1", "late", status=DEGRADED)
-    assert [row["id"] for row in rows(late, "own/public.letters.ndjson")] == \
-        [2, 9]
 
 
 # ---- a map ----
