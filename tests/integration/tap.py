@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports a pytest run as TAP on standard output, so that automake counts
-every test. An error in setting a test up is that test's failure."""
+every test. An error in setting a test up is that test's failure.
 
+BACKUP_TEST_AGAIN=N lets N cases that fail run once more, for machines on which
+anything may take any time. One that passes then is reported as unsteady, with
+what was wrong the first time in the log: it is to be mended, as a failure is."""
+
+import os
 import sys
+
+import pytest
+from _pytest.runner import runtestprotocol
 
 SLOW = 5
 
 _reported = 0
+_again = int(os.environ.get("BACKUP_TEST_AGAIN", "0"))
+_unsteady = set()
 
 
 def _emit(line):
@@ -47,6 +57,25 @@ def pytest_collectreport(report):
         _emit("Bail out! %s cannot be loaded" % report.nodeid)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    global _again
+    if _again <= 0:
+        return None
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    wrong = [report for report in reports if report.failed]
+    if wrong:
+        _again -= 1
+        _comment("the first time, " + _name(item.nodeid))
+        for report in wrong:
+            _comment(report.longreprtext)
+        _unsteady.add(item.nodeid)
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+
+
 def pytest_runtest_logreport(report):
     if report.failed:
         if report.when == "teardown":
@@ -60,7 +89,8 @@ def pytest_runtest_logreport(report):
         _result("ok", report.nodeid, " # SKIP " + report.longrepr[2].removeprefix(
             "Skipped: "))
     elif report.when == "call":
-        _result("ok", report.nodeid)
+        _result("ok", report.nodeid,
+                " (unsteady)" if report.nodeid in _unsteady else "")
         if report.duration > SLOW:
             _comment("took %.0f s" % report.duration)
 
