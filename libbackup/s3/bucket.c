@@ -120,3 +120,30 @@ bkp_s3_get_versioning(struct bkp_s3_connection *connection, const char *bucket,
 	bkp_s3_response_free(&response);
 	return rc;
 }
+
+int
+bkp_s3_set_versioning(struct bkp_s3_connection *connection, const char *bucket,
+    enum bkp_s3_versioning versioning, struct bkp_error *err)
+{
+	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
+	const struct bkp_s3_request request = {
+	    .method = "PUT", .bucket = bucket, .query = &query};
+	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
+	struct fmt_buf text = FMT_BUF_INIT;
+	int rc = bkp_s3_fields_add(&query, "versioning", "", err);
+
+	if (rc == 0 &&
+	    fmt_buf_printf(&text,
+		"<VersioningConfiguration><Status>%s</Status>"
+		"</VersioningConfiguration>",
+		versioning == BKP_S3_VERSIONING_ON ? "Enabled" : "Suspended") !=
+		FMT_OK)
+		rc = bkp_fail_nomem(err, "building a request");
+	if (rc == 0)
+		rc = bkp_s3_send_document(
+		    connection, &request, &text, &response, err);
+	fmt_buf_free(&text);
+	bkp_s3_fields_free(&query);
+	bkp_s3_response_free(&response);
+	return rc;
+}

@@ -36,35 +36,32 @@ append_escaped(const char *text, struct fmt_buf *out)
 	return status;
 }
 
-/* Sends a document with its digests; `?name`. */
-static int
-send_document(struct bkp_s3_connection *connection,
-    struct bkp_s3_request *request, const char *name,
-    const struct fmt_buf *text, struct bkp_s3_response *response,
-    struct bkp_error *err)
+int
+bkp_s3_send_document(struct bkp_s3_connection *connection,
+    const struct bkp_s3_request *request, const struct fmt_buf *text,
+    struct bkp_s3_response *response, struct bkp_error *err)
 {
-	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
-	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
 	const struct bkp_s3_body body = {.data = text->data, .size = text->len};
+	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	struct bkp_s3_request whole = *request;
 	struct bkp_s3_digests digests;
 	int rc = -1;
 
+	whole.headers = &headers;
+	whole.body = &body;
+	whole.sha256 = digests.sha256;
 	if (bkp_s3_digest_body(&body, &digests, err) < 0 ||
-	    bkp_s3_fields_add(&query, name, "", err) < 0 ||
 	    bkp_s3_fields_add(
 		&headers, "content-type", "application/xml", err) < 0 ||
 	    bkp_s3_add_md5(&headers, digests.md5, err) < 0)
 		goto out;
-	request->query = &query;
-	request->headers = &headers;
-	request->body = &body;
-	request->sha256 = digests.sha256;
-	rc = bkp_s3_ask(connection, request, response, err);
+	for (size_t i = 0;
+	     request->headers != NULL && i < request->headers->count; i++)
+		if (bkp_s3_fields_add(&headers, request->headers->items[i].name,
+			request->headers->items[i].value, err) < 0)
+			goto out;
+	rc = bkp_s3_ask(connection, &whole, response, err);
 out:
-	request->query = request->headers = NULL;
-	request->body = NULL;
-	request->sha256 = NULL;
-	bkp_s3_fields_free(&query);
 	bkp_s3_fields_free(&headers);
 	return rc;
 }
@@ -94,8 +91,9 @@ take_tag(void *arg, const char *path, const char *text, size_t len,
 }
 
 int
-bkp_s3_get_tags(struct bkp_s3_connection *connection, const char *bucket,
-    const char *key, struct bkp_s3_fields *tags, struct bkp_error *err)
+bkp_s3_get_tags_version(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *version_id,
+    struct bkp_s3_fields *tags, struct bkp_error *err)
 {
 	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
 	const struct bkp_s3_request request = {
@@ -105,6 +103,8 @@ bkp_s3_get_tags(struct bkp_s3_connection *connection, const char *bucket,
 	int rc = bkp_s3_fields_add(&query, "tagging", "", err);
 
 	if (rc == 0)
+		rc = bkp_s3_add_version(&query, version_id, err);
+	if (rc == 0)
 		rc = bkp_s3_ask(connection, &request, &response, err);
 	if (rc == 0)
 		rc = bkp_s3_xml_read(response.body.data, response.body.len,
@@ -113,6 +113,14 @@ bkp_s3_get_tags(struct bkp_s3_connection *connection, const char *bucket,
 	bkp_s3_fields_free(&query);
 	bkp_s3_response_free(&response);
 	return rc;
+}
+
+int
+bkp_s3_get_tags(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, struct bkp_s3_fields *tags, struct bkp_error *err)
+{
+	return bkp_s3_get_tags_version(
+	    connection, bucket, key, NULL, tags, err);
 }
 
 static enum fmt_status
@@ -137,23 +145,36 @@ write_tags(const struct bkp_s3_fields *tags, struct fmt_buf *out)
 }
 
 int
+bkp_s3_put_tags_version(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *version_id,
+    const struct bkp_s3_fields *tags, struct bkp_error *err)
+{
+	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
+	const struct bkp_s3_request request = {
+	    .method = "PUT", .bucket = bucket, .key = key, .query = &query};
+	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
+	struct fmt_buf text = FMT_BUF_INIT;
+	int rc = bkp_s3_fields_add(&query, "tagging", "", err);
+
+	if (rc == 0)
+		rc = bkp_s3_add_version(&query, version_id, err);
+	if (rc == 0 && write_tags(tags, &text) != FMT_OK)
+		rc = bkp_fail_nomem(err, "building a request");
+	if (rc == 0)
+		rc = bkp_s3_send_document(
+		    connection, &request, &text, &response, err);
+	fmt_buf_free(&text);
+	bkp_s3_fields_free(&query);
+	bkp_s3_response_free(&response);
+	return rc;
+}
+
+int
 bkp_s3_put_tags(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const struct bkp_s3_fields *tags, struct bkp_error *err)
 {
-	struct bkp_s3_request request = {
-	    .method = "PUT", .bucket = bucket, .key = key};
-	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
-	struct fmt_buf text = FMT_BUF_INIT;
-	int rc;
-
-	if (write_tags(tags, &text) != FMT_OK)
-		rc = bkp_fail_nomem(err, "building a request");
-	else
-		rc = send_document(
-		    connection, &request, "tagging", &text, &response, err);
-	fmt_buf_free(&text);
-	bkp_s3_response_free(&response);
-	return rc;
+	return bkp_s3_put_tags_version(
+	    connection, bucket, key, NULL, tags, err);
 }
 
 /* ---- deletions ---- */
@@ -192,12 +213,16 @@ static int
 delete_batch(struct bkp_s3_connection *connection, const char *bucket,
     const struct fmt_buf *text, struct bkp_error *err)
 {
-	struct bkp_s3_request request = {.method = "POST", .bucket = bucket};
+	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
+	const struct bkp_s3_request request = {
+	    .method = "POST", .bucket = bucket, .query = &query};
 	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
 	char *refusal[2] = {NULL, NULL};
-	int rc =
-	    send_document(connection, &request, "delete", text, &response, err);
+	int rc = bkp_s3_fields_add(&query, "delete", "", err);
 
+	if (rc == 0)
+		rc = bkp_s3_send_document(
+		    connection, &request, text, &response, err);
 	if (rc == 0)
 		rc = bkp_s3_xml_read(response.body.data, response.body.len,
 		    take_refusal, refusal, err);
@@ -207,6 +232,7 @@ delete_batch(struct bkp_s3_connection *connection, const char *bucket,
 		    refusal[0], refusal[1] != NULL ? refusal[1] : "no reason");
 	free(refusal[0]);
 	free(refusal[1]);
+	bkp_s3_fields_free(&query);
 	bkp_s3_response_free(&response);
 	return rc;
 }

@@ -198,6 +198,16 @@ fail_request(const struct bkp_s3_request *request, struct bkp_error *err)
 	    request->bucket, request->key);
 }
 
+/* Asked for by its id, a delete marker is a method that is not allowed. */
+static bool
+is_delete_marker(const struct bkp_s3_response *response)
+{
+	const char *text =
+	    bkp_s3_fields_get(&response->headers, "x-amz-delete-marker");
+
+	return text != NULL && strcmp(text, "true") == 0;
+}
+
 enum bkp_s3_end
 bkp_s3_judge(const struct bkp_s3_request *request,
     const struct bkp_s3_response *response, struct bkp_error *err)
@@ -208,6 +218,9 @@ bkp_s3_judge(const struct bkp_s3_request *request,
 
 	read_document(response, &document);
 	meaning = meaning_of(document.code, response->status, request->key);
+	if (response->status == 405 && is_delete_marker(response))
+		meaning = (struct meaning){"", BKP_S3_FAILED, BKP_NOTFOUND,
+		    "this version says that the object was deleted"};
 	is_misplaced =
 	    document.region[0] != '\0' && meaning.error == BKP_INVALID;
 	if (document.code[0] == '\0')

@@ -1,27 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/s3/entries.h"
+#include "libbackup/s3/pages.h"
 #include "libbackup/s3/request.h"
 #include "libbackup/s3/xml.h"
 
 /* Pages without a single key, one after another, that are put up with. */
 #define EMPTY_PAGES_MAX 100u
 
-struct item {
-	char *key, *etag, *last_modified, *storage_class; /* owned */
-	char *tags; /* owned; NULL: the server did not say */
-	uint64_t size;
-	bool has_metadata; /* the server told more than it must */
-};
-
 struct bkp_s3_listing {
 	struct bkp_s3_connection *connection; /* borrowed */
 	char *bucket, *prefix;                /* owned */
-	struct item *items;                   /* of this page */
-	size_t count, cap, next;
+	struct bkp_s3_entries page;
+	size_t next;
 	char *last_key; /* the greatest so far, of all pages */
 	char *token;    /* of this page; NULL: the first */
 	char *next_token;
@@ -31,33 +25,12 @@ struct bkp_s3_listing {
 	unsigned empty_pages;
 };
 
-static void
-free_item(struct item *item)
-{
-	free(item->key);
-	free(item->etag);
-	free(item->last_modified);
-	free(item->storage_class);
-	free(item->tags);
-	memset(item, 0, sizeof(*item));
-}
-
-static void
-drop_page(struct bkp_s3_listing *listing)
-{
-	/* One more may have begun where a page broke off. */
-	for (size_t i = 0; i < listing->cap && i <= listing->count; i++)
-		free_item(&listing->items[i]);
-	listing->count = listing->next = 0;
-}
-
 void
 bkp_s3_list_close(struct bkp_s3_listing *listing)
 {
 	if (listing == NULL)
 		return;
-	drop_page(listing);
-	free(listing->items);
+	bkp_s3_entries_free(&listing->page);
 	free(listing->bucket);
 	free(listing->prefix);
 	free(listing->last_key);
@@ -95,107 +68,10 @@ static int
 broken(const struct bkp_s3_listing *listing, struct bkp_error *err,
     const char *what)
 {
-	return bkp_fail(err, BKP_CORRUPT,
-	    "listing s3://%s: %s; such a listing cannot be trusted, so "
-	    "nothing is taken from it",
-	    listing->bucket, what);
+	return bkp_s3_listing_broken(listing->bucket, err, what);
 }
 
 /* ---- one page ---- */
-
-/* The element that is being filled: the one behind the last. */
-static int
-current_item(
-    struct bkp_s3_listing *listing, struct item **out, struct bkp_error *err)
-{
-	size_t cap = listing->cap;
-
-	if (bkp_grow(&listing->items, listing->count, &listing->cap,
-		sizeof(*listing->items), err) < 0)
-		return -1;
-	for (; cap < listing->cap; cap++)
-		memset(&listing->items[cap], 0, sizeof(*listing->items));
-	*out = &listing->items[listing->count];
-	return 0;
-}
-
-static int
-set_text(char **to, const char *text, size_t len, struct bkp_error *err)
-{
-	free(*to);
-	if ((*to = strndup(text, len)) == NULL)
-		return bkp_fail_nomem(err, "reading a listing");
-	return 0;
-}
-
-static int
-set_etag(struct item *item, const char *text, size_t len, struct bkp_error *err)
-{
-	if (len >= 2 && text[0] == '"' && text[len - 1] == '"')
-		return set_text(&item->etag, text + 1, len - 2, err);
-	return set_text(&item->etag, text, len, err);
-}
-
-static int
-set_size(const struct bkp_s3_listing *listing, struct item *item,
-    const char *text, struct bkp_error *err)
-{
-	char *end;
-
-	errno = 0;
-	item->size = strtoull(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || *text == '-')
-		return broken(listing, err, "a size is not a number");
-	return 0;
-}
-
-/* An element of "Contents" ended. */
-static int
-take_content(struct bkp_s3_listing *listing, const char *name, const char *text,
-    size_t len, struct bkp_error *err)
-{
-	struct item *item;
-
-	if (current_item(listing, &item, err) < 0)
-		return -1;
-	if (strcmp(name, "Key") == 0)
-		return set_text(&item->key, text, len, err);
-	if (strcmp(name, "ETag") == 0)
-		return set_etag(item, text, len, err);
-	if (strcmp(name, "LastModified") == 0)
-		return set_text(&item->last_modified, text, len, err);
-	if (strcmp(name, "StorageClass") == 0)
-		return set_text(&item->storage_class, text, len, err);
-	if (strcmp(name, "Size") == 0)
-		return set_size(listing, item, text, err);
-	if (strcmp(name, "UserMetadata") == 0 || strcmp(name, "Internal") == 0)
-		item->has_metadata = true;
-	if (strcmp(name, "UserTags") == 0)
-		return set_text(&item->tags, text, len, err);
-	return 0;
-}
-
-static int
-end_content(struct bkp_s3_listing *listing, struct bkp_error *err)
-{
-	struct item *item;
-
-	if (current_item(listing, &item, err) < 0)
-		return -1;
-	if (item->key == NULL || item->key[0] == '\0' || item->etag == NULL ||
-	    item->last_modified == NULL)
-		return broken(
-		    listing, err, "an object is without key, ETag or date");
-	if (item->storage_class == NULL &&
-	    set_text(&item->storage_class, "", 0, err) < 0)
-		return -1;
-	/* A server that tells metadata leaves out the tags that are not. */
-	if (item->tags == NULL && item->has_metadata &&
-	    set_text(&item->tags, "", 0, err) < 0)
-		return -1;
-	listing->count++;
-	return 0;
-}
 
 static int
 take_element(void *arg, const char *path, const char *text, size_t len,
@@ -208,11 +84,12 @@ take_element(void *arg, const char *path, const char *text, size_t len,
 	if (strncmp(path, root, sizeof(root) - 1) != 0)
 		return 0;
 	if (strcmp(path, contents) == 0)
-		return end_content(listing, err);
+		return bkp_s3_entries_end(
+		    &listing->page, listing->bucket, BKP_S3_ENTRY_OBJECT, err);
 	if (strncmp(path, contents, sizeof(contents) - 1) == 0 &&
 	    path[sizeof(contents) - 1] == '/')
-		return take_content(
-		    listing, path + sizeof(contents), text, len, err);
+		return bkp_s3_entries_take(&listing->page, listing->bucket,
+		    path + sizeof(contents), text, len, err);
 	path += sizeof(root) - 1;
 	if (strcmp(path, "IsTruncated") == 0) {
 		listing->has_truncated = true;
@@ -225,37 +102,9 @@ take_element(void *arg, const char *path, const char *text, size_t len,
 		if (listing->token != NULL && strcmp(listing->token, text) == 0)
 			return broken(
 			    listing, err, "the server repeats its token");
-		return set_text(&listing->next_token, text, len, err);
+		return bkp_s3_set_text(&listing->next_token, text, len, err);
 	}
 	return 0;
-}
-
-/* Undoes encoding-type=url where the server says that it did it. */
-static int
-decode_keys(struct bkp_s3_listing *listing, struct bkp_error *err)
-{
-	struct fmt_buf key = FMT_BUF_INIT;
-	int rc = 0;
-
-	for (size_t i = 0; i < listing->count && rc == 0; i++) {
-		struct item *item = &listing->items[i];
-		enum fmt_status status;
-
-		fmt_buf_clear(&key);
-		status =
-		    bkp_s3_decode(item->key, strlen(item->key), true, &key);
-		if (status == FMT_MALFORMED)
-			rc = broken(listing, err, "a key is encoded wrongly");
-		else if (status != FMT_OK)
-			rc = bkp_fail_nomem(err, "reading a listing");
-		else if (memchr(key.data, '\0', key.len) != NULL)
-			rc = broken(listing, err, "a key holds a NUL byte");
-		else
-			rc = set_text(
-			    &item->key, (const char *)key.data, key.len, err);
-	}
-	fmt_buf_free(&key);
-	return rc;
 }
 
 static int
@@ -263,8 +112,8 @@ check_order(struct bkp_s3_listing *listing, struct bkp_error *err)
 {
 	const char *before = listing->last_key;
 
-	for (size_t i = 0; i < listing->count; i++) {
-		const char *key = listing->items[i].key;
+	for (size_t i = 0; i < listing->page.count; i++) {
+		const char *key = listing->page.items[i].key;
 
 		if (before != NULL && strcmp(before, key) >= 0)
 			return bkp_fail(err, BKP_CORRUPT,
@@ -277,9 +126,9 @@ check_order(struct bkp_s3_listing *listing, struct bkp_error *err)
 			    listing, err, "a key is not below the prefix");
 		before = key;
 	}
-	if (listing->count == 0)
+	if (listing->page.count == 0)
 		return 0;
-	return set_text(&listing->last_key, before, strlen(before), err);
+	return bkp_s3_set_text(&listing->last_key, before, strlen(before), err);
 }
 
 static int
@@ -290,15 +139,16 @@ check_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 	if (listing->is_truncated && listing->next_token == NULL)
 		return broken(listing, err, "there is more, but no token");
 	if (listing->key_count != UINT64_MAX &&
-	    listing->key_count != listing->count)
+	    listing->key_count != listing->page.count)
 		return broken(
 		    listing, err, "KeyCount is not the number of keys");
-	if (listing->is_encoded && decode_keys(listing, err) < 0)
+	if (listing->is_encoded &&
+	    bkp_s3_entries_decode(&listing->page, listing->bucket, err) < 0)
 		return -1;
 	if (check_order(listing, err) < 0)
 		return -1;
 	listing->empty_pages =
-	    listing->count == 0 ? listing->empty_pages + 1 : 0;
+	    listing->page.count == 0 ? listing->empty_pages + 1 : 0;
 	if (listing->empty_pages > EMPTY_PAGES_MAX)
 		return broken(listing, err, "page after page is empty");
 	return 0;
@@ -335,7 +185,8 @@ ask_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 
 	if (rc == 0)
 		rc = bkp_s3_ask(listing->connection, &request, &response, err);
-	drop_page(listing);
+	bkp_s3_entries_drop(&listing->page);
+	listing->next = 0;
 	listing->is_encoded = listing->has_truncated = false;
 	listing->is_truncated = false;
 	listing->key_count = UINT64_MAX;
@@ -357,8 +208,8 @@ ask_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 
 /* MinIO writes the names of metadata as those of elements, and not every name
  * makes one; a stricter server may refuse a parameter that it does not know. */
-static bool
-is_worth_asking_plainly(enum bkp_error_code code)
+bool
+bkp_s3_is_worth_asking_plainly(enum bkp_error_code code)
 {
 	return code == BKP_CORRUPT || code == BKP_INVALID ||
 	       code == BKP_UNSUPPORTED || code == BKP_AUTH;
@@ -371,7 +222,7 @@ fetch_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 	int rc = ask_page(listing, &why);
 
 	if (rc < 0 && listing->wants_metadata &&
-	    is_worth_asking_plainly((enum bkp_error_code)why.code)) {
+	    bkp_s3_is_worth_asking_plainly((enum bkp_error_code)why.code)) {
 		listing->wants_metadata = false;
 		rc = ask_page(listing, &why);
 	}
@@ -391,15 +242,15 @@ int
 bkp_s3_list_next(struct bkp_s3_listing *listing, struct bkp_s3_object *object,
     struct bkp_error *err)
 {
-	const struct item *item;
+	const struct bkp_s3_entry *item;
 
-	while (listing->next == listing->count) {
+	while (listing->next == listing->page.count) {
 		if (listing->has_page && !listing->is_truncated)
 			return 0;
 		if (fetch_page(listing, err) < 0)
 			return -1;
 	}
-	item = &listing->items[listing->next++];
+	item = &listing->page.items[listing->next++];
 	object->key = item->key;
 	object->size = item->size;
 	object->etag = item->etag;

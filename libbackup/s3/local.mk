@@ -6,6 +6,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/credentials.c libbackup/s3/credentials.h \
 	libbackup/s3/digest.c \
 	libbackup/s3/documents.c \
+	libbackup/s3/entries.c libbackup/s3/entries.h \
 	libbackup/s3/etag.c libbackup/s3/etag.h \
 	libbackup/s3/failure.c \
 	libbackup/s3/fields.c libbackup/s3/fields.h \
@@ -13,8 +14,10 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/list.c \
 	libbackup/s3/multipart.c \
 	libbackup/s3/object.c \
+	libbackup/s3/pages.c libbackup/s3/pages.h \
 	libbackup/s3/request.c libbackup/s3/request.h \
 	libbackup/s3/s3.h \
 	libbackup/s3/signing.c libbackup/s3/signing.h \
 	libbackup/s3/transfer.c \
+	libbackup/s3/versions.c \
 	libbackup/s3/xml.c libbackup/s3/xml.h

@@ -33,19 +33,28 @@ move_headers(struct bkp_s3_response *response, struct bkp_s3_fields *headers,
 }
 
 int
-bkp_s3_head(struct bkp_s3_connection *connection, const char *bucket,
-    const char *key, unsigned part, struct bkp_s3_fields *headers,
-    struct bkp_error *err)
+bkp_s3_add_version(
+    struct bkp_s3_fields *query, const char *version_id, struct bkp_error *err)
+{
+	if (version_id == NULL)
+		return 0;
+	return bkp_s3_fields_add(query, "versionId", version_id, err);
+}
+
+int
+bkp_s3_head_version(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const char *version_id, unsigned part,
+    struct bkp_s3_fields *headers, struct bkp_error *err)
 {
 	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
 	const struct bkp_s3_request request = {
 	    .method = "HEAD", .bucket = bucket, .key = key, .query = &query};
 	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
 	char number[16];
-	int rc = 0;
+	int rc = bkp_s3_add_version(&query, version_id, err);
 
 	(void)snprintf(number, sizeof(number), "%u", part);
-	if (part > 0)
+	if (part > 0 && rc == 0)
 		rc = bkp_s3_fields_add(&query, "partNumber", number, err);
 	if (rc == 0)
 		rc = bkp_s3_ask(connection, &request, &response, err);
@@ -54,6 +63,15 @@ bkp_s3_head(struct bkp_s3_connection *connection, const char *bucket,
 	bkp_s3_fields_free(&query);
 	bkp_s3_response_free(&response);
 	return rc;
+}
+
+int
+bkp_s3_head(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, unsigned part, struct bkp_s3_fields *headers,
+    struct bkp_error *err)
+{
+	return bkp_s3_head_version(
+	    connection, bucket, key, NULL, part, headers, err);
 }
 
 /* ---- get ---- */
@@ -224,11 +242,8 @@ bkp_s3_get(struct bkp_s3_connection *connection, const char *bucket,
 	    .begin = begin_get,
 	    .write = write_get,
 	    .arg = &getting};
-	int rc = 0;
+	int rc = bkp_s3_add_version(&query, options->version_id, err);
 
-	if (options->version_id != NULL)
-		rc = bkp_s3_fields_add(
-		    &query, "versionId", options->version_id, err);
 	if (rc == 0)
 		rc = get_all(connection, &request, &getting, err);
 	free(getting.etag);
@@ -275,14 +290,25 @@ out:
 }
 
 int
+bkp_s3_delete_version(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const char *version_id, struct bkp_error *err)
+{
+	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
+	const struct bkp_s3_request request = {
+	    .method = "DELETE", .bucket = bucket, .key = key, .query = &query};
+	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
+	int rc = bkp_s3_add_version(&query, version_id, err);
+
+	if (rc == 0)
+		rc = bkp_s3_ask(connection, &request, &response, err);
+	bkp_s3_fields_free(&query);
+	bkp_s3_response_free(&response);
+	return rc;
+}
+
+int
 bkp_s3_delete(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, struct bkp_error *err)
 {
-	const struct bkp_s3_request request = {
-	    .method = "DELETE", .bucket = bucket, .key = key};
-	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
-	int rc = bkp_s3_ask(connection, &request, &response, err);
-
-	bkp_s3_response_free(&response);
-	return rc;
+	return bkp_s3_delete_version(connection, bucket, key, NULL, err);
 }

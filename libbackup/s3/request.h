@@ -98,12 +98,23 @@ enum bkp_s3_end bkp_s3_judge_transport(
     struct bkp_error *err);
 
 /* "/bucket/key", encoded, or, with the bucket in the host name, "/key"; and the
- * Host header. bucket and key may be NULL. Appended, with a NUL behind (link.c).
+ * Host header. bucket and key may be NULL. Appended, with a NUL behind
+ * (link.c).
  */
 int bkp_s3_path(const struct bkp_s3 *s3, const char *bucket, const char *key,
     struct fmt_buf *out, struct bkp_error *err);
 int bkp_s3_host(const struct bkp_s3 *s3, const char *bucket,
     struct fmt_buf *out, struct bkp_error *err);
+
+/* Adds versionId; NULL: the current version, so nothing (object.c). */
+int bkp_s3_add_version(
+    struct bkp_s3_fields *query, const char *version_id, struct bkp_error *err);
+
+/* Sends a document with its digests (documents.c). The request has a query
+ * and may have headers, which get more. */
+int bkp_s3_send_document(struct bkp_s3_connection *connection,
+    const struct bkp_s3_request *request, const struct fmt_buf *text,
+    struct bkp_s3_response *response, struct bkp_error *err);
 
 /* Copies an ETag header without its quotes. */
 int bkp_s3_copy_etag(const struct bkp_s3_response *response,

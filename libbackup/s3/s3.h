@@ -116,6 +116,10 @@ enum bkp_s3_versioning {
 
 int bkp_s3_get_versioning(struct bkp_s3_connection *connection,
     const char *bucket, enum bkp_s3_versioning *out, struct bkp_error *err);
+/* ON or SUSPENDED. */
+int bkp_s3_set_versioning(struct bkp_s3_connection *connection,
+    const char *bucket, enum bkp_s3_versioning versioning,
+    struct bkp_error *err);
 
 /* ---- listing (list.c) ---- */
 
@@ -143,6 +147,57 @@ void bkp_s3_list_ask_metadata(struct bkp_s3_listing *listing);
 int bkp_s3_list_next(struct bkp_s3_listing *listing,
     struct bkp_s3_object *object, struct bkp_error *err);
 void bkp_s3_list_close(struct bkp_s3_listing *listing);
+
+/* ---- versions (versions.c) ---- */
+
+struct bkp_s3_version {
+	const char *key;
+	const char *version_id; /* "null": written without versioning */
+	bool is_latest, is_delete_marker;
+	uint64_t size;             /* as etag, of a delete marker: 0 */
+	const char *etag;          /* without quotes; "" of a delete marker */
+	const char *last_modified; /* as the server wrote it */
+	int64_t modified_us;       /* since 1970: the end of what that tells */
+	const char *storage_class; /* "" where it did not say */
+	const char *tags; /* "a=1&b=2", encoded; NULL: it did not say */
+};
+
+/*
+ * Every version and delete marker below a prefix (NULL: all), once: keys in
+ * byte order, of each key the newest first. Held to that as bkp_s3_list_next
+ * is; the order of one key's versions is the server's word, and only that the
+ * latest comes first is checked. AWS dates a multipart object by the beginning
+ * of its upload. A bucket without versioning gives its objects as version
+ * "null"; a server without versions is BKP_UNSUPPORTED.
+ */
+struct bkp_s3_versions;
+int bkp_s3_versions_open(struct bkp_s3_connection *connection,
+    const char *bucket, const char *prefix, struct bkp_s3_versions **out,
+    struct bkp_error *err);
+/* As bkp_s3_list_ask_metadata. */
+void bkp_s3_versions_ask_metadata(struct bkp_s3_versions *versions);
+/* 1: *version is valid until the next call; 0: end; -1. */
+int bkp_s3_versions_next(struct bkp_s3_versions *versions,
+    struct bkp_s3_version *version, struct bkp_error *err);
+void bkp_s3_versions_close(struct bkp_s3_versions *versions);
+
+/* As the calls below without "_version", which are these with version_id NULL:
+ * the current one. A version that is a delete marker is BKP_NOTFOUND to all but
+ * the deletion. */
+int bkp_s3_head_version(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *version_id, unsigned part,
+    struct bkp_s3_fields *headers, struct bkp_error *err);
+/* With a version id: that version or marker, for good. Without, in a bucket
+ * with versioning: a delete marker is put on top. */
+int bkp_s3_delete_version(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *version_id,
+    struct bkp_error *err);
+int bkp_s3_get_tags_version(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *version_id,
+    struct bkp_s3_fields *tags, struct bkp_error *err);
+int bkp_s3_put_tags_version(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *version_id,
+    const struct bkp_s3_fields *tags, struct bkp_error *err);
 
 /* ---- objects (object.c) ---- */
 

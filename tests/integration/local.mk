@@ -34,7 +34,8 @@ tests_integration_s3_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_s3.py \
 	tests/integration/test_s3_bucket.py \
 	tests/integration/test_s3_refused.py \
-	tests/integration/test_s3_tls.py
+	tests/integration/test_s3_tls.py \
+	tests/integration/test_s3_versions.py
 
 # postgres: there and back, and what is refused
 EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql \

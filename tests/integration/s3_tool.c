@@ -11,7 +11,11 @@
  *   s3_tool multipart BUCKET KEY SIZE...          stdin, cut so
  *   s3_tool delete BUCKET KEY...
  *   s3_tool tags BUCKET KEY [NAME=VALUE...]       shows, or sets
- *   s3_tool bucket head|create|delete|versioning BUCKET
+ *   s3_tool versions BUCKET [PREFIX]   key, id, what, size, etag, us, tags
+ *   s3_tool remove BUCKET KEY
+ *   s3_tool bucket head|create|delete|versioning|version|suspend BUCKET
+ *
+ * head, get, tags and remove are of the version $S3_TOOL_VERSION, where set.
  *
  * Exit status: 0, or 1 with "code CODE sys SYS: MESSAGE" on stderr.
  */
@@ -23,6 +27,12 @@
 
 static struct bkp_s3 *client;
 static struct bkp_s3_connection *connection;
+
+static const char *
+version_id(void)
+{
+	return getenv("S3_TOOL_VERSION");
+}
 
 static int
 print_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
@@ -75,12 +85,42 @@ list(char **words, struct bkp_error *err)
 }
 
 static int
+versions(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_versions *listing;
+	struct bkp_s3_version version;
+	int rc;
+
+	if (bkp_s3_versions_open(
+		connection, words[0], words[1], &listing, err) < 0)
+		return -1;
+	if (getenv("S3_TOOL_METADATA") != NULL)
+		bkp_s3_versions_ask_metadata(listing);
+	while ((rc = bkp_s3_versions_next(listing, &version, err)) == 1)
+		printf("%s\t%s\t%s%s\t%llu\t%s\t%lld\t%s\n", version.key,
+		    version.version_id, version.is_latest ? "latest" : "-",
+		    version.is_delete_marker ? ",marker" : "",
+		    (unsigned long long)version.size, version.etag,
+		    (long long)version.modified_us,
+		    version.tags != NULL ? version.tags : "?");
+	bkp_s3_versions_close(listing);
+	return rc;
+}
+
+static int
+remove_one(char **words, struct bkp_error *err)
+{
+	return bkp_s3_delete_version(
+	    connection, words[0], words[1], version_id(), err);
+}
+
+static int
 head(char **words, struct bkp_error *err)
 {
 	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
 	unsigned part = words[2] != NULL ? (unsigned)atoi(words[2]) : 0;
-	int rc =
-	    bkp_s3_head(connection, words[0], words[1], part, &headers, err);
+	int rc = bkp_s3_head_version(
+	    connection, words[0], words[1], version_id(), part, &headers, err);
 
 	for (size_t i = 0; i < headers.count; i++)
 		printf(
@@ -92,8 +132,9 @@ head(char **words, struct bkp_error *err)
 static int
 get(char **words, struct bkp_error *err)
 {
-	const struct bkp_s3_get_options options = {
-	    .if_match = words[2], .write = print_bytes};
+	const struct bkp_s3_get_options options = {.if_match = words[2],
+	    .version_id = version_id(),
+	    .write = print_bytes};
 
 	return bkp_s3_get(connection, words[0], words[1], &options, err);
 }
@@ -167,11 +208,11 @@ tags(char **words, struct bkp_error *err)
 
 	read_fields(words + 2, &fields);
 	if (fields.count > 0)
-		rc = bkp_s3_put_tags(
-		    connection, words[0], words[1], &fields, err);
+		rc = bkp_s3_put_tags_version(
+		    connection, words[0], words[1], version_id(), &fields, err);
 	else
-		rc = bkp_s3_get_tags(
-		    connection, words[0], words[1], &fields, err);
+		rc = bkp_s3_get_tags_version(
+		    connection, words[0], words[1], version_id(), &fields, err);
 	for (size_t i = 0; i < fields.count && rc == 0; i++)
 		printf("%s=%s\n", fields.items[i].name, fields.items[i].value);
 	bkp_s3_fields_free(&fields);
@@ -189,6 +230,12 @@ bucket(char **words, struct bkp_error *err)
 		return bkp_s3_create_bucket(connection, words[1], err);
 	if (strcmp(words[0], "delete") == 0)
 		return bkp_s3_delete_bucket(connection, words[1], err);
+	if (strcmp(words[0], "version") == 0)
+		return bkp_s3_set_versioning(
+		    connection, words[1], BKP_S3_VERSIONING_ON, err);
+	if (strcmp(words[0], "suspend") == 0)
+		return bkp_s3_set_versioning(
+		    connection, words[1], BKP_S3_VERSIONING_SUSPENDED, err);
 	if (bkp_s3_get_versioning(connection, words[1], &versioning, err) < 0)
 		return -1;
 	printf("%d\n", (int)versioning);
@@ -214,6 +261,8 @@ static const struct {
 	int (*run)(char **words, struct bkp_error *err);
 } commands[] = {
     {"list", 1, list},
+    {"versions", 1, versions},
+    {"remove", 2, remove_one},
     {"head", 2, head},
     {"get", 2, get},
     {"put", 2, put},

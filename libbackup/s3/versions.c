@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/s3/pages.h"
+
+struct bkp_s3_versions {
+	struct bkp_s3_pages pages;
+};
+
+/* ---- order ---- */
+
+/* True where `a` comes before `b`, or there is nothing to tell them apart. */
+static bool
+is_before(const struct bkp_s3_entry *a, const struct bkp_s3_entry *b)
+{
+	int order = strcmp(a->key, b->key);
+
+	if (order != 0)
+		return order < 0;
+	if (a->is_latest != b->is_latest)
+		return a->is_latest;
+	return a->modified_us >= b->modified_us;
+}
+
+/* How many versions the page begins with, where all delete markers come
+ * behind them; 0: they are mixed, or there are none of either. */
+static size_t
+split_of(const struct bkp_s3_entries *page)
+{
+	size_t versions = 0;
+
+	while (versions < page->count && !page->items[versions].is_marker)
+		versions++;
+	if (versions == page->count)
+		return 0;
+	for (size_t i = versions; i < page->count; i++)
+		if (!page->items[i].is_marker)
+			return 0;
+	return versions;
+}
+
+/* AWS and MinIO mix versions and delete markers as they follow each other;
+ * other servers write all versions of a page, then all markers. */
+static int
+merge_markers(struct bkp_s3_entries *page, struct bkp_error *err)
+{
+	size_t split = split_of(page), a = 0, b = split, at = 0;
+	struct bkp_s3_entry *merged;
+
+	if (split == 0)
+		return 0;
+	merged = bkp_alloc_array(page->count, sizeof(*merged), err);
+	if (merged == NULL)
+		return -1;
+	while (at < page->count) {
+		bool is_version =
+		    b == page->count ||
+		    (a < split && is_before(&page->items[a], &page->items[b]));
+
+		merged[at++] = page->items[is_version ? a++ : b++];
+	}
+	memcpy(page->items, merged, page->count * sizeof(*merged));
+	free(merged);
+	return 0;
+}
+
+static int
+fail_order(const struct bkp_s3_pages *pages, const char *key, const char *id,
+    const char *what, struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_CORRUPT,
+	    "listing the versions of s3://%s: key \"%s\", version %s: %s; such "
+	    "a listing cannot be trusted",
+	    pages->bucket, key, id, what);
+}
+
+/* Dates are not compared: AWS dates a multipart object by the beginning of its
+ * upload, so that an older version may be dated later. */
+static int
+check_one(const struct bkp_s3_pages *pages, const struct bkp_s3_entry *entry,
+    const char *key_before, const char *id_before, bool is_page_start,
+    struct bkp_error *err)
+{
+	int order = key_before != NULL ? strcmp(key_before, entry->key) : -1;
+	const char *what = NULL;
+
+	if (order > 0)
+		what = "it comes after a greater key";
+	else if (order == 0 && strcmp(id_before, entry->id) == 0)
+		what = "it is repeated";
+	else if (order < 0 && !entry->is_latest)
+		what = "the newest version is not the first";
+	/* Between two pages the one before may have been deleted. */
+	else if (order == 0 && entry->is_latest && !is_page_start)
+		what = "the newest version is not the first";
+	else if (strncmp(entry->key, pages->prefix, strlen(pages->prefix)) != 0)
+		what = "it is not below the prefix";
+	if (what != NULL)
+		return fail_order(pages, entry->key, entry->id, what, err);
+	return 0;
+}
+
+static int
+check_versions(struct bkp_s3_pages *pages, struct bkp_error *err)
+{
+	const char *key = pages->last_key, *id = pages->last_id;
+
+	if (merge_markers(&pages->page, err) < 0)
+		return -1;
+	for (size_t i = 0; i < pages->page.count; i++) {
+		const struct bkp_s3_entry *entry = &pages->page.items[i];
+
+		if (check_one(pages, entry, key, id, i == 0, err) < 0)
+			return -1;
+		key = entry->key;
+		id = entry->id;
+	}
+	return 0;
+}
+
+/* ---- the listing ---- */
+
+static const struct bkp_s3_pages_kind versions_kind = {
+    .question = "versions",
+    .root = "ListVersionsResult/",
+    .id_marker = "version-id-marker",
+    .next_id = "NextVersionIdMarker",
+    .elements = {{"Version", BKP_S3_ENTRY_VERSION},
+	{"DeleteMarker", BKP_S3_ENTRY_MARKER}, {NULL, BKP_S3_ENTRY_OBJECT}},
+    .check = check_versions,
+};
+
+int
+bkp_s3_versions_open(struct bkp_s3_connection *connection, const char *bucket,
+    const char *prefix, struct bkp_s3_versions **out, struct bkp_error *err)
+{
+	struct bkp_s3_versions *versions = bkp_alloc(sizeof(*versions), err);
+
+	if (versions == NULL)
+		return -1;
+	if (bkp_s3_pages_open(&versions->pages, connection, &versions_kind,
+		bucket, prefix, err) < 0) {
+		free(versions);
+		return -1;
+	}
+	*out = versions;
+	return 0;
+}
+
+void
+bkp_s3_versions_ask_metadata(struct bkp_s3_versions *versions)
+{
+	versions->pages.wants_metadata = true;
+}
+
+int
+bkp_s3_versions_next(struct bkp_s3_versions *versions,
+    struct bkp_s3_version *version, struct bkp_error *err)
+{
+	const struct bkp_s3_entry *entry;
+	int rc = bkp_s3_pages_next(&versions->pages, &entry, err);
+
+	if (rc != 1)
+		return rc;
+	version->key = entry->key;
+	version->version_id = entry->id;
+	version->is_latest = entry->is_latest;
+	version->is_delete_marker = entry->is_marker;
+	version->size = entry->size;
+	version->etag = entry->etag;
+	version->last_modified = entry->last_modified;
+	version->modified_us = entry->modified_us;
+	version->storage_class = entry->storage_class;
+	version->tags = entry->tags;
+	return 1;
+}
+
+void
+bkp_s3_versions_close(struct bkp_s3_versions *versions)
+{
+	if (versions == NULL)
+		return;
+	bkp_s3_pages_close(&versions->pages);
+	free(versions);
+}

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Versions and delete markers through the S3 client, against MinIO with boto3
+as the witness, and against listings that cannot be trusted."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from test_s3 import CORRUPT, NOTFOUND, Fake, answer, real, refused, tool
+
+real = real  # the fixture
+
+
+def entry(key, version, is_latest, kind="Version", when="00:00:00"):
+    return ("<%s><Key>%s</Key><VersionId>%s</VersionId><IsLatest>%s</IsLatest>"
+            "<LastModified>2026-01-01T%s.000Z</LastModified>%s</%s>"
+            % (kind, key, version, str(is_latest).lower(), when,
+               "<Size>1</Size><ETag>&quot;e&quot;</ETag>"
+               if kind == "Version" else "", kind))
+
+
+def marker(key, version, is_latest, when="00:00:00"):
+    return entry(key, version, is_latest, "DeleteMarker", when)
+
+
+def page(*entries, more=None, encoded=True):
+    """more: the key and the version that the next page goes on behind."""
+    return answer(200, "<ListVersionsResult xmlns=\"x\">%s%s<IsTruncated>%s"
+                  "</IsTruncated>%s</ListVersionsResult>" % (
+                      "".join(entries),
+                      "<EncodingType>url</EncodingType>" if encoded else "",
+                      "true" if more else "false",
+                      "<NextKeyMarker>%s</NextKeyMarker>"
+                      "<NextVersionIdMarker>%s</NextVersionIdMarker>" % more
+                      if more else ""))
+
+
+def listed(done):
+    assert done.returncode == 0, done.stderr
+    return [tuple(line.split("\t")[:3])
+            for line in done.stdout.decode().splitlines()]
+
+
+@pytest.mark.parametrize("pages,words", [
+    ([page(entry("b", "1", True), entry("a", "1", True))], "greater key"),
+    ([page(entry("a", "1", True), entry("a", "1", False))], "repeated"),
+    ([page(entry("a", "1", True), more=("a", "1")),
+      page(entry("a", "1", False))], "repeated"),
+    ([page(entry("a", "1", False))], "not the first"),
+    ([page(entry("a", "1", True), entry("a", "2", True))], "not the first"),
+    ([page(entry("a", "1", True), more=("", ""))], "no marker"),
+    ([page(entry("b", "1", True), more=("b", "1")),
+      page(more=("a", "1"))], "goes back"),
+    ([page(entry("a", "1", True), more=("a", "1")),
+      page(entry("a", "2", False), more=("a", "2")),
+      page(entry("a", "3", False), more=("a", "1"))], "repeats its marker"),
+    ([page(more=("a%04d" % n, "")) for n in range(120)], "empty"),
+    ([page(entry("a", "", True))], "without its id"),
+    ([page(entry("a%00b", "1", True))], "NUL"),
+    ([page(entry("a", "1", True, when="25:00:00"))], "no time"),
+    ([answer(200, "<ListVersionsResult></ListVersionsResult>")],
+     "IsTruncated"),
+], ids=lambda value: value.replace(" ", "_")
+    if isinstance(value, str) else "")
+def test_a_listing_of_versions_that_cannot_be_trusted_is_refused(pages, words):
+    with Fake(*pages) as fake:
+        message = refused(tool(fake.endpoint, "versions", "bucket"), CORRUPT)
+    assert words in message
+
+
+def test_what_is_not_below_the_prefix_is_refused():
+    with Fake(page(entry("a", "1", True))) as fake:
+        message = refused(
+            tool(fake.endpoint, "versions", "bucket", "b"), CORRUPT)
+    assert "prefix" in message
+
+
+def test_a_listing_of_versions_goes_on_behind_a_key_and_a_version():
+    with Fake(page(entry("a+b", "2", True), more=("a+b", "2")),
+              page(entry("a+b", "1", False), marker("c", "1", True),
+                   more=("c", "")),
+              page(entry("d", "null", True))) as fake:
+        done = tool(fake.endpoint, "versions", "bucket")
+    assert listed(done) == [
+        ("a b", "2", "latest"), ("a b", "1", "-"), ("c", "1", "latest,marker"),
+        ("d", "null", "latest")]
+    assert "key-marker=a%20b" in fake.requests[1][1]
+    assert "version-id-marker=2" in fake.requests[1][1]
+    assert "key-marker=c" in fake.requests[2][1]
+    assert "version-id-marker" not in fake.requests[2][1]
+    assert all("encoding-type=url" in r[1] for r in fake.requests)
+
+
+def test_a_version_that_goes_between_two_pages_is_no_disorder():
+    with Fake(page(entry("a", "3", True), more=("a", "3")),
+              page(entry("a", "2", True), entry("a", "1", False))) as fake:
+        done = tool(fake.endpoint, "versions", "bucket")
+    assert [line[1] for line in listed(done)] == ["3", "2", "1"]
+
+
+def test_delete_markers_behind_all_versions_find_their_place():
+    """As versitygw and SeaweedFS write a page."""
+    with Fake(page(entry("a", "v1", False, when="00:00:01"),
+                   entry("b", "v3", True, when="00:00:05"),
+                   entry("b", "v1", False, when="00:00:01"),
+                   marker("a", "m2", True, when="00:00:02"),
+                   marker("b", "m2", False, when="00:00:03"),
+                   marker("c", "m1", True))) as fake:
+        done = tool(fake.endpoint, "versions", "bucket")
+    assert [line[:2] for line in listed(done)] == [
+        ("a", "m2"), ("a", "v1"), ("b", "v3"), ("b", "m2"), ("b", "v1"),
+        ("c", "m1")]
+
+
+# ---- MinIO ----
+
+@pytest.fixture
+def versioned(s3, bucket):
+    s3.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return bucket
+
+
+def witnessed(s3, bucket, **options):
+    found = []
+    for part in s3.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, **options):
+        for kind, mark in (("Versions", ""), ("DeleteMarkers", ",marker")):
+            for item in part.get(kind, []):
+                found.append((
+                    item["Key"].encode(), -item["LastModified"].timestamp(),
+                    (item["Key"], item["VersionId"],
+                     ("latest" if item["IsLatest"] else "-") + mark)))
+    return [line for key, when, line in sorted(found)]
+
+
+def test_versions_agree_with_the_witness(real, s3, versioned):
+    keys = ["ctl\x01x", "e\u0301", "\u00e9", "A", "a b+&x=1?#%41"]
+    for key in keys:
+        s3.put_object(Bucket=versioned, Key=key, Body=b"first")
+        s3.delete_object(Bucket=versioned, Key=key)
+        s3.put_object(Bucket=versioned, Key=key, Body=b"second")
+    s3.delete_object(Bucket=versioned, Key="A")
+    s3.put_object(Bucket=versioned, Key="dir/")  # of which MinIO keeps one
+    done = real("versions", versioned)
+    assert listed(done) == witnessed(s3, versioned)
+    assert len(listed(done)) == 3 * len(keys) + 2
+    assert listed(real("versions", versioned, "e")) == \
+        witnessed(s3, versioned, Prefix="e")
+
+
+def test_more_versions_than_a_page_holds(real, s3, versioned):
+    """One key's versions go over three pages; others lie around it."""
+    def put(key):
+        s3.put_object(Bucket=versioned, Key=key, Body=b"x")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, ["many"] * 2100 + ["before", "nine"]))
+    found = listed(real("versions", versioned))
+    assert sorted(found) == sorted(witnessed(s3, versioned))
+    assert len(found) == 2102
+    assert [line[2] for line in found].count("latest") == 3
+
+
+def test_a_bucket_without_versioning_has_versions_named_null(
+        real, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x")
+    assert listed(real("versions", bucket)) == [("a", "null", "latest")]
+
+
+def test_versioning_is_switched_on_and_suspended(real, s3, bucket):
+    assert real("bucket", "versioning", bucket).stdout == b"0\n"
+    for word, status in (("version", "Enabled"), ("suspend", "Suspended")):
+        assert real("bucket", word, bucket).returncode == 0
+        assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == status
+
+
+def test_a_version_is_read_tagged_and_removed_by_its_id(real, s3, versioned):
+    first = s3.put_object(
+        Bucket=versioned, Key="a", Body=b"first")["VersionId"]
+    second = s3.put_object(
+        Bucket=versioned, Key="a", Body=b"second!")["VersionId"]
+    assert real("get", versioned, "a").stdout == b"second!"
+    assert real("get", versioned, "a",
+                S3_TOOL_VERSION=first).stdout == b"first"
+    headers = real("head", versioned, "a", S3_TOOL_VERSION=first).stdout
+    assert b"content-length: 5\n" in headers
+    assert b"x-amz-version-id: " + first.encode() in headers
+    done = real("tags", versioned, "a", "a=1", S3_TOOL_VERSION=first)
+    assert done.returncode == 0, done.stderr
+    assert real("tags", versioned, "a",
+                S3_TOOL_VERSION=first).stdout == b"a=1\n"
+    assert real("tags", versioned, "a").stdout == b""
+    found = real("versions", versioned, S3_TOOL_METADATA="1")
+    assert [line.split(b"\t")[-1] for line in found.stdout.splitlines()] == \
+        [b"", b"a=1"]
+    assert real("remove", versioned, "a",
+                S3_TOOL_VERSION=second).returncode == 0
+    assert real("get", versioned, "a").stdout == b"first"
+
+
+def test_a_delete_marker_is_not_found_and_can_be_removed(real, s3, versioned):
+    s3.put_object(Bucket=versioned, Key="a", Body=b"x")
+    assert real("remove", versioned, "a").returncode == 0
+    (key, version, kind), old = listed(real("versions", versioned))
+    assert kind == "latest,marker" and old[2] == "-"
+    refused(real("head", versioned, "a"), NOTFOUND)
+    for word in ("head", "get"):
+        refused(real(word, versioned, "a", S3_TOOL_VERSION=version), NOTFOUND)
+    assert real("remove", versioned, "a",
+                S3_TOOL_VERSION=version).returncode == 0
+    assert real("get", versioned, "a").stdout == b"x"
+    refused(real("get", versioned, "a", S3_TOOL_VERSION=version), NOTFOUND)
