@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include <libbackup/cancel.h>
 #include <libbackup/error.h>
 #include <libbackup/export.h>
 #include <libbackup/repository.h>
@@ -55,7 +56,18 @@ BKP_API int bkp_config_set_workers(
  * and keys alone (list, cat, verify). The caller owns *out. */
 BKP_API int bkp_config_new(struct bkp_config **out, struct bkp_error *err);
 
-/* The keys to open the repository with; borrowed until free or set. */
+/* Whether to stop is asked of this also while a repository in a bucket is
+ * waited for. Borrowed until free; NULL: nobody asks. */
+BKP_API void bkp_config_set_cancel(
+    struct bkp_config *config, const struct bkp_cancel *cancel);
+
+/* How a repository in a bucket is reached, for bkp_repository_init; borrowed
+ * until free. */
+BKP_API const struct bkp_storage_config *bkp_config_storage(
+    const struct bkp_config *config);
+
+/* The keys to open the repository with, and how it is reached; borrowed until
+ * free or set. */
 BKP_API void bkp_config_keys(
     const struct bkp_config *config, struct bkp_keys *out);
 

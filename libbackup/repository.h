@@ -28,6 +28,11 @@ extern "C" {
 struct bkp_repository;
 struct bkp_entries;
 
+/* How a repository that is in a bucket (s3://BUCKET/PREFIX) is reached; a
+ * configuration has one, see bkp_config_keys and bkp_config_storage. Where
+ * there is none, the environment (AWS_*) and ~/.aws tell. */
+struct bkp_storage_config;
+
 /*
  * Keys as a person holds them. All strings are borrowed for the call. A backup
  * host has key_file; an administrator has identity_file or a passphrase.
@@ -37,9 +42,11 @@ struct bkp_keys {
 	const char *key_file;	   /* host key: metadata only; may be NULL */
 	const char *identity_file; /* age identities; may be NULL */
 	const char *passphrase;	   /* NUL ended; may be NULL */
+	const struct bkp_storage_config *storage; /* borrowed until the
+			repository is closed; may be NULL */
 };
 
-#define BKP_KEYS_INIT {sizeof(struct bkp_keys), 0, 0, 0}
+#define BKP_KEYS_INIT {sizeof(struct bkp_keys), 0, 0, 0, 0}
 
 /* Who may open a new repository. At least one recipient or a passphrase. */
 struct bkp_init_options {
@@ -49,9 +56,11 @@ struct bkp_init_options {
 	const char *passphrase; /* may be NULL */
 	const char *key_file;	/* the host key to write; must not exist */
 	unsigned work_factor;	/* scrypt log2 N for the passphrase; 0: 18 */
+	const struct bkp_storage_config *storage; /* may be NULL */
 };
 
-#define BKP_INIT_OPTIONS_INIT {sizeof(struct bkp_init_options), 0, 0, 0, 0, 0}
+#define BKP_INIT_OPTIONS_INIT                                                  \
+	{sizeof(struct bkp_init_options), 0, 0, 0, 0, 0, 0}
 
 /* Makes a repository in an empty or missing place and writes the host key file
  * (mode 0600). BKP_EXISTS where there is one already; nothing is changed. */

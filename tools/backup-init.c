@@ -114,6 +114,7 @@ find_places(
 		rc = bkp_config_new(config, &err);
 	if (rc < 0)
 		return cli_fail(cli, &err);
+	bkp_config_set_cancel(*config, &cli->cancel);
 	bkp_config_keys(*config, &keys);
 	request->location = cli->repository != NULL
 				? cli->repository
@@ -130,7 +131,8 @@ find_places(
 }
 
 static int
-make(struct request *request, struct bkp_error *err)
+make(struct request *request, const struct bkp_config *config,
+    struct bkp_error *err)
 {
 	struct bkp_init_options options = BKP_INIT_OPTIONS_INIT;
 	struct cli_list *list = &request->recipients;
@@ -153,6 +155,7 @@ make(struct request *request, struct bkp_error *err)
 	if (*request->passphrase != '\0')
 		options.passphrase = request->passphrase;
 	options.key_file = request->key_file;
+	options.storage = bkp_config_storage(config);
 	rc = bkp_repository_init(request->location, &options, err);
 	/* Certain that nothing was made, so the identity opens nothing. */
 	if (rc < 0 && *request->recipient != '\0' &&
@@ -229,7 +232,7 @@ init(struct cli *cli, struct request *request)
 		status = choose_openers(cli, config, request);
 	if (status != CLI_GO_ON)
 		goto out;
-	if (make(request, &err) < 0) {
+	if (make(request, config, &err) < 0) {
 		status = cli_fail(cli, &err);
 		goto out;
 	}

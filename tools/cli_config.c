@@ -108,6 +108,7 @@ cli_config(struct cli *cli, unsigned needs, struct bkp_config **out)
 		status = cli_fail(cli, &err);
 		goto out;
 	}
+	bkp_config_set_cancel(config, &cli->cancel);
 	if (bkp_config_repository(config) == NULL &&
 	    !(needs & CLI_NEEDS_NO_REPOSITORY)) {
 		status = cli_usage(cli,

@@ -251,7 +251,21 @@ bkp_config_keys(const struct bkp_config *config, struct bkp_keys *out)
 	keys.key_file = config->key_file;
 	keys.identity_file = config->identity_file;
 	keys.passphrase = config->passphrase;
+	keys.storage = &config->storage;
 	*out = keys;
+}
+
+void
+bkp_config_set_cancel(
+    struct bkp_config *config, const struct bkp_cancel *cancel)
+{
+	config->storage.cancel = cancel;
+}
+
+const struct bkp_storage_config *
+bkp_config_storage(const struct bkp_config *config)
+{
+	return &config->storage;
 }
 
 const char *

@@ -15,6 +15,7 @@
 
 const struct config_field bkp_config_fields[] = {
     {"repository", FIELD_LOCATION, GLOBAL(repository), false},
+    {"storage", FIELD_STORAGE, 0, false},
     {"key_file", FIELD_PATH, GLOBAL(key_file), false},
     {"identity_file", FIELD_PATH, GLOBAL(identity_file), false},
     {"passphrase", FIELD_SECRET, GLOBAL(passphrase), false},
@@ -24,6 +25,21 @@ const struct config_field bkp_config_fields[] = {
     {"tags", FIELD_TEXTS, GLOBAL(tags), false},
     {"retention", FIELD_RETENTION, 0, false},
     {"sources", FIELD_SOURCES, 0, false}, END};
+
+#define STORAGE(member) GLOBAL(storage.bucket.member)
+
+const struct config_field bkp_config_storage_fields[] = {
+    {"endpoint", FIELD_TEXT, STORAGE(endpoint), false},
+    {"region", FIELD_TEXT, STORAGE(region), false},
+    {"access_key", FIELD_SECRET, STORAGE(access_key), false},
+    {"access_key_file", FIELD_SECRET_FILE, STORAGE(access_key), false},
+    {"secret_key", FIELD_SECRET, STORAGE(secret_key), false},
+    {"secret_key_file", FIELD_SECRET_FILE, STORAGE(secret_key), false},
+    {"session_token", FIELD_SECRET, STORAGE(session_token), false},
+    {"session_token_file", FIELD_SECRET_FILE, STORAGE(session_token), false},
+    {"profile", FIELD_TEXT, STORAGE(profile), false},
+    {"ca_file", FIELD_PATH, STORAGE(ca_file), false},
+    {"virtual_host", FIELD_BOOL, STORAGE(is_virtual_host), false}, END};
 
 const struct config_field bkp_config_retention_fields[] = {
     {"keep_last", FIELD_NUMBER, GLOBAL(retention.keep_last), false},
@@ -131,6 +147,9 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_RETENTION:
 		bkp_config_fields_free(bkp_config_retention_fields, slot);
 		break;
+	case FIELD_STORAGE:
+		bkp_config_fields_free(bkp_config_storage_fields, slot);
+		break;
 	case FIELD_BOOL:
 	case FIELD_COUNT:
 	case FIELD_NUMBER:
@@ -220,6 +239,7 @@ copy_field(const struct config_field *field, const void *from, void *to,
 	case FIELD_NUMBER:
 	case FIELD_PERCENT:
 	case FIELD_RETENTION:
+	case FIELD_STORAGE:
 	case FIELD_SOURCES:
 		break;
 	}

@@ -25,6 +25,7 @@ enum field_type {
 	FIELD_PERCENT,     /* unsigned, 0 to 50, "5%" */
 	FIELD_DURATION,    /* char *, "30d" */
 	FIELD_RETENTION,   /* of struct bkp_config, a map of its own */
+	FIELD_STORAGE,     /* the same */
 	FIELD_SOURCES      /* of struct bkp_config */
 };
 
@@ -40,8 +41,9 @@ struct config_field {
 /* Of struct bkp_config. */
 extern const struct config_field bkp_config_fields[];
 
-/* What `retention` holds; of struct bkp_config, too. */
+/* What `retention` and `storage` hold; of struct bkp_config, too. */
 extern const struct config_field bkp_config_retention_fields[];
+extern const struct config_field bkp_config_storage_fields[];
 
 struct config_kind {
 	const char *name; /* "postgres"; NULL ends */

@@ -83,9 +83,18 @@ struct bkp_retention_config {
 	struct bkp_strings keep_tags;
 };
 
+/* How a repository that is in a bucket is reached: endpoint and credentials
+ * alone; the bucket is in the location. */
+struct bkp_cancel;
+struct bkp_storage_config {
+	struct bkp_bucket_config bucket;
+	const struct bkp_cancel *cancel; /* borrowed; may be NULL */
+};
+
 struct bkp_config {
 	char *path;
 	char *repository;
+	struct bkp_storage_config storage;
 	char *key_file;
 	char *identity_file;
 	char *passphrase;          /* secret */

@@ -343,8 +343,8 @@ read_duration(struct reader *r, const yaml_node_t *node,
 
 /* ---- maps ---- */
 
-static int read_retention(
-    struct reader *r, const yaml_node_t *node, struct bkp_error *err);
+static int read_part(struct reader *r, const yaml_node_t *node,
+    const struct config_field *field, struct bkp_error *err);
 static int read_sources(
     struct reader *r, const yaml_node_t *node, struct bkp_error *err);
 
@@ -386,7 +386,8 @@ read_field(struct reader *r, const yaml_node_t *node,
 	case FIELD_DURATION:
 		return read_duration(r, node, field, err);
 	case FIELD_RETENTION:
-		return read_retention(r, node, err);
+	case FIELD_STORAGE:
+		return read_part(r, node, field, err);
 	case FIELD_SOURCES:
 		break;
 	}
@@ -485,14 +486,17 @@ read_map(struct reader *r, const yaml_node_t *node, struct bkp_error *err)
 	return require_fields(r, node, err);
 }
 
+/* A map of its own whose fields are the configuration's. */
 static int
-read_retention(
-    struct reader *parent, const yaml_node_t *node, struct bkp_error *err)
+read_part(struct reader *parent, const yaml_node_t *node,
+    const struct config_field *field, struct bkp_error *err)
 {
+	bool is_storage = field->type == FIELD_STORAGE;
 	struct reader r = {.file = parent->file,
 	    .config = parent->config,
-	    .what = "'retention'",
-	    .fields = bkp_config_retention_fields,
+	    .what = is_storage ? "'storage'" : "'retention'",
+	    .fields = is_storage ? bkp_config_storage_fields
+				 : bkp_config_retention_fields,
 	    .base = parent->config};
 
 	return read_map(&r, node, err);

@@ -368,6 +368,7 @@ open_archive(struct import *import, struct bkp_error *err)
 
 	bkp_config_keys(import->options->config, &keys);
 	keys.key_file = NULL;
+	keys.storage = NULL; /* it is elsewhere */
 	if (import->options->passphrase != NULL) {
 		keys.identity_file = NULL;
 		keys.passphrase = import->options->passphrase;
@@ -393,6 +394,7 @@ open_repository(const struct bkp_import_options *options,
 		    "and the key file of this host (--repository, "
 		    "--key-file)");
 	keys.key_file = config->key_file;
+	keys.storage = &config->storage;
 	if (bkp_repository_open(config->repository, &keys, out, err) < 0)
 		return -1;
 	return bkp_repository_keep_parity(*out, config->error_correction, err);

@@ -164,7 +164,8 @@ open_repository(struct backup *backup, struct bkp_error *err)
 	 * stays out of the process. */
 	keys.identity_file = NULL;
 	keys.passphrase = NULL;
-	if (bkp_archive_is_location(backup->config->repository))
+	if (!bkp_store_is_bucket(backup->config->repository) &&
+	    bkp_archive_is_location(backup->config->repository))
 		return bkp_fail(err, BKP_INVALID,
 		    "%s is an archive, not a repository: there is no way to "
 		    "back up into it; --archive FILE writes another one",

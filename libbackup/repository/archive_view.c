@@ -157,14 +157,11 @@ bkp_archive_view_open(const char *location, const struct bkp_keys *keys,
     struct bkp_repository **out, struct bkp_error *err)
 {
 	struct bkp_repository *repository = bkp_alloc(sizeof(*repository), err);
-	struct bkp_keys known = BKP_KEYS_INIT;
+	struct bkp_keys known = bkp_keys_adopt(keys);
 
 	if (repository == NULL)
 		return -1;
 	bkp_index_set_init(&repository->index);
-	/* A program that was built against an older header gives less. */
-	memcpy(&known, keys,
-	    keys->size < sizeof(known) ? keys->size : sizeof(known));
 	if (open_archive(location, &known, &repository->archive, err) < 0 ||
 	    (repository->store = new_store(repository, err)) == NULL) {
 		bkp_repository_close(repository);

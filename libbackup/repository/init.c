@@ -255,7 +255,8 @@ bkp_repository_init(const char *location, const struct bkp_init_options *given,
 
 	/* Before a directory is made for nothing. */
 	if (check_options(&options, err) < 0 ||
-	    bkp_store_open(location, BKP_STORE_CREATE, &store, err) < 0)
+	    bkp_store_open_at(
+		location, options.storage, BKP_STORE_CREATE, &store, err) < 0)
 		return -1;
 	return bkp_repository_init_store(store, &options, err);
 }

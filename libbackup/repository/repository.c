@@ -72,11 +72,22 @@ read_config(struct bkp_repository *repository, struct bkp_error *err)
 
 /* ---- opening and closing ---- */
 
+/* A program that was built against an older header gives less. */
+struct bkp_keys
+bkp_keys_adopt(const struct bkp_keys *keys)
+{
+	struct bkp_keys known = BKP_KEYS_INIT;
+
+	memcpy(&known, keys,
+	    keys->size < sizeof(known) ? keys->size : sizeof(known));
+	return known;
+}
+
 int
 bkp_repository_open_store(struct bkp_store *store, const struct bkp_keys *keys,
     struct bkp_repository **out, struct bkp_error *err)
 {
-	struct bkp_keys known = BKP_KEYS_INIT;
+	struct bkp_keys known = bkp_keys_adopt(keys);
 	struct bkp_repository *repository;
 
 	if ((repository = bkp_alloc(sizeof(*repository), err)) == NULL) {
@@ -85,9 +96,6 @@ bkp_repository_open_store(struct bkp_store *store, const struct bkp_keys *keys,
 	}
 	repository->store = store;
 	bkp_index_set_init(&repository->index);
-	/* A program that was built against an older header gives less. */
-	memcpy(&known, keys,
-	    keys->size < sizeof(known) ? keys->size : sizeof(known));
 	if (read_config(repository, err) < 0 ||
 	    bkp_repository_open_keys(repository, &known, err) < 0) {
 		bkp_repository_close(repository);
@@ -97,16 +105,16 @@ bkp_repository_open_store(struct bkp_store *store, const struct bkp_keys *keys,
 	return 0;
 }
 
-int
-bkp_repository_open(const char *location, const struct bkp_keys *keys,
+static int
+open_repository(const char *location, const struct bkp_keys *keys,
     struct bkp_repository **out, struct bkp_error *err)
 {
+	struct bkp_keys known = bkp_keys_adopt(keys);
 	struct bkp_repository *repository;
 	struct bkp_store *store;
 
-	if (bkp_archive_is_location(location))
-		return bkp_archive_view_open(location, keys, out, err);
-	if (bkp_store_open(location, BKP_STORE_OPEN, &store, err) < 0)
+	if (bkp_store_open_at(
+		location, known.storage, BKP_STORE_OPEN, &store, err) < 0)
 		return -1;
 	if (bkp_store_parity_new(store, &store, err) < 0 ||
 	    bkp_repository_open_store(store, keys, &repository, err) < 0)
@@ -118,6 +126,47 @@ bkp_repository_open(const char *location, const struct bkp_keys *keys,
 	}
 	*out = repository;
 	return 0;
+}
+
+/* Whether an object of that name is there, or parts of one, as whole as they
+ * may be. */
+static bool
+has_archive(const char *location)
+{
+	const char *slash = strchr(location + strlen("s3://"), '/');
+	struct bkp_archive_input *input = NULL;
+	struct bkp_error problem = BKP_ERROR_INIT;
+	bool answer;
+
+	if (slash == NULL || slash[1] == '\0')
+		return false;
+	answer = bkp_archive_input_open(location, &input, &problem) == 0 ||
+		 problem.code != BKP_NOTFOUND;
+	bkp_archive_input_close(input);
+	return answer;
+}
+
+int
+bkp_repository_open(const char *location, const struct bkp_keys *keys,
+    struct bkp_repository **out, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	bool is_bucket = location != NULL && bkp_store_is_bucket(location);
+
+	if (is_bucket) {
+		/* Objects below a prefix, or one of that name: it is what is
+		 * there. */
+		if (open_repository(location, keys, out, &problem) == 0)
+			return 0;
+		if (problem.code != BKP_NOTFOUND || !has_archive(location)) {
+			if (err != NULL)
+				*err = problem;
+			return -1;
+		}
+	}
+	if (is_bucket || bkp_archive_is_location(location))
+		return bkp_archive_view_open(location, keys, out, err);
+	return open_repository(location, keys, out, err);
 }
 
 int

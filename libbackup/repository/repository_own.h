@@ -31,6 +31,10 @@ int bkp_repository_admin_identity(struct bkp_repository *repository,
     const struct bkp_keys *keys, struct fmt_age_identity *out,
     struct bkp_error *err);
 
+/* The keys as they are given, whatever the header that a program was built
+ * against. */
+struct bkp_keys bkp_keys_adopt(const struct bkp_keys *keys);
+
 /* Finds the keys that fit into the ring, and the roster (open_keys.c). */
 int bkp_repository_open_keys(struct bkp_repository *repository,
     const struct bkp_keys *keys, struct bkp_error *err);

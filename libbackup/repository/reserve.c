@@ -8,12 +8,6 @@
 
 #include "libbackup/base/fail.h"
 
-static bool
-is_bucket(const struct bkp_store *store)
-{
-	return strstr(store->location, "://") != NULL;
-}
-
 int
 bkp_reserve_keep(struct bkp_store *store, struct bkp_error *err)
 {
@@ -21,7 +15,7 @@ bkp_reserve_keep(struct bkp_store *store, struct bkp_error *err)
 	unsigned char *bytes;
 	int rc = -1;
 
-	if (is_bucket(store) ||
+	if (bkp_store_is_bucket(store->location) ||
 	    (bkp_store_stat(store, BKP_RESERVE, &object, NULL) == 0 &&
 		object.size == BKP_RESERVE_SIZE))
 		return 0;

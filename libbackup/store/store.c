@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/store/store_s3.h"
 
 #define NAME_MAX_BYTES 200
 
@@ -157,19 +158,36 @@ bkp_store_close(struct bkp_store *store)
 		store->ops->close(store);
 }
 
+bool
+bkp_store_is_bucket(const char *location)
+{
+	return strncmp(location, "s3://", 5) == 0;
+}
+
 int
-bkp_store_open(const char *location, enum bkp_store_mode mode,
+bkp_store_open_at(const char *location,
+    const struct bkp_storage_config *storage, enum bkp_store_mode mode,
     struct bkp_store **out, struct bkp_error *err)
 {
 	const char *scheme_end;
 
 	if (location == NULL || location[0] == '\0')
-		return bkp_fail(
-		    err, BKP_INVALID, "no repository given: name a directory");
+		return bkp_fail(err, BKP_INVALID,
+		    "no repository given: name a directory, or "
+		    "s3://BUCKET/PREFIX");
+	if (bkp_store_is_bucket(location))
+		return bkp_store_s3_open(location, storage, mode, out, err);
 	if ((scheme_end = strstr(location, "://")) != NULL)
 		return bkp_fail(err, BKP_UNSUPPORTED,
 		    "%s: repositories at '%.*s://' are not supported; name a "
-		    "directory",
+		    "directory, or s3://BUCKET/PREFIX",
 		    location, (int)(scheme_end - location), location);
 	return bkp_store_directory_open(location, mode, out, err);
+}
+
+int
+bkp_store_open(const char *location, enum bkp_store_mode mode,
+    struct bkp_store **out, struct bkp_error *err)
+{
+	return bkp_store_open_at(location, NULL, mode, out, err);
 }

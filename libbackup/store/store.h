@@ -3,8 +3,8 @@
 #define LIBBACKUP_STORE_STORE_H
 
 /*
- * A store keeps immutable objects by name: a directory, memory (tests), later
- * a bucket. The contract, which tests/unit/store_conformance.c holds every
+ * A store keeps immutable objects by name: a directory, a bucket, memory (in
+ * tests). The contract, which tests/unit/store_conformance.c holds every
  * driver and decorator to:
  *
  *   - a name is 1 to 200 bytes of [a-z0-9._/-], no empty, "." or ".."
@@ -50,7 +50,7 @@ typedef int bkp_store_list_fn(
     void *arg, const struct bkp_store_object *object, struct bkp_error *err);
 
 struct bkp_store_ops {
-	const char *driver; /* "directory", "memory", ... */
+	const char *driver; /* "directory", "s3", "memory", ... */
 	int (*put)(struct bkp_store *store, const char *name, const void *data,
 	    size_t len, struct bkp_error *err);
 	int (*put_new)(struct bkp_store *store, const char *name,
@@ -113,9 +113,19 @@ int bkp_store_memory_new(struct bkp_store **out, struct bkp_error *err);
 int bkp_store_memory_share(
     struct bkp_store *memory, struct bkp_store **out, struct bkp_error *err);
 
-/* By location: a path (the only kind there is so far). A URL of an unknown
- * scheme is BKP_UNSUPPORTED. */
+/* By location: a path, or s3://bucket/prefix, which is reached as `storage`
+ * (config_impl.h; NULL: the environment) says. A URL of an unknown scheme is
+ * BKP_UNSUPPORTED. */
+struct bkp_storage_config;
+int bkp_store_open_at(const char *location,
+    const struct bkp_storage_config *storage, enum bkp_store_mode mode,
+    struct bkp_store **out, struct bkp_error *err);
+
+/* The same, by the environment. */
 int bkp_store_open(const char *location, enum bkp_store_mode mode,
     struct bkp_store **out, struct bkp_error *err);
+
+/* Whether a location is in a bucket: every request is a way there and back. */
+bool bkp_store_is_bucket(const char *location);
 
 #endif

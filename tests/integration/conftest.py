@@ -131,12 +131,25 @@ def bucket(s3):
 
 
 @pytest.fixture
-def stack(tmp_path_of_test):
-    """A backup host with a repository and no sources."""
+def stack(request, tmp_path_of_test):
+    """A backup host with a repository and no sources. A test that is
+    parametrised with "bucket" has the repository in one."""
     host = Stack(TOOLS, tmp_path_of_test)
     host.write()
+    if getattr(request, "param", "folder") == "bucket":
+        host.use_bucket(request.getfixturevalue("minio"),
+                        request.getfixturevalue("repository"))
     host.init()
     return host
+
+
+@pytest.fixture
+def repository(s3):
+    """Where a repository may be made in a bucket of its own."""
+    name = "repository-%d" % next(_number)
+    s3.create_bucket(Bucket=name)
+    yield "s3://%s/some/prefix" % name
+    minio_module.remove_bucket(s3, name)
 
 
 @pytest.fixture

@@ -37,6 +37,14 @@ EXTRA_DIST += tests/integration/test_s3.py \
 	tests/integration/test_s3_tls.py \
 	tests/integration/test_s3_versions.py
 
+# store: repositories in buckets
+check_PROGRAMS += tests/integration/store_tool
+tests_integration_store_tool_SOURCES = tests/integration/store_tool.c \
+	$(STORE_SUITE)
+tests_integration_store_tool_CFLAGS = $(UNIT_CFLAGS)
+tests_integration_store_tool_LDADD = $(UNIT_LIBS)
+EXTRA_DIST += tests/integration/test_s3_repository.py
+
 # postgres: there and back, and what is refused
 EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql \
 	tests/integration/test_restore_order.py

@@ -38,6 +38,7 @@ def application(postgres, database, minio, s3, bucket, stack):
     fill.drop_roles(postgres)
 
 
+@pytest.mark.parametrize("stack", ["folder", "bucket"], indirect=True)
 def test_a_database_comes_back_row_for_row(application, postgres, database):
     before = witness.database(postgres, database)
     application.create("postgres/app")

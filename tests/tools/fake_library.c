@@ -138,6 +138,21 @@ bkp_config_keys(const struct bkp_config *config, struct bkp_keys *out)
 	    *config->passphrase == '\0' ? NULL : config->passphrase;
 }
 
+void
+bkp_config_set_cancel(
+    struct bkp_config *config, const struct bkp_cancel *cancel)
+{
+	(void)config;
+	(void)cancel;
+}
+
+const struct bkp_storage_config *
+bkp_config_storage(const struct bkp_config *config)
+{
+	(void)config;
+	return NULL;
+}
+
 /* ---- repository ---- */
 
 int

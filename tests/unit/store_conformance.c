@@ -420,6 +420,50 @@ many_threads_may_call_at_once(void **state)
 	assert_int_equal(there, HAMMERS + 1);
 }
 
+/* Counts those who were told that theirs is the one. */
+static int
+put_own(void *arg, unsigned worker, void *item, struct bkp_error *err)
+{
+	struct bkp_store *store = ((void **)arg)[1];
+	struct bkp_error problem = BKP_ERROR_INIT;
+	unsigned char *winner = ((void **)arg)[2];
+	unsigned char own = (unsigned char)((uintptr_t)item % 251 + 1);
+
+	(void)worker;
+	if (bkp_store_put_new(store, "config", &own, 1, &problem) < 0)
+		return problem.code == BKP_EXISTS
+			   ? 0
+			   : bkp_fail(err, BKP_IO, "%s", problem.message);
+	if (*winner != 0)
+		return bkp_fail(err, BKP_EXISTS, "two were told so");
+	*winner = own;
+	return 0;
+}
+
+static void
+of_many_who_make_the_same_at_most_one_is_told_so(void **state)
+{
+	static const struct bkp_pipeline_ops ops = {
+	    .next = next_number, .work = put_own, .discard = forget};
+	struct fmt_buf there = FMT_BUF_INIT;
+	unsigned char winner = 0;
+	unsigned given = HAMMERS - 8;
+	void *arg[] = {&given, *state, &winner};
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)bkp_pipeline_run(4, 8, &ops, arg, NULL, &err);
+	assert_string_equal(err.message, "");
+	if (winner != 0) {
+		assert_int_equal(bkp_store_get(*state, "config", 0,
+				     BKP_STORE_WHOLE, &there, &err),
+		    0);
+		assert_int_equal(there.len, 1);
+		assert_int_equal(there.data[0], winner);
+	}
+	fmt_buf_free(&there);
+	assert_lists(*state, "", winner != 0 ? "config\n" : "");
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
 
 int
@@ -442,6 +486,7 @@ store_conformance_run(
 	    CASE(a_bad_name_is_refused_everywhere),
 	    CASE(a_probe_leaves_nothing),
 	    CASE(many_threads_may_call_at_once),
+	    CASE(of_many_who_make_the_same_at_most_one_is_told_so),
 	};
 
 	current = under_test;

@@ -97,6 +97,8 @@ static const char whole[] =
     "passphrase: horse\n"
     "workers: 3\n"
     "tags: [nightly, \"a b\"]\n"
+    "storage: {endpoint: \"https://s3\", access_key: RA, secret_key: RS,\n"
+    "          region: eu, virtual_host: true}\n"
     "sources:\n"
     "  - postgres: shop\n"
     "    conninfo: \"host=/run/postgresql dbname=shop\"\n"
@@ -141,7 +143,7 @@ check_whole_sources(const struct bkp_config *config)
 
 	assert_string_equal(s[0].prefix, "bucket/uploads");
 	assert_string_equal(s[0].name, "uploads");
-	assert_int_equal(s[0].line, 13);
+	assert_int_equal(s[0].line, 15);
 	assert_string_equal(s[0].bucket.bucket, "prod-uploads");
 	assert_string_equal(s[0].bucket.endpoint, "http://127.0.0.1:9000");
 	assert_string_equal(s[0].bucket.prefix, "avatars/");
@@ -207,6 +209,12 @@ every_key_arrives_and_sources_are_sorted(void **state)
 	assert_int_equal(config->tags.count, 2);
 	assert_string_equal(config->tags.items[1], "a b");
 	assert_int_equal(config->source_count, 4);
+	assert_ptr_equal(keys.storage, &config->storage);
+	assert_string_equal(config->storage.bucket.endpoint, "https://s3");
+	assert_string_equal(config->storage.bucket.access_key, "RA");
+	assert_string_equal(config->storage.bucket.secret_key, "RS");
+	assert_string_equal(config->storage.bucket.region, "eu");
+	assert_true(config->storage.bucket.is_virtual_host);
 	check_whole_sources(config);
 	check_whole_retention(config);
 	assert_string_equal(bkp_config_source(config, 3), "postgres/shop");
@@ -311,6 +319,8 @@ wrong_types_are_told_with_their_line(void **state)
 	refuse("error_correction: 5%x\n",
 	    "t.yaml:1: 'error_correction' needs a percentage");
 	refuse("retention: 7\n", "t.yaml:1: 'retention' is made of");
+	refuse("storage: {bucket: x}\n",
+	    "t.yaml:1: unknown key 'bucket' in 'storage'");
 	refuse("workers: 99999999999999999999\n",
 	    "t.yaml:1: 'workers' needs a number");
 	refuse("sources: {}\n", "t.yaml:1: 'sources' needs a list");

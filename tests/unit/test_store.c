@@ -225,6 +225,28 @@ a_place_that_is_none_is_said_by_name(void **state)
 	assert_null(store);
 }
 
+/* Nobody is asked over the network for any of them. */
+static void
+a_bucket_is_named_without_secrets_and_options(void **state)
+{
+	static const char *const wrong[] = {"s3://", "s3:///prefix",
+	    "s3://key:secret@bucket/x", "s3://bucket/x?endpoint=y",
+	    "s3://bucket/a//b", "s3://bucket/a b", "s3://bucket/%41",
+	    "s3://bucket/a#b"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct bkp_error err = BKP_ERROR_INIT;
+		struct bkp_store *store = NULL;
+
+		assert_int_equal(
+		    bkp_store_open(wrong[i], BKP_STORE_OPEN, &store, &err), -1);
+		assert_int_equal(err.code, BKP_INVALID);
+		assert_null(strstr(err.message, "secret@"));
+		assert_null(store);
+	}
+}
+
 /* In a child of its own: the limit and the user stay its own. */
 static int
 in_child(int (*body)(struct bkp_store *store), struct bkp_store *store)
@@ -386,6 +408,7 @@ main(void)
 	    CASE(a_probe_takes_away_what_killed_ones_left_and_nothing_else),
 	    CASE(a_removed_directory_is_no_empty_store),
 	    CASE(a_place_that_is_none_is_said_by_name),
+	    CASE(a_bucket_is_named_without_secrets_and_options),
 	    CASE(a_write_that_fails_leaves_no_file),
 	    CASE(a_place_that_takes_no_writes_is_known_at_once),
 	    cmocka_unit_test(the_nth_call_fails_and_no_other),

@@ -107,6 +107,9 @@ def _scalar(value):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
         return "[%s]" % ", ".join(_scalar(item) for item in value)
+    if isinstance(value, dict):
+        return "{%s}" % ", ".join("%s: %s" % (key, _scalar(item))
+                                  for key, item in value.items())
     return json.dumps(str(value))
 
 
@@ -157,6 +160,17 @@ class Stack:
             "secret_key_file": self.secret("s3-secret", minio.secret_key),
             **options})
 
+    def use_bucket(self, minio, location, **storage):
+        """The repository is in a bucket: s3://bucket/prefix."""
+        self.repository = location
+        self.options["repository"] = location
+        self.options["storage"] = {
+            "endpoint": minio.endpoint,
+            "access_key_file": self.secret("repo-access", minio.access_key),
+            "secret_key_file": self.secret("repo-secret", minio.secret_key),
+            **storage}
+        self.write()
+
     def write(self):
         lines = ["%s: %s" % (key, _scalar(value))
                  for key, value in self.options.items()]
@@ -187,7 +201,9 @@ class Stack:
             args = ("--new-identity", self.identity)
         return self._expect(self.commands.run(
             "backup-init", "--repository", self.repository, "--key-file",
-            self.key_file, *args), COMPLETE)
+            self.key_file, *(["--config", self.config]
+                             if "storage" in self.options else []),
+            *args), COMPLETE)
 
     def create(self, *args, statuses=(COMPLETE,), **options):
         """A backup that must go well; answers its result event."""

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Repositories in buckets: s3://bucket/prefix wherever a folder does."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from harness.stack import COMPLETE, FAILED, Stack
+from test_s3 import Fake, error
+
+STORE_TOOL = os.path.join(os.environ.get("top_builddir", "."), "tests",
+                          "integration", "store_tool")
+
+
+def split(location):
+    return location[len("s3://"):].split("/", 1)
+
+
+def keys(s3, location):
+    bucket, prefix = split(location)
+    return [item["Key"][len(prefix) + 1:]
+            for page in s3.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket)
+            for item in page.get("Contents", [])]
+
+
+@pytest.fixture
+def host(stack):
+    """Something to back up."""
+    stack.files = stack.path("files")
+    os.mkdir(stack.files)
+    for number in range(40):
+        with open(os.path.join(stack.files, "f%d" % number), "wb") as out:
+            out.write(os.urandom(100000))
+    stack.add("files", "stack", paths=[stack.files])
+    return stack
+
+
+def assert_restores(host, *args):
+    back = host.path("back")
+    host.restore("latest", "--to", back, *args)
+    assert subprocess.run(["diff", "-r", host.files,
+                           back + host.files]).returncode == 0
+    shutil.rmtree(back)
+
+
+def test_every_case_of_the_stores_contract_holds(minio, repository):
+    done = subprocess.run([STORE_TOOL, repository], capture_output=True,
+                          env=dict(os.environ, no_proxy="*",
+                                   AWS_ENDPOINT_URL=minio.endpoint,
+                                   AWS_ACCESS_KEY_ID=minio.access_key,
+                                   AWS_SECRET_ACCESS_KEY=minio.secret_key))
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+
+
+@pytest.mark.parametrize("stack", ["bucket"], indirect=True)
+def test_the_whole_life_of_a_repository(host, minio, s3, repository):
+    host.create()
+    again = host.run("backup-init", "--key-file", host.path("second.key"),
+                     "--new-identity", host.path("second.txt"))
+    assert again.status == FAILED
+    assert "there is a repository already" in again.err
+
+    os.unlink(os.path.join(host.files, "f0"))
+    host.create()
+    assert len(host.snapshots()) == 2
+    assert host.run("backup-prune", "--keep-last", "1", "--grace",
+                    "0").status == COMPLETE
+    assert len(host.snapshots()) == 1
+    assert_restores(host)
+    check = host.admin("backup-check", "--read-data")
+    assert check.status == COMPLETE, str(check)
+    assert host.verify().result["is_proven"]
+    assert host.admin("backup-key", "sheet", "-").status == COMPLETE
+    # Nobody is at work, nothing unfinished is left, nothing means nothing.
+    assert not [key for key in keys(s3, repository)
+                if key.startswith(("tmp-", "sessions/", "reserve"))]
+
+    archive = host.path("archive")
+    result = host.admin("backup-archive", "latest", "--output", archive)
+    assert result.status == COMPLETE, str(result)
+    os.mkdir(host.path("other"))
+    other = Stack(host.commands.tools, host.path("other"))
+    other.use_bucket(minio, repository + "-other")
+    other.init()
+    result = other.run("backup-archive", "--import", archive,
+                       "--identity-file", host.identity)
+    assert result.status == COMPLETE, str(result)
+    other.files = host.files
+    assert_restores(other)
+
+
+@pytest.mark.parametrize("stack", ["bucket"], indirect=True)
+def test_error_correction_makes_good_what_rots_in_a_bucket(
+        host, s3, repository):
+    host.options["error_correction"] = "10%"
+    host.write()
+    host.create()
+    bucket, prefix = split(repository)
+    name = [key for key in keys(s3, repository)
+            if key.startswith("packs/")][0]
+    key = "%s/%s" % (prefix, name)
+    body = bytearray(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    body[len(body) // 2] ^= 255
+    s3.put_object(Bucket=bucket, Key=key, Body=bytes(body))
+    assert host.admin("backup-check", "--read-data").status == FAILED
+    host.admin("backup-check", "--read-data", "--repair")
+    check = host.admin("backup-check", "--read-data")
+    assert check.status == COMPLETE, str(check)
+    assert_restores(host)
+
+
+def test_what_is_wrong_with_a_bucket_is_told(stack, minio, repository):
+    def told(*words, location=repository, **environment):
+        result = stack.commands.run(
+            "backup-list", "--repository", location, "--key-file",
+            stack.key_file, env=dict(environment, no_proxy="*"))
+        assert result.status == FAILED
+        for word in words:
+            assert word in result.err, str(result)
+
+    good = {"AWS_ENDPOINT_URL": minio.endpoint,
+            "AWS_ACCESS_KEY_ID": minio.access_key,
+            "AWS_SECRET_ACCESS_KEY": minio.secret_key}
+    told("there is no repository here", "backup-init", **good)
+    told("there is no bucket 'nobody'", minio.endpoint,
+         location="s3://nobody/x", **good)
+    told("SignatureDoesNotMatch", "secret_key",
+         **dict(good, AWS_SECRET_ACCESS_KEY="wrong"))
+    told("AWS_ACCESS_KEY_ID", AWS_ENDPOINT_URL=minio.endpoint)
+    told("'storage' of the configuration", location="s3://key:secret@b/x",
+         **good)
+    with Fake(error(403, "AccessDenied")) as fake:
+        told("lack the permission", **dict(good,
+                                           AWS_ENDPOINT_URL=fake.endpoint))
