@@ -79,6 +79,9 @@ static const struct config_field bucket_fields[] = {
     {"profile", FIELD_TEXT, SOURCE(bucket.profile), false},
     {"ca_file", FIELD_PATH, SOURCE(bucket.ca_file), false},
     {"virtual_host", FIELD_BOOL, SOURCE(bucket.is_virtual_host), false},
+    {"signature", FIELD_SIGNATURE, SOURCE(bucket.is_v2), false},
+    {"accept_unverified_tls", FIELD_BOOL, SOURCE(bucket.accepts_unverified_tls),
+	false},
     {"scratch_bucket", FIELD_BOOL, SOURCE(bucket.has_scratch_bucket), false},
     END};
 
@@ -151,6 +154,7 @@ free_field(const struct config_field *field, void *slot)
 		bkp_config_fields_free(bkp_config_storage_fields, slot);
 		break;
 	case FIELD_BOOL:
+	case FIELD_SIGNATURE:
 	case FIELD_COUNT:
 	case FIELD_NUMBER:
 	case FIELD_PERCENT:
@@ -233,6 +237,7 @@ copy_field(const struct config_field *field, const void *from, void *to,
 	case FIELD_DATABASES:
 		return copy_strings(from, to, err);
 	case FIELD_BOOL:
+	case FIELD_SIGNATURE:
 		*(bool *)to = *(const bool *)from;
 		return 0;
 	case FIELD_COUNT:

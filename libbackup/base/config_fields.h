@@ -20,6 +20,7 @@ enum field_type {
 	FIELD_PATHS,       /* struct bkp_strings, made absolute */
 	FIELD_DATABASES,   /* struct bkp_strings, or `all` */
 	FIELD_BOOL,        /* bool */
+	FIELD_SIGNATURE,   /* bool: is it `v2`, not `v4` */
 	FIELD_COUNT,       /* unsigned, 1 to 64 */
 	FIELD_NUMBER,      /* unsigned, 0 to 100,000 */
 	FIELD_PERCENT,     /* unsigned, 0 to 50, "5%" */

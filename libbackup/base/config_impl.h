@@ -42,6 +42,8 @@ struct bkp_bucket_config {
 	char *profile;        /* of ~/.aws; NULL: $AWS_PROFILE or default */
 	char *ca_file;        /* PEM */
 	bool is_virtual_host; /* bucket in the host name; default: path style */
+	bool is_v2;           /* signature version 2, by libs3 */
+	bool accepts_unverified_tls; /* where libs3 cannot verify */
 	bool has_scratch_bucket; /* a verification may make a bucket of its own
 				    at the endpoint, and removes it again */
 };

@@ -287,6 +287,20 @@ read_bool(struct reader *r, const yaml_node_t *node,
 }
 
 static int
+read_signature(struct reader *r, const yaml_node_t *node,
+    const struct config_field *field, struct bkp_error *err)
+{
+	static const char *const words[] = {"v2", "v4", NULL};
+	const char *text = bkp_config_scalar(node);
+
+	if (text == NULL || !is_one_of(text, words))
+		return bkp_config_fail(
+		    r->file, node, err, "'%s' needs v4 or v2", field->name);
+	*(bool *)bkp_config_slot(r->base, field) = strcmp(text, "v2") == 0;
+	return 0;
+}
+
+static int
 read_number(struct reader *r, const yaml_node_t *node,
     const struct config_field *field, unsigned least, unsigned most,
     struct bkp_error *err)
@@ -377,6 +391,8 @@ read_field(struct reader *r, const yaml_node_t *node,
 		return read_databases(r, node, field, err);
 	case FIELD_BOOL:
 		return read_bool(r, node, field, err);
+	case FIELD_SIGNATURE:
+		return read_signature(r, node, field, err);
 	case FIELD_COUNT:
 		return read_number(r, node, field, 1, WORKERS_MAX, err);
 	case FIELD_NUMBER:

@@ -7,6 +7,7 @@
 
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/s3/libs3.h"
 #include "libbackup/s3/request.h"
 
 #define TRIES 6
@@ -102,6 +103,8 @@ bkp_s3_options_of(const struct bkp_bucket_config *config)
 	    .profile = config->profile,
 	    .ca_file = config->ca_file,
 	    .is_virtual_host = config->is_virtual_host,
+	    .is_v2 = config->is_v2,
+	    .accepts_unverified_tls = config->accepts_unverified_tls,
 	};
 }
 
@@ -126,13 +129,16 @@ bkp_s3_new(const struct bkp_s3_options *options, struct bkp_s3 **out,
 	if ((s3 = bkp_alloc(sizeof(*s3), err)) == NULL)
 		return -1;
 	s3->is_virtual_host = options->is_virtual_host;
+	s3->is_v2 = options->is_v2;
 	s3->tries = or_default(options->tries, TRIES);
 	s3->backoff_ms = or_default(options->backoff_ms, BACKOFF_MS);
 	s3->connect_ms = or_default(options->connect_ms, CONNECT_MS);
 	s3->stall_s = or_default(options->stall_s, STALL_S);
 	if (bkp_s3_credentials_load(&given, &s3->credentials, err) < 0 ||
 	    choose_endpoint(s3, err) < 0 ||
-	    choose_ca_file(s3, options->ca_file, err) < 0) {
+	    choose_ca_file(s3, options->ca_file, err) < 0 ||
+	    (s3->is_v2 && bkp_s3_libs3_check(
+			      s3, options->accepts_unverified_tls, err) < 0)) {
 		bkp_s3_free(s3);
 		return -1;
 	}
@@ -180,6 +186,10 @@ bkp_s3_connect(struct bkp_s3 *s3, const struct bkp_cancel *cancel,
 		free(connection);
 		return bkp_fail_nomem(err, "connecting to S3");
 	}
+	if (s3->is_v2 && bkp_s3_libs3_open(s3, &connection->libs3, err) < 0) {
+		bkp_s3_disconnect(connection);
+		return -1;
+	}
 	/* The jitter needs to differ, not to be secret. */
 	if (getrandom(&connection->random, sizeof(connection->random),
 		GRND_NONBLOCK) < 0)
@@ -193,6 +203,7 @@ bkp_s3_disconnect(struct bkp_s3_connection *connection)
 {
 	if (connection == NULL)
 		return;
+	bkp_s3_libs3_close(connection->libs3);
 	curl_easy_cleanup(connection->curl);
 	free(connection);
 }

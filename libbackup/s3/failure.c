@@ -184,9 +184,8 @@ read_document(const struct bkp_s3_response *response, struct document *out)
 		    out->region, sizeof(out->region), "%s", bucket_region);
 }
 
-/* "GET s3://bucket/key". */
-static int
-fail_request(const struct bkp_s3_request *request, struct bkp_error *err)
+int
+bkp_s3_fail_request(const struct bkp_s3_request *request, struct bkp_error *err)
 {
 	if (request->bucket == NULL)
 		return bkp_fail_in(err, "%s s3://", request->method);
@@ -232,7 +231,7 @@ bkp_s3_judge(const struct bkp_s3_request *request,
 	    is_misplaced ? "; its region is " : "",
 	    is_misplaced ? document.region : "",
 	    meaning.hint[0] != '\0' ? "; " : "", meaning.hint);
-	(void)fail_request(request, err);
+	(void)bkp_s3_fail_request(request, err);
 	if (err != NULL)
 		err->sys = (int)response->status;
 	return meaning.end;
@@ -300,6 +299,6 @@ bkp_s3_judge_transport(const struct bkp_s3_connection *connection,
 	    connection->s3->endpoint,
 	    detail[0] != '\0' ? detail : curl_easy_strerror(code),
 	    meaning.hint[0] != '\0' ? "; " : "", meaning.hint);
-	(void)fail_request(request, err);
+	(void)bkp_s3_fail_request(request, err);
 	return meaning.end;
 }

@@ -82,6 +82,9 @@ bkp_s3_link(const struct bkp_s3 *s3, const char *bucket, const char *key,
 	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
 	int rc = -1;
 
+	if (s3->is_v2)
+		return bkp_fail(err, BKP_UNSUPPORTED,
+		    "with signature version 2 there are no links to objects");
 	if (seconds == 0 || seconds > WEEK)
 		return bkp_fail(err, BKP_INVALID,
 		    "a link is valid for at least a second and at most a "

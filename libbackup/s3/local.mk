@@ -10,6 +10,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/etag.c libbackup/s3/etag.h \
 	libbackup/s3/failure.c \
 	libbackup/s3/fields.c libbackup/s3/fields.h \
+	libbackup/s3/libs3.h \
+	libbackup/s3/libs3_none.c \
 	libbackup/s3/link.c \
 	libbackup/s3/list.c \
 	libbackup/s3/multipart.c \

@@ -11,6 +11,8 @@
 #include "libbackup/s3/s3.h"
 #include "libbackup/s3/signing.h"
 
+struct bkp_s3_libs3;
+
 struct bkp_s3 {
 	struct bkp_s3_credentials credentials;
 	char *endpoint; /* without a slash at the end */
@@ -18,6 +20,7 @@ struct bkp_s3 {
 	char *host;     /* "host:port" as in the Host header */
 	char *ca_file;
 	bool is_virtual_host;
+	bool is_v2;
 	unsigned tries, backoff_ms, connect_ms, stall_s;
 	atomic_llong clock_offset; /* seconds; the one thing that changes */
 };
@@ -26,7 +29,8 @@ struct bkp_s3_connection {
 	struct bkp_s3 *s3;
 	const struct bkp_cancel *cancel;
 	CURL *curl;
-	unsigned random; /* state of the jitter */
+	struct bkp_s3_libs3 *libs3; /* what tries go through; NULL: curl */
+	unsigned random;            /* state of the jitter */
 };
 
 /* What is asked. Everything is borrowed. */
@@ -90,6 +94,10 @@ int bkp_s3_after(struct bkp_s3_connection *connection,
  * (failure.c). */
 enum bkp_s3_end bkp_s3_judge(const struct bkp_s3_request *request,
     const struct bkp_s3_response *response, struct bkp_error *err);
+
+/* Puts what was asked before a message: "GET s3://bucket/key". -1. */
+int bkp_s3_fail_request(
+    const struct bkp_s3_request *request, struct bkp_error *err);
 
 /* Judges what libcurl says. */
 enum bkp_s3_end bkp_s3_judge_transport(

@@ -40,6 +40,9 @@ struct bkp_s3_options {
 	const char *profile;
 	const char *ca_file; /* AWS_CA_BUNDLE, then the system's */
 	bool is_virtual_host;
+	/* Signature version 2, by libs3; and where that cannot verify whom
+	 * https is spoken with, speak it all the same. */
+	bool is_v2, accepts_unverified_tls;
 	unsigned tries;      /* of a request, in all: 6 */
 	unsigned backoff_ms; /* first wait at most; doubles up to 20 s: 200 */
 	unsigned connect_ms; /* to connect: 10,000 */

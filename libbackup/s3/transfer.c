@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/s3/libs3.h"
 #include "libbackup/s3/request.h"
 #include "libbackup/s3/xml.h"
 
@@ -469,6 +470,8 @@ bkp_s3_try(struct bkp_s3_connection *connection,
 	enum bkp_s3_end end = BKP_S3_FAILED;
 
 	bkp_s3_response_free(response);
+	if (connection->libs3 != NULL)
+		return bkp_s3_libs3_try(connection, request, response, err);
 	if (bkp_cancel_is_requested(connection->cancel)) {
 		(void)bkp_fail(err, BKP_CANCELLED, "stopped on request");
 		goto out;

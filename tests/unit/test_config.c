@@ -115,6 +115,8 @@ static const char whole[] =
     "    session_token: ST\n"
     "    ca_file: ca.pem\n"
     "    virtual_host: true\n"
+    "    signature: v2\n"
+    "    accept_unverified_tls: true\n"
     "    scratch_bucket: yes\n"
     "  - files: stack\n"
     "    paths: [/etc/app/, ./srv//compose/../x]\n"
@@ -151,6 +153,8 @@ check_whole_sources(const struct bkp_config *config)
 	assert_string_equal(s[0].bucket.secret_key, "SK");
 	assert_string_equal(s[0].bucket.session_token, "ST");
 	assert_true(s[0].bucket.is_virtual_host);
+	assert_true(s[0].bucket.is_v2);
+	assert_true(s[0].bucket.accepts_unverified_tls);
 	assert_true(s[0].bucket.has_scratch_bucket);
 	assert_string_equal(s[1].prefix, "command/redis");
 	assert_int_equal(s[1].command.run.count, 3);
@@ -329,6 +333,8 @@ wrong_types_are_told_with_their_line(void **state)
 	refuse("sources:\n  - files: a\n    paths: [/a]\n"
 	       "    one_file_system: 'yes'\n",
 	    "t.yaml:4: 'one_file_system' needs true or false");
+	refuse("sources:\n  - bucket: a\n    signature: v3\n",
+	    "t.yaml:3: 'signature' needs v4 or v2");
 	refuse("tags: [\"a\\0b\"]\n", "t.yaml:1: 'tags' needs a text");
 	refuse("[a, b]: c\n", "t.yaml:1: a key is a word");
 }
