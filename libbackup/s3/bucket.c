@@ -34,12 +34,13 @@ bkp_s3_delete_bucket(struct bkp_s3_connection *connection, const char *bucket,
 
 /* Outside us-east-1 AWS wants to be told the region in the body, too; in
  * us-east-1 it refuses to be. */
-int
-bkp_s3_create_bucket(struct bkp_s3_connection *connection, const char *bucket,
-    struct bkp_error *err)
+static int
+create_bucket(struct bkp_s3_connection *connection, const char *bucket,
+    const struct bkp_s3_fields *headers, struct bkp_error *err)
 {
 	const char *region = connection->s3->credentials.region;
-	struct bkp_s3_request request = {.method = "PUT", .bucket = bucket};
+	struct bkp_s3_request request = {
+	    .method = "PUT", .bucket = bucket, .headers = headers};
 	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
 	struct bkp_s3_body body = {.data = "", .size = 0};
 	struct fmt_buf text = FMT_BUF_INIT;
@@ -67,6 +68,27 @@ bkp_s3_create_bucket(struct bkp_s3_connection *connection, const char *bucket,
 out:
 	bkp_s3_response_free(&response);
 	fmt_buf_free(&text);
+	return rc;
+}
+
+int
+bkp_s3_create_bucket(struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_error *err)
+{
+	return create_bucket(connection, bucket, NULL, err);
+}
+
+int
+bkp_s3_create_bucket_with_lock(struct bkp_s3_connection *connection,
+    const char *bucket, struct bkp_error *err)
+{
+	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	int rc = bkp_s3_fields_add(
+	    &headers, "x-amz-bucket-object-lock-enabled", "true", err);
+
+	if (rc == 0)
+		rc = create_bucket(connection, bucket, &headers, err);
+	bkp_s3_fields_free(&headers);
 	return rc;
 }
 

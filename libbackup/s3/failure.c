@@ -38,6 +38,10 @@ static const struct meaning meanings[] = {
     {"NoSuchKey", BKP_S3_FAILED, BKP_NOTFOUND, ""},
     {"NoSuchVersion", BKP_S3_FAILED, BKP_NOTFOUND, ""},
     {"NoSuchUpload", BKP_S3_FAILED, BKP_NOTFOUND, ""},
+    {"NoSuchObjectLockConfiguration", BKP_S3_FAILED, BKP_NOTFOUND, ""},
+    {"ObjectLockConfigurationNotFoundError", BKP_S3_FAILED, BKP_UNSUPPORTED,
+	"the bucket was made without object lock"},
+    {"ConditionalRequestConflict", BKP_S3_AGAIN, BKP_RETRY, ""},
     {"BucketAlreadyExists", BKP_S3_FAILED, BKP_EXISTS,
 	"somebody else has a bucket of this name: choose another"},
     {"BucketAlreadyOwnedByYou", BKP_S3_FAILED, BKP_EXISTS, ""},
@@ -207,19 +211,67 @@ is_delete_marker(const struct bkp_s3_response *response)
 	return text != NULL && strcmp(text, "true") == 0;
 }
 
+/* AWS denies access, MinIO and versitygw call the request invalid; what both
+ * mean is in their words only. */
+static bool
+is_locked(const struct document *document)
+{
+	return strcasestr(document->message, "WORM protected") != NULL ||
+	       strcasestr(document->message, "protected by object lock") !=
+		   NULL;
+}
+
+#define HINT_LOCK                                                              \
+	"object lock keeps this version until its retention or legal hold "    \
+	"ends"
+
+enum bkp_s3_end
+bkp_s3_judge_code(const char *code, const char *message, struct bkp_error *err)
+{
+	struct meaning meaning = meaning_of(code, 403, NULL);
+	struct document document = {"", "", ""};
+	bool keeps;
+
+	(void)snprintf(
+	    document.message, sizeof(document.message), "%s", message);
+	keeps = is_locked(&document);
+	(void)bkp_fail(err, keeps ? BKP_AUTH : meaning.error,
+	    "the server refuses: %s%s%s%s%s",
+	    code[0] != '\0' ? code : "no reason",
+	    message[0] != '\0' ? ": " : "", document.message, keeps ? "; " : "",
+	    keeps ? HINT_LOCK : "");
+	if (err != NULL && keeps)
+		err->sys = BKP_S3_LOCKED;
+	return meaning.end;
+}
+
+static bool
+keeps_version(const struct document *document, long status)
+{
+	return (status == 400 || status == 403) &&
+	       (strcmp(document->code, "AccessDenied") == 0 ||
+		   strcmp(document->code, "InvalidRequest") == 0 ||
+		   strcmp(document->code, "ObjectLocked") == 0) &&
+	       is_locked(document);
+}
+
 enum bkp_s3_end
 bkp_s3_judge(const struct bkp_s3_request *request,
     const struct bkp_s3_response *response, struct bkp_error *err)
 {
 	struct document document;
 	struct meaning meaning;
-	bool is_misplaced;
+	bool is_misplaced, keeps;
 
 	read_document(response, &document);
 	meaning = meaning_of(document.code, response->status, request->key);
 	if (response->status == 405 && is_delete_marker(response))
 		meaning = (struct meaning){"", BKP_S3_FAILED, BKP_NOTFOUND,
 		    "this version says that the object was deleted"};
+	keeps = keeps_version(&document, response->status);
+	if (keeps)
+		meaning =
+		    (struct meaning){"", BKP_S3_FAILED, BKP_AUTH, HINT_LOCK};
 	is_misplaced =
 	    document.region[0] != '\0' && meaning.error == BKP_INVALID;
 	if (document.code[0] == '\0')
@@ -233,7 +285,7 @@ bkp_s3_judge(const struct bkp_s3_request *request,
 	    meaning.hint[0] != '\0' ? "; " : "", meaning.hint);
 	(void)bkp_s3_fail_request(request, err);
 	if (err != NULL)
-		err->sys = (int)response->status;
+		err->sys = keeps ? BKP_S3_LOCKED : (int)response->status;
 	return meaning.end;
 }
 

@@ -4,6 +4,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/bucket.c \
 	libbackup/s3/connection.c \
 	libbackup/s3/credentials.c libbackup/s3/credentials.h \
+	libbackup/s3/deletions.c \
 	libbackup/s3/digest.c \
 	libbackup/s3/documents.c \
 	libbackup/s3/entries.c libbackup/s3/entries.h \
@@ -14,12 +15,15 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/libs3_none.c \
 	libbackup/s3/link.c \
 	libbackup/s3/list.c \
+	libbackup/s3/lock.c \
 	libbackup/s3/multipart.c \
 	libbackup/s3/object.c \
 	libbackup/s3/pages.c libbackup/s3/pages.h \
+	libbackup/s3/put.c \
 	libbackup/s3/request.c libbackup/s3/request.h \
 	libbackup/s3/s3.h \
 	libbackup/s3/signing.c libbackup/s3/signing.h \
 	libbackup/s3/transfer.c \
+	libbackup/s3/uploads.c \
 	libbackup/s3/versions.c \
 	libbackup/s3/xml.c libbackup/s3/xml.h

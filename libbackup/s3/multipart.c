@@ -314,19 +314,11 @@ abort_upload(struct bkp_s3_upload *upload)
 {
 	struct bkp_s3_connection *connection = upload->connection;
 	const struct bkp_cancel *cancel = connection->cancel;
-	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
-	const struct bkp_s3_request request = {.method = "DELETE",
-	    .bucket = upload->bucket,
-	    .key = upload->key,
-	    .query = &query};
-	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
 
 	connection->cancel = NULL;
-	if (bkp_s3_fields_add(&query, "uploadId", upload->id, NULL) == 0)
-		(void)bkp_s3_try(connection, &request, &response, NULL);
+	(void)bkp_s3_abort_upload(
+	    connection, upload->bucket, upload->key, upload->id, NULL);
 	connection->cancel = cancel;
-	bkp_s3_fields_free(&query);
-	bkp_s3_response_free(&response);
 }
 
 void

@@ -251,43 +251,7 @@ bkp_s3_get(struct bkp_s3_connection *connection, const char *bucket,
 	return rc;
 }
 
-/* ---- put and delete ---- */
-
-int
-bkp_s3_put(struct bkp_s3_connection *connection, const char *bucket,
-    const char *key, const struct bkp_s3_fields *headers,
-    const struct bkp_s3_body *body, const struct bkp_s3_digests *digests,
-    struct fmt_buf *etag, struct bkp_error *err)
-{
-	struct bkp_s3_fields all = BKP_S3_FIELDS_INIT;
-	struct bkp_s3_request request = {.method = "PUT",
-	    .bucket = bucket,
-	    .key = key,
-	    .headers = &all,
-	    .body = body};
-	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
-	struct bkp_s3_digests own;
-	int rc = -1;
-
-	if (digests == NULL) {
-		if (bkp_s3_digest_body(body, &own, err) < 0)
-			return -1;
-		digests = &own;
-	}
-	request.sha256 = digests->sha256;
-	for (size_t i = 0; headers != NULL && i < headers->count; i++)
-		if (bkp_s3_fields_add(&all, headers->items[i].name,
-			headers->items[i].value, err) < 0)
-			goto out;
-	if (bkp_s3_add_md5(&all, digests->md5, err) < 0 ||
-	    bkp_s3_ask(connection, &request, &response, err) < 0)
-		goto out;
-	rc = bkp_s3_copy_etag(&response, etag, err);
-out:
-	bkp_s3_fields_free(&all);
-	bkp_s3_response_free(&response);
-	return rc;
-}
+/* ---- delete ---- */
 
 int
 bkp_s3_delete_version(struct bkp_s3_connection *connection, const char *bucket,

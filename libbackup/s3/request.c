@@ -18,6 +18,7 @@ bkp_s3_response_free(struct bkp_s3_response *response)
 	bkp_s3_fields_free(&response->headers);
 	fmt_buf_free(&response->body);
 	response->status = 0;
+	response->failed = 0;
 }
 
 /* ---- waiting ---- */
@@ -132,6 +133,7 @@ bkp_s3_ask(struct bkp_s3_connection *connection,
 		enum bkp_s3_end end =
 		    bkp_s3_try(connection, request, response, err);
 
+		response->failed = tries.failed;
 		rc = bkp_s3_after(connection, &tries, end, response, err);
 	} while (rc == 1);
 	return rc;

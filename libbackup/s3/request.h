@@ -53,11 +53,12 @@ struct bkp_s3_response {
 	long status;
 	struct bkp_s3_fields headers; /* names in lower case */
 	struct fmt_buf body;          /* of an error, or where write is NULL */
+	unsigned failed; /* tries before this one: some may have been done */
 };
 
 #define BKP_S3_RESPONSE_INIT                                                   \
 	{                                                                      \
-		0, BKP_S3_FIELDS_INIT, FMT_BUF_INIT                            \
+		0, BKP_S3_FIELDS_INIT, FMT_BUF_INIT, 0                         \
 	}
 
 void bkp_s3_response_free(struct bkp_s3_response *response);
@@ -99,6 +100,10 @@ enum bkp_s3_end bkp_s3_judge(const struct bkp_s3_request *request,
 int bkp_s3_fail_request(
     const struct bkp_s3_request *request, struct bkp_error *err);
 
+/* Judges a code and a message inside an answer that is good as a whole. */
+enum bkp_s3_end bkp_s3_judge_code(
+    const char *code, const char *message, struct bkp_error *err);
+
 /* Judges what libcurl says. */
 enum bkp_s3_end bkp_s3_judge_transport(
     const struct bkp_s3_connection *connection,
@@ -123,6 +128,9 @@ int bkp_s3_add_version(
 int bkp_s3_send_document(struct bkp_s3_connection *connection,
     const struct bkp_s3_request *request, const struct fmt_buf *text,
     struct bkp_s3_response *response, struct bkp_error *err);
+
+/* Appends text as XML holds it; "\r" would be read as a line end. */
+enum fmt_status bkp_s3_append_escaped(const char *text, struct fmt_buf *out);
 
 /* Copies an ETag header without its quotes. */
 int bkp_s3_copy_etag(const struct bkp_s3_response *response,

@@ -12,8 +12,10 @@
  * Errors begin with what was asked ("GET s3://bucket/key"), give the server's
  * Code, Message and HTTP status (also in err->sys), and what to do next. Codes:
  *   NOTFOUND     no such bucket, key or version
- *   AUTH         credentials, signature, permission or certificate
- *   EXISTS       bucket exists or is not empty
+ *   AUTH         credentials, signature, permission or certificate; with
+ *                BKP_S3_LOCKED (sys), object lock keeps a version
+ *   EXISTS       bucket exists or is not empty; with 412 (sys), an object
+ *                exists that was to be put where there is none
  *   INVALID      wrong endpoint, region or bucket name
  *   UNSUPPORTED  the server cannot hold this key, or cannot do this at all
  *   RETRY        still failing after all tries; or 412 (sys), a condition
@@ -31,6 +33,8 @@
 
 struct bkp_s3;
 struct bkp_s3_connection;
+
+#define BKP_S3_LOCKED 423 /* err->sys: object lock refuses */
 
 /* NULL and 0: the default. Borrowed during bkp_s3_new. */
 struct bkp_s3_options {
@@ -106,6 +110,9 @@ int bkp_s3_digest_body(const struct bkp_s3_body *body,
 int bkp_s3_head_bucket(struct bkp_s3_connection *connection, const char *bucket,
     struct bkp_error *err);
 int bkp_s3_create_bucket(struct bkp_s3_connection *connection,
+    const char *bucket, struct bkp_error *err);
+/* With object lock, and so with versioning; it cannot be taken away. */
+int bkp_s3_create_bucket_with_lock(struct bkp_s3_connection *connection,
     const char *bucket, struct bkp_error *err);
 int bkp_s3_delete_bucket(struct bkp_s3_connection *connection,
     const char *bucket, struct bkp_error *err);
@@ -237,6 +244,45 @@ int bkp_s3_put(struct bkp_s3_connection *connection, const char *bucket,
     const struct bkp_s3_body *body, const struct bkp_s3_digests *digests,
     struct fmt_buf *etag, struct bkp_error *err);
 
+struct bkp_s3_lock;
+
+struct bkp_s3_put_options {
+	const struct bkp_s3_fields *headers;  /* as bkp_s3_put */
+	const struct bkp_s3_body *body;       /* required */
+	const struct bkp_s3_digests *digests; /* NULL: computed */
+	const struct bkp_s3_lock *lock;       /* NULL: the bucket's own rule */
+	/* BKP_EXISTS (sys 412) where the key has an object. Servers ignore this
+	 * without a word: bkp_s3_probe_if_absent tells, and what depends on
+	 * it must be right without. */
+	bool if_absent;
+};
+
+struct bkp_s3_put_result {
+	struct fmt_buf etag;       /* text without quotes */
+	struct fmt_buf version_id; /* text; "" where there are no versions */
+};
+
+#define BKP_S3_PUT_RESULT_INIT                                                 \
+	{                                                                      \
+		FMT_BUF_INIT, FMT_BUF_INIT                                     \
+	}
+
+void bkp_s3_put_result_free(struct bkp_s3_put_result *result);
+
+/* bkp_s3_put with all that can be said. result: NULL, or INIT and the
+ * caller's. Where the answer to a first try was lost, an object that is in the
+ * way and has the same bytes is taken for our own: give a lock's holder
+ * bytes of its own. */
+int bkp_s3_put_object(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const struct bkp_s3_put_options *options,
+    struct bkp_s3_put_result *result, struct bkp_error *err);
+
+/* Puts a byte twice below a prefix (NULL: none) and removes it: *is_kept where
+ * the server held the second against the condition of if_absent. */
+int bkp_s3_probe_if_absent(struct bkp_s3_connection *connection,
+    const char *bucket, const char *prefix, bool *is_kept,
+    struct bkp_error *err);
+
 int bkp_s3_delete(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, struct bkp_error *err);
 
@@ -244,11 +290,73 @@ int bkp_s3_delete(struct bkp_s3_connection *connection, const char *bucket,
 int bkp_s3_delete_many(struct bkp_s3_connection *connection, const char *bucket,
     char *const *keys, size_t count, struct bkp_error *err);
 
+struct bkp_s3_doomed {
+	const char *key;
+	const char *version_id; /* NULL: as bkp_s3_delete */
+};
+
+/* Told of what the server keeps, and why; 0 to go on, -1 (with err set). */
+typedef int bkp_s3_kept_fn(void *arg, const char *key, const char *version_id,
+    const struct bkp_error *why, struct bkp_error *err);
+
+/* Deletes up to 1000 versions or keys; what is not there is no error. kept
+ * NULL: the first that the server keeps is the error. */
+int bkp_s3_delete_versions(struct bkp_s3_connection *connection,
+    const char *bucket, const struct bkp_s3_doomed *doomed, size_t count,
+    bkp_s3_kept_fn *kept, void *arg, struct bkp_error *err);
+
 /* Adds the tags to a list; replaces them. */
 int bkp_s3_get_tags(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, struct bkp_s3_fields *tags, struct bkp_error *err);
 int bkp_s3_put_tags(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const struct bkp_s3_fields *tags, struct bkp_error *err);
+
+/* ---- object lock (lock.c) ---- */
+
+enum bkp_s3_lock_mode {
+	BKP_S3_LOCK_NONE,
+	BKP_S3_LOCK_GOVERNANCE, /* who has a permission can take it away */
+	BKP_S3_LOCK_COMPLIANCE  /* nobody can */
+};
+
+/* Of a version. */
+struct bkp_s3_lock {
+	enum bkp_s3_lock_mode mode;
+	int64_t until; /* seconds since 1970; where mode is not NONE */
+	bool has_legal_hold;
+};
+
+/* Of a bucket: whether it has object lock, and what a version gets that is put
+ * without a lock of its own (days or years, the other is 0). */
+struct bkp_s3_lock_rule {
+	bool is_enabled;
+	enum bkp_s3_lock_mode mode; /* NONE: nothing */
+	unsigned days, years;
+};
+
+/* A bucket or a server without object lock is not enabled, no error. */
+int bkp_s3_get_lock_rule(struct bkp_s3_connection *connection,
+    const char *bucket, struct bkp_s3_lock_rule *out, struct bkp_error *err);
+int bkp_s3_set_lock_rule(struct bkp_s3_connection *connection,
+    const char *bucket, const struct bkp_s3_lock_rule *rule,
+    struct bkp_error *err);
+
+/* Adds the headers that lock what is put or begun (bkp_s3_upload_begin); reads
+ * those that head and get answer. A server leaves them out where there is no
+ * lock, and where the credentials may not see it. */
+int bkp_s3_add_lock(struct bkp_s3_fields *headers,
+    const struct bkp_s3_lock *lock, struct bkp_error *err);
+int bkp_s3_read_lock(const struct bkp_s3_fields *headers,
+    struct bkp_s3_lock *lock, struct bkp_error *err);
+
+/* Sets a retention or makes it longer; one that is there is never made shorter
+ * (BKP_AUTH, sys BKP_S3_LOCKED). version_id NULL: the current one. */
+int bkp_s3_put_retention(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *version_id,
+    enum bkp_s3_lock_mode mode, int64_t until, struct bkp_error *err);
+int bkp_s3_put_legal_hold(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *version_id, bool is_on,
+    struct bkp_error *err);
 
 /* ---- multipart (multipart.c) ---- */
 
@@ -265,5 +373,29 @@ int bkp_s3_upload_complete(
     struct bkp_s3_upload *upload, struct fmt_buf *etag, struct bkp_error *err);
 /* Aborts on the server what was not completed, and frees. NULL is fine. */
 void bkp_s3_upload_end(struct bkp_s3_upload *upload);
+
+/* ---- uploads that nobody finished (uploads.c) ---- */
+
+struct bkp_s3_leftover {
+	const char *key, *upload_id;
+	const char *begun; /* as the server wrote it */
+	int64_t begun_us;  /* since 1970: the end of what that tells */
+};
+
+/* Every upload under way below a prefix (NULL: all), ours and others', in no
+ * order. MinIO names those begun since it was started. */
+struct bkp_s3_uploads;
+int bkp_s3_uploads_open(struct bkp_s3_connection *connection,
+    const char *bucket, const char *prefix, struct bkp_s3_uploads **out,
+    struct bkp_error *err);
+/* 1: *leftover is valid until the next call; 0: end; -1. */
+int bkp_s3_uploads_next(struct bkp_s3_uploads *uploads,
+    struct bkp_s3_leftover *leftover, struct bkp_error *err);
+void bkp_s3_uploads_close(struct bkp_s3_uploads *uploads);
+
+/* Frees what it holds on the server; one that is gone is no error. */
+int bkp_s3_abort_upload(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *upload_id,
+    struct bkp_error *err);
 
 #endif

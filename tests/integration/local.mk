@@ -33,6 +33,7 @@ check_PROGRAMS += tests/integration/s3_tool
 tests_integration_s3_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_s3.py \
 	tests/integration/test_s3_bucket.py \
+	tests/integration/test_s3_lock.py \
 	tests/integration/test_s3_refused.py \
 	tests/integration/test_s3_tls.py \
 	tests/integration/test_s3_versions.py

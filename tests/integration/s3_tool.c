@@ -13,9 +13,20 @@
  *   s3_tool tags BUCKET KEY [NAME=VALUE...]       shows, or sets
  *   s3_tool versions BUCKET [PREFIX]   key, id, what, size, etag, us, tags
  *   s3_tool remove BUCKET KEY
- *   s3_tool bucket head|create|delete|versioning|version|suspend BUCKET
+ *   s3_tool doom BUCKET [KEY ID]...    deletes versions at once; what is kept
+ *   s3_tool retain BUCKET KEY MODE UNTIL          MODE: g or c
+ *   s3_tool hold BUCKET KEY on|off
+ *   s3_tool lock BUCKET KEY            mode, until, hold
+ *   s3_tool rule BUCKET [MODE DAYS]    shows, or sets
+ *   s3_tool uploads BUCKET [PREFIX]    key TAB id, a line each
+ *   s3_tool abort BUCKET KEY ID
+ *   s3_tool probe BUCKET [PREFIX]      1: a condition to a PUT is kept
+ *   s3_tool bucket head|create|lockable|delete|versioning|version|suspend
+ * BUCKET
  *
- * head, get, tags and remove are of the version $S3_TOOL_VERSION, where set.
+ * head, get, tags, remove, retain, hold and lock are of the version
+ * $S3_TOOL_VERSION, where set. put locks with $S3_TOOL_LOCK ("c 1800000000"),
+ * and puts only what is not there where $S3_TOOL_IF_ABSENT is set.
  *
  * Exit status: 0, or 1 with "code CODE sys SYS: MESSAGE" on stderr.
  */
@@ -139,25 +150,46 @@ get(char **words, struct bkp_error *err)
 	return bkp_s3_get(connection, words[0], words[1], &options, err);
 }
 
+static enum bkp_s3_lock_mode
+read_mode(const char *word)
+{
+	if (word[0] == 'c')
+		return BKP_S3_LOCK_COMPLIANCE;
+	return word[0] == 'g' ? BKP_S3_LOCK_GOVERNANCE : BKP_S3_LOCK_NONE;
+}
+
 static int
 put(char **words, struct bkp_error *err)
 {
+	const char *locked = getenv("S3_TOOL_LOCK");
+	struct bkp_s3_put_result result = BKP_S3_PUT_RESULT_INIT;
 	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
-	struct fmt_buf bytes = FMT_BUF_INIT, etag = FMT_BUF_INIT;
+	struct fmt_buf bytes = FMT_BUF_INIT;
 	struct bkp_s3_body body = {0};
+	struct bkp_s3_lock lock = {0};
+	struct bkp_s3_put_options options = {.headers = &headers,
+	    .body = &body,
+	    .if_absent = getenv("S3_TOOL_IF_ABSENT") != NULL};
 	int rc;
 
+	if (locked != NULL) {
+		lock.mode = read_mode(locked);
+		lock.until = strtoll(locked + 1, NULL, 10);
+		lock.has_legal_hold = strstr(locked, "hold") != NULL;
+		options.lock = &lock;
+	}
 	read_fields(words + 2, &headers);
 	read_stdin(&bytes);
 	body.data = bytes.data;
 	body.size = bytes.len;
-	rc = bkp_s3_put(
-	    connection, words[0], words[1], &headers, &body, NULL, &etag, err);
+	rc = bkp_s3_put_object(
+	    connection, words[0], words[1], &options, &result, err);
 	if (rc == 0)
-		printf("%s\n", (const char *)etag.data);
+		printf("%s\n%s", (const char *)result.etag.data,
+		    (const char *)result.version_id.data);
 	bkp_s3_fields_free(&headers);
 	fmt_buf_free(&bytes);
-	fmt_buf_free(&etag);
+	bkp_s3_put_result_free(&result);
 	return rc;
 }
 
@@ -201,6 +233,117 @@ static int delete (char **words, struct bkp_error *err)
 }
 
 static int
+print_kept(void *arg, const char *key, const char *version,
+    const struct bkp_error *why, struct bkp_error *err)
+{
+	(void)arg;
+	(void)err;
+	printf("%s\t%s\t%d %d\t%s\n", key, version != NULL ? version : "",
+	    why->code, why->sys, why->message);
+	return 0;
+}
+
+static int
+doom(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_doomed doomed[8];
+	size_t count = 0;
+
+	for (char **word = words + 1; word[0] != NULL && count < 8; word += 2) {
+		doomed[count].key = word[0];
+		doomed[count++].version_id = word[1];
+		if (word[1] == NULL)
+			break;
+	}
+	return bkp_s3_delete_versions(connection, words[0], doomed, count,
+	    getenv("S3_TOOL_KEPT") != NULL ? print_kept : NULL, NULL, err);
+}
+
+static int
+retain(char **words, struct bkp_error *err)
+{
+	return bkp_s3_put_retention(connection, words[0], words[1],
+	    version_id(), read_mode(words[2]), strtoll(words[3], NULL, 10),
+	    err);
+}
+
+static int
+hold(char **words, struct bkp_error *err)
+{
+	return bkp_s3_put_legal_hold(connection, words[0], words[1],
+	    version_id(), strcmp(words[2], "on") == 0, err);
+}
+
+static int
+show_lock(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	struct bkp_s3_lock lock;
+	int rc = bkp_s3_head_version(
+	    connection, words[0], words[1], version_id(), 0, &headers, err);
+
+	if (rc == 0)
+		rc = bkp_s3_read_lock(&headers, &lock, err);
+	if (rc == 0)
+		printf("%d %lld %d\n", (int)lock.mode, (long long)lock.until,
+		    lock.has_legal_hold);
+	bkp_s3_fields_free(&headers);
+	return rc;
+}
+
+static int
+rule(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_lock_rule found = {0};
+
+	if (words[1] != NULL) {
+		found.mode = read_mode(words[1]);
+		found.days = (unsigned)atoi(words[2]);
+		return bkp_s3_set_lock_rule(connection, words[0], &found, err);
+	}
+	if (bkp_s3_get_lock_rule(connection, words[0], &found, err) < 0)
+		return -1;
+	printf("%d %d %u %u\n", found.is_enabled, (int)found.mode, found.days,
+	    found.years);
+	return 0;
+}
+
+static int
+uploads(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_uploads *listing;
+	struct bkp_s3_leftover leftover;
+	int rc;
+
+	if (bkp_s3_uploads_open(connection, words[0], words[1], &listing, err) <
+	    0)
+		return -1;
+	while ((rc = bkp_s3_uploads_next(listing, &leftover, err)) == 1)
+		printf("%s\t%s\n", leftover.key, leftover.upload_id);
+	bkp_s3_uploads_close(listing);
+	return rc;
+}
+
+static int
+abort_one(char **words, struct bkp_error *err)
+{
+	return bkp_s3_abort_upload(
+	    connection, words[0], words[1], words[2], err);
+}
+
+static int
+probe(char **words, struct bkp_error *err)
+{
+	bool is_kept;
+
+	if (bkp_s3_probe_if_absent(
+		connection, words[0], words[1], &is_kept, err) < 0)
+		return -1;
+	printf("%d\n", is_kept);
+	return 0;
+}
+
+static int
 tags(char **words, struct bkp_error *err)
 {
 	struct bkp_s3_fields fields = BKP_S3_FIELDS_INIT;
@@ -228,6 +371,9 @@ bucket(char **words, struct bkp_error *err)
 		return bkp_s3_head_bucket(connection, words[1], err);
 	if (strcmp(words[0], "create") == 0)
 		return bkp_s3_create_bucket(connection, words[1], err);
+	if (strcmp(words[0], "lockable") == 0)
+		return bkp_s3_create_bucket_with_lock(
+		    connection, words[1], err);
 	if (strcmp(words[0], "delete") == 0)
 		return bkp_s3_delete_bucket(connection, words[1], err);
 	if (strcmp(words[0], "version") == 0)
@@ -263,6 +409,14 @@ static const struct {
     {"list", 1, list},
     {"versions", 1, versions},
     {"remove", 2, remove_one},
+    {"doom", 2, doom},
+    {"retain", 4, retain},
+    {"hold", 3, hold},
+    {"lock", 2, show_lock},
+    {"rule", 1, rule},
+    {"uploads", 1, uploads},
+    {"abort", 3, abort_one},
+    {"probe", 1, probe},
     {"head", 2, head},
     {"get", 2, get},
     {"put", 2, put},
