@@ -31,6 +31,9 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_former.h \
 	libbackup/source/postgres_largeobjects.c \
 	libbackup/source/postgres_load.c libbackup/source/postgres_load.h \
+	libbackup/source/postgres_load_impl.h \
+	libbackup/source/postgres_load_rows.c \
+	libbackup/source/postgres_load_table.c \
 	libbackup/source/postgres_objects.c \
 	libbackup/source/postgres_part.c \
 	libbackup/source/postgres_place.c \

@@ -129,7 +129,7 @@ int bkp_pg_swap(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err);
 
 /* Loads the rows of selected tables into tables that exist
- * (postgres_load.c). */
+ * (postgres_load_rows.c). */
 int bkp_pg_target_load_rows(struct bkp_pg_target *target,
     struct bkp_supply *supply, struct bkp_pg_target_database *database,
     struct bkp_error *err);
