@@ -77,3 +77,13 @@ bench-rows: all tests/bench/drain
 		--tools tools --drain tests/bench/drain \
 		--scale $(BENCH_ROWS_SCALE) --rounds $(BENCH_ROUNDS)
 .PHONY: bench-rows
+
+# The other way round: back into a database, with pg_restore and pgcopydb:
+#     make bench-restores BENCH_ROWS_SCALE=1 BENCH_ROUNDS=5
+EXTRA_DIST += tests/bench/restores.py
+
+bench-restores: all
+	$(srcdir)/tests/support/python.sh $(srcdir)/tests/bench/restores.py \
+		--tools tools --scale $(BENCH_ROWS_SCALE) \
+		--rounds $(BENCH_ROUNDS)
+.PHONY: bench-restores

@@ -289,12 +289,7 @@ class Bench:
         print("filling %.1f GB of an application and pgbench at %d" % (
             1.2 * scale, max(1, 100 * scale)), flush=True)
         rows_data.fill(self.postgres, "app", scale)
-        self.postgres.create_database("pgbench")
-        subprocess.run(
-            ["pgbench", "-i", "-q", "-s", str(max(1, int(100 * scale))),
-             self.postgres.conninfo("pgbench")], check=True,
-            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        self.postgres.execute("pgbench", "CHECKPOINT")
+        rows_data.fill_pgbench(self.postgres, "pgbench", scale)
         self.backups("app", "an application")
         self.backups("pgbench", "pgbench")
         self.workers()

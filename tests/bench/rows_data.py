@@ -4,6 +4,8 @@ text, jsonb, uuids, numbers, arrays and files of bytes beside the table, with
 its indexes and foreign keys. 1.2 GB as COPY text at scale 1, and the same
 every time."""
 
+import subprocess
+
 # Each number below is of rows at scale 1.
 STATEMENTS = """
 SELECT setseed(0.2026);
@@ -116,6 +118,16 @@ def fill(postgres, name, scale):
     with postgres.connect(name) as connection:
         connection.execute(STATEMENTS.format(**rows))
         connection.execute("VACUUM ANALYZE")
+
+
+def fill_pgbench(postgres, name, scale):
+    """One table that has nearly everything, at scale 1 of 1 GB."""
+    postgres.create_database(name)
+    subprocess.run(
+        ["pgbench", "-i", "-q", "-s", str(max(1, int(100 * scale))),
+         postgres.conninfo(name)], check=True,
+        stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    postgres.execute(name, "CHECKPOINT")
 
 
 def change(postgres, name, number, is_recent):
