@@ -46,6 +46,8 @@ struct bkp_bucket_config {
 	bool accepts_unverified_tls; /* where libs3 cannot verify */
 	bool has_scratch_bucket; /* a verification may make a bucket of its own
 				    at the endpoint, and removes it again */
+	bool asks_each; /* of every object whether its tags and metadata are
+			   what they were, although the listing says nothing */
 };
 
 struct bkp_files_config {

@@ -258,6 +258,7 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	    .to = restore->options->to,
 	    .is_overwrite = restore->options->is_overwrite != 0,
 	    .is_swap = restore->options->is_swap != 0,
+	    .is_delete = restore->options->is_delete != 0,
 	    .role = restore->options->role,
 	    .has_no_owner = restore->options->is_without_owners != 0 ||
 			    restore->options->role != NULL,
@@ -283,6 +284,27 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	bkp_run_phase(
 	    restore->run, 0, 0, "checking %s", chosen->source->prefix);
 	return part->target->ops->check(part->target, part->supply, err);
+}
+
+/* What was left out of a snapshot may well be what is in the bucket. */
+static int
+check_delete(const struct restore *restore, struct bkp_error *err)
+{
+	const char *path, *reason;
+
+	if (!restore->options->is_delete)
+		return 0;
+	if (has_other_kind(&restore->opened, BKP_KIND_BUCKET))
+		return bkp_fail(err, BKP_INVALID,
+		    "only in buckets is anything deleted (--delete): name "
+		    "their source as PATH, such as bucket/uploads");
+	if (bkp_opened_omission(&restore->opened, 0, &path, &reason))
+		return bkp_fail(err, BKP_INVALID,
+		    "%s was left out of this snapshot (%s), so that it does "
+		    "not tell what may be deleted: choose another snapshot, or "
+		    "restore without --delete",
+		    path, reason);
+	return 0;
 }
 
 /* What is for databases, and what contradicts itself. */
@@ -324,7 +346,7 @@ open_parts(struct restore *restore, struct bkp_error *err)
 		    "chosen; name one of them as PATH, such as '%s'",
 		    restore->options->to, opened->chosen_count,
 		    opened->chosen[0].source->prefix);
-	if (check_kinds(restore, err) < 0)
+	if (check_kinds(restore, err) < 0 || check_delete(restore, err) < 0)
 		return -1;
 	restore->parts =
 	    bkp_alloc_array(opened->chosen_count, sizeof(*restore->parts), err);

@@ -61,6 +61,29 @@ bkp_bucket_access_close(struct bkp_bucket_access *access)
 	*access = (struct bkp_bucket_access){NULL, NULL, NULL, 0};
 }
 
+static bool
+is_about_object(const struct bkp_error *why)
+{
+	switch (why->code) {
+	case BKP_AUTH:
+		return why->sys == 401 || why->sys == 403;
+	case BKP_RETRY:
+		return why->sys == 429 || why->sys >= 500;
+	case BKP_UNSUPPORTED:
+		return why->sys >= 400;
+	default:
+		return false;
+	}
+}
+
+bool
+bkp_bucket_is_refused(struct bkp_s3_connection *connection, const char *bucket,
+    const struct bkp_error *why)
+{
+	return is_about_object(why) &&
+	       bkp_s3_head_bucket(connection, bucket, NULL) == 0;
+}
+
 void
 bkp_bucket_tell_clock(const struct bkp_bucket_access *access,
     struct bkp_run *run, const char *prefix)

@@ -256,27 +256,10 @@ look_again(struct fetch *fetch, char **etag, struct bkp_error *err)
 /* ---- refusals ---- */
 
 static bool
-is_about_object(const struct bkp_error *why)
-{
-	switch (why->code) {
-	case BKP_AUTH:
-		return why->sys == 401 || why->sys == 403;
-	case BKP_RETRY:
-		return why->sys == 429 || why->sys >= 500;
-	case BKP_UNSUPPORTED:
-		return why->sys >= 400;
-	default:
-		return false;
-	}
-}
-
-/* True where the server refuses this object, but not the bucket: then it is
- * no reason to go without the others. */
-static bool
 is_refused(struct fetch *fetch, const struct bkp_error *why)
 {
-	return !fetch->is_ours && is_about_object(why) &&
-	       bkp_s3_head_bucket(fetch->connection, fetch->bucket, NULL) == 0;
+	return !fetch->is_ours &&
+	       bkp_bucket_is_refused(fetch->connection, fetch->bucket, why);
 }
 
 /* ---- attributes ---- */

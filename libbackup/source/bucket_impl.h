@@ -36,6 +36,12 @@ int bkp_bucket_access_open(struct bkp_bucket_access *access,
     struct bkp_error *err);
 void bkp_bucket_access_close(struct bkp_bucket_access *access);
 
+/* True where a server refuses one object although it still answers for the
+ * bucket: then it is no reason to go without the others. Not for errors of
+ * this side. */
+bool bkp_bucket_is_refused(struct bkp_s3_connection *connection,
+    const char *bucket, const struct bkp_error *why);
+
 /* Says once where the server's clock had to be used. Calling thread. */
 void bkp_bucket_tell_clock(const struct bkp_bucket_access *access,
     struct bkp_run *run, const char *prefix);
@@ -94,6 +100,14 @@ void bkp_bucket_item_free(struct bkp_bucket_item *item);
 int bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
     struct bkp_run *run, struct bkp_content *content,
     struct bkp_bucket_item *item, struct bkp_error *err);
+
+/* ---- is it still so? (bucket_same.c) ---- */
+
+/* Asks for the headers and tags of an object, and whether they are those of
+ * `attrs`; not for its bytes. is_thorough: also where nothing hints at tags. */
+int bkp_bucket_is_same(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const json_t *attrs, bool is_thorough, bool *is_same,
+    struct bkp_error *err);
 
 /* ---- kinds (bucket_source.c, bucket_target.c, bucket_scratch.c) ---- */
 

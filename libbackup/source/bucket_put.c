@@ -33,7 +33,7 @@ struct stretch {
 	size_t index;         /* of the next chunk */
 	struct fmt_buf chunk; /* the one being handed out */
 	size_t used;          /* bytes of it */
-	bool is_lost;         /* the repository has not got them any more */
+	struct bkp_bucket_fault fault;
 };
 
 static int
@@ -61,14 +61,15 @@ load_chunk(struct stretch *stretch, struct bkp_error *err)
 	       entry->chunks[stretch->index].len <= skip)
 		skip -= entry->chunks[stretch->index++].len;
 	if (stretch->index == entry->chunk_count) {
-		stretch->is_lost = true;
+		stretch->fault.is_lost = true;
 		return bkp_fail(err, BKP_CORRUPT,
 		    "%s: its chunks end before its size says so", entry->path);
 	}
 	fmt_buf_clear(&stretch->chunk);
 	if (bkp_chunk_reader_get(stretch->reader,
 		&entry->chunks[stretch->index], &stretch->chunk, &why) < 0) {
-		stretch->is_lost = why.code == BKP_CORRUPT;
+		stretch->fault.is_ours = true;
+		stretch->fault.is_lost = why.code == BKP_CORRUPT;
 		if (err != NULL)
 			*err = why;
 		return bkp_fail_in(err, "%s", entry->path);
@@ -194,7 +195,7 @@ check_sha256(struct putting *putting, const struct bkp_s3_digests *digests,
 		(void)snprintf(text + 2 * i, 3, "%02x", entry->sha256[i]);
 	if (strcmp(text, digests->sha256) == 0)
 		return 0;
-	putting->stretch.is_lost = true;
+	putting->stretch.fault.is_lost = true;
 	return bkp_fail(err, BKP_CORRUPT,
 	    "%s: the bytes in the repository are not those that were "
 	    "recorded; check the repository",
@@ -339,7 +340,8 @@ put_all(struct putting *putting, struct bkp_error *err)
 int
 bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const struct fmt_entry *entry,
-    struct bkp_chunk_reader *reader, bool *is_lost, struct bkp_error *err)
+    struct bkp_chunk_reader *reader, struct bkp_bucket_fault *fault,
+    struct bkp_error *err)
 {
 	struct putting putting = {.connection = connection,
 	    .bucket = bucket,
@@ -354,7 +356,7 @@ bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
 	    .etag = FMT_BUF_INIT};
 	int rc = put_all(&putting, err);
 
-	*is_lost = rc < 0 && putting.stretch.is_lost;
+	*fault = putting.stretch.fault;
 	fmt_buf_free(&putting.stretch.chunk);
 	fmt_buf_free(&putting.memory);
 	fmt_buf_free(&putting.etag);

@@ -5,14 +5,21 @@
 #include "libbackup/s3/s3.h"
 #include "libbackup/source/source.h"
 
+/* Whose fault it is that an object was not put; neither: the server's. */
+struct bkp_bucket_fault {
+	bool is_lost; /* the repository has lost it (BKP_CORRUPT) */
+	bool is_ours; /* it could not be read there */
+};
+
 /*
  * Sends an entry's bytes from its chunks with all of its attributes, cut as
  * it was cut, and compares what the server says it has. BKP_UNSUPPORTED: the
  * server cannot hold it. BKP_CORRUPT: what arrived is not what was sent, or,
- * where *is_lost, the repository has lost it, and nothing was sent.
+ * by *fault, the repository has lost it, and nothing was sent.
  */
 int bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const struct fmt_entry *entry,
-    struct bkp_chunk_reader *reader, bool *is_lost, struct bkp_error *err);
+    struct bkp_chunk_reader *reader, struct bkp_bucket_fault *fault,
+    struct bkp_error *err);
 
 #endif

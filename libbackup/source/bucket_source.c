@@ -196,6 +196,29 @@ next(void *arg, void **out, struct bkp_error *err)
 	return 0;
 }
 
+/* Tags can change without a trace in the listing. What cannot be asked is
+ * fetched, and says why it cannot. */
+static int
+ask_again(struct bucket_source *source, unsigned worker,
+    struct bkp_bucket_item *item, struct bkp_error *err)
+{
+	struct fmt_entry fresh = FMT_ENTRY_INIT;
+	bool is_same = false;
+
+	if (bkp_bucket_is_same(source->access.connections[worker],
+		source->config->bucket, item->key, item->entry.attrs, true,
+		&is_same, NULL) == 0 &&
+	    is_same)
+		return 0;
+	if (fmt_entry_init(&fresh, item->entry.path, BKP_BUCKET_OBJECT) !=
+	    FMT_OK)
+		return bkp_fail_nomem(err, "listing a bucket");
+	fmt_entry_free(&item->entry);
+	item->entry = fresh;
+	item->is_kept = false;
+	return 0;
+}
+
 static int
 work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 {
@@ -204,9 +227,11 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 	struct bkp_run *run = bkp_sink_run(source->sink);
 	int rc = 0;
 
-	if (item->is_kept)
+	if (item->is_kept && source->config->asks_each)
+		rc = ask_again(source, worker, item, err);
+	if (rc == 0 && item->is_kept)
 		bkp_run_count(run, item->size, 0);
-	else
+	else if (rc == 0)
 		rc = bkp_bucket_fetch(source->access.connections[worker],
 		    source->config->bucket, run,
 		    bkp_sink_content(source->sink, worker), item, err);
@@ -338,7 +363,8 @@ source_info(struct bkp_source *base, json_t **info, struct bkp_error *err)
 	    listed_at, "objects", (json_int_t)source->objects);
 	if (*info == NULL)
 		return bkp_fail_nomem(err, "describing a bucket");
-	return 0;
+	return bkp_bucket_attrs_set(*info, "prefix",
+	    source->config->prefix != NULL ? source->config->prefix : "", err);
 }
 
 static void

@@ -5,7 +5,12 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
 #include "libbackup/source/bucket_impl.h"
+#include "libbackup/source/bucket_delete.h"
 #include "libbackup/source/bucket_put.h"
+#include "libbackup/source/bucket_walk.h"
+
+/* So many refusals without a single object that is taken are no chance. */
+#define REFUSED_MAX 50
 
 struct bucket_target {
 	struct bkp_target base;
@@ -17,107 +22,48 @@ struct bucket_target {
 
 	/* while it runs */
 	struct bkp_supply *supply;
-	struct bkp_entry_stream *entries;
+	struct bkp_bucket_walk walk;
 	char **left_out; /* paths of what was not put, in order; owned */
 	size_t left_count, left_cap;
+	uint64_t put, there, refused; /* objects; there: already */
 	bool is_version_told;
 };
 
 /* An entry on its way into the bucket. */
 struct item {
 	struct fmt_entry entry;
-	bool is_left_out; /* refused, or lost; and that was noted */
+	bool has_object;  /* the bucket has one of this key */
+	bool is_alike;    /* of the same bytes, by the listing */
+	bool is_there;    /* and in all else: nothing had to be sent */
+	bool is_left_out; /* and that was noted */
+	bool is_refused;  /* by the server */
 };
-
-/* The key of an entry, or NULL for what is not an object of this supply. */
-static const char *
-key_of(struct bkp_supply *supply, const struct fmt_entry *entry)
-{
-	const char *prefix = bkp_supply_prefix(supply);
-	size_t len = strlen(prefix);
-
-	if (strcmp(entry->kind, BKP_BUCKET_OBJECT) != 0 ||
-	    strncmp(entry->path, prefix, len) != 0 || entry->path[len] != '/' ||
-	    entry->path[len + 1] == '\0')
-		return NULL;
-	return entry->path + len + 1;
-}
-
-/* What all selected keys begin with; NULL: nothing in common. */
-static const char *
-common_prefix(struct bkp_supply *supply)
-{
-	const char *selection = bkp_supply_selection(supply);
-	size_t len = strlen(bkp_supply_prefix(supply));
-
-	if (strlen(selection) <= len + 1)
-		return NULL;
-	return selection + len + 1;
-}
-
-/* The selected entries, and what the bucket has among them, side by side. */
-static int
-open_both(struct bucket_target *target, struct bkp_supply *supply,
-    struct bkp_s3_listing **listing, struct bkp_entry_stream **entries,
-    struct bkp_error *err)
-{
-	if (bkp_s3_list_open(target->access.own, target->bucket,
-		common_prefix(supply), listing, err) < 0)
-		return -1;
-	return bkp_supply_entries(
-	    supply, bkp_supply_selection(supply), entries, err);
-}
-
-/* The next entry to restore: 1, or 0 at the end. */
-static int
-next_entry(struct bkp_supply *supply, struct bkp_entry_stream *entries,
-    struct fmt_entry *entry, struct bkp_error *err)
-{
-	int rc;
-
-	while ((rc = bkp_entry_stream_next(entries, entry, err)) == 1) {
-		if (key_of(supply, entry) != NULL &&
-		    bkp_supply_is_selected(supply, entry->path))
-			return 1;
-		fmt_entry_free(entry);
-	}
-	return rc;
-}
 
 /* ---- check ---- */
 
-/* Walks the bucket and the entries side by side, both in order of the keys. */
+/* What an earlier run has put back is not in the way of this one. */
 static int
-find_clash(struct bucket_target *target, struct bkp_supply *supply,
-    struct bkp_s3_listing *listing, struct bkp_entry_stream *entries,
+find_clash(struct bucket_target *target, struct bkp_bucket_walk *walk,
     struct bkp_error *err)
 {
-	struct fmt_entry entry = FMT_ENTRY_INIT;
-	struct bkp_s3_object object;
-	int have_object = bkp_s3_list_next(listing, &object, err);
-	int have_entry =
-	    have_object == 1 ? next_entry(supply, entries, &entry, err) : 0;
-	int rc = have_object < 0 || have_entry < 0 ? -1 : 0;
+	const struct bkp_s3_object *object;
+	struct fmt_entry entry;
+	int rc;
 
-	while (rc == 0 && have_object == 1 && have_entry == 1) {
-		int order = strcmp(object.key, key_of(supply, &entry));
-
-		if (order == 0) {
+	while ((rc = bkp_bucket_walk_next(walk, &entry, &object, err)) == 1) {
+		if (entry.path != NULL && object != NULL &&
+		    !bkp_bucket_is_alike(&entry, object))
 			rc = bkp_fail(err, BKP_EXISTS,
 			    "s3://%s/%s exists already; restore into another "
 			    "bucket, or say that what exists may be replaced "
 			    "(--overwrite)",
-			    target->bucket, object.key);
-		} else if (order < 0) {
-			have_object = bkp_s3_list_next(listing, &object, err);
-		} else {
-			fmt_entry_free(&entry);
-			have_entry = next_entry(supply, entries, &entry, err);
-		}
-		if (have_object < 0 || have_entry < 0)
-			rc = -1;
+			    target->bucket, object->key);
+		fmt_entry_free(&entry);
+		if (rc < 0)
+			return -1;
+		if (bkp_bucket_walk_is_past_objects(walk))
+			return 0;
 	}
-	fmt_entry_free(&entry);
 	return rc;
 }
 
@@ -125,17 +71,13 @@ static int
 check_free(struct bucket_target *target, struct bkp_supply *supply,
     struct bkp_error *err)
 {
-	struct bkp_s3_listing *listing = NULL;
-	struct bkp_entry_stream *entries = NULL;
-	int rc = -1;
+	struct bkp_bucket_walk walk = BKP_BUCKET_WALK_INIT;
+	int rc = bkp_bucket_walk_open(
+	    &walk, target->access.own, target->bucket, supply, err);
 
-	if (open_both(target, supply, &listing, &entries, err) < 0)
-		goto out;
-	rc = find_clash(target, supply, listing, entries, err);
-out:
-	bkp_s3_list_close(listing);
-	if (entries != NULL)
-		bkp_entry_stream_close(entries);
+	if (rc == 0)
+		rc = find_clash(target, &walk, err);
+	bkp_bucket_walk_close(&walk);
 	return rc;
 }
 
@@ -189,18 +131,25 @@ next(void *arg, void **out, struct bkp_error *err)
 {
 	struct bucket_target *target = arg;
 	struct item *item = bkp_alloc(sizeof(*item), err);
+	const struct bkp_s3_object *object = NULL;
 	int rc;
 
 	*out = NULL;
 	if (item == NULL)
 		return -1;
-	item->entry = (struct fmt_entry)FMT_ENTRY_INIT;
-	rc = next_entry(target->supply, target->entries, &item->entry, err);
-	if (rc == 1)
-		*out = item;
-	else
+	do
+		rc = bkp_bucket_walk_next(
+		    &target->walk, &item->entry, &object, err);
+	while (rc == 1 && item->entry.path == NULL);
+	if (rc <= 0) {
 		free(item);
-	return rc < 0 ? -1 : 0;
+		return rc;
+	}
+	item->has_object = object != NULL;
+	item->is_alike =
+	    object != NULL && bkp_bucket_is_alike(&item->entry, object);
+	*out = item;
+	return 0;
 }
 
 static void
@@ -213,31 +162,106 @@ discard(void *arg, void *item_pointer)
 	free(item);
 }
 
-/* What the target cannot hold is reported by name; the rest goes on. */
+/* Whether the bucket has it already, as an earlier run left it. What cannot be
+ * asked is not known to be. */
+static int
+look_there(struct bucket_target *target, struct bkp_s3_connection *connection,
+    struct item *item, struct bkp_error *err)
+{
+	const struct fmt_entry *entry = &item->entry;
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (!item->is_alike ||
+	    bkp_bucket_is_same(connection, target->bucket,
+		bkp_bucket_key_of(target->supply, entry), entry->attrs, false,
+		&item->is_there, &why) == 0)
+		return 0;
+	if (why.code == BKP_NOTFOUND ||
+	    bkp_bucket_is_refused(connection, target->bucket, &why))
+		return 0;
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
+/* What the target cannot hold or will not take is reported by name; the rest
+ * goes on. */
+static int
+put(struct bucket_target *target, struct bkp_s3_connection *connection,
+    struct bkp_chunk_reader *reader, struct item *item, struct bkp_error *err)
+{
+	const struct fmt_entry *entry = &item->entry;
+	struct bkp_run *run = bkp_supply_run(target->supply);
+	struct bkp_bucket_fault fault = {false, false};
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (bkp_bucket_put(connection, target->bucket,
+		bkp_bucket_key_of(target->supply, entry), entry, reader, &fault,
+		&why) == 0)
+		return 0;
+	if (fault.is_lost) {
+		item->is_left_out = true;
+		return bkp_supply_lose(
+		    target->supply, err, &why, entry->path, "not restored");
+	}
+	if (!fault.is_ours &&
+	    (why.code == BKP_UNSUPPORTED ||
+		bkp_bucket_is_refused(connection, target->bucket, &why))) {
+		item->is_left_out = item->is_refused = true;
+		return bkp_run_omit(run, err, entry->path, "%s", why.message);
+	}
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
 static int
 work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 {
 	struct bucket_target *target = arg;
-	struct item *item = item_pointer;
-	const struct fmt_entry *entry = &item->entry;
+	struct bkp_s3_connection *connection =
+	    target->access.connections[worker];
 	struct bkp_run *run = bkp_supply_run(target->supply);
-	struct bkp_error why = BKP_ERROR_INIT;
-	bool is_lost = false;
-	int rc = bkp_bucket_put(target->access.connections[worker],
-	    target->bucket, key_of(target->supply, entry), entry,
-	    bkp_supply_reader(target->supply, worker), &is_lost, &why);
+	struct item *item = item_pointer;
+	int rc = look_there(target, connection, item, err);
 
-	item->is_left_out = rc < 0 && (is_lost || why.code == BKP_UNSUPPORTED);
-	if (is_lost)
-		rc = bkp_supply_lose(
-		    target->supply, err, &why, entry->path, "not restored");
-	else if (item->is_left_out)
-		rc = bkp_run_omit(run, err, entry->path, "%s", why.message);
-	else if (rc < 0 && err != NULL)
-		*err = why;
+	if (rc == 0 && !item->is_there && item->has_object &&
+	    !target->options.is_overwrite) {
+		item->is_left_out = true;
+		rc = bkp_run_omit(run, err, item->entry.path,
+		    "exists already, with other %s; --overwrite replaces it",
+		    item->is_alike ? "headers, metadata or tags" : "bytes");
+	} else if (rc == 0 && !item->is_there) {
+		rc = put(target, connection,
+		    bkp_supply_reader(target->supply, worker), item, err);
+	}
 	if (rc == 0)
-		bkp_run_count(run, entry->size, 1);
+		bkp_run_count(run, item->entry.size, 1);
 	return rc;
+}
+
+/* Keeps the path of what is not in the bucket. */
+static int
+leave_out(struct bucket_target *target, struct fmt_entry *entry,
+    struct bkp_error *err)
+{
+	if (bkp_grow(&target->left_out, target->left_count, &target->left_cap,
+		sizeof(*target->left_out), err) < 0)
+		return -1;
+	target->left_out[target->left_count++] = entry->path;
+	entry->path = NULL;
+	return 0;
+}
+
+static int
+check_refused(const struct bucket_target *target, struct bkp_error *err)
+{
+	if (target->refused < REFUSED_MAX || target->put + target->there > 0)
+		return 0;
+	return bkp_fail(err, BKP_AUTH,
+	    "s3://%s took none of the first %zu objects; each is named above "
+	    "with the reason",
+	    target->bucket, (size_t)target->refused);
 }
 
 static int
@@ -247,16 +271,15 @@ done(void *arg, void *item_pointer, struct bkp_error *err)
 	struct item *item = item_pointer;
 	int rc = 0;
 
-	if (!item->is_left_out) {
-		bkp_supply_restored(target->supply, 1);
+	if (item->is_left_out) {
+		target->refused += item->is_refused;
+		rc = leave_out(target, &item->entry, err);
+		if (rc == 0)
+			rc = check_refused(target, err);
 	} else {
-		rc = bkp_grow(&target->left_out, target->left_count,
-		    &target->left_cap, sizeof(*target->left_out), err);
-		if (rc == 0) {
-			target->left_out[target->left_count++] =
-			    item->entry.path;
-			item->entry.path = NULL;
-		}
+		target->put += !item->is_there;
+		target->there += item->is_there;
+		bkp_supply_restored(target->supply, 1);
 	}
 	discard(arg, item);
 	return rc;
@@ -285,15 +308,14 @@ is_left_out(struct bucket_target *target, size_t *at, const char *path)
 	       strcmp(target->left_out[*at], path) == 0;
 }
 
-/* Compares an entry with the object at the listing's place, which is the
- * first that is not before it. */
+/* Compares an entry with the object of its key. */
 static int
 compare_listed(struct bucket_target *target, const struct fmt_entry *entry,
     const struct bkp_s3_object *object, struct bkp_error *err)
 {
-	const char *key = key_of(target->supply, entry);
+	const char *key = bkp_bucket_key_of(target->supply, entry);
 
-	if (object == NULL || strcmp(object->key, key) != 0)
+	if (object == NULL)
 		return bkp_run_omit(bkp_supply_run(target->supply), err,
 		    entry->path,
 		    "the server took it but does not list it, so nobody will "
@@ -308,45 +330,64 @@ compare_listed(struct bucket_target *target, const struct fmt_entry *entry,
 }
 
 static int
-walk_both(struct bucket_target *target, struct bkp_s3_listing *listing,
-    struct bkp_entry_stream *entries, struct bkp_error *err)
+walk_both(struct bucket_target *target, struct bkp_bucket_walk *walk,
+    struct bkp_error *err)
 {
-	struct fmt_entry entry = FMT_ENTRY_INIT;
-	struct bkp_s3_object object;
+	const struct bkp_s3_object *object;
+	struct fmt_entry entry;
 	size_t at = 0;
-	int listed = bkp_s3_list_next(listing, &object, err), rc = 0;
+	int rc;
 
-	while (listed >= 0 &&
-	       (rc = next_entry(target->supply, entries, &entry, err)) == 1) {
-		const char *key = key_of(target->supply, &entry);
-
-		while (listed == 1 && strcmp(object.key, key) < 0)
-			listed = bkp_s3_list_next(listing, &object, err);
-		rc = listed < 0 ? -1 : 0;
-		if (rc == 0 && !is_left_out(target, &at, entry.path))
-			rc = compare_listed(
-			    target, &entry, listed == 1 ? &object : NULL, err);
+	while ((rc = bkp_bucket_walk_next(walk, &entry, &object, err)) == 1) {
+		rc = 0;
+		if (entry.path != NULL && !is_left_out(target, &at, entry.path))
+			rc = compare_listed(target, &entry, object, err);
 		fmt_entry_free(&entry);
 		if (rc < 0)
 			return -1;
 	}
-	return listed < 0 ? -1 : rc;
+	return rc;
 }
 
 /* MinIO takes "a/b" beside "a" and then hides it: only a listing tells. */
 static int
 compare_all(struct bucket_target *target, struct bkp_error *err)
 {
-	struct bkp_s3_listing *listing = NULL;
-	struct bkp_entry_stream *entries = NULL;
-	int rc = open_both(target, target->supply, &listing, &entries, err);
+	struct bkp_bucket_walk walk = BKP_BUCKET_WALK_INIT;
+	int rc = bkp_bucket_walk_open(
+	    &walk, target->access.own, target->bucket, target->supply, err);
 
 	if (rc == 0)
-		rc = walk_both(target, listing, entries, err);
-	bkp_s3_list_close(listing);
-	if (entries != NULL)
-		bkp_entry_stream_close(entries);
+		rc = walk_both(target, &walk, err);
+	bkp_bucket_walk_close(&walk);
 	return rc;
+}
+
+static int
+put_all(struct bucket_target *target, struct bkp_error *err)
+{
+	struct bkp_run *run = bkp_supply_run(target->supply);
+	unsigned workers = bkp_run_workers(run);
+	bool existed = target->exists;
+
+	if (!existed &&
+	    bkp_s3_create_bucket(target->access.own, target->bucket, err) < 0)
+		return -1;
+	target->exists = true;
+	if (bkp_bucket_walk_open(&target->walk,
+		existed ? target->access.own : NULL, target->bucket,
+		target->supply, err) < 0 ||
+	    bkp_pipeline_run(workers, workers * 16, &pipeline, target,
+		bkp_run_cancel(run), err) < 0)
+		return -1;
+	if (target->there > 0)
+		bkp_run_message(run, BKP_INFO,
+		    bkp_supply_prefix(target->supply),
+		    "%llu of %llu objects were there already, as they were",
+		    (unsigned long long)target->there,
+		    (unsigned long long)(target->there + target->put +
+					 target->left_count));
+	return 0;
 }
 
 static int
@@ -354,24 +395,17 @@ run_target(
     struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 {
 	struct bucket_target *target = (struct bucket_target *)base;
-	struct bkp_run *run = bkp_supply_run(supply);
-	unsigned workers = bkp_run_workers(run);
-	int rc = -1;
+	int rc;
 
 	target->supply = supply;
-	if (!target->exists &&
-	    bkp_s3_create_bucket(target->access.own, target->bucket, err) < 0)
-		goto out;
-	target->exists = true;
-	if (bkp_supply_entries(supply, bkp_supply_selection(supply),
-		&target->entries, err) < 0)
-		goto out;
-	rc = bkp_pipeline_run(
-	    workers, workers * 16, &pipeline, target, bkp_run_cancel(run), err);
+	rc = put_all(target, err);
 	if (rc == 0)
 		rc = compare_all(target, err);
-out:
-	bkp_bucket_tell_clock(&target->access, run, bkp_supply_prefix(supply));
+	if (rc == 0 && target->options.is_delete)
+		rc = bkp_bucket_delete_others(target->access.own,
+		    target->bucket, target->config->prefix, supply, err);
+	bkp_bucket_tell_clock(
+	    &target->access, bkp_supply_run(supply), bkp_supply_prefix(supply));
 	return rc;
 }
 
@@ -413,17 +447,20 @@ remove_objects(struct bkp_target *base, struct bkp_supply *supply,
 
 	if (path == NULL || bkp_supply_entries(supply, path, &entries, err) < 0)
 		goto out;
-	while ((rc = next_entry(supply, entries, &entry, err)) == 1) {
-		bool is_meant = is_prefix || strcmp(entry.path, path) == 0;
+	while ((rc = bkp_entry_stream_next(entries, &entry, err)) == 1) {
+		const char *key = bkp_bucket_key_of(supply, &entry);
+		bool is_meant = key != NULL &&
+				bkp_supply_is_selected(supply, entry.path) &&
+				(is_prefix || strcmp(entry.path, path) == 0);
 
 		if (is_meant)
-			rc = bkp_s3_delete(target->access.own, target->bucket,
-			    key_of(supply, &entry), err);
+			rc = bkp_s3_delete(
+			    target->access.own, target->bucket, key, err);
 		fmt_entry_free(&entry);
 		if (rc < 0)
 			goto out;
 		*removed += is_meant;
-		if (!is_prefix) {
+		if (is_meant && !is_prefix) {
 			rc = 0;
 			break;
 		}
@@ -442,8 +479,7 @@ close_target(struct bkp_target *base)
 {
 	struct bucket_target *target = (struct bucket_target *)base;
 
-	if (target->entries != NULL)
-		bkp_entry_stream_close(target->entries);
+	bkp_bucket_walk_close(&target->walk);
 	for (size_t i = 0; i < target->left_count; i++)
 		free(target->left_out[i]);
 	free(target->left_out);
@@ -478,6 +514,7 @@ bkp_bucket_target_open(const struct bkp_source_config *config,
 	target->config = &config->bucket;
 	target->options = *options;
 	target->bucket = bucket;
+	target->walk = (struct bkp_bucket_walk)BKP_BUCKET_WALK_INIT;
 	*out = &target->base;
 	return 0;
 }

@@ -16,11 +16,14 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket.c libbackup/source/bucket_impl.h \
 	libbackup/source/bucket_attrs.c \
 	libbackup/source/bucket_changes.c libbackup/source/bucket_changes.h \
+	libbackup/source/bucket_delete.c libbackup/source/bucket_delete.h \
 	libbackup/source/bucket_fetch.c \
 	libbackup/source/bucket_put.c libbackup/source/bucket_put.h \
+	libbackup/source/bucket_same.c \
 	libbackup/source/bucket_scratch.c \
 	libbackup/source/bucket_source.c \
-	libbackup/source/bucket_target.c
+	libbackup/source/bucket_target.c \
+	libbackup/source/bucket_walk.c libbackup/source/bucket_walk.h
 # postgres
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres.c \

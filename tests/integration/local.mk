@@ -32,6 +32,8 @@ EXTRA_DIST += tests/integration/test_age_interop.py
 check_PROGRAMS += tests/integration/s3_tool
 tests_integration_s3_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_s3.py \
+	tests/integration/test_bucket_again.py \
+	tests/integration/test_bucket_keys.py \
 	tests/integration/test_s3_bucket.py \
 	tests/integration/test_s3_lock.py \
 	tests/integration/test_s3_refused.py \

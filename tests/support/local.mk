@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	tests/support/harness/__init__.py \
 	tests/support/harness/folder.py \
 	tests/support/harness/gate.py \
+	tests/support/harness/shelf.py \
 	tests/support/harness/minio.py \
 	tests/support/harness/peak.py \
 	tests/support/harness/postgres.py \

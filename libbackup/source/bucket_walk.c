@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/source/bucket_walk.h"
+
+#include <string.h>
+
+#include "libbackup/source/bucket_impl.h"
+
+const char *
+bkp_bucket_key_of(
+    const struct bkp_supply *supply, const struct fmt_entry *entry)
+{
+	const char *prefix = bkp_supply_prefix(supply);
+	size_t len = strlen(prefix);
+
+	if (strcmp(entry->kind, BKP_BUCKET_OBJECT) != 0 ||
+	    strncmp(entry->path, prefix, len) != 0 || entry->path[len] != '/' ||
+	    entry->path[len + 1] == '\0')
+		return NULL;
+	return entry->path + len + 1;
+}
+
+bool
+bkp_bucket_is_alike(
+    const struct fmt_entry *entry, const struct bkp_s3_object *object)
+{
+	const char *etag = bkp_bucket_attrs_get(entry->attrs, "etag");
+
+	if (etag == NULL)
+		etag = bkp_bucket_attrs_get(entry->attrs, "etag_opaque");
+	return etag != NULL && entry->has_content &&
+	       object->size == entry->size && strcmp(etag, object->etag) == 0;
+}
+
+/* What all selected keys begin with; NULL: nothing in common. */
+static const char *
+common_prefix(struct bkp_supply *supply)
+{
+	const char *selection = bkp_supply_selection(supply);
+	size_t len = strlen(bkp_supply_prefix(supply));
+
+	if (strlen(selection) <= len + 1)
+		return NULL;
+	return selection + len + 1;
+}
+
+int
+bkp_bucket_walk_open(struct bkp_bucket_walk *walk,
+    struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_supply *supply, struct bkp_error *err)
+{
+	walk->supply = supply;
+	if (connection != NULL &&
+	    bkp_s3_list_open(connection, bucket, common_prefix(supply),
+		&walk->listing, err) < 0)
+		return -1;
+	walk->has_listing = connection != NULL;
+	walk->has_entries = true;
+	return bkp_supply_entries(
+	    supply, bkp_supply_selection(supply), &walk->entries, err);
+}
+
+void
+bkp_bucket_walk_close(struct bkp_bucket_walk *walk)
+{
+	bkp_s3_list_close(walk->listing);
+	if (walk->entries != NULL)
+		bkp_entry_stream_close(walk->entries);
+	fmt_entry_free(&walk->entry);
+	*walk = (struct bkp_bucket_walk)BKP_BUCKET_WALK_INIT;
+}
+
+static int
+fill_entry(struct bkp_bucket_walk *walk, struct bkp_error *err)
+{
+	while (walk->has_entries && walk->entry.path == NULL) {
+		int rc =
+		    bkp_entry_stream_next(walk->entries, &walk->entry, err);
+
+		if (rc < 0)
+			return -1;
+		walk->has_entries = rc == 1;
+		if (rc == 1 &&
+		    (bkp_bucket_key_of(walk->supply, &walk->entry) == NULL ||
+			!bkp_supply_is_selected(
+			    walk->supply, walk->entry.path)))
+			fmt_entry_free(&walk->entry);
+	}
+	return 0;
+}
+
+static int
+fill_object(struct bkp_bucket_walk *walk, struct bkp_error *err)
+{
+	int rc;
+
+	if (!walk->has_listing || walk->has_object)
+		return 0;
+	if ((rc = bkp_s3_list_next(walk->listing, &walk->object, err)) < 0)
+		return -1;
+	walk->has_listing = walk->has_object = rc == 1;
+	return 0;
+}
+
+int
+bkp_bucket_walk_next(struct bkp_bucket_walk *walk, struct fmt_entry *entry,
+    const struct bkp_s3_object **object, struct bkp_error *err)
+{
+	int order;
+
+	*entry = (struct fmt_entry)FMT_ENTRY_INIT;
+	*object = NULL;
+	if (fill_entry(walk, err) < 0 || fill_object(walk, err) < 0)
+		return -1;
+	if (walk->entry.path == NULL && !walk->has_object)
+		return 0;
+	order = walk->entry.path == NULL ? 1
+		: !walk->has_object
+		    ? -1
+		    : strcmp(bkp_bucket_key_of(walk->supply, &walk->entry),
+			  walk->object.key);
+	if (order <= 0) {
+		*entry = walk->entry;
+		walk->entry = (struct fmt_entry)FMT_ENTRY_INIT;
+	}
+	if (order >= 0) {
+		*object = &walk->object;
+		walk->has_object = false;
+	}
+	return 1;
+}
+
+bool
+bkp_bucket_walk_is_past_objects(const struct bkp_bucket_walk *walk)
+{
+	return !walk->has_listing && !walk->has_object;
+}

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backups and restores of buckets once more: what is the same is not sent or
+fetched again, and nothing is deleted but on request."""
+
+import os
+
+import pytest
+from harness.shelf import Shelf
+from harness.stack import COMPLETE, DEGRADED, FAILED, USAGE
+
+COUNT = int(os.environ.get("BACKUP_TEST_OBJECTS", "3000"))
+PAGES = -(-COUNT // 1000)
+
+
+@pytest.fixture
+def shelf():
+    with Shelf() as server:
+        yield server
+
+
+@pytest.fixture
+def few(stack, shelf):
+    """Some objects, backed up."""
+    for name in "abcdef":
+        shelf.put("bucket", name.encode(), name.encode() * 9,
+                  {"content-type": "text/x", "x-amz-meta-m": name},
+                  {"tag": name})
+    shelf.put("bucket", b"below/a", b"below")
+    stack.add_bucket("up", shelf, bucket_name="bucket")
+    stack.create()
+    shelf.asked()
+    return shelf
+
+
+def test_an_unchanged_bucket_costs_two_listings(stack, shelf):
+    """BACKUP_TEST_OBJECTS: how many objects (100,000 in a minute)."""
+    for number in range(COUNT):
+        shelf.put("bucket", b"%02d/object %07d" % (number % 97, number),
+                  b"%d" % number * 20)
+    stack.add_bucket("up", shelf, bucket_name="bucket")
+    first = stack.create()
+    assert first["objects"] == COUNT
+    assert shelf.asked()["GET", "object"] == COUNT
+    second = stack.create()
+    counts = shelf.asked()
+    assert counts.pop(("GET", "list-type")) == 2 * PAGES
+    assert sum(counts.values()) <= 4, counts
+    assert second["objects"] == COUNT
+    assert second["new_chunks"] == 0
+    # The snapshot itself is some hundred bytes, however few the objects.
+    assert second["stored_bytes"] < max(first["stored_bytes"] // 1000, 8000)
+
+
+def test_renames_and_copies_are_stored_once(stack, few):
+    content = os.urandom(3 << 20)
+    few.put("bucket", b"old name", content)
+    stack.create()
+    objects = few.buckets["bucket"]
+    few.put("bucket", b"new name", content)
+    few.put("bucket", b"copy/of it", content)
+    del objects[b"old name"]
+    few.sorted.clear()
+    result = stack.create()
+    assert few.asked()["GET", "object"] == 3
+    assert result["stored_bytes"] < 20000
+
+
+def test_tags_that_no_listing_tells_are_seen_by_asking_each(stack, few):
+    objects = few.buckets["bucket"]
+    stack.add_bucket("up", few, bucket_name="bucket", ask_each=True)
+    objects[b"b"] = objects[b"b"]._replace(tags={"tag": "another"})
+    objects[b"c"] = objects[b"c"]._replace(tags={})
+    objects[b"below/a"] = objects[b"below/a"]._replace(tags={"n": "1"})
+    objects[b"d"] = objects[b"d"]._replace(
+        headers={**objects[b"d"].headers, "x-amz-meta-m": "other"})
+    stack.create()
+    counts = few.asked()
+    assert counts["GET", "object"] == 4
+    assert counts["HEAD", "object"] == 7
+    stack.create()
+    assert few.asked()["GET", "object"] == 0
+    stack.restore("latest", "bucket/up", "--to", "other")
+    assert {key: (item.tags, item.headers)
+            for key, item in few.buckets["other"].items()} == {
+        key: (item.tags, item.headers) for key, item in objects.items()}
+
+
+def test_without_asking_tags_are_what_they_were(stack, few):
+    objects = few.buckets["bucket"]
+    objects[b"b"] = objects[b"b"]._replace(tags={"tag": "another"})
+    stack.create()
+    counts = few.asked()
+    assert not counts["GET", "object"] and not counts["HEAD", "object"]
+
+
+def test_a_second_restore_sends_only_what_is_missing_or_different(
+        stack, few):
+    stack.restore("latest", "bucket/up", "--to", "other")
+    few.asked()
+    other = few.buckets["other"]
+    del other[b"a"]
+    few.put("other", b"b", b"other bytes")
+    other[b"c"] = other[b"c"]._replace(tags={"tag": "another"})
+    other[b"d"] = other[b"d"]._replace(headers={})
+    stack.restore("latest", "bucket/up", "--to", "other", "--overwrite")
+    assert few.asked()["PUT", "object"] == 4
+    before = few.buckets["bucket"]
+    assert {key: (item.body, item.tags, item.headers)
+            for key, item in few.buckets["other"].items()} == {
+        key: (item.body, item.tags, item.headers)
+        for key, item in before.items()}
+
+
+def test_a_restore_that_was_stopped_goes_on(stack, few):
+    few.refuse = lambda method, key: (
+        (507, "XMinioStorageFull") if method == "PUT" and key == b"d"
+        else None)
+    done = stack.admin("backup-restore", "--to", "other", "latest",
+                       "bucket/up")
+    assert done.status == FAILED, str(done)
+    put = set(few.buckets["other"])
+    assert put and b"d" not in put
+    few.refuse = lambda method, key: None
+    few.asked()
+    done = stack.admin("backup-restore", "--json", "--to", "other", "latest",
+                       "bucket/up")
+    assert done.status == COMPLETE, str(done)
+    assert few.asked()["PUT", "object"] == 7 - len(put)
+    assert any("%d of 7 objects were there already" % len(put)
+               in event["text"] for event in done.of_type("message"))
+    assert set(few.buckets["other"]) == set(few.buckets["bucket"])
+
+
+def test_other_metadata_is_not_replaced_unless_asked(stack, few):
+    objects = few.buckets["bucket"]
+    objects[b"c"] = objects[b"c"]._replace(tags={"tag": "another"})
+    done = stack.admin("backup-restore", "--json", "latest")
+    assert done.status == DEGRADED, str(done)
+    assert [event["path"] for event in done.of_type("omission")] == [
+        "bucket/up/c"]
+    assert objects[b"c"].tags == {"tag": "another"}
+    assert not few.asked()["PUT", "object"]
+
+
+def keys(shelf, bucket="bucket"):
+    return {key.decode() for key in shelf.buckets[bucket]}
+
+
+def test_nothing_is_deleted_unless_asked(stack, few):
+    few.put("bucket", b"z", b"new")
+    stack.restore("latest", "--overwrite")
+    assert "z" in keys(few)
+    stack.restore("latest", "--overwrite", "--delete")
+    assert keys(few) == {"a", "b", "c", "d", "e", "f", "below/a"}
+
+
+def test_only_what_was_chosen_is_deleted(stack, few):
+    for key in (b"below/z", b"below2", b"z", b"below/"):
+        few.put("bucket", key, b"new")
+    stack.restore("latest", "bucket/up/below", "--delete")
+    assert keys(few) == {"a", "b", "c", "d", "e", "f", "below/a", "below2",
+                         "z"}
+
+
+def test_nothing_is_deleted_outside_the_prefix_that_was_backed_up(
+        stack, few):
+    stack.add_bucket("up", few, bucket_name="bucket", prefix="below/")
+    stack.create()
+    stack.add_bucket("up", few, bucket_name="bucket")
+    few.put("bucket", b"below/z", b"new")
+    stack.restore("latest", "--delete")
+    assert keys(few) == {"a", "b", "c", "d", "e", "f", "below/a"}
+
+
+def test_an_empty_snapshot_deletes_nothing(stack, shelf):
+    shelf.buckets["bucket"] = {}
+    stack.add_bucket("up", shelf, bucket_name="bucket")
+    stack.create()
+    shelf.put("bucket", b"a", b"a")
+    done = stack.admin("backup-restore", "--json", "--delete", "latest")
+    assert done.status in (DEGRADED, FAILED), str(done)
+    assert "nothing was deleted" in str(done)
+    assert keys(shelf) == {"a"}
+
+
+def test_a_snapshot_that_lacks_something_deletes_nothing(stack, few):
+    few.refuse = lambda method, key: (
+        (403, "AccessDenied") if key == b"z" else None)
+    few.put("bucket", b"z", b"new")
+    stack.create(statuses=(DEGRADED,))
+    few.refuse = lambda method, key: None
+    done = stack.admin("backup-restore", "--delete", "latest")
+    assert done.status == FAILED, str(done)
+    assert "bucket/up/z" in done.err and "--delete" in done.err
+    assert "z" in keys(few)
+
+
+def test_what_the_server_keeps_is_named(stack, few):
+    few.refuse = lambda method, key: (
+        (403, "AccessDenied") if method == "DELETE" and key == b"y\x01"
+        else None)
+    for key in (b"x", b"y\x01", b"z"):
+        few.put("bucket", key, b"new")
+    done = stack.admin("backup-restore", "--json", "--delete", "latest")
+    assert done.status == DEGRADED, str(done)
+    assert [event["path"] for event in done.of_type("omission")] == [
+        "bucket/up/y%01"]
+    assert keys(few) == {"a", "b", "c", "d", "e", "f", "below/a", "y\x01"}
+
+
+def test_only_in_buckets_is_anything_deleted(stack, few):
+    folder = stack.path("folder")
+    os.mkdir(folder)
+    stack.add("files", "some", paths=[folder])
+    stack.create()
+    done = stack.admin("backup-restore", "--delete", "latest")
+    assert done.status in (FAILED, USAGE), str(done)
+    assert "bucket/uploads" in done.err
