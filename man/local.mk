@@ -24,3 +24,6 @@ dist_man_MANS += man/libbackup-recovery.7
 
 # what an export of one subject holds
 dist_man_MANS += man/backup-export-map.5
+
+# what S3 servers can hold
+dist_man_MANS += man/libbackup-s3.7

@@ -6,8 +6,10 @@ HYGIENE_TESTS = \
 	tests/hygiene/headers.t \
 	tests/hygiene/includes.t \
 	tests/hygiene/pitfalls.t \
+	tests/hygiene/s3servers.t \
 	tests/hygiene/usage.t \
 	tests/hygiene/words.t
 dist_check_SCRIPTS += $(HYGIENE_TESTS)
-EXTRA_DIST += tests/hygiene/lib.sh tests/pitfalls.tsv
+EXTRA_DIST += tests/hygiene/lib.sh tests/pitfalls.tsv \
+	tests/s3servers.tsv
 TESTS += $(HYGIENE_TESTS)

@@ -11,6 +11,7 @@ import pytest
 
 from harness import minio as minio_module
 from harness import postgres as postgres_module
+from harness import s3servers
 from harness.folder import Folder
 from harness.process import ServerMissing
 from harness.stack import Stack
@@ -42,6 +43,10 @@ def pytest_generate_tests(metafunc):
     if (len(SERVERS) > 1 and "postgres" in metafunc.fixturenames
             and metafunc.definition.get_closest_marker("every_server")):
         metafunc.parametrize("postgres", SERVERS, indirect=True,
+                             scope="session")
+    if ("minio" in metafunc.fixturenames
+            and metafunc.definition.get_closest_marker("every_s3_server")):
+        metafunc.parametrize("minio", s3servers.wanted(), indirect=True,
                              scope="session")
 
 
@@ -95,10 +100,25 @@ def postgres(request, postgres_servers):
 
 
 @pytest.fixture(scope="session")
-def minio(session_folder):
-    server = _server("minio", lambda: minio_module.Minio(session_folder))
+def s3_servers(session_folder):
+    """Starts an S3 server where it does not run yet."""
+    running = {}
+
+    def server(name):
+        if name not in running:
+            running[name] = _server(
+                name, lambda: s3servers.KINDS[name](session_folder))
+        return running[name]
+
     yield server
-    server.stop()
+    for started in running.values():
+        started.stop()
+
+
+@pytest.fixture(scope="session")
+def minio(request, s3_servers):
+    """MinIO, or the S3 server that a test of `every_s3_server` runs against."""
+    return s3_servers(getattr(request, "param", "minio"))
 
 
 @pytest.fixture(scope="session")

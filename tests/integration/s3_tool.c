@@ -4,7 +4,8 @@
  * and against a server that misbehaves. The endpoint and the credentials come
  * from the environment, as they do for the AWS tools.
  *
- *   s3_tool list BUCKET [PREFIX]       key TAB size TAB etag, a line each
+ *   s3_tool list BUCKET [PREFIX [tags]]    key TAB size TAB etag [TAB tags],
+ *                                          a line each
  *   s3_tool head BUCKET KEY [PART]     headers
  *   s3_tool get BUCKET KEY [ETAG]      bytes
  *   s3_tool put BUCKET KEY [NAME=VALUE...]        stdin
@@ -88,9 +89,13 @@ list(char **words, struct bkp_error *err)
 
 	if (bkp_s3_list_open(connection, words[0], words[1], &listing, err) < 0)
 		return -1;
+	if (words[1] != NULL && words[2] != NULL)
+		bkp_s3_list_ask_metadata(listing);
 	while ((rc = bkp_s3_list_next(listing, &object, err)) == 1)
-		printf("%s\t%llu\t%s\n", object.key,
-		    (unsigned long long)object.size, object.etag);
+		printf("%s\t%llu\t%s%s%s\n", object.key,
+		    (unsigned long long)object.size, object.etag,
+		    object.tags != NULL ? "\t" : "",
+		    object.tags != NULL ? object.tags : "");
 	bkp_s3_list_close(listing);
 	return rc;
 }

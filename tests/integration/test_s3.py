@@ -384,6 +384,7 @@ def real(minio):
     def run(*words, **more):
         return tool(minio.endpoint, *words, key=minio.access_key,
                     secret=minio.secret_key, **more)
+    run.server = minio.name
     return run
 
 

@@ -2,7 +2,9 @@
 # Throwaway servers, the commands and witnesses, for tests, demo and bench.
 EXTRA_DIST += \
 	tests/support/check.sh \
+	tests/support/go.sh \
 	tests/support/minio.sh \
+	tests/support/s3servers.sh \
 	tests/support/packages.sh \
 	tests/support/postgres.sh \
 	tests/support/python.sh \
@@ -15,6 +17,7 @@ EXTRA_DIST += \
 	tests/support/harness/postgres.py \
 	tests/support/harness/process.py \
 	tests/support/harness/proxy.py \
+	tests/support/harness/s3servers.py \
 	tests/support/harness/stack.py \
 	tests/support/harness/terminal.py \
 	tests/support/harness/trace.py \

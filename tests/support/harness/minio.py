@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A throwaway MinIO server."""
+"""Throwaway S3 servers: what they have in common, and MinIO."""
 
 import os
 import secrets
@@ -8,9 +8,11 @@ import ssl
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from .process import Server, ServerMissing, free_port
 
@@ -23,49 +25,45 @@ def find_minio():
     return path
 
 
-class Minio:
-    REGION = "us-east-1"
+class S3Server:
+    """What tests ask of a server, whoever made it."""
 
-    def __init__(self, folder, certificates=None):
-        """`certificates`: a folder with public.crt, private.key and ca.crt;
-        the server then speaks TLS."""
-        self.certificates = certificates
-        self.home = os.path.join(folder, "minio")
+    REGION = "us-east-1"
+    name = None
+    health = None       # a path that answers once it is ready
+    health_port = None  # where that is not the server's own
+    certificates = None
+
+    def __init__(self, folder):
+        self.home = os.path.join(folder, self.name)
         os.mkdir(self.home, 0o700)
-        self.access_key = secrets.token_hex(8)
-        self.secret_key = secrets.token_urlsafe(24)
-        self._program = find_minio()
+        self.make_keys()
         self.start()
 
-    def start(self):
-        self.port = free_port()
-        self.endpoint = "%s://127.0.0.1:%d" % (
-            "https" if self.certificates else "http", self.port)
-        options = ["--certs-dir", self.certificates] \
-            if self.certificates else []
-        env = {
-            "PATH": os.environ["PATH"],
-            "HOME": self.home,
-            "MINIO_ROOT_USER": self.access_key,
-            "MINIO_ROOT_PASSWORD": self.secret_key,
-            "MINIO_BROWSER": "off",
-            "MINIO_UPDATE": "off",
-            "MINIO_CALLHOME_ENABLE": "off",
-        }
+    def make_keys(self):
+        self.access_key = secrets.token_hex(8)
+        self.secret_key = secrets.token_urlsafe(24)
+
+    def run(self, argv, **environment):
+        """Starts the program, and waits until it answers at self.port."""
         self.server = Server(
-            [self._program, "server", "--quiet", "--anonymous",
-             *options,
-             "--address", "127.0.0.1:%d" % self.port,
-             "--console-address", "127.0.0.1:%d" % free_port(),
-             os.path.join(self.home, "data")],
-            os.path.join(self.home, "log"), env=env)
+            argv, os.path.join(self.home, "log"),
+            env={"PATH": os.environ["PATH"], "HOME": self.home,
+                 "LC_ALL": "C.UTF-8", **environment})
         self.server.wait_until(self._is_ready)
 
+    @property
+    def endpoint(self):
+        return "%s://127.0.0.1:%d" % (
+            "https" if self.certificates else "http", self.port)
+
     def _is_ready(self):
+        url = self.endpoint
+        if self.health_port is not None:
+            url = "http://127.0.0.1:%d" % self.health_port
         try:
             urllib.request.urlopen(
-                self.endpoint + "/minio/health/ready", timeout=2,
-                context=self._trust()).close()
+                url + self.health, timeout=2, context=self._trust()).close()
             return True
         except (urllib.error.URLError, OSError):
             return False
@@ -94,18 +92,62 @@ class Minio:
                           retries={"max_attempts": 2}))
 
 
-def empty_bucket(client, bucket):
-    """Removes every object and every version, one by one: a request for many
-    is XML, which cannot hold every key."""
-    def remove(item):
-        client.delete_object(Bucket=bucket, Key=item["Key"],
-                             VersionId=item["VersionId"])
+class Minio(S3Server):
+    name = "minio"
+    health = "/minio/health/ready"
 
-    with ThreadPoolExecutor(8) as pool:
+    def __init__(self, folder, certificates=None):
+        """`certificates`: a folder with public.crt, private.key and ca.crt;
+        the server then speaks TLS."""
+        self.certificates = certificates
+        self._program = find_minio()
+        super().__init__(folder)
+
+    def start(self):
+        self.port = free_port()
+        options = ["--certs-dir", self.certificates] \
+            if self.certificates else []
+        self.run(
+            [self._program, "server", "--quiet", "--anonymous",
+             *options,
+             "--address", "127.0.0.1:%d" % self.port,
+             "--console-address", "127.0.0.1:%d" % free_port(),
+             os.path.join(self.home, "data")],
+            MINIO_ROOT_USER=self.access_key,
+            MINIO_ROOT_PASSWORD=self.secret_key,
+            MINIO_BROWSER="off",
+            MINIO_UPDATE="off",
+            MINIO_CALLHOME_ENABLE="off")
+
+
+def _everything(client, bucket):
+    """Every version and marker, as what deletes it is told."""
+    try:
         for page in client.get_paginator("list_object_versions").paginate(
                 Bucket=bucket):
-            for kind in ("Versions", "DeleteMarkers"):
-                list(pool.map(remove, page.get(kind, [])))
+            items = page.get("Versions", []) + page.get("DeleteMarkers", [])
+            for item in sorted(items, key=lambda item: item["Key"]):
+                yield {"Key": item["Key"], "VersionId": item["VersionId"]}
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NotImplemented":
+            raise
+        for page in client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket):
+            for item in page.get("Contents", []):
+                yield {"Key": item["Key"]}
+
+
+def empty_bucket(client, bucket):
+    """Removes every object and every version, one by one: a request for many
+    is XML, which cannot hold every key. Versions of one key go one after
+    another: versitygw loses one that is deleted beside another."""
+    def remove(items):
+        for item in items:
+            client.delete_object(Bucket=bucket, **item)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(remove, [list(items) for _, items in groupby(
+            _everything(client, bucket), lambda item: item["Key"])]))
 
 
 def remove_bucket(client, bucket):
