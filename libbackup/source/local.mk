@@ -30,6 +30,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_after.c \
 	libbackup/source/postgres_analyze.c \
 	libbackup/source/postgres_build.c \
+	libbackup/source/postgres_extensions.c \
 	libbackup/source/postgres_former.c \
 	libbackup/source/postgres_former.h \
 	libbackup/source/postgres_largeobjects.c \

@@ -201,37 +201,10 @@ exists(struct bkp_pg *pg, const char *sql, const char *name, bool *out,
 	return 0;
 }
 
-static int
-check_extensions(struct bkp_pg *pg,
-    const struct bkp_pg_target_database *database, struct bkp_error *err)
-{
-	const json_t *list = json_object_get(database->facts, "extensions");
-
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *name = json_string_value(json_array_get(list, i));
-		bool is_there = false;
-
-		if (name == NULL)
-			continue;
-		if (exists(pg,
-			"SELECT 1 FROM pg_available_extensions"
-			" WHERE name = $1",
-			name, &is_there, err) < 0)
-			return -1;
-		if (!is_there)
-			return bkp_fail(err, BKP_UNSUPPORTED,
-			    "database %s uses the extension %s, which the "
-			    "server does not have: install its package there",
-			    database->name, name);
-	}
-	return 0;
-}
-
 /* Which extensions a part needs is seen when it is made. */
 static int
 check_part(struct bkp_pg_target *target, struct bkp_supply *supply,
-    struct bkp_pg *pg, struct bkp_pg_target_database *database,
-    struct bkp_error *err)
+    struct bkp_pg_target_database *database, struct bkp_error *err)
 {
 	if (target->database_count != 1)
 		return bkp_fail(err, BKP_INVALID,
@@ -242,9 +215,7 @@ check_part(struct bkp_pg_target *target, struct bkp_supply *supply,
 	    target->options.settle(target->options.settle_arg, database->path,
 		NULL, NULL, err) < 0)
 		return -1;
-	if (bkp_pg_part_choose(target, supply, database, err) < 0)
-		return -1;
-	return bkp_pg_target_preflight(target, supply, pg, database, err);
+	return bkp_pg_part_choose(target, supply, database, err);
 }
 
 static int
@@ -295,11 +266,27 @@ check_database(struct bkp_pg_target *target, struct bkp_supply *supply,
 	if (is_there && target->options.is_swap &&
 	    bkp_pg_swap_check(pg, bkp_supply_run(supply), database, err) < 0)
 		return -1;
-	if (target->options.only_count > 0)
-		return check_part(target, supply, pg, database, err);
-	if (check_extensions(pg, database, err) < 0)
+	return target->options.only_count > 0
+		   ? check_part(target, supply, database, err)
+		   : 0;
+}
+
+/* What the server and the role lack, for all databases before the first of
+ * them is made. */
+static int
+preflight(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg *pg, struct bkp_error *err)
+{
+	if (target->is_rows)
+		return 0;
+	if (bkp_pg_target_extensions(target, supply, pg, err) < 0)
 		return -1;
-	return bkp_pg_target_preflight(target, supply, pg, database, err);
+	for (size_t i = 0; i < target->database_count; i++)
+		if (!target->databases[i].is_lost &&
+		    bkp_pg_target_preflight(
+			target, supply, pg, &target->databases[i], err) < 0)
+			return -1;
+	return 0;
 }
 
 static int
@@ -322,7 +309,7 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 		if (check_database(
 			target, supply, &pg, &target->databases[i], err) < 0)
 			goto out;
-	rc = 0;
+	rc = preflight(target, supply, &pg, err);
 out:
 	bkp_pg_close(&pg);
 	return rc;

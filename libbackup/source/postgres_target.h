@@ -90,6 +90,11 @@ int bkp_pg_target_preflight(struct bkp_pg_target *target,
     struct bkp_supply *supply, struct bkp_pg *pg,
     const struct bkp_pg_target_database *database, struct bkp_error *err);
 
+/* Tells every extension that a database to be restored uses and the server
+ * has not, and refuses where there is one (postgres_extensions.c). */
+int bkp_pg_target_extensions(struct bkp_pg_target *target,
+    struct bkp_supply *supply, struct bkp_pg *pg, struct bkp_error *err);
+
 /* Makes the choice of what options.only names (postgres_part.c). */
 int bkp_pg_part_choose(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err);

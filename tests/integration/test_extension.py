@@ -38,7 +38,11 @@ def extended(session_folder):
     shared = top + share[len("/usr"):]
     shutil.copytree(share, shared)
     for name, text in (("own.control", "default_version = '1'\n"),
-                       ("own--1.sql", SCRIPT)):
+                       ("own--1.sql", SCRIPT),
+                       ("second.control", "default_version = '2.1'\n"),
+                       ("second--2.1.sql", ""),
+                       ("third.control", "default_version = '7'\n"),
+                       ("third--7.sql", "")):
         with open(os.path.join(shared, "extension", name), "w") as out:
             out.write(text)
     server = servers.Postgres(top, bindir=bindir)
@@ -93,15 +97,42 @@ def _restored(stack, extended):
                       "postgres/app/app")
 
 
-def test_an_extension_that_is_missing_is_named_before_anything_is_made(
+def test_every_extension_that_is_missing_is_named_before_anything_is_made(
         extended, stack):
-    steps = _restored(stack, extended)
-    os.unlink(next(steps))
+    extended.execute("postgres", "CREATE ROLE t_extended")
+    for name, wanted in (("app", ("own", "second")), ("books", ("third",)),
+                         ("cook", ("own",))):
+        extended.create_database(name)
+        for extension in wanted:
+            extended.execute(name, "CREATE EXTENSION " + extension)
+        extended.execute(name, "CREATE TABLE t ();"
+                         "ALTER TABLE t OWNER TO t_extended")
+    stack.add_postgres("app", extended, "postgres", databases="all",
+                       bindir=extended.bindir)
+    stack.create()
+    for name in ("app", "books", "cook"):
+        extended.drop_database(name)
+    extended.execute("postgres", "DROP ROLE t_extended")
+    for name in ("own", "second", "third"):
+        os.unlink(os.path.join(extended.extensions, name + ".control"))
     before = extended.databases()
-    result = next(steps)
-    assert result.status == FAILED and "own" in result.err, str(result)
+    result = stack.admin("backup-restore", "latest", "postgres/app/app",
+                         "--to", "elsewhere")
+    assert result.status == FAILED, str(result)
+    assert "own 1, second 2.1" in result.err, str(result)
+    assert "third" not in result.err, str(result)
+    result = stack.admin("backup-restore", "--overwrite", "latest")
+    assert result.status == FAILED, str(result)
+    assert "3 extensions" in result.err, str(result)
+    assert "own 1, second 2.1, third 7" in result.err, str(result)
     assert "install" in result.err, str(result)
+    for path, extension in (("app", "own 1"), ("app", "second 2.1"),
+                            ("books", "third 7"), ("cook", "own 1")):
+        assert ("postgres/app/%s: extension %s: " % (path, extension)
+                in result.err), str(result)
     assert extended.databases() == before
+    assert extended.execute("postgres", "SELECT 1 FROM pg_roles"
+                            " WHERE rolname = 't_extended'") == []
 
 
 def test_an_extension_of_another_version_is_named(extended, stack):
