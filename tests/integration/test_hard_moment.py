@@ -78,14 +78,14 @@ def test_a_change_between_snapshot_and_locks_is_seen(
 
 # ---- behind the locks ----
 
-def gated(app, postgres, database, tail):
+def gated(app, postgres, database, tail, name="app"):
     """pg_dump waits behind a gate; answers the file that opens it, and the one
     that says that somebody stands there."""
     bindir, opened, there = (app.path(name)
                              for name in ("gated", "open", "there"))
     os.mkdir(bindir)
-    for name in ("pg_dumpall", "pg_restore"):
-        os.symlink(postgres.program(name), os.path.join(bindir, name))
+    for other in ("pg_dumpall", "pg_restore"):
+        os.symlink(postgres.program(other), os.path.join(bindir, other))
     gate = ": >%s; while [ ! -e %s ]; do sleep 0.02; done" % (there, opened)
     real = postgres.program("pg_dump")
     path = os.path.join(bindir, "pg_dump")
@@ -94,7 +94,7 @@ def gated(app, postgres, database, tail):
                   ";; esac\n%s\n" % (real, tail % {
                       "gate": gate, "dump": real + ' "$@"'}))
     os.chmod(path, 0o755)
-    app.add_postgres("app", postgres, database, bindir=bindir)
+    app.add_postgres(name, postgres, database, bindir=bindir)
     return opened, there
 
 

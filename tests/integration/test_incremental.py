@@ -13,7 +13,8 @@ import time
 import psycopg
 import pytest
 from harness import postgres as postgres_module
-from harness.stack import patience
+from harness.stack import finish, patience
+from test_hard_moment import gated
 
 # A range is about 1 MiB: two tables of some, and one of one range.
 SCHEMA = """
@@ -88,10 +89,10 @@ class App:
     def connect(self):
         return self.server.connect(self.database)
 
-    def tables(self):
+    def tables(self, snapshot="latest"):
         """What the backup says of each table of both: rows, hash, length."""
         told = {"app": {}, "full": {}}
-        for path, entry in self.stack.entries("latest", "postgres/").items():
+        for path, entry in self.stack.entries(snapshot, "postgres/").items():
             if "/data/" in path:
                 source, table = path.split("/")[1], path.split("/")[4]
                 told[source][table] = (entry["attributes"]["rows"],
@@ -101,11 +102,13 @@ class App:
 
     def back_up(self, statuses=(0,)):
         """Backs up and compares; answers how much was taken over, of 1."""
-        result = self.stack.run("backup-create", "--json", env={
-            "BACKUP_CACHE_DIR": self.caches})
+        return self.agree(self.stack.run("backup-create", "--json", env={
+            "BACKUP_CACHE_DIR": self.caches}), statuses)
+
+    def agree(self, result, statuses=(0,)):
         assert result.status in statuses, str(result)
         self.event, self.said = result.result, result.out + result.err
-        told = self.tables()
+        told = self.tables(self.event["snapshot"])
         assert told["app"] == told["full"], str(result)
         return self.event["bytes_taken_over"] / (self.event["bytes"] / 2)
 
@@ -469,6 +472,47 @@ def test_whatever_happens_between_two_backups_is_seen(app):
         weather.end()
         app.back_up()
     assert taken > 0
+    app.stack.verify()
+
+
+# ---- one after the other ----
+
+def test_nothing_is_taken_over_of_a_backup_of_a_later_moment(app):
+    app.back_up()
+    # Changed before either looks at WAL, and committed between their moments.
+    writer = app.connect()
+    writer.execute("BEGIN; UPDATE item SET n = -1 WHERE id % 100 = 0")
+    app.server.drop_database("before")
+    app.server.create_database("before")
+    app.server.execute("before", "CREATE TABLE t ()")
+    env = {"BACKUP_CACHE_DIR": app.caches}
+    # The one looks at WAL, and waits before its moment of this database.
+    waiter = app.server.connect("before")
+    waiter.execute("BEGIN; LOCK TABLE t")
+    app.stack.add_postgres(
+        "app", app.server, app.database, bindir=app.server.bindir,
+        incremental=True, databases=["before", app.database])
+    later = app.stack.start("backup-create", env=env)
+    wait_for(lambda: app.server.execute("postgres", """
+        SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE NOT granted AND application_name = 'libbackup'"""))
+    # The other has its moments, and waits with reading.
+    app.reconnect()
+    opened, there = gated(app.stack, app.server, app.database,
+                          "%(gate)s; exec %(dump)s", name="full")
+    earlier = app.stack.start("backup-create", "--json", env=env)
+    wait_for(lambda: os.path.exists(there))
+    writer.execute("COMMIT")
+    waiter.execute("ROLLBACK")
+    result = finish(later)
+    assert result.status == 0, str(result)
+    open(opened, "w").close()
+    app.agree(finish(earlier))
+    said_why(app, "was not over when this one began")
+    # What this one remembers is of the older moment: whoever comes now sees
+    # what was committed since.
+    app.reconnect()
+    assert app.back_up() > 0
     app.stack.verify()
 
 
