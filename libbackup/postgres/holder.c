@@ -247,7 +247,7 @@ try_moment(struct bkp_pg_holder *holder,
 		return is_changed;
 	if (failure.code == BKP_NOTFOUND)
 		return 1;
-	if (failure.code == BKP_RETRY)
+	if (bkp_pg_is_locked(&holder->pg))
 		return bkp_pg_fail_locked(
 		    config, holder->database, holder->pg.run, err);
 	if (err != NULL)
@@ -314,6 +314,25 @@ bkp_pg_holder_ping(struct bkp_pg_holder *holder, struct bkp_error *err)
 		    "the transaction that holds the snapshot of %s is gone",
 		    holder->database);
 	return 0;
+}
+
+void
+bkp_pg_holder_explain(struct bkp_pg_holder *holder, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (err == NULL || holder->pg.conn == NULL ||
+	    strstr(err->message, bkp_pg_conflict_advice) != NULL)
+		return;
+	if (bkp_pg_holder_ping(holder, &why) < 0) {
+		if (bkp_pg_is_conflict(&holder->pg))
+			*err = why;
+	} else if (strstr(err->message, "conflict with recovery") != NULL) {
+		/* In the words of pg_dump, which tells no SQLSTATE. */
+		why = *err;
+		(void)bkp_fail(err, BKP_RETRY, "%s; %s", why.message,
+		    bkp_pg_conflict_advice);
+	}
 }
 
 void

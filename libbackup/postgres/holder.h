@@ -57,6 +57,10 @@ int bkp_pg_holder_ping(struct bkp_pg_holder *holder, struct bkp_error *err);
  * mean what it meant, for a schema can be renamed behind every lock. */
 int bkp_pg_holder_finish(struct bkp_pg_holder *holder, struct bkp_error *err);
 
+/* After something failed under this moment. Where a standby's replay ended the
+ * moment that is the reason, and takes the place of what came of it. */
+void bkp_pg_holder_explain(struct bkp_pg_holder *holder, struct bkp_error *err);
+
 void bkp_pg_holder_close(struct bkp_pg_holder *holder);
 
 /* Another session of the same moment, read only. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "libbackup/base/fail.h"
@@ -108,6 +109,8 @@ bkp_pg_open(struct bkp_pg *pg, const struct bkp_postgres_config *config,
 		goto out;
 	}
 	(void)PQsetNoticeReceiver(pg->conn, ignore_notice, NULL);
+	/* So that a connection that is ended has an SQLSTATE, too. */
+	(void)PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE);
 	if (PQserverVersion(pg->conn) < 120000) {
 		(void)bkp_fail(err, BKP_UNSUPPORTED,
 		    "the server is PostgreSQL %s; 12 is the oldest that is "
@@ -260,15 +263,55 @@ code_of_state(const char *state)
 	return BKP_IO;
 }
 
+const char bkp_pg_conflict_advice[] =
+    "this standby's replay went first: nothing is lost, try again; "
+    "hot_standby_feedback = on there, a longer max_standby_streaming_delay "
+    "(-1: wait for the backup) or a backup of the primary helps";
+
+/* What the server does not say. */
+static const char *
+advice_for(const struct bkp_pg *pg, const char *from_server)
+{
+	if (bkp_pg_is_conflict(pg))
+		return bkp_pg_conflict_advice;
+	if (from_server == NULL && strcmp(pg->state, "42501") == 0)
+		return "the role lacks this privilege: a backup reads with "
+		       "pg_read_all_data and SELECT on large objects, a "
+		       "restore creates databases and roles and sets owners";
+	return from_server;
+}
+
+/* "FATAL:  57P01: terminating connection": takes the SQLSTATE out and answers
+ * what follows it; NULL where there is none. */
+static const char *
+split_state(struct bkp_pg *pg, const char *message)
+{
+	static const char code[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	const char *at = strstr(message, ":  ");
+
+	if (at == NULL || strspn(at + 3, code) != 5 || at[8] != ':')
+		return NULL;
+	memcpy(pg->state, at + 3, 5);
+	pg->state[5] = '\0';
+	return at[9] == ' ' ? at + 10 : at + 9;
+}
+
 /* Of a connection's several lines the first tells what happened. */
 static int
-fail_lost(PGconn *conn, struct bkp_error *err)
+fail_lost(struct bkp_pg *pg, struct bkp_error *err)
 {
-	const char *message = PQerrorMessage(conn);
-	int len = (int)strcspn(message, "\n");
+	const char *message = PQerrorMessage(pg->conn);
+	const char *said = split_state(pg, message), *advice;
 
-	return bkp_fail(err, BKP_IO, "PostgreSQL: %.*s", len > 0 ? len : 25,
-	    len > 0 ? message : "the server sent no answer");
+	if (said == NULL)
+		said = message;
+	if (said[0] == '\0')
+		said = "the server sent no answer";
+	advice = advice_for(pg, NULL);
+	return bkp_fail(err,
+	    pg->state[0] != '\0' ? code_of_state(pg->state) : BKP_IO,
+	    "PostgreSQL: %.*s%s%s", (int)strcspn(said, "\n"), said,
+	    advice != NULL ? "; " : "", advice != NULL ? advice : "");
 }
 
 int
@@ -276,23 +319,46 @@ bkp_pg_fail(struct bkp_pg *pg, const PGresult *result, struct bkp_error *err)
 {
 	const char *state, *primary, *detail, *context;
 
+	pg->state[0] = '\0';
 	if (result == NULL || (primary = PQresultErrorField(
 				   result, PG_DIAG_MESSAGE_PRIMARY)) == NULL)
-		return fail_lost(pg->conn, err);
+		return fail_lost(pg, err);
 	state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	(void)snprintf(
+	    pg->state, sizeof(pg->state), "%s", state != NULL ? state : "");
 	detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
 	context = PQresultErrorField(result, PG_DIAG_CONTEXT);
 	if (context == NULL)
 		context = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
-	if (context == NULL && bkp_pg_is_state(result, "42501"))
-		context =
-		    "the role lacks this privilege: a backup reads with "
-		    "pg_read_all_data and SELECT on large objects, a restore "
-		    "creates databases and roles and sets owners";
-	return bkp_fail(err, state != NULL ? code_of_state(state) : BKP_IO,
-	    "%s%s%s%s%s%s", primary, detail != NULL ? " (" : "",
-	    detail != NULL ? detail : "", detail != NULL ? ")" : "",
-	    context != NULL ? "; " : "", context != NULL ? context : "");
+	context = advice_for(pg, context);
+	return bkp_fail(err, code_of_state(pg->state), "%s%s%s%s%s%s", primary,
+	    detail != NULL ? " (" : "", detail != NULL ? detail : "",
+	    detail != NULL ? ")" : "", context != NULL ? "; " : "",
+	    context != NULL ? context : "");
+}
+
+bool
+bkp_pg_is_locked(const struct bkp_pg *pg)
+{
+	return strcmp(pg->state, "55P03") == 0 ||
+	       strcmp(pg->state, "40P01") == 0;
+}
+
+/* On a standby nothing else has this state: what is read cannot change. */
+bool
+bkp_pg_is_conflict(const struct bkp_pg *pg)
+{
+	const char *standby = PQparameterStatus(pg->conn, "in_hot_standby");
+
+	return strcmp(pg->state, "40001") == 0 && standby != NULL &&
+	       strcmp(standby, "on") == 0;
+}
+
+bool
+bkp_pg_is_elsewhere(const struct bkp_pg *pg)
+{
+	return strncmp(pg->state, "08", 2) == 0 ||
+	       strncmp(pg->state, "HV", 2) == 0;
 }
 
 bool

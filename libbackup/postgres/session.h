@@ -26,11 +26,12 @@ struct bkp_pg {
 	bool is_ticking;         /* of the calling thread: tells progress */
 	const atomic_bool *stop; /* borrowed; NULL, or true where somebody
 				    else's failure ends this, too */
+	char state[6];           /* SQLSTATE of the last failure, or "" */
 };
 
 #define BKP_PG_INIT                                                            \
 	{                                                                      \
-		NULL, NULL, false, NULL                                        \
+		.conn = NULL                                                   \
 	}
 
 /* Connects to `database` (NULL: the one that conninfo names). A pooler in
@@ -85,6 +86,16 @@ void bkp_pg_interrupt(struct bkp_pg *pg);
  * server's message with its detail and hint. Returns -1. */
 int bkp_pg_fail(
     struct bkp_pg *pg, const PGresult *result, struct bkp_error *err);
+
+/* What the last failure was. */
+bool bkp_pg_is_locked(const struct bkp_pg *pg);   /* a lock was not to be had */
+bool bkp_pg_is_conflict(const struct bkp_pg *pg); /* with a standby's replay */
+bool bkp_pg_is_elsewhere(const struct bkp_pg *pg); /* of another server, that
+						      a foreign table is of */
+
+/* What to do about such a conflict: for messages of programs, which do not
+ * know. */
+extern const char bkp_pg_conflict_advice[];
 
 /* True where the SQLSTATE of the result is this one. */
 bool bkp_pg_is_state(const PGresult *result, const char *state);

@@ -202,8 +202,10 @@ read_schema(struct bkp_pg_source *source,
 	int rc = name != NULL ? dump_schema(source, database, run, err) : -1;
 
 	for (int attempt = 1; name != NULL && rc < 0; attempt++) {
-		bool is_waited_for = bkp_pg_holder_is_waited_for(holder);
+		bool is_waited_for;
 
+		bkp_pg_holder_explain(holder, err);
+		is_waited_for = bkp_pg_holder_is_waited_for(holder);
 		bkp_pg_holder_close(holder);
 		if (!is_waited_for)
 			break;
@@ -490,9 +492,11 @@ run_database(struct bkp_pg_source *source,
 	    bkp_pg_source_largeobjects(source, database, sink, err) < 0 ||
 	    put_schema(source, database, sink, err) < 0 ||
 	    put_sequences(database, sink, err) < 0 ||
-	    bkp_pg_holder_finish(&database->holder, err) < 0)
+	    bkp_pg_holder_finish(&database->holder, err) < 0) {
+		bkp_pg_holder_explain(&database->holder, err);
 		return bkp_fail_in(
 		    err, "database %s", database->holder.database);
+	}
 	/* The snapshot holds back vacuum: let go of it at once. */
 	bkp_pg_close(&database->holder.pg);
 	return 0;

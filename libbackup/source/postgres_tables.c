@@ -264,7 +264,7 @@ lock_part(struct tables *tables, struct worker *worker,
 		worker->locked = part;
 		return 1;
 	}
-	if (failure.code != BKP_RETRY) {
+	if (!bkp_pg_is_locked(&worker->pg)) {
 		if (err != NULL)
 			*err = failure;
 		return -1;

@@ -3,16 +3,12 @@
 reading. tests/pitfalls.tsv says which is which."""
 
 import os
-import shutil
-import subprocess
 import threading
 import time
 
-import psycopg
 import pytest
 from harness import witness
 from harness.postgres import Postgres
-from harness.process import identity
 from harness.stack import COMPLETE, DEGRADED, FAILED, finish, patience
 from test_refuses_postgres import refused
 
@@ -372,59 +368,3 @@ def test_toast_that_is_damaged_names_the_table_and_its_pages(
         refused(stack, "hurt", "toast value")
     finally:
         server.stop()
-
-
-# ---- standby servers ----
-
-@pytest.fixture
-def pair(stack, postgres):
-    """A primary and its standby."""
-    homes = [stack.path("primary"), stack.path("standby")]
-    for home in homes:
-        os.mkdir(home, 0o711)
-    primary = Postgres(homes[0], bindir=postgres.bindir)
-    primary.create_database("app")
-    standby = Postgres(homes[1], bindir=postgres.bindir)
-    standby.stop()
-    shutil.rmtree(standby.data)
-    subprocess.run(
-        [primary.program("pg_basebackup"), "-D", standby.data, "-R", "-X",
-         "stream", "-c", "fast", "--no-sync", "-d",
-         primary.conninfo("postgres")],
-        check=True, cwd="/", **identity(standby._user))
-    standby.password = primary.password
-    standby.start()
-    yield primary, standby
-    standby.stop()
-    primary.stop()
-
-
-def test_a_standby_is_backed_up_and_says_what_it_does_not_have(stack, pair):
-    primary, standby = pair
-    primary.execute("app", """
-        CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n;
-        CREATE UNLOGGED TABLE unkept AS SELECT 1 AS n""")
-    end = time.monotonic() + patience(30)
-    while time.monotonic() < end:
-        try:
-            if standby.execute("app", "SELECT count(*) FROM kept"):
-                break
-        except psycopg.errors.UndefinedTable:
-            time.sleep(0.1)
-    stack.add_postgres("app", standby, "app")
-    result = stack.run("backup-create")
-    assert result.status == DEGRADED, str(result)
-    assert "unkept" in result.err and "standby" in result.err, str(result)
-    stack.verify(statuses=(DEGRADED,))
-    stack.add_postgres("app", primary, "app")
-    stack.restore("--to", "app_back", "latest", "postgres/app/app",
-                  statuses=(COMPLETE, DEGRADED))
-    assert primary.execute("app_back", "SELECT count(*) FROM kept") == [
-        (1000,)]
-    assert primary.execute("app_back", "SELECT count(*) FROM unkept") == [
-        (0,)]
-    # Read back before it takes the place, it is as the standby had it.
-    stack.restore("--swap", "latest", "postgres/app/app",
-                  statuses=(COMPLETE, DEGRADED))
-    assert primary.execute("app", "SELECT (SELECT count(*) FROM kept),"
-                           " (SELECT count(*) FROM unkept)") == [(1000, 0)]

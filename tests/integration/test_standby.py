@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backups of a standby: what it has not, and what its replay takes away."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from harness import witness
+from harness.postgres import Postgres
+from harness.process import identity
+from harness.stack import COMPLETE, DEGRADED, FAILED
+from test_hard_moment import LONG, frozen, go_on, until
+
+pytestmark = pytest.mark.every_server
+
+
+@pytest.fixture
+def pair(stack, postgres):
+    """A primary and its standby."""
+    homes = [stack.path("primary"), stack.path("standby")]
+    for home in homes:
+        os.mkdir(home, 0o711)
+    primary = Postgres(homes[0], bindir=postgres.bindir)
+    primary.create_database("app")
+    # Nobody is waited for, and whoever is in the way is told.
+    standby = Postgres(homes[1], {"max_standby_streaming_delay": "0",
+                                  "log_recovery_conflict_waits": "on",
+                                  "deadlock_timeout": "10ms"},
+                       bindir=postgres.bindir)
+    standby.stop()
+    shutil.rmtree(standby.data)
+    subprocess.run(
+        [primary.program("pg_basebackup"), "-D", standby.data, "-R", "-X",
+         "stream", "-c", "fast", "--no-sync", "-d",
+         primary.conninfo("postgres")],
+        check=True, cwd="/", **identity(standby._user))
+    standby.password = primary.password
+    standby.start()
+    yield primary, standby
+    standby.stop()
+    primary.stop()
+
+
+def caught_up(primary, standby):
+    (lsn,), = primary.execute("app", "SELECT pg_current_wal_lsn()::text")
+    until(lambda: standby.execute(
+        "app", "SELECT 1 WHERE pg_last_wal_replay_lsn() >= '%s'" % lsn))
+
+
+def test_a_standby_is_backed_up_and_says_what_it_does_not_have(stack, pair):
+    primary, standby = pair
+    primary.execute("app", """
+        CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n;
+        CREATE UNLOGGED TABLE unkept AS SELECT 1 AS n""")
+    caught_up(primary, standby)
+    stack.add_postgres("app", standby, "app")
+    result = stack.run("backup-create")
+    assert result.status == DEGRADED, str(result)
+    assert "unkept" in result.err and "standby" in result.err, str(result)
+    stack.verify(statuses=(DEGRADED,))
+    stack.add_postgres("app", primary, "app")
+    stack.restore("--to", "app_back", "latest", "postgres/app/app",
+                  statuses=(COMPLETE, DEGRADED))
+    assert primary.execute("app_back", "SELECT count(*) FROM kept") == [
+        (1000,)]
+    assert primary.execute("app_back", "SELECT count(*) FROM unkept") == [
+        (0,)]
+    # Read back before it takes the place, it is as the standby had it.
+    stack.restore("--swap", "latest", "postgres/app/app",
+                  statuses=(COMPLETE, DEGRADED))
+    assert primary.execute("app", "SELECT (SELECT count(*) FROM kept),"
+                           " (SELECT count(*) FROM unkept)") == [(1000, 0)]
+
+
+def told(standby):
+    with open(standby.log) as log:
+        return "recovery still waiting" in log.read()
+
+
+@pytest.mark.parametrize("removal", [
+    "DELETE FROM long WHERE n > 4; VACUUM long",
+    "ALTER TABLE other ADD COLUMN more int",
+], ids=["rows", "lock"])
+def test_a_replay_that_goes_first_is_named_and_the_next_backup_is_whole(
+        stack, pair, removal):
+    primary, standby = pair
+    primary.execute("app", LONG)
+    primary.execute("app", "CREATE TABLE other AS SELECT 1 AS n")
+    caught_up(primary, standby)
+    stack.add_postgres("app", standby, "app")
+    stack.create()
+    before = stack.snapshots()
+    running = stack.start("backup-create", "--workers", "2")
+    frozen(standby, running, "ClientWrite", "COPY %TO STDOUT%")
+    for statement in removal.split("; "):
+        primary.execute("app", statement)
+    # Who sends is in no hurry to hear of it, who waits is ended at once.
+    until(lambda: standby.execute("postgres", """
+        SELECT 1 FROM pg_stat_database_conflicts
+        WHERE confl_snapshot + confl_lock > 0""") or told(standby))
+    result = go_on(running)
+    assert result.status == FAILED, str(result)
+    for word in ("database app", "conflict with recovery", "try again",
+                 "hot_standby_feedback", "max_standby_streaming_delay"):
+        assert word in result.err, str(result)
+    assert stack.snapshots() == before
+    # What the words advise.
+    standby.execute("postgres",
+                    "ALTER SYSTEM SET hot_standby_feedback = on")
+    standby.execute("postgres", "SELECT pg_reload_conf()")
+    caught_up(primary, standby)
+    stack.create()
+    stack.add_postgres("app", primary, "app")
+    stack.restore("--to", "app_back", "latest", "postgres/app/app")
+    assert not witness.differences(witness.database(primary, "app"),
+                                   witness.database(primary, "app_back"))
