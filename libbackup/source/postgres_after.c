@@ -141,26 +141,66 @@ pass_over(struct bkp_pg *pg, const json_t *views, bool *is_done,
 	return rc;
 }
 
-/* One pass over the views that are still to be filled; *left and *done tell
- * how it went, *failure the last reason. Only a cancel is an error. */
-static int
-refresh_pass(struct bkp_pg *pg, const json_t *views, bool *is_done,
-    size_t *left, size_t *done, struct bkp_error *failure)
-{
-	*left = *done = 0;
-	for (size_t i = 0; i < json_array_size(views); i++) {
-		const json_t *view = json_array_get(views, i);
+/* The views of a database, while they are being filled. */
+struct views {
+	struct bkp_pg *pg;
+	struct bkp_run *run;
+	const char *path; /* of the database */
+	const json_t *list;
+	bool *is_done;     /* owned: or given up */
+	bool has_given_up; /* one of them */
+	bool is_closing;   /* and all that read one of those now, too */
+	size_t left, done; /* in this pass */
+};
 
-		if (is_done[i] ||
+/* It stays as it is, without rows, and is named. */
+static int
+give_up(struct views *views, size_t i, const struct bkp_error *why,
+    struct bkp_error *err)
+{
+	views->is_done[i] = views->has_given_up = true;
+	views->done++;
+	return bkp_run_omit(views->run, err, views->path,
+	    "made without its rows: %s. REFRESH MATERIALIZED VIEW fills it "
+	    "when its rows can be had",
+	    why->message);
+}
+
+/* True where a view cannot be filled for another server does not answer, which
+ * is no reason to have no database; and in the end of one that reads such a
+ * view, which is 55000. */
+static bool
+is_cut_off(const struct views *views)
+{
+	return bkp_pg_is_elsewhere(views->pg) ||
+	       (views->is_closing && strcmp(views->pg->state, "55000") == 0);
+}
+
+/* One pass over the views that are still to be filled; *failure is the last
+ * reason. Only a cancel is an error. */
+static int
+refresh_pass(
+    struct views *views, struct bkp_error *failure, struct bkp_error *err)
+{
+	views->left = views->done = 0;
+	for (size_t i = 0; i < json_array_size(views->list); i++) {
+		const json_t *view = json_array_get(views->list, i);
+
+		if (views->is_done[i] ||
 		    !json_is_true(json_object_get(view, "populated")))
 			continue;
-		is_done[i] = refresh(pg, view, failure) == 0;
-		if (!is_done[i] && failure->code == BKP_CANCELLED)
+		if (refresh(views->pg, view, failure) == 0) {
+			views->is_done[i] = true;
+			views->done++;
+		} else if (failure->code == BKP_CANCELLED) {
+			if (err != NULL)
+				*err = *failure;
 			return -1;
-		if (is_done[i])
-			(*done)++;
-		else
-			(*left)++;
+		} else if (!is_cut_off(views)) {
+			views->left++;
+		} else if (give_up(views, i, failure, err) < 0) {
+			return -1;
+		}
 	}
 	return 0;
 }
@@ -168,52 +208,61 @@ refresh_pass(struct bkp_pg *pg, const json_t *views, bool *is_done,
 /*
  * A view on another one can be filled only after that, so: again and again
  * while one more succeeds. Where all that is left fails, once with the search
- * path of the database, for a function that was written for it.
+ * path of the database, for a function that was written for it; and then
+ * without those that wait for one that was given up.
  */
+static int
+fill(struct views *views, struct bkp_error *err)
+{
+	struct bkp_error failure = BKP_ERROR_INIT;
+	bool has_path = false;
+
+	for (;;) {
+		if (refresh_pass(views, &failure, err) < 0)
+			return -1;
+		if (views->left == 0)
+			return has_path ? bkp_pg_do(views->pg,
+					      "SET search_path TO ''", err)
+					: 0;
+		if (views->done > 0)
+			continue;
+		if (has_path && (views->is_closing || !views->has_given_up))
+			break;
+		if (has_path) {
+			views->is_closing = true;
+			continue;
+		}
+		bkp_run_message(views->run, BKP_WARNING, views->path,
+		    "%s; trying with search_path public", failure.message);
+		has_path = true;
+		if (bkp_pg_do(
+			views->pg, "SET search_path TO public", &failure) < 0)
+			break;
+	}
+	if (err != NULL)
+		*err = failure;
+	return -1;
+}
+
 int
 bkp_pg_target_views(struct bkp_pg *pg, struct bkp_supply *supply,
     const struct bkp_pg_target_database *database, struct bkp_error *err)
 {
-	const json_t *views =
-	    json_object_get(database->facts, "materialized_views");
-	bool *is_done =
-	    bkp_alloc_array(json_array_size(views), sizeof(*is_done), err);
-	struct bkp_error failure = BKP_ERROR_INIT;
-	bool has_path = false;
-	size_t left = 0, done = 0;
-	int rc = -1;
+	struct views views = {.pg = pg,
+	    .run = bkp_supply_run(supply),
+	    .path = database->path,
+	    .list = json_object_get(database->facts, "materialized_views")};
+	int rc = 0;
 
-	if (is_done == NULL)
+	views.is_done = bkp_alloc_array(
+	    json_array_size(views.list), sizeof(*views.is_done), err);
+	if (views.is_done == NULL)
 		return -1;
-	if (database->choice != NULL &&
-	    pass_over(pg, views, is_done, err) < 0) {
-		free(is_done);
-		return -1;
-	}
-	for (;;) {
-		if (refresh_pass(pg, views, is_done, &left, &done, &failure) <
-		    0)
-			break;
-		if (left == 0)
-			rc = 0;
-		if (left == 0 || (done == 0 && has_path))
-			break;
-		if (done == 0) {
-			bkp_run_message(bkp_supply_run(supply), BKP_WARNING,
-			    database->path,
-			    "%s; trying with search_path public",
-			    failure.message);
-			has_path = true;
-			if (bkp_pg_do(
-				pg, "SET search_path TO public", &failure) < 0)
-				break;
-		}
-	}
-	if (rc < 0 && err != NULL)
-		*err = failure;
-	if (rc == 0 && has_path)
-		rc = bkp_pg_do(pg, "SET search_path TO ''", err);
-	free(is_done);
+	if (database->choice != NULL)
+		rc = pass_over(pg, views.list, views.is_done, err);
+	if (rc == 0)
+		rc = fill(&views, err);
+	free(views.is_done);
 	return rc;
 }
 

@@ -252,6 +252,59 @@ def test_views_on_views_are_filled_and_empty_ones_stay_empty(
         postgres.execute(other, "TABLE never")
 
 
+def test_views_on_a_server_that_does_not_answer_cost_no_database(
+        app, postgres, database):
+    far = database + "_far"
+    postgres.create_database(far)
+    postgres.execute(far, "CREATE TABLE t AS SELECT 1 AS n")
+    postgres.execute(database, """
+        CREATE EXTENSION postgres_fdw;
+        CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
+            OPTIONS (host '%s', port '%d', dbname '%s');
+        CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'postgres');
+        CREATE FOREIGN TABLE there (n int) SERVER far
+            OPTIONS (table_name 't');
+        CREATE TABLE here AS SELECT 2 AS n;
+        CREATE MATERIALIZED VIEW z_near AS TABLE here;
+        CREATE MATERIALIZED VIEW b_near AS TABLE z_near;
+        CREATE MATERIALIZED VIEW m_far AS TABLE there;
+        CREATE UNIQUE INDEX ON m_far (n);
+        CREATE MATERIALIZED VIEW a_far AS TABLE m_far"""
+                     % (postgres.home, postgres.port, far))
+    result = app.run("backup-create")
+    assert result.status == DEGRADED, str(result)  # the foreign table
+    other = database + "_back"
+    to = ("--to", other, "latest", "postgres/app/" + database)
+    there = app.restore(*to, statuses=(DEGRADED,))
+    assert postgres.execute(other, "TABLE a_far") == [(1,)]
+    assert there["omissions"] == 1
+    postgres.drop_database(other)
+    postgres.drop_database(far)
+    told = app.admin("backup-restore", *to)
+    assert told.status == DEGRADED, str(told)
+    for name in ("m_far", "a_far"):
+        assert ("view public.%s: " % name) in told.err, str(told)
+    assert far in told.err and "REFRESH" in told.err, str(told)
+    assert "near" not in told.err, str(told)
+    assert postgres.execute(other, """
+        SELECT relname, relispopulated FROM pg_class WHERE relkind = 'm'
+        ORDER BY 1""") == [("a_far", False), ("b_near", True),
+                           ("m_far", False), ("z_near", True)]
+    assert postgres.execute(other, "TABLE b_near") == [(2,)]
+    # What is wrong here is no reason to have a view without its rows.
+    postgres.execute(database, """
+        DROP MATERIALIZED VIEW m_far CASCADE;
+        CREATE FUNCTION once() RETURNS int LANGUAGE plpgsql AS
+            'BEGIN IF current_database() = ''%s'' THEN RETURN 1; END IF;
+            RAISE EXCEPTION ''not again''; END';
+        CREATE MATERIALIZED VIEW m_once AS SELECT public.once()""" % database)
+    app.create(statuses=(DEGRADED,))
+    postgres.drop_database(other)
+    told = app.admin("backup-restore", *to)
+    assert told.status == FAILED and "m_once" in told.err, str(told)
+    assert other not in postgres.databases()
+
+
 def test_a_subscription_comes_back_without_connecting(
         app, postgres, database):
     postgres.execute(database, """
