@@ -14,6 +14,7 @@
 #define BACKOFF_MS 200
 #define CONNECT_MS 10000
 #define STALL_S 60
+#define CONCURRENCY 64
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static CURLcode curl_ready;
@@ -128,6 +129,8 @@ bkp_s3_new(const struct bkp_s3_options *options, struct bkp_s3 **out,
 		    curl_easy_strerror(curl_ready));
 	if ((s3 = bkp_alloc(sizeof(*s3), err)) == NULL)
 		return -1;
+	bkp_s3_limiter_init(
+	    &s3->limiter, or_default(options->concurrency, CONCURRENCY));
 	s3->is_virtual_host = options->is_virtual_host;
 	s3->is_v2 = options->is_v2;
 	s3->tries = or_default(options->tries, TRIES);
@@ -156,6 +159,7 @@ bkp_s3_free(struct bkp_s3 *s3)
 	free(s3->scheme);
 	free(s3->host);
 	free(s3->ca_file);
+	bkp_s3_limiter_destroy(&s3->limiter);
 	free(s3);
 }
 
@@ -169,6 +173,12 @@ int64_t
 bkp_s3_clock_offset(const struct bkp_s3 *s3)
 {
 	return atomic_load(&s3->clock_offset);
+}
+
+unsigned
+bkp_s3_concurrency(struct bkp_s3 *s3)
+{
+	return bkp_s3_limiter_limit(&s3->limiter);
 }
 
 int

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "formats/json.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/s3/request.h"
 #include "libbackup/s3/xml.h"
+
+#define CLOCK_TOLERANCE_S (14 * 60)
 
 /* What a server's code means to us. Sources: "Error responses" of the Amazon
  * S3 API reference; MinIO's cmd/api-errors.go for the XMinio ones. */
@@ -255,6 +258,22 @@ keeps_version(const struct document *document, long status)
 	       is_locked(document);
 }
 
+/* A HEAD has no document to say RequestTimeTooSkewed in. Servers put up with
+ * 15 minutes. */
+static bool
+is_clock_wrong(const struct bkp_s3_request *request,
+    const struct bkp_s3_response *response)
+{
+	const char *date = bkp_s3_fields_get(&response->headers, "date");
+	time_t server, own = time(NULL);
+
+	if (response->status != 403 || strcmp(request->method, "HEAD") != 0 ||
+	    date == NULL || (server = curl_getdate(date, NULL)) == -1)
+		return false;
+	return server > own + CLOCK_TOLERANCE_S ||
+	       server < own - CLOCK_TOLERANCE_S;
+}
+
 enum bkp_s3_end
 bkp_s3_judge(const struct bkp_s3_request *request,
     const struct bkp_s3_response *response, struct bkp_error *err)
@@ -268,6 +287,8 @@ bkp_s3_judge(const struct bkp_s3_request *request,
 	if (response->status == 405 && is_delete_marker(response))
 		meaning = (struct meaning){"", BKP_S3_FAILED, BKP_NOTFOUND,
 		    "this version says that the object was deleted"};
+	if (is_clock_wrong(request, response))
+		meaning = meaning_of("RequestTimeTooSkewed", 403, NULL);
 	keeps = keeps_version(&document, response->status);
 	if (keeps)
 		meaning =
@@ -330,6 +351,7 @@ meaning_of_curl(CURLcode code)
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
 	case CURLE_AGAIN:
+	case CURLE_WEIRD_SERVER_REPLY:
 		meaning.end = BKP_S3_AGAIN;
 		meaning.error = BKP_RETRY;
 		meaning.hint = "try again later";

@@ -13,6 +13,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/fields.c libbackup/s3/fields.h \
 	libbackup/s3/libs3.h \
 	libbackup/s3/libs3_none.c \
+	libbackup/s3/limiter.c libbackup/s3/limiter.h \
 	libbackup/s3/link.c \
 	libbackup/s3/list.c \
 	libbackup/s3/lock.c \

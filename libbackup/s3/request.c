@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libbackup/s3/request.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ bkp_s3_response_free(struct bkp_s3_response *response)
 	fmt_buf_free(&response->body);
 	response->status = 0;
 	response->failed = 0;
+	response->is_timeout = false;
 }
 
 /* ---- waiting ---- */
@@ -54,6 +56,28 @@ sleep_ms(
 	return 0;
 }
 
+/* Seconds, or a date, which is of the server's clock as Date is. */
+static uint64_t
+retry_after_s(const struct bkp_s3_response *response)
+{
+	const char *after =
+	    bkp_s3_fields_get(&response->headers, "retry-after");
+	const char *date = bkp_s3_fields_get(&response->headers, "date");
+	time_t now, then;
+	uint64_t seconds;
+
+	if (after == NULL)
+		return 0;
+	if (isdigit((unsigned char)*after)) {
+		seconds = strtoull(after, NULL, 10);
+	} else {
+		then = curl_getdate(after, NULL);
+		now = date != NULL ? curl_getdate(date, NULL) : time(NULL);
+		seconds = then > now ? (uint64_t)(then - now) : 0;
+	}
+	return seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
+}
+
 /* Full jitter: anything between nothing and the limit, so that clients that
  * failed together do not come back together. A server's Retry-After is a
  * lower bound. */
@@ -61,23 +85,14 @@ static uint64_t
 wait_ms(struct bkp_s3_connection *connection, unsigned failed,
     const struct bkp_s3_response *response)
 {
-	const char *after =
-	    bkp_s3_fields_get(&response->headers, "retry-after");
-	uint64_t limit = connection->s3->backoff_ms, wait;
+	uint64_t limit = connection->s3->backoff_ms;
 
 	for (unsigned i = 1; i < failed && limit < BACKOFF_MAX_MS; i++)
 		limit *= 2;
 	if (limit > BACKOFF_MAX_MS)
 		limit = BACKOFF_MAX_MS;
-	wait = (uint64_t)rand_r(&connection->random) % (limit + 1);
-	if (after != NULL) {
-		unsigned long seconds = strtoul(after, NULL, 10);
-
-		if (seconds > RETRY_AFTER_MAX_S)
-			seconds = RETRY_AFTER_MAX_S;
-		wait += (uint64_t)seconds * 1000;
-	}
-	return wait;
+	return (uint64_t)rand_r(&connection->random) % (limit + 1) +
+	       retry_after_s(response) * 1000;
 }
 
 /* Takes the server's clock over; false where it did not tell. */

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "libbackup/s3/credentials.h"
+#include "libbackup/s3/limiter.h"
 #include "libbackup/s3/s3.h"
 #include "libbackup/s3/signing.h"
 
@@ -22,7 +23,8 @@ struct bkp_s3 {
 	bool is_virtual_host;
 	bool is_v2;
 	unsigned tries, backoff_ms, connect_ms, stall_s;
-	atomic_llong clock_offset; /* seconds; the one thing that changes */
+	struct bkp_s3_limiter limiter;
+	atomic_llong clock_offset; /* seconds; this and the limiter change */
 };
 
 struct bkp_s3_connection {
@@ -54,11 +56,12 @@ struct bkp_s3_response {
 	struct bkp_s3_fields headers; /* names in lower case */
 	struct fmt_buf body;          /* of an error, or where write is NULL */
 	unsigned failed; /* tries before this one: some may have been done */
+	bool is_timeout; /* the server fell silent */
 };
 
 #define BKP_S3_RESPONSE_INIT                                                   \
 	{                                                                      \
-		0, BKP_S3_FIELDS_INIT, FMT_BUF_INIT, 0                         \
+		0, BKP_S3_FIELDS_INIT, FMT_BUF_INIT, 0, false                  \
 	}
 
 void bkp_s3_response_free(struct bkp_s3_response *response);

@@ -51,6 +51,9 @@ struct bkp_s3_options {
 	unsigned backoff_ms; /* first wait at most; doubles up to 20 s: 200 */
 	unsigned connect_ms; /* to connect: 10,000 */
 	unsigned stall_s;    /* without progress: 60 */
+	/* Requests at the same time, of all connections, at most: 64. Fewer
+	 * while the server says SlowDown or falls silent. */
+	unsigned concurrency;
 };
 
 /* What the configuration says of a bucket; borrowed from it. */
@@ -68,6 +71,9 @@ const char *bkp_s3_endpoint(const struct bkp_s3 *s3);
 /* Seconds that the server's clock is ahead of ours; not 0 only where a server
  * refused our time and its own had to be used. */
 int64_t bkp_s3_clock_offset(const struct bkp_s3 *s3);
+
+/* How many requests may run now; the rest waits for a while. */
+unsigned bkp_s3_concurrency(struct bkp_s3 *s3);
 
 /* An address that anybody can GET an object from for so many seconds (at the
  * most 604800, a week) from now. *url is the caller's. */

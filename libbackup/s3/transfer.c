@@ -411,14 +411,16 @@ note_error(void *arg, const char *path, const char *text, size_t len,
 	return 0;
 }
 
-/* A long POST is answered 200 before it is done; its failure is in the body. */
+/* What takes long is answered 200 before it is done (parts put together, a
+ * copy, many deletions); its failure is in the body. */
 static bool
 is_hidden_error(const struct transfer *transfer)
 {
 	const struct fmt_buf *body = &transfer->response->body;
 	bool is_error = false;
 
-	if (strcmp(transfer->request->method, "POST") == 0 && body->len > 0)
+	if (transfer->request->write == NULL && body->len > 0 &&
+	    memmem(body->data, body->len, "<Error", 6) != NULL)
 		(void)bkp_s3_xml_read(
 		    body->data, body->len, note_error, &is_error, NULL);
 	return is_error;
@@ -432,6 +434,7 @@ judge_end(struct transfer *transfer, CURLcode code, const char *detail,
 
 	(void)curl_easy_getinfo(transfer->connection->curl,
 	    CURLINFO_RESPONSE_CODE, &response->status);
+	response->is_timeout = code == CURLE_OPERATION_TIMEDOUT;
 	/* A server may refuse before it has read a body, and hang up. */
 	if (transfer->error.code == BKP_OK && code != CURLE_OK &&
 	    response->status >= 400 && response->body.len > 0)
@@ -455,8 +458,8 @@ judge_end(struct transfer *transfer, CURLcode code, const char *detail,
 	return bkp_s3_judge(transfer->request, response, err);
 }
 
-enum bkp_s3_end
-bkp_s3_try(struct bkp_s3_connection *connection,
+static enum bkp_s3_end
+try_by_curl(struct bkp_s3_connection *connection,
     const struct bkp_s3_request *request, struct bkp_s3_response *response,
     struct bkp_error *err)
 {
@@ -469,9 +472,6 @@ bkp_s3_try(struct bkp_s3_connection *connection,
 	struct curl_slist *list = NULL;
 	enum bkp_s3_end end = BKP_S3_FAILED;
 
-	bkp_s3_response_free(response);
-	if (connection->libs3 != NULL)
-		return bkp_s3_libs3_try(connection, request, response, err);
 	if (bkp_cancel_is_requested(connection->cancel)) {
 		(void)bkp_fail(err, BKP_CANCELLED, "stopped on request");
 		goto out;
@@ -491,5 +491,36 @@ bkp_s3_try(struct bkp_s3_connection *connection,
 out:
 	curl_slist_free_all(list);
 	fmt_buf_free(&url);
+	return end;
+}
+
+/* What an end says about the server's load. */
+static enum bkp_s3_load
+load_of(enum bkp_s3_end end, const struct bkp_s3_response *response)
+{
+	if (end == BKP_S3_DONE)
+		return BKP_S3_LOAD_GOOD;
+	if (end == BKP_S3_AGAIN &&
+	    (response->is_timeout || response->status == 503 ||
+		response->status == 429 || response->status == 408))
+		return BKP_S3_LOAD_TOO_MUCH;
+	return BKP_S3_LOAD_UNKNOWN;
+}
+
+enum bkp_s3_end
+bkp_s3_try(struct bkp_s3_connection *connection,
+    const struct bkp_s3_request *request, struct bkp_s3_response *response,
+    struct bkp_error *err)
+{
+	struct bkp_s3_limiter *limiter = &connection->s3->limiter;
+	enum bkp_s3_end end;
+	uint64_t ticket;
+
+	bkp_s3_response_free(response);
+	bkp_s3_limiter_enter(limiter, connection->cancel, &ticket);
+	end = connection->libs3 != NULL
+		  ? bkp_s3_libs3_try(connection, request, response, err)
+		  : try_by_curl(connection, request, response, err);
+	bkp_s3_limiter_leave(limiter, ticket, load_of(end, response));
 	return end;
 }

@@ -163,6 +163,19 @@ def test_retry_after_is_honoured():
     assert took >= 1
 
 
+def test_retry_after_may_be_a_date_of_the_servers_clock():
+    far = time.time() - 86400
+    dates = [email.utils.formatdate(far + more, usegmt=True)
+             for more in (0, 1)]
+    with Fake(error(503, "SlowDown", Date=dates[0], Retry_After=dates[1]),
+              page([])) as fake:
+        begin = time.monotonic()
+        done = tool(fake.endpoint, "list", "bucket")
+        took = time.monotonic() - begin
+    assert done.returncode == 0, done.stderr
+    assert took >= 1
+
+
 @pytest.mark.parametrize("status,code,expected,hint", [
     (403, "InvalidAccessKeyId", AUTH, "AWS_ACCESS_KEY_ID"),
     (403, "SignatureDoesNotMatch", AUTH, "AWS_SECRET_ACCESS_KEY"),
@@ -222,6 +235,16 @@ def test_a_wrong_clock_is_set_by_the_server():
         request[2]["x-amz-date"], "%Y%m%dT%H%M%SZ"))
         for request in fake.requests]
     assert 7100 < second - first < 7300
+
+
+def test_a_wrong_clock_is_seen_where_there_is_no_document():
+    later = email.utils.formatdate(time.time() + 7200, usegmt=True)
+    with Fake(answer(403, Date=later), answer(200)) as fake:
+        done = tool(fake.endpoint, "head", "bucket", "key")
+    assert done.returncode == 0, done.stderr
+    with Fake(answer(403)) as fake:
+        refused(tool(fake.endpoint, "head", "bucket", "key"), AUTH)
+    assert len(fake.requests) == 1
 
 
 def test_a_wrong_clock_that_stays_wrong_is_an_error():
@@ -296,6 +319,13 @@ def test_an_error_under_status_200_is_an_error():
     assert done.returncode == 0, done.stderr
     assert done.stdout == b"whole-1\n"
     assert len(fake.requests) == 4
+
+
+def test_a_put_that_failed_under_status_200_is_tried_again():
+    with Fake(error(200, "InternalError"), answer(200, ETag="\"p\"")) as fake:
+        done = tool(fake.endpoint, "put", "bucket", "key", stdin=b"x")
+    assert done.returncode == 0, done.stderr
+    assert len(fake.requests) == 2
 
 
 def test_an_upload_that_fails_is_aborted_on_the_server():

@@ -162,7 +162,8 @@ UNIT_TESTS += tests/unit/test_bucket_attrs \
 	tests/unit/test_s3_credentials \
 	tests/unit/test_s3_documents \
 	tests/unit/test_s3_examples \
-	tests/unit/test_s3_libs3
+	tests/unit/test_s3_libs3 \
+	tests/unit/test_s3_limiter
 tests_unit_test_bucket_attrs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_bucket_attrs_LDADD = $(UNIT_LIBS)
 tests_unit_test_s3_credentials_CFLAGS = $(UNIT_CFLAGS)
@@ -173,6 +174,8 @@ tests_unit_test_s3_examples_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_s3_examples_LDADD = $(UNIT_LIBS)
 tests_unit_test_s3_libs3_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_s3_libs3_LDADD = $(UNIT_LIBS)
+tests_unit_test_s3_limiter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_s3_limiter_LDADD = $(UNIT_LIBS)
 
 # tools
 UNIT_TESTS += tests/unit/test_cli_text
