@@ -20,6 +20,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/multipart.c \
 	libbackup/s3/object.c \
 	libbackup/s3/pages.c libbackup/s3/pages.h \
+	libbackup/s3/parallel.c \
 	libbackup/s3/put.c \
 	libbackup/s3/request.c libbackup/s3/request.h \
 	libbackup/s3/s3.h \

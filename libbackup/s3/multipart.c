@@ -91,38 +91,40 @@ bkp_s3_upload_begin(struct bkp_s3_connection *connection, const char *bucket,
 
 static int
 add_number(struct bkp_s3_fields *query, const struct bkp_s3_upload *upload,
-    struct bkp_error *err)
+    unsigned number, struct bkp_error *err)
 {
-	char number[24];
+	char text[16];
 
-	(void)snprintf(number, sizeof(number), "%zu", upload->count + 1);
-	if (bkp_s3_fields_add(query, "partNumber", number, err) < 0)
+	(void)snprintf(text, sizeof(text), "%u", number);
+	if (bkp_s3_fields_add(query, "partNumber", text, err) < 0)
 		return -1;
 	return bkp_s3_fields_add(query, "uploadId", upload->id, err);
 }
 
 static int
-keep_part(struct bkp_s3_upload *upload, const struct bkp_s3_digests *digests,
-    const struct bkp_s3_response *response, struct bkp_error *err)
+keep_part(const struct bkp_s3_upload *upload, unsigned number,
+    const struct bkp_s3_digests *digests,
+    const struct bkp_s3_response *response, struct part *part,
+    struct bkp_error *err)
 {
 	const char *etag = bkp_s3_fields_get(&response->headers, "etag");
-	struct part *part = &upload->parts[upload->count];
 
 	if (etag == NULL)
 		return bkp_fail(err, BKP_CORRUPT,
-		    "PUT s3://%s/%s: the server took part %zu and gave no "
+		    "PUT s3://%s/%s: the server took part %u and gave no "
 		    "ETag for it",
-		    upload->bucket, upload->key, upload->count + 1);
+		    upload->bucket, upload->key, number);
+	free(part->etag);
 	if ((part->etag = bkp_strdup(etag, err)) == NULL)
 		return -1;
 	memcpy(part->md5, digests->md5, sizeof(part->md5));
-	upload->count++;
 	return 0;
 }
 
-int
-bkp_s3_upload_part(struct bkp_s3_upload *upload, const struct bkp_s3_body *body,
-    struct bkp_error *err)
+static int
+send_part(const struct bkp_s3_upload *upload,
+    struct bkp_s3_connection *connection, unsigned number,
+    const struct bkp_s3_body *body, struct part *part, struct bkp_error *err)
 {
 	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
 	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
@@ -137,23 +139,73 @@ bkp_s3_upload_part(struct bkp_s3_upload *upload, const struct bkp_s3_body *body,
 	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
 	int rc = -1;
 
-	if (upload->count == PARTS_MAX)
-		return bkp_fail(err, BKP_UNSUPPORTED,
-		    "s3://%s/%s needs more than %u parts", upload->bucket,
-		    upload->key, PARTS_MAX);
-	if (bkp_grow(&upload->parts, upload->count, &upload->cap,
-		sizeof(*upload->parts), err) < 0 ||
-	    bkp_s3_digest_body(body, &digests, err) < 0 ||
-	    add_number(&query, upload, err) < 0 ||
+	if (bkp_s3_digest_body(body, &digests, err) < 0 ||
+	    add_number(&query, upload, number, err) < 0 ||
 	    bkp_s3_add_md5(&headers, digests.md5, err) < 0 ||
-	    bkp_s3_ask(upload->connection, &request, &response, err) < 0)
+	    bkp_s3_ask(connection, &request, &response, err) < 0)
 		goto out;
-	rc = keep_part(upload, &digests, &response, err);
+	rc = keep_part(upload, number, &digests, &response, part, err);
 out:
 	bkp_s3_fields_free(&query);
 	bkp_s3_fields_free(&headers);
 	bkp_s3_response_free(&response);
 	return rc;
+}
+
+static int
+fail_too_many(const struct bkp_s3_upload *upload, struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_UNSUPPORTED,
+	    "s3://%s/%s needs more than %u parts", upload->bucket, upload->key,
+	    PARTS_MAX);
+}
+
+int
+bkp_s3_upload_part(struct bkp_s3_upload *upload, const struct bkp_s3_body *body,
+    struct bkp_error *err)
+{
+	if (upload->count == PARTS_MAX)
+		return fail_too_many(upload, err);
+	if (bkp_grow(&upload->parts, upload->count, &upload->cap,
+		sizeof(*upload->parts), err) < 0)
+		return -1;
+	memset(&upload->parts[upload->count], 0, sizeof(*upload->parts));
+	if (send_part(upload, upload->connection, (unsigned)upload->count + 1,
+		body, &upload->parts[upload->count], err) < 0)
+		return -1;
+	upload->count++;
+	return 0;
+}
+
+int
+bkp_s3_upload_expect(
+    struct bkp_s3_upload *upload, size_t count, struct bkp_error *err)
+{
+	if (count > PARTS_MAX)
+		return fail_too_many(upload, err);
+	if (count == 0 || upload->count > 0)
+		return bkp_fail(err, BKP_INVALID,
+		    "s3://%s/%s: an upload has parts, and their number is "
+		    "told before the first",
+		    upload->bucket, upload->key);
+	free(upload->parts);
+	upload->parts = bkp_alloc_array(count, sizeof(*upload->parts), err);
+	upload->cap = upload->parts != NULL ? count : 0;
+	upload->count = upload->cap;
+	return upload->parts != NULL ? 0 : -1;
+}
+
+int
+bkp_s3_upload_part_at(struct bkp_s3_upload *upload,
+    struct bkp_s3_connection *connection, unsigned number,
+    const struct bkp_s3_body *body, struct bkp_error *err)
+{
+	if (number == 0 || number > upload->count)
+		return bkp_fail(err, BKP_INVALID,
+		    "s3://%s/%s has %zu parts, and no part %u", upload->bucket,
+		    upload->key, upload->count, number);
+	return send_part(
+	    upload, connection, number, body, &upload->parts[number - 1], err);
 }
 
 /* ---- the end ---- */
@@ -197,7 +249,20 @@ expected_etag(const struct bkp_s3_upload *upload, char *out, size_t size,
 
 struct completed {
 	char etag[128];
+	char *version_id; /* owned; NULL: there are no versions */
 };
+
+static int
+keep_version(const struct bkp_s3_fields *headers, struct completed *completed,
+    struct bkp_error *err)
+{
+	const char *version = bkp_s3_fields_get(headers, "x-amz-version-id");
+
+	if (version == NULL)
+		return 0;
+	completed->version_id = bkp_strdup(version, err);
+	return completed->version_id != NULL ? 0 : -1;
+}
 
 static int
 take_etag(void *arg, const char *path, const char *text, size_t len,
@@ -243,6 +308,8 @@ ask_complete(struct bkp_s3_upload *upload, const struct fmt_buf *text,
 		goto out;
 	rc = bkp_s3_xml_read(
 	    response.body.data, response.body.len, take_etag, completed, err);
+	if (rc == 0)
+		rc = keep_version(&response.headers, completed, err);
 out:
 	bkp_s3_fields_free(&query);
 	bkp_s3_fields_free(&headers);
@@ -270,24 +337,54 @@ look_whether_done(struct bkp_s3_upload *upload, struct completed *completed)
 	if (etag != NULL && strcmp(etag, quoted) == 0) {
 		(void)snprintf(
 		    completed->etag, sizeof(completed->etag), "%s", expected);
-		rc = 0;
+		rc = keep_version(&headers, completed, &why);
 	}
 	bkp_s3_fields_free(&headers);
 	return rc;
 }
 
-int
-bkp_s3_upload_complete(
-    struct bkp_s3_upload *upload, struct fmt_buf *etag, struct bkp_error *err)
+static int
+check_parts(const struct bkp_s3_upload *upload, struct bkp_error *err)
 {
-	struct completed completed = {""};
+	for (size_t i = 0; i < upload->count; i++)
+		if (upload->parts[i].etag == NULL)
+			return bkp_fail(err, BKP_INVALID,
+			    "s3://%s/%s: part %zu was not sent", upload->bucket,
+			    upload->key, i + 1);
+	return 0;
+}
+
+static int
+copy_completed(const struct completed *completed,
+    struct bkp_s3_put_result *result, struct bkp_error *err)
+{
+	const char *version = completed->version_id;
+
+	if (result == NULL)
+		return 0;
+	fmt_buf_clear(&result->etag);
+	fmt_buf_clear(&result->version_id);
+	if (fmt_buf_append_text(&result->etag, completed->etag) != FMT_OK ||
+	    fmt_buf_append_text(&result->version_id,
+		version != NULL ? version : "") != FMT_OK ||
+	    fmt_buf_text(&result->etag) == NULL ||
+	    fmt_buf_text(&result->version_id) == NULL)
+		return bkp_fail_nomem(err, "completing an upload");
+	return 0;
+}
+
+int
+bkp_s3_upload_finish(struct bkp_s3_upload *upload,
+    struct bkp_s3_put_result *result, struct bkp_error *err)
+{
+	struct completed completed = {"", NULL};
 	struct fmt_buf text = FMT_BUF_INIT;
 	struct bkp_error why = BKP_ERROR_INIT;
-	int rc;
+	int rc = check_parts(upload, &why);
 
-	if (write_parts(upload, &text) != FMT_OK)
+	if (rc == 0 && write_parts(upload, &text) != FMT_OK)
 		rc = bkp_fail_nomem(&why, "completing an upload");
-	else
+	if (rc == 0)
 		rc = ask_complete(upload, &text, &completed, &why);
 	if (rc < 0 && why.code == BKP_NOTFOUND)
 		rc = look_whether_done(upload, &completed);
@@ -295,15 +392,27 @@ bkp_s3_upload_complete(
 	if (rc == 0) {
 		free(upload->id);
 		upload->id = NULL;
+		rc = copy_completed(&completed, result, &why);
 	}
-	if (rc == 0 && etag != NULL) {
-		fmt_buf_clear(etag);
-		if (fmt_buf_append_text(etag, completed.etag) != FMT_OK ||
-		    fmt_buf_text(etag) == NULL)
-			rc = bkp_fail_nomem(&why, "completing an upload");
-	}
+	free(completed.version_id);
 	if (rc < 0 && err != NULL)
 		*err = why;
+	return rc;
+}
+
+int
+bkp_s3_upload_complete(
+    struct bkp_s3_upload *upload, struct fmt_buf *etag, struct bkp_error *err)
+{
+	struct bkp_s3_put_result result = BKP_S3_PUT_RESULT_INIT;
+	int rc = bkp_s3_upload_finish(upload, &result, err);
+
+	if (rc == 0 && etag != NULL) {
+		fmt_buf_free(etag);
+		*etag = result.etag;
+		result.etag = (struct fmt_buf)FMT_BUF_INIT;
+	}
+	bkp_s3_put_result_free(&result);
 	return rc;
 }
 

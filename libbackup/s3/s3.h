@@ -377,8 +377,47 @@ int bkp_s3_upload_part(struct bkp_s3_upload *upload,
 /* Puts the parts together. etag as in bkp_s3_put. */
 int bkp_s3_upload_complete(
     struct bkp_s3_upload *upload, struct fmt_buf *etag, struct bkp_error *err);
+/* The same, and tells the version too; result as in bkp_s3_put_object. */
+int bkp_s3_upload_finish(struct bkp_s3_upload *upload,
+    struct bkp_s3_put_result *result, struct bkp_error *err);
 /* Aborts on the server what was not completed, and frees. NULL is fine. */
 void bkp_s3_upload_end(struct bkp_s3_upload *upload);
+
+/* Parts in any order: their number is told first; each is then sent by any
+ * thread, once, through a connection of that thread. */
+int bkp_s3_upload_expect(
+    struct bkp_s3_upload *upload, size_t count, struct bkp_error *err);
+int bkp_s3_upload_part_at(struct bkp_s3_upload *upload,
+    struct bkp_s3_connection *connection, unsigned number,
+    const struct bkp_s3_body *body, struct bkp_error *err);
+
+/* ---- large objects over several connections (parallel.c) ---- */
+
+/* An object that is read once, on the caller's thread. */
+struct bkp_s3_parts {
+	const uint64_t *sizes; /* of each part, by which the ETag is made */
+	size_t count;
+	int (*read)(void *arg, void *to, size_t len, size_t *got,
+	    struct bkp_error *err);
+	void *arg;
+};
+
+/* Sends an object in parts, as many at once as there are connections, and
+ * aborts it where one fails. One part more than that is in memory. headers and
+ * result as in bkp_s3_put_object. */
+int bkp_s3_put_parts(struct bkp_s3_connection *const *connections,
+    unsigned count, const char *bucket, const char *key,
+    const struct bkp_s3_fields *headers, const struct bkp_s3_parts *parts,
+    struct bkp_s3_put_result *result, struct bkp_error *err);
+
+/* bkp_s3_get of a whole object of `size` bytes, in ranges, as many at once as
+ * there are connections; options->begin (headers of the first range) and write
+ * are called on the caller's thread, in order. One range more than that is in
+ * memory. options names an ETag or a version, and no range. */
+int bkp_s3_get_ranges(struct bkp_s3_connection *const *connections,
+    unsigned count, const char *bucket, const char *key,
+    const struct bkp_s3_get_options *options, uint64_t size, uint64_t range,
+    struct bkp_error *err);
 
 /* ---- uploads that nobody finished (uploads.c) ---- */
 

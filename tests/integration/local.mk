@@ -36,6 +36,7 @@ EXTRA_DIST += tests/integration/test_s3.py \
 	tests/integration/test_bucket_keys.py \
 	tests/integration/test_s3_bucket.py \
 	tests/integration/test_s3_lock.py \
+	tests/integration/test_s3_parallel.py \
 	tests/integration/test_s3_refused.py \
 	tests/integration/test_s3_tls.py \
 	tests/integration/test_s3_versions.py

@@ -10,6 +10,8 @@
  *   s3_tool get BUCKET KEY [ETAG]      bytes
  *   s3_tool put BUCKET KEY [NAME=VALUE...]        stdin
  *   s3_tool multipart BUCKET KEY SIZE...          stdin, cut so
+ *   s3_tool parts BUCKET KEY SIZE...              the same over connections
+ *   s3_tool ranges BUCKET KEY SIZE RANGE ETAG     bytes, over connections
  *   s3_tool delete BUCKET KEY...
  *   s3_tool tags BUCKET KEY [NAME=VALUE...]       shows, or sets
  *   s3_tool versions BUCKET [PREFIX]   key, id, what, size, etag, us, tags
@@ -228,6 +230,87 @@ multipart(char **words, struct bkp_error *err)
 	return rc;
 }
 
+/* ---- over several connections ---- */
+
+#define CONNECTIONS 4
+
+static int
+connect_all(struct bkp_s3_connection *all[CONNECTIONS], struct bkp_error *err)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		if (bkp_s3_connect(client, NULL, &all[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static void
+disconnect_all(struct bkp_s3_connection *all[CONNECTIONS])
+{
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		bkp_s3_disconnect(all[i]);
+}
+
+static int
+read_some(void *arg, void *to, size_t len, size_t *got, struct bkp_error *err)
+{
+	(void)err;
+	*got = fread(to, 1, len < 100000 ? len : 100000, arg);
+	return 0;
+}
+
+static int
+put_parts(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_connection *all[CONNECTIONS] = {NULL};
+	struct bkp_s3_put_result result = BKP_S3_PUT_RESULT_INIT;
+	uint64_t sizes[16];
+	struct bkp_s3_parts parts = {
+	    .sizes = sizes, .read = read_some, .arg = stdin};
+	int rc = connect_all(all, err);
+
+	while (parts.count < 16 && words[2 + parts.count] != NULL) {
+		sizes[parts.count] = strtoull(words[2 + parts.count], NULL, 10);
+		parts.count++;
+	}
+	if (rc == 0)
+		rc = bkp_s3_put_parts(all, CONNECTIONS, words[0], words[1],
+		    NULL, &parts, &result, err);
+	if (rc == 0)
+		printf("%s\n%s", (const char *)result.etag.data,
+		    (const char *)result.version_id.data);
+	bkp_s3_put_result_free(&result);
+	disconnect_all(all);
+	return rc;
+}
+
+static int
+count_begin(
+    void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
+{
+	(void)arg;
+	(void)err;
+	fprintf(stderr, "begin %s\n", bkp_s3_fields_get(headers, "etag"));
+	return 0;
+}
+
+static int
+get_ranges(char **words, struct bkp_error *err)
+{
+	struct bkp_s3_connection *all[CONNECTIONS] = {NULL};
+	const struct bkp_s3_get_options options = {.if_match = words[4],
+	    .version_id = version_id(),
+	    .begin = count_begin,
+	    .write = print_bytes};
+	int rc = connect_all(all, err);
+
+	if (rc == 0)
+		rc = bkp_s3_get_ranges(all, CONNECTIONS, words[0], words[1],
+		    &options, strtoull(words[2], NULL, 10),
+		    strtoull(words[3], NULL, 10), err);
+	disconnect_all(all);
+	return rc;
+}
+
 static int delete (char **words, struct bkp_error *err)
 {
 	size_t count = 0;
@@ -426,6 +509,8 @@ static const struct {
     {"get", 2, get},
     {"put", 2, put},
     {"multipart", 3, multipart},
+    {"parts", 3, put_parts},
+    {"ranges", 4, get_ranges},
     {"delete", 2, delete},
     {"tags", 2, tags},
     {"bucket", 2, bucket},
@@ -436,8 +521,10 @@ static int
 run(int argc, char **argv, struct bkp_error *err)
 {
 	const char *style = getenv("S3_TOOL_VIRTUAL_HOST");
-	const struct bkp_s3_options options = {
-	    .backoff_ms = 5, .stall_s = 2, .is_virtual_host = style != NULL};
+	const char *stall = getenv("S3_TOOL_STALL"); /* seconds */
+	const struct bkp_s3_options options = {.backoff_ms = 5,
+	    .stall_s = stall != NULL ? (unsigned)atoi(stall) : 2,
+	    .is_virtual_host = style != NULL};
 	int rc = 2;
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
