@@ -23,6 +23,9 @@ struct bkp_run {
 	uint64_t phase_began_ms, last_tick_ms;
 	atomic_uint_fast64_t bytes, items;
 
+	bool has_moment;
+	int64_t moment_from_us, moment_to_us;
+
 	pthread_mutex_t lock; /* guards the omissions */
 	struct bkp_omission *omissions;
 	size_t omission_count, omission_cap;
@@ -97,6 +100,35 @@ bkp_run_check(const struct bkp_run *run, struct bkp_error *err)
 	return 0;
 }
 
+int64_t
+bkp_run_clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void
+bkp_run_add_moment(struct bkp_run *run, int64_t from_us, int64_t to_us)
+{
+	if (!run->has_moment || from_us < run->moment_from_us)
+		run->moment_from_us = from_us;
+	if (!run->has_moment || to_us > run->moment_to_us)
+		run->moment_to_us = to_us;
+	run->has_moment = true;
+}
+
+bool
+bkp_run_moment(const struct bkp_run *run, int64_t *from_us, int64_t *to_us)
+{
+	if (!run->has_moment)
+		return false;
+	*from_us = run->moment_from_us;
+	*to_us = run->moment_to_us;
+	return true;
+}
+
 void
 bkp_run_message(struct bkp_run *run, enum bkp_level level, const char *path,
     const char *format, ...)
@@ -126,8 +158,8 @@ tell_omissions(struct bkp_run *run)
 		pthread_mutex_unlock(&run->lock);
 		if (omission.path == NULL)
 			return;
-		bkp_run_message(run, BKP_OMISSION, omission.path, "%s",
-		    omission.reason);
+		bkp_run_message(
+		    run, BKP_OMISSION, omission.path, "%s", omission.reason);
 	}
 }
 
@@ -185,8 +217,8 @@ bkp_run_count(struct bkp_run *run, uint64_t bytes, uint64_t items)
 }
 
 static int
-add_omission(struct bkp_run *run, char *path, char *reason,
-    struct bkp_error *err)
+add_omission(
+    struct bkp_run *run, char *path, char *reason, struct bkp_error *err)
 {
 	int rc;
 

@@ -35,6 +35,18 @@ bool bkp_run_is_cancelled(const struct bkp_run *run);
 /* 0, or -1 with BKP_CANCELLED where somebody asked to stop. */
 int bkp_run_check(const struct bkp_run *run, struct bkp_error *err);
 
+/* ---- the moment ---- */
+
+/* Microseconds of a clock that only goes forward. */
+int64_t bkp_run_clock_us(void);
+
+/* A database was frozen between these two. Calling thread. */
+void bkp_run_add_moment(struct bkp_run *run, int64_t from_us, int64_t to_us);
+
+/* Between which two all databases were; false where there was none. */
+bool bkp_run_moment(
+    const struct bkp_run *run, int64_t *from_us, int64_t *to_us);
+
 /* ---- calling thread only ---- */
 
 /* A line for people. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/base/run.h"
 #include "libbackup/postgres/names.h"
 
 #define LOCK_BATCH 100
@@ -200,10 +201,12 @@ take_snapshot(struct bkp_pg_holder *holder, struct bkp_error *err)
 	    "FROM clock_timestamp() t";
 	PGresult *result = NULL;
 
+	holder->from_us = bkp_run_clock_us();
 	if (bkp_pg_do(&holder->pg,
 		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err) < 0 ||
 	    bkp_pg_query(&holder->pg, sql, 0, NULL, &result, err) < 0)
 		return -1;
+	holder->to_us = bkp_run_clock_us();
 	holder->snapshot = bkp_strdup(PQgetvalue(result, 0, 0), err);
 	holder->lsn = bkp_strdup(PQgetvalue(result, 0, 1), err);
 	holder->time_us = strtoll(PQgetvalue(result, 0, 2), NULL, 10);

@@ -20,12 +20,14 @@ struct bkp_pg_holder {
 	char *lsn;      /* owned: "0/16B3748" */
 	char *time;     /* owned: "2026-11-20T12:00:00.000000Z" */
 	int64_t time_us;
+	int64_t from_us, to_us; /* by bkp_run_clock_us: it was taken between */
 	struct bkp_pg_catalogue catalogue;
 };
 
 #define BKP_PG_HOLDER_INIT                                                     \
 	{                                                                      \
-		BKP_PG_INIT, NULL, NULL, NULL, NULL, 0, BKP_PG_CATALOGUE_INIT  \
+		BKP_PG_INIT, NULL, NULL, NULL, NULL, 0, 0, 0,                  \
+		    BKP_PG_CATALOGUE_INIT                                      \
 	}
 
 /*

@@ -26,6 +26,26 @@ bkp_s3_head_bucket(struct bkp_s3_connection *connection, const char *bucket,
 }
 
 int
+bkp_s3_get_date(struct bkp_s3_connection *connection, const char *bucket,
+    int64_t *date, struct bkp_error *err)
+{
+	const struct bkp_s3_request request = {
+	    .method = "HEAD", .bucket = bucket};
+	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
+	int rc = bkp_s3_ask(connection, &request, &response, err);
+	const char *text = bkp_s3_fields_get(&response.headers, "date");
+
+	if (rc == 0) {
+		*date = text != NULL ? curl_getdate(text, NULL) : -1;
+		if (*date < 0)
+			rc = bkp_fail(err, BKP_UNSUPPORTED,
+			    "the server does not tell the date");
+	}
+	bkp_s3_response_free(&response);
+	return rc;
+}
+
+int
 bkp_s3_delete_bucket(struct bkp_s3_connection *connection, const char *bucket,
     struct bkp_error *err)
 {

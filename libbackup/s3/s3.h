@@ -137,6 +137,11 @@ int bkp_s3_set_versioning(struct bkp_s3_connection *connection,
     const char *bucket, enum bkp_s3_versioning versioning,
     struct bkp_error *err);
 
+/* The server's clock, seconds since 1970, by the Date of its answer; asks for
+ * the bucket. */
+int bkp_s3_get_date(struct bkp_s3_connection *connection, const char *bucket,
+    int64_t *date, struct bkp_error *err);
+
 /* ---- listing (list.c) ---- */
 
 struct bkp_s3_object {

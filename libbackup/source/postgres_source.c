@@ -251,10 +251,15 @@ fix_moments(
 	for (size_t i = 0; i < source->database_count; i++)
 		if (open_holder(source, &source->databases[i], run, err) < 0)
 			return -1;
-	for (size_t i = 0; i < source->database_count; i++)
-		if (read_schema(source, &source->databases[i], run, err) < 0 ||
-		    tell_moment(source, &source->databases[i], err) < 0)
+	for (size_t i = 0; i < source->database_count; i++) {
+		struct bkp_pg_source_database *database = &source->databases[i];
+
+		if (read_schema(source, database, run, err) < 0 ||
+		    tell_moment(source, database, err) < 0)
 			return -1;
+		bkp_run_add_moment(
+		    run, database->holder.from_us, database->holder.to_us);
+	}
 	return 0;
 }
 
