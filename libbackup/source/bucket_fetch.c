@@ -18,6 +18,7 @@ bkp_bucket_item_free(struct bkp_bucket_item *item)
 	free(item->etag);
 	free(item->last_modified);
 	free(item->storage_class);
+	free(item->version_id);
 	fmt_entry_free(&item->entry);
 	free(item);
 }
@@ -85,8 +86,8 @@ head_part(struct fetch *fetch, unsigned part, uint64_t *size, unsigned *count,
     struct bkp_error *err)
 {
 	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
-	int rc = bkp_s3_head(fetch->connection, fetch->bucket, fetch->item->key,
-	    part, &headers, err);
+	int rc = bkp_s3_head_version(fetch->connection, fetch->bucket,
+	    fetch->item->key, fetch->item->version_id, part, &headers, err);
 	const char *length, *parts;
 
 	*count = 0;
@@ -215,8 +216,11 @@ take(void *arg, const void *data, size_t len, struct bkp_error *err)
 static int
 get_round(struct fetch *fetch, const char *if_match, struct bkp_error *err)
 {
-	const struct bkp_s3_get_options options = {
-	    .if_match = if_match, .begin = begin, .write = take, .arg = fetch};
+	const struct bkp_s3_get_options options = {.if_match = if_match,
+	    .version_id = fetch->item->version_id,
+	    .begin = begin,
+	    .write = take,
+	    .arg = fetch};
 	struct bkp_error why = BKP_ERROR_INIT;
 
 	drop_round(fetch);
@@ -237,8 +241,8 @@ look_again(struct fetch *fetch, char **etag, struct bkp_error *err)
 {
 	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
 	const char *now, *length;
-	int rc = bkp_s3_head(fetch->connection, fetch->bucket, fetch->item->key,
-	    0, &headers, err);
+	int rc = bkp_s3_head_version(fetch->connection, fetch->bucket,
+	    fetch->item->key, fetch->item->version_id, 0, &headers, err);
 
 	if (rc == 0) {
 		now = bkp_s3_fields_get(&headers, "etag");
@@ -305,8 +309,8 @@ note_tags(struct fetch *fetch, struct bkp_error *err)
 
 	if (!fetch->has_tags)
 		return 0;
-	rc = bkp_s3_get_tags(
-	    fetch->connection, fetch->bucket, fetch->item->key, &tags, &why);
+	rc = bkp_s3_get_tags_version(fetch->connection, fetch->bucket,
+	    fetch->item->key, fetch->item->version_id, &tags, &why);
 	if (rc == 0)
 		rc = bkp_bucket_attrs_add_tags(fetch->attrs, &tags, &why);
 	bkp_s3_fields_free(&tags);

@@ -88,6 +88,7 @@ struct bkp_bucket_item {
 	bool is_gone;    /* nothing to hand over: it was left out */
 	bool is_refused; /* because the server refused it */
 	char *key, *etag, *last_modified, *storage_class;
+	char *version_id; /* NULL: the current one */
 	uint64_t size;
 	struct fmt_entry entry;
 };
@@ -103,11 +104,12 @@ int bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
 
 /* ---- is it still so? (bucket_same.c) ---- */
 
-/* Asks for the headers and tags of an object, and whether they are those of
- * `attrs`; not for its bytes. is_thorough: also where nothing hints at tags. */
+/* Asks for the headers and tags of an object (version_id NULL: the current
+ * version), and whether they are those of `attrs`; not for its bytes.
+ * is_thorough: also where nothing hints at tags. */
 int bkp_bucket_is_same(struct bkp_s3_connection *connection, const char *bucket,
-    const char *key, const json_t *attrs, bool is_thorough, bool *is_same,
-    struct bkp_error *err);
+    const char *key, const char *version_id, const json_t *attrs,
+    bool is_thorough, bool *is_same, struct bkp_error *err);
 
 /* ---- kinds (bucket_source.c, bucket_target.c, bucket_scratch.c) ---- */
 

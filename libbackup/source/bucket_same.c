@@ -27,8 +27,9 @@ is_equal(const json_t *a, const json_t *b)
 /* Servers count the tags of an object in its headers where it has any. */
 static int
 read_tags(struct bkp_s3_connection *connection, const char *bucket,
-    const char *key, const struct bkp_s3_fields *headers, bool is_asked,
-    json_t *attrs, struct bkp_error *err)
+    const char *key, const char *version_id,
+    const struct bkp_s3_fields *headers, bool is_asked, json_t *attrs,
+    struct bkp_error *err)
 {
 	const char *count = bkp_s3_fields_get(headers, "x-amz-tagging-count");
 	struct bkp_s3_fields tags = BKP_S3_FIELDS_INIT;
@@ -36,7 +37,8 @@ read_tags(struct bkp_s3_connection *connection, const char *bucket,
 
 	if (!is_asked && (count == NULL || strtoul(count, NULL, 10) == 0))
 		return 0;
-	rc = bkp_s3_get_tags(connection, bucket, key, &tags, err);
+	rc = bkp_s3_get_tags_version(
+	    connection, bucket, key, version_id, &tags, err);
 	if (rc == 0)
 		rc = bkp_bucket_attrs_add_tags(attrs, &tags, err);
 	bkp_s3_fields_free(&tags);
@@ -45,17 +47,18 @@ read_tags(struct bkp_s3_connection *connection, const char *bucket,
 
 int
 bkp_bucket_is_same(struct bkp_s3_connection *connection, const char *bucket,
-    const char *key, const json_t *attrs, bool is_thorough, bool *is_same,
-    struct bkp_error *err)
+    const char *key, const char *version_id, const json_t *attrs,
+    bool is_thorough, bool *is_same, struct bkp_error *err)
 {
 	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
 	bool has_tags = json_object_get(attrs, "tags") != NULL;
 	json_t *now = NULL;
 	int rc = -1;
 
-	if (bkp_s3_head(connection, bucket, key, 0, &headers, err) < 0 ||
+	if (bkp_s3_head_version(
+		connection, bucket, key, version_id, 0, &headers, err) < 0 ||
 	    bkp_bucket_attrs_read(&headers, &now, err) < 0 ||
-	    read_tags(connection, bucket, key, &headers,
+	    read_tags(connection, bucket, key, version_id, &headers,
 		has_tags || is_thorough, now, err) < 0)
 		goto out;
 	*is_same = is_equal(attrs, now);

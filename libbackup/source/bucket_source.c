@@ -8,6 +8,7 @@
 #include "libbackup/base/pipeline.h"
 #include "libbackup/source/bucket_changes.h"
 #include "libbackup/source/bucket_impl.h"
+#include "libbackup/source/bucket_moment.h"
 
 /* So many changes during a run are named, then they are only counted. */
 #define NAMED_MAX 30
@@ -17,6 +18,9 @@ struct bucket_source {
 	const struct bkp_bucket_config *config; /* borrowed */
 	struct bkp_bucket_access access;
 	enum bkp_s3_versioning versioning;
+	bool is_exact; /* what was current at a moment, not what is listed */
+	struct bkp_bucket_clock clock;   /* where it is */
+	struct bkp_bucket_window window; /* that moment, once it is known */
 	time_t listed_at;
 	struct bkp_bucket_listed *listed; /* what the run went by; owned */
 	uint64_t objects;                 /* of it */
@@ -26,7 +30,8 @@ struct bucket_source {
 
 	/* while it runs */
 	struct bkp_sink *sink;
-	struct bkp_s3_listing *listing;
+	struct bkp_s3_listing *listing; /* one of the two */
+	struct bkp_bucket_past *past;
 	uint64_t refused;                  /* objects */
 	struct bkp_entry_stream *previous; /* NULL: none, or at its end */
 	struct fmt_entry
@@ -105,6 +110,14 @@ seek_previous(
 	return 0;
 }
 
+/* "null" is what servers call what was put without versioning, and can be
+ * another thing each time. */
+static bool
+has_version_id(const char *version_id)
+{
+	return version_id != NULL && strcmp(version_id, "null") != 0;
+}
+
 static bool
 has_text(const json_t *attrs, const char *name, const char *text)
 {
@@ -123,6 +136,8 @@ is_unchanged(struct bucket_source *source, const struct bkp_bucket_item *item,
 	return before->path != NULL &&
 	       strcmp(before->path, item->entry.path) == 0 &&
 	       before->has_content && before->size == item->size &&
+	       (!has_version_id(item->version_id) ||
+		   has_text(before->attrs, "version_id", item->version_id)) &&
 	       (has_text(before->attrs, "etag", item->etag) ||
 		   has_text(before->attrs, "etag_opaque", item->etag)) &&
 	       has_text(before->attrs, "last_modified", item->last_modified) &&
@@ -135,7 +150,7 @@ is_unchanged(struct bucket_source *source, const struct bkp_bucket_item *item,
 
 static int
 new_item(struct bucket_source *source, const struct bkp_s3_object *object,
-    struct bkp_bucket_item **out, struct bkp_error *err)
+    const char *version_id, struct bkp_bucket_item **out, struct bkp_error *err)
 {
 	struct bkp_bucket_item *item = bkp_alloc(sizeof(*item), err);
 	char *path = NULL;
@@ -149,6 +164,9 @@ new_item(struct bucket_source *source, const struct bkp_s3_object *object,
 	item->etag = bkp_strdup(object->etag, err);
 	item->last_modified = bkp_strdup(object->last_modified, err);
 	item->storage_class = bkp_strdup(object->storage_class, err);
+	if (version_id != NULL &&
+	    (item->version_id = bkp_strdup(version_id, err)) == NULL)
+		goto out;
 	path = bkp_format(err, "%s/%s", source->base.prefix, object->key);
 	if (item->key == NULL || item->etag == NULL ||
 	    item->last_modified == NULL || item->storage_class == NULL ||
@@ -167,20 +185,48 @@ out:
 	return rc;
 }
 
+/* The next object: of the listing, or that was current at the moment. */
+static int
+next_object(struct bucket_source *source, struct bkp_s3_object *object,
+    const char **version_id, struct bkp_error *err)
+{
+	struct bkp_s3_version version;
+	int rc;
+
+	*version_id = NULL;
+	if (!source->is_exact) {
+		rc = bkp_s3_list_next(source->listing, object, err);
+		if (rc == 1 &&
+		    bkp_bucket_listed_add(source->listed, object, err) < 0)
+			rc = -1;
+		return rc;
+	}
+	if ((rc = bkp_bucket_past_next(source->past, &version, err)) != 1)
+		return rc;
+	*object = (struct bkp_s3_object){.key = version.key,
+	    .size = version.size,
+	    .etag = version.etag,
+	    .last_modified = version.last_modified,
+	    .storage_class = version.storage_class,
+	    .tags = version.tags};
+	*version_id = version.version_id;
+	return 1;
+}
+
 static int
 next(void *arg, void **out, struct bkp_error *err)
 {
 	struct bucket_source *source = arg;
 	struct bkp_bucket_item *item;
 	struct bkp_s3_object object;
-	int rc = bkp_s3_list_next(source->listing, &object, err);
+	const char *version_id;
+	int rc = next_object(source, &object, &version_id, err);
 
 	*out = NULL;
 	if (rc <= 0)
 		return rc;
 	source->objects++;
-	if (bkp_bucket_listed_add(source->listed, &object, err) < 0 ||
-	    new_item(source, &object, &item, err) < 0)
+	if (new_item(source, &object, version_id, &item, err) < 0)
 		return -1;
 	if (seek_previous(source, item->entry.path, err) < 0) {
 		bkp_bucket_item_free(item);
@@ -206,8 +252,8 @@ ask_again(struct bucket_source *source, unsigned worker,
 	bool is_same = false;
 
 	if (bkp_bucket_is_same(source->access.connections[worker],
-		source->config->bucket, item->key, item->entry.attrs, true,
-		&is_same, NULL) == 0 &&
+		source->config->bucket, item->key, item->version_id,
+		item->entry.attrs, true, &is_same, NULL) == 0 &&
 	    is_same)
 		return 0;
 	if (fmt_entry_init(&fresh, item->entry.path, BKP_BUCKET_OBJECT) !=
@@ -275,6 +321,33 @@ static const struct bkp_pipeline_ops pipeline = {
 
 /* ---- source ---- */
 
+/* Whoever may not list versions has a fuzzy snapshot, and is told. */
+static int
+look_at_clock(
+    struct bucket_source *source, struct bkp_run *run, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (source->versioning != BKP_S3_VERSIONING_ON)
+		return 0;
+	if (bkp_bucket_clock_look(source->access.own, source->config->bucket,
+		source->config->prefix, run, &source->clock, &why) == 0) {
+		source->is_exact = true;
+		return 0;
+	}
+	if (why.code == BKP_UNSUPPORTED || why.code == BKP_AUTH) {
+		bkp_run_message(run, BKP_WARNING, source->base.prefix,
+		    "the bucket keeps versions, but these cannot be listed, so "
+		    "that its snapshot is of no single moment (credentials "
+		    "need s3:ListBucketVersions): %s",
+		    why.message);
+		return 0;
+	}
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
 static int
 prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 {
@@ -288,6 +361,46 @@ prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 	    bkp_s3_get_versioning(source->access.own, source->config->bucket,
 		&source->versioning, err) < 0)
 		return -1;
+	return bkp_sink_is_digest_only(sink) ? 0
+					     : look_at_clock(source, run, err);
+}
+
+/* "2026-11-21T12:00:00.123456Z" of the server's time. */
+static void
+write_time(int64_t us, char text[64])
+{
+	time_t seconds = (time_t)(us / 1000000);
+	struct tm tm;
+	size_t len;
+
+	gmtime_r(&seconds, &tm);
+	len = strftime(text, 32, "%Y-%m-%dT%H:%M:%S", &tm);
+	(void)snprintf(text + len, 64 - len, ".%06dZ", (int)(us % 1000000));
+}
+
+static int
+open_past(struct bucket_source *source, struct bkp_error *err)
+{
+	struct bkp_run *run = bkp_sink_run(source->sink);
+	char from[64], to[64];
+
+	source->window = bkp_bucket_window_of(&source->clock, run);
+	write_time(source->window.from, from);
+	write_time(source->window.to, to);
+	bkp_run_message(run, BKP_INFO, source->base.prefix,
+	    "as the bucket was between %s and %s by the server's clock", from,
+	    to);
+	return bkp_bucket_past_open(source->access.own, source->config->bucket,
+	    source->config->prefix, &source->window, &source->past, err);
+}
+
+static int
+open_listing(struct bucket_source *source, struct bkp_error *err)
+{
+	if (bkp_bucket_listed_new(&source->listed, err) < 0 ||
+	    bkp_s3_list_open(source->access.own, source->config->bucket,
+		source->config->prefix, &source->listing, err) < 0)
+		return -1;
 	return 0;
 }
 
@@ -298,12 +411,13 @@ run_pipeline(struct bucket_source *source, struct bkp_error *err)
 	unsigned workers = bkp_run_workers(run);
 
 	source->listed_at = time(NULL);
-	if (bkp_bucket_listed_new(&source->listed, err) < 0 ||
-	    bkp_sink_previous(source->sink, &source->previous, err) < 0 ||
-	    bkp_s3_list_open(source->access.own, source->config->bucket,
-		source->config->prefix, &source->listing, err) < 0)
+	if (bkp_sink_previous(source->sink, &source->previous, err) < 0 ||
+	    (source->is_exact ? open_past(source, err)
+			      : open_listing(source, err)) < 0)
 		return -1;
-	if (source->previous != NULL)
+	if (source->previous != NULL && source->is_exact)
+		bkp_bucket_past_ask_metadata(source->past);
+	else if (source->previous != NULL)
 		bkp_s3_list_ask_metadata(source->listing);
 	if (bkp_pipeline_run(workers, workers * 16, &pipeline, source,
 		bkp_run_cancel(run), err) < 0)
@@ -335,7 +449,9 @@ run_source(
 	rc = run_pipeline(source, err);
 	if (rc == 0)
 		rc = check_refused(source, err);
-	if (rc == 0 && !bkp_sink_is_digest_only(sink))
+	if (rc == 0 && source->is_exact)
+		source->is_stable = true;
+	else if (rc == 0 && !bkp_sink_is_digest_only(sink))
 		rc = look_again(source, err);
 	bkp_bucket_tell_clock(
 	    &source->access, bkp_sink_run(sink), base->prefix);
@@ -358,11 +474,20 @@ source_info(struct bkp_source *base, json_t **info, struct bkp_error *err)
 	*info = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:s, s:I}",
 	    "endpoint", bkp_s3_endpoint(source->access.s3), "bucket",
 	    source->config->bucket, "versioning", words[source->versioning],
-	    "fuzzy", 1, "stable", source->is_stable ? 1 : 0,
+	    "fuzzy", !source->is_exact, "stable", source->is_stable ? 1 : 0,
 	    "changed_during_run", (json_int_t)source->changed, "listed_at",
 	    listed_at, "objects", (json_int_t)source->objects);
 	if (*info == NULL)
 		return bkp_fail_nomem(err, "describing a bucket");
+	if (source->is_exact) {
+		char from[64], to[64];
+
+		write_time(source->window.from, from);
+		write_time(source->window.to, to);
+		if (json_object_set_new(*info, "moment",
+			json_pack("{s:s, s:s}", "from", from, "to", to)) < 0)
+			return bkp_fail_nomem(err, "describing a bucket");
+	}
 	return bkp_bucket_attrs_set(*info, "prefix",
 	    source->config->prefix != NULL ? source->config->prefix : "", err);
 }
@@ -373,6 +498,7 @@ close_source(struct bkp_source *base)
 	struct bucket_source *source = (struct bucket_source *)base;
 
 	bkp_s3_list_close(source->listing);
+	bkp_bucket_past_close(source->past);
 	if (source->previous != NULL)
 		bkp_entry_stream_close(source->previous);
 	fmt_entry_free(&source->candidate);

@@ -173,8 +173,8 @@ look_there(struct bucket_target *target, struct bkp_s3_connection *connection,
 
 	if (!item->is_alike ||
 	    bkp_bucket_is_same(connection, target->bucket,
-		bkp_bucket_key_of(target->supply, entry), entry->attrs, false,
-		&item->is_there, &why) == 0)
+		bkp_bucket_key_of(target->supply, entry), NULL, entry->attrs,
+		false, &item->is_there, &why) == 0)
 		return 0;
 	if (why.code == BKP_NOTFOUND ||
 	    bkp_bucket_is_refused(connection, target->bucket, &why))

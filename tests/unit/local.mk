@@ -159,6 +159,7 @@ UNIT_TESTS += tests/unit/test_s3_sigv4
 tests_unit_test_s3_sigv4_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_s3_sigv4_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_bucket_attrs \
+	tests/unit/test_bucket_moment \
 	tests/unit/test_s3_credentials \
 	tests/unit/test_s3_documents \
 	tests/unit/test_s3_examples \
@@ -166,6 +167,8 @@ UNIT_TESTS += tests/unit/test_bucket_attrs \
 	tests/unit/test_s3_limiter
 tests_unit_test_bucket_attrs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_bucket_attrs_LDADD = $(UNIT_LIBS)
+tests_unit_test_bucket_moment_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bucket_moment_LDADD = $(UNIT_LIBS)
 tests_unit_test_s3_credentials_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_s3_credentials_LDADD = $(UNIT_LIBS)
 tests_unit_test_s3_documents_CFLAGS = $(UNIT_CFLAGS)
