@@ -6,6 +6,30 @@
  * One client for every use of S3: requests signed here (SigV4), sent by
  * libcurl, tried again where that may help.
  *
+ * What it does                       and where that is held to
+ *   SigV4 in headers and in links    test_s3_sigv4 (the public cases),
+ *                                    test_s3_examples (Amazon's own)
+ *   path and virtual-host style, any endpoint and region, CA file
+ *   credentials: given, environment, files, ~/.aws, session token
+ *                                    test_s3_credentials, test_s3_tls.py
+ *   streams both ways; ranges; a broken download goes on where it broke,
+ *   from the same version; lengths checked           test_s3.py
+ *   listings of objects, versions, uploads under way; none is believed that
+ *   is out of order, repeats itself or breaks off    test_s3_versions.py
+ *   tags, versions by their ids, versioning on and off
+ *   object lock: a bucket's rule, retention and legal hold at the PUT and
+ *   afterwards; locked is told from forbidden        test_s3_lock.py
+ *   deletions: one, a thousand, versions; each that is kept is told
+ *   PUT where there is nothing, and whether the server keeps to that
+ *   parts in a row or at once, aborted on failure; ranges at once
+ *                                    test_s3_parallel.py
+ *   tries again with full jitter: SlowDown, 429, 5xx, timeouts, resets, short
+ *   bodies, Retry-After (seconds or a date), errors under status 200, wrong
+ *   clocks (by the server's Date)    test_s3.py
+ *   fewer requests at once while the server has too many   test_s3_limiter
+ * It does not copy on the server, set ACLs or policies, or send trailers. TLS
+ * is verified always. Servers that know signature version 2 only: libs3.h.
+ *
  * A struct bkp_s3 is an endpoint with credentials and is shared by threads; a
  * struct bkp_s3_connection is one thread's (one curl handle, kept alive).
  *

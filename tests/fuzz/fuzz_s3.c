@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a server of S3 answers: listings, tags, deletions, uploads, errors,
- * headers. The first byte says what is asked; the rest are the answers, each
- * up to a NUL: lines of headers ("status: 404" is the first), an empty line,
- * the body. No connection is made: the one call that would is replaced here.
+ * What a server of S3 answers: listings, versions, tags, deletions, uploads,
+ * locks, errors, headers. The first byte says what is asked; the rest are the
+ * answers, each up to a NUL: lines of headers ("status: 404" is the first), an
+ * empty line, the body. No connection is made: the one call that would is
+ * replaced here.
  */
 #include <string.h>
 #include <strings.h>
@@ -168,6 +169,85 @@ ask_deletion(struct bkp_s3_connection *connection, struct bkp_error *err)
 }
 
 static int
+ask_versions(struct bkp_s3_connection *connection, struct bkp_error *err)
+{
+	struct bkp_s3_versions *listing = NULL;
+	struct bkp_s3_version version;
+	char before[4096] = "";
+	int rc;
+
+	require(
+	    bkp_s3_versions_open(connection, "b", NULL, &listing, err) == 0);
+	bkp_s3_versions_ask_metadata(listing);
+	while ((rc = bkp_s3_versions_next(listing, &version, err)) > 0) {
+		require(
+		    version.key[0] != '\0' && version.version_id[0] != '\0');
+		require(version.etag != NULL && version.last_modified != NULL &&
+			version.storage_class != NULL);
+		if (strlen(version.key) >= sizeof(before))
+			break;
+		require(strcmp(before, version.key) <= 0);
+		memcpy(before, version.key, strlen(version.key) + 1);
+	}
+	bkp_s3_versions_close(listing);
+	return rc > 0 ? 0 : rc;
+}
+
+static int
+ask_leftovers(struct bkp_s3_connection *connection, struct bkp_error *err)
+{
+	struct bkp_s3_uploads *listing = NULL;
+	struct bkp_s3_leftover leftover;
+	int rc;
+
+	require(bkp_s3_uploads_open(connection, "b", "a", &listing, err) == 0);
+	while ((rc = bkp_s3_uploads_next(listing, &leftover, err)) > 0)
+		require(leftover.key[0] == 'a' &&
+			leftover.upload_id[0] != '\0' &&
+			leftover.begun != NULL);
+	bkp_s3_uploads_close(listing);
+	return rc;
+}
+
+static int
+take_kept(void *arg, const char *key, const char *version_id,
+    const struct bkp_error *why, struct bkp_error *err)
+{
+	(void)arg;
+	(void)version_id;
+	(void)err;
+	require(key != NULL && why->code != BKP_OK && why->message[0] != '\0');
+	return 0;
+}
+
+static int
+ask_doom(struct bkp_s3_connection *connection, struct bkp_error *err)
+{
+	static const struct bkp_s3_doomed doomed[] = {
+	    {"a&<", "1"}, {"b", NULL}};
+
+	return bkp_s3_delete_versions(connection, "b", doomed, 2,
+	    connection->random % 2 ? take_kept : NULL, NULL, err);
+}
+
+static int
+ask_lock(struct bkp_s3_connection *connection, struct bkp_error *err)
+{
+	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	struct bkp_s3_lock_rule rule;
+	struct bkp_s3_lock lock;
+	int rc = bkp_s3_get_lock_rule(connection, "b", &rule, err);
+
+	if (rc == 0)
+		rc = bkp_s3_head_version(
+		    connection, "b", "k", "v", 0, &headers, err);
+	if (rc == 0)
+		rc = bkp_s3_read_lock(&headers, &lock, err);
+	bkp_s3_fields_free(&headers);
+	return rc;
+}
+
+static int
 ask_upload(struct bkp_s3_connection *connection, struct bkp_error *err)
 {
 	static const struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
@@ -203,8 +283,8 @@ ask_object(struct bkp_s3_connection *connection, struct bkp_error *err)
 
 typedef int ask_fn(struct bkp_s3_connection *connection, struct bkp_error *err);
 
-static ask_fn *const asks[] = {
-    ask_listing, ask_tags, ask_deletion, ask_upload, ask_object};
+static ask_fn *const asks[] = {ask_listing, ask_tags, ask_deletion, ask_upload,
+    ask_object, ask_versions, ask_leftovers, ask_doom, ask_lock};
 
 #define ASKS (sizeof(asks) / sizeof(*asks))
 
