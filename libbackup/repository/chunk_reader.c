@@ -5,11 +5,14 @@
  * small chunks beside each other come out of one fetch: the window. There are
  * two, one for chunks that are stored whole and one for differences, since
  * these and their bases are read in turn. The payload keys of the last packs
- * are remembered, and the last base.
+ * are remembered, and the last base. From a bucket, where each fetch is a way
+ * there and back, who reads on gets twice as much each time, up to FAR_AHEAD;
+ * and what does not decrypt is fetched again, as it may come right.
  *
- * Memory: the windows (READ_AHEAD, or the largest chunk read), the stored form
- * of one while it is decrypted, a zstd context, and for differences twice
- * FMT_DELTA_MAX at the most, and 4 bytes a line of the base.
+ * Memory: the windows (READ_AHEAD, FAR_AHEAD from a bucket, or the largest
+ * chunk read), the stored form of one while it is decrypted, a zstd context,
+ * and for differences twice FMT_DELTA_MAX at the most, and 4 bytes a line of
+ * the base.
  */
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -28,6 +31,7 @@
 #define PACKS 8                  /* whose payload keys are remembered */
 #define HEAD (4u * 1024)         /* bytes that hold an age header */
 #define READ_AHEAD (256u * 1024) /* least plaintext bytes a fetch */
+#define FAR_AHEAD (2u * 1024 * 1024)
 #define HEX_NAME 65
 
 struct pack {
@@ -41,6 +45,7 @@ struct pack {
 struct window {
 	unsigned char pack[32];
 	uint64_t offset;
+	uint64_t ahead;       /* of the last fetch; 0: none yet */
 	struct fmt_buf bytes; /* secret */
 };
 
@@ -146,10 +151,17 @@ fetch(struct bkp_chunk_reader *reader, const char *path, uint64_t offset,
 	return -1;
 }
 
+static bool
+is_damage(const struct bkp_error *err)
+{
+	return err->code == BKP_CORRUPT ||
+	       (err->code == BKP_AUTH && err->sys == 0);
+}
+
 /* Fetches the head of a pack and finds its payload key. */
 static int
-open_pack(struct bkp_chunk_reader *reader, const struct fmt_index_pack *from,
-    struct pack *pack, struct bkp_error *err)
+open_pack_once(struct bkp_chunk_reader *reader,
+    const struct fmt_index_pack *from, struct pack *pack, struct bkp_error *err)
 {
 	const struct bkp_key_ring *keys = &reader->repository->keys;
 	uint64_t len = from->stored_size < HEAD ? from->stored_size : HEAD;
@@ -174,6 +186,23 @@ open_pack(struct bkp_chunk_reader *reader, const struct fmt_index_pack *from,
 		    reader->repository->store->location, path);
 	memcpy(pack->name, from->name, sizeof(pack->name));
 	pack->stored_size = from->stored_size;
+	return 0;
+}
+
+static int
+open_pack(struct bkp_chunk_reader *reader, const struct fmt_index_pack *from,
+    struct pack *pack, struct bkp_error *err)
+{
+	unsigned left = bkp_store_reads(reader->repository->store);
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	while (open_pack_once(reader, from, pack, &problem) < 0) {
+		if (--left > 0 && is_damage(&problem))
+			continue;
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
 	return 0;
 }
 
@@ -250,20 +279,38 @@ fill_window_ahead(struct bkp_chunk_reader *reader, struct window *window,
 	return 0;
 }
 
+/* How much to fetch: more where it goes on behind what was fetched last. */
+static uint64_t
+choose_ahead(const struct bkp_chunk_reader *reader, const struct window *window,
+    const struct pack *pack, uint64_t offset)
+{
+	bool goes_on =
+	    window->bytes.len > 0 && offset >= window->offset &&
+	    offset <= window->offset + window->bytes.len &&
+	    memcmp(window->pack, pack->name, sizeof(window->pack)) == 0;
+
+	if (!goes_on || bkp_store_reads(reader->repository->store) == 1)
+		return READ_AHEAD;
+	return window->ahead < FAR_AHEAD / 2 ? window->ahead * 2 : FAR_AHEAD;
+}
+
 /* Damage in what comes behind is nothing to this chunk. */
 static int
 fill_window(struct bkp_chunk_reader *reader, struct window *window,
     const struct pack *pack, uint64_t offset, uint64_t len,
     struct bkp_error *err)
 {
+	unsigned left = bkp_store_reads(reader->repository->store);
 	struct bkp_error problem = BKP_ERROR_INIT;
 
-	if (fill_window_ahead(
-		reader, window, pack, offset, len, READ_AHEAD, &problem) == 0)
+	window->ahead = choose_ahead(reader, window, pack, offset);
+	if (fill_window_ahead(reader, window, pack, offset, len, window->ahead,
+		&problem) == 0)
 		return 0;
-	if ((problem.code == BKP_CORRUPT || problem.code == BKP_AUTH) &&
-	    fill_window_ahead(reader, window, pack, offset, len, 0, NULL) == 0)
-		return 0;
+	for (; is_damage(&problem) && left > 0; left--)
+		if (fill_window_ahead(
+			reader, window, pack, offset, len, 0, NULL) == 0)
+			return 0;
 	if (err != NULL)
 		*err = problem;
 	return -1;

@@ -121,10 +121,10 @@ fetch_and_check(
 	return -1;
 }
 
-int
-bkp_index_fetch(struct bkp_store *store,
-    const struct fmt_age_identity *metadata, size_t count, const char *name,
-    int fd, uint64_t *plain_len, bool *is_file_bad, struct bkp_error *err)
+static int
+fetch_once(struct bkp_store *store, const struct fmt_age_identity *metadata,
+    size_t count, const char *name, int fd, uint64_t *plain_len,
+    bool *is_file_bad, struct bkp_error *err)
 {
 	char path[96];
 	struct fetch fetch = {.store = store,
@@ -152,4 +152,27 @@ bkp_index_fetch(struct bkp_store *store,
 	fmt_buf_free(&fetch.stored);
 	fmt_buf_free(&fetch.plain);
 	return rc;
+}
+
+int
+bkp_index_fetch(struct bkp_store *store,
+    const struct fmt_age_identity *metadata, size_t count, const char *name,
+    int fd, uint64_t *plain_len, bool *is_file_bad, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	unsigned left = bkp_store_reads(store);
+	off_t begin = lseek(fd, 0, SEEK_CUR);
+
+	while (fetch_once(store, metadata, count, name, fd, plain_len,
+		   is_file_bad, &problem) < 0) {
+		if (--left > 0 && !*is_file_bad &&
+		    problem_is_damage(&problem) && begin >= 0 &&
+		    ftruncate(fd, begin) == 0 &&
+		    lseek(fd, begin, SEEK_SET) == begin)
+			continue;
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	return 0;
 }

@@ -13,7 +13,10 @@
 #include "libbackup/repository/row_cache.h"
 #include "libbackup/repository/session_own.h"
 
+/* Packs on their way, and waiting: to a disk one is written while the other is
+ * synced; a bucket is far away. */
 #define UPLOAD_THREADS 2
+#define BUCKET_UPLOAD_THREADS 4
 #define UPLOAD_DEPTH 2
 #define CHUNKER_LABEL "libbackup chunker 1"
 
@@ -133,8 +136,12 @@ bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
 	    bkp_index_set_check_packs(
 		&repository->index, repository->store, err) < 0 ||
 	    shun_damaged(repository, err) < 0 ||
-	    bkp_background_start(UPLOAD_THREADS, UPLOAD_DEPTH,
-		&bkp_session_upload_ops, session, &session->uploads, err) < 0) {
+	    bkp_background_start(
+		bkp_store_is_bucket(repository->store->location)
+		    ? BUCKET_UPLOAD_THREADS
+		    : UPLOAD_THREADS,
+		UPLOAD_DEPTH, &bkp_session_upload_ops, session,
+		&session->uploads, err) < 0) {
 		bkp_session_end(session);
 		return -1;
 	}

@@ -164,6 +164,12 @@ bkp_store_is_bucket(const char *location)
 	return strncmp(location, "s3://", 5) == 0;
 }
 
+unsigned
+bkp_store_reads(const struct bkp_store *store)
+{
+	return bkp_store_is_bucket(store->location) ? 5 : 1;
+}
+
 int
 bkp_store_open_at(const char *location,
     const struct bkp_storage_config *storage, enum bkp_store_mode mode,

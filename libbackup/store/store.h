@@ -125,7 +125,12 @@ int bkp_store_open_at(const char *location,
 int bkp_store_open(const char *location, enum bkp_store_mode mode,
     struct bkp_store **out, struct bkp_error *err);
 
-/* Whether a location is in a bucket: every request is a way there and back. */
+/* Whether a location is in a bucket: every request is a way there and back,
+ * and what comes may have been damaged on its way. */
 bool bkp_store_is_bucket(const char *location);
+
+/* How often a part of an object is read that does not decrypt, before that is
+ * taken for damage: where it may come right, several times. */
+unsigned bkp_store_reads(const struct bkp_store *store);
 
 #endif

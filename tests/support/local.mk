@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	tests/support/postgres.sh \
 	tests/support/python.sh \
 	tests/support/harness/__init__.py \
+	tests/support/harness/faults.py \
 	tests/support/harness/folder.py \
 	tests/support/harness/gate.py \
 	tests/support/harness/shelf.py \
