@@ -86,12 +86,18 @@ head_part(struct fetch *fetch, unsigned part, uint64_t *size, unsigned *count,
     struct bkp_error *err)
 {
 	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	struct bkp_error why = BKP_ERROR_INIT;
 	int rc = bkp_s3_head_version(fetch->connection, fetch->bucket,
-	    fetch->item->key, fetch->item->version_id, part, &headers, err);
+	    fetch->item->key, fetch->item->version_id, part, &headers, &why);
 	const char *length, *parts;
 
 	*count = 0;
-	if (rc == 0) {
+	if (rc < 0 && why.code == BKP_UNSUPPORTED) {
+		rc = 0;
+	} else if (rc < 0) {
+		if (err != NULL)
+			*err = why;
+	} else {
 		parts = bkp_s3_fields_get(&headers, "x-amz-mp-parts-count");
 		length = bkp_s3_fields_get(&headers, "content-length");
 		if (parts != NULL && length != NULL) {

@@ -302,6 +302,7 @@ compare_head(struct putting *putting, struct bkp_error *err)
 	const char *length, *encryption;
 	int rc = bkp_s3_head(putting->connection, putting->bucket, putting->key,
 	    0, &headers, err);
+	bool is_answered = rc == 0;
 
 	length = bkp_s3_fields_get(&headers, "content-length");
 	encryption =
@@ -318,8 +319,52 @@ compare_head(struct putting *putting, struct bkp_error *err)
 		    "s3://%s/%s has the ETag %s on the server instead of %s",
 		    putting->bucket, putting->key,
 		    (const char *)putting->etag.data, expected);
+	putting->stretch.fault.is_altered = is_answered && rc < 0;
 	bkp_s3_fields_free(&headers);
 	return rc;
+}
+
+/* A server without tags refuses an object that comes with some: then it goes
+ * without them, rather than not at all. */
+static int
+put_tagged(struct putting *putting, struct bkp_error *err)
+{
+	const json_t *attrs = putting->entry->attrs;
+	struct bkp_bucket_fault *fault = &putting->stretch.fault;
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (add_tags(putting, err) < 0)
+		return -1;
+	if (put_bytes(putting, &why) == 0)
+		return 0;
+	if (why.code != BKP_UNSUPPORTED || fault->is_ours || fault->is_lost ||
+	    putting->tags.count == 0 || putting->has_late_tags) {
+		if (err != NULL)
+			*err = why;
+		return -1;
+	}
+	fault->lacks_tags = true;
+	bkp_s3_fields_free(&putting->headers);
+	if (bkp_bucket_attrs_headers(attrs, &putting->headers, err) < 0)
+		return -1;
+	return put_bytes(putting, err);
+}
+
+static int
+put_late_tags(struct putting *putting, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (bkp_s3_put_tags(putting->connection, putting->bucket, putting->key,
+		&putting->tags, &why) == 0)
+		return 0;
+	if (why.code == BKP_UNSUPPORTED) {
+		putting->stretch.fault.lacks_tags = true;
+		return 0;
+	}
+	if (err != NULL)
+		*err = why;
+	return -1;
 }
 
 static int
@@ -327,14 +372,11 @@ put_all(struct putting *putting, struct bkp_error *err)
 {
 	if (bkp_bucket_attrs_headers(
 		putting->entry->attrs, &putting->headers, err) < 0 ||
-	    add_tags(putting, err) < 0 || put_bytes(putting, err) < 0)
+	    put_tagged(putting, err) < 0)
 		return -1;
 	if (!is_etag_right(putting) && compare_head(putting, err) < 0)
 		return -1;
-	if (putting->has_late_tags)
-		return bkp_s3_put_tags(putting->connection, putting->bucket,
-		    putting->key, &putting->tags, err);
-	return 0;
+	return putting->has_late_tags ? put_late_tags(putting, err) : 0;
 }
 
 int

@@ -5,10 +5,13 @@
 #include "libbackup/s3/s3.h"
 #include "libbackup/source/source.h"
 
-/* Whose fault it is that an object was not put; neither: the server's. */
+/* What was wrong. Where an object was not put and none of these is set, it is
+ * the server's fault. */
 struct bkp_bucket_fault {
-	bool is_lost; /* the repository has lost it (BKP_CORRUPT) */
-	bool is_ours; /* it could not be read there */
+	bool is_lost;    /* the repository has lost it (BKP_CORRUPT) */
+	bool is_ours;    /* it could not be read there */
+	bool is_altered; /* it is there, and is not what was sent */
+	bool lacks_tags; /* it was put without its tags: the server has none */
 };
 
 /*

@@ -33,15 +33,20 @@ read_tags(struct bkp_s3_connection *connection, const char *bucket,
 {
 	const char *count = bkp_s3_fields_get(headers, "x-amz-tagging-count");
 	struct bkp_s3_fields tags = BKP_S3_FIELDS_INIT;
+	struct bkp_error why = BKP_ERROR_INIT;
 	int rc = 0;
 
 	if (!is_asked && (count == NULL || strtoul(count, NULL, 10) == 0))
 		return 0;
 	rc = bkp_s3_get_tags_version(
-	    connection, bucket, key, version_id, &tags, err);
+	    connection, bucket, key, version_id, &tags, &why);
 	if (rc == 0)
-		rc = bkp_bucket_attrs_add_tags(attrs, &tags, err);
+		rc = bkp_bucket_attrs_add_tags(attrs, &tags, &why);
+	else if (why.code == BKP_UNSUPPORTED)
+		rc = 0; /* where there are no tags, it has none */
 	bkp_s3_fields_free(&tags);
+	if (rc < 0 && err != NULL)
+		*err = why;
 	return rc;
 }
 

@@ -192,20 +192,24 @@ put(struct bucket_target *target, struct bkp_s3_connection *connection,
 {
 	const struct fmt_entry *entry = &item->entry;
 	struct bkp_run *run = bkp_supply_run(target->supply);
-	struct bkp_bucket_fault fault = {false, false};
+	struct bkp_bucket_fault fault = {false, false, false, false};
 	struct bkp_error why = BKP_ERROR_INIT;
 
 	if (bkp_bucket_put(connection, target->bucket,
 		bkp_bucket_key_of(target->supply, entry), entry, reader, &fault,
 		&why) == 0)
-		return 0;
+		return fault.lacks_tags
+			   ? bkp_run_omit(run, err, entry->path,
+				 "it is there without its tags: this server "
+				 "cannot hold any")
+			   : 0;
 	if (fault.is_lost) {
 		item->is_left_out = true;
 		return bkp_supply_lose(
 		    target->supply, err, &why, entry->path, "not restored");
 	}
 	if (!fault.is_ours &&
-	    (why.code == BKP_UNSUPPORTED ||
+	    (why.code == BKP_UNSUPPORTED || fault.is_altered ||
 		bkp_bucket_is_refused(connection, target->bucket, &why))) {
 		item->is_left_out = item->is_refused = true;
 		return bkp_run_omit(run, err, entry->path, "%s", why.message);

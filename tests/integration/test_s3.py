@@ -509,6 +509,7 @@ def test_many_are_deleted_at_once(real, s3, bucket):
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
+@pytest.mark.every_s3_server
 def test_wrong_credentials_are_told_apart(real, minio, bucket):
     done = tool(minio.endpoint, "list", bucket, key="nobody")
     assert "InvalidAccessKeyId" in refused(done, AUTH)

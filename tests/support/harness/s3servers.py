@@ -97,6 +97,10 @@ def is_here(name):
         return False
 
 
+def holds(server, what):
+    return table()[what][server.name] == "yes"
+
+
 def table():
     """What tests/s3servers.tsv says: {capability: {server: answer}}."""
     with open(TABLE, newline="") as lines:

@@ -11,6 +11,7 @@ import stat
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+from botocore.exceptions import ClientError
 from psycopg import sql
 
 RELATIONS = """
@@ -99,12 +100,22 @@ def row_total(seen):
                and not label.endswith(VIEW))
 
 
+def _tags(client, bucket, key):
+    """None where the server has no tags."""
+    try:
+        return client.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NotImplemented":
+            raise
+        return []
+
+
 def _object(client, bucket, key):
     answer = client.get_object(Bucket=bucket, Key=key)
     digest = hashlib.sha256()
     for piece in answer["Body"].iter_chunks(1 << 20):
         digest.update(piece)
-    tags = client.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+    tags = _tags(client, bucket, key)
     seen = {name: answer.get(name) for name in ATTRIBUTES}
     seen["sha256"] = digest.hexdigest()
     seen["size"] = answer["ContentLength"]
