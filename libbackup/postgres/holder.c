@@ -87,7 +87,7 @@ add_lock(struct bkp_pg_holder *holder, struct batch *batch, const char *quoted,
 }
 
 static int
-lock_tables(struct bkp_pg_holder *holder, struct bkp_error *err)
+lock_all(struct bkp_pg_holder *holder, struct bkp_error *err)
 {
 	const struct bkp_pg_catalogue *catalogue = &holder->catalogue;
 	struct batch batch = {.sql = FMT_BUF_INIT};
@@ -109,6 +109,62 @@ lock_tables(struct bkp_pg_holder *holder, struct bkp_error *err)
 	rc = 0;
 out:
 	fmt_buf_free(&batch.sql);
+	return rc;
+}
+
+static uint64_t
+count_tables(const struct bkp_pg_catalogue *catalogue)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < catalogue->table_count; i++)
+		count += catalogue->tables[i].part_count +
+			 (catalogue->tables[i].is_root ? 1 : 0);
+	return count;
+}
+
+/* Each table is locked by the holder and by pg_dump; as much again is left to
+ * others. The transaction that wanted the locks is broken. */
+static void
+fail_lock_table(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, struct bkp_error *err)
+{
+	static const char sql[] =
+	    "SELECT current_setting('max_locks_per_transaction')::bigint,"
+	    " current_setting('max_connections')::bigint"
+	    "  + current_setting('max_prepared_transactions')::bigint";
+	uint64_t count = count_tables(&holder->catalogue), each, slots;
+	struct bkp_pg other = BKP_PG_INIT;
+	PGresult *result = NULL;
+
+	if (bkp_pg_open(
+		&other, config, holder->database, holder->pg.run, NULL) == 0 &&
+	    bkp_pg_query(&other, sql, 0, NULL, &result, NULL) == 0) {
+		each = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+		slots = strtoull(PQgetvalue(result, 0, 1), NULL, 10);
+		(void)bkp_fail(err, BKP_IO,
+		    "its %llu tables are locked while they are read, and the "
+		    "server has room for about %llu locks "
+		    "(max_locks_per_transaction %llu, times %llu connections "
+		    "and prepared transactions): set "
+		    "max_locks_per_transaction to %llu and start it again",
+		    (unsigned long long)count,
+		    (unsigned long long)(each * slots),
+		    (unsigned long long)each, (unsigned long long)slots,
+		    (unsigned long long)(each + 3 * count / slots + 1));
+	}
+	PQclear(result);
+	bkp_pg_close(&other);
+}
+
+static int
+lock_tables(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, struct bkp_error *err)
+{
+	int rc = lock_all(holder, err);
+
+	if (rc < 0 && strcmp(holder->pg.state, "53200") == 0)
+		fail_lock_table(holder, config, err);
 	return rc;
 }
 
@@ -220,8 +276,9 @@ take_snapshot(struct bkp_pg_holder *holder, struct bkp_error *err)
 
 /* Reading the catalogue waits for locks too: for the size of a table. */
 static int
-read_and_lock(
-    struct bkp_pg_holder *holder, bool *is_changed, struct bkp_error *err)
+read_and_lock(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, bool *is_changed,
+    struct bkp_error *err)
 {
 	struct bkp_pg *pg = &holder->pg;
 
@@ -230,7 +287,7 @@ read_and_lock(
 		" current_setting('libbackup.lock_timeout'), true)",
 		err) < 0 ||
 	    bkp_pg_catalogue_read(pg, &holder->catalogue, err) < 0 ||
-	    lock_tables(holder, err) < 0 ||
+	    lock_tables(holder, config, err) < 0 ||
 	    bkp_pg_do(pg, "SET LOCAL lock_timeout TO 0", err) < 0)
 		return -1;
 	return find_changed(holder, is_changed, err);
@@ -246,7 +303,7 @@ try_moment(struct bkp_pg_holder *holder,
 
 	if (take_snapshot(holder, err) < 0)
 		return -1;
-	if (read_and_lock(holder, &is_changed, &failure) == 0)
+	if (read_and_lock(holder, config, &is_changed, &failure) == 0)
 		return is_changed;
 	if (failure.code == BKP_NOTFOUND)
 		return 1;
@@ -320,7 +377,8 @@ bkp_pg_holder_ping(struct bkp_pg_holder *holder, struct bkp_error *err)
 }
 
 void
-bkp_pg_holder_explain(struct bkp_pg_holder *holder, struct bkp_error *err)
+bkp_pg_holder_explain(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 
@@ -330,6 +388,8 @@ bkp_pg_holder_explain(struct bkp_pg_holder *holder, struct bkp_error *err)
 	if (bkp_pg_holder_ping(holder, &why) < 0) {
 		if (bkp_pg_is_conflict(&holder->pg))
 			*err = why;
+	} else if (strstr(err->message, "max_locks_per_transaction") != NULL) {
+		fail_lock_table(holder, config, err);
 	} else if (strstr(err->message, "conflict with recovery") != NULL) {
 		/* In the words of pg_dump, which tells no SQLSTATE. */
 		why = *err;

@@ -60,8 +60,10 @@ int bkp_pg_holder_ping(struct bkp_pg_holder *holder, struct bkp_error *err);
 int bkp_pg_holder_finish(struct bkp_pg_holder *holder, struct bkp_error *err);
 
 /* After something failed under this moment. Where a standby's replay ended the
- * moment that is the reason, and takes the place of what came of it. */
-void bkp_pg_holder_explain(struct bkp_pg_holder *holder, struct bkp_error *err);
+ * moment that is the reason, and takes the place of what came of it; where a
+ * program ran out of locks it is said how many there should be. */
+void bkp_pg_holder_explain(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, struct bkp_error *err);
 
 void bkp_pg_holder_close(struct bkp_pg_holder *holder);
 

@@ -204,7 +204,7 @@ read_schema(struct bkp_pg_source *source,
 	for (int attempt = 1; name != NULL && rc < 0; attempt++) {
 		bool is_waited_for;
 
-		bkp_pg_holder_explain(holder, err);
+		bkp_pg_holder_explain(holder, source->config, err);
 		is_waited_for = bkp_pg_holder_is_waited_for(holder);
 		bkp_pg_holder_close(holder);
 		if (!is_waited_for)
@@ -498,7 +498,7 @@ run_database(struct bkp_pg_source *source,
 	    put_schema(source, database, sink, err) < 0 ||
 	    put_sequences(database, sink, err) < 0 ||
 	    bkp_pg_holder_finish(&database->holder, err) < 0) {
-		bkp_pg_holder_explain(&database->holder, err);
+		bkp_pg_holder_explain(&database->holder, source->config, err);
 		return bkp_fail_in(
 		    err, "database %s", database->holder.database);
 	}
