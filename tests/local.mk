@@ -20,8 +20,8 @@ clean-local:
 .PHONY: clean-local
 
 # What a night has time for: a thousand commands that are killed, backups and
-# prunes against each other for longer, every object damaged in every way, more
-# of the model, and the fuzzers, in a build of their own:
+# prunes against each other for longer, every object damaged in every way, tables
+# and values beyond the usual, more of the model, and the fuzzers, in a build of their own:
 #     make night NIGHT_SECONDS=3600
 NIGHT_KILLS = 1000
 NIGHT_SECONDS = 600
@@ -35,7 +35,7 @@ night:
 	$(MAKE) -k night-tests night-fuzz
 night-tests: all
 	BACKUP_TEST_ALL=1 BACKUP_TEST_KILLS=$(NIGHT_KILLS) \
-		BACKUP_TEST_ONLY=test_killed.py \
+		BACKUP_TEST_ONLY="test_killed.py test_sizes.py" \
 		PRUNE_STRESS_SECONDS=$(NIGHT_SECONDS) \
 		MODEL_SECONDS=$(NIGHT_SECONDS) \
 		$(MAKE) check TESTS='$(NIGHT_TESTS)'

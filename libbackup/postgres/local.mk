@@ -11,6 +11,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/front.c libbackup/postgres/front.h \
 	libbackup/postgres/holder.c libbackup/postgres/holder.h \
 	libbackup/postgres/largeobject.c libbackup/postgres/largeobject.h \
+	libbackup/postgres/longest.c libbackup/postgres/longest.h \
 	libbackup/postgres/names.c libbackup/postgres/names.h \
 	libbackup/postgres/pooler.c libbackup/postgres/pooler.h \
 	libbackup/postgres/programs.c libbackup/postgres/programs.h \

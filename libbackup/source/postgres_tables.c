@@ -14,6 +14,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
 #include "libbackup/postgres/copy.h"
+#include "libbackup/postgres/longest.h"
 #include "libbackup/postgres/names.h"
 #include "libbackup/source/postgres_incremental.h"
 #include "libbackup/source/postgres_source.h"
@@ -406,6 +407,10 @@ work_piece(void *arg, unsigned number, void *item, struct bkp_error *err)
 	}
 	if (err != NULL && err->code == BKP_CANCELLED)
 		return -1;
+	if (tables->workers[number].pg.conn != NULL)
+		bkp_pg_explain_length(&tables->workers[number].pg,
+		    tables->database->holder.snapshot, piece->part->quoted,
+		    piece->first, piece->last, err);
 	if (piece->last > 0)
 		return bkp_fail_in(err, "table %s, pages %llu to %llu",
 		    piece->part->quoted, (unsigned long long)piece->first,
