@@ -6,6 +6,7 @@
 #include "libbackup/source/postgres_load.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/source/postgres_load_impl.h"
@@ -47,17 +48,38 @@ open_worker(struct bkp_pg_load *load, struct bkp_pg *pg, struct bkp_error *err)
 }
 
 /* Configuration tables of extensions exist with their foreign keys; their rows
- * come in no order. Only a superuser may look away. */
+ * come in no order. A superuser may look away, and who was given the right;
+ * whoever may not has nothing to put back either. */
 static int
 relax(struct bkp_pg *pg, bool is_of_extension, struct bkp_error *err)
 {
-	return bkp_pg_do(pg,
-	    is_of_extension
-		? "SELECT set_config('session_replication_role', 'replica',"
-		  " false) FROM pg_roles"
-		  " WHERE rolname = current_user AND rolsuper"
-		: "RESET session_replication_role",
-	    err);
+	return bkp_pg_run(pg, err,
+	    "SELECT set_config(%L, %L, false) FROM pg_roles"
+	    " WHERE rolname = current_user AND (rolsuper%s)",
+	    "session_replication_role", is_of_extension ? "replica" : "origin",
+	    bkp_pg_major(pg) >= 15
+		? " OR has_parameter_privilege('session_replication_role',"
+		  " 'SET')"
+		: "");
+}
+
+/* What whoever may not look away meets. */
+static int
+fail_piece(
+    struct bkp_pg *pg, const struct bkp_pg_loaded *table, struct bkp_error *err)
+{
+	if (table->is_of_extension && strcmp(pg->state, "23503") == 0 &&
+	    err != NULL) {
+		struct bkp_error why = *err;
+
+		(void)bkp_fail(err, (enum bkp_error_code)why.code,
+		    "%s; rows of this extension's own tables need each other, "
+		    "and only a superuser puts them back in any order (from "
+		    "PostgreSQL 15 on, also a role that was granted SET ON "
+		    "PARAMETER session_replication_role)",
+		    why.message);
+	}
+	return bkp_fail_in(err, "table %s", table->quoted);
 }
 
 /*
@@ -112,7 +134,7 @@ work_piece(struct bkp_pg_load *load, unsigned number,
 	if (load_piece(load, worker, number, piece, err) < 0) {
 		if (err != NULL && err->code == BKP_CANCELLED)
 			return -1;
-		return bkp_fail_in(err, "table %s", table->quoted);
+		return fail_piece(&worker->pg, table, err);
 	}
 	if (table->is_of_extension && relax(&worker->pg, false, err) < 0)
 		return -1;

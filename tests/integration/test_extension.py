@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from harness import postgres as servers
-from harness.stack import COMPLETE, FAILED
+from harness.stack import COMPLETE, DEGRADED, FAILED
 
 SCRIPT = """
 CREATE TABLE setting (name text PRIMARY KEY, value text, is_own bool);
@@ -18,6 +18,12 @@ INSERT INTO state VALUES (1);
 SELECT pg_extension_config_dump('setting', 'WHERE is_own');
 SELECT pg_extension_config_dump('job', '');
 SELECT pg_extension_config_dump('job_id_seq', '');
+"""
+
+FAMILY = """
+CREATE TABLE a_child (id int PRIMARY KEY, parent int REFERENCES a_child);
+GRANT ALL ON a_child TO PUBLIC;
+SELECT pg_extension_config_dump('a_child', '');
 """
 
 
@@ -39,6 +45,9 @@ def extended(session_folder):
     shutil.copytree(share, shared)
     for name, text in (("own.control", "default_version = '1'\n"),
                        ("own--1.sql", SCRIPT),
+                       ("family.control",
+                        "default_version = '1'\ntrusted = true\n"),
+                       ("family--1.sql", FAMILY),
                        ("second.control", "default_version = '2.1'\n"),
                        ("second--2.1.sql", ""),
                        ("third.control", "default_version = '7'\n"),
@@ -83,6 +92,25 @@ def test_configuration_tables_of_an_extension_come_back(extended, stack):
     assert rows(extended, "bare") == before
     assert extended.execute(
         "bare", "SELECT count(*), nextval('counter') FROM ours") == [(0, 7)]
+
+
+def test_rows_of_an_extension_come_back_for_a_role_that_is_no_superuser(
+        extended, stack):
+    extended.create_database("app")
+    extended.execute("app", """
+        CREATE ROLE t_plain LOGIN CREATEDB;
+        CREATE EXTENSION family;
+        INSERT INTO a_child VALUES (1, 1);
+        CREATE TABLE ours AS SELECT 1 AS i""")
+    stack.add_postgres("app", extended, "app", bindir=extended.bindir)
+    stack.create()
+    stack.add_postgres("app", extended, "app", bindir=extended.bindir,
+                       conninfo=extended.conninfo("app", user="t_plain"))
+    to = ("--no-owner", "--no-privileges", "--skip-refused", "--to", "other",
+          "latest", "postgres/app/app")
+    stack.restore(*to, statuses=(COMPLETE, DEGRADED))
+    assert extended.execute("other", "SELECT (SELECT count(*) FROM a_child),"
+                            " (SELECT count(*) FROM ours)") == [(1, 1)]
 
 
 def _restored(stack, extended):
