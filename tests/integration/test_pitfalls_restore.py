@@ -305,6 +305,28 @@ def test_views_on_a_server_that_does_not_answer_cost_no_database(
     assert other not in postgres.databases()
 
 
+def test_a_label_whose_provider_is_not_there_is_named(
+        app, postgres, database):
+    # No provider of labels is packaged, so one is written by hand.
+    postgres.execute(database, """
+        CREATE TABLE t AS SELECT 1 AS n;
+        SET allow_system_table_mods = on;
+        INSERT INTO pg_seclabel VALUES
+            ('t'::regclass, 'pg_class'::regclass, 1, 'nobody', 'secret')""")
+    app.create()
+    other = database + "_back"
+    to = ("--to", other, "latest", "postgres/app/" + database)
+    told = app.admin("backup-restore", *to)
+    assert told.status == FAILED, str(told)
+    assert 'provider "nobody"' in told.err, str(told)
+    assert "COLUMN public.t.n IS 'secret'" in told.err, str(told)
+    assert other not in postgres.databases()
+    told = app.admin("backup-restore", "--skip-refused", *to)
+    assert told.status == DEGRADED, str(told)
+    assert 'provider "nobody"' in told.err, str(told)
+    assert postgres.execute(other, "TABLE t") == [(1,)]
+
+
 def test_a_subscription_comes_back_without_connecting(
         app, postgres, database):
     postgres.execute(database, """
