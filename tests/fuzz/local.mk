@@ -50,6 +50,11 @@ EXTRA_DIST += tests/fuzz/fuzz.h \
 	tests/fuzz/corpus/s3 tests/fuzz/corpus/sheet \
 	tests/fuzz/corpus/sql tests/fuzz/corpus/words
 
+# lists and scripts of pg_restore
+FUZZ_TARGETS += tests/fuzz/fuzz_toc
+tests_fuzz_fuzz_toc_LDADD = $(FUZZ_MAIN) libbackup/libbackup-internal.la
+EXTRA_DIST += tests/fuzz/corpus/toc
+
 check_PROGRAMS += $(FUZZ_TARGETS)
 if !ENABLE_FUZZERS
 TESTS += $(FUZZ_TARGETS)

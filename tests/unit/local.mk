@@ -15,7 +15,9 @@ include tests/unit/repository.mk
 UNIT_TESTS += tests/unit/test_buf tests/unit/test_fail tests/unit/test_instant \
 	tests/unit/test_pipeline tests/unit/test_place \
 	tests/unit/test_schedule
+tests_unit_test_schedule_SOURCES = tests/unit/test_schedule.c $(FAILING_ALLOC)
 tests_unit_test_schedule_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_schedule_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_schedule_LDADD = $(UNIT_LIBS)
 tests_unit_test_buf_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_buf_LDADD = $(UNIT_LIBS)
@@ -191,6 +193,9 @@ UNIT_TESTS += tests/unit/test_postgres_programs \
 	tests/unit/test_postgres_toc tests/unit/test_postgres_plan
 tests_unit_test_postgres_plan_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_postgres_plan_LDADD = $(UNIT_LIBS)
+tests_unit_test_postgres_toc_SOURCES = tests/unit/test_postgres_toc.c \
+	$(FAILING_ALLOC)
+tests_unit_test_postgres_toc_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_postgres_toc_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_postgres_toc_LDADD = $(UNIT_LIBS)
 tests_unit_test_postgres_programs_CFLAGS = $(UNIT_CFLAGS)

@@ -8,6 +8,8 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/toc.h"
+#include "libbackup/postgres/toc_choice.h"
+#include "tests/unit/failing_alloc.h"
 
 static enum bkp_pg_step
 step_of(const char *line)
@@ -344,6 +346,62 @@ anything_else_stays_in_one_piece(void **state)
 	assert_split("", NULL, NULL);
 }
 
+/* ---- memory ---- */
+
+/* All that is read of an archive; what stood in the buffers is there. */
+static int
+read_all(struct bkp_pg_toc *toc, struct bkp_pg_choice *choice,
+    struct fmt_buf *wanted, struct bkp_error *err)
+{
+	const struct bkp_pg_view key = {
+	    ALTER "c UNIQUE (a);", sizeof(ALTER "c UNIQUE (a);") - 1};
+	struct fmt_buf index = FMT_BUF_INIT, constraint = FMT_BUF_INIT;
+	enum fmt_status status;
+
+	if (bkp_pg_toc_lists(toc, err) < 0 ||
+	    bkp_pg_choice_read(choice, err) < 0)
+		return -1;
+	bkp_pg_toc_statements(toc);
+	bkp_pg_choice_complete(choice);
+	status = bkp_pg_toc_wanted(toc, wanted);
+	if (status == FMT_OK)
+		status = bkp_pg_toc_key(wanted, "schema", "name");
+	if (status == FMT_OK)
+		status = bkp_pg_toc_split(&key, &index, &constraint);
+	fmt_buf_free(&index);
+	fmt_buf_free(&constraint);
+	return status == FMT_OK ? 0 : bkp_fail_format(err, status, "lists");
+}
+
+static void
+memory_that_runs_out_is_told_wherever_it_does(void **state)
+{
+	int rc = -1;
+
+	(void)state;
+	for (int n = 0; rc < 0; n++) {
+		struct bkp_pg_toc toc = BKP_PG_TOC_INIT;
+		struct bkp_pg_choice choice = BKP_PG_CHOICE_INIT;
+		struct fmt_buf wanted = FMT_BUF_INIT;
+		struct bkp_error err = BKP_ERROR_INIT;
+
+		fill(&toc.all, tables);
+		fill(&toc.all, list);
+		fill(&toc.after, list);
+		fill(&toc.script, script);
+		fill(&choice.list, list);
+		failing_alloc_at(n);
+		rc = read_all(&toc, &choice, &wanted, &err);
+		assert_int_equal(failing_alloc_end(), rc < 0);
+		if (rc < 0)
+			assert_int_equal(err.code, BKP_NOMEM);
+		bkp_pg_toc_free(&toc);
+		bkp_pg_choice_free(&choice);
+		fmt_buf_free(&wanted);
+		assert_true(n < 200);
+	}
+}
+
 int
 main(void)
 {
@@ -361,6 +419,7 @@ main(void)
 	    cmocka_unit_test(a_key_is_what_the_script_calls_a_table),
 	    cmocka_unit_test(keys_become_an_index_and_a_constraint_of_it),
 	    cmocka_unit_test(anything_else_stays_in_one_piece),
+	    cmocka_unit_test(memory_that_runs_out_is_told_wherever_it_does),
 	};
 
 	return cmocka_run_group_tests_name("postgres toc", tests, NULL, NULL);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <cmocka.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/base/pipeline.h"
 #include "libbackup/base/schedule.h"
+#include "tests/unit/failing_alloc.h"
 
 static struct bkp_schedule *
 new_schedule(void)
@@ -269,6 +273,175 @@ no_jobs_are_no_work(void **state)
 	bkp_schedule_free(NULL);
 }
 
+/* ---- several threads ---- */
+
+#define JOBS 400
+#define THINGS 5
+#define WORKERS 4
+
+/* What the jobs see of each other. */
+struct crowd {
+	struct bkp_schedule *schedule;
+	atomic_uint units[JOBS]; /* that were done */
+	atomic_bool is_over[JOBS];
+	atomic_int users[THINGS]; /* -1: alone */
+	atomic_uint wrong;
+	size_t given;
+};
+
+/* Job n has 1 to 3 units, waits for one or two before it, and has a thing that
+ * one in four wants alone. */
+static size_t
+units_of(size_t n)
+{
+	return 1 + n % 3;
+}
+
+static bool
+is_alone(size_t n)
+{
+	return n % 4 == 0;
+}
+
+static void
+fill_crowd(struct crowd *crowd)
+{
+	crowd->schedule = new_schedule();
+	for (size_t n = 0; n < JOBS; n++) {
+		size_t job;
+
+		assert_int_equal(bkp_schedule_add(crowd->schedule, n * 7 % 11,
+				     units_of(n), crowd, &job, NULL),
+		    0);
+		if (n >= 10)
+			after(crowd->schedule, n, n - 1 - n % 10);
+		if (n >= 20)
+			after(crowd->schedule, n, n - 11 - n % 10);
+		lock(crowd->schedule, n, n % THINGS, is_alone(n));
+	}
+	start(crowd->schedule);
+}
+
+static void
+expect(struct crowd *crowd, bool holds)
+{
+	if (!holds)
+		atomic_fetch_add(&crowd->wrong, 1);
+}
+
+static void
+do_task(struct crowd *crowd, const struct bkp_task *task)
+{
+	size_t n = task->job;
+	atomic_int *users = &crowd->users[n % THINGS];
+
+	if (n >= 10)
+		expect(crowd, atomic_load(&crowd->is_over[n - 1 - n % 10]));
+	if (n >= 20)
+		expect(crowd, atomic_load(&crowd->is_over[n - 11 - n % 10]));
+	/* Units of one job have the thing together. */
+	if (is_alone(n) && units_of(n) == 1)
+		expect(crowd, atomic_fetch_sub(users, 1000) == 0);
+	else if (!is_alone(n))
+		expect(crowd, atomic_fetch_add(users, 1) >= 0);
+	atomic_fetch_add(&crowd->units[n], 1);
+	for (int i = 0; i < 20; i++)
+		(void)sched_yield(); /* the others look in */
+	if (is_alone(n) && units_of(n) == 1)
+		atomic_fetch_add(users, 1000);
+	else if (!is_alone(n))
+		atomic_fetch_sub(users, 1);
+	if (bkp_schedule_finish(crowd->schedule, task)) {
+		atomic_store(&crowd->is_over[n], true);
+		bkp_schedule_release(crowd->schedule, task);
+	}
+}
+
+static int
+next_drawer(void *arg, void **item, struct bkp_error *err)
+{
+	struct crowd *crowd = arg;
+
+	(void)err;
+	*item = crowd->given++ < WORKERS ? crowd : NULL;
+	return 0;
+}
+
+static int
+draw(void *arg, unsigned worker, void *item, struct bkp_error *err)
+{
+	struct crowd *crowd = arg;
+	struct bkp_task task;
+	int more;
+
+	(void)worker;
+	(void)item;
+	while (
+	    (more = bkp_schedule_take(crowd->schedule, NULL, &task, err)) > 0)
+		do_task(crowd, &task);
+	return more;
+}
+
+static void
+keep(void *arg, void *item)
+{
+	(void)arg;
+	(void)item;
+}
+
+static void
+several_draw_and_each_job_is_done_once_in_its_turn(void **state)
+{
+	static const struct bkp_pipeline_ops ops = {
+	    .next = next_drawer, .work = draw, .discard = keep};
+	static struct crowd crowd;
+
+	(void)state;
+	fill_crowd(&crowd);
+	assert_int_equal(
+	    bkp_pipeline_run(WORKERS, WORKERS, &ops, &crowd, NULL, NULL), 0);
+	assert_int_equal(atomic_load(&crowd.wrong), 0);
+	for (size_t n = 0; n < JOBS; n++)
+		assert_int_equal(atomic_load(&crowd.units[n]), units_of(n));
+	bkp_schedule_free(crowd.schedule);
+}
+
+/* ---- memory ---- */
+
+static int
+make_small(struct bkp_schedule **out, struct bkp_error *err)
+{
+	size_t a, b;
+
+	if (bkp_schedule_new(out, err) < 0 ||
+	    bkp_schedule_add(*out, 1, 1, NULL, &a, err) < 0 ||
+	    bkp_schedule_add(*out, 2, 2, NULL, &b, err) < 0 ||
+	    bkp_schedule_after(*out, b, a, err) < 0 ||
+	    bkp_schedule_lock(*out, b, 3, true, err) < 0)
+		return -1;
+	return bkp_schedule_start(*out, err);
+}
+
+static void
+memory_that_runs_out_is_told_wherever_it_does(void **state)
+{
+	int rc = -1;
+
+	(void)state;
+	for (int n = 0; rc < 0; n++) {
+		struct bkp_schedule *schedule = NULL;
+		struct bkp_error err = BKP_ERROR_INIT;
+
+		failing_alloc_at(n);
+		rc = make_small(&schedule, &err);
+		assert_int_equal(failing_alloc_end(), rc < 0);
+		if (rc < 0)
+			assert_int_equal(err.code, BKP_NOMEM);
+		bkp_schedule_free(schedule);
+		assert_true(n < 100);
+	}
+}
+
 int
 main(void)
 {
@@ -285,6 +458,9 @@ main(void)
 	    cmocka_unit_test(after_a_stop_nothing_is_given_out),
 	    cmocka_unit_test(a_cancel_ends_the_waiting),
 	    cmocka_unit_test(no_jobs_are_no_work),
+	    cmocka_unit_test(
+		several_draw_and_each_job_is_done_once_in_its_turn),
+	    cmocka_unit_test(memory_that_runs_out_is_told_wherever_it_does),
 	};
 
 	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
