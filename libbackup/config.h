@@ -61,6 +61,12 @@ BKP_API int bkp_config_new(struct bkp_config **out, struct bkp_error *err);
 BKP_API void bkp_config_set_cancel(
     struct bkp_config *config, const struct bkp_cancel *cancel);
 
+/* Reads a repository in a bucket that keeps versions as it was at a time
+ * ("2026-11-20", as bkp_snapshot_find takes it), by the server's clock; nothing
+ * can be written then. BKP_INVALID: that is no time. */
+BKP_API int bkp_config_set_as_of(
+    struct bkp_config *config, const char *time, struct bkp_error *err);
+
 /* How a repository in a bucket is reached, for bkp_repository_init; borrowed
  * until free. */
 BKP_API const struct bkp_storage_config *bkp_config_storage(

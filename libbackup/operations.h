@@ -321,6 +321,11 @@ struct bkp_prune_result {
 	const char *waiting_for; /* a phrase, or NULL: nothing waits */
 	uint64_t duration_ms;
 	void *memory;
+	/* Object lock, where it is configured: objects whose locks were made
+	 * longer; what was removed and is gone for good now; what was removed
+	 * and is kept by its lock. */
+	uint64_t renewed_objects, purged_objects;
+	uint64_t locked_objects, locked_bytes;
 };
 
 /*

@@ -21,7 +21,7 @@ static const struct cli_command command = {
 	(const char *const[]){
 	    "backup-cat latest files/stack/etc/app/.env", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT,
+	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT | CLI_TAKES_TIME,
     .operands_min = 2,
     .operands_max = 2,
     .only_prints = true,

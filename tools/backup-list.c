@@ -23,7 +23,7 @@ static const struct cli_command command = {
 	"backup-list --long latest files/stack/etc/",
 	"backup-list --null latest bucket/uploads/ | xargs -0 -n 1 echo", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT,
+	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT | CLI_TAKES_TIME,
     .operands_max = 2,
     .only_prints = true,
 };

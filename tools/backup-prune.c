@@ -113,7 +113,7 @@ emit_result(
 		cli_emit(cli, decision_event(&r->decisions[i]));
 	cli_emit(cli,
 	    json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		      "s:I, s:I, s:o, s:I}",
+		      "s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I}",
 		"type", "result", "command", command.name, "state", "complete",
 		"is_dry_run", wish->is_dry_run, "kept", (json_int_t)r->kept,
 		"removed", (json_int_t)r->removed, "given_up",
@@ -124,7 +124,11 @@ emit_result(
 		(json_int_t)r->waiting_bytes, "held_bytes",
 		(json_int_t)r->held_bytes, "stored_bytes",
 		(json_int_t)r->stored_bytes, "waiting_for",
-		cli_json_text(r->waiting_for), "duration_ms",
+		cli_json_text(r->waiting_for), "renewed_objects",
+		(json_int_t)r->renewed_objects, "purged_objects",
+		(json_int_t)r->purged_objects, "locked_objects",
+		(json_int_t)r->locked_objects, "locked_bytes",
+		(json_int_t)r->locked_bytes, "duration_ms",
 		(json_int_t)r->duration_ms));
 }
 
@@ -207,6 +211,13 @@ tell_people(const struct cli *cli, const struct wish *wish,
 		(void)printf("held       %s of nobody's, in packs that are "
 			     "needed in part\n",
 		    cli_size(r->held_bytes, a));
+	if (r->locked_objects > 0)
+		(void)printf("locked     %s in %s %s removed, until their "
+			     "object lock is over\n",
+		    cli_size(r->locked_bytes, a),
+		    cli_count(r->locked_objects, b),
+		    r->locked_objects == 1 ? "object that was"
+					   : "objects that were");
 	(void)printf("time       %s\n", cli_duration(r->duration_ms, a));
 }
 

@@ -23,7 +23,7 @@ static const struct cli_command command = {
     .examples = (const char *const[]){"backup-verify",
 	"backup-verify --live latest postgres/app", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT,
+	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT | CLI_TAKES_TIME,
     .operands_max = 2,
 };
 

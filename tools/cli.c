@@ -173,6 +173,10 @@ make_table(struct cli *cli, const struct cli_option *own, struct table *table)
 		add(table, "identity-file", 'i', "FILE",
 		    "age identities, which open everything", CLI_TEXT,
 		    &cli->identity_file);
+	if (takes & CLI_TAKES_TIME)
+		add(table, "as-of", 0, "TIME",
+		    "read a bucket with versions as it was then", CLI_TEXT,
+		    &cli->as_of);
 	if (takes & CLI_TAKES_CONFIG)
 		add(table, "passphrase-file", 0, "FILE",
 		    "read the passphrase from FILE", CLI_TEXT,

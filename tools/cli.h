@@ -60,7 +60,8 @@ enum {
 	CLI_TAKES_CONFIG = 2,   /* -c -r -k --passphrase-file */
 	CLI_TAKES_IDENTITY = 4, /* -i */
 	CLI_TAKES_WORKERS = 8,  /* -j */
-	CLI_TAKES_SNAPSHOT = 16 /* as its first operand */
+	CLI_TAKES_SNAPSHOT = 16, /* as its first operand */
+	CLI_TAKES_TIME = 32      /* --as-of */
 };
 
 struct cli_command {
@@ -91,7 +92,7 @@ struct cli {
 	int operand_count;
 
 	const char *config_file, *repository, *key_file, *identity_file,
-	    *passphrase_file;
+	    *passphrase_file, *as_of;
 	unsigned workers;
 	bool is_json, is_quiet, is_help, is_version;
 

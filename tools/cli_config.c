@@ -61,6 +61,8 @@ override(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
 	if (rc == 0 && cli->identity_file != NULL)
 		rc = bkp_config_set_identity_file(
 		    config, cli->identity_file, err);
+	if (rc == 0 && cli->as_of != NULL)
+		rc = bkp_config_set_as_of(config, cli->as_of, err);
 	if (rc == 0 && cli->workers != 0)
 		rc = bkp_config_set_workers(config, cli->workers, err);
 	if (rc == 0 && cli->passphrase_file != NULL) {

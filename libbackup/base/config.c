@@ -12,6 +12,7 @@
 #include "libbackup/base/config_read.h"
 #include "libbackup/base/config_yaml.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/base/instant.h"
 
 #define WORKERS_MAX 64
 
@@ -260,6 +261,21 @@ bkp_config_set_cancel(
     struct bkp_config *config, const struct bkp_cancel *cancel)
 {
 	config->storage.cancel = cancel;
+}
+
+int
+bkp_config_set_as_of(
+    struct bkp_config *config, const char *time, struct bkp_error *err)
+{
+	int64_t us;
+
+	if (!bkp_instant_read(time, &us) || us <= 0)
+		return bkp_fail(err, BKP_INVALID,
+		    "\"%s\" is no time to read a repository as of: write "
+		    "2026-11-20 or 2026-11-20T12:00:05Z",
+		    time);
+	config->storage.as_of_us = us;
+	return 0;
 }
 
 const struct bkp_storage_config *

@@ -39,7 +39,12 @@ const struct config_field bkp_config_storage_fields[] = {
     {"session_token_file", FIELD_SECRET_FILE, STORAGE(session_token), false},
     {"profile", FIELD_TEXT, STORAGE(profile), false},
     {"ca_file", FIELD_PATH, STORAGE(ca_file), false},
-    {"virtual_host", FIELD_BOOL, STORAGE(is_virtual_host), false}, END};
+    {"virtual_host", FIELD_BOOL, STORAGE(is_virtual_host), false},
+    {"object_lock", FIELD_OBJECT_LOCK, 0, false}, END};
+
+const struct config_field bkp_config_object_lock_fields[] = {
+    {"mode", FIELD_LOCK_MODE, GLOBAL(storage.is_compliance), true},
+    {"days", FIELD_DAYS, GLOBAL(storage.lock_days), true}, END};
 
 const struct config_field bkp_config_retention_fields[] = {
     {"keep_last", FIELD_NUMBER, GLOBAL(retention.keep_last), false},
@@ -83,8 +88,7 @@ static const struct config_field bucket_fields[] = {
     {"accept_unverified_tls", FIELD_BOOL, SOURCE(bucket.accepts_unverified_tls),
 	false},
     {"scratch_bucket", FIELD_BOOL, SOURCE(bucket.has_scratch_bucket), false},
-    {"ask_each", FIELD_BOOL, SOURCE(bucket.asks_each), false},
-    END};
+    {"ask_each", FIELD_BOOL, SOURCE(bucket.asks_each), false}, END};
 
 static const struct config_field files_fields[] = {
     {"files", FIELD_NAME, SOURCE(name), true},
@@ -156,6 +160,9 @@ free_field(const struct config_field *field, void *slot)
 		break;
 	case FIELD_BOOL:
 	case FIELD_SIGNATURE:
+	case FIELD_OBJECT_LOCK:
+	case FIELD_LOCK_MODE:
+	case FIELD_DAYS:
 	case FIELD_COUNT:
 	case FIELD_NUMBER:
 	case FIELD_PERCENT:
@@ -246,6 +253,9 @@ copy_field(const struct config_field *field, const void *from, void *to,
 	case FIELD_PERCENT:
 	case FIELD_RETENTION:
 	case FIELD_STORAGE:
+	case FIELD_OBJECT_LOCK:
+	case FIELD_LOCK_MODE:
+	case FIELD_DAYS:
 	case FIELD_SOURCES:
 		break;
 	}

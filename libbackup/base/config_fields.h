@@ -27,6 +27,9 @@ enum field_type {
 	FIELD_DURATION,    /* char *, "30d" */
 	FIELD_RETENTION,   /* of struct bkp_config, a map of its own */
 	FIELD_STORAGE,     /* the same */
+	FIELD_OBJECT_LOCK, /* the same, in `storage` */
+	FIELD_LOCK_MODE,   /* bool: is it `compliance`, not `governance` */
+	FIELD_DAYS,        /* unsigned, 1 to 36,500 */
 	FIELD_SOURCES      /* of struct bkp_config */
 };
 
@@ -42,7 +45,9 @@ struct config_field {
 /* Of struct bkp_config. */
 extern const struct config_field bkp_config_fields[];
 
-/* What `retention` and `storage` hold; of struct bkp_config, too. */
+/* What `retention`, `storage` and the `object_lock` in that hold; of struct
+ * bkp_config, too. */
+extern const struct config_field bkp_config_object_lock_fields[];
 extern const struct config_field bkp_config_retention_fields[];
 extern const struct config_field bkp_config_storage_fields[];
 

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "libbackup/config.h"
 
@@ -92,6 +93,9 @@ struct bkp_retention_config {
 struct bkp_cancel;
 struct bkp_storage_config {
 	struct bkp_bucket_config bucket;
+	unsigned lock_days; /* object lock of what is stored; 0: none */
+	bool is_compliance; /* its mode, not governance */
+	int64_t as_of_us;   /* not a key: read it as it was then; 0: as it is */
 	const struct bkp_cancel *cancel; /* borrowed; may be NULL */
 };
 

@@ -16,6 +16,7 @@
 #define WORKERS_MAX 64
 #define NUMBER_MAX 100000
 #define PERCENT_MAX 50u
+#define DAYS_MAX 36500
 
 static const char name_bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				 "abcdefghijklmnopqrstuvwxyz"
@@ -286,17 +287,18 @@ read_bool(struct reader *r, const yaml_node_t *node,
 	    r->file, node, err, "'%s' needs true or false", field->name);
 }
 
+/* One of two words; the bool says whether it is the second. */
 static int
-read_signature(struct reader *r, const yaml_node_t *node,
-    const struct config_field *field, struct bkp_error *err)
+read_choice(struct reader *r, const yaml_node_t *node,
+    const struct config_field *field, const char *no, const char *yes,
+    struct bkp_error *err)
 {
-	static const char *const words[] = {"v2", "v4", NULL};
 	const char *text = bkp_config_scalar(node);
 
-	if (text == NULL || !is_one_of(text, words))
-		return bkp_config_fail(
-		    r->file, node, err, "'%s' needs v4 or v2", field->name);
-	*(bool *)bkp_config_slot(r->base, field) = strcmp(text, "v2") == 0;
+	if (text == NULL || (strcmp(text, no) != 0 && strcmp(text, yes) != 0))
+		return bkp_config_fail(r->file, node, err,
+		    "'%s' needs %s or %s", field->name, no, yes);
+	*(bool *)bkp_config_slot(r->base, field) = strcmp(text, yes) == 0;
 	return 0;
 }
 
@@ -392,7 +394,7 @@ read_field(struct reader *r, const yaml_node_t *node,
 	case FIELD_BOOL:
 		return read_bool(r, node, field, err);
 	case FIELD_SIGNATURE:
-		return read_signature(r, node, field, err);
+		return read_choice(r, node, field, "v4", "v2", err);
 	case FIELD_COUNT:
 		return read_number(r, node, field, 1, WORKERS_MAX, err);
 	case FIELD_NUMBER:
@@ -401,8 +403,14 @@ read_field(struct reader *r, const yaml_node_t *node,
 		return read_percent(r, node, field, err);
 	case FIELD_DURATION:
 		return read_duration(r, node, field, err);
+	case FIELD_LOCK_MODE:
+		return read_choice(
+		    r, node, field, "governance", "compliance", err);
+	case FIELD_DAYS:
+		return read_number(r, node, field, 1, DAYS_MAX, err);
 	case FIELD_RETENTION:
 	case FIELD_STORAGE:
+	case FIELD_OBJECT_LOCK:
 		return read_part(r, node, field, err);
 	case FIELD_SOURCES:
 		break;
@@ -507,14 +515,19 @@ static int
 read_part(struct reader *parent, const yaml_node_t *node,
     const struct config_field *field, struct bkp_error *err)
 {
-	bool is_storage = field->type == FIELD_STORAGE;
 	struct reader r = {.file = parent->file,
 	    .config = parent->config,
-	    .what = is_storage ? "'storage'" : "'retention'",
-	    .fields = is_storage ? bkp_config_storage_fields
-				 : bkp_config_retention_fields,
+	    .what = "'retention'",
+	    .fields = bkp_config_retention_fields,
 	    .base = parent->config};
 
+	if (field->type == FIELD_STORAGE) {
+		r.what = "'storage'";
+		r.fields = bkp_config_storage_fields;
+	} else if (field->type == FIELD_OBJECT_LOCK) {
+		r.what = "'object_lock'";
+		r.fields = bkp_config_object_lock_fields;
+	}
 	return read_map(&r, node, err);
 }
 

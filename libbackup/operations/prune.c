@@ -571,6 +571,10 @@ fill_result(struct prune *prune, uint64_t began_ms,
 	    .held_bytes = report->held.bytes,
 	    .stored_bytes = report->stored.bytes,
 	    .waiting_for = memory->waiting_for,
+	    .renewed_objects = report->locks.renewed,
+	    .purged_objects = report->locks.purged,
+	    .locked_objects = report->locks.locked,
+	    .locked_bytes = report->locks.locked_bytes,
 	    .duration_ms = bkp_clock_ms() - began_ms,
 	    .memory = memory};
 	memory->history = prune->history;

@@ -220,6 +220,9 @@ recall(struct bkp_history_view *view, struct bkp_history *history,
 	    .is_note = true,
 	};
 
+	/* As of a time there is less than was seen since, and rightly so. */
+	if (view->repository->store->is_past)
+		return 0;
 	if (bkp_remembered_load(
 		view->repository->config.id, &view->remembered, &problem) == 0)
 		return 0;

@@ -120,7 +120,7 @@ int
 bkp_history_remember(struct bkp_repository *repository,
     const struct bkp_history *history, struct bkp_error *err)
 {
-	if (repository->archive != NULL)
+	if (repository->archive != NULL || repository->store->is_past)
 		return 0;
 	return bkp_remembered_change(repository->config.id, update_remembered,
 	    (void *)(uintptr_t)history, err);

@@ -76,6 +76,7 @@ struct bkp_prune_report {
 	struct bkp_prune_amount held;
 	uint64_t missing; /* chunks that are needed and nowhere */
 	uint64_t indexes_before, indexes_after; /* index objects */
+	struct bkp_store_tended locks;          /* of what is stored */
 	/* Why something waits. */
 	uint64_t grace_left_s; /* of the list that is next; 0: none waits so */
 	size_t sessions;       /* that are waited for */

@@ -60,6 +60,11 @@ read_config(struct bkp_repository *repository, struct bkp_error *err)
 		if (other.code != BKP_NOTFOUND && other.code != BKP_CORRUPT)
 			problem = other;
 	}
+	if (problem.code == BKP_NOTFOUND && repository->store->is_past)
+		return bkp_fail(err, BKP_INVALID,
+		    "%s: there was no repository here at that time (no object "
+		    "'config'); give a later one with --as-of",
+		    repository->store->location);
 	if (problem.code == BKP_NOTFOUND)
 		return bkp_fail(err, BKP_NOTFOUND,
 		    "%s: there is no repository here (no object 'config'); "
@@ -141,7 +146,7 @@ has_archive(const char *location)
 	if (slash == NULL || slash[1] == '\0')
 		return false;
 	answer = bkp_archive_input_open(location, &input, &problem) == 0 ||
-		 problem.code != BKP_NOTFOUND;
+		 problem.code == BKP_CORRUPT || problem.code == BKP_INVALID;
 	bkp_archive_input_close(input);
 	return answer;
 }

@@ -67,6 +67,12 @@ bkp_s3_pool_free(struct bkp_s3_pool *pool)
 	free(pool);
 }
 
+int64_t
+bkp_s3_pool_clock_offset(const struct bkp_s3_pool *pool)
+{
+	return bkp_s3_clock_offset(pool->usual);
+}
+
 const char *
 bkp_s3_pool_endpoint(const struct bkp_s3_pool *pool)
 {

@@ -24,6 +24,9 @@ int bkp_s3_pool_new(const struct bkp_s3_options *options,
 /* Everything that was taken has been given back. NULL is fine. */
 void bkp_s3_pool_free(struct bkp_s3_pool *pool);
 
+/* Seconds that the server's clock is ahead, where that is known. */
+int64_t bkp_s3_pool_clock_offset(const struct bkp_s3_pool *pool);
+
 /* Borrowed. */
 const char *bkp_s3_pool_endpoint(const struct bkp_s3_pool *pool);
 

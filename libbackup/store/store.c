@@ -144,6 +144,19 @@ bkp_store_probe(struct bkp_store *store, struct bkp_error *err)
 	return 0;
 }
 
+int
+bkp_store_tend(struct bkp_store *store, const struct bkp_store_tending *tending,
+    struct bkp_store_tended *out, struct bkp_error *err)
+{
+	struct bkp_store_tended done = {.renewed = 0};
+
+	if (store->ops->tend != NULL &&
+	    store->ops->tend(store, tending, &done, err) < 0)
+		return bkp_fail_in(err, "%s", store->location);
+	*out = done;
+	return 0;
+}
+
 void
 bkp_store_undo_create(struct bkp_store *store)
 {
@@ -183,6 +196,11 @@ bkp_store_open_at(const char *location,
 		    "s3://BUCKET/PREFIX");
 	if (bkp_store_is_bucket(location))
 		return bkp_store_s3_open(location, storage, mode, out, err);
+	if (storage != NULL && storage->as_of_us > 0)
+		return bkp_fail(err, BKP_INVALID,
+		    "%s: only of a bucket that keeps versions can be known "
+		    "what was there at an earlier time (--as-of)",
+		    location);
 	if ((scheme_end = strstr(location, "://")) != NULL)
 		return bkp_fail(err, BKP_UNSUPPORTED,
 		    "%s: repositories at '%.*s://' are not supported; name a "

@@ -49,6 +49,23 @@ struct bkp_store_object {
 typedef int bkp_store_list_fn(
     void *arg, const struct bkp_store_object *object, struct bkp_error *err);
 
+/* What a store that locks its objects is asked to see to, once in a while. */
+struct bkp_cancel;
+struct bkp_store_tending {
+	/* Whether an object of that name is to go, so that its lock need not
+	 * be longer. Any thread. */
+	bool (*is_condemned)(void *arg, const char *name);
+	void *arg;
+	bool may_purge; /* take away for good what was removed before */
+	const struct bkp_cancel *cancel; /* may be NULL */
+};
+
+struct bkp_store_tended {
+	uint64_t renewed; /* objects whose locks were lengthened */
+	uint64_t purged, purged_bytes;
+	uint64_t locked, locked_bytes; /* removed, and kept by a lock */
+};
+
 struct bkp_store_ops {
 	const char *driver; /* "directory", "s3", "memory", ... */
 	int (*put)(struct bkp_store *store, const char *name, const void *data,
@@ -64,6 +81,10 @@ struct bkp_store_ops {
 	int (*remove)(
 	    struct bkp_store *store, const char *name, struct bkp_error *err);
 	int (*probe)(struct bkp_store *store, struct bkp_error *err);
+	int (*tend)(struct bkp_store *store,
+	    const struct bkp_store_tending *tending,
+	    struct bkp_store_tended *out,
+	    struct bkp_error *err);                   /* NULL: locks nothing */
 	void (*undo_create)(struct bkp_store *store); /* may be NULL */
 	void (*close)(struct bkp_store *store);
 };
@@ -72,6 +93,8 @@ struct bkp_store_ops {
 struct bkp_store {
 	const struct bkp_store_ops *ops;
 	char *location; /* owned: for messages, "/srv/backup" */
+	bool is_past;   /* read as of a time: what this machine has seen since
+			   is not missing, and nothing can be written */
 };
 
 /* Wrappers: check arguments, call, and put "<location>: <name>" in front of an
@@ -91,6 +114,12 @@ int bkp_store_list(struct bkp_store *store, const char *prefix,
 int bkp_store_remove(
     struct bkp_store *store, const char *name, struct bkp_error *err);
 int bkp_store_probe(struct bkp_store *store, struct bkp_error *err);
+/* Where objects are locked as they are put: lengthens the locks that are less
+ * than half, and takes away for good what was removed and is locked no more.
+ * *out is zero where nothing is locked. */
+int bkp_store_tend(struct bkp_store *store,
+    const struct bkp_store_tending *tending, struct bkp_store_tended *out,
+    struct bkp_error *err);
 /* After CREATE, where what was begun in the place failed and its objects have
  * been removed again: takes away the empty folders that this made, too. */
 void bkp_store_undo_create(struct bkp_store *store);

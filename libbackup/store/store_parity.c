@@ -183,6 +183,14 @@ parity_probe(struct bkp_store *store, struct bkp_error *err)
 	return inner->ops->probe(inner, err);
 }
 
+/* Parities are objects like others, and are to go with what they are of. */
+static int
+parity_tend(struct bkp_store *store, const struct bkp_store_tending *tending,
+    struct bkp_store_tended *out, struct bkp_error *err)
+{
+	return bkp_store_tend(inner_of(store), tending, out, err);
+}
+
 static void
 parity_undo_create(struct bkp_store *store)
 {
@@ -206,6 +214,7 @@ static const struct bkp_store_ops parity_ops = {
     .list = parity_list,
     .remove = parity_remove,
     .probe = parity_probe,
+    .tend = parity_tend,
     .undo_create = parity_undo_create,
     .close = parity_close,
 };
@@ -222,6 +231,7 @@ bkp_store_parity_new(
 	}
 	guarded->base.ops = &parity_ops;
 	guarded->inner = inner;
+	guarded->base.is_past = inner->is_past;
 	guarded->base.location = bkp_strdup(inner->location, err);
 	if (guarded->base.location == NULL) {
 		parity_close(&guarded->base);

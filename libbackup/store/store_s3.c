@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "libbackup/store/store_s3.h"
-
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -12,7 +10,7 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
-#include "libbackup/store/s3_pool.h"
+#include "libbackup/store/store_s3_own.h"
 
 #define SCHEME "s3://"
 #define PREFIX_MAX 700 /* with a name of 200 bytes a key that servers take */
@@ -22,28 +20,31 @@
 #define CLAIM_SIZE 32
 #define CLAIM_LEFT_US (INT64_C(15) * 60 * 1000000) /* nobody takes so long */
 
-struct bucket {
-	struct bkp_store base;
-	struct bkp_s3_pool *pool; /* owned */
-	char *name;               /* owned */
-	char *prefix;             /* owned: "" or "backup/shop/" */
-};
-
 /* One call: a connection and the key. */
 struct call {
-	struct bucket *bucket;
+	struct bkp_s3_store *bucket;
 	struct bkp_s3_lent *lent;
-	char *key; /* owned */
+	const char *name;                      /* borrowed */
+	char *key;                             /* owned */
+	const struct bkp_s3_past_object *past; /* NULL: as it is now */
 };
+
+static int
+missing(struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_NOTFOUND, "there is no such object");
+}
 
 static int
 begin(struct bkp_store *store, const char *name, struct call *call,
     struct bkp_error *err)
 {
-	struct bucket *bucket = (struct bucket *)store;
+	struct bkp_s3_store *bucket = (struct bkp_s3_store *)store;
 
 	call->bucket = bucket;
 	call->lent = NULL;
+	call->name = name;
+	call->past = NULL;
 	call->key = bkp_format(err, "%s%s", bucket->prefix, name);
 	if (call->key == NULL)
 		return -1;
@@ -69,16 +70,26 @@ end(struct call *call, int rc, struct bkp_error *err)
 	return rc;
 }
 
+/* The same for what is read: as of a time, its version of then. */
+static int
+begin_read(struct bkp_store *store, const char *name, struct call *call,
+    struct bkp_error *err)
+{
+	const struct bkp_s3_past *past = ((struct bkp_s3_store *)store)->past;
+	const struct bkp_s3_past_object *object = NULL;
+
+	if (past != NULL && (object = bkp_s3_past_find(past, name)) == NULL)
+		return missing(err);
+	if (begin(store, name, call, err) < 0)
+		return -1;
+	call->past = object;
+	return 0;
+}
+
 static bool
 is_status(const struct bkp_error *err, int status)
 {
 	return err->sys == status;
-}
-
-static int
-missing(struct bkp_error *err)
-{
-	return bkp_fail(err, BKP_NOTFOUND, "there is no such object");
 }
 
 /* ---- writing ---- */
@@ -89,15 +100,15 @@ put_bytes(struct call *call, const void *data, size_t len, bool is_new,
 {
 	const struct bkp_s3_body body = {
 	    .data = data != NULL ? data : "", .size = len};
-	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
-	int rc = 0;
+	struct bkp_s3_put_options options = {
+	    .body = &body, .if_absent = is_new};
+	struct bkp_s3_lock lock;
+	int rc;
 
-	if (is_new)
-		rc = bkp_s3_fields_add(&headers, "if-none-match", "*", err);
-	if (rc == 0)
-		rc = bkp_s3_put(call->lent->connection, call->bucket->name,
-		    call->key, &headers, &body, NULL, NULL, err);
-	bkp_s3_fields_free(&headers);
+	if (bkp_s3_store_lock(call->bucket, call->name, &lock))
+		options.lock = &lock;
+	rc = bkp_s3_put_object(call->lent->connection, call->bucket->name,
+	    call->key, &options, NULL, err);
 	if (rc < 0 && err != NULL &&
 	    (err->code == BKP_CORRUPT || err->code == BKP_NOTFOUND))
 		err->code = BKP_IO; /* bytes that never arrived; no bucket */
@@ -156,6 +167,7 @@ read_bytes(struct call *call, uint64_t offset, uint64_t len,
     struct reading *reading, struct bkp_error *err)
 {
 	const struct bkp_s3_get_options options = {
+	    .version_id = call->past != NULL ? call->past->version : NULL,
 	    .first = offset,
 	    .len = len,
 	    .begin = note_etag,
@@ -260,8 +272,15 @@ look(struct call *call, struct bkp_store_object *out, struct bkp_error *err)
 	struct bkp_error problem = BKP_ERROR_INIT;
 	const char *length, *modified;
 	time_t seconds = -1;
-	int rc = bkp_s3_head(call->lent->connection, call->bucket->name,
-	    call->key, 0, &headers, &problem);
+	int rc;
+
+	if (call->past != NULL) {
+		*out = (struct bkp_store_object){.size = call->past->size,
+		    .modified_us = call->past->modified_us};
+		return 0;
+	}
+	rc = bkp_s3_head(call->lent->connection, call->bucket->name, call->key,
+	    0, &headers, &problem);
 
 	if (rc == 0) {
 		length = bkp_s3_fields_get(&headers, "content-length");
@@ -320,7 +339,7 @@ s3_get(struct bkp_store *store, const char *name, uint64_t offset, uint64_t len,
 	struct call call;
 	int rc;
 
-	if (begin(store, name, &call, err) < 0)
+	if (begin_read(store, name, &call, err) < 0)
 		return -1;
 	if (len == BKP_STORE_WHOLE && offset == 0)
 		rc = read_whole(&call, name, out, err);
@@ -337,7 +356,7 @@ s3_stat(struct bkp_store *store, const char *name, struct bkp_store_object *out,
 {
 	struct call call;
 
-	if (begin(store, name, &call, err) < 0)
+	if (begin_read(store, name, &call, err) < 0)
 		return -1;
 	return end(&call, look(&call, out, err), err);
 }
@@ -365,7 +384,7 @@ read_time(const char *text, int64_t *us)
 /* Keys that no object of a repository has are somebody else's, or unfinished;
  * is_claims: these are wanted. */
 static int
-pass_on(const struct bucket *bucket, const struct bkp_s3_object *object,
+pass_on(const struct bkp_s3_store *bucket, const struct bkp_s3_object *object,
     bool is_claims, bkp_store_list_fn *fn, void *arg, struct bkp_error *err)
 {
 	struct bkp_store_object found = {
@@ -411,9 +430,12 @@ static int
 s3_list(struct bkp_store *store, const char *prefix, bkp_store_list_fn *fn,
     void *arg, struct bkp_error *err)
 {
+	const struct bkp_s3_past *past = ((struct bkp_s3_store *)store)->past;
 	struct call call;
 	int rc;
 
+	if (past != NULL)
+		return bkp_s3_past_list(past, prefix, fn, arg, err);
 	if (begin(store, prefix, &call, err) < 0)
 		return -1;
 	rc = list_keys(&call, false, fn, arg, err);
@@ -592,8 +614,9 @@ s3_put_new(struct bkp_store *store, const char *name, const void *data,
 static void
 s3_close(struct bkp_store *store)
 {
-	struct bucket *bucket = (struct bucket *)store;
+	struct bkp_s3_store *bucket = (struct bkp_s3_store *)store;
 
+	bkp_s3_past_free(bucket->past);
 	bkp_s3_pool_free(bucket->pool);
 	free(bucket->name);
 	free(bucket->prefix);
@@ -610,8 +633,83 @@ static const struct bkp_store_ops s3_ops = {
     .list = s3_list,
     .remove = s3_remove,
     .probe = s3_probe,
+    .tend = bkp_s3_store_tend,
     .close = s3_close,
 };
+
+/* ---- as of a time ---- */
+
+static int
+refuse_past(struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_INVALID,
+	    "it is read as it was at a time (--as-of), and nothing is written "
+	    "there");
+}
+
+static int
+past_put(struct bkp_store *store, const char *name, const void *data,
+    size_t len, struct bkp_error *err)
+{
+	(void)store;
+	(void)name;
+	(void)data;
+	(void)len;
+	return refuse_past(err);
+}
+
+static int
+past_remove(struct bkp_store *store, const char *name, struct bkp_error *err)
+{
+	(void)store;
+	(void)name;
+	return refuse_past(err);
+}
+
+static int
+past_probe(struct bkp_store *store, struct bkp_error *err)
+{
+	(void)store;
+	return refuse_past(err);
+}
+
+static const struct bkp_store_ops past_ops = {
+    .driver = "s3",
+    .put = past_put,
+    .put_new = past_put,
+    .get = s3_get,
+    .stat = s3_stat,
+    .list = s3_list,
+    .remove = past_remove,
+    .probe = past_probe,
+    .close = s3_close,
+};
+
+static int
+go_back(struct bkp_s3_store *bucket, int64_t as_of_us, struct bkp_error *err)
+{
+	if (bkp_s3_past_read(bucket, as_of_us, &bucket->past, err) < 0)
+		return -1;
+	bucket->base.ops = &past_ops;
+	bucket->base.is_past = true;
+	return 0;
+}
+
+static int
+apply_storage(struct bkp_s3_store *bucket,
+    const struct bkp_storage_config *storage, struct bkp_error *err)
+{
+	if (storage == NULL)
+		return 0;
+	if (storage->as_of_us > 0)
+		return go_back(bucket, storage->as_of_us, err);
+	bucket->lock_days = storage->lock_days;
+	if (storage->lock_days > 0)
+		bucket->lock_mode = storage->is_compliance
+					? BKP_S3_LOCK_COMPLIANCE
+					: BKP_S3_LOCK_GOVERNANCE;
+	return bkp_s3_store_check_lock(bucket, err);
+}
 
 /* Nothing in a location is a secret, an option or a quoted byte. */
 static int
@@ -634,7 +732,7 @@ check_location(const char *location, struct bkp_error *err)
 /* "s3://bucket/a/b/": the bucket, and "a/b/" or "". */
 static int
 split_location(
-    struct bucket *bucket, const char *location, struct bkp_error *err)
+    struct bkp_s3_store *bucket, const char *location, struct bkp_error *err)
 {
 	const char *name = location + strlen(SCHEME);
 	size_t name_len = strcspn(name, "/"), prefix_len;
@@ -668,7 +766,7 @@ split_location(
 /* That the bucket is missing must not look like objects that are. What else a
  * server has against us, the first request tells better than a HEAD can. */
 static int
-check_bucket(struct bucket *bucket, struct bkp_error *err)
+check_bucket(struct bkp_s3_store *bucket, struct bkp_error *err)
 {
 	struct bkp_error problem = BKP_ERROR_INIT;
 	struct bkp_s3_lent *lent = bkp_s3_pool_take(bucket->pool, err);
@@ -697,7 +795,7 @@ bkp_store_s3_open(const char *location,
     struct bkp_store **out, struct bkp_error *err)
 {
 	struct bkp_s3_options options = {.endpoint = NULL};
-	struct bucket *bucket = bkp_alloc(sizeof(*bucket), err);
+	struct bkp_s3_store *bucket = bkp_alloc(sizeof(*bucket), err);
 
 	if (bucket == NULL)
 		return -1;
@@ -708,6 +806,7 @@ bkp_store_s3_open(const char *location,
 	    bkp_s3_pool_new(&options, storage != NULL ? storage->cancel : NULL,
 		&bucket->pool, err) < 0 ||
 	    check_bucket(bucket, err) < 0 ||
+	    apply_storage(bucket, storage, err) < 0 ||
 	    (mode == BKP_STORE_CREATE &&
 		bkp_store_probe(&bucket->base, err) < 0)) {
 		s3_close(&bucket->base);

@@ -52,7 +52,8 @@ EXTRA_DIST += tests/integration/test_s3_repository.py
 	tests/integration/test_s3_servers.py \
 	tests/integration/test_s3_tls.py
 EXTRA_DIST += tests/integration/test_s3_repository.py \
-	tests/integration/test_s3_faults.py
+	tests/integration/test_s3_faults.py \
+	tests/integration/test_s3_past.py
 
 # postgres: there and back, and what is refused
 EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql \

@@ -146,6 +146,16 @@ bkp_config_set_cancel(
 	(void)cancel;
 }
 
+int
+bkp_config_set_as_of(
+    struct bkp_config *config, const char *time, struct bkp_error *err)
+{
+	(void)config;
+	(void)time;
+	(void)err;
+	return 0;
+}
+
 const struct bkp_storage_config *
 bkp_config_storage(const struct bkp_config *config)
 {

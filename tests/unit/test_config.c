@@ -98,7 +98,8 @@ static const char whole[] =
     "workers: 3\n"
     "tags: [nightly, \"a b\"]\n"
     "storage: {endpoint: \"https://s3\", access_key: RA, secret_key: RS,\n"
-    "          region: eu, virtual_host: true}\n"
+    "          region: eu, virtual_host: true,\n"
+    "          object_lock: {mode: compliance, days: 30}}\n"
     "sources:\n"
     "  - postgres: shop\n"
     "    conninfo: \"host=/run/postgresql dbname=shop\"\n"
@@ -145,7 +146,7 @@ check_whole_sources(const struct bkp_config *config)
 
 	assert_string_equal(s[0].prefix, "bucket/uploads");
 	assert_string_equal(s[0].name, "uploads");
-	assert_int_equal(s[0].line, 15);
+	assert_int_equal(s[0].line, 16);
 	assert_string_equal(s[0].bucket.bucket, "prod-uploads");
 	assert_string_equal(s[0].bucket.endpoint, "http://127.0.0.1:9000");
 	assert_string_equal(s[0].bucket.prefix, "avatars/");
@@ -219,6 +220,8 @@ every_key_arrives_and_sources_are_sorted(void **state)
 	assert_string_equal(config->storage.bucket.secret_key, "RS");
 	assert_string_equal(config->storage.bucket.region, "eu");
 	assert_true(config->storage.bucket.is_virtual_host);
+	assert_int_equal(config->storage.lock_days, 30);
+	assert_true(config->storage.is_compliance);
 	check_whole_sources(config);
 	check_whole_retention(config);
 	assert_string_equal(bkp_config_source(config, 3), "postgres/shop");
@@ -323,6 +326,12 @@ wrong_types_are_told_with_their_line(void **state)
 	refuse("error_correction: 5%x\n",
 	    "t.yaml:1: 'error_correction' needs a percentage");
 	refuse("retention: 7\n", "t.yaml:1: 'retention' is made of");
+	refuse("storage: {object_lock: {mode: never, days: 1}}\n",
+	    "t.yaml:1: 'mode' needs governance or compliance");
+	refuse("storage: {object_lock: {mode: compliance, days: 0}}\n",
+	    "t.yaml:1: 'days' needs a number from 1 to 36500");
+	refuse("storage: {object_lock: {mode: compliance}}\n",
+	    "t.yaml:1: 'object_lock' needs 'days'");
 	refuse("storage: {bucket: x}\n",
 	    "t.yaml:1: unknown key 'bucket' in 'storage'");
 	refuse("workers: 99999999999999999999\n",

@@ -42,7 +42,7 @@ _backup_operand()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-[crkijtRoms] | --config | --repository | --key-file | \
-			--identity-file | --passphrase-file | --workers | \
+			--identity-file | --as-of | --passphrase-file | --workers | \
 			--tag | --to | --recipient | --new-identity | \
 			--label | --new-passphrase-file | --check | \
 			--scratch-directory | --archive | --output | \
@@ -67,17 +67,17 @@ _backup_complete()
 	COMPREPLY=()
 	case $tool in
 	backup-archive) options='--output --import --recipient --archive-passphrase-file --split --endpoint --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-cat) options='--config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-cat) options='--config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-export) options='--map --source --database --snapshot --scratch-directory --erasure-map --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-import) options='--source --database --with --remap-keys --null-missing --fill --leave-out --append --files-to --export-passphrase-file --dry-run --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
-	backup-list) options='--long --null --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-list) options='--long --null --config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-prune) options='--dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --host --source --grace --no-repack --acknowledge --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-restore) options='--to --overwrite --delete --swap --only --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-verify) options='--live --scratch-directory --map --without-erasures --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-restore) options='--to --overwrite --delete --swap --only --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-verify) options='--live --scratch-directory --map --without-erasures --config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	*) return ;;
 	esac
 	case $before in
