@@ -191,7 +191,7 @@ bkp_s3_delete_versions(struct bkp_s3_connection *connection, const char *bucket,
 	if (fmt_buf_append_text(&text, "<Delete><Quiet>true</Quiet>") != FMT_OK)
 		rc = bkp_fail_nomem(err, "building a request");
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		if (!fits_xml(doomed[i].key)) {
+		if (connection->libs3 != NULL || !fits_xml(doomed[i].key)) {
 			rc = delete_alone(&deletion, &doomed[i], err);
 			continue;
 		}

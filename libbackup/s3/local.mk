@@ -12,7 +12,6 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/failure.c \
 	libbackup/s3/fields.c libbackup/s3/fields.h \
 	libbackup/s3/libs3.h \
-	libbackup/s3/libs3_none.c \
 	libbackup/s3/limiter.c libbackup/s3/limiter.h \
 	libbackup/s3/link.c \
 	libbackup/s3/list.c \
@@ -29,3 +28,18 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/uploads.c \
 	libbackup/s3/versions.c \
 	libbackup/s3/xml.c libbackup/s3/xml.h
+
+# Signature version 2.
+LIBS3_FILES = libbackup/s3/libs3.c \
+	libbackup/s3/libs3_call.c \
+	libbackup/s3/libs3_headers.c \
+	libbackup/s3/libs3_impl.h \
+	libbackup/s3/libs3_judge.c \
+	libbackup/s3/libs3_limits.c \
+	libbackup/s3/libs3_list.c
+if HAVE_LIBS3
+libbackup_libbackup_internal_la_SOURCES += $(LIBS3_FILES)
+else
+libbackup_libbackup_internal_la_SOURCES += libbackup/s3/libs3_none.c
+endif
+EXTRA_DIST += $(LIBS3_FILES) libbackup/s3/libs3_none.c

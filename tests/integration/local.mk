@@ -40,6 +40,7 @@ EXTRA_DIST += tests/integration/test_s3.py \
 	tests/integration/test_s3_parallel.py \
 	tests/integration/test_s3_refused.py \
 	tests/integration/test_s3_tls.py \
+	tests/integration/test_s3_v2.py \
 	tests/integration/test_s3_versions.py
 
 # store: repositories in buckets

@@ -5,7 +5,8 @@
  * from the environment, as they do for the AWS tools.
  *
  *   s3_tool list BUCKET [PREFIX [tags]]    key TAB size TAB etag [TAB tags],
- *                                          a line each
+ *                                          a line each; with S3_TOOL_DATES,
+ *                                          TAB date at its end
  *   s3_tool head BUCKET KEY [PART]     headers
  *   s3_tool get BUCKET KEY [ETAG]      bytes
  *   s3_tool put BUCKET KEY [NAME=VALUE...]        stdin
@@ -30,6 +31,9 @@
  * head, get, tags, remove, retain, hold and lock are of the version
  * $S3_TOOL_VERSION, where set. put locks with $S3_TOOL_LOCK ("c 1800000000"),
  * and puts only what is not there where $S3_TOOL_IF_ABSENT is set.
+ *
+ * S3_TOOL_VIRTUAL_HOST, S3_TOOL_V2 and S3_TOOL_UNVERIFIED are the options of
+ * such names.
  *
  * Exit status: 0, or 1 with "code CODE sys SYS: MESSAGE" on stderr.
  */
@@ -85,6 +89,7 @@ read_fields(char **words, struct bkp_s3_fields *out)
 static int
 list(char **words, struct bkp_error *err)
 {
+	bool has_dates = getenv("S3_TOOL_DATES") != NULL;
 	struct bkp_s3_listing *listing;
 	struct bkp_s3_object object;
 	int rc;
@@ -94,10 +99,12 @@ list(char **words, struct bkp_error *err)
 	if (words[1] != NULL && words[2] != NULL)
 		bkp_s3_list_ask_metadata(listing);
 	while ((rc = bkp_s3_list_next(listing, &object, err)) == 1)
-		printf("%s\t%llu\t%s%s%s\n", object.key,
+		printf("%s\t%llu\t%s%s%s%s%s\n", object.key,
 		    (unsigned long long)object.size, object.etag,
 		    object.tags != NULL ? "\t" : "",
-		    object.tags != NULL ? object.tags : "");
+		    object.tags != NULL ? object.tags : "",
+		    has_dates ? "\t" : "",
+		    has_dates ? object.last_modified : "");
 	bkp_s3_list_close(listing);
 	return rc;
 }
@@ -520,11 +527,14 @@ static const struct {
 static int
 run(int argc, char **argv, struct bkp_error *err)
 {
-	const char *style = getenv("S3_TOOL_VIRTUAL_HOST");
 	const char *stall = getenv("S3_TOOL_STALL"); /* seconds */
-	const struct bkp_s3_options options = {.backoff_ms = 5,
+	const struct bkp_s3_options options = {
+	    .backoff_ms = 5,
 	    .stall_s = stall != NULL ? (unsigned)atoi(stall) : 2,
-	    .is_virtual_host = style != NULL};
+	    .is_virtual_host = getenv("S3_TOOL_VIRTUAL_HOST") != NULL,
+	    .is_v2 = getenv("S3_TOOL_V2") != NULL,
+	    .accepts_unverified_tls = getenv("S3_TOOL_UNVERIFIED") != NULL,
+	};
 	int rc = 2;
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {

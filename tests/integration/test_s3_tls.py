@@ -119,3 +119,16 @@ def test_an_endpoint_that_speaks_no_tls_is_told(stack, minio):
     done = stack.run("backup-create")
     assert done.status == FAILED, str(done)
     assert Wrong.endpoint in done.err and "http://" in done.err
+
+
+def test_what_cannot_verify_speaks_only_where_that_is_accepted(
+        stack, server, filled):
+    stack.add_bucket("secure", server, signature="v2")
+    done = stack.run("backup-create")
+    assert done.status == FAILED, str(done)
+    for word in (server.endpoint, "does not verify", "accept_unverified_tls"):
+        assert word in done.err, done.err
+    assert stack.snapshots() == []
+    stack.sources[-1][2]["accept_unverified_tls"] = True
+    stack.write()
+    stack.create()

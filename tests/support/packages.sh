@@ -7,7 +7,7 @@
 PACKAGES_BUILD="build-essential autoconf automake libtool pkg-config
 	autoconf-archive libpq-dev libarchive-dev libzstd-dev libssl-dev
 	libjansson-dev libcurl4-openssl-dev libexpat1-dev libxxhash-dev
-	libisal-dev libyaml-dev zlib1g-dev libcmocka-dev"
+	libisal-dev libs3-dev libyaml-dev zlib1g-dev libcmocka-dev"
 # shellcheck disable=SC2034
 PACKAGES_SERVERS="postgresql python3 python3-psycopg
 	python3-boto3 ca-certificates"

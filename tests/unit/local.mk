@@ -165,7 +165,7 @@ UNIT_TESTS += tests/unit/test_bucket_attrs \
 	tests/unit/test_s3_credentials \
 	tests/unit/test_s3_documents \
 	tests/unit/test_s3_examples \
-	tests/unit/test_s3_libs3 \
+	tests/unit/test_s3_libs3_none \
 	tests/unit/test_s3_limiter
 tests_unit_test_bucket_attrs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_bucket_attrs_LDADD = $(UNIT_LIBS)
@@ -177,10 +177,12 @@ tests_unit_test_s3_documents_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_s3_documents_LDADD = $(UNIT_LIBS)
 tests_unit_test_s3_examples_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_s3_examples_LDADD = $(UNIT_LIBS)
-tests_unit_test_s3_libs3_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_s3_libs3_LDADD = $(UNIT_LIBS)
 tests_unit_test_s3_limiter_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_s3_limiter_LDADD = $(UNIT_LIBS)
+tests_unit_test_s3_libs3_none_SOURCES = tests/unit/test_s3_libs3_none.c \
+	libbackup/s3/libs3_none.c
+tests_unit_test_s3_libs3_none_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_s3_libs3_none_LDADD = $(UNIT_LIBS)
 
 # tools
 UNIT_TESTS += tests/unit/test_cli_text
