@@ -87,3 +87,17 @@ bench-restores: all
 		--tools tools --scale $(BENCH_ROWS_SCALE) \
 		--rounds $(BENCH_ROUNDS)
 .PHONY: bench-restores
+
+# Buckets of many small and some large objects, beside mc and rclone; 1 is
+# 10,000 of 10 KiB and 200 of 8 MiB, 1.7 GB:
+#     make bench-objects BENCH_OBJECTS_SCALE=1 BENCH_ROUNDS=3
+#     make bench-objects BENCH_OBJECTS_AT_MOST=1
+BENCH_OBJECTS_SCALE = 0.1
+BENCH_OBJECTS_AT_MOST = 0
+EXTRA_DIST += tests/bench/objects.py
+
+bench-objects: all
+	$(srcdir)/tests/bench/run --script objects.py --tools tools \
+		--scale $(BENCH_OBJECTS_SCALE) --rounds $(BENCH_ROUNDS) \
+		--at-most $(BENCH_OBJECTS_AT_MOST)
+.PHONY: bench-objects
