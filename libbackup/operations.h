@@ -94,6 +94,8 @@ struct bkp_restore_options {
 	int is_skipping;    /* databases: what the server lets only superusers
 			       make, and nothing else needs, is an omission where
 			       it is refused */
+	int is_locking;     /* buckets: objects get the retention and legal hold
+			       that they had; else none */
 	int is_delete;      /* buckets: objects that the snapshot has not are
 			       deleted, after all else went well */
 };

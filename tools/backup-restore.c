@@ -218,7 +218,7 @@ main(int argc, char **argv)
 	struct cli cli = CLI_INIT(&command);
 	struct bkp_restore_options restoring = BKP_RESTORE_OPTIONS_INIT;
 	bool is_overwrite = false, is_without = false, is_swap = false;
-	bool is_schema_only = false, is_delete = false;
+	bool is_schema_only = false, is_delete = false, is_locking = false;
 	bool is_unowned = false, is_ungranted = false, is_skipping = false;
 	struct beside beside = {.is_list = false};
 	struct cli_list only = {.count = 0};
@@ -231,6 +231,9 @@ main(int argc, char **argv)
 	    {"delete", 0, NULL,
 		"delete objects that the snapshot has not (buckets)", CLI_FLAG,
 		&is_delete},
+	    {"locks", 0, NULL,
+		"give objects their retention and legal hold (buckets)",
+		CLI_FLAG, &is_locking},
 	    {"swap", 0, NULL,
 		"take the place of the database there, and keep that", CLI_FLAG,
 		&is_swap},
@@ -269,6 +272,7 @@ main(int argc, char **argv)
 	restoring.is_overwrite = is_overwrite;
 	restoring.is_without_erasures = is_without;
 	restoring.is_delete = is_delete;
+	restoring.is_locking = is_locking;
 	restoring.is_swap = is_swap;
 	restoring.only = only.items;
 	restoring.only_count = only.count;

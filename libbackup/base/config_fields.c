@@ -88,6 +88,7 @@ static const struct config_field bucket_fields[] = {
     {"accept_unverified_tls", FIELD_BOOL, SOURCE(bucket.accepts_unverified_tls),
 	false},
     {"scratch_bucket", FIELD_BOOL, SOURCE(bucket.has_scratch_bucket), false},
+    {"abort_uploads", FIELD_DURATION, SOURCE(bucket.abort_uploads), false},
     {"ask_each", FIELD_BOOL, SOURCE(bucket.asks_each), false}, END};
 
 static const struct config_field files_fields[] = {

@@ -47,6 +47,8 @@ struct bkp_bucket_config {
 	bool accepts_unverified_tls; /* where libs3 cannot verify */
 	bool has_scratch_bucket; /* a verification may make a bucket of its own
 				    at the endpoint, and removes it again */
+	char *abort_uploads; /* "7d": multipart uploads that are older and not
+				finished are aborted; NULL: told of */
 	bool asks_each; /* of every object whether its tags and metadata are
 			   what they were, although the listing says nothing */
 };

@@ -258,6 +258,7 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	    .to = restore->options->to,
 	    .is_overwrite = restore->options->is_overwrite != 0,
 	    .is_swap = restore->options->is_swap != 0,
+	    .is_locking = restore->options->is_locking != 0,
 	    .is_delete = restore->options->is_delete != 0,
 	    .role = restore->options->role,
 	    .has_no_owner = restore->options->is_without_owners != 0 ||

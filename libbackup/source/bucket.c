@@ -5,8 +5,9 @@
 #include "libbackup/source/bucket_impl.h"
 
 /* Told in a snapshot, but another bucket gives its own. */
-static const char *const ignored[] = {
-    "etag_opaque", "last_modified", "storage_class", "version_id", NULL};
+static const char *const ignored[] = {"etag_opaque", "last_modified",
+    "storage_class", "version_id", "lock_mode", "lock_until", "legal_hold",
+    NULL};
 
 static const struct bkp_comparison comparisons[] = {
     {.entry_kind = BKP_BUCKET_OBJECT,

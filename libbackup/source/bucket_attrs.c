@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "formats/buf.h"
 #include "libbackup/base/fail.h"
@@ -155,6 +156,51 @@ read_encoding(const char *value, json_t *attrs, struct bkp_error *err)
 	return bkp_bucket_attrs_set(attrs, "content_encoding", value, err);
 }
 
+/* ---- locks ---- */
+
+bool
+bkp_bucket_attrs_lock(const json_t *attrs, struct bkp_s3_lock *lock)
+{
+	const char *mode = bkp_bucket_attrs_get(attrs, "lock_mode");
+	const json_t *until = json_object_get(attrs, "lock_until");
+
+	*lock = (struct bkp_s3_lock){.mode = BKP_S3_LOCK_NONE};
+	lock->has_legal_hold =
+	    json_is_true(json_object_get(attrs, "legal_hold"));
+	if (mode != NULL && json_is_integer(until)) {
+		lock->mode = strcmp(mode, "COMPLIANCE") == 0
+				 ? BKP_S3_LOCK_COMPLIANCE
+				 : BKP_S3_LOCK_GOVERNANCE;
+		lock->until = json_integer_value(until);
+	}
+	if (lock->until <= (int64_t)time(NULL))
+		lock->mode = BKP_S3_LOCK_NONE;
+	return lock->has_legal_hold || lock->mode != BKP_S3_LOCK_NONE;
+}
+
+static int
+read_lock(
+    const struct bkp_s3_fields *headers, json_t *attrs, struct bkp_error *err)
+{
+	struct bkp_s3_lock lock = {.mode = BKP_S3_LOCK_NONE};
+
+	if (bkp_s3_read_lock(headers, &lock, err) < 0)
+		return -1;
+	if (lock.has_legal_hold &&
+	    json_object_set_new(attrs, "legal_hold", json_true()) < 0)
+		return bkp_fail_nomem(err, "noting attributes");
+	if (lock.mode == BKP_S3_LOCK_NONE)
+		return 0;
+	if (json_object_set_new(attrs, "lock_mode",
+		json_string(lock.mode == BKP_S3_LOCK_COMPLIANCE
+				? "COMPLIANCE"
+				: "GOVERNANCE")) < 0 ||
+	    json_object_set_new(
+		attrs, "lock_until", json_integer((json_int_t)lock.until)) < 0)
+		return bkp_fail_nomem(err, "noting attributes");
+	return 0;
+}
+
 int
 bkp_bucket_attrs_read(
     const struct bkp_s3_fields *headers, json_t **out, struct bkp_error *err)
@@ -176,6 +222,8 @@ bkp_bucket_attrs_read(
 	value = bkp_s3_fields_get(headers, "x-amz-version-id");
 	if (rc == 0 && value != NULL && strcmp(value, "null") != 0)
 		rc = bkp_bucket_attrs_set(attrs, "version_id", value, err);
+	if (rc == 0)
+		rc = read_lock(headers, attrs, err);
 	if (rc == 0)
 		rc = read_metadata(headers, attrs, err);
 	if (rc < 0)

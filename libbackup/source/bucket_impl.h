@@ -14,6 +14,8 @@
  *   content_type, cache_control, content_disposition, content_encoding,
  *   content_language, expires, website_redirect
  *   metadata, tags  objects
+ *   lock_mode, lock_until (seconds since 1970), legal_hold: told, and given
+ *                   back only on request
  * A text that is not UTF-8 is {"hex": "..."}.
  */
 
@@ -51,6 +53,9 @@ void bkp_bucket_tell_clock(const struct bkp_bucket_access *access,
 /* What headers of an answer say. *out is the caller's. */
 int bkp_bucket_attrs_read(
     const struct bkp_s3_fields *headers, json_t **out, struct bkp_error *err);
+
+/* Object lock, as recorded; false where there was none, or it is over. */
+bool bkp_bucket_attrs_lock(const json_t *attrs, struct bkp_s3_lock *lock);
 
 /* Adds tags; none are none. */
 int bkp_bucket_attrs_add_tags(
@@ -106,10 +111,19 @@ int bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
 
 /* Asks for the headers and tags of an object (version_id NULL: the current
  * version), and whether they are those of `attrs`; not for its bytes.
- * is_thorough: also where nothing hints at tags. */
+ * is_thorough: also where nothing hints at tags,
+ * and locks are compared, too. */
 int bkp_bucket_is_same(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const char *version_id, const json_t *attrs,
     bool is_thorough, bool *is_same, struct bkp_error *err);
+
+/* ---- uploads that nobody finished (bucket_leftovers.c) ---- */
+
+/* Tells of them, and aborts them where the configuration says so. That it
+ * cannot be done is no reason to go without a backup. */
+void bkp_bucket_look_for_leftovers(struct bkp_s3_connection *connection,
+    const struct bkp_bucket_config *config, struct bkp_run *run,
+    const char *prefix);
 
 /* ---- kinds (bucket_source.c, bucket_target.c, bucket_scratch.c) ---- */
 

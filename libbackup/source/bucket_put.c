@@ -133,6 +133,7 @@ struct putting {
 	struct stretch stretch;
 	struct fmt_buf memory;
 	struct bkp_s3_fields headers, tags;
+	bool is_locking;
 	bool has_late_tags;  /* they are too long for a header */
 	struct fmt_buf etag; /* as the server says */
 };
@@ -324,12 +325,25 @@ compare_head(struct putting *putting, struct bkp_error *err)
 	return rc;
 }
 
+/* All headers but the tags. */
+static int
+add_headers(struct putting *putting, struct bkp_error *err)
+{
+	const json_t *attrs = putting->entry->attrs;
+	struct bkp_s3_lock lock;
+
+	if (bkp_bucket_attrs_headers(attrs, &putting->headers, err) < 0)
+		return -1;
+	if (!putting->is_locking || !bkp_bucket_attrs_lock(attrs, &lock))
+		return 0;
+	return bkp_s3_add_lock(&putting->headers, &lock, err);
+}
+
 /* A server without tags refuses an object that comes with some: then it goes
  * without them, rather than not at all. */
 static int
 put_tagged(struct putting *putting, struct bkp_error *err)
 {
-	const json_t *attrs = putting->entry->attrs;
 	struct bkp_bucket_fault *fault = &putting->stretch.fault;
 	struct bkp_error why = BKP_ERROR_INIT;
 
@@ -345,7 +359,7 @@ put_tagged(struct putting *putting, struct bkp_error *err)
 	}
 	fault->lacks_tags = true;
 	bkp_s3_fields_free(&putting->headers);
-	if (bkp_bucket_attrs_headers(attrs, &putting->headers, err) < 0)
+	if (add_headers(putting, err) < 0)
 		return -1;
 	return put_bytes(putting, err);
 }
@@ -370,9 +384,7 @@ put_late_tags(struct putting *putting, struct bkp_error *err)
 static int
 put_all(struct putting *putting, struct bkp_error *err)
 {
-	if (bkp_bucket_attrs_headers(
-		putting->entry->attrs, &putting->headers, err) < 0 ||
-	    put_tagged(putting, err) < 0)
+	if (add_headers(putting, err) < 0 || put_tagged(putting, err) < 0)
 		return -1;
 	if (!is_etag_right(putting) && compare_head(putting, err) < 0)
 		return -1;
@@ -381,7 +393,7 @@ put_all(struct putting *putting, struct bkp_error *err)
 
 int
 bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
-    const char *key, const struct fmt_entry *entry,
+    const char *key, const struct fmt_entry *entry, bool is_locking,
     struct bkp_chunk_reader *reader, struct bkp_bucket_fault *fault,
     struct bkp_error *err)
 {
@@ -389,6 +401,7 @@ bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
 	    .bucket = bucket,
 	    .key = key,
 	    .entry = entry,
+	    .is_locking = is_locking,
 	    .stretch = {.reader = reader,
 		.entry = entry,
 		.chunk = FMT_BUF_INIT},

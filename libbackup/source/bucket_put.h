@@ -18,10 +18,11 @@ struct bkp_bucket_fault {
  * Sends an entry's bytes from its chunks with all of its attributes, cut as
  * it was cut, and compares what the server says it has. BKP_UNSUPPORTED: the
  * server cannot hold it. BKP_CORRUPT: what arrived is not what was sent, or,
- * by *fault, the repository has lost it, and nothing was sent.
+ * by *fault, the repository has lost it, and nothing was sent. is_locking: with
+ * the object lock that it had, as far as that is not over.
  */
 int bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
-    const char *key, const struct fmt_entry *entry,
+    const char *key, const struct fmt_entry *entry, bool is_locking,
     struct bkp_chunk_reader *reader, struct bkp_bucket_fault *fault,
     struct bkp_error *err);
 

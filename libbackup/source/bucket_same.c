@@ -8,12 +8,19 @@
 /* What an object is given back with; all else is the server's own. */
 static const char *const given[] = {"content_type", "cache_control",
     "content_disposition", "content_encoding", "content_language", "expires",
-    "website_redirect", "metadata", "tags"};
+    "website_redirect", "metadata", "tags",
+    /* only where all is compared */
+    "lock_mode", "lock_until", "legal_hold"};
+
+#define LOCKS 3
 
 static bool
-is_equal(const json_t *a, const json_t *b)
+is_equal(const json_t *a, const json_t *b, bool is_thorough)
 {
-	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+	size_t count =
+	    sizeof(given) / sizeof(given[0]) - (is_thorough ? 0 : LOCKS);
+
+	for (size_t i = 0; i < count; i++) {
 		const json_t *one = json_object_get(a, given[i]);
 		const json_t *other = json_object_get(b, given[i]);
 
@@ -66,7 +73,7 @@ bkp_bucket_is_same(struct bkp_s3_connection *connection, const char *bucket,
 	    read_tags(connection, bucket, key, version_id, &headers,
 		has_tags || is_thorough, now, err) < 0)
 		goto out;
-	*is_same = is_equal(attrs, now);
+	*is_same = is_equal(attrs, now, is_thorough);
 	rc = 0;
 out:
 	json_decref(now);

@@ -453,6 +453,9 @@ run_source(
 		source->is_stable = true;
 	else if (rc == 0 && !bkp_sink_is_digest_only(sink))
 		rc = look_again(source, err);
+	if (rc == 0 && !bkp_sink_is_digest_only(sink))
+		bkp_bucket_look_for_leftovers(source->access.own,
+		    source->config, bkp_sink_run(sink), base->prefix);
 	bkp_bucket_tell_clock(
 	    &source->access, bkp_sink_run(sink), base->prefix);
 	return rc;

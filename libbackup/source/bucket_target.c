@@ -18,7 +18,8 @@ struct bucket_target {
 	struct bkp_target_options options;      /* strings borrowed */
 	const char *bucket; /* borrowed: where the objects go */
 	struct bkp_bucket_access access;
-	bool exists; /* the bucket was there at check */
+	bool exists;   /* the bucket was there at check */
+	bool can_lock; /* and has object lock, which was asked for */
 
 	/* while it runs */
 	struct bkp_supply *supply;
@@ -184,6 +185,22 @@ look_there(struct bucket_target *target, struct bkp_s3_connection *connection,
 	return -1;
 }
 
+/* A lock that was asked for and that the bucket has not is named. */
+static int
+note_lock(struct bucket_target *target, const struct fmt_entry *entry,
+    struct bkp_error *err)
+{
+	struct bkp_s3_lock lock;
+
+	if (!target->options.is_locking || target->can_lock ||
+	    !bkp_bucket_attrs_lock(entry->attrs, &lock))
+		return 0;
+	return bkp_run_omit(bkp_supply_run(target->supply), err, entry->path,
+	    "its retention or legal hold is not set, all else of it is back: "
+	    "bucket %s has no object lock",
+	    target->bucket);
+}
+
 /* What the target cannot hold or will not take is reported by name; the rest
  * goes on. */
 static int
@@ -196,13 +213,15 @@ put(struct bucket_target *target, struct bkp_s3_connection *connection,
 	struct bkp_error why = BKP_ERROR_INIT;
 
 	if (bkp_bucket_put(connection, target->bucket,
-		bkp_bucket_key_of(target->supply, entry), entry, reader, &fault,
-		&why) == 0)
-		return fault.lacks_tags
-			   ? bkp_run_omit(run, err, entry->path,
-				 "it is there without its tags: this server "
-				 "cannot hold any")
-			   : 0;
+		bkp_bucket_key_of(target->supply, entry), entry,
+		target->can_lock, reader, &fault, &why) == 0) {
+		if (fault.lacks_tags &&
+		    bkp_run_omit(run, err, entry->path,
+			"it is there without its tags: this server cannot "
+			"hold any") < 0)
+			return -1;
+		return note_lock(target, entry, err);
+	}
 	if (fault.is_lost) {
 		item->is_left_out = true;
 		return bkp_supply_lose(
@@ -368,6 +387,18 @@ compare_all(struct bucket_target *target, struct bkp_error *err)
 }
 
 static int
+look_at_lock(struct bucket_target *target, struct bkp_error *err)
+{
+	struct bkp_s3_lock_rule rule = {.is_enabled = false};
+
+	if (bkp_s3_get_lock_rule(
+		target->access.own, target->bucket, &rule, err) < 0)
+		return -1;
+	target->can_lock = rule.is_enabled;
+	return 0;
+}
+
+static int
 put_all(struct bucket_target *target, struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_supply_run(target->supply);
@@ -378,6 +409,8 @@ put_all(struct bucket_target *target, struct bkp_error *err)
 	    bkp_s3_create_bucket(target->access.own, target->bucket, err) < 0)
 		return -1;
 	target->exists = true;
+	if (target->options.is_locking && look_at_lock(target, err) < 0)
+		return -1;
 	if (bkp_bucket_walk_open(&target->walk,
 		existed ? target->access.own : NULL, target->bucket,
 		target->supply, err) < 0 ||

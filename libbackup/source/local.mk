@@ -18,6 +18,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket_changes.c libbackup/source/bucket_changes.h \
 	libbackup/source/bucket_delete.c libbackup/source/bucket_delete.h \
 	libbackup/source/bucket_fetch.c \
+	libbackup/source/bucket_leftovers.c \
 	libbackup/source/bucket_moment.c libbackup/source/bucket_moment.h \
 	libbackup/source/bucket_put.c libbackup/source/bucket_put.h \
 	libbackup/source/bucket_same.c \

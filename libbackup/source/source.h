@@ -185,6 +185,7 @@ typedef int bkp_settle_fn(void *arg, const char *path,
 struct bkp_target_options {
 	const char *to; /* another database, bucket or folder; NULL: the same */
 	bool is_overwrite; /* may replace what exists there */
+	bool is_locking;   /* buckets only: with retention and legal hold */
 	bool is_delete;    /* buckets only: what the snapshot has not goes */
 	bool is_swap;      /* databases only: takes the place of what exists
 			      when it is proven, and keeps that */

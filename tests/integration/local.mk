@@ -34,6 +34,7 @@ tests_integration_s3_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_s3.py \
 	tests/integration/test_bucket_again.py \
 	tests/integration/test_bucket_keys.py \
+	tests/integration/test_bucket_locks.py \
 	tests/integration/test_bucket_moment.py \
 	tests/integration/test_s3_bucket.py \
 	tests/integration/test_s3_lock.py \

@@ -3,6 +3,7 @@
 fetched again, and nothing is deleted but on request."""
 
 import os
+import time
 
 import pytest
 from harness.shelf import Shelf
@@ -140,6 +141,26 @@ def test_other_metadata_is_not_replaced_unless_asked(stack, few):
         "bucket/up/c"]
     assert objects[b"c"].tags == {"tag": "another"}
     assert not few.asked()["PUT", "object"]
+
+
+def test_uploads_that_nobody_finished_are_told_and_aborted_on_request(
+        stack, few):
+    today = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for name, date in (("old", "2020-01-02T03:04:05.000Z"),
+                       ("older", "2019-01-02T03:04:05.000Z"),
+                       ("new", today)):
+        few.uploads[name] = ({}, {})
+        few.begun[name] = ("half", date)
+    done = stack.run("backup-create", "--json")
+    assert done.status == COMPLETE, str(done)
+    told = [event["text"] for event in done.of_type("message")
+            if "nobody finished" in event["text"]]
+    assert len(told) == 1 and told[0].startswith("2 uploads"), told
+    assert "2019-01-02T03:04:05" in told[0] and "abort_uploads" in told[0]
+    assert set(few.uploads) == {"old", "older", "new"}
+    stack.add_bucket("up", few, bucket_name="bucket", abort_uploads="1d")
+    stack.create()
+    assert set(few.uploads) == {"new"}
 
 
 def keys(shelf, bucket="bucket"):

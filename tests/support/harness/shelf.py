@@ -83,6 +83,7 @@ class Shelf:
         self.buckets, self.sorted = {}, {}
         self.counts = collections.Counter()
         self.uploads = {}
+        self.begun = {}  # of uploads: key and date, where they are listed
 
     def __enter__(self):
         self.loop = asyncio.new_event_loop()
@@ -156,6 +157,15 @@ class Shelf:
                     key = key.replace(b"&%s;" % entity, byte)
                 self._drop(bucket, key)
             return 200, {}, b"<DeleteResult/>"
+        if what == "uploads":
+            return 200, {}, ("<ListMultipartUploadsResult>%s<IsTruncated>false"
+                             "</IsTruncated></ListMultipartUploadsResult>"
+                             % "".join(
+                                 "<Upload><Key>%s</Key><UploadId>%s</UploadId>"
+                                 "<Initiated>%s</Initiated></Upload>" % (
+                                     key, name, date)
+                                 for name, (key, date) in self.begun.items()
+                                 if name in self.uploads)).encode()
         if what == "versioning":
             return 200, {}, b"<VersioningConfiguration/>"
         return 200, {}, b""
