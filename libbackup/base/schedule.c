@@ -263,6 +263,26 @@ bkp_schedule_start(struct bkp_schedule *s, struct bkp_error *err)
 	return 0;
 }
 
+/* Lengths are guesses, and somebody else may get the processor: a quarter is
+ * kept for that. */
+bool
+bkp_schedule_is_short(
+    const struct bkp_schedule *s, size_t job, unsigned workers)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < s->job_count; i++)
+		total += s->jobs[i].length;
+	return s->jobs[job].units == 1 || workers == 1 ||
+	       s->jobs[job].way <= total / workers * 3 / 4;
+}
+
+void
+bkp_schedule_join(struct bkp_schedule *s, size_t job)
+{
+	s->jobs[job].units = 1;
+}
+
 /* ---- at work ---- */
 
 static bool

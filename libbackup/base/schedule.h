@@ -10,6 +10,7 @@
  *
  *     bkp_schedule_new, _add, _after, _lock    one thread
  *     bkp_schedule_start                       no additions after this
+ *     bkp_schedule_is_short, _join             one thread
  *     bkp_schedule_take, _finish, _stop        any thread
  *
  * It starts no threads: the workers of a pipeline (pipeline.h) draw from it.
@@ -44,6 +45,14 @@ int bkp_schedule_lock(struct bkp_schedule *schedule, size_t job, size_t thing,
 
 /* BKP_INVALID where jobs wait for each other in a circle. */
 int bkp_schedule_start(struct bkp_schedule *schedule, struct bkp_error *err);
+
+/* Before anything is taken: whether the units of a job can be done one after
+ * another and so many workers end as early, by the lengths. */
+bool bkp_schedule_is_short(
+    const struct bkp_schedule *schedule, size_t job, unsigned workers);
+
+/* Before anything is taken: makes one unit of all units of a job. */
+void bkp_schedule_join(struct bkp_schedule *schedule, size_t job);
 
 struct bkp_task {
 	size_t job;

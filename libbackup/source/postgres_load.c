@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rows into the tables of a database that is being built. A piece is a run of
- * chunks of one table, which a worker loads with one COPY.
+ * chunks of one table, which a worker loads with one COPY; a table that one
+ * worker has to itself is loaded whole.
  */
 #include "libbackup/source/postgres_load.h"
 
@@ -82,6 +83,14 @@ fail_piece(
 	return bkp_fail_in(err, "table %s", table->quoted);
 }
 
+static void
+begin_anew(struct bkp_pg_piece *piece)
+{
+	piece->hash = (struct fmt_rowhash)FMT_ROWHASH_INIT;
+	piece->loss.count = 0;
+	piece->sql = NULL;
+}
+
 /*
  * A function in a CHECK or a generated column may count on the search path
  * that the application has. With an empty one it finds nothing; so once more
@@ -95,9 +104,8 @@ load_with_path(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
 
 	if (bkp_pg_target_search_path(&worker->pg, load->facts, err) < 0)
 		return -1;
+	begin_anew(piece);
 	piece->had_path = true;
-	piece->hash = (struct fmt_rowhash)FMT_ROWHASH_INIT;
-	piece->loss.count = 0;
 	rc = bkp_pg_load_chunks(load, &worker->pg, number, piece, err);
 	if (rc == 0)
 		rc = bkp_pg_do(&worker->pg, "SET search_path TO ''", err);
@@ -120,9 +128,60 @@ load_piece(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
 	return -1;
 }
 
+/* Rows are frozen by whoever has emptied the table just before. */
+static int
+load_frozen(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned number,
+    struct bkp_pg_piece *piece, struct bkp_error *err)
+{
+	const struct bkp_pg_loaded *table = piece->table;
+	char *sql = bkp_format(err, "%.*s, FREEZE)",
+	    (int)strlen(table->sql) - 1, table->sql); /* (ENCODING ...) */
+	int rc = -1;
+
+	if (sql == NULL)
+		return -1;
+	piece->sql = sql;
+	if (bkp_pg_do(pg, "BEGIN", err) == 0 &&
+	    bkp_pg_run(pg, err, "TRUNCATE TABLE ONLY %s", table->quoted) == 0 &&
+	    bkp_pg_load_chunks(load, pg, number, piece, err) == 0)
+		rc = bkp_pg_do(pg, "COMMIT", err);
+	piece->sql = NULL;
+	free(sql);
+	return rc;
+}
+
+/* What is no fault of the rows: a role that may write into a table and not
+ * empty it, a kind of table that knows nothing of frozen rows, a function that
+ * is not found. */
+static bool
+is_worth_another_way(const struct bkp_error *why)
+{
+	return why->code == BKP_AUTH || why->code == BKP_UNSUPPORTED ||
+	       why->code == BKP_NOTFOUND || why->code == BKP_RETRY ||
+	       why->code == BKP_IO;
+}
+
+static int
+load_whole(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
+    unsigned number, struct bkp_pg_piece *piece, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (load_frozen(load, &worker->pg, number, piece, &why) == 0)
+		return 0;
+	if (is_worth_another_way(&why) &&
+	    bkp_pg_do(&worker->pg, "ROLLBACK", NULL) == 0) {
+		begin_anew(piece);
+		return load_piece(load, worker, number, piece, err);
+	}
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
 static int
 work_piece(struct bkp_pg_load *load, unsigned number,
-    struct bkp_pg_piece *piece, struct bkp_error *err)
+    struct bkp_pg_piece *piece, bool is_whole, struct bkp_error *err)
 {
 	struct bkp_pg_loader *worker = &load->workers[number];
 	const struct bkp_pg_loaded *table = piece->table;
@@ -131,7 +190,8 @@ work_piece(struct bkp_pg_load *load, unsigned number,
 		return -1;
 	if (table->is_of_extension && relax(&worker->pg, true, err) < 0)
 		return -1;
-	if (load_piece(load, worker, number, piece, err) < 0) {
+	if ((is_whole ? load_whole(load, worker, number, piece, err)
+		      : load_piece(load, worker, number, piece, err)) < 0) {
 		if (err != NULL && err->code == BKP_CANCELLED)
 			return -1;
 		return fail_piece(&worker->pg, table, err);
@@ -141,23 +201,39 @@ work_piece(struct bkp_pg_load *load, unsigned number,
 	return 0;
 }
 
-int
-bkp_pg_load_piece(struct bkp_pg_load *load, unsigned worker, size_t number,
-    uint64_t at, struct bkp_error *err)
+static int
+load_cuts(struct bkp_pg_load *load, unsigned worker, size_t number,
+    uint64_t from, uint64_t to, bool is_whole, struct bkp_error *err)
 {
 	struct bkp_pg_loaded *table = &load->tables[number];
-	struct bkp_pg_piece piece = {.table = table, .hash = FMT_ROWHASH_INIT};
+	struct bkp_pg_piece piece = {.table = table,
+	    .first = table->cuts[from],
+	    .last = table->cuts[to],
+	    .hash = FMT_ROWHASH_INIT};
 
-	if (at + 1 >= table->cut_count)
-		return 0; /* of a table without rows */
-	piece.first = table->cuts[at];
-	piece.last = table->cuts[at + 1];
-	if (work_piece(load, worker, &piece, err) < 0)
+	if (work_piece(load, worker, &piece, is_whole, err) < 0)
 		return -1;
 	pthread_mutex_lock(&load->mutex);
 	bkp_pg_load_add(table, &piece);
 	pthread_mutex_unlock(&load->mutex);
 	return 0;
+}
+
+int
+bkp_pg_load_piece(struct bkp_pg_load *load, unsigned worker, size_t number,
+    uint64_t at, struct bkp_error *err)
+{
+	if (at + 1 >= load->tables[number].cut_count)
+		return 0; /* of a table without rows */
+	return load_cuts(load, worker, number, at, at + 1, false, err);
+}
+
+int
+bkp_pg_load_whole(struct bkp_pg_load *load, unsigned worker, size_t number,
+    struct bkp_error *err)
+{
+	return load_cuts(load, worker, number, 0,
+	    load->tables[number].cut_count - 1, true, err);
 }
 
 int
@@ -198,7 +274,8 @@ bkp_pg_load_table(const struct bkp_pg_load *load, size_t number,
 	    .name = table->name,
 	    .bytes = table->entry.size,
 	    .rows = table->expected.rows,
-	    .pieces = table->cut_count > 1 ? table->cut_count - 1 : 1};
+	    .pieces = table->cut_count > 1 ? table->cut_count - 1 : 1,
+	    .is_of_extension = table->is_of_extension};
 }
 
 void

@@ -23,6 +23,7 @@ struct bkp_pg_load_table {
 	const char *schema, *name; /* borrowed until close */
 	uint64_t bytes, rows;
 	uint64_t pieces; /* at least 1 */
+	bool is_of_extension;
 };
 
 size_t bkp_pg_load_count(const struct bkp_pg_load *load);
@@ -32,6 +33,12 @@ void bkp_pg_load_table(const struct bkp_pg_load *load, size_t table,
 /* Loads one piece on the connection of a worker. */
 int bkp_pg_load_piece(struct bkp_pg_load *load, unsigned worker, size_t table,
     uint64_t piece, struct bkp_error *err);
+
+/* Loads all pieces of a table at once, as the one who made it: rows are frozen
+ * and seen by everybody, so that nothing has to be written about them later,
+ * and a server with wal_level=minimal does not log them. */
+int bkp_pg_load_whole(struct bkp_pg_load *load, unsigned worker, size_t table,
+    struct bkp_error *err);
 
 /* Every piece is in: compares with what the backup recorded, and notes what is
  * lost. Any thread. */

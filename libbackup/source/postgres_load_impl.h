@@ -36,6 +36,7 @@ struct bkp_pg_loaded {
 struct bkp_pg_piece {
 	const struct bkp_pg_loaded *table; /* borrowed */
 	size_t first, last;                /* chunks */
+	const char *sql;                   /* borrowed; NULL: the table's */
 	struct fmt_rowhash hash;
 	struct bkp_pg_loss loss;
 	bool had_path;

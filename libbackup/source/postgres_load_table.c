@@ -206,7 +206,8 @@ bkp_pg_load_chunks(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned worker,
 	    bkp_supply_reader(load->supply, worker);
 	uint64_t rows = 0;
 
-	if (bkp_pg_copy_in_begin(pg, table->sql, err) < 0)
+	if (bkp_pg_copy_in_begin(
+		pg, piece->sql != NULL ? piece->sql : table->sql, err) < 0)
 		return -1;
 	for (size_t i = piece->first; i < piece->last; i++) {
 		struct bkp_error why = BKP_ERROR_INIT;

@@ -24,6 +24,9 @@
 #define SLOW_BYTE 27 /* GIN, GiST, HNSW */
 #define CHECK_ROW 200
 
+/* A smaller table is not worth emptying it first. */
+#define WHOLE_BYTES (1024u * 1024u)
+
 struct keyed {
 	char *key; /* owned */
 	size_t load;
@@ -451,6 +454,39 @@ order_attaches(struct planning *p, struct bkp_error *err)
 	return 0;
 }
 
+/* Not a root: its rows go to many tables. Not what an extension has made: it
+ * may have rows that stay. */
+static bool
+may_be_whole(const struct planning *p, const struct keyed *load)
+{
+	const struct bkp_pg_load_table *table = &p->facts->loads[load->load];
+	const char *key = load->key;
+
+	return table->bytes >= WHOLE_BYTES && !table->is_of_extension &&
+	       (p->facts->partitioned_count == 0 ||
+		   bsearch(&key, p->facts->partitioned,
+		       p->facts->partitioned_count,
+		       sizeof(*p->facts->partitioned),
+		       bkp_compare_strings) == NULL);
+}
+
+/* Only who has just made or emptied a table may load it whole, so a table is
+ * for one worker, unless all would wait for it. */
+static void
+join_loads(struct planning *p)
+{
+	for (size_t i = 0; i < p->facts->load_count; i++) {
+		size_t job = p->sorted[i].load;
+
+		if (!may_be_whole(p, &p->sorted[i]) ||
+		    !bkp_schedule_is_short(
+			p->plan->schedule, job, p->facts->workers))
+			continue;
+		bkp_schedule_join(p->plan->schedule, job);
+		p->plan->jobs[job].is_whole = true;
+	}
+}
+
 static int
 plan(struct planning *p, struct bkp_error *err)
 {
@@ -461,7 +497,11 @@ plan(struct planning *p, struct bkp_error *err)
 		if (p->done[i].first != NO_JOB &&
 		    order_item(p, &p->toc->items[i], p->done[i].first, err) < 0)
 			return -1;
-	return bkp_schedule_start(p->plan->schedule, err);
+	if (bkp_schedule_start(p->plan->schedule, err) < 0)
+		return -1;
+	if (p->facts->workers > 0)
+		join_loads(p);
+	return 0;
 }
 
 static int

@@ -158,7 +158,10 @@ run_task(struct queue *queue, unsigned number, const struct bkp_task *task,
 {
 	const struct bkp_pg_job *job = &queue->plan.jobs[task->job];
 
-	if (job->is_load) {
+	if (job->is_whole) {
+		if (bkp_pg_load_whole(queue->load, number, job->table, err) < 0)
+			return -1;
+	} else if (job->is_load) {
 		if (bkp_pg_load_piece(
 			queue->load, number, job->table, task->unit, err) < 0)
 			return -1;
@@ -270,7 +273,8 @@ static int
 make_plan(struct queue *queue, struct bkp_error *err)
 {
 	struct bkp_pg_plan_facts facts = {
-	    .load_count = bkp_pg_load_count(queue->load)};
+	    .load_count = bkp_pg_load_count(queue->load),
+	    .workers = bkp_run_workers(queue->run)};
 	struct bkp_pg_load_table *loads =
 	    bkp_alloc_array(facts.load_count, sizeof(*loads), err);
 	char **keys = NULL;

@@ -15,7 +15,8 @@
  * order. */
 struct bkp_pg_job {
 	bool is_load;
-	size_t table;             /* of the load */
+	bool is_whole; /* a load of all rows by one worker, in one go */
+	size_t table;  /* of the load */
 	struct bkp_pg_item *item; /* borrowed from the toc */
 	char *sql;                /* owned; NULL: there is nothing to do */
 };
@@ -38,6 +39,7 @@ struct bkp_pg_plan_facts {
 	size_t load_count;
 	char *const *partitioned; /* keys (bkp_pg_toc_key), sorted by strcmp */
 	size_t partitioned_count;
+	unsigned workers;
 };
 
 /* Makes the plan and starts its schedule; everything is borrowed until free. */

@@ -109,6 +109,44 @@ def test_a_tree_of_partitions_comes_back_with_its_indexes_attached(
             " ON c.oid = indexrelid WHERE NOT indisvalid") == []
 
 
+def test_rows_of_a_table_come_back_frozen(app, postgres, database):
+    """Nobody need vacuum them, nor write to every page that they are on."""
+    postgres.execute(database, """
+        CREATE TABLE large (id int PRIMARY KEY, body text);
+        INSERT INTO large SELECT i, repeat(md5(i::text), 4)
+            FROM generate_series(1, 20000) i;
+        CREATE TABLE p (id int, body text) PARTITION BY RANGE (id);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (30000);
+        INSERT INTO p SELECT * FROM large""")
+    app.create()
+    before = witness.database(postgres, database)
+    app.restore("--overwrite", "latest")
+    same(before, witness.database(postgres, database))
+    assert postgres.execute(
+        database, "SELECT relname, relallvisible = relpages AND relpages > 0"
+        " FROM pg_class WHERE relname IN ('large', 'p1') ORDER BY 1") == [
+            ("large", True), ("p1", True)]
+
+
+def test_who_may_not_empty_a_table_fills_it_all_the_same(
+        app, postgres, database):
+    postgres.execute(database, """
+        CREATE ROLE scribe;
+        CREATE TABLE large (id int PRIMARY KEY, body text);
+        INSERT INTO large SELECT i, repeat(md5(i::text), 4)
+            FROM generate_series(1, 20000) i;
+        ALTER TABLE large OWNER TO scribe;
+        REVOKE TRUNCATE ON large FROM scribe""")
+    postgres.execute("postgres", "ALTER ROLE scribe CREATEDB")
+    app.create()
+    app.restore("--overwrite", "--role", "scribe", "latest")
+    assert postgres.execute(
+        database, "SELECT count(*), pg_get_userbyid(relowner),"
+        " has_table_privilege('scribe', 'large', 'truncate')"
+        " FROM large, pg_class WHERE relname = 'large' GROUP BY 2") == [
+            (20000, "scribe", False)]
+
+
 def test_a_foreign_key_that_does_not_hold_is_named(app, postgres, database):
     postgres.execute(database, """
         CREATE TABLE parent (id int PRIMARY KEY);

@@ -63,17 +63,26 @@ print(struct bkp_pg_toc *toc, const struct line *lines, size_t count)
 }
 
 static void
-plan(struct scene *scene, const struct line *lines, size_t count,
+plan_with(struct scene *scene, const struct line *lines, size_t count,
     const struct bkp_pg_load_table *loads, size_t load_count,
-    char *const *partitioned, size_t partitioned_count)
+    char *const *partitioned, size_t partitioned_count, unsigned workers)
 {
 	const struct bkp_pg_plan_facts facts = {
-	    loads, load_count, partitioned, partitioned_count};
+	    loads, load_count, partitioned, partitioned_count, workers};
 
 	print(&scene->toc, lines, count);
 	scene->plan = (struct bkp_pg_plan)BKP_PG_PLAN_INIT;
 	assert_int_equal(
 	    bkp_pg_plan_make(&scene->toc, &facts, &scene->plan, NULL), 0);
+}
+
+static void
+plan(struct scene *scene, const struct line *lines, size_t count,
+    const struct bkp_pg_load_table *loads, size_t load_count,
+    char *const *partitioned, size_t partitioned_count)
+{
+	plan_with(scene, lines, count, loads, load_count, partitioned,
+	    partitioned_count, 2);
 }
 
 static void
@@ -167,7 +176,8 @@ an_index_does_not_wait_for_other_tables(void **state)
 	    {2, NULL, "", "slow"},
 	    {11, "INDEX", "2 2", "CREATE INDEX i ON app.slow USING gin (a)"}};
 	static const struct bkp_pg_load_table loads[] = {
-	    {"app", "big", 100, 10, 1}, {"app", "slow", 50, 10, 1}};
+	    {"app", "big", 100, 10, 1, false},
+	    {"app", "slow", 50, 10, 1, false}};
 	struct scene scene;
 	struct bkp_task slow, big, index;
 
@@ -195,7 +205,7 @@ a_key_is_built_beside_an_index_and_attached_alone(void **state)
 		"(a)"},
 	    {12, "INDEX", "1", "CREATE INDEX i ON app.t USING gin (a)"}};
 	static const struct bkp_pg_load_table loads[] = {
-	    {"app", "t", 100, 10, 1}};
+	    {"app", "t", 100, 10, 1, false}};
 	struct scene scene;
 	struct bkp_task gin, key;
 
@@ -224,7 +234,8 @@ a_foreign_key_waits_for_both_tables_and_the_key(void **state)
 		"(a)"},
 	    {12, "FK CONSTRAINT", "11 1 2", "ALTER TABLE ONLY app.child"}};
 	static const struct bkp_pg_load_table loads[] = {
-	    {"app", "child", 1, 1, 1}, {"app", "parent", 100, 1, 1}};
+	    {"app", "child", 1, 1, 1, false},
+	    {"app", "parent", 100, 1, 1, false}};
 	struct scene scene;
 
 	(void)state;
@@ -248,7 +259,7 @@ partitions_are_attached_one_by_one_before_foreign_keys(void **state)
 	    {13, "INDEX ATTACH", "12 11 2 1", "ALTER INDEX app.i"},
 	    {14, "FK CONSTRAINT", "3 3", "ALTER TABLE ONLY app.other"}};
 	static const struct bkp_pg_load_table loads[] = {
-	    {"app", "p1", 100, 10, 1}, {"app", "other", 1, 1, 1}};
+	    {"app", "p1", 100, 10, 1, false}, {"app", "other", 1, 1, 1, false}};
 	char *partitioned[] = {(char[]){"p; Type: TABLE; Schema: app"}};
 	struct scene scene;
 	struct bkp_task part;
@@ -273,7 +284,8 @@ a_table_that_no_load_names_waits_for_all_of_them(void **state)
 	static const struct line lines[] = {{1, NULL, "", "leaf"},
 	    {11, "INDEX", "1", "CREATE INDEX i ON app.leaf USING btree (a)"}};
 	static const struct bkp_pg_load_table loads[] = {
-	    {"app", "root", 100, 10, 2}, {"app", "other", 1, 1, 1}};
+	    {"app", "root", 100, 10, 2, false},
+	    {"app", "other", 1, 1, 1, false}};
 	struct scene scene;
 
 	(void)state;
@@ -292,7 +304,8 @@ a_foreign_key_to_a_table_of_an_extension_waits_for_all(void **state)
 	static const struct line lines[] = {{1, NULL, "", "child"},
 	    {12, "FK CONSTRAINT", "1 7", "ALTER TABLE ONLY app.child"}};
 	static const struct bkp_pg_load_table loads[] = {
-	    {"app", "child", 100, 1, 1}, {"ext", "settings", 1, 1, 1}};
+	    {"app", "child", 100, 1, 1, false},
+	    {"ext", "settings", 1, 1, 1, false}};
 	struct scene scene;
 
 	(void)state;
@@ -311,7 +324,7 @@ an_index_that_calls_a_function_waits_for_all(void **state)
 	    {2, NULL, "", "b"},
 	    {11, "INDEX", "1 9", "CREATE INDEX i ON app.a USING btree (f(a))"}};
 	static const struct bkp_pg_load_table loads[] = {
-	    {"app", "a", 100, 100, 1}, {"app", "b", 1, 1, 1}};
+	    {"app", "a", 100, 100, 1, false}, {"app", "b", 1, 1, 1, false}};
 	struct scene scene;
 
 	(void)state;
@@ -331,7 +344,7 @@ what_waits_in_a_circle_is_left_to_pg_restore(void **state)
 	    {12, "INDEX", "1 11", "CREATE INDEX j ON app.a USING btree (a)"},
 	    {13, "INDEX", "1", "CREATE INDEX k ON app.a USING btree (a)"}};
 	static const struct bkp_pg_load_table loads[] = {
-	    {"app", "a", 100, 100, 1}};
+	    {"app", "a", 100, 100, 1, false}};
 	struct scene scene;
 
 	(void)state;
@@ -340,6 +353,56 @@ what_waits_in_a_circle_is_left_to_pg_restore(void **state)
 	nothing_is_left(&scene);
 	for (size_t i = 0; i < scene.toc.item_count; i++)
 		assert_true(scene.toc.items[i].is_late);
+	leave(&scene);
+}
+
+#define MIB (1024u * 1024u)
+
+static bool
+next_is_whole(struct scene *scene, size_t table)
+{
+	struct bkp_task task = take(scene);
+
+	assert_is_load(scene, &task, table);
+	finish(scene, &task);
+	return scene->plan.jobs[task.job].is_whole;
+}
+
+static void
+tables_of_several_are_whole_and_a_large_one_is_shared(void **state)
+{
+	static const struct bkp_pg_load_table loads[] = {
+	    {"app", "large", 90 * MIB, 10, 2, false},
+	    {"app", "b", 40 * MIB, 10, 3, false},
+	    {"app", "root", 30 * MIB, 10, 1, false},
+	    {"app", "ext", 20 * MIB, 10, 1, true},
+	    {"app", "tiny", MIB - 1, 10, 1, false}};
+	char *partitioned[] = {(char[]){"root; Type: TABLE; Schema: app"}};
+	struct scene scene;
+
+	(void)state;
+	plan_with(&scene, NULL, 0, loads, COUNT(loads), partitioned, 1, 2);
+	assert_false(next_is_whole(&scene, 0));
+	assert_false(next_is_whole(&scene, 0));
+	assert_true(next_is_whole(&scene, 1));
+	assert_false(next_is_whole(&scene, 2));
+	assert_false(next_is_whole(&scene, 3));
+	assert_false(next_is_whole(&scene, 4));
+	nothing_is_left(&scene);
+	leave(&scene);
+}
+
+static void
+one_worker_has_every_table_to_itself(void **state)
+{
+	static const struct bkp_pg_load_table loads[] = {
+	    {"app", "large", 90 * MIB, 10, 2, false}};
+	struct scene scene;
+
+	(void)state;
+	plan_with(&scene, NULL, 0, loads, COUNT(loads), NULL, 0, 1);
+	assert_true(next_is_whole(&scene, 0));
+	nothing_is_left(&scene);
 	leave(&scene);
 }
 
@@ -357,6 +420,9 @@ main(void)
 		a_foreign_key_to_a_table_of_an_extension_waits_for_all),
 	    cmocka_unit_test(an_index_that_calls_a_function_waits_for_all),
 	    cmocka_unit_test(what_waits_in_a_circle_is_left_to_pg_restore),
+	    cmocka_unit_test(
+		tables_of_several_are_whole_and_a_large_one_is_shared),
+	    cmocka_unit_test(one_worker_has_every_table_to_itself),
 	};
 
 	return cmocka_run_group_tests_name("postgres plan", tests, NULL, NULL);

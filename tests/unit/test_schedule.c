@@ -442,6 +442,48 @@ memory_that_runs_out_is_told_wherever_it_does(void **state)
 	}
 }
 
+/* Two workers and 100 in all: 37 is done in time by one, and 38 is not. */
+static void
+a_job_is_short_that_one_worker_ends_in_time(void **state)
+{
+	struct bkp_schedule *schedule = new_schedule();
+	size_t load, index, others, small;
+
+	(void)state;
+	assert_int_equal(
+	    bkp_schedule_add(schedule, 30, 5, NULL, &load, NULL), 0);
+	assert_int_equal(
+	    bkp_schedule_add(schedule, 37, 5, NULL, &small, NULL), 0);
+	index = add(schedule, 8);
+	others = add(schedule, 25);
+	after(schedule, index, load);
+	start(schedule);
+	assert_true(bkp_schedule_is_short(schedule, small, 2));
+	assert_false(bkp_schedule_is_short(schedule, load, 2));
+	assert_true(bkp_schedule_is_short(schedule, load, 1));
+	assert_true(bkp_schedule_is_short(schedule, others, 50));
+	bkp_schedule_free(schedule);
+}
+
+static void
+units_that_are_joined_are_one(void **state)
+{
+	struct bkp_schedule *schedule = new_schedule();
+	size_t load, index;
+
+	(void)state;
+	assert_int_equal(
+	    bkp_schedule_add(schedule, 30, 5, NULL, &load, NULL), 0);
+	index = add(schedule, 8);
+	after(schedule, index, load);
+	start(schedule);
+	bkp_schedule_join(schedule, load);
+	assert_next(schedule, load);
+	assert_next(schedule, index);
+	assert_nothing_left(schedule);
+	bkp_schedule_free(schedule);
+}
+
 int
 main(void)
 {
@@ -461,6 +503,8 @@ main(void)
 	    cmocka_unit_test(
 		several_draw_and_each_job_is_done_once_in_its_turn),
 	    cmocka_unit_test(memory_that_runs_out_is_told_wherever_it_does),
+	    cmocka_unit_test(a_job_is_short_that_one_worker_ends_in_time),
+	    cmocka_unit_test(units_that_are_joined_are_one),
 	};
 
 	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
