@@ -26,6 +26,15 @@ fmt_load_le64(const unsigned char *bytes)
 	return le64toh(value);
 }
 
+static inline uint32_t
+fmt_load_be32(const unsigned char *bytes)
+{
+	uint32_t value;
+
+	memcpy(&value, bytes, sizeof(value));
+	return be32toh(value);
+}
+
 static inline uint64_t
 fmt_load_be64(const unsigned char *bytes)
 {

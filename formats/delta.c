@@ -67,7 +67,11 @@ fmt_delta_head(const void *delta, size_t len, struct fmt_delta_head *out)
 	end = at + len;
 	if (!take_text(&at, end, FMT_DELTA_MAGIC))
 		return FMT_MALFORMED;
-	if (!take_text(&at, end, FMT_DELTA_VERSION))
+	if (take_text(&at, end, FMT_DELTA_TEXT))
+		head.form = FMT_COPY_TEXT;
+	else if (take_text(&at, end, FMT_DELTA_BINARY))
+		head.form = FMT_COPY_BINARY;
+	else
 		return FMT_UNSUPPORTED;
 	if (!take_id(&at, end, head.base) || !take_text(&at, end, " ") ||
 	    !take_number(&at, end, ' ', &head.base_len) ||
@@ -78,9 +82,25 @@ fmt_delta_head(const void *delta, size_t len, struct fmt_delta_head *out)
 	return FMT_OK;
 }
 
+/* Where what stands in the text ends; NULL: not within it. */
+static const unsigned char *
+skip_new(const unsigned char *at, const unsigned char *end,
+    enum fmt_copy_form form, uint32_t count)
+{
+	if (form == FMT_COPY_BINARY)
+		return count <= (size_t)(end - at) ? at + count : NULL;
+	for (uint32_t i = 0; i < count; i++) {
+		at = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
+		if (at == NULL)
+			return NULL;
+		at++;
+	}
+	return at;
+}
+
 enum fmt_status
 fmt_delta_op(const unsigned char **at, const unsigned char *end,
-    struct fmt_delta_op *out)
+    enum fmt_copy_form form, struct fmt_delta_op *out)
 {
 	struct fmt_delta_op op = {.lines = NULL};
 	const unsigned char *p = *at;
@@ -98,12 +118,8 @@ fmt_delta_op(const unsigned char **at, const unsigned char *end,
 	op.lines = p;
 	if (op.is_copy)
 		op.first--;
-	for (uint32_t i = 0; !op.is_copy && i < op.count; i++) {
-		p = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
-		if (p == NULL)
-			return FMT_TRUNCATED;
-		p++;
-	}
+	if (!op.is_copy && (p = skip_new(p, end, form, op.count)) == NULL)
+		return FMT_TRUNCATED;
 	op.len = (size_t)(p - op.lines);
 	*at = p;
 	*out = op;
@@ -163,8 +179,9 @@ find_lines(const unsigned char *base, size_t len, struct lines *lines)
 
 /* The bytes that an op stands for. */
 static enum fmt_status
-resolve(const struct fmt_delta_op *op, const unsigned char *base,
-    const struct lines *lines, const unsigned char **bytes, size_t *len)
+resolve(const struct fmt_delta_op *op, const struct fmt_delta_head *head,
+    const unsigned char *base, const struct lines *lines,
+    const unsigned char **bytes, size_t *len)
 {
 	const uint32_t *starts = lines->starts;
 
@@ -172,6 +189,14 @@ resolve(const struct fmt_delta_op *op, const unsigned char *base,
 	*len = op->len;
 	if (!op->is_copy)
 		return FMT_OK;
+	if (head->form == FMT_COPY_BINARY) {
+		if (op->first >= head->base_len ||
+		    op->count > head->base_len - op->first)
+			return FMT_MALFORMED;
+		*bytes = base + op->first;
+		*len = op->count;
+		return FMT_OK;
+	}
 	if (op->first >= lines->count || op->count > lines->count - op->first)
 		return FMT_MALFORMED;
 	*bytes = base + starts[op->first];
@@ -194,12 +219,16 @@ fmt_delta_apply(const void *delta, size_t len, const void *base,
 		return status;
 	if (head.base_len != base_len)
 		return FMT_MALFORMED;
-	if ((status = find_lines(base, base_len, &lines)) == FMT_OK)
+	if (head.form == FMT_COPY_TEXT)
+		status = find_lines(base, base_len, &lines);
+	if (status == FMT_OK)
 		status = fmt_buf_reserve(out, head.len);
 	for (at += head.head_len; status == FMT_OK && at < end; done += n) {
 		n = 0;
-		if ((status = fmt_delta_op(&at, end, &op)) != FMT_OK ||
-		    (status = resolve(&op, base, &lines, &bytes, &n)) != FMT_OK)
+		status = fmt_delta_op(&at, end, head.form, &op);
+		if (status == FMT_OK)
+			status = resolve(&op, &head, base, &lines, &bytes, &n);
+		if (status != FMT_OK)
 			break;
 		if (n > head.len - done) {
 			status = FMT_MALFORMED;

@@ -45,10 +45,12 @@ make_room(struct fmt_delta_lines *lines)
 	return FMT_OK;
 }
 
+/* Of what is hashed: a newline is not. */
 static size_t
 length_of(const struct fmt_delta_lines *lines, size_t n)
 {
-	return lines->starts[n + 1] - lines->starts[n] - 1;
+	return lines->starts[n + 1] - lines->starts[n] -
+	       (lines->form == FMT_COPY_TEXT ? 1 : 0);
 }
 
 static void
@@ -67,13 +69,16 @@ hash_lines(const unsigned char key[FMT_SIPHASH_KEY], const unsigned char *data,
 }
 
 enum fmt_status
-fmt_delta_split(const unsigned char key[FMT_SIPHASH_KEY], const void *data,
-    size_t len, struct fmt_delta_lines *out)
+fmt_delta_split(const unsigned char key[FMT_SIPHASH_KEY],
+    enum fmt_copy_form form, const void *data, size_t len,
+    struct fmt_delta_lines *out)
 {
-	const unsigned char *start = data, *at = start, *end, *newline;
+	const unsigned char *start = data, *at = start, *end;
 	enum fmt_status status = FMT_OK;
+	size_t size = 0;
 
 	out->count = 0;
+	out->form = form;
 	if (len > FMT_DELTA_MAX)
 		return FMT_LIMIT;
 	if ((status = make_room(out)) != FMT_OK)
@@ -82,13 +87,13 @@ fmt_delta_split(const unsigned char key[FMT_SIPHASH_KEY], const void *data,
 	if (len == 0)
 		return FMT_OK;
 	end = start + len;
-	if (end[-1] != '\n')
-		return FMT_TRUNCATED;
 	while (at < end && (status = make_room(out)) == FMT_OK) {
 		if (out->count == FMT_DELTA_LINES_MAX)
 			return FMT_LIMIT;
-		newline = memchr(at, '\n', (size_t)(end - at));
-		at = newline + 1;
+		status = fmt_copy_row(form, at, (size_t)(end - at), &size);
+		if (status != FMT_OK)
+			return status;
+		at += size;
 		out->starts[++out->count] = (uint32_t)(at - start);
 	}
 	if (status == FMT_OK)
@@ -178,12 +183,26 @@ struct maker {
 	size_t limit; /* of out->len */
 };
 
-static enum fmt_status
-put_copy(struct maker *maker, size_t first, size_t count)
+/* Where row `n` of a base in the binary form begins, or the base ends. */
+static size_t
+start_of(const struct fmt_delta_base *base, size_t n)
 {
-	enum fmt_status status =
-	    fmt_buf_printf(maker->out, "=%zu %zu\n", first + 1, count);
+	return n < base->count ? base->starts[n] : base->len;
+}
 
+static enum fmt_status
+put_copy(struct maker *maker, const struct fmt_delta_base *base, size_t first,
+    size_t count)
+{
+	enum fmt_status status;
+
+	if (base->starts != NULL) {
+		size_t from = start_of(base, first);
+
+		count = start_of(base, first + count) - from;
+		first = from;
+	}
+	status = fmt_buf_printf(maker->out, "=%zu %zu\n", first + 1, count);
 	if (status == FMT_OK && maker->out->len > maker->limit)
 		status = FMT_LIMIT;
 	return status;
@@ -198,7 +217,10 @@ put_lines(struct maker *maker, size_t first, size_t end)
 
 	if (first == end)
 		return FMT_OK;
-	status = fmt_buf_printf(maker->out, "+%zu\n", end - first);
+	status = fmt_buf_printf(maker->out, "+%zu\n",
+	    maker->lines->form == FMT_COPY_BINARY
+		? (size_t)(starts[end] - starts[first])
+		: end - first);
 	if (status != FMT_OK)
 		return status;
 	if (maker->out->len + (starts[end] - starts[first]) > maker->limit)
@@ -226,7 +248,7 @@ put_ops(struct maker *maker, const struct places *places)
 			continue;
 		}
 		if ((status = put_lines(maker, kept, n)) != FMT_OK ||
-		    (status = put_copy(maker, at, run)) != FMT_OK)
+		    (status = put_copy(maker, places->base, at, run)) != FMT_OK)
 			return status;
 		from = at + run;
 		n += run;
@@ -246,13 +268,14 @@ fmt_delta_make(const struct fmt_delta_base *base, const void *data, size_t len,
 	enum fmt_status status;
 
 	if (base->len == 0 || base->len > FMT_DELTA_MAX || len == 0 ||
-	    len > FMT_DELTA_MAX)
+	    len > FMT_DELTA_MAX ||
+	    (base->starts != NULL) != (lines->form == FMT_COPY_BINARY))
 		return FMT_LIMIT;
 	maker.limit = before + (max < len ? max : len - 1);
 	fmt_hex(base->id, FMT_ID_SIZE, hex);
-	status =
-	    fmt_buf_printf(out, FMT_DELTA_MAGIC FMT_DELTA_VERSION "%s %u %zu\n",
-		hex, (unsigned)base->len, len);
+	status = fmt_buf_printf(out, FMT_DELTA_MAGIC "%s%s %u %zu\n",
+	    lines->form == FMT_COPY_BINARY ? FMT_DELTA_BINARY : FMT_DELTA_TEXT,
+	    hex, (unsigned)base->len, len);
 	if (status == FMT_OK)
 		status = set_up_places(&places, base);
 	if (status == FMT_OK)
@@ -267,22 +290,91 @@ fmt_delta_make(const struct fmt_delta_base *base, const void *data, size_t len,
 
 /* ---- proving ---- */
 
-/* Whether the op stands for the lines from `n` on. */
-static bool
-is_right(const struct fmt_delta_op *op, const struct fmt_delta_base *base,
-    const unsigned char *data, const struct fmt_delta_lines *lines, size_t n)
-{
-	const uint32_t *starts = lines->starts;
+/* What is held against each other. */
+struct proof {
+	const struct fmt_delta_base *base;
+	const unsigned char *data;
+	const struct fmt_delta_lines *lines;
+	size_t n; /* rows that are proven */
+};
 
-	if (op->count > lines->count - n)
+/* How many rows from `first` on take `len` bytes; SIZE_MAX: none so many. */
+static size_t
+count_rows(const uint32_t *starts, size_t count, size_t first, size_t end_of,
+    size_t len)
+{
+	size_t n = first, end = 0;
+
+	while (n < count && end < len) {
+		n++;
+		end = (n < count ? starts[n] : end_of) - starts[first];
+	}
+	return end == len ? n - first : SIZE_MAX;
+}
+
+/* The row of a base in the binary form that begins there; `count`: none. */
+static size_t
+find_start(const struct fmt_delta_base *base, size_t start)
+{
+	size_t low = 0, high = base->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (base->starts[middle] < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < base->count && base->starts[low] == start ? low
+							       : base->count;
+}
+
+/* Which rows an op in the binary form stands for: its own, or the base's. */
+static bool
+find_rows(const struct proof *proof, const struct fmt_delta_op *op,
+    size_t *first, size_t *count)
+{
+	const struct fmt_delta_lines *lines = proof->lines;
+	const struct fmt_delta_base *base = proof->base;
+
+	*first = op->first;
+	*count = op->count;
+	if (lines->form == FMT_COPY_TEXT)
+		return true;
+	if (op->is_copy) {
+		*first = find_start(base, op->first);
+		*count = *first < base->count
+			     ? count_rows(base->starts, base->count, *first,
+				   base->len, op->count)
+			     : SIZE_MAX;
+	} else {
+		*count = count_rows(lines->starts, lines->count, proof->n,
+		    lines->starts[lines->count], op->len);
+	}
+	return *count != SIZE_MAX;
+}
+
+/* Whether the op stands for the rows that come next. */
+static bool
+is_right(struct proof *proof, const struct fmt_delta_op *op)
+{
+	const struct fmt_delta_lines *lines = proof->lines;
+	const struct fmt_delta_base *base = proof->base;
+	const uint32_t *starts = lines->starts;
+	size_t first = 0, count = 0, n = proof->n;
+
+	if (n == lines->count || !find_rows(proof, op, &first, &count) ||
+	    count > lines->count - n)
 		return false;
+	proof->n += count;
 	if (!op->is_copy)
-		return op->len == starts[n + op->count] - starts[n] &&
-		       memcmp(op->lines, data + starts[n], op->len) == 0;
-	if (op->first >= base->count || op->count > base->count - op->first)
+		return op->len == starts[n + count] - starts[n] &&
+		       memcmp(op->lines, proof->data + starts[n], op->len) == 0;
+	if (first >= base->count || count > base->count - first)
 		return false;
-	return memcmp(base->hashes + op->first, lines->hashes + n,
-		   op->count * sizeof(*base->hashes)) == 0;
+	return memcmp(base->hashes + first, lines->hashes + n,
+		   count * sizeof(*base->hashes)) == 0;
 }
 
 enum fmt_status
@@ -291,22 +383,25 @@ fmt_delta_prove(const void *delta, size_t delta_len,
     const struct fmt_delta_lines *lines)
 {
 	const unsigned char *at = delta, *end = at + delta_len;
+	struct proof proof = {base, data, lines, 0};
 	struct fmt_delta_head head;
 	struct fmt_delta_op op;
 	enum fmt_status status;
-	size_t n = 0;
 
 	if ((status = fmt_delta_head(delta, delta_len, &head)) != FMT_OK)
 		return status;
 	if (memcmp(head.base, base->id, FMT_ID_SIZE) != 0 ||
 	    head.base_len != base->len || head.len != len ||
+	    head.form != lines->form ||
+	    (base->starts != NULL) != (head.form == FMT_COPY_BINARY) ||
 	    lines->starts[lines->count] != len)
 		return FMT_MALFORMED;
-	for (at += head.head_len; at < end; n += op.count) {
-		if ((status = fmt_delta_op(&at, end, &op)) != FMT_OK)
+	for (at += head.head_len; at < end;) {
+		status = fmt_delta_op(&at, end, head.form, &op);
+		if (status != FMT_OK)
 			return status;
-		if (!is_right(&op, base, data, lines, n))
+		if (!is_right(&proof, &op))
 			return FMT_MALFORMED;
 	}
-	return n == lines->count ? FMT_OK : FMT_TRUNCATED;
+	return proof.n == lines->count ? FMT_OK : FMT_TRUNCATED;
 }

@@ -48,6 +48,9 @@ formats_libformats_la_SOURCES += \
 	formats/condemned.c formats/condemned.h \
 	formats/presence.c formats/presence.h
 dist_noinst_DATA += formats/condemned.md formats/presence.md
+# Where rows end.
+formats_libformats_la_SOURCES += formats/pgcopy.c formats/pgcopy.h
+dist_noinst_DATA += formats/pgcopy.md
 # Who was erased.
 formats_libformats_la_SOURCES += formats/erasure.c formats/erasure.h
 dist_noinst_DATA += formats/erasure.md

@@ -32,25 +32,50 @@ fmt_rowhash_add(struct fmt_rowhash *hash, const void *row, size_t len)
 	add_row(hash, row, len);
 }
 
-enum fmt_status
-fmt_rowhash_add_rows(struct fmt_rowhash *hash, const void *rows, size_t len)
+static enum fmt_status
+add_lines(struct fmt_rowhash *hash, const char *row, size_t len)
 {
-	struct fmt_rowhash sum = *hash;
-	const char *row = rows;
-	const char *end, *newline;
+	const char *end = row + len, *newline;
 
-	if (len == 0)
-		return FMT_OK;
-	end = row + len;
 	if (end[-1] != '\n')
 		return FMT_TRUNCATED;
 	while (row < end) {
 		newline = memchr(row, '\n', (size_t)(end - row));
-		add_row(&sum, row, (size_t)(newline - row));
+		add_row(hash, row, (size_t)(newline - row));
 		row = newline + 1;
 	}
-	*hash = sum;
 	return FMT_OK;
+}
+
+static enum fmt_status
+add_tuples(struct fmt_rowhash *hash, const unsigned char *row, size_t len)
+{
+	enum fmt_status status;
+	size_t size = 0;
+
+	for (; len > 0; row += size, len -= size) {
+		status = fmt_copy_row(FMT_COPY_BINARY, row, len, &size);
+		if (status != FMT_OK)
+			return status;
+		add_row(hash, row, size);
+	}
+	return FMT_OK;
+}
+
+enum fmt_status
+fmt_rowhash_add_rows(struct fmt_rowhash *hash, enum fmt_copy_form form,
+    const void *rows, size_t len)
+{
+	struct fmt_rowhash sum = *hash;
+	enum fmt_status status;
+
+	if (len == 0)
+		return FMT_OK;
+	status = form == FMT_COPY_BINARY ? add_tuples(&sum, rows, len)
+					 : add_lines(&sum, rows, len);
+	if (status == FMT_OK)
+		*hash = sum;
+	return status;
 }
 
 void

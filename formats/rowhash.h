@@ -3,8 +3,8 @@
 #define FORMATS_ROWHASH_H
 
 /*
- * COPY text framing and the order-independent hash of a table's rows: the
- * XXH3 128-bit hash of every row (without its newline), summed modulo 2^128.
+ * The order-independent hash of a table's rows: the XXH3 128-bit hash of every
+ * row (of COPY text without its newline), summed modulo 2^128.
  * Equal tables have equal sums whatever the order and the chunks; a duplicated
  * row changes the sum (unlike XOR). It finds accidents, not attackers: against
  * those stand the signed snapshot and SHA-256. formats/rowhash.md.
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "formats/pgcopy.h"
 #include "formats/status.h"
 
 #define FMT_ROWHASH_TEXT 33 /* 32 hex digits, big-endian, and a NUL */
@@ -23,15 +24,19 @@ struct fmt_rowhash {
 	uint64_t rows;
 };
 
-#define FMT_ROWHASH_INIT {0, 0, 0}
+#define FMT_ROWHASH_INIT                                                       \
+	{                                                                      \
+		0, 0, 0                                                        \
+	}
 
-/* Adds one row, given without its newline. */
+/* Adds one row; one of COPY text is given without its newline. */
 void fmt_rowhash_add(struct fmt_rowhash *hash, const void *row, size_t len);
 
-/* Adds every row of a run of COPY text: rows ended by '\n', none split.
- * FMT_TRUNCATED where the last row has no newline; nothing is added then. */
-enum fmt_status fmt_rowhash_add_rows(
-    struct fmt_rowhash *hash, const void *rows, size_t len);
+/* Adds every row of a run of rows, none split. FMT_TRUNCATED where the last
+ * row does not end (text: with a newline), FMT_MALFORMED where something is no
+ * row; nothing is added then. */
+enum fmt_status fmt_rowhash_add_rows(struct fmt_rowhash *hash,
+    enum fmt_copy_form form, const void *rows, size_t len);
 
 /* Adds the sum and count of `other`. */
 void fmt_rowhash_merge(

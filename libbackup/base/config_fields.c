@@ -63,7 +63,8 @@ static const struct config_field postgres_fields[] = {
     {"password_file", FIELD_SECRET_FILE, SOURCE(postgres.password), false},
     {"databases", FIELD_DATABASES, SOURCE(postgres.databases), false},
     {"bindir", FIELD_PATH, SOURCE(postgres.bindir), false},
-    {"incremental", FIELD_BOOL, SOURCE(postgres.is_incremental), false}, END};
+    {"incremental", FIELD_BOOL, SOURCE(postgres.is_incremental), false},
+    {"copy", FIELD_COPY, SOURCE(postgres.copy), false}, END};
 
 /* A second `bucket` is the name of the bucket itself where that differs;
  * bucket_name says the same for those whose tools refuse a key twice. */
@@ -160,6 +161,7 @@ free_field(const struct config_field *field, void *slot)
 		bkp_config_fields_free(bkp_config_storage_fields, slot);
 		break;
 	case FIELD_BOOL:
+	case FIELD_COPY:
 	case FIELD_SIGNATURE:
 	case FIELD_OBJECT_LOCK:
 	case FIELD_LOCK_MODE:
@@ -248,6 +250,9 @@ copy_field(const struct config_field *field, const void *from, void *to,
 	case FIELD_BOOL:
 	case FIELD_SIGNATURE:
 		*(bool *)to = *(const bool *)from;
+		return 0;
+	case FIELD_COPY:
+		*(unsigned *)to = *(const unsigned *)from;
 		return 0;
 	case FIELD_COUNT:
 	case FIELD_NUMBER:

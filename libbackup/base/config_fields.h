@@ -25,6 +25,7 @@ enum field_type {
 	FIELD_NUMBER,      /* unsigned, 0 to 100,000 */
 	FIELD_PERCENT,     /* unsigned, 0 to 50, "5%" */
 	FIELD_DURATION,    /* char *, "30d" */
+	FIELD_COPY,        /* unsigned, enum bkp_copy */
 	FIELD_RETENTION,   /* of struct bkp_config, a map of its own */
 	FIELD_STORAGE,     /* the same */
 	FIELD_OBJECT_LOCK, /* the same, in `storage` */

@@ -23,6 +23,13 @@ struct bkp_strings {
 	size_t count;
 };
 
+/* How rows are read. */
+enum bkp_copy {
+	BKP_COPY_BY_SIZE, /* as before; a new table by its size */
+	BKP_COPY_TEXT,
+	BKP_COPY_BINARY /* but for tables that cannot be */
+};
+
 struct bkp_postgres_config {
 	char *conninfo; /* libpq's; without a password in it */
 	char *password; /* secret; from password, password_file, or NULL for
@@ -31,6 +38,7 @@ struct bkp_postgres_config {
 	bool all_databases;           /* every one that allows connections */
 	char *bindir; /* where pg_dump and the server are looked for first */
 	bool is_incremental; /* pages that no WAL touched are not read again */
+	unsigned copy;       /* enum bkp_copy */
 };
 
 struct bkp_bucket_config {

@@ -357,6 +357,23 @@ read_duration(struct reader *r, const yaml_node_t *node,
 	    r->file, node, err, "'%s': %s", field->name, error.message);
 }
 
+static int
+read_copy(struct reader *r, const yaml_node_t *node,
+    const struct config_field *field, struct bkp_error *err)
+{
+	const char *text = bkp_config_scalar(node);
+	unsigned *slot = bkp_config_slot(r->base, field);
+
+	if (text != NULL && strcmp(text, "text") == 0)
+		*slot = BKP_COPY_TEXT;
+	else if (text != NULL && strcmp(text, "binary") == 0)
+		*slot = BKP_COPY_BINARY;
+	else
+		return bkp_config_fail(r->file, node, err,
+		    "'%s' needs text or binary", field->name);
+	return 0;
+}
+
 /* ---- maps ---- */
 
 static int read_part(struct reader *r, const yaml_node_t *node,
@@ -408,6 +425,8 @@ read_field(struct reader *r, const yaml_node_t *node,
 		    r, node, field, "governance", "compliance", err);
 	case FIELD_DAYS:
 		return read_number(r, node, field, 1, DAYS_MAX, err);
+	case FIELD_COPY:
+		return read_copy(r, node, field, err);
 	case FIELD_RETENTION:
 	case FIELD_STORAGE:
 	case FIELD_OBJECT_LOCK:

@@ -22,6 +22,7 @@ struct bkp_sink {
 
 	/* digest only */
 	const struct bkp_comparison *comparisons;
+	struct bkp_previous recorded;
 	struct bkp_texts *texts;
 	bkp_seen_fn *seen;
 	void *seen_arg;
@@ -65,7 +66,8 @@ bkp_sink_new(struct bkp_run *run, struct bkp_contents *contents,
 int
 bkp_sink_new_digest(struct bkp_run *run, struct bkp_contents *contents,
     const char *prefix, const struct bkp_comparison *comparisons,
-    bkp_seen_fn *seen, void *arg, struct bkp_sink **out, struct bkp_error *err)
+    const struct bkp_previous *recorded, bkp_seen_fn *seen, void *arg,
+    struct bkp_sink **out, struct bkp_error *err)
 {
 	struct bkp_sink *sink = new_sink(run, contents, prefix, err);
 
@@ -76,6 +78,7 @@ bkp_sink_new_digest(struct bkp_run *run, struct bkp_contents *contents,
 		return -1;
 	}
 	sink->comparisons = comparisons;
+	sink->recorded = *recorded;
 	sink->seen = seen;
 	sink->seen_arg = arg;
 	bkp_contents_watch(contents, comparisons, sink->texts);
@@ -137,19 +140,32 @@ bkp_sink_is_digest_only(const struct bkp_sink *sink)
 	return sink->session == NULL;
 }
 
+static int
+open_list(struct bkp_sink *sink, const struct bkp_previous *list,
+    struct bkp_entry_stream **out, struct bkp_error *err)
+{
+	*out = NULL;
+	if (list->repository == NULL)
+		return 0;
+	if (bkp_entry_stream_open(list->repository, list->list,
+		list->list_count, NULL, out, err) < 0)
+		return -1;
+	bkp_entry_stream_forgive(*out, &sink->damage);
+	return 0;
+}
+
 int
 bkp_sink_previous(
     struct bkp_sink *sink, struct bkp_entry_stream **out, struct bkp_error *err)
 {
-	*out = NULL;
-	if (sink->previous.repository == NULL)
-		return 0;
-	if (bkp_entry_stream_open(sink->previous.repository,
-		sink->previous.list, sink->previous.list_count, NULL, out,
-		err) < 0)
-		return -1;
-	bkp_entry_stream_forgive(*out, &sink->damage);
-	return 0;
+	return open_list(sink, &sink->previous, out, err);
+}
+
+int
+bkp_sink_recorded(
+    struct bkp_sink *sink, struct bkp_entry_stream **out, struct bkp_error *err)
+{
+	return open_list(sink, &sink->recorded, out, err);
 }
 
 const struct bkp_error *

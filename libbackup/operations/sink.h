@@ -58,9 +58,11 @@ const struct bkp_error *bkp_sink_damage(const struct bkp_sink *sink);
 typedef int bkp_seen_fn(void *arg, const struct fmt_entry *entry,
     const struct fmt_buf *text, struct bkp_error *err);
 
+/* `recorded`: what is compared with; borrowed until free. */
 int bkp_sink_new_digest(struct bkp_run *run, struct bkp_contents *contents,
     const char *prefix, const struct bkp_comparison *comparisons,
-    bkp_seen_fn *seen, void *arg, struct bkp_sink **out, struct bkp_error *err);
+    const struct bkp_previous *recorded, bkp_seen_fn *seen, void *arg,
+    struct bkp_sink **out, struct bkp_error *err);
 
 const struct bkp_tally *bkp_sink_tally(const struct bkp_sink *sink);
 void bkp_sink_free(struct bkp_sink *sink); /* NULL is fine */

@@ -252,6 +252,8 @@ run_source(struct walk *walk, const struct bkp_source_config *place,
 	struct bkp_source *source = NULL;
 	struct bkp_sink *sink = NULL;
 	const struct fmt_snapshot_source *recorded = walk->chosen->source;
+	const struct bkp_previous list = {
+	    verify->opened.repository, recorded->list, recorded->list_count};
 	bool is_whole = verify->options->mode == BKP_VERIFY_LIVE;
 	int rc = -1;
 
@@ -262,7 +264,7 @@ run_source(struct walk *walk, const struct bkp_source_config *place,
 	    "comparing %s", recorded->prefix);
 	if (bkp_sink_new_digest(verify->run, verify->contents,
 		walk->chosen->source->prefix, walk->chosen->kind->comparisons,
-		see, walk, &sink, err) < 0)
+		&list, see, walk, &sink, err) < 0)
 		goto out;
 	if (walk->chosen->kind->source_open(place, &source, err) < 0 ||
 	    source->ops->prepare(source, sink, err) < 0 ||

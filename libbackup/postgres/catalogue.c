@@ -72,11 +72,12 @@ enum {
 	R_ROOT
 };
 
-/* Columns that COPY takes: not dropped, not generated. */
+/* Columns that COPY takes: not dropped, not generated; and their types. */
 static const char columns_sql[] =
-    "SELECT a.attrelid, a.attname FROM pg_attribute a"
+    "SELECT a.attrelid, a.attname, t.name FROM pg_attribute a"
     " JOIN pg_class c ON c.oid = a.attrelid"
-    " JOIN pg_namespace n ON n.oid = c.relnamespace "
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " LEFT JOIN (%s) t ON t.type = a.atttypid "
     "WHERE c.relkind IN ('r', 'p')"
     " AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
     " AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' "
@@ -129,7 +130,10 @@ free_table(struct bkp_pg_table *table)
 		free(table->columns[i]);
 	for (size_t i = 0; i < table->part_count; i++)
 		free(table->parts[i].quoted);
+	for (size_t i = 0; table->types != NULL && i < table->column_count; i++)
+		free(table->types[i]);
 	free(table->columns);
+	free(table->types);
 	free(table->parts);
 	free(table->schema);
 	free(table->name);
@@ -209,6 +213,7 @@ fill_table(struct bkp_pg_table *table, const struct row *row, unsigned major,
 	table->is_unlogged = text_of(row, R_PERSISTENCE)[0] == 'u';
 	table->is_by_name = bool_of(row, R_INHERITS);
 	table->is_root = text_of(row, R_KIND)[0] == 'p';
+	table->has_binary = true;
 	/* Older servers scan the whole table for a range of ctids. */
 	table->has_ranges = major >= 14 && table->filter[0] == '\0' &&
 			    (bool_of(row, R_HEAP) || table->is_root);
@@ -387,35 +392,76 @@ out:
 }
 
 static int
+add_column(
+    struct bkp_pg_table *table, const struct row *row, struct bkp_error *err)
+{
+	size_t n = table->column_count;
+
+	if (bkp_grow(&table->columns, n, &table->column_cap, sizeof(char *),
+		err) < 0 ||
+	    bkp_grow(&table->types, n, &table->type_cap, sizeof(char *), err) <
+		0 ||
+	    (table->columns[n] = bkp_strdup(text_of(row, 1), err)) == NULL)
+		return -1;
+	table->types[n] = bkp_strdup(text_of(row, 2), err);
+	if (table->types[n] == NULL) {
+		free(table->columns[n]);
+		return -1;
+	}
+	if (table->types[n][0] == '\0')
+		table->has_binary = false;
+	table->column_count++;
+	return 0;
+}
+
+static int
 read_columns(struct bkp_pg *pg, struct bkp_pg_catalogue *catalogue,
     struct bkp_error *err)
 {
+	char *sql = bkp_format(err, columns_sql, bkp_pg_types);
 	PGresult *result = NULL;
 	struct row row;
 	int rc = -1;
 
-	if (bkp_pg_query(pg, columns_sql, 0, NULL, &result, err) < 0)
+	if (sql == NULL || bkp_pg_query(pg, sql, 0, NULL, &result, err) < 0) {
+		free(sql);
 		return -1;
+	}
 	row = (struct row){.result = result};
 	for (; row.number < PQntuples(result); row.number++) {
 		struct bkp_pg_table *table =
 		    find_table(catalogue, text_of(&row, 0));
 
-		if (table == NULL)
-			continue;
-		if (bkp_grow(&table->columns, table->column_count,
-			&table->column_cap, sizeof(char *), err) < 0)
+		if (table != NULL && add_column(table, &row, err) < 0)
 			goto out;
-		table->columns[table->column_count] =
-		    bkp_strdup(text_of(&row, 1), err);
-		if (table->columns[table->column_count] == NULL)
-			goto out;
-		table->column_count++;
 	}
 	rc = 0;
 out:
 	PQclear(result);
+	free(sql);
 	return rc;
+}
+
+static void
+swap(char **a, char **b)
+{
+	char *kept = *a;
+
+	*a = *b;
+	*b = kept;
+}
+
+/* By name, and the types with them; there are at most 1600. */
+static void
+sort_columns(struct bkp_pg_table *table)
+{
+	for (size_t i = 1; i < table->column_count; i++)
+		for (size_t k = i; k > 0 && strcmp(table->columns[k - 1],
+						table->columns[k]) > 0;
+		     k--) {
+			swap(&table->columns[k - 1], &table->columns[k]);
+			swap(&table->types[k - 1], &table->types[k]);
+		}
 }
 
 /* Children of an inheritance tree may get their columns in another order when
@@ -423,13 +469,9 @@ out:
 static void
 order_columns(struct bkp_pg_catalogue *catalogue)
 {
-	for (size_t i = 0; i < catalogue->table_count; i++) {
-		struct bkp_pg_table *table = &catalogue->tables[i];
-
-		if (table->is_by_name && table->column_count > 1)
-			qsort(table->columns, table->column_count,
-			    sizeof(char *), bkp_compare_strings);
-	}
+	for (size_t i = 0; i < catalogue->table_count; i++)
+		if (catalogue->tables[i].is_by_name)
+			sort_columns(&catalogue->tables[i]);
 }
 
 int

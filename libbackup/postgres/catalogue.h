@@ -14,11 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "formats/pgcopy.h"
 #include "libbackup/postgres/session.h"
 
 /* One heap that rows are read from. */
 struct bkp_pg_part {
-	char *quoted;   /* owned: "public"."users" */
+	char *quoted; /* owned: "public"."users" */
 	uint32_t oid;
 	uint64_t pages; /* of the heap, now */
 };
@@ -41,7 +42,12 @@ struct bkp_pg_table {
 	uint64_t bytes;       /* of heap and TOAST */
 	uint64_t range_pages; /* pages a range; 0: read as a whole */
 	char **columns;       /* owned */
-	size_t column_count, column_cap;
+	char **types;         /* owned: of each; "" where its binary form is
+				 not one of those that are known to be the same
+				 everywhere (bkp_pg_types) */
+	size_t column_count, column_cap, type_cap;
+	bool has_binary;           /* every column's type is known so */
+	enum fmt_copy_form form;   /* that it is to be read in */
 	struct bkp_pg_part *parts; /* owned */
 	size_t part_count, part_cap;
 };
@@ -57,6 +63,15 @@ struct bkp_pg_catalogue {
 	struct bkp_pg_skipped *skipped;
 	size_t skipped_count, skipped_cap;
 };
+
+/*
+ * SQL: a query of "type", the OID of a type, and "name", what is recorded of a
+ * column of it: the name of one of the server's own types, or of an array of
+ * those, or "enum"; through all domains. Types that are not in it carry what
+ * means something else on another server, such as OIDs, or have no binary form
+ * that stays the same.
+ */
+extern const char bkp_pg_types[];
 
 #define BKP_PG_CATALOGUE_INIT                                                  \
 	{                                                                      \

@@ -10,6 +10,7 @@
 #include "libbackup/postgres/names.h"
 
 #define PUT_MAX (1024u * 1024u)
+#define BINARY "FORMAT binary, "
 
 /* ---- the statements ---- */
 
@@ -30,7 +31,8 @@ append_pages(struct fmt_buf *out, uint64_t first, uint64_t last)
 enum fmt_status
 bkp_pg_copy_out_sql(struct fmt_buf *out, const char *quoted,
     char *const *columns, size_t column_count, const char *filter,
-    uint64_t first, uint64_t last, const char *encoding)
+    uint64_t first, uint64_t last, const char *encoding,
+    enum fmt_copy_form form)
 {
 	enum fmt_status status = bkp_pg_sql(out, "COPY (SELECT ");
 
@@ -41,13 +43,15 @@ bkp_pg_copy_out_sql(struct fmt_buf *out, const char *quoted,
 	if (status == FMT_OK)
 		status = append_pages(out, first, last);
 	if (status == FMT_OK)
-		status = bkp_pg_sql(out, ") TO STDOUT (ENCODING %L)", encoding);
+		status = bkp_pg_sql(out, ") TO STDOUT (%sENCODING %L)",
+		    form == FMT_COPY_BINARY ? BINARY : "", encoding);
 	return status;
 }
 
 enum fmt_status
 bkp_pg_copy_in_sql(struct fmt_buf *out, const char *quoted,
-    const char *const *columns, size_t column_count, const char *encoding)
+    const char *const *columns, size_t column_count, const char *encoding,
+    enum fmt_copy_form form)
 {
 	enum fmt_status status = bkp_pg_sql(out, "COPY %s", quoted);
 
@@ -55,8 +59,9 @@ bkp_pg_copy_in_sql(struct fmt_buf *out, const char *quoted,
 	for (size_t i = 0; status == FMT_OK && i < column_count; i++)
 		status = bkp_pg_sql(out, i > 0 ? ", %I" : " (%I", columns[i]);
 	if (status == FMT_OK)
-		status = bkp_pg_sql(out, "%s FROM STDIN (ENCODING %L)",
-		    column_count > 0 ? ")" : "", encoding);
+		status = bkp_pg_sql(out, "%s FROM STDIN (%sENCODING %L)",
+		    column_count > 0 ? ")" : "",
+		    form == FMT_COPY_BINARY ? BINARY : "", encoding);
 	return status;
 }
 
@@ -135,6 +140,7 @@ struct taker {
 	bkp_bytes_fn *take;
 	void *arg;
 	struct fmt_rowhash *hash;
+	bool has_begun, has_ended; /* in the binary form */
 };
 
 static int
@@ -157,21 +163,67 @@ fail_row(struct bkp_error *err)
 }
 
 static int
-add_row(struct taker *taker, const char *row, size_t len, struct bkp_error *err)
+keep_row(
+    struct taker *taker, const void *row, size_t len, struct bkp_error *err)
 {
 	enum fmt_status status;
 
-	if (row[len - 1] != '\n')
-		return fail_row(err);
 	if (taker->room->len + len > FMT_CHUNKER_MAX && flush(taker, err) < 0)
 		return -1;
-	fmt_rowhash_add(taker->hash, row, len - 1);
 	/* Not copied once more: it may be of 1 GB. */
 	if (len > FMT_CHUNKER_MAX)
 		return taker->take(taker->arg, row, len, err);
 	status = fmt_buf_append(taker->room, row, len);
 	if (status != FMT_OK)
 		return bkp_fail_format(err, status, "a row of %zu bytes", len);
+	return 0;
+}
+
+static int
+add_line(
+    struct taker *taker, const char *row, size_t len, struct bkp_error *err)
+{
+	if (row[len - 1] != '\n')
+		return fail_row(err);
+	fmt_rowhash_add(taker->hash, row, len - 1);
+	return keep_row(taker, row, len, err);
+}
+
+static int
+fail_binary(struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_IO,
+	    "the server sent something else than whole rows in COPY's binary "
+	    "form");
+}
+
+/* A message of the binary form: the header, whole rows, the trailer, or some
+ * of these. */
+static int
+add_tuples(struct taker *taker, const unsigned char *data, size_t len,
+    struct bkp_error *err)
+{
+	size_t size = 0;
+
+	if (!taker->has_begun) {
+		size = FMT_COPY_HEADER_LEN;
+		if (len < size || memcmp(data, fmt_copy_header, size) != 0)
+			return fail_binary(err);
+		taker->has_begun = true;
+	}
+	for (data += size, len -= size; len > 0; data += size, len -= size) {
+		if (len == FMT_COPY_TRAILER_LEN && !taker->has_ended &&
+		    memcmp(data, fmt_copy_trailer, len) == 0) {
+			taker->has_ended = true;
+			return 0;
+		}
+		if (taker->has_ended ||
+		    fmt_copy_row(FMT_COPY_BINARY, data, len, &size) != FMT_OK)
+			return fail_binary(err);
+		fmt_rowhash_add(taker->hash, data, size);
+		if (keep_row(taker, data, size, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -216,12 +268,13 @@ bkp_pg_copy_out_end(struct bkp_pg *pg, uint64_t came, struct bkp_error *err)
 }
 
 int
-bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, struct fmt_buf *room,
-    bkp_bytes_fn *take, void *arg, struct fmt_rowhash *hash,
-    struct bkp_error *err)
+bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, enum fmt_copy_form form,
+    struct fmt_buf *room, bkp_bytes_fn *take, void *arg,
+    struct fmt_rowhash *hash, struct bkp_error *err)
 {
 	struct fmt_rowhash sum = FMT_ROWHASH_INIT;
-	struct taker taker = {room, take, arg, &sum};
+	struct taker taker = {
+	    .room = room, .take = take, .arg = arg, .hash = &sum};
 	char *row = NULL;
 	int len, more;
 
@@ -229,7 +282,10 @@ bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, struct fmt_buf *room,
 	if (begin(pg, sql, PGRES_COPY_OUT, err) < 0)
 		return -1;
 	while ((more = next_row(pg, &row, &len, err)) > 0) {
-		int rc = add_row(&taker, row, (size_t)len, err);
+		int rc = form == FMT_COPY_BINARY
+			     ? add_tuples(&taker, (unsigned char *)row,
+				   (size_t)len, err)
+			     : add_line(&taker, row, (size_t)len, err);
 
 		PQfreemem(row);
 		if (rc < 0) {
@@ -240,6 +296,8 @@ bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, struct fmt_buf *room,
 	if (more < 0 || bkp_pg_copy_out_end(pg, sum.rows, err) < 0 ||
 	    flush(&taker, err) < 0)
 		return -1;
+	if (form == FMT_COPY_BINARY && !taker.has_ended)
+		return fail_binary(err);
 	fmt_rowhash_merge(hash, &sum);
 	return 0;
 }

@@ -23,7 +23,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/toc.c libbackup/postgres/toc.h \
 	libbackup/postgres/toc_choice.c libbackup/postgres/toc_choice.h \
 	libbackup/postgres/toc_line.c libbackup/postgres/toc_line.h \
-	libbackup/postgres/toc_split.c
+	libbackup/postgres/toc_split.c \
+	libbackup/postgres/types.c
 # what WAL tells of heaps
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/heaps.c libbackup/postgres/heaps.h \

@@ -15,6 +15,7 @@
 
 #include "formats/entry.h"
 #include "formats/chunker.h"
+#include "formats/pgcopy.h"
 #include "formats/snapshot.h"
 #include "libbackup/repository.h"
 #include "libbackup/store/store.h"
@@ -34,8 +35,8 @@ void bkp_repository_without_cache(struct bkp_repository *repository);
 /* From now on what is written gets error correction of so many percent (0:
  * none), and what a repository begins with (config, keys, roster) gets its own
  * where it has none. */
-int bkp_repository_keep_parity(struct bkp_repository *repository,
-    unsigned percent, struct bkp_error *err);
+int bkp_repository_keep_parity(
+    struct bkp_repository *repository, unsigned percent, struct bkp_error *err);
 
 /* The same for everything that has none; *added: how many objects. */
 int bkp_repository_complete_parity(struct bkp_repository *repository,
@@ -64,8 +65,9 @@ int bkp_entry_stream_next(struct bkp_entry_stream *stream,
 void bkp_entry_stream_close(struct bkp_entry_stream *stream);
 
 /*
- * The same over a list that may be damaged: of a chunk of it that is lost `lost`
- * is told, and the list goes on behind it. `behind` is the last path before, or
+ * The same over a list that may be damaged: of a chunk of it that is lost
+ * `lost` is told, and the list goes on behind it. `behind` is the last path
+ * before, or
  * ""; `cut` is the entry that began before and went on there, which does not
  * come, or NULL.
  */
@@ -116,8 +118,7 @@ int bkp_session_begin(struct bkp_repository *repository,
 
 /* 0; -1 where an index object was left out because it is damaged, and err tells
  * which: what only that one knew is stored again. */
-int bkp_session_check_index(
-    struct bkp_session *session, struct bkp_error *err);
+int bkp_session_check_index(struct bkp_session *session, struct bkp_error *err);
 
 /* Frees; what was not committed is garbage in the repository. */
 void bkp_session_end(struct bkp_session *session);
@@ -141,14 +142,15 @@ int bkp_session_rows(struct bkp_session *session, const char *database,
     struct bkp_row_cache **out, struct bkp_error *err);
 
 /* Which rows: the number-th chunk of those from a page on, of a part of a
- * table (its name, borrowed). The same rows tomorrow must be the same range;
- * that they are not makes a backup larger and nothing worse. */
+ * table (its name, borrowed), in which form. The same rows tomorrow must be
+ * the same range; that they are not makes a backup larger and nothing worse. */
 struct bkp_row_range {
 	const char *part;
 	uint64_t first_page, number;
+	enum fmt_copy_form form;
 };
 
-/* Stores a chunk of whole rows, each ended by a newline. `rows` may be NULL. */
+/* Stores a chunk of whole rows of that form. `rows` may be NULL. */
 int bkp_chunk_writer_put_rows(struct bkp_chunk_writer *writer,
     struct bkp_row_cache *rows, const struct bkp_row_range *range,
     const void *data, size_t len, struct fmt_chunk_ref *ref,

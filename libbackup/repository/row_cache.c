@@ -24,20 +24,22 @@
  * The file: records, the directory, the tail; integers in the machine's order,
  * which the magic tells.
  *
- *   record     a struct record, then a hash of 64 bits a row; or a note, in
- *              words of 64 bits, of which `len` bytes count
+ *   record     a struct record, then a hash of 64 bits a row, and of rows in
+ *              the binary form 32 bits each of where they begin, filled up
+ *              to 64; or a note, in words of 64 bits, of which `len` bytes
+ *              count
  *   directory  a struct place for each record, by range
  *   tail       a struct tail
  */
 #define MAGIC UINT64_C(0x31776f72706b6231) /* "1bkprow1" */
 
 struct record {
-	uint64_t mac; /* of what follows, and the hashes */
+	uint64_t mac; /* of what follows, and the words behind it */
 	uint64_t range;
 	unsigned char base[FMT_ID_SIZE];
 	uint32_t len, stored_len;
 	uint64_t paid;
-	uint64_t count;
+	uint64_t count; /* words of 64 bits that follow */
 };
 
 struct place {
@@ -50,6 +52,7 @@ struct tail {
 };
 
 #define RANGES_MAX (UINT64_C(1) << 32)
+#define WORDS_MAX (2 * FMT_DELTA_LINES_MAX)
 #define LEAST_FREE ((uint64_t)512 << 20) /* bytes left to others */
 #define LOOK_EVERY ((uint64_t)64 << 20)  /* at what is left */
 #define FORGOTTEN_S (100 * 24 * 3600)    /* not used by any backup since */
@@ -305,17 +308,20 @@ bkp_row_cache_line_key(const struct bkp_row_cache *cache)
 	return cache->line_key;
 }
 
+/* Three numbers, and four where the rows are not text. */
 uint64_t
-bkp_row_cache_range(const struct bkp_row_cache *cache, const char *part,
-    uint64_t first, uint64_t n)
+bkp_row_cache_range(
+    const struct bkp_row_cache *cache, const struct bkp_row_range *range)
 {
-	uint64_t numbers[3] = {
-	    fmt_siphash(cache->mac_key, part, strlen(part)), first, n};
+	uint64_t numbers[4] = {
+	    fmt_siphash(cache->mac_key, range->part, strlen(range->part)),
+	    range->first_page, range->number, (uint64_t)range->form};
+	size_t count = range->form == FMT_COPY_TEXT ? 3 : 4;
 
-	return fmt_siphash(cache->mac_key, numbers, sizeof(numbers));
+	return fmt_siphash(cache->mac_key, numbers, count * sizeof(*numbers));
 }
 
-/* Two numbers, where a range has three: none is the other. */
+/* Two numbers, where a range has more: none is the other. */
 static uint64_t
 note_key(const struct bkp_row_cache *cache, const char *name)
 {
@@ -347,7 +353,7 @@ find(const struct bkp_row_cache *cache, uint64_t range, struct fmt_buf *room,
 	if (cache->old_count > 0)
 		place = bsearch(&wanted, cache->old, cache->old_count,
 		    sizeof(*cache->old), compare_places);
-	if (place == NULL || place->count > FMT_DELTA_LINES_MAX)
+	if (place == NULL || place->count > WORDS_MAX)
 		return false;
 	size = (size_t)place->count * sizeof(uint64_t);
 	fmt_buf_clear(room);
@@ -360,18 +366,35 @@ find(const struct bkp_row_cache *cache, uint64_t range, struct fmt_buf *room,
 		   record_mac(cache, record, (const uint64_t *)room->data);
 }
 
+/* Words that `rows` rows take. */
+static size_t
+count_words(enum fmt_copy_form form, size_t rows)
+{
+	return form == FMT_COPY_TEXT ? rows : rows + (rows + 1) / 2;
+}
+
 bool
 bkp_row_cache_get(struct bkp_row_cache *cache, uint64_t range,
-    struct fmt_buf *room, struct bkp_row_base *out)
+    enum fmt_copy_form form, struct fmt_buf *room, struct bkp_row_base *out)
 {
 	struct record record;
+	const uint64_t *words;
+	size_t rows;
 
 	if (!find(cache, range, room, &record))
 		return false;
+	rows = (size_t)record.count;
+	if (form == FMT_COPY_BINARY)
+		rows = rows * 2 / 3;
+	if (count_words(form, rows) != record.count)
+		return false;
+	words = (const uint64_t *)room->data;
 	memcpy(out->base.id, record.base, FMT_ID_SIZE);
 	out->base.len = record.len;
-	out->base.hashes = (const uint64_t *)room->data;
-	out->base.count = (size_t)record.count;
+	out->base.hashes = words;
+	out->base.starts =
+	    form == FMT_COPY_BINARY ? (const uint32_t *)(words + rows) : NULL;
+	out->base.count = rows;
 	out->stored_len = record.stored_len;
 	out->paid = record.paid;
 	return true;
@@ -451,6 +474,25 @@ append(struct bkp_row_cache *cache, struct record *record, const void *words)
 	       write_at(cache->fd, words, size, offset + sizeof(*record)));
 }
 
+/* Hashes and starts behind one another. What there is no memory for is not
+ * remembered. */
+static void
+put_binary(struct bkp_row_cache *cache, struct record *record,
+    const struct fmt_delta_base *base)
+{
+	uint64_t *words;
+
+	record->count = count_words(FMT_COPY_BINARY, base->count);
+	words = calloc((size_t)record->count + 1, sizeof(*words));
+	if (words == NULL)
+		return;
+	memcpy(words, base->hashes, base->count * sizeof(*words));
+	memcpy(words + base->count, base->starts,
+	    base->count * sizeof(*base->starts));
+	append(cache, record, words);
+	free(words);
+}
+
 void
 bkp_row_cache_put(struct bkp_row_cache *cache, uint64_t range,
     const struct bkp_row_base *base)
@@ -462,7 +504,10 @@ bkp_row_cache_put(struct bkp_row_cache *cache, uint64_t range,
 	    .count = base->base.count};
 
 	memcpy(record.base, base->base.id, FMT_ID_SIZE);
-	append(cache, &record, base->base.hashes);
+	if (base->base.starts != NULL)
+		put_binary(cache, &record, &base->base);
+	else
+		append(cache, &record, base->base.hashes);
 }
 
 int

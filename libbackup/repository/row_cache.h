@@ -6,11 +6,12 @@
  * What this machine remembers of the rows it stored, so that the next backup
  * can write differences (formats/delta.md) though it cannot read what was
  * written: for each range of a table the chunk that is its base, and 64 bits a
- * row of that. One file a database, <cache>/<repository id>/rows/<SHA-256 of
- * its name>, readable by its owner only; the hashes of single rows are keyed
- * with a secret of the repository and tell nothing without. Notes are as who
- * puts them wrote them: an incremental backup's hold the hash of a range of
- * rows without a key, by which a guess of a whole range can be confirmed.
+ * row of that (and where it begins, where that is not said by lines). One file
+ * a database, <cache>/<repository id>/rows/<SHA-256 of its name>, readable by
+ * its owner only; the hashes of single rows are keyed with a secret of the
+ * repository and tell nothing without. Notes are as who puts them wrote them:
+ * an incremental backup's hold the hash of a range of rows without a key, by
+ * which a guess of a whole range can be confirmed.
  *
  * Anybody may delete any of it at any time. Every record is authenticated and
  * says what its base is by the id of its content, so none can be out of date
@@ -18,7 +19,7 @@
  * makes a whole chunk and nothing else.
  *
  * Thread rule: get and put from any thread. Memory: 24 bytes a range or
- * note, twice.
+ * note, twice; on disk 8 bytes a row of COPY text, 12 of the binary form.
  */
 
 #include "formats/delta.h"
@@ -46,15 +47,14 @@ void bkp_row_cache_free(struct bkp_row_cache *cache); /* NULL is fine */
 /* The key that lines are hashed with. */
 const unsigned char *bkp_row_cache_line_key(const struct bkp_row_cache *cache);
 
-/* The number of a range: the n-th chunk of what begins at page `first` of
- * `part`. */
-uint64_t bkp_row_cache_range(const struct bkp_row_cache *cache,
-    const char *part, uint64_t first, uint64_t n);
+/* The number of a range; that of the same rows in another form is another. */
+uint64_t bkp_row_cache_range(
+    const struct bkp_row_cache *cache, const struct bkp_row_range *range);
 
-/* What is remembered of a range; false: nothing, or nothing whole. The hashes
- * lie in `room`. */
+/* What is remembered of a range; false: nothing, or nothing whole. Hashes and
+ * starts lie in `room`. `form` is that of the range. */
 bool bkp_row_cache_get(struct bkp_row_cache *cache, uint64_t range,
-    struct fmt_buf *room, struct bkp_row_base *out);
+    enum fmt_copy_form form, struct fmt_buf *room, struct bkp_row_base *out);
 
 /* Remembers a range. What cannot be written is not remembered. */
 void bkp_row_cache_put(struct bkp_row_cache *cache, uint64_t range,

@@ -29,6 +29,7 @@ struct rows {
 	const void *data;
 	size_t len;
 	struct bkp_row_cache *cache;
+	enum fmt_copy_form form;
 	uint64_t range;
 	const struct fmt_chunk_ref *ref;
 	struct bkp_row_base base; /* of the range so far */
@@ -50,8 +51,8 @@ static bool
 split(struct bkp_chunk_writer *writer, const struct rows *rows)
 {
 	return rows->len >= LEAST &&
-	       fmt_delta_split(bkp_row_cache_line_key(rows->cache), rows->data,
-		   rows->len, &writer->lines) == FMT_OK;
+	       fmt_delta_split(bkp_row_cache_line_key(rows->cache), rows->form,
+		   rows->data, rows->len, &writer->lines) == FMT_OK;
 }
 
 /* The chunk is stored whole and is the base of its range from now on. */
@@ -64,6 +65,8 @@ remember_whole(struct bkp_chunk_writer *writer, const struct rows *rows,
 	    .base.count = writer->lines.count,
 	    .stored_len = stored_len};
 
+	if (rows->form == FMT_COPY_BINARY)
+		base.base.starts = writer->lines.starts;
 	memcpy(base.base.id, rows->ref->id, FMT_ID_SIZE);
 	bkp_row_cache_put(rows->cache, rows->range, &base);
 }
@@ -167,19 +170,21 @@ bkp_chunk_writer_put_rows(struct bkp_chunk_writer *writer,
     const void *data, size_t len, struct fmt_chunk_ref *ref,
     struct bkp_error *err)
 {
-	struct rows rows = {
-	    .data = data, .len = len, .cache = cache, .ref = ref};
+	struct rows rows = {.data = data,
+	    .len = len,
+	    .cache = cache,
+	    .form = range->form,
+	    .ref = ref};
 	bool is_new = false;
 
 	if (cache == NULL)
 		return bkp_chunk_writer_put(writer, data, len, ref, err);
 	if (bkp_chunk_writer_name(writer, data, len, ref, &is_new, err) < 0)
 		return -1;
-	rows.range = bkp_row_cache_range(
-	    cache, range->part, range->first_page, range->number);
-	rows.has_base =
-	    bkp_row_cache_get(cache, rows.range, &writer->base, &rows.base) &&
-	    is_there(writer, &rows.base.base);
+	rows.range = bkp_row_cache_range(cache, range);
+	rows.has_base = bkp_row_cache_get(cache, rows.range, rows.form,
+			    &writer->base, &rows.base) &&
+			is_there(writer, &rows.base.base);
 	if (!is_new) {
 		remember_known(writer, &rows);
 		return 0;
@@ -196,15 +201,14 @@ bkp_chunk_writer_reuse_rows(struct bkp_chunk_writer *writer,
     const struct fmt_chunk_ref *ref)
 {
 	struct bkp_row_base base;
-	uint64_t number = bkp_row_cache_range(
-	    cache, range->part, range->first_page, range->number);
+	uint64_t number = bkp_row_cache_range(cache, range);
 
 	if (!bkp_session_finds(writer->session, ref->id))
 		return false;
 	(void)bkp_presence_touch(writer->session->presence, NULL);
 	atomic_fetch_add(&writer->session->known_chunks, 1);
 	/* What it would be compared with tomorrow is remembered on. */
-	if (bkp_row_cache_get(cache, number, &writer->base, &base))
+	if (bkp_row_cache_get(cache, number, range->form, &writer->base, &base))
 		bkp_row_cache_put(cache, number, &base);
 	return true;
 }

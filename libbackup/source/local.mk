@@ -35,6 +35,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_extensions.c \
 	libbackup/source/postgres_former.c \
 	libbackup/source/postgres_former.h \
+	libbackup/source/postgres_form.c libbackup/source/postgres_form.h \
 	libbackup/source/postgres_largeobjects.c \
 	libbackup/source/postgres_load.c libbackup/source/postgres_load.h \
 	libbackup/source/postgres_load_impl.h \

@@ -4,7 +4,7 @@
  *
  *   <db>/catalogue.sql           the schema as text in a stable order: to read
  *                                and to compare, not to restore from
- *   <db>/data/<schema>.<table>   rows as COPY text
+ *   <db>/data/<schema>.<table>   rows as COPY sends them, as text or binary
  *   <db>/database.json           owner, locale, settings, privileges
  *   <db>/largeobjects/<oid>      the bytes of a large object
  *   <db>/schema.dump             pg_dump -Fc --schema-only --create

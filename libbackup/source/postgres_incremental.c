@@ -141,9 +141,9 @@ make_print(const struct bkp_pg_heap *heap, const struct bkp_pg_table *table,
 	enum fmt_status status = fmt_buf_append_text(&text, heap->print);
 
 	if (status == FMT_OK)
-		status =
-		    bkp_pg_copy_out_sql(&text, part->quoted, table->columns,
-			table->column_count, table->filter, 0, 0, encoding);
+		status = bkp_pg_copy_out_sql(&text, part->quoted,
+		    table->columns, table->column_count, table->filter, 0, 0,
+		    encoding, table->form);
 	if (status == FMT_OK)
 		status = fmt_sha256(text.data, text.len, print);
 	fmt_buf_free(&text);

@@ -20,7 +20,8 @@ struct bkp_pg_loss {
 
 /* A table to load. */
 struct bkp_pg_loaded {
-	struct fmt_entry entry;
+	struct fmt_entry entry; /* of its chunks those with rows */
+	enum fmt_copy_form form;
 	char *sql;    /* owned: COPY ... FROM STDIN */
 	char *quoted; /* owned */
 	struct fmt_rowhash expected, loaded;

@@ -11,6 +11,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/copy.h"
 #include "libbackup/postgres/names.h"
+#include "libbackup/source/postgres_form.h"
 #include "libbackup/source/postgres_load_impl.h"
 
 /* ---- the tables ---- */
@@ -63,7 +64,7 @@ make_sql(struct bkp_pg_loaded *table, const char *schema, const char *name,
 	if (bkp_pg_sql(&quoted, "%I.%I", schema, name) != FMT_OK ||
 	    fmt_buf_text(&quoted) == NULL ||
 	    bkp_pg_copy_in_sql(&sql, (const char *)quoted.data, names, count,
-		encoding) != FMT_OK ||
+		encoding, table->form) != FMT_OK ||
 	    fmt_buf_text(&sql) == NULL) {
 		(void)bkp_fail_nomem(err, "loading a table");
 		goto out;
@@ -107,6 +108,8 @@ read_table(
 	    json_object_get(entry->attrs, "extension") != NULL;
 	table->schema = schema;
 	table->name = name;
+	if (bkp_pg_form_read(entry, &table->form, err) < 0)
+		return -1;
 	return make_sql(table, schema, name, columns, encoding, err);
 }
 
@@ -206,8 +209,11 @@ bkp_pg_load_chunks(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned worker,
 	    bkp_supply_reader(load->supply, worker);
 	uint64_t rows = 0;
 
-	if (bkp_pg_copy_in_begin(
-		pg, piece->sql != NULL ? piece->sql : table->sql, err) < 0)
+	if (bkp_pg_form_check(
+		pg, &table->entry, table->form, table->quoted, err) < 0 ||
+	    bkp_pg_copy_in_begin(
+		pg, piece->sql != NULL ? piece->sql : table->sql, err) < 0 ||
+	    bkp_pg_form_begin(pg, table->form, err) < 0)
 		return -1;
 	for (size_t i = piece->first; i < piece->last; i++) {
 		struct bkp_error why = BKP_ERROR_INIT;
@@ -224,8 +230,8 @@ bkp_pg_load_chunks(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned worker,
 				*err = why;
 			return -1;
 		}
-		if (fmt_rowhash_add_rows(
-			&piece->hash, chunk->data, chunk->len) != FMT_OK) {
+		if (fmt_rowhash_add_rows(&piece->hash, table->form, chunk->data,
+			chunk->len) != FMT_OK) {
 			bkp_pg_copy_in_abort(pg);
 			return bkp_fail(err, BKP_CORRUPT,
 			    "a chunk of it ends within a row");
@@ -234,7 +240,8 @@ bkp_pg_load_chunks(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned worker,
 			return -1;
 		bkp_run_count(load->run, chunk->len, 0);
 	}
-	if (bkp_pg_copy_in_end(pg, &rows, err) < 0)
+	if (bkp_pg_form_end(pg, table->form, err) < 0 ||
+	    bkp_pg_copy_in_end(pg, &rows, err) < 0)
 		return -1;
 	if (rows != piece->hash.rows)
 		return bkp_fail(err, BKP_CORRUPT,

@@ -20,6 +20,7 @@
 /* One table, as the snapshot has it. */
 struct expected {
 	char *path; /* owned: component below data/ */
+	enum fmt_copy_form form;
 	struct fmt_rowhash hash;
 	bool is_found;
 };
@@ -44,6 +45,7 @@ struct prove {
 
 struct item {
 	const struct bkp_pg_table *table;
+	struct expected *expected; /* borrowed; NULL: nothing is */
 	struct fmt_rowhash hash;
 };
 
@@ -75,6 +77,9 @@ add_expected(struct prove *prove, const struct fmt_entry *entry,
 	if (hash == NULL || fmt_rowhash_parse(hash, &expected->hash) != FMT_OK)
 		return bkp_fail(err, BKP_CORRUPT,
 		    "%s: its attributes are not those of a table", entry->path);
+	(void)fmt_copy_form_parse(
+	    json_string_value(json_object_get(entry->attrs, "format")),
+	    &expected->form);
 	expected->hash.rows = (uint64_t)rows;
 	expected->path = bkp_strdup(entry->path + prefix_len, err);
 	if (expected->path == NULL)
@@ -131,6 +136,17 @@ look(struct prove *prove, struct bkp_error *err)
 	return rc;
 }
 
+static struct expected *
+find_expected(const struct prove *prove, char *path)
+{
+	const struct expected key = {.path = path};
+
+	if (prove->expected_count == 0)
+		return NULL;
+	return bsearch(&key, prove->expected, prove->expected_count,
+	    sizeof(key), compare_expected);
+}
+
 static int
 next_table(void *arg, void **out, struct bkp_error *err)
 {
@@ -143,6 +159,7 @@ next_table(void *arg, void **out, struct bkp_error *err)
 	if ((item = bkp_alloc(sizeof(*item), err)) == NULL)
 		return -1;
 	item->table = &prove->catalogue.tables[prove->next++];
+	item->expected = find_expected(prove, item->table->path);
 	*out = item;
 	return 0;
 }
@@ -163,16 +180,18 @@ read_part(struct prove *prove, struct worker *worker, struct item *item,
     const struct bkp_pg_part *part, struct bkp_error *err)
 {
 	const struct bkp_pg_table *table = item->table;
+	enum fmt_copy_form form =
+	    item->expected != NULL ? item->expected->form : FMT_COPY_TEXT;
 	struct fmt_buf sql = FMT_BUF_INIT;
 	int rc;
 
 	if (bkp_pg_copy_out_sql(&sql, part->quoted, table->columns,
-		table->column_count, table->filter, 0, 0,
-		prove->encoding) != FMT_OK ||
+		table->column_count, table->filter, 0, 0, prove->encoding,
+		form) != FMT_OK ||
 	    fmt_buf_text(&sql) == NULL)
 		rc = bkp_fail_nomem(err, "reading a table back");
 	else
-		rc = bkp_pg_copy_out(&worker->pg, (const char *)sql.data,
+		rc = bkp_pg_copy_out(&worker->pg, (const char *)sql.data, form,
 		    &worker->room, drop_rows, prove, &item->hash, err);
 	fmt_buf_free(&sql);
 	return rc;
@@ -208,12 +227,8 @@ static int
 compare_table(
     struct prove *prove, const struct item *item, struct bkp_error *err)
 {
-	const struct expected key = {.path = item->table->path};
-	struct expected *expected = NULL;
+	struct expected *expected = item->expected;
 
-	if (prove->expected_count > 0)
-		expected = bsearch(&key, prove->expected, prove->expected_count,
-		    sizeof(key), compare_expected);
 	/* A standby has no rows of it; its schema is there all the same. */
 	if (expected == NULL && item->table->is_unlogged &&
 	    item->hash.rows == 0)

@@ -16,6 +16,7 @@
 #include "libbackup/postgres/copy.h"
 #include "libbackup/postgres/longest.h"
 #include "libbackup/postgres/names.h"
+#include "libbackup/source/postgres_form.h"
 #include "libbackup/source/postgres_incremental.h"
 #include "libbackup/source/postgres_source.h"
 
@@ -60,9 +61,14 @@ struct tables {
 	struct fmt_entry *entries; /* one a table, as in the catalogue */
 	struct fmt_rowhash *hashes;
 	const char *encoding;
+	bool is_compared;                       /* and not stored */
 	struct bkp_row_cache *rows;             /* borrowed; may be NULL */
 	struct bkp_pg_incremental *incremental; /* owned; may be NULL */
 	_Atomic bool is_refuted; /* what was known is not what is there */
+
+	/* What the content of a table in the binary form begins and ends with:
+	 * all of it is what COPY sends. */
+	struct fmt_chunk_ref header, trailer;
 
 	/* Where `next` is. */
 	size_t *order; /* tables, largest first */
@@ -82,7 +88,27 @@ table_at(struct tables *tables, size_t n)
 	return &tables->database->holder.catalogue.tables[n];
 }
 
-/* Takes over the range of an earlier backup, so that boundaries stay. */
+static enum fmt_copy_form
+choose_form(const struct tables *tables, const struct bkp_pg_table *table,
+    const json_t *known)
+{
+	return bkp_pg_form_choose(table, tables->source->config,
+	    tables->encoding, tables->is_compared, known);
+}
+
+/* Takes what an earlier backup made of a table. */
+static void
+take_earlier(const struct tables *tables, struct bkp_pg_table *table,
+    const struct fmt_entry *entry)
+{
+	table->range_pages = (uint64_t)json_integer_value(
+	    json_object_get(entry->attrs, "range_pages"));
+	table->form =
+	    choose_form(tables, table, json_object_get(entry->attrs, "format"));
+}
+
+/* Takes over the range and the form of an earlier backup, so that chunks stay
+ * what they are. */
 static int
 choose_ranges(
     struct tables *tables, struct bkp_sink *sink, struct bkp_error *err)
@@ -94,8 +120,13 @@ choose_ranges(
 	size_t n = 0;
 	int more = 0;
 
-	if (bkp_sink_previous(sink, &stream, err) < 0)
+	for (; n < catalogue->table_count; n++)
+		catalogue->tables[n].form =
+		    choose_form(tables, &catalogue->tables[n], NULL);
+	if ((tables->is_compared ? bkp_sink_recorded(sink, &stream, err)
+				 : bkp_sink_previous(sink, &stream, err)) < 0)
 		return -1;
+	n = 0;
 	while (stream != NULL &&
 	       (more = bkp_entry_stream_next(stream, &entry, err)) > 0) {
 		while (
@@ -104,9 +135,7 @@ choose_ranges(
 			n++;
 		if (n < catalogue->table_count &&
 		    strcmp(tables->entries[n].path, entry.path) == 0)
-			catalogue->tables[n].range_pages =
-			    (uint64_t)json_integer_value(
-				json_object_get(entry.attrs, "range_pages"));
+			take_earlier(tables, &catalogue->tables[n], &entry);
 		fmt_entry_free(&entry);
 	}
 	bkp_entry_stream_close(stream);
@@ -206,6 +235,7 @@ discard_piece(void *arg, void *item)
 
 struct chunk_taker {
 	struct worker *worker;
+	enum fmt_copy_form form;
 	struct bkp_row_cache *rows;
 	struct piece *piece;
 };
@@ -216,7 +246,7 @@ take_chunk(void *arg, const void *data, size_t len, struct bkp_error *err)
 	struct chunk_taker *taker = arg;
 	struct piece *piece = taker->piece;
 	struct bkp_row_range range = {
-	    piece->part->quoted, piece->first, piece->ref_count};
+	    piece->part->quoted, piece->first, piece->ref_count, taker->form};
 
 	if (bkp_grow(&piece->refs, piece->ref_count, &piece->ref_cap,
 		sizeof(*piece->refs), err) < 0 ||
@@ -279,19 +309,19 @@ copy_with(struct tables *tables, struct worker *worker, struct bkp_pg *pg,
     struct piece *piece, struct bkp_error *err)
 {
 	const struct bkp_pg_table *table = table_at(tables, piece->table);
-	struct chunk_taker taker = {worker, tables->rows, piece};
+	struct chunk_taker taker = {worker, table->form, tables->rows, piece};
 	struct fmt_buf sql = FMT_BUF_INIT;
 	enum fmt_status status;
 	int rc;
 
 	status = bkp_pg_copy_out_sql(&sql, piece->part->quoted, table->columns,
 	    table->column_count, table->filter, piece->first, piece->last,
-	    tables->encoding);
+	    tables->encoding, table->form);
 	if (status != FMT_OK || fmt_buf_text(&sql) == NULL)
 		rc = bkp_fail_nomem(err, "copying a table");
 	else
-		rc = bkp_pg_copy_out(pg, (const char *)sql.data, &worker->room,
-		    take_chunk, &taker, &piece->hash, err);
+		rc = bkp_pg_copy_out(pg, (const char *)sql.data, table->form,
+		    &worker->room, take_chunk, &taker, &piece->hash, err);
 	fmt_buf_free(&sql);
 	return rc;
 }
@@ -349,8 +379,8 @@ fill_piece(struct tables *tables, struct worker *worker, struct piece *piece,
     const struct bkp_pg_range *known, struct bkp_error *err)
 {
 	for (size_t i = 0; i < known->ref_count; i++) {
-		struct bkp_row_range range = {
-		    piece->part->quoted, piece->first, i};
+		struct bkp_row_range range = {piece->part->quoted, piece->first,
+		    i, table_at(tables, piece->table)->form};
 
 		if (!bkp_content_reuse_rows(
 			worker->content, tables->rows, &range, &known->refs[i]))
@@ -504,41 +534,6 @@ compare_sizes(const void *a, const void *b, void *arg)
 	return (x < y) - (x > y);
 }
 
-static json_t *
-describe_table(const struct bkp_pg_table *table, const struct fmt_rowhash *hash,
-    const char *encoding)
-{
-	char text[FMT_ROWHASH_TEXT];
-	json_t *columns = json_array(), *attrs;
-
-	fmt_rowhash_text(hash, text);
-	for (size_t i = 0; i < table->column_count; i++)
-		if (json_array_append_new(
-			columns, json_string(table->columns[i])) < 0) {
-			json_decref(columns);
-			return NULL;
-		}
-	attrs = json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:s, s:I}", "schema",
-	    table->schema, "name", table->name, "columns", columns, "format",
-	    "text", "encoding", encoding, "rows", (json_int_t)hash->rows,
-	    "rowhash", text, "range_pages", (json_int_t)table->range_pages);
-	if (attrs == NULL)
-		return NULL;
-	if ((table->is_unlogged &&
-		json_object_set_new(attrs, "unlogged", json_true()) < 0) ||
-	    (table->is_root && json_object_set_new(
-				   attrs, "partition_root", json_true()) < 0) ||
-	    (table->extension != NULL &&
-		(json_object_set_new(
-		     attrs, "extension", json_string(table->extension)) < 0 ||
-		    json_object_set_new(
-			attrs, "filter", json_string(table->filter)) < 0))) {
-		json_decref(attrs);
-		return NULL;
-	}
-	return attrs;
-}
-
 static int
 hand_over(struct tables *tables, struct bkp_sink *sink, struct bkp_error *err)
 {
@@ -547,7 +542,7 @@ hand_over(struct tables *tables, struct bkp_sink *sink, struct bkp_error *err)
 	for (size_t n = 0; n < count; n++) {
 		struct fmt_entry *entry = &tables->entries[n];
 
-		entry->attrs = describe_table(
+		entry->attrs = bkp_pg_form_describe(
 		    table_at(tables, n), &tables->hashes[n], tables->encoding);
 		if (entry->attrs == NULL)
 			return bkp_fail(err, BKP_UNSUPPORTED,
@@ -597,6 +592,42 @@ free_tables(struct tables *tables)
 	pthread_mutex_destroy(&tables->holder_lock);
 }
 
+/* Adds what the content of a table in the binary form begins or ends with. */
+static int
+frame_all(struct tables *tables, const struct fmt_chunk_ref *ref,
+    struct bkp_error *err)
+{
+	size_t count = tables->database->holder.catalogue.table_count;
+
+	for (size_t n = 0; n < count; n++) {
+		if (table_at(tables, n)->form == FMT_COPY_TEXT)
+			continue;
+		if (fmt_entry_add_chunk(&tables->entries[n], ref) != FMT_OK)
+			return bkp_fail_nomem(err, "listing chunks");
+		tables->entries[n].size += ref->len;
+	}
+	return 0;
+}
+
+/* Only where there is such a table. */
+static int
+store_frames(
+    struct tables *tables, struct bkp_sink *sink, struct bkp_error *err)
+{
+	struct bkp_content *content = bkp_sink_content(sink, 0);
+	size_t count = tables->database->holder.catalogue.table_count, n = 0;
+
+	while (n < count && table_at(tables, n)->form == FMT_COPY_TEXT)
+		n++;
+	if (n == count)
+		return 0;
+	if (bkp_content_chunk(content, fmt_copy_header, FMT_COPY_HEADER_LEN,
+		&tables->header, err) < 0)
+		return -1;
+	return bkp_content_chunk(content, fmt_copy_trailer,
+	    FMT_COPY_TRAILER_LEN, &tables->trailer, err);
+}
+
 /* Every piece of every table, from the first. */
 static int
 copy_all(struct tables *tables, struct bkp_error *err)
@@ -613,13 +644,15 @@ copy_all(struct tables *tables, struct bkp_error *err)
 	}
 	tables->at_table = tables->at_part = 0;
 	tables->at_page = tables->piece_count = 0;
+	if (frame_all(tables, &tables->header, err) < 0)
+		return -1;
 	bkp_run_phase(tables->run, 0, count_pieces(tables), "%s: %zu tables",
 	    tables->database->path, count);
 	holder->pg.is_ticking = false;
 	rc = bkp_pipeline_run(workers, workers * 4, &ops, tables,
 	    bkp_run_cancel(tables->run), err);
 	holder->pg.is_ticking = true;
-	return rc;
+	return rc < 0 ? -1 : frame_all(tables, &tables->trailer, err);
 }
 
 static int
@@ -655,14 +688,16 @@ bkp_pg_source_tables(struct bkp_pg_source *source,
 	struct tables tables = {.source = source,
 	    .database = database,
 	    .run = bkp_sink_run(sink),
-	    .encoding = bkp_pg_encoding(&holder->pg)};
+	    .encoding = bkp_pg_encoding(&holder->pg),
+	    .is_compared = bkp_sink_is_digest_only(sink)};
 	int rc = -1;
 
 	pthread_mutex_init(&tables.holder_lock, NULL);
 	if (start_workers(&tables, sink, err) < 0 ||
 	    make_entries(&tables, err) < 0 ||
 	    bkp_sink_rows(sink, database->path, &tables.rows, err) < 0 ||
-	    choose_ranges(&tables, sink, err) < 0)
+	    choose_ranges(&tables, sink, err) < 0 ||
+	    store_frames(&tables, sink, err) < 0)
 		goto out;
 	if (count > 0)
 		qsort_r(tables.order, count, sizeof(*tables.order),

@@ -55,8 +55,9 @@ int bkp_content_chunk(struct bkp_content *content, const void *data, size_t len,
 int bkp_sink_rows(struct bkp_sink *sink, const char *database,
     struct bkp_row_cache **out, struct bkp_error *err);
 
-/* The same as bkp_content_chunk for whole rows of a range of a table: where
- * few of them have changed little is stored. */
+/* The same as bkp_content_chunk for whole rows of a range of a table, in the
+ * form that the range says: where few of them have changed little is
+ * stored. */
 int bkp_content_rows(struct bkp_content *content, struct bkp_row_cache *rows,
     const struct bkp_row_range *range, const void *data, size_t len,
     struct fmt_chunk_ref *ref, struct bkp_error *err);
@@ -76,6 +77,12 @@ int bkp_sink_entry(
 /* The entries that this source wrote in the last good snapshot, in order;
  * *out is NULL where there is none. The caller closes it. */
 int bkp_sink_previous(struct bkp_sink *sink, struct bkp_entry_stream **out,
+    struct bkp_error *err);
+
+/* In a sink that only digests, the entries that it compares with, in order:
+ * who may read the same thing in more than one form reads it as that was. *out
+ * is NULL in others. The caller closes it. */
+int bkp_sink_recorded(struct bkp_sink *sink, struct bkp_entry_stream **out,
     struct bkp_error *err);
 
 /* True where an entry of the previous snapshot can be handed over as it is. */

@@ -88,7 +88,8 @@ begin_copy(struct bkp_load *load, const struct load_table *table,
 		" line json) ON COMMIT DROP",
 		name) < 0)
 		goto out;
-	if (bkp_pg_copy_in_sql(&sql, name, columns, 1, "UTF8") != FMT_OK ||
+	if (bkp_pg_copy_in_sql(&sql, name, columns, 1, "UTF8",
+		FMT_COPY_TEXT) != FMT_OK ||
 	    fmt_buf_text(&sql) == NULL)
 		(void)nomem(err);
 	else

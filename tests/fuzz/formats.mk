@@ -40,3 +40,7 @@ EXTRA_DIST += tests/fuzz/corpus/chunker tests/fuzz/corpus/json \
 FUZZ_TARGETS += tests/fuzz/fuzz_pgjson
 tests_fuzz_fuzz_pgjson_LDADD = $(FUZZ_LIBS) $(JANSSON_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/pgjson
+# Rows of COPY
+FUZZ_TARGETS += tests/fuzz/fuzz_pgcopy
+tests_fuzz_fuzz_pgcopy_LDADD = $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/pgcopy

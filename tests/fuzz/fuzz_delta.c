@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A chunk as a difference to another. The input is a base, a zero byte, and the
+ * A chunk as a difference to another. The input is a base, a zero byte (or, for
+ * rows in the binary form, 'b', zero, a share, and then the base), and the
  * rest, which is taken for a difference to it, and for a new chunk: what is
  * made of that is proven and comes back.
  */
@@ -30,19 +31,21 @@ is_applied_or_refused(
 }
 
 static void
-comes_back(
-    const uint8_t *before, size_t before_len, const uint8_t *text, size_t len)
+comes_back(enum fmt_copy_form form, const uint8_t *before, size_t before_len,
+    const uint8_t *text, size_t len)
 {
 	struct fmt_delta_lines old = FMT_DELTA_LINES_INIT;
 	struct fmt_delta_lines new = FMT_DELTA_LINES_INIT;
 	struct fmt_delta_base base = {.len = (uint32_t)before_len};
 	struct fmt_buf delta = FMT_BUF_INIT, back = FMT_BUF_INIT;
 
-	if (fmt_delta_split(key, before, before_len, &old) != FMT_OK ||
-	    fmt_delta_split(key, text, len, &new) != FMT_OK)
+	if (fmt_delta_split(key, form, before, before_len, &old) != FMT_OK ||
+	    fmt_delta_split(key, form, text, len, &new) != FMT_OK)
 		goto out;
 	base.hashes = old.hashes;
 	base.count = old.count;
+	if (form == FMT_COPY_BINARY)
+		base.starts = old.starts;
 	if (fmt_delta_make(&base, text, len, &new, len, &delta) != FMT_OK)
 		goto out;
 	require(fmt_delta_prove(
@@ -64,11 +67,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const uint8_t *rest;
 	size_t len;
 
+	/* A run of rows in the binary form holds zeros: its length comes
+	 * first. */
+	if (size > 3 && data[0] == 'b' && data[1] == 0) {
+		len = (size - 3) * data[2] / 255;
+		is_applied_or_refused(
+		    data + 3, len, data + 3 + len, size - 3 - len);
+		comes_back(FMT_COPY_BINARY, data + 3, len, data + 3 + len,
+		    size - 3 - len);
+		return 0;
+	}
 	if (zero == NULL || zero == data)
 		return 0;
 	rest = zero + 1;
 	len = size - (size_t)(rest - data);
 	is_applied_or_refused(data, (size_t)(zero - data), rest, len);
-	comes_back(data, (size_t)(zero - data), rest, len);
+	comes_back(FMT_COPY_TEXT, data, (size_t)(zero - data), rest, len);
 	return 0;
 }

@@ -26,7 +26,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fmt_rowhash all = FMT_ROWHASH_INIT, sum = FMT_ROWHASH_INIT;
-	enum fmt_status status = fmt_rowhash_add_rows(&all, data, size);
+	enum fmt_status status =
+	    fmt_rowhash_add_rows(&all, FMT_COPY_TEXT, data, size);
 	size_t start = 0;
 
 	for (size_t i = 0; i < size; i++)

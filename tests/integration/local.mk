@@ -190,3 +190,6 @@ EXTRA_DIST += tests/integration/test_managed.py
 EXTRA_DIST += tests/integration/test_selective.py
 # incremental: rows that are not read again
 EXTRA_DIST += tests/integration/test_incremental.py
+
+# binary: rows in COPY's binary form
+EXTRA_DIST += tests/integration/test_binary.py

@@ -48,7 +48,8 @@ class Nights:
         self.caches = stack.path("home", "cache")
         self.env = {"BACKUP_CACHE_DIR": self.caches}
         postgres.execute(database, SCHEMA)
-        stack.add_postgres("app", postgres, database)
+        # What backup-cat writes is compared by lines.
+        stack.add_postgres("app", postgres, database, copy="text")
 
     def rows(self, table):
         with self.postgres.connect(self.database) as connection:

@@ -165,6 +165,33 @@ def test_everything_comes_back_from_a_repository_without_the_project(
     assert not witness.differences(before, after)
 
 
+def test_rows_in_the_binary_form_come_back_too(
+        bare, stack, postgres, database):
+    stack.add_postgres("app", postgres, database, copy="binary")
+    postgres.execute(database, "CREATE TABLE t AS SELECT i, i::text || E'\\n'"
+                     " AS t, int4send(i) AS b, '{}'::jsonb AS j"
+                     " FROM generate_series(1, 9000) i")
+    stack.create()
+    postgres.execute(database, "UPDATE t SET t = 'new' WHERE i % 90 = 7")
+    stack.create()
+    before = witness.database(postgres, database)
+    out = stack.path("out")
+    done = bare("recover.sh", stack.repository, stack.identity, out,
+                stack.snapshots()[1])
+    assert done.stderr == ""
+    assert os.path.exists(os.path.join(out, "whole.seen")), (
+        "no chunk was stored as a difference")
+    with open(os.path.join(out, "tree/postgres/app", database,
+                           "data/public.t"), "rb") as rows:
+        assert rows.read(6) == b"PGCOPY"
+    postgres.drop_database(database)
+    bare("recover-database.sh", out, "postgres/app/" + database)
+    after = witness.database(postgres, database)
+    for facts in (before, after):
+        del facts["database"]
+    assert not witness.differences(before, after)
+
+
 def put(stack, name, content):
     with open(os.path.join(stack.files, name), "wb") as out:
         out.write(content)

@@ -191,6 +191,16 @@ bkp_sink_previous(
 	return open_stream(sink->previous, NULL, out, err);
 }
 
+int
+bkp_sink_recorded(
+    struct bkp_sink *sink, struct bkp_entry_stream **out, struct bkp_error *err)
+{
+	(void)sink;
+	(void)err;
+	*out = NULL;
+	return 0;
+}
+
 bool
 bkp_sink_has_entry(struct bkp_sink *sink, const struct fmt_entry *previous)
 {

@@ -90,3 +90,9 @@ tests_unit_test_pgjson_SOURCES = tests/unit/test_pgjson.c $(FAILING_ALLOC)
 tests_unit_test_pgjson_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pgjson_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_pgjson_LDADD = $(UNIT_LIBS)
+# Rows of COPY, and differences of those in the binary form.
+UNIT_TESTS += tests/unit/test_pgcopy tests/unit/test_delta_binary
+tests_unit_test_pgcopy_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pgcopy_LDADD = $(UNIT_LIBS)
+tests_unit_test_delta_binary_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_delta_binary_LDADD = $(UNIT_LIBS)

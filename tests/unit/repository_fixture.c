@@ -178,7 +178,7 @@ put_chunk(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
     struct fmt_chunk_ref *ref, struct bkp_error *err)
 {
 	const unsigned char *data = (const unsigned char *)file->data + at;
-	const struct bkp_row_range range = {file->path, 0, 0};
+	const struct bkp_row_range range = {file->path, 0, 0, FMT_COPY_TEXT};
 
 	if (rows != NULL && strncmp(file->path, "rows", 4) == 0)
 		return bkp_chunk_writer_put_rows(

@@ -106,6 +106,7 @@ static const char whole[] =
     "    password_file: pg.secret\n"
     "    databases: [shop, crm]\n"
     "    bindir: /usr/lib/postgresql/15/bin\n"
+    "    copy: binary\n"
     "  - bucket: uploads\n"
     "    endpoint: http://127.0.0.1:9000\n"
     "    bucket: prod-uploads\n"
@@ -146,7 +147,7 @@ check_whole_sources(const struct bkp_config *config)
 
 	assert_string_equal(s[0].prefix, "bucket/uploads");
 	assert_string_equal(s[0].name, "uploads");
-	assert_int_equal(s[0].line, 16);
+	assert_int_equal(s[0].line, 17);
 	assert_string_equal(s[0].bucket.bucket, "prod-uploads");
 	assert_string_equal(s[0].bucket.endpoint, "http://127.0.0.1:9000");
 	assert_string_equal(s[0].bucket.prefix, "avatars/");
@@ -174,6 +175,7 @@ check_whole_sources(const struct bkp_config *config)
 	assert_int_equal(s[3].postgres.databases.count, 2);
 	assert_string_equal(s[3].postgres.databases.items[1], "crm");
 	assert_false(s[3].postgres.all_databases);
+	assert_int_equal(s[3].postgres.copy, BKP_COPY_BINARY);
 }
 
 static void
@@ -344,6 +346,8 @@ wrong_types_are_told_with_their_line(void **state)
 	    "t.yaml:4: 'one_file_system' needs true or false");
 	refuse("sources:\n  - bucket: a\n    signature: v3\n",
 	    "t.yaml:3: 'signature' needs v4 or v2");
+	refuse("sources:\n  - postgres: a\n    copy: both\n",
+	    "t.yaml:3: 'copy' needs text or binary");
 	refuse("tags: [\"a\\0b\"]\n", "t.yaml:1: 'tags' needs a text");
 	refuse("[a, b]: c\n", "t.yaml:1: a key is a word");
 }

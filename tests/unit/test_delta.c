@@ -28,8 +28,10 @@ difference(const char *before, const char *text, struct fmt_buf *ops)
 	enum fmt_status status;
 
 	assert_int_equal(
-	    fmt_delta_split(key, before, before_len, &old), FMT_OK);
-	assert_int_equal(fmt_delta_split(key, text, len, &new), FMT_OK);
+	    fmt_delta_split(key, FMT_COPY_TEXT, before, before_len, &old),
+	    FMT_OK);
+	assert_int_equal(
+	    fmt_delta_split(key, FMT_COPY_TEXT, text, len, &new), FMT_OK);
 	base.hashes = old.hashes;
 	base.count = old.count;
 	status = fmt_delta_make(&base, text, len, &new, len, &delta);
@@ -207,7 +209,8 @@ what_is_no_smaller_is_not_made(void **state)
 	assert_int_equal(difference(before, "", NULL), FMT_LIMIT);
 	/* Exactly as much as it takes, and a byte less. */
 	assert_int_equal(
-	    fmt_delta_split(key, before, strlen(before), &lines), FMT_OK);
+	    fmt_delta_split(key, FMT_COPY_TEXT, before, strlen(before), &lines),
+	    FMT_OK);
 	base.len = (uint32_t)strlen(before);
 	base.hashes = lines.hashes;
 	base.count = lines.count;
@@ -237,9 +240,10 @@ text_without_a_newline_at_its_end_is_refused(void **state)
 		       "0000000000 3 3\n=1 1\n";
 
 	(void)state;
+	assert_int_equal(fmt_delta_split(key, FMT_COPY_TEXT, "a\nb", 3, &lines),
+	    FMT_TRUNCATED);
 	assert_int_equal(
-	    fmt_delta_split(key, "a\nb", 3, &lines), FMT_TRUNCATED);
-	assert_int_equal(fmt_delta_split(key, "", 0, &lines), FMT_OK);
+	    fmt_delta_split(key, FMT_COPY_TEXT, "", 0, &lines), FMT_OK);
 	assert_int_equal(lines.count, 0);
 	assert_int_equal(fmt_delta_apply(delta, strlen(delta), "a\nb", 3, &out),
 	    FMT_MALFORMED);
@@ -265,7 +269,8 @@ nonsense_is_refused(void **state)
 	    {HEAD " 8 6\n=1 2\n+1\nx\n", FMT_OK},
 	    {"", FMT_MALFORMED},
 	    {"libbackup delta", FMT_MALFORMED},
-	    {"libbackup delta 2 x", FMT_UNSUPPORTED},
+	    {"libbackup delta 3 x", FMT_UNSUPPORTED},
+	    {"libbackup delta 2 x", FMT_MALFORMED},
 	    {"libbackup delta 1 00", FMT_MALFORMED},
 	    {HEAD, FMT_MALFORMED},
 	    {HEAD " 8 6", FMT_MALFORMED},
@@ -322,9 +327,11 @@ every_changed_byte_is_proven_wrong(void **state)
 	strcat(text, "new\nlines\n");
 	add_lines(text, 10, 30);
 	assert_int_equal(
-	    fmt_delta_split(key, before, strlen(before), &old), FMT_OK);
+	    fmt_delta_split(key, FMT_COPY_TEXT, before, strlen(before), &old),
+	    FMT_OK);
 	assert_int_equal(
-	    fmt_delta_split(key, text, strlen(text), &new), FMT_OK);
+	    fmt_delta_split(key, FMT_COPY_TEXT, text, strlen(text), &new),
+	    FMT_OK);
 	base.len = (uint32_t)strlen(before);
 	base.hashes = old.hashes;
 	base.count = old.count;
@@ -419,11 +426,14 @@ the_longest_of_all_are_taken_and_no_longer(void **state)
 		text[i] = '\n';
 	text[len] = '\n';
 	assert_int_equal(
-	    fmt_delta_split(key, text, len + 1, &lines), FMT_LIMIT);
+	    fmt_delta_split(key, FMT_COPY_TEXT, text, len + 1, &lines),
+	    FMT_LIMIT);
 	text[30] = '\n'; /* a line too many */
-	assert_int_equal(fmt_delta_split(key, text, len, &lines), FMT_LIMIT);
+	assert_int_equal(
+	    fmt_delta_split(key, FMT_COPY_TEXT, text, len, &lines), FMT_LIMIT);
 	text[30] = 'x';
-	assert_int_equal(fmt_delta_split(key, text, len, &lines), FMT_OK);
+	assert_int_equal(
+	    fmt_delta_split(key, FMT_COPY_TEXT, text, len, &lines), FMT_OK);
 	assert_int_equal(lines.count, FMT_DELTA_LINES_MAX);
 	base.hashes = lines.hashes;
 	base.count = lines.count;

@@ -197,14 +197,15 @@ a_range_that_was_taken_before_is_kept_while_it_fits(void **state)
 /* ---- copy ---- */
 
 static void
-check_copy_out(uint64_t first, uint64_t last, const char *expected)
+check_copy_out(uint64_t first, uint64_t last, enum fmt_copy_form form,
+    const char *expected)
 {
 	char a[] = "a", b[] = "B \"b";
 	char *columns[] = {a, b};
 	struct fmt_buf sql = FMT_BUF_INIT;
 
-	assert_int_equal(bkp_pg_copy_out_sql(
-			     &sql, "s.t", columns, 2, "", first, last, "UTF8"),
+	assert_int_equal(bkp_pg_copy_out_sql(&sql, "s.t", columns, 2, "", first,
+			     last, "UTF8", form),
 	    FMT_OK);
 	assert_string_equal(fmt_buf_text(&sql), expected);
 	fmt_buf_free(&sql);
@@ -214,13 +215,16 @@ static void
 copy_names_columns_and_pages(void **state)
 {
 	(void)state;
-	check_copy_out(0, 0,
+	check_copy_out(0, 0, FMT_COPY_BINARY,
+	    "COPY (SELECT \"a\", \"B \"\"b\" FROM ONLY s.t ) TO STDOUT "
+	    "(FORMAT binary, ENCODING 'UTF8')");
+	check_copy_out(0, 0, FMT_COPY_TEXT,
 	    "COPY (SELECT \"a\", \"B \"\"b\" FROM ONLY s.t ) TO STDOUT "
 	    "(ENCODING 'UTF8')");
-	check_copy_out(0, 128,
+	check_copy_out(0, 128, FMT_COPY_TEXT,
 	    "COPY (SELECT \"a\", \"B \"\"b\" FROM ONLY s.t  WHERE ctid >= "
 	    "'(0,0)' AND ctid < '(128,0)') TO STDOUT (ENCODING 'UTF8')");
-	check_copy_out(128, 0,
+	check_copy_out(128, 0, FMT_COPY_TEXT,
 	    "COPY (SELECT \"a\", \"B \"\"b\" FROM ONLY s.t  WHERE ctid >= "
 	    "'(128,0)') TO STDOUT (ENCODING 'UTF8')");
 }
@@ -233,14 +237,22 @@ a_table_without_columns_is_loaded_without_a_list(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    bkp_pg_copy_in_sql(&sql, "t", columns, 0, "UTF8"), FMT_OK);
+	    bkp_pg_copy_in_sql(&sql, "t", columns, 0, "UTF8", FMT_COPY_TEXT),
+	    FMT_OK);
 	assert_string_equal(
 	    fmt_buf_text(&sql), "COPY t FROM STDIN (ENCODING 'UTF8')");
 	fmt_buf_clear(&sql);
 	assert_int_equal(
-	    bkp_pg_copy_in_sql(&sql, "t", columns, 2, "UTF8"), FMT_OK);
+	    bkp_pg_copy_in_sql(&sql, "t", columns, 2, "UTF8", FMT_COPY_TEXT),
+	    FMT_OK);
 	assert_string_equal(fmt_buf_text(&sql),
 	    "COPY t (\"a\", \"b\") FROM STDIN (ENCODING 'UTF8')");
+	fmt_buf_clear(&sql);
+	assert_int_equal(
+	    bkp_pg_copy_in_sql(&sql, "t", columns, 1, "UTF8", FMT_COPY_BINARY),
+	    FMT_OK);
+	assert_string_equal(fmt_buf_text(&sql),
+	    "COPY t (\"a\") FROM STDIN (FORMAT binary, ENCODING 'UTF8')");
 	fmt_buf_free(&sql);
 }
 

@@ -15,7 +15,8 @@ hash_of(const char *rows)
 	struct fmt_rowhash hash = FMT_ROWHASH_INIT;
 
 	assert_int_equal(
-	    fmt_rowhash_add_rows(&hash, rows, strlen(rows)), FMT_OK);
+	    fmt_rowhash_add_rows(&hash, FMT_COPY_TEXT, rows, strlen(rows)),
+	    FMT_OK);
 	return hash;
 }
 
@@ -49,7 +50,8 @@ no_rows_sum_up_to_zero(void **state)
 	struct fmt_rowhash hash = FMT_ROWHASH_INIT;
 
 	(void)state;
-	assert_int_equal(fmt_rowhash_add_rows(&hash, NULL, 0), FMT_OK);
+	assert_int_equal(
+	    fmt_rowhash_add_rows(&hash, FMT_COPY_TEXT, NULL, 0), FMT_OK);
 	assert_int_equal(hash.rows, 0);
 	assert_text(&hash, "00000000000000000000000000000000");
 }
@@ -122,8 +124,10 @@ a_row_that_is_cut_adds_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    fmt_rowhash_add_rows(&hash, "a\nb\nc", 5), FMT_TRUNCATED);
-	assert_int_equal(fmt_rowhash_add_rows(&hash, "x", 1), FMT_TRUNCATED);
+	    fmt_rowhash_add_rows(&hash, FMT_COPY_TEXT, "a\nb\nc", 5),
+	    FMT_TRUNCATED);
+	assert_int_equal(
+	    fmt_rowhash_add_rows(&hash, FMT_COPY_TEXT, "x", 1), FMT_TRUNCATED);
 	assert_true(fmt_rowhash_is_equal(&hash, &before));
 }
 
@@ -141,7 +145,8 @@ rows_may_hold_any_byte_and_any_length(void **state)
 		rows[len] = '\n';
 		hash = one = (struct fmt_rowhash)FMT_ROWHASH_INIT;
 		assert_int_equal(
-		    fmt_rowhash_add_rows(&hash, rows, len + 1), FMT_OK);
+		    fmt_rowhash_add_rows(&hash, FMT_COPY_TEXT, rows, len + 1),
+		    FMT_OK);
 		fmt_rowhash_add(&one, rows, len);
 		assert_true(fmt_rowhash_is_equal(&hash, &one));
 	}

@@ -22,7 +22,7 @@
 #define LINES 2000
 #define TEXT ((size_t)64 * 1024 * 2)
 
-static const struct bkp_row_range range = {"public.t", 0, 0};
+static const struct bkp_row_range range = {"public.t", 0, 0, FMT_COPY_TEXT};
 
 static void
 must(int rc, const struct bkp_error *err)
