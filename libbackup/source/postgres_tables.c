@@ -440,7 +440,8 @@ work_piece(void *arg, unsigned number, void *item, struct bkp_error *err)
 	if (tables->workers[number].pg.conn != NULL)
 		bkp_pg_explain_length(&tables->workers[number].pg,
 		    tables->database->holder.snapshot, piece->part->quoted,
-		    piece->first, piece->last, err);
+		    table_at(tables, piece->table)->form, piece->first,
+		    piece->last, err);
 	if (piece->last > 0)
 		return bkp_fail_in(err, "table %s, pages %llu to %llu",
 		    piece->part->quoted, (unsigned long long)piece->first,

@@ -38,7 +38,9 @@ def test_a_table_of_toast_is_cut_as_small_as_its_values_are_long(
 
 @long
 def test_a_text_of_more_than_a_message_holds_is_named_by_its_row(
-        app, postgres, database):
+        stack, postgres, database):
+    app = stack
+    app.add_postgres("app", postgres, database, copy="text")
     postgres.execute(database, """
         CREATE TABLE fine AS SELECT 1 AS n;
         CREATE TABLE huge (id int, data bytea);
@@ -48,8 +50,20 @@ def test_a_text_of_more_than_a_message_holds_is_named_by_its_row(
     result = app.run("backup-create")
     assert result.status == FAILED, str(result)
     for word in ("table public.huge", "ctid (0,3)", "1258291", "1 GB",
-                 "large object"):
+                 "'copy: binary'", "large object"):
         assert word in result.err, str(result)
     assert app.snapshots() == []
     postgres.execute(database, "DELETE FROM huge WHERE id = 3")
     app.create()
+
+
+@long
+def test_a_bytea_that_is_too_long_as_text_is_read_as_it_is(
+        app, postgres, database):
+    postgres.execute(database, """
+        CREATE TABLE huge (id int, data bytea);
+        INSERT INTO huge SELECT 3, part || part || part || part || part || part
+            FROM (SELECT decode(repeat('00', 100 << 20), 'hex') AS part) x""")
+    app.create()
+    done = app.admin("backup-verify", "--live")
+    assert done.status == COMPLETE, str(done)
