@@ -20,6 +20,8 @@ struct making {
 	const struct bkp_init_options *options;
 	struct bkp_key_ring ring; /* secret */
 	struct bkp_roster roster; /* owned */
+	char roster_name[BKP_OBJECT_NAME]; /* "": none was put */
+	bool has_copy;                     /* of config */
 	bool has_key_file;
 	bool is_uncertain; /* there may be a repository all the same */
 };
@@ -114,14 +116,12 @@ put_keys(struct making *making, struct bkp_error *err)
 static int
 put_roster(struct making *making, struct bkp_error *err)
 {
-	char name[BKP_OBJECT_NAME];
-
 	if (bkp_roster_set_generation(&making->roster, 1, &making->ring, err) <
 		0 ||
 	    bkp_roster_add_host(&making->roster, &making->ring, true, err) < 0)
 		return -1;
-	return bkp_roster_put(
-	    making->store, &making->ring, &making->roster, name, err);
+	return bkp_roster_put(making->store, &making->ring, &making->roster,
+	    making->roster_name, err);
 }
 
 static int
@@ -134,27 +134,46 @@ write_key_file(struct making *making, struct bkp_error *err)
 	return 0;
 }
 
-static int
-remove_object(
-    void *arg, const struct bkp_store_object *object, struct bkp_error *err)
+/* Whoever was faster has a config, which the copy is to be of. */
+static void
+take_back_copy(struct making *making)
 {
-	struct making *making = arg;
+	struct bkp_error problem = BKP_ERROR_INIT;
+	struct fmt_buf config = FMT_BUF_INIT;
 
-	(void)err;
-	(void)bkp_store_remove(making->store, object->name, NULL);
-	return 0;
+	if (bkp_store_get(making->store, "config", 0, BKP_STORE_WHOLE, &config,
+		&problem) == 0)
+		(void)bkp_store_put(making->store, BKP_COPIES "config",
+		    config.data, config.len, NULL);
+	else if (problem.code == BKP_NOTFOUND)
+		(void)bkp_store_remove(
+		    making->store, BKP_COPIES "config", NULL);
+	fmt_buf_free(&config);
 }
 
-/* The place was empty, so that all in these folders is ours. */
+static void
+take_back_keys(struct making *making, const struct bkp_names *names)
+{
+	for (size_t i = 0; i < names->count; i++)
+		(void)bkp_copies_remove(
+		    making->store, "keys", names->items[i], NULL);
+}
+
+/* What this run made, and nothing of somebody who makes a repository in the
+ * same place at the same time. */
 static void
 take_back(struct making *making)
 {
-	(void)bkp_store_list(
-	    making->store, "keys/", remove_object, making, NULL);
-	(void)bkp_store_list(
-	    making->store, "roster/", remove_object, making, NULL);
-	(void)bkp_store_list(
-	    making->store, BKP_COPIES, remove_object, making, NULL);
+	const struct bkp_roster *roster = &making->roster;
+
+	take_back_keys(making, &roster->admin_objects);
+	for (size_t i = 0; i < roster->key_count; i++)
+		take_back_keys(making, &roster->keys[i].passphrase);
+	if (making->roster_name[0] != '\0')
+		(void)bkp_copies_remove(
+		    making->store, "roster", making->roster_name, NULL);
+	if (making->has_copy)
+		take_back_copy(making);
 	if (making->has_key_file)
 		(void)unlink(making->options->key_file);
 }
@@ -184,6 +203,7 @@ put_config(struct making *making, int64_t now_us, struct bkp_error *err)
 	int rc;
 
 	rc = bkp_repository_config_encode(&making->ring, now_us, &config, err);
+	making->has_copy = rc == 0;
 	if (rc == 0)
 		rc = bkp_store_put(making->store, BKP_COPIES "config",
 		    config.data, config.len, err);

@@ -23,6 +23,10 @@ put_object(struct bkp_store *store, const struct fmt_age_recipient *recipients,
 	enum fmt_status status;
 	int rc;
 
+	/* Room for the name first: what is put without is never found. */
+	if (bkp_grow(&names->items, names->count, &names->cap,
+		sizeof(*names->items), err) < 0)
+		return -1;
 	status =
 	    fmt_age_seal(recipients, count, plain->data, plain->len, &sealed);
 	if (status != FMT_OK)

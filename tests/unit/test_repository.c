@@ -575,6 +575,121 @@ a_repository_in_a_folder_works_by_its_path(void **state)
 	bkp_repository_close(repository);
 }
 
+/* ---- two who make a repository in the same place ---- */
+
+/* Somebody else makes one between the look and the first object. */
+struct racing {
+	struct bkp_store base;
+	struct bkp_store *inner; /* owned */
+	struct fixture *fixture;
+	char *names; /* owned: of the other's objects */
+};
+
+static int
+racing_put(struct bkp_store *store, const char *name, const void *data,
+    size_t len, struct bkp_error *err)
+{
+	struct racing *racing = (struct racing *)store;
+	const char *recipients[1] = {racing->fixture->recipient};
+	struct bkp_init_options options =
+	    fixture_options(racing->fixture, recipients);
+
+	if (racing->names == NULL) {
+		assert_int_equal(init(racing->fixture, &options, NULL), 0);
+		racing->names = fixture_names(racing->fixture, "");
+	}
+	return bkp_store_put(racing->inner, name, data, len, err);
+}
+
+static int
+racing_put_new(struct bkp_store *store, const char *name, const void *data,
+    size_t len, struct bkp_error *err)
+{
+	return bkp_store_put_new(
+	    ((struct racing *)store)->inner, name, data, len, err);
+}
+
+static int
+racing_get(struct bkp_store *store, const char *name, uint64_t offset,
+    uint64_t len, struct fmt_buf *out, struct bkp_error *err)
+{
+	return bkp_store_get(
+	    ((struct racing *)store)->inner, name, offset, len, out, err);
+}
+
+static int
+racing_stat(struct bkp_store *store, const char *name,
+    struct bkp_store_object *out, struct bkp_error *err)
+{
+	return bkp_store_stat(((struct racing *)store)->inner, name, out, err);
+}
+
+static int
+racing_list(struct bkp_store *store, const char *prefix, bkp_store_list_fn *fn,
+    void *arg, struct bkp_error *err)
+{
+	return bkp_store_list(
+	    ((struct racing *)store)->inner, prefix, fn, arg, err);
+}
+
+static int
+racing_remove(struct bkp_store *store, const char *name, struct bkp_error *err)
+{
+	return bkp_store_remove(((struct racing *)store)->inner, name, err);
+}
+
+static void
+racing_close(struct bkp_store *store)
+{
+	bkp_store_close(((struct racing *)store)->inner);
+}
+
+static void
+who_is_slower_takes_nothing_of_who_was_faster(void **state)
+{
+	static const struct bkp_store_ops ops = {
+	    .driver = "racing",
+	    .put = racing_put,
+	    .put_new = racing_put_new,
+	    .get = racing_get,
+	    .stat = racing_stat,
+	    .list = racing_list,
+	    .remove = racing_remove,
+	    .close = racing_close,
+	};
+	struct fixture *fixture = *state;
+	char here[] = "here";
+	struct racing racing = {.base = {.ops = &ops, .location = here},
+	    .inner = fixture_store(fixture),
+	    .fixture = fixture};
+	const char *recipients[1] = {fixture->recipient};
+	struct bkp_init_options options = fixture_options(fixture, recipients);
+	struct bkp_keys keys = fixture_admin_keys(fixture);
+	struct fmt_buf config = FMT_BUF_INIT, copy = FMT_BUF_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+	char other[96];
+
+	(void)snprintf(other, sizeof(other), "%s/other", fixture->folder);
+	options.key_file = other;
+	assert_int_equal(
+	    bkp_repository_init_store(&racing.base, &options, &err), -1);
+	assert_int_equal(err.code, BKP_EXISTS);
+	assert_names(fixture, "", racing.names);
+	assert_int_equal(access(other, F_OK), -1);
+	assert_int_equal(open_keys(fixture, &keys, NULL), 0);
+	assert_int_equal(bkp_store_get(fixture->memory, "config", 0,
+			     BKP_STORE_WHOLE, &config, NULL),
+	    0);
+	assert_int_equal(bkp_store_get(fixture->memory, "copies/config", 0,
+			     BKP_STORE_WHOLE, &copy, NULL),
+	    0);
+	assert_int_equal(copy.len, config.len);
+	assert_memory_equal(copy.data, config.data, copy.len);
+	fmt_buf_free(&config);
+	fmt_buf_free(&copy);
+	free(racing.names);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, fixture_new, fixture_free)
 #define CASE_INITIALISED(f)                                                    \
 	cmocka_unit_test_setup_teardown(                                       \
@@ -592,6 +707,7 @@ main(void)
 	    CASE(what_makes_no_sense_is_refused_before_anything_is_made),
 	    CASE(a_failed_init_takes_back_what_it_made),
 	    CASE(a_failed_init_leaves_no_folder_of_its_own),
+	    CASE(who_is_slower_takes_nothing_of_who_was_faster),
 	    CASE(no_repository_is_ever_without_keys),
 	    CASE(a_place_without_a_repository_says_so),
 	    CASE_INITIALISED(no_key_and_wrong_keys_are_told_apart),
