@@ -32,6 +32,12 @@ tell_gaps(struct bkp_replay *replay, struct bkp_error *err)
 		"whether entries of the erasure ledger are missing is not "
 		"known, for the other snapshots could not be read") < 0)
 		return -1;
+	if (replay->opened->repository->store->is_past &&
+	    bkp_run_omit(replay->run, err, "erasures",
+		"of a bucket as it was no entry of the erasure ledger is read "
+		"that was recorded since, and whoever is meant may be back: "
+		"erase them again") < 0)
+		return -1;
 	if (replay->opened->erasures <= found)
 		return 0;
 	return bkp_run_omit(replay->run, err, "erasures",

@@ -592,17 +592,24 @@ count_indexes(struct prune *prune, struct bkp_error *err)
 
 /* ---- object lock ---- */
 
+/* A pack that a backup under way has built upon is needed all the same; and of
+ * which that is so, nobody knows where something is missing. */
 static bool
 is_condemned(void *arg, const char *name)
 {
 	const struct prune *prune = arg;
+	const struct bkp_reach_pack *used;
 	unsigned char pack[32];
 
 	if (strncmp(name, "parity/", 7) == 0)
 		name += 7;
-	return strncmp(name, "packs/", 6) == 0 && strlen(name) == 73 &&
-	       fmt_unhex(name + 9, pack, sizeof(pack)) == FMT_OK &&
-	       bkp_condemned_has(&prune->survey.condemned, pack);
+	if (strncmp(name, "packs/", 6) != 0 || strlen(name) != 73 ||
+	    fmt_unhex(name + 9, pack, sizeof(pack)) != FMT_OK ||
+	    !bkp_condemned_has(&prune->survey.condemned, pack))
+		return false;
+	used = bkp_survey_find(&prune->survey, pack);
+	return prune->survey.missing == 0 &&
+	       (used == NULL || used->used_chunks == 0);
 }
 
 /* What is needed stays locked. What was removed goes for good only where all is

@@ -31,6 +31,9 @@ static const struct meaning meanings[] = {
 	"that rewrites requests does this too"},
     {"AccessDenied", BKP_S3_FAILED, BKP_AUTH,
 	"these credentials lack the permission"},
+    {"InvalidObjectState", BKP_S3_FAILED, BKP_AUTH,
+	"its storage class cannot be read at once; have it restored there, "
+	"and take what is needed out of the rule that moves objects"},
     {"AllAccessDisabled", BKP_S3_FAILED, BKP_AUTH, ""},
     {"ExpiredToken", BKP_S3_FAILED, BKP_AUTH, HINT_TOKEN},
     {"InvalidToken", BKP_S3_FAILED, BKP_AUTH, HINT_TOKEN},

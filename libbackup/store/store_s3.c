@@ -55,18 +55,25 @@ begin(struct bkp_store *store, const char *name, struct call *call,
 	return -1;
 }
 
-/* What a server says about a request is nothing that the repository above
- * should take for a word about its objects. */
+/* What a server says about a request, or about who asks, is nothing that the
+ * repository above should take for a word about its objects: there BKP_AUTH is
+ * a forgery. */
+static void
+tell_as_io(struct bkp_error *err)
+{
+	if (err->code == BKP_RETRY || err->code == BKP_UNSUPPORTED ||
+	    err->code == BKP_INVALID || err->code == BKP_AUTH)
+		err->code = BKP_IO;
+}
+
 static int
 end(struct call *call, int rc, struct bkp_error *err)
 {
 	if (call->lent != NULL)
 		bkp_s3_pool_give(call->bucket->pool, call->lent);
 	free(call->key);
-	if (rc < 0 && err != NULL &&
-	    (err->code == BKP_RETRY || err->code == BKP_UNSUPPORTED ||
-		err->code == BKP_INVALID))
-		err->code = BKP_IO;
+	if (rc < 0 && err != NULL)
+		tell_as_io(err);
 	return rc;
 }
 
@@ -420,6 +427,7 @@ list_keys(struct call *call, bool is_claims, bkp_store_list_fn *fn, void *arg,
 	/* A listing that is not to be trusted is no damage of an object. */
 	if (problem.code == BKP_CORRUPT || problem.code == BKP_NOTFOUND)
 		problem.code = BKP_IO;
+	tell_as_io(&problem);
 	if (err != NULL)
 		*err = problem;
 	return -1;
@@ -485,7 +493,7 @@ remove_hidden(struct bkp_store *store, const char *name, struct bkp_error *err)
 	if (begin(store, name, &call, err) < 0)
 		return -1;
 	if (end(&call, remove_key(&call, &problem), &problem) == 0 ||
-	    problem.code == BKP_AUTH || problem.code == BKP_NOTFOUND)
+	    is_status(&problem, 403) || problem.code == BKP_NOTFOUND)
 		return 0;
 	if (err != NULL)
 		*err = problem;

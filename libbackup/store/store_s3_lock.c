@@ -50,13 +50,17 @@ begins_with_any(const char *name, const char *const *folders)
 	return false;
 }
 
+/* What a repository is made of, but for what says who is at work and what is
+ * to go. Other objects below the prefix are somebody else's. */
 static bool
 is_lockable(const char *name)
 {
-	static const char *const never[] = {
-	    "sessions/", "condemned/", "tmp-", NULL};
+	static const char *const folders[] = {"packs/", "index/", "snapshots/",
+	    "keys/", "roster/", "checkpoints/", "erasures/", "proofs/",
+	    "copies/", "parity/", "damaged/", NULL};
 
-	return !begins_with_any(name, never);
+	return strcmp(name, "config") == 0 ||
+	       (bkp_store_is_name(name) && begins_with_any(name, folders));
 }
 
 /* What prunes and sessions remove. What a repository begins with is never taken
@@ -145,6 +149,7 @@ new_group(const struct bkp_s3_version *version, struct bkp_error *err)
 	return group;
 }
 
+/* The latest one tells, also where what was on top of it went meanwhile. */
 static int
 add_version(struct group *group, const struct bkp_s3_version *version,
     struct bkp_error *err)
@@ -157,6 +162,8 @@ add_version(struct group *group, const struct bkp_s3_version *version,
 	    (item.id = bkp_strdup(version->version_id, err)) == NULL)
 		return -1;
 	group->items[group->count++] = item;
+	if (version->is_latest)
+		group->is_removed = version->is_delete_marker;
 	return 0;
 }
 
@@ -267,7 +274,7 @@ purge_version(struct tending *tending, struct bkp_s3_connection *connection,
 		}
 		return 1;
 	}
-	if (problem.code == BKP_AUTH) {
+	if (problem.sys == BKP_S3_LOCKED) {
 		atomic_fetch_add(&tending->locked, 1);
 		atomic_fetch_add(&tending->locked_bytes, version->size);
 		return 0;
