@@ -66,8 +66,8 @@ struct bkp_pg_catalogue {
 
 /*
  * SQL: a query of "type", the OID of a type, and "name", what is recorded of a
- * column of it: the name of one of the server's own types, or of an array of
- * those, or "enum"; through all domains. Types that are not in it carry what
+ * column of it: the name of one of the server's own types, or "enum"; through
+ * all domains. Types that are not in it carry what
  * means something else on another server, such as OIDs, or have no binary form
  * that stays the same.
  */

@@ -4,10 +4,12 @@
  * says all that their text says. Of one of everything here a test compares
  * what comes back. Not among them, for what is in their binary form or because
  * it depends on settings: money, xml, reg*, oid and its like, what extensions
- * bring, composite types, and arrays and ranges of types of the user.
+ * bring, composite types, and ranges of types of the user. An enum is sent as
+ * its label.
  *
- * Numbers of the server's own types, which an array carries, do not change. An
- * enum is sent as its label.
+ * Arrays neither: one that has had a NULL says that it has some for ever, and
+ * not any more when it was sent and received, so that equal rows would differ.
+ * And old minor versions do not take every tsvector that they have sent.
  */
 #include "libbackup/postgres/catalogue.h"
 
@@ -23,13 +25,10 @@ const char bkp_pg_types[] =
     " AND typname::text = ANY ('{bool,bytea,char,name,int2,int4,int8,float4,"
     "float8,numeric,text,varchar,bpchar,uuid,date,time,timetz,timestamp,"
     "timestamptz,interval,json,jsonb,inet,cidr,macaddr,macaddr8,bit,varbit,"
-    "point,line,lseg,box,path,polygon,circle,tsvector,pg_lsn,int4range,"
+    "point,line,lseg,box,path,polygon,circle,pg_lsn,int4range,"
     "int8range,numrange,tsrange,tstzrange,daterange}')),"
     "known AS ("
     " SELECT oid, name FROM plain"
-    " UNION ALL SELECT a.oid, a.typname::text FROM pg_catalog.pg_type a"
-    "  JOIN plain p ON a.typelem = p.oid AND a.typname = '_' || p.name"
-    "  AND a.typnamespace = 'pg_catalog'::pg_catalog.regnamespace"
     " UNION ALL SELECT oid, 'enum' FROM pg_catalog.pg_type"
     "  WHERE typtype = 'e') "
     "SELECT oid AS type, name FROM known "

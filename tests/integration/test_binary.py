@@ -52,7 +52,6 @@ VALUES = {
     "path": ("'[(1,2),(3,4)]'", "'((1,2),(3,4))'"),
     "polygon": ("'((1,2),(3,4),(5,6))'",),
     "circle": ("'<(1,2),3>'",),
-    "tsvector": ("''", "to_tsvector('simple', 'a b c a')", "'a:1A,16383D'"),
     "pg_lsn": ("'0/0'", "'FFFFFFFF/FFFFFFFF'"),
     "int4range": ("'empty'", "'(,5]'", "'[1,)'"),
     "int8range": ("'[-9223372036854775808,9223372036854775807)'",),
@@ -60,25 +59,23 @@ VALUES = {
     "tsrange": ("'[-infinity,infinity]'",),
     "tstzrange": ("'[2020-01-01Z,)'",),
     "daterange": ("'(,infinity)'",),
-    "text[]": ("'{}'", "'{NULL,\"NULL\",\"\"}'",
-               "'[0:1][-1:0]={{a,b},{c,\"d,e\"}}'"),
-    "int4[]": ("ARRAY[[1, 2], [3, NULL]]",),
-    "numeric[]": ("'{NaN,0.00,-Infinity}'",),
-    "jsonb[]": ("ARRAY['{}'::jsonb, NULL]",),
-    "timestamptz[]": ("'{infinity,\"2020-01-01Z\"}'",),
-    "daterange[]": ("'{empty,\"[2020-01-01,)\"}'",),
     "mood": ("'so so'", "'ä'"),
     "positive": ("1", "2147483647"),
     "positive_of_positive": ("7",),
     "moody": ("'ä'",),
-    "words": ("'{a,b}'",),
 }
 
 # Of these the form is text: what they hold means something else elsewhere, or
 # nobody knows.
 TEXT = ("money", "xml", "regclass", "oid", "mood[]", "positive[]", "pair",
         "pair[]", "xid", "tid", "int2vector", "jsonpath", "moods", "tsquery",
-        "pair_domain")
+        "pair_domain", "int4[]", "text[]", "words", "tsvector")
+
+# It is sent as one that has some until it was received, and is equal.
+HAD_A_NULL = """
+CREATE TABLE t99 AS SELECT '{1,NULL,3}'::int[] AS had_a_null;
+UPDATE t99 SET had_a_null[2] = 2;
+"""
 
 TYPES = """
 CREATE TYPE mood AS ENUM ('so so', 'ä');
@@ -182,13 +179,14 @@ def test_one_of_every_type_and_shape_comes_back_and_is_proven(
                      "INSERT INTO wide (c0, c1599) VALUES (1, 2), (3, NULL)",
                      *(type_table("t%d" % n, ["int", kind])
                        for n, kind in enumerate(TEXT)),
-                     "INSERT INTO t0 VALUES (1, '12.34'), (2, NULL)"):
+                     "INSERT INTO t0 VALUES (1, '12.34'), (2, NULL)",
+                     HAD_A_NULL):
             connection.execute(part)
     before = seen(postgres, database)
     binary.create()
     found = forms(binary)
     assert {name: form for name, form in found.items() if form == "text"} == {
-        "public.t%d" % n: "text" for n in range(len(TEXT))}
+        "public.t%d" % n: "text" for n in (*range(len(TEXT)), 99)}
     assert found["public.types"] == "binary"
     live = binary.verify("--live")
     assert live.result["failed"] == 0
