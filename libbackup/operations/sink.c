@@ -140,32 +140,48 @@ bkp_sink_is_digest_only(const struct bkp_sink *sink)
 	return sink->session == NULL;
 }
 
-static int
-open_list(struct bkp_sink *sink, const struct bkp_previous *list,
-    struct bkp_entry_stream **out, struct bkp_error *err)
+int
+bkp_sink_previous(
+    struct bkp_sink *sink, struct bkp_entry_stream **out, struct bkp_error *err)
 {
+	const struct bkp_previous *previous = &sink->previous;
+
 	*out = NULL;
-	if (list->repository == NULL)
+	if (previous->repository == NULL)
 		return 0;
-	if (bkp_entry_stream_open(list->repository, list->list,
-		list->list_count, NULL, out, err) < 0)
+	if (bkp_entry_stream_open(previous->repository, previous->list,
+		previous->list_count, NULL, out, err) < 0)
 		return -1;
 	bkp_entry_stream_forgive(*out, &sink->damage);
 	return 0;
 }
 
-int
-bkp_sink_previous(
-    struct bkp_sink *sink, struct bkp_entry_stream **out, struct bkp_error *err)
+/* Who compares tells what is lost. */
+static int
+pass_over(void *arg, size_t chunk, const char *behind, const char *cut,
+    const struct bkp_error *why, struct bkp_error *err)
 {
-	return open_list(sink, &sink->previous, out, err);
+	(void)arg;
+	(void)chunk;
+	(void)behind;
+	(void)cut;
+	(void)why;
+	(void)err;
+	return 0;
 }
 
 int
 bkp_sink_recorded(
     struct bkp_sink *sink, struct bkp_entry_stream **out, struct bkp_error *err)
 {
-	return open_list(sink, &sink->recorded, out, err);
+	const struct bkp_previous *recorded = &sink->recorded;
+
+	*out = NULL;
+	if (recorded->repository == NULL)
+		return 0;
+	return bkp_entry_stream_open_damaged(recorded->repository,
+	    recorded->list, recorded->list_count, NULL, pass_over, NULL, out,
+	    err);
 }
 
 const struct bkp_error *

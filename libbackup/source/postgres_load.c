@@ -172,7 +172,12 @@ load_whole(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
 	if (is_worth_another_way(&why) &&
 	    bkp_pg_do(&worker->pg, "ROLLBACK", NULL) == 0) {
 		begin_anew(piece);
-		return load_piece(load, worker, number, piece, err);
+		if (why.code != BKP_NOTFOUND)
+			return load_piece(load, worker, number, piece, err);
+		/* All was sent before the server's answer was heard: that is
+		 * for once more, and not for twice. */
+		if (load_with_path(load, worker, number, piece, NULL) == 0)
+			return 0;
 	}
 	if (err != NULL)
 		*err = why;
