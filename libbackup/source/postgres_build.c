@@ -246,16 +246,17 @@ refine(struct bkp_pg_target *target, struct bkp_supply *supply,
 		    BKP_PG_STATISTICS_REST, &why);
 	}
 	bkp_pg_close(&pg);
-	if (rc < 0 && why.code != BKP_CANCELLED && why.code != BKP_NOMEM) {
-		bkp_run_message(run, BKP_WARNING, database->path,
-		    "the database is in its place with rough statistics: %s. "
-		    "Let ANALYZE run in it",
-		    why.message);
+	if (rc == 0)
 		return 0;
-	}
-	if (rc < 0 && err != NULL)
+	bkp_run_message(run, BKP_WARNING, database->path,
+	    "the database is in its place with rough statistics: %s. Let "
+	    "ANALYZE run in it",
+	    why.message);
+	if (why.code != BKP_CANCELLED && why.code != BKP_NOMEM)
+		return 0;
+	if (err != NULL)
 		*err = why;
-	return rc;
+	return -1;
 }
 
 static int

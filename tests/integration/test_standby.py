@@ -43,7 +43,9 @@ def pair(stack, postgres):
 
 
 def caught_up(primary, standby):
-    (lsn,), = primary.execute("app", "SELECT pg_current_wal_lsn()::text")
+    # Of what is committed some is written a moment later.
+    (lsn,), = primary.execute("app",
+                              "SELECT pg_current_wal_insert_lsn()::text")
     until(lambda: standby.execute(
         "app", "SELECT 1 WHERE pg_last_wal_replay_lsn() >= '%s'" % lsn))
 
