@@ -117,6 +117,8 @@ struct bkp_restore_result {
 	uint64_t erased_rows, cleared_references, erased_objects;
 	uint64_t ready_ms; /* until the last database was in its place and
 			      answered queries; 0: there was none */
+	int has_no_ledger; /* 1: it came out of an archive, and whoever was
+			      erased since came with it */
 };
 
 /*

@@ -37,9 +37,10 @@ static json_t *
 erasures_of(const struct bkp_restore_result *r, bool is_without)
 {
 	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I}", "replayed",
-	    !is_without, "recorded", (json_int_t)r->erasures, "subjects",
-	    (json_int_t)r->erased_subjects, "rows", (json_int_t)r->erased_rows,
-	    "references", (json_int_t)r->cleared_references, "objects",
+	    !is_without && !r->has_no_ledger, "recorded",
+	    (json_int_t)r->erasures, "subjects", (json_int_t)r->erased_subjects,
+	    "rows", (json_int_t)r->erased_rows, "references",
+	    (json_int_t)r->cleared_references, "objects",
 	    (json_int_t)r->erased_objects);
 }
 

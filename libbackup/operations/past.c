@@ -242,9 +242,8 @@ replay(struct bkp_past *past, const struct bkp_subject_source *from,
 	struct bkp_replayed replayed = BKP_REPLAYED_INIT;
 
 	if (past->opened.repository->archive != NULL) {
-		bkp_run_message(past->run, BKP_WARNING, NULL,
-		    "an archive has no ledger of erasures: whoever was erased "
-		    "since is still in it");
+		bkp_run_message(
+		    past->run, BKP_WARNING, NULL, BKP_REPLAY_NO_LEDGER);
 		return 0;
 	}
 	if (bkp_replay_open(&past->opened, past->run, from->erasure_map,

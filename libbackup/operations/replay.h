@@ -16,6 +16,11 @@
 
 struct bkp_replay; /* the ledger, for one snapshot; of one thread */
 
+/* What is told of databases that come out of an archive. */
+#define BKP_REPLAY_NO_LEDGER                                                   \
+	"an archive has no ledger of erasures: whoever was erased since is "   \
+	"still in it"
+
 /* Reads the ledger; what is missing from it or damaged is noted as left out,
  * for it may be about anybody. bkp_opened_warn, which says how many entries
  * there should be, came before. `map` (may be NULL): a file that takes the

@@ -218,19 +218,35 @@ has_other_kind(const struct bkp_opened *opened, enum bkp_source_kind kind)
 	return false;
 }
 
+/* Whether its rows are chosen or not: objects belong to whom they name. */
+static bool
+holds_database(const struct fmt_snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->source_count; i++)
+		if (strcmp(snapshot->sources[i].kind, "postgres") == 0)
+			return true;
+	return false;
+}
+
 static int
 open_replay(struct restore *restore, struct bkp_error *err)
 {
 	const struct bkp_opened *opened = &restore->opened;
 	bool has_database = has_kind(opened, BKP_KIND_POSTGRES);
 
-	if (opened->repository->archive != NULL ||
-	    (!has_database && !has_kind(opened, BKP_KIND_BUCKET)))
+	restore->result.has_no_ledger = opened->repository->archive != NULL;
+	if (!has_database && !has_kind(opened, BKP_KIND_BUCKET))
 		return 0;
 	if (restore->options->is_without_erasures) {
 		bkp_run_message(restore->run, BKP_WARNING, NULL,
 		    "erasures that were recorded since the snapshot are not "
 		    "replayed, as asked: whoever was erased may be back");
+		return 0;
+	}
+	if (restore->result.has_no_ledger) {
+		if (holds_database(&opened->snapshot))
+			bkp_run_message(restore->run, BKP_WARNING, NULL,
+			    BKP_REPLAY_NO_LEDGER);
 		return 0;
 	}
 	if (bkp_replay_open(opened, restore->run, restore->options->map,

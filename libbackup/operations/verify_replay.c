@@ -57,14 +57,15 @@ replay(struct bkp_verify *verify, const struct bkp_replay_place *place,
 }
 
 static int
-skip(struct bkp_verify *verify, const char *prefix, struct bkp_error *err)
+skip(struct bkp_verify *verify, const char *prefix, const char *why,
+    struct bkp_error *err)
 {
 	char *name = bkp_format(err, "%s/erasures", prefix);
 	int rc = -1;
 
 	if (name != NULL)
-		rc = bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err, name,
-		    "those recorded since are not replayed, as asked");
+		rc = bkp_verdict_add(
+		    verify->verdict, BKP_CHECK_SKIP, err, name, "%s", why);
 	free(name);
 	return rc;
 }
@@ -76,11 +77,14 @@ bkp_verify_replay(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 {
 	const json_t *list = json_object_get(chosen->source->info, "databases");
 
-	if (chosen->kind->kind != BKP_KIND_POSTGRES ||
-	    verify->opened.repository->archive != NULL)
+	if (chosen->kind->kind != BKP_KIND_POSTGRES)
 		return 0;
 	if (verify->options->is_without_erasures)
-		return skip(verify, chosen->source->prefix, err);
+		return skip(verify, chosen->source->prefix,
+		    "those recorded since are not replayed, as asked", err);
+	if (verify->opened.repository->archive != NULL)
+		return skip(
+		    verify, chosen->source->prefix, BKP_REPLAY_NO_LEDGER, err);
 	if (verify->replay == NULL &&
 	    bkp_replay_open(&verify->opened, verify->run, verify->options->map,
 		&verify->replay, err) < 0)

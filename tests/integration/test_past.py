@@ -114,6 +114,7 @@ def test_an_archive_will_do(past):
         past.stack.identity, "--snapshot", past.name[:12], "--map", past.map,
         "--subject", "1", past.stack.path("out"))
     assert done.status == COMPLETE, str(done)
+    assert "an archive has no ledger of erasures" in done.err, str(done)
     assert content(past.stack.path("out")) == content(live)
 
 

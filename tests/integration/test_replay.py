@@ -11,6 +11,7 @@ from harness.stack import COMPLETE, DEGRADED, FAILED, patience
 from test_erase import dump, erase, make_keys_anew, rows
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+NO_LEDGER = "an archive has no ledger of erasures"
 
 
 class Application:
@@ -295,6 +296,50 @@ def test_objects_whose_bucket_is_not_restored_are_named(
                for event in done.of_type("message")), str(done)
     small.restored(small.snapshot)
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    assert told_of_no_ledger(
+        small.restore(*archived(small), small.snapshot, "bucket/up"))
+
+
+def archived(small):
+    """Where the snapshot is in an archive."""
+    archive = small.stack.path("one.tar.zst.age")
+    done = small.stack.admin(
+        "backup-archive", "-o", archive, small.snapshot)
+    assert done.status == COMPLETE, str(done)
+    return "--repository", archive
+
+
+def told_of_no_ledger(done):
+    assert done.status == COMPLETE, str(done)
+    assert done.result["erasures"]["replayed"] is False
+    return [event["level"] for event in done.of_type("message")
+            if NO_LEDGER in event["text"]] == ["warning"]
+
+
+def test_an_archive_has_no_ledger_and_says_so(small):
+    where = archived(small)
+    small.forget(1)
+    assert told_of_no_ledger(small.restore(*where, small.snapshot))
+    assert len(small.sql("SELECT * FROM users")) == 2
+    done = small.restore("--without-erasures", *where, small.snapshot)
+    assert not told_of_no_ledger(done)
+    verdict = small.stack.verify(*where)
+    line, = [event for event in verdict.of_type("check")
+             if event["name"].endswith("/erasures")]
+    assert line["status"] == "skip" and NO_LEDGER in line["what"], line
+    told = verdict.result
+    assert told["except"] == ["postgres/app/erasures"]
+    assert told["is_proven"] and told["state"] == "complete"
+
+
+def test_an_archive_without_databases_says_nothing_of_erasures(
+        small, minio, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="x", Body=b"x")
+    small.stack.add_bucket("up", minio, bucket=bucket)
+    small.snapshot = small.stack.create("bucket/up")["snapshot"]
+    where = archived(small)
+    assert not told_of_no_ledger(small.restore(*where, "latest"))
+    assert "eras" not in small.stack.admin("backup-verify", *where).out
 
 
 def test_an_entry_that_is_damaged_makes_the_restore_degraded(small):
