@@ -13,12 +13,19 @@ MAP = os.path.join(HERE, "application/organisation.yaml")
 PERSON = os.path.join(HERE, "application/map.yaml")
 TENANT = 2
 PUBLIC = {"id", "tenant_id", "uid", "name"}
-# What nobody knows of the guests of an organisation.
-GUESTS = [
-    option for column, sql in (
-        ("email", "pg_catalog.gen_random_uuid()::text"), ("state", "'new'"),
-        ("password_hash", "'none'"), ("created_at", "'2026-01-01'"))
-    for option in ("--fill", "public.users.%s=%s" % (column, sql))]
+
+
+def filled(*columns):
+    return [option for column, sql in columns
+            for option in ("--fill", "public.%s=%s" % (column, sql))]
+
+
+# What no export has, and what nobody knows of the guests of an organisation.
+CREDENTIALS = filled(("users.password_hash", "'none'"),
+                     ("api_tokens.token", "'none'"))
+GUESTS = CREDENTIALS + filled(
+    ("users.email", "pg_catalog.gen_random_uuid()::text"),
+    ("users.state", "'new'"), ("users.created_at", "'2026-01-01'"))
 
 
 def run_sql(postgres, database, *names):
@@ -97,11 +104,15 @@ def test_an_organisation_of_an_application_moves_and_is_equal(move):
     assert len(first.tables) > 45
     guests = first.tables["lookup", "public.users"]
     assert guests and all(set(row) == PUBLIC for row in guests)
+    said = str(move.load(first.path, status=FAILED))
+    for column in ("users.password_hash", "api_tokens.token"):
+        assert "public.%s: it must have a value" % column in said
     said = str(move.load(first.path, *GUESTS, status=FAILED))
     assert "public.messages(reply_to) -> public.messages(id): " in said
     assert "--null-missing" in said
-    said = str(move.load(first.path, "--null-missing", status=FAILED))
-    assert "email, state, password_hash, created_at; load these" in said
+    said = str(move.load(first.path, "--null-missing", *CREDENTIALS,
+                         status=FAILED))
+    assert "email, state, created_at; load these" in said
     done = move.load(first.path, "--null-missing", *GUESTS)
     lost = [row for row in first.tables["own", "public.messages"]
             if row["reply_to"] is not None and row["reply_to"] not in {
@@ -229,11 +240,9 @@ def test_a_person_s_export_is_loaded_as_far_as_it_is_theirs(move):
     """Made to be read: much is left out, masked or a pseudonym."""
     first = move.export("postgres/old", "one", "7", map_file=PERSON)
     args = ["--with", "shared", "--null-missing"]
-    for column, sql in (("users.password_hash", "'none'"),
-                        ("api_tokens.token", "'none'"),
-                        ("sessions.token", "pg_catalog.gen_random_uuid()"),
-                        ("invitations.sent_by", "7")):
-        args += ["--fill", "public.%s=%s" % (column, sql)]
+    args += CREDENTIALS + filled(
+        ("sessions.token", "pg_catalog.gen_random_uuid()"),
+        ("invitations.sent_by", "7"))
     said = str(move.load(first.path, *args, status=FAILED))
     for words in ("public.messages.sender_id (pseudonyms of other people): ",
                   "public.blocks(blocked_by) -> public.users(id): 1 rows",
