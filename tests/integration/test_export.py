@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import pwd
 import struct
 import subprocess
 import urllib.parse
@@ -255,6 +256,19 @@ def test_the_manifest_says_what_was_replaced_and_what_refers(exporter):
         "decision": "own"}
 
 
+def test_the_manifest_tells_of_which_moment_it_is(
+        exporter, postgres, database):
+    def now():
+        return postgres.execute(
+            database, "SELECT pg_current_wal_lsn()::text")[0][0]
+
+    before = now()
+    folder, _ = exporter.export("1", "out", "--no-files")
+    assert postgres.execute(
+        database, "SELECT pg_lsn '%s' BETWEEN '%s' AND '%s'" % (
+            manifest(folder)["lsn"], before, now())) == [(True,)]
+
+
 def test_lines_are_as_the_schema_says(exporter):
     for subject in ("1", "9007199254740993"):
         folder, _ = exporter.export(
@@ -378,6 +392,17 @@ def test_nothing_undecided_is_exported(exporter, postgres, database):
     done = exporter.run("run", "--subject", "1", output)
     assert done.status == FAILED and "reviews" in done.err
     assert not os.path.exists(output)
+    postgres.execute(database, "DROP TABLE reviews;"
+                     "ALTER TABLE users DROP COLUMN phone")
+    done = exporter.run("check", "--json")
+    assert done.status == FAILED
+    assert [(event["kind"], event["what"])
+            for event in done.of_type("finding")
+            if event["level"] == "open"] == [
+        ("column-gone", "public.users.phone")]
+    done = exporter.run("run", "--subject", "1", output)
+    assert done.status == FAILED and "phone" in done.err
+    assert not os.path.exists(output)
 
 
 def test_a_row_is_explained(exporter):
@@ -392,6 +417,13 @@ def test_a_row_is_explained(exporter):
         "public.orders(product_id) -> public.products(id)"
     done = exporter.run("explain", "--subject", "1", "public.orders", "1000")
     assert done.status == FAILED and "not in the export" in done.err
+
+
+def who_runs_this():
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return "uid %d" % os.getuid()
 
 
 def test_the_audit_tells_of_every_export_and_of_no_person(exporter):
@@ -410,11 +442,16 @@ def test_the_audit_tells_of_every_export_and_of_no_person(exporter):
     with open(exporter.map, "rb") as data:
         digest = hashlib.sha256(data.read()).hexdigest()
     assert {line["map_sha256"] for line in lines} == {digest}
-    assert lines[0]["for"] == "desk"
+    assert {line["user"] for line in lines} == {who_runs_this()}
+    assert [line["for"] for line in lines[::2]] == [
+        "desk", who_runs_this(), who_runs_this()]
     assert lines[0]["subject"] == lines[4]["subject"]
     assert lines[0]["subject"] != lines[2]["subject"]
     with open(audit) as text:
-        assert "9007199254740993" not in text.read()
+        content = text.read()
+    for personal in ("9007199254740993", "Ada <", "CANARY", "users/1.png",
+                     "+41 1"):
+        assert personal not in content
     done = exporter.run("audit", "--audit", audit)
     assert done.status == COMPLETE and "6 lines" in done.out
     with open(audit, "r+") as text:
