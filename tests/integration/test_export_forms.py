@@ -11,7 +11,7 @@ import subprocess
 import zipfile
 
 import pytest
-from harness.stack import COMPLETE
+from harness.stack import COMPLETE, FAILED, USAGE
 from test_export import MAP, everything, exporter, unpacked
 
 assert exporter  # a fixture
@@ -78,13 +78,40 @@ def test_standard_output_has_the_archive_and_nothing_else(
         assert (event["sha256"], event["output"]) == (digest, "-")
 
 
+def with_products(exporter):
+    """What is looked up can be loaded again."""
+    with open(exporter.map, "w") as out:
+        out.write(MAP.replace("{lookup: [name]}",
+                              "{lookup: [id, name, cost]}"))
+
+
+def empty_copy(exporter, postgres, database):
+    """A database of the same schema, without its rows."""
+    target = database + "_target"
+    postgres.create_database(target)
+    schema = subprocess.run(
+        [postgres.program("pg_dump"), "--schema-only", "-d",
+         postgres.conninfo(database)], check=True, capture_output=True)
+    path = exporter.stack.path("empty.sql")
+    with open(path, "wb") as out:
+        out.write(schema.stdout)
+    postgres.psql(target, path)
+    return target
+
+
+def assert_loaded(done, postgres, database, target):
+    assert done.status == COMPLETE, str(done)
+    assert done.result["rows"] == 1 + 130 + 1
+    question = "SELECT * FROM orders WHERE user_id = 1 ORDER BY id"
+    assert postgres.execute(target, question) == \
+        postgres.execute(database, question)
+
+
 @pytest.mark.parametrize("form", ["zip", "tar.zst.age"])
 def test_parts_that_are_encrypted_are_read_back(
         exporter, password, postgres, database, form):
     stack, size = exporter.stack, 64 * 1024
-    with open(exporter.map, "w") as out:
-        out.write(MAP.replace("{lookup: [name]}",
-                              "{lookup: [id, name, cost]}"))
+    with_products(exporter)
     recipient = subprocess.run(
         ["age-keygen", "-y", stack.identity], check=True,
         capture_output=True, text=True).stdout.strip()
@@ -102,26 +129,55 @@ def test_parts_that_are_encrypted_are_read_back(
         with open(part, "rb") as data:
             digest.update(data.read())
     assert digest.hexdigest() == done.result["sha256"]
-    # Into the same schema, without its rows.
-    target = database + "_target"
-    postgres.create_database(target)
-    schema = subprocess.run(
-        [postgres.program("pg_dump"), "--schema-only", "-d",
-         postgres.conninfo(database)], check=True, capture_output=True)
-    with open(stack.path("empty.sql"), "wb") as out:
-        out.write(schema.stdout)
-    postgres.psql(target, stack.path("empty.sql"))
+    target = empty_copy(exporter, postgres, database)
     loaded = stack.run(
         "backup-import", "--json", "--database", target,
         *(["--export-passphrase-file", password] if form == "zip"
           else ["-i", stack.identity]), output)
-    assert loaded.status == COMPLETE, str(loaded)
-    assert loaded.result["rows"] == 1 + 130 + 1
-    question = "SELECT * FROM orders WHERE user_id = 1 ORDER BY id"
-    assert postgres.execute(target, question) == \
-        postgres.execute(database, question)
+    assert_loaded(loaded, postgres, database, target)
     os.remove(parts[1])
     assert stack.run("backup-import", "--dry-run", "--database", target,
                      *(["--export-passphrase-file", password]
                        if form == "zip" else ["-i", stack.identity]),
                      output).status not in (COMPLETE, 2)
+
+
+def test_parts_in_a_bucket_are_read_where_they_are(
+        exporter, password, postgres, database, minio, s3, bucket):
+    def in_bucket():
+        return {item["Key"]: item["Size"] for item in s3.list_objects_v2(
+            Bucket=bucket, Prefix="exports/").get("Contents", [])}
+
+    place = "s3://%s/exports/parts.zip" % bucket
+    sealed = ("--export-passphrase-file", password)
+    with_products(exporter)
+    args = ("run", "--json", "--subject", "1", "--format", "zip", *sealed,
+            "--split", "64K")
+    done = exporter.run(*args, "--link", "3", place)
+    assert done.status == USAGE and "that is not split" in done.err, str(done)
+    assert not in_bucket()
+    done = exporter.run(*args, place)
+    assert done.status == COMPLETE, str(done)
+    keys, sizes = map(list, zip(*sorted(in_bucket().items())))
+    assert len(keys) >= 2
+    assert keys == ["exports/parts.zip.%03d" % (n + 1)
+                    for n in range(len(keys))]
+    assert set(sizes[:-1]) == {64 * 1024} and 0 < sizes[-1] <= 64 * 1024
+    digest = hashlib.sha256()
+    for key in keys:
+        digest.update(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    assert digest.hexdigest() == done.result["sha256"]
+
+    def load(*args):
+        return exporter.stack.run(
+            "backup-import", "--json", "--database", target, *sealed, *args,
+            place, env={"AWS_ENDPOINT_URL_S3": minio.endpoint,
+                        "AWS_ACCESS_KEY_ID": minio.access_key,
+                        "AWS_SECRET_ACCESS_KEY": minio.secret_key,
+                        "AWS_REGION": minio.REGION})
+
+    target = empty_copy(exporter, postgres, database)
+    assert_loaded(load(), postgres, database, target)
+    s3.delete_object(Bucket=bucket, Key=keys[1])
+    done = load("--dry-run")
+    assert done.status == FAILED and "parts.zip" in done.err, str(done)
