@@ -439,16 +439,17 @@ open_output(struct archiving *archiving, struct bkp_error *err)
 	    archiving->options, expected, &archiving->output, err);
 }
 
-/* What was chosen; of an archive of a part, that part. */
+/* What was chosen; of an archive of a part, no more than that part. */
 static const char *
 chosen_path(const struct archiving *archiving)
 {
 	const struct bkp_archive *from = archiving->opened.repository->archive;
 	const char *path = archiving->options->path;
+	const char *part = from != NULL ? bkp_archive_manifest(from)->path : "";
 
-	if (path != NULL && path[0] != '\0')
-		return path;
-	return from != NULL ? bkp_archive_manifest(from)->path : "";
+	if (path == NULL || path[0] == '\0')
+		return part;
+	return part[0] != '\0' && bkp_path_is_within(part, path) ? part : path;
 }
 
 static int

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "formats/entry.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/history.h"
 #include "libbackup/repository/repository_impl.h"
@@ -50,9 +51,8 @@ bkp_config_keep_parity(const struct bkp_config *config,
 	    repository, config->error_correction, err);
 }
 
-/* Whether `inner` is `outer` or below it. */
-static bool
-is_within(const char *inner, const char *outer)
+bool
+bkp_path_is_within(const char *inner, const char *outer)
 {
 	size_t len = strlen(outer);
 
@@ -75,9 +75,10 @@ find_config(const struct bkp_config *config, const char *prefix)
 static const char *
 select_from(const struct fmt_snapshot_source *source, const char *path)
 {
-	if (path == NULL || path[0] == '\0' || is_within(source->prefix, path))
+	if (path == NULL || path[0] == '\0' ||
+	    bkp_path_is_within(source->prefix, path))
 		return source->prefix;
-	return is_within(path, source->prefix) ? path : NULL;
+	return bkp_path_is_within(path, source->prefix) ? path : NULL;
 }
 
 static int
@@ -256,29 +257,74 @@ static bool
 is_chosen(const struct bkp_opened *opened, const char *path)
 {
 	for (size_t i = 0; i < opened->chosen_count; i++)
-		if (is_within(path, opened->chosen[i].selection))
+		if (bkp_path_is_within(path, opened->chosen[i].selection))
 			return true;
 	return false;
+}
+
+/* The i-th of all; its path, or NULL. */
+static const char *
+read_omission(const struct bkp_opened *opened, size_t i, const char **reason)
+{
+	const json_t *item = json_array_get(opened->snapshot.omissions, i);
+
+	*reason = json_string_value(json_object_get(item, "reason"));
+	if (*reason == NULL)
+		*reason = "no reason recorded";
+	return json_string_value(json_object_get(item, "path"));
 }
 
 bool
 bkp_opened_omission(const struct bkp_opened *opened, size_t n,
     const char **path, const char **reason)
 {
-	const json_t *omissions = opened->snapshot.omissions;
+	size_t count = json_array_size(opened->snapshot.omissions);
 
-	for (size_t i = 0; i < json_array_size(omissions); i++) {
-		const json_t *item = json_array_get(omissions, i);
-		const char *text =
-		    json_string_value(json_object_get(item, "path"));
+	for (size_t i = 0; i < count; i++) {
+		const char *why, *text = read_omission(opened, i, &why);
 
 		if (text == NULL || !is_chosen(opened, text) || n-- > 0)
 			continue;
 		*path = text;
-		*reason = json_string_value(json_object_get(item, "reason"));
-		if (*reason == NULL)
-			*reason = "no reason recorded";
+		*reason = why;
 		return true;
 	}
 	return false;
+}
+
+/* Both are escaped, which leaves what is below what as it was. */
+static bool
+find_overlap(const struct bkp_opened *opened, const char *selection,
+    const char **path, const char **reason)
+{
+	size_t count = json_array_size(opened->snapshot.omissions);
+
+	for (size_t i = 0; i < count; i++) {
+		*path = read_omission(opened, i, reason);
+		if (*path != NULL && (bkp_path_is_within(*path, selection) ||
+					 bkp_path_is_within(selection, *path)))
+			return true;
+	}
+	return false;
+}
+
+int
+bkp_opened_overlap(const struct bkp_opened *opened, const char **path,
+    const char **reason, struct bkp_error *err)
+{
+	int found = 0;
+
+	for (size_t i = 0; i < opened->chosen_count && found == 0; i++) {
+		struct fmt_buf escaped = FMT_BUF_INIT;
+		const char *text = NULL;
+
+		if (fmt_path_escape(opened->chosen[i].selection, &escaped) ==
+		    FMT_OK)
+			text = fmt_buf_text(&escaped);
+		found = text != NULL
+			    ? find_overlap(opened, text, path, reason)
+			    : bkp_fail_nomem(err, "looking at a snapshot");
+		fmt_buf_free(&escaped);
+	}
+	return found;
 }

@@ -62,6 +62,14 @@ int bkp_opened_count(const struct bkp_opened *opened,
 bool bkp_opened_omission(const struct bkp_opened *opened, size_t n,
     const char **path, const char **reason);
 
+/* One that is within what was chosen or that what was chosen is within. 1 and
+ * its {path, reason}, as above; 0; -1. */
+int bkp_opened_overlap(const struct bkp_opened *opened, const char **path,
+    const char **reason, struct bkp_error *err);
+
+/* Whether `inner` is `outer` or below it. */
+bool bkp_path_is_within(const char *inner, const char *outer);
+
 /* Workers of a run: as configured, or one a processor up to 8. */
 unsigned bkp_worker_count(const struct bkp_config *config);
 

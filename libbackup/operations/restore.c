@@ -303,11 +303,31 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	return part->target->ops->check(part->target, part->supply, err);
 }
 
-/* What was left out of a snapshot may well be what is in the bucket. */
+/* What an archive of a part has not may well be in the bucket. */
+static int
+check_archive(const struct bkp_opened *opened, struct bkp_error *err)
+{
+	const char *part;
+
+	if (opened->repository->archive == NULL)
+		return 0;
+	part = bkp_archive_manifest(opened->repository->archive)->path;
+	for (size_t i = 0; part[0] != '\0' && i < opened->chosen_count; i++)
+		if (!bkp_path_is_within(opened->chosen[i].selection, part))
+			return bkp_fail(err, BKP_INVALID,
+			    "the archive holds %s alone, so that it does not "
+			    "tell what else may be deleted: name that as PATH, "
+			    "or restore without --delete",
+			    part);
+	return 0;
+}
+
+/* Nor does a snapshot tell of what was left out of it. */
 static int
 check_delete(const struct restore *restore, struct bkp_error *err)
 {
 	const char *path, *reason;
+	int found;
 
 	if (!restore->options->is_delete)
 		return 0;
@@ -315,13 +335,14 @@ check_delete(const struct restore *restore, struct bkp_error *err)
 		return bkp_fail(err, BKP_INVALID,
 		    "only in buckets is anything deleted (--delete): name "
 		    "their source as PATH, such as bucket/uploads");
-	if (bkp_opened_omission(&restore->opened, 0, &path, &reason))
+	found = bkp_opened_overlap(&restore->opened, &path, &reason, err);
+	if (found > 0)
 		return bkp_fail(err, BKP_INVALID,
 		    "%s was left out of this snapshot (%s), so that it does "
 		    "not tell what may be deleted: choose another snapshot, or "
 		    "restore without --delete",
 		    path, reason);
-	return 0;
+	return found < 0 ? -1 : check_archive(&restore->opened, err);
 }
 
 /* What is for databases, and what contradicts itself. */

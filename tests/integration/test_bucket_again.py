@@ -216,6 +216,46 @@ def test_a_snapshot_that_lacks_something_deletes_nothing(stack, few):
     assert "z" in keys(few)
 
 
+def test_an_archive_of_a_part_deletes_nothing_beside_the_part(stack, few):
+    before = keys(few)
+    part = stack.path("part.tar")
+    done = stack.admin("backup-archive", "-o", part, "latest",
+                       "bucket/up/below")
+    assert done.status == COMPLETE, str(done)
+    again = stack.path("again.tar")
+    done = stack.admin("backup-archive", "-r", part, "-o", again, "latest",
+                       "bucket/up")
+    assert done.status == COMPLETE, str(done)
+    for archive in (part, again):
+        few.put("bucket", b"below/z", b"new")
+        for path in ("bucket/up", "bucket/up/a"):
+            done = stack.admin("backup-restore", "-r", archive,
+                               "--overwrite", "--delete", "latest", path)
+            assert done.status == FAILED, str(done)
+            assert keys(few) == before | {"below/z"}
+        assert "bucket/up/below alone" in done.err, str(done)
+        stack.restore("-r", archive, "--delete", "latest", "bucket/up/below")
+        assert keys(few) == before
+
+
+def test_a_part_that_was_taken_in_deletes_nothing(stack, few):
+    few.put("bucket", b"below/b/c", b"new")
+    stack.create()
+    before = keys(few)
+    part = stack.path("part.tar")
+    done = stack.admin("backup-archive", "-o", part, "latest",
+                       "bucket/up/below/b")
+    assert done.status == COMPLETE, str(done)
+    done = stack.admin("backup-archive", "--json", "--import", part)
+    assert done.status == DEGRADED, str(done)
+    snapshot = done.result["snapshot"]
+    for path in ("bucket/up", "bucket/up/below", "bucket/up/below/b"):
+        done = stack.admin("backup-restore", "--overwrite", "--delete",
+                           snapshot, path)
+        assert done.status == FAILED and "--delete" in done.err, str(done)
+    assert keys(few) == before
+
+
 def test_what_the_server_keeps_is_named(stack, few):
     few.refuse = lambda method, key: (
         (403, "AccessDenied") if method == "DELETE" and key == b"y\x01"
