@@ -67,7 +67,8 @@ is_about_object(const struct bkp_error *why)
 {
 	switch (why->code) {
 	case BKP_AUTH:
-		return why->sys == 401 || why->sys == 403;
+		return why->sys == 401 || why->sys == 403 ||
+		       why->sys == BKP_S3_LOCKED;
 	case BKP_RETRY:
 		return why->sys == 429 || why->sys >= 500;
 	case BKP_UNSUPPORTED:

@@ -19,16 +19,13 @@ struct deletion {
 	uint64_t deleted;
 };
 
-/* The snapshot tells it since there is --delete. */
+/* "" where the whole bucket was backed up; NULL: older snapshots do not tell,
+ * and what the configuration says today need not have been so then. */
 static const char *
-prefix_of(const struct bkp_supply *supply, const char *configured)
+prefix_of(const struct bkp_supply *supply)
 {
-	const json_t *recorded =
-	    json_object_get(bkp_supply_info(supply), "prefix");
-
-	if (json_is_string(recorded))
-		return json_string_value(recorded);
-	return configured != NULL ? configured : "";
+	return json_string_value(
+	    json_object_get(bkp_supply_info(supply), "prefix"));
 }
 
 /* A key that the snapshot would have if it had been there. */
@@ -164,27 +161,40 @@ has_any(struct bkp_supply *supply, bool *out, struct bkp_error *err)
 	return rc < 0 ? -1 : 0;
 }
 
+/* Why nothing can be deleted, or NULL. */
+static const char *
+reason_of(const struct deletion *deletion, bool has_objects)
+{
+	if (!has_objects)
+		return "has no object there, and an empty list is no reason to "
+		       "delete everything";
+	if (!bkp_supply_has_whole_list(deletion->supply))
+		return "does not tell all objects any more";
+	if (deletion->prefix == NULL)
+		return "does not tell whether the whole bucket was backed up "
+		       "or a prefix of it";
+	return NULL;
+}
+
 int
 bkp_bucket_delete_others(struct bkp_s3_connection *connection,
-    const char *bucket, const char *prefix, struct bkp_supply *supply,
-    struct bkp_error *err)
+    const char *bucket, struct bkp_supply *supply, struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_supply_run(supply);
 	struct deletion deletion = {.connection = connection,
 	    .bucket = bucket,
-	    .prefix = prefix_of(supply, prefix),
+	    .prefix = prefix_of(supply),
 	    .supply = supply};
+	const char *reason;
 	bool has_objects;
 	int rc;
 
 	if (has_any(supply, &has_objects, err) < 0)
 		return -1;
-	if (!bkp_supply_has_whole_list(supply) || !has_objects)
+	if ((reason = reason_of(&deletion, has_objects)) != NULL)
 		return bkp_run_omit(run, err, bkp_supply_prefix(supply),
 		    "nothing was deleted from s3://%s: the snapshot %s", bucket,
-		    has_objects ? "does not tell all objects any more"
-				: "has no object there, and an empty list is "
-				  "no reason to delete everything");
+		    reason);
 	deletion.keys = bkp_alloc_array(BATCH, sizeof(*deletion.keys), err);
 	if (deletion.keys == NULL)
 		return -1;

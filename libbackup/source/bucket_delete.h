@@ -7,13 +7,12 @@
 
 /*
  * Deletes the objects of a bucket that are within what was chosen, and that
- * the snapshot has not. Only below the prefix that was backed up (`prefix`:
- * the configuration's, for snapshots that do not tell; may be NULL). A
- * snapshot that has nothing there, or whose list is damaged, is no reason to
- * delete anything: an omission says so. What the server keeps is one, too.
+ * the snapshot has not. Only below the prefix that was backed up. A snapshot
+ * that does not tell it, has nothing there, or whose list is damaged, is no
+ * reason to delete anything: an omission says so. What the server keeps is one,
+ * too.
  */
 int bkp_bucket_delete_others(struct bkp_s3_connection *connection,
-    const char *bucket, const char *prefix, struct bkp_supply *supply,
-    struct bkp_error *err);
+    const char *bucket, struct bkp_supply *supply, struct bkp_error *err);
 
 #endif

@@ -27,6 +27,7 @@ struct bucket_target {
 	char **left_out; /* paths of what was not put, in order; owned */
 	size_t left_count, left_cap;
 	uint64_t put, there, refused; /* objects; there: already */
+	uint64_t hidden;              /* that were put and are not listed */
 	bool is_version_told;
 };
 
@@ -338,6 +339,7 @@ compare_listed(struct bucket_target *target, const struct fmt_entry *entry,
 {
 	const char *key = bkp_bucket_key_of(target->supply, entry);
 
+	target->hidden += object == NULL;
 	if (object == NULL)
 		return bkp_run_omit(bkp_supply_run(target->supply), err,
 		    entry->path,
@@ -427,6 +429,23 @@ put_all(struct bucket_target *target, struct bkp_error *err)
 	return 0;
 }
 
+/* What there is now may be the only copy of what did not come back. */
+static int
+delete_others(struct bucket_target *target, struct bkp_error *err)
+{
+	struct bkp_supply *supply = target->supply;
+
+	if (target->left_count == 0 && target->hidden == 0 &&
+	    bkp_supply_lost(supply) == 0)
+		return bkp_bucket_delete_others(
+		    target->access.own, target->bucket, supply, err);
+	return bkp_run_omit(bkp_supply_run(supply), err,
+	    bkp_supply_prefix(supply),
+	    "nothing was deleted from s3://%s: not everything that the "
+	    "snapshot has is back; what is not is named above",
+	    target->bucket);
+}
+
 static int
 run_target(
     struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
@@ -439,8 +458,7 @@ run_target(
 	if (rc == 0)
 		rc = compare_all(target, err);
 	if (rc == 0 && target->options.is_delete)
-		rc = bkp_bucket_delete_others(target->access.own,
-		    target->bucket, target->config->prefix, supply, err);
+		rc = delete_others(target, err);
 	bkp_bucket_tell_clock(
 	    &target->access, bkp_supply_run(supply), bkp_supply_prefix(supply));
 	return rc;

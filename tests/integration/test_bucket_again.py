@@ -256,10 +256,13 @@ def test_a_part_that_was_taken_in_deletes_nothing(stack, few):
     assert keys(few) == before
 
 
-def test_what_the_server_keeps_is_named(stack, few):
+@pytest.mark.parametrize("refusal", [
+    (403, "AccessDenied"),
+    (403, "AccessDenied", "Object is WORM protected and cannot be changed")],
+    ids=["forbidden", "locked"])
+def test_what_the_server_keeps_is_named(stack, few, refusal):
     few.refuse = lambda method, key: (
-        (403, "AccessDenied") if method == "DELETE" and key == b"y\x01"
-        else None)
+        refusal if method == "DELETE" and key == b"y\x01" else None)
     for key in (b"x", b"y\x01", b"z"):
         few.put("bucket", key, b"new")
     done = stack.admin("backup-restore", "--json", "--delete", "latest")
@@ -267,6 +270,20 @@ def test_what_the_server_keeps_is_named(stack, few):
     assert [event["path"] for event in done.of_type("omission")] == [
         "bucket/up/y%01"]
     assert keys(few) == {"a", "b", "c", "d", "e", "f", "below/a", "y\x01"}
+
+
+def test_nothing_is_deleted_while_something_is_not_back(stack, few):
+    few.put("bucket", b"b", b"others")
+    few.put("bucket", b"z", b"new")
+    few.refuse = lambda method, key: (
+        (403, "AccessDenied") if method == "PUT" and key == b"b" else None)
+    done = stack.admin("backup-restore", "--json", "--overwrite", "--delete",
+                       "latest")
+    assert done.status == DEGRADED, str(done)
+    assert "nothing was deleted" in str(done) and "z" in keys(few)
+    few.refuse = lambda method, key: None
+    stack.restore("latest", "--overwrite", "--delete")
+    assert keys(few) == {"a", "b", "c", "d", "e", "f", "below/a"}
 
 
 def test_only_in_buckets_is_anything_deleted(stack, few):

@@ -75,7 +75,8 @@ class _Connection(asyncio.Protocol):
 
 class Shelf:
     """Looks like a Minio to a Stack. `buckets`: the objects of each, by the
-    bytes of their keys. `refuse(method, key)` may answer a status and code."""
+    bytes of their keys. `refuse(method, key)` may answer a status and code,
+    and a message."""
 
     def __init__(self, refuse=lambda method, key: None, knows_tags=True):
         self.access_key, self.secret_key = "someone", "something"
@@ -137,9 +138,9 @@ class Shelf:
         return self._object(method, bucket, key, headers, body)
 
     @staticmethod
-    def _error(status, code):
-        return status, {}, ("<Error><Code>%s</Code><Message>for a test"
-                            "</Message></Error>" % code).encode()
+    def _error(status, code, message="for a test"):
+        return status, {}, ("<Error><Code>%s</Code><Message>%s</Message>"
+                            "</Error>" % (code, message)).encode()
 
     def _bucket(self, method, bucket, what, query, body):
         if method == "PUT" and what == "bucket":
