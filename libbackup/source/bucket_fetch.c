@@ -35,9 +35,11 @@ struct fetch {
 	bool lacks_tags;  /* and they may not be read */
 	bool is_listed;   /* the parts were asked for one by one */
 	bool is_restless; /* it never stayed the same for long enough */
+	bool is_cut;      /* and the last time fewer or more bytes came */
 	bool is_ours;     /* what failed is on this side, not the server's */
-	char *etag;       /* of what came; owned */
-	uint64_t *parts;  /* owned */
+	uint64_t received;
+	char *etag;      /* of what came; owned */
+	uint64_t *parts; /* owned */
 	size_t part_count;
 	struct bkp_s3_etag *check;
 	json_t *attrs;
@@ -177,6 +179,23 @@ find_parts(struct fetch *fetch, const char *etag, struct bkp_error *err)
 	return list_parts(fetch, count, err);
 }
 
+/* Parts that are not all of the object are not how it was cut. */
+static void
+check_parts(struct fetch *fetch)
+{
+	uint64_t left = fetch->item->size;
+
+	for (size_t i = 0; i < fetch->part_count; i++) {
+		if (fetch->parts[i] > left) {
+			fetch->part_count = 0;
+			return;
+		}
+		left -= fetch->parts[i];
+	}
+	if (left > 0)
+		fetch->part_count = 0;
+}
+
 /* ---- bytes ---- */
 
 static int
@@ -191,6 +210,7 @@ begin(void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
 		return bkp_fail(err, BKP_CORRUPT, "the answer has no ETag");
 	if (length != NULL)
 		fetch->item->size = strtoull(length, NULL, 10);
+	check_parts(fetch);
 	fetch->has_tags = tags != NULL && strtoul(tags, NULL, 10) > 0;
 	fetch->is_ours = true;
 	if (copy_unquoted(etag, &fetch->etag, err) < 0 ||
@@ -214,11 +234,13 @@ take(void *arg, const void *data, size_t len, struct bkp_error *err)
 		fetch->is_ours = true;
 		return -1;
 	}
+	fetch->received += len;
 	bkp_run_count(fetch->run, len, 0);
 	return 0;
 }
 
-/* How a round ended: 1 it must be fetched again, 0 all there, -1. */
+/* How a round ended: 1 it must be fetched again, 0 all there, -1. An answer
+ * that does not tell its length may break off unseen. */
 static int
 get_round(struct fetch *fetch, const char *if_match, struct bkp_error *err)
 {
@@ -230,10 +252,14 @@ get_round(struct fetch *fetch, const char *if_match, struct bkp_error *err)
 	struct bkp_error why = BKP_ERROR_INIT;
 
 	drop_round(fetch);
+	fetch->received = 0;
 	if (find_parts(fetch, if_match, &why) == 0 &&
 	    bkp_s3_get(fetch->connection, fetch->bucket, fetch->item->key,
-		&options, &why) == 0)
-		return 0;
+		&options, &why) == 0) {
+		fetch->is_cut = fetch->received != fetch->item->size;
+		return fetch->is_cut;
+	}
+	fetch->is_cut = false;
 	if (why.code == BKP_RETRY && why.sys == 412)
 		return 1;
 	if (err != NULL)
@@ -270,6 +296,20 @@ is_refused(struct fetch *fetch, const struct bkp_error *why)
 {
 	return !fetch->is_ours &&
 	       bkp_bucket_is_refused(fetch->connection, fetch->bucket, why);
+}
+
+/* One object is gone; without its bucket all are, and none is backed up. */
+static bool
+is_gone(struct fetch *fetch, struct bkp_error *why)
+{
+	struct bkp_error bucket = BKP_ERROR_INIT;
+
+	if (why->code != BKP_NOTFOUND || fetch->is_ours)
+		return false;
+	if (bkp_s3_head_bucket(fetch->connection, fetch->bucket, &bucket) == 0)
+		return true;
+	*why = bucket;
+	return false;
 }
 
 /* ---- attributes ---- */
@@ -399,12 +439,13 @@ bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
 	if (rc == 0) {
 		item->entry.attrs = fetch.attrs;
 		fetch.attrs = NULL;
-	} else if (fetch.is_restless || why.code == BKP_NOTFOUND) {
+	} else if (fetch.is_restless || is_gone(&fetch, &why)) {
 		item->is_gone = true;
 		rc = bkp_run_omit(run, err, item->entry.path, "%s",
-		    fetch.is_restless
-			? "replaced as often as it was fetched"
-			: "vanished between listing and fetching");
+		    !fetch.is_restless ? "vanished between listing and fetching"
+		    : fetch.is_cut ? "the server sends another number of its "
+				     "bytes than it says it has"
+				   : "replaced as often as it was fetched");
 	} else if (is_refused(&fetch, &why)) {
 		item->is_gone = item->is_refused = true;
 		rc =

@@ -71,7 +71,7 @@ int bkp_bucket_attrs_tags(
     const json_t *attrs, struct bkp_s3_fields *tags, struct bkp_error *err);
 
 /* The sizes of an object's parts; *count 0: it is not multipart, or nobody
- * knows. The caller frees *sizes. */
+ * knows, as where the recorded ones do not add up. The caller frees *sizes. */
 int bkp_bucket_attrs_parts(const json_t *attrs, uint64_t size, uint64_t **sizes,
     size_t *count, struct bkp_error *err);
 

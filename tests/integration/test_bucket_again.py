@@ -163,6 +163,31 @@ def test_uploads_that_nobody_finished_are_told_and_aborted_on_request(
     assert set(few.uploads) == {"new"}
 
 
+def test_parts_that_are_not_the_whole_object_are_not_believed(stack, few):
+    few.put("bucket", b"cut", bytes(30))
+    objects = few.buckets["bucket"]
+    objects[b"cut"] = objects[b"cut"]._replace(etag="0" * 32 + "-3")
+    few.parts[b"cut"] = [10, 12, 7]
+    stack.create()
+    entry = stack.entries("latest", "bucket/up/cut")["bucket/up/cut"]
+    assert "etag_opaque" in entry["attributes"]
+    assert "part_sizes" not in entry["attributes"]
+    stack.restore("latest", "bucket/up", "--to", "other")
+    assert few.buckets["other"][b"cut"].body == bytes(30)
+
+
+def test_an_object_that_breaks_off_unseen_is_left_out_by_name(stack, few):
+    few.put("bucket", b"g", b"123456789")
+    few.breaks = {b"g": 5}
+    done = stack.run("backup-create", "--json")
+    assert done.status == DEGRADED, str(done)
+    assert [event["path"] for event in done.of_type("omission")] == [
+        "bucket/up/g"]
+    few.breaks = {b"g": 9}
+    stack.create()
+    assert "bucket/up/g" in stack.entries()
+
+
 def keys(shelf, bucket="bucket"):
     return {key.decode() for key in shelf.buckets[bucket]}
 

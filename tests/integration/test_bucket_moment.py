@@ -12,7 +12,8 @@ import time
 import pytest
 from harness import witness
 from harness.gate import Gate
-from harness.stack import patience
+from harness.minio import remove_bucket
+from harness.stack import FAILED, patience
 
 WORKERS = 3
 NAMES = 8  # that each worker puts, overwrites and deletes
@@ -235,3 +236,36 @@ def test_without_versions_a_snapshot_is_not_said_to_be_of_a_moment(
     done = stack.run("backup-create", "--json")
     assert done.status == 0, str(done)
     assert ("by the server's clock" in str(done)) == (status is None)
+
+
+@pytest.fixture
+def meddled(stack, s3, minio, bucket):
+    """A backup during which something is done when the first object is
+    fetched."""
+    def run(do):
+        versioned(s3, bucket)
+        for key in ("a", "b"):
+            s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+        lock, done = threading.Lock(), []
+
+        def meddle(method, path):
+            if method == "GET" and path.split("?")[0] in (
+                    "/%s/a" % bucket, "/%s/b" % bucket):
+                with lock:
+                    if not done:
+                        done.append(do())
+
+        with Gate(minio, meddle) as gate:
+            stack.add_bucket("up", gate, bucket_name=bucket)
+            result = stack.run("backup-create", "--json")
+        assert done
+        return result
+    return run
+
+
+def test_a_bucket_that_goes_away_is_no_backup_of_nothing(
+        stack, meddled, s3, bucket):
+    done = meddled(lambda: remove_bucket(s3, bucket))
+    assert done.status == FAILED, str(done)
+    assert "404" in str(done) and "s3://%s" % bucket in str(done), str(done)
+    assert stack.snapshots() == []

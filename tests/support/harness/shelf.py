@@ -65,12 +65,15 @@ class _Connection(asyncio.Protocol):
             method, target, headers, body)
         lines = ["HTTP/1.1 %d Whatever" % status,
                  "Date: " + email.utils.formatdate(usegmt=True)]
-        if "Content-Length" not in answered and status != 204:
+        breaks = answered.pop("breaks", False)
+        if "Content-Length" not in answered and status != 204 and not breaks:
             lines.append("Content-Length: %d" % len(content))
         lines += ["%s: %s" % item for item in answered.items()]
         self.transport.write("\r\n".join(lines).encode("latin-1")
                              + b"\r\n\r\n"
                              + (b"" if method == "HEAD" else content))
+        if breaks:
+            self.transport.close()
 
 
 class Shelf:
@@ -85,6 +88,8 @@ class Shelf:
         self.counts = collections.Counter()
         self.uploads = {}
         self.begun = {}  # of uploads: key and date, where they are listed
+        self.parts = {}  # sizes, as it tells them, by key
+        self.breaks = {} # bytes after which it hangs up, by key
 
     def __enter__(self):
         self.loop = asyncio.new_event_loop()
@@ -135,6 +140,11 @@ class Shelf:
             return self._tagging(method, bucket, key, body)
         if what in ("uploads", "uploadId"):
             return self._upload(method, bucket, key, query, headers, body)
+        if "partNumber" in query and key in self.parts:
+            sizes = self.parts[key]
+            return 200, {
+                "x-amz-mp-parts-count": str(len(sizes)), "Content-Length":
+                str(sizes[int(query["partNumber"]) - 1])}, b""
         return self._object(method, bucket, key, headers, body)
 
     @staticmethod
@@ -224,6 +234,10 @@ class Shelf:
                     "Content-Length": str(len(item.body)), **item.headers}
         if item.tags and self.knows_tags:
             answered["x-amz-tagging-count"] = str(len(item.tags))
+        if method == "GET" and key in self.breaks:
+            del answered["Content-Length"]
+            return 200, {**answered, "breaks": True}, \
+                item.body[:self.breaks[key]]
         return 200, answered, item.body
 
     @staticmethod
