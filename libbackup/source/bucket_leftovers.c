@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
-#include <time.h>
 
 #include "libbackup/base/duration.h"
 #include "libbackup/base/fail.h"
@@ -13,17 +12,33 @@ struct leftovers {
 	struct bkp_s3_connection *connection;
 	const struct bkp_bucket_config *config;
 	int64_t age_us;
+	int64_t now_us; /* by the server, whose dates they have; 0: not asked */
 	uint64_t found, aborted;
 	char oldest[64]; /* when it was begun, as the server wrote it */
 	int64_t oldest_us;
 };
 
 static int
+ask_time(struct leftovers *leftovers, struct bkp_error *err)
+{
+	int64_t seconds;
+
+	if (leftovers->now_us != 0)
+		return 0;
+	if (bkp_s3_get_date(leftovers->connection, leftovers->config->bucket,
+		&seconds, err) < 0)
+		return -1;
+	leftovers->now_us = seconds * 1000000;
+	return 0;
+}
+
+static int
 take(struct leftovers *leftovers, const struct bkp_s3_leftover *leftover,
     struct bkp_error *err)
 {
-	if (leftover->begun_us >
-	    (int64_t)time(NULL) * 1000000 - leftovers->age_us)
+	if (ask_time(leftovers, err) < 0)
+		return -1;
+	if (leftover->begun_us > leftovers->now_us - leftovers->age_us)
 		return 0;
 	if (leftovers->found++ == 0 ||
 	    leftover->begun_us < leftovers->oldest_us) {

@@ -163,6 +163,19 @@ def test_uploads_that_nobody_finished_are_told_and_aborted_on_request(
     assert set(few.uploads) == {"new"}
 
 
+def test_uploads_are_as_old_as_the_server_says(stack, few):
+    few.ahead = -7 * 86400
+    few.uploads["new"] = ({}, {})
+    few.begun["new"] = ("half", time.strftime(
+        "%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + few.ahead)))
+    stack.add_bucket("up", few, bucket_name="bucket", abort_uploads="1d")
+    stack.create()
+    assert set(few.uploads) == {"new"}
+    few.ahead = 2 * 86400
+    stack.create()
+    assert not few.uploads
+
+
 def test_parts_that_are_not_the_whole_object_are_not_believed(stack, few):
     few.put("bucket", b"cut", bytes(30))
     objects = few.buckets["bucket"]

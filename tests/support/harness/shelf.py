@@ -64,7 +64,8 @@ class _Connection(asyncio.Protocol):
         status, answered, content = self.shelf.answer(
             method, target, headers, body)
         lines = ["HTTP/1.1 %d Whatever" % status,
-                 "Date: " + email.utils.formatdate(usegmt=True)]
+                 "Date: " + email.utils.formatdate(
+                     time.time() + self.shelf.ahead, usegmt=True)]
         breaks = answered.pop("breaks", False)
         if "Content-Length" not in answered and status != 204 and not breaks:
             lines.append("Content-Length: %d" % len(content))
@@ -88,6 +89,7 @@ class Shelf:
         self.counts = collections.Counter()
         self.uploads = {}
         self.begun = {}  # of uploads: key and date, where they are listed
+        self.ahead = 0   # its clock, seconds
         self.parts = {}  # sizes, as it tells them, by key
         self.breaks = {} # bytes after which it hangs up, by key
 
