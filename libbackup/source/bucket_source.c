@@ -438,6 +438,47 @@ check_refused(const struct bucket_source *source, struct bkp_error *err)
 	    source->config->bucket, (unsigned long long)source->refused);
 }
 
+/* While versions were suspended, what was overwritten was not kept. */
+static int
+look_at_versioning(struct bucket_source *source, struct bkp_error *err)
+{
+	enum bkp_s3_versioning now = BKP_S3_VERSIONING_UNKNOWN;
+
+	if (bkp_s3_get_versioning(
+		source->access.own, source->config->bucket, &now, err) < 0)
+		return -1;
+	source->is_stable = now == BKP_S3_VERSIONING_ON;
+	if (!source->is_stable)
+		bkp_run_message(bkp_sink_run(source->sink), BKP_WARNING,
+		    source->base.prefix,
+		    "the bucket kept versions when the backup began, and does "
+		    "not any more: what changed since may be missing, or not "
+		    "be of that moment");
+	return 0;
+}
+
+/* Nobody takes such a backup for whole. */
+static int
+note_signature(struct bucket_source *source, struct bkp_error *err)
+{
+	if (!source->config->is_v2 || source->objects == 0)
+		return 0;
+	return bkp_run_omit(bkp_sink_run(source->sink), err,
+	    source->base.prefix,
+	    "the objects' tags, and their headers but Content-Type and "
+	    "metadata: signature version 2 does not tell them");
+}
+
+/* What there is to say once the objects are through. */
+static int
+look_back(struct bucket_source *source, struct bkp_error *err)
+{
+	if (note_signature(source, err) < 0)
+		return -1;
+	return source->is_exact ? look_at_versioning(source, err)
+				: look_again(source, err);
+}
+
 static int
 run_source(
     struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
@@ -449,10 +490,8 @@ run_source(
 	rc = run_pipeline(source, err);
 	if (rc == 0)
 		rc = check_refused(source, err);
-	if (rc == 0 && source->is_exact)
-		source->is_stable = true;
-	else if (rc == 0 && !bkp_sink_is_digest_only(sink))
-		rc = look_again(source, err);
+	if (rc == 0 && !bkp_sink_is_digest_only(sink))
+		rc = look_back(source, err);
 	if (rc == 0 && !bkp_sink_is_digest_only(sink))
 		bkp_bucket_look_for_leftovers(source->access.own,
 		    source->config, bkp_sink_run(sink), base->prefix);

@@ -269,3 +269,10 @@ def test_a_bucket_that_goes_away_is_no_backup_of_nothing(
     assert done.status == FAILED, str(done)
     assert "404" in str(done) and "s3://%s" % bucket in str(done), str(done)
     assert stack.snapshots() == []
+
+
+def test_versions_that_are_suspended_meanwhile_are_told(meddled, s3, bucket):
+    done = meddled(lambda: s3.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}))
+    assert done.status == 0, str(done)
+    assert "does not any more" in str(done)

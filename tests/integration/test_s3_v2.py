@@ -457,17 +457,20 @@ def filled(stack, s3, minio, bucket):
 
 def test_a_bucket_comes_back_as_it_was(stack, s3, filled):
     before = witness.bucket(s3, filled)
-    stack.create()
+    done = stack.run("backup-create", "--json")
+    assert done.status == DEGRADED, str(done)
+    omission, = done.of_type("omission")
+    assert omission["path"] == "bucket/up" and "tags" in str(omission)
     empty_bucket(s3, filled)
-    stack.restore()
+    stack.restore(statuses=(DEGRADED,))
     assert not witness.differences(before, witness.bucket(s3, filled))
 
 
 def test_a_second_backup_fetches_only_what_changed(stack, s3, filled):
-    stack.create()
+    stack.create(statuses=(DEGRADED,))
     s3.put_object(Bucket=filled, Key="a", Body=b"changed")
     s3.delete_object(Bucket=filled, Key="A")
-    result = stack.create()
+    result = stack.create(statuses=(DEGRADED,))
     assert result["stored_bytes"] < 100000
     paths = stack.entries("latest", "bucket/up/")
     assert "bucket/up/a" in paths and "bucket/up/A" not in paths
