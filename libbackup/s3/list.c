@@ -94,6 +94,9 @@ take_element(void *arg, const char *path, const char *text, size_t len,
 	if (strcmp(path, "IsTruncated") == 0) {
 		listing->has_truncated = true;
 		listing->is_truncated = strcmp(text, "true") == 0;
+		if (!listing->is_truncated && strcmp(text, "false") != 0)
+			return broken(listing, err,
+			    "IsTruncated is neither true nor false");
 	} else if (strcmp(path, "EncodingType") == 0) {
 		listing->is_encoded = strcmp(text, "url") == 0;
 	} else if (strcmp(path, "KeyCount") == 0) {

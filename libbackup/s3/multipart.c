@@ -29,7 +29,7 @@ take_id(void *arg, const char *path, const char *text, size_t len,
 	struct bkp_s3_upload *upload = arg;
 
 	if (strcmp(path, "InitiateMultipartUploadResult/UploadId") != 0 ||
-	    upload->id != NULL)
+	    upload->id != NULL || len == 0)
 		return 0;
 	if ((upload->id = strndup(text, len)) == NULL)
 		return bkp_fail_nomem(err, "beginning an upload");

@@ -69,6 +69,9 @@ take_marker(struct bkp_s3_pages *pages, const char *name, const char *text,
 	if (strcmp(name, "IsTruncated") == 0) {
 		pages->has_truncated = true;
 		pages->is_truncated = strcmp(text, "true") == 0;
+		if (!pages->is_truncated && strcmp(text, "false") != 0)
+			return broken(pages, err,
+			    "IsTruncated is neither true nor false");
 	} else if (strcmp(name, "EncodingType") == 0) {
 		pages->is_encoded = strcmp(text, "url") == 0;
 	} else if (strcmp(name, "NextKeyMarker") == 0) {

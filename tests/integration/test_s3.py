@@ -321,6 +321,13 @@ def test_an_error_under_status_200_is_an_error():
     assert len(fake.requests) == 4
 
 
+def test_an_upload_without_a_name_is_none():
+    with Fake(answer(200, BEGUN.replace("u1", "")), answer(404)) as fake:
+        refused(tool(fake.endpoint, "multipart", "bucket", "key", "5",
+                     stdin=b"12345"), CORRUPT)
+    assert len(fake.requests) == 1
+
+
 def test_a_put_that_failed_under_status_200_is_tried_again():
     with Fake(error(200, "InternalError"), answer(200, ETag="\"p\"")) as fake:
         done = tool(fake.endpoint, "put", "bucket", "key", stdin=b"x")
@@ -366,6 +373,7 @@ def test_a_header_cannot_smuggle_another():
     ([page(["a"], "true")], "no token"),
     ([page(["a"], "true", "t1"), page(["b"], "true", "t1")], "repeats its"),
     ([page(["a"], count=2)], "KeyCount"),
+    ([page(["a"], "maybe")], "neither true nor false"),
     ([page([], "true", "t%d" % n) for n in range(120)], "empty"),
     ([page(["a%00b"])], "NUL"),
     ([page(["a%zz"])], "encoded wrongly"),

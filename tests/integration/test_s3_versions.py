@@ -60,6 +60,8 @@ def listed(done):
     ([page(entry("a", "1", True, when="25:00:00"))], "no time"),
     ([answer(200, "<ListVersionsResult></ListVersionsResult>")],
      "IsTruncated"),
+    ([answer(200, "<ListVersionsResult><IsTruncated>1</IsTruncated>"
+             "</ListVersionsResult>")], "neither true nor false"),
 ], ids=lambda value: value.replace(" ", "_")
     if isinstance(value, str) else "")
 def test_a_listing_of_versions_that_cannot_be_trusted_is_refused(pages, words):
