@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 from harness import witness
-from harness.stack import COMPLETE, FAILED, Stack
+from harness.stack import COMPLETE, DEGRADED, FAILED, Stack
 
 GOLDEN = os.path.join(os.environ.get("top_srcdir", "."), "tests", "golden")
 TOOLS = os.path.join(os.environ.get("top_builddir", "."), "tools")
@@ -253,6 +253,18 @@ def test_the_objects_and_what_is_said_of_them_come_back(
     assert found["k\u00e4se.json"]["ContentType"] == "application/json"
     assert found["k\u00e4se.json"]["tags"] == [("kind", "made up"),
                                               ("x", "1")]
+
+
+def test_a_snapshot_that_tells_no_prefix_deletes_nothing(
+        tmp_path_of_test, minio, s3, bucket):
+    mixed = copy_of(os.path.join(GOLDEN, "mixed"), tmp_path_of_test)
+    mixed.add_bucket("uploads", minio, bucket_name=bucket)
+    last = mixed.snapshots()[-1]
+    s3.put_object(Bucket=bucket, Key="other", Body=b"of others")
+    done = mixed.admin("backup-restore", "--delete", last, "bucket/uploads")
+    assert done.status == DEGRADED, str(done)
+    assert "the whole bucket was backed up or a prefix of it" in done.err
+    assert "other" in witness.bucket(s3, bucket)
 
 
 # ---- what only the grown one has ----
