@@ -30,6 +30,7 @@
 #include "libbackup/repository/repair.h"
 #include "libbackup/repository/repository_own.h"
 #include "libbackup/repository/roster.h"
+#include "libbackup/source/postgres_form.h"
 #include "libbackup/store/store_parity.h"
 #include "tests/unit/repository_fixture.h"
 
@@ -229,6 +230,38 @@ a_parity_of_a_later_version_is_refused(void **state)
 	make_parity(head);
 	assert_int_equal(fmt_parity_open(head, len, &view), FMT_UNSUPPORTED);
 	assert_int_equal(fmt_parity_check(head, len), FMT_UNSUPPORTED);
+}
+
+/* A table's rows say how they are stored, and have no version. */
+static void
+rows_in_a_form_of_a_later_version_are_refused(void **state)
+{
+	static const char *const names[] = {"arrow", "Binary", ""};
+	struct fmt_entry entry = FMT_ENTRY_INIT;
+	enum fmt_copy_form form = FMT_COPY_TEXT;
+
+	(void)state;
+	assert_int_equal(
+	    fmt_entry_init(&entry, "postgres/app/app/data/public.t", "table"),
+	    FMT_OK);
+	entry.attrs = json_object();
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct bkp_error err = BKP_ERROR_INIT;
+		char quoted[16];
+
+		(void)snprintf(quoted, sizeof(quoted), "\"%s\"", names[i]);
+		assert_int_equal(json_object_set_new(entry.attrs, "format",
+				     json_string(names[i])),
+		    0);
+		assert_refused(bkp_pg_form_read(&entry, &form, &err), &err);
+		assert_non_null(strstr(err.message, entry.path));
+		assert_non_null(strstr(err.message, quoted));
+	}
+	assert_int_equal(
+	    json_object_set_new(entry.attrs, "format", json_string("text")), 0);
+	assert_int_equal(bkp_pg_form_read(&entry, &form, NULL), 0);
+	assert_int_equal(form, FMT_COPY_TEXT);
+	fmt_entry_free(&entry);
 }
 
 /* ---- archives and keys say which version, and which is known ---- */
@@ -678,6 +711,7 @@ main(void)
 	    CASE(a_prune_waits_for_a_session_of_a_later_version),
 	    cmocka_unit_test(records_of_a_later_version_are_refused),
 	    cmocka_unit_test(a_parity_of_a_later_version_is_refused),
+	    cmocka_unit_test(rows_in_a_form_of_a_later_version_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("newer versions", tests, NULL, NULL);
