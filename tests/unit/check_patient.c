@@ -559,8 +559,9 @@ patient_is_named(const struct bkp_check_result *result, const char *object)
 		const struct bkp_finding *f = &result->findings[i];
 
 		/* One of two may be all that a killed change of keys, or a
-		 * prune, wrote. */
+		 * prune, wrote; a copy hurts nobody. */
 		if ((f->level != BKP_FINDING_NOTE ||
+			strcmp(object, patient.copy) == 0 ||
 			strncmp(object, "roster/", 7) == 0 ||
 			strstr(object, "checkpoints/") != NULL) &&
 		    (strcmp(f->object, object) == 0 ||
@@ -647,11 +648,12 @@ copy_under_wrong_name(const char *object)
 	char from[256], to[256];
 	char *name;
 
-	path_of(object, from);
-	path_of(object, to);
-	name = strrchr(to, '/') + 1;
+	(void)snprintf(patient.copy, sizeof(patient.copy), "%s", object);
+	name = strrchr(patient.copy, '/') + 1;
 	/* The first digits are those of the folder of a pack. */
 	name[5] = name[5] == 'a' ? 'b' : 'a';
+	path_of(object, from);
+	path_of(patient.copy, to);
 	patient_shell("cp %s %s", from, to);
 }
 
@@ -679,6 +681,7 @@ do_damage(const char *object, enum damage damage)
 				  strncmp(object, "sessions/", 9) == 0))
 		return false;
 	patient_begin_anew();
+	patient.copy[0] = '\0';
 	path_of(object, path);
 	if (strchr(object, '/') == NULL && damage >= SWAP && damage != ZERO)
 		return false;

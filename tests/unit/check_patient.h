@@ -24,6 +24,7 @@ struct patient {
 	unsigned char *noise[SNAPSHOTS];
 	char *rows[SNAPSHOTS][2];
 	char objects[OBJECTS_MAX][160];
+	char copy[160]; /* that TWICE made, of what was damaged last; or "" */
 	size_t sizes[OBJECTS_MAX];
 	size_t object_count;
 	uint64_t differences;

@@ -85,7 +85,8 @@ go_through(const char *object, enum damage damage)
 	    story, sizeof(story), "%s (%s)", object, damage_names[damage]);
 	before = patient_read_all();
 	patient_check(LOOK, &first, story);
-	if (!patient_is_named(&first, object) && damage != TWICE) {
+	if (!patient_is_named(
+		&first, damage == TWICE ? patient.copy : object)) {
 		patient_print(&first);
 		fail_msg("%s: it is not named", story);
 	}
