@@ -279,6 +279,15 @@ with_parity(void **state)
 }
 
 static void
+a_backup_with_error_correction_dies_before_each_call(void **state)
+{
+	struct crash *crash = with_parity(state);
+
+	crash_add_night(crash);
+	kill_backups(crash, false);
+}
+
+static void
 a_backup_with_error_correction_dies_after_each_call(void **state)
 {
 	struct crash *crash = with_parity(state);
@@ -317,6 +326,7 @@ main(void)
 	    TEST(writing_packs_anew_dies_after_each_call),
 	    TEST(a_key_change_dies_before_each_call),
 	    TEST(a_key_change_dies_after_each_call),
+	    TEST(a_backup_with_error_correction_dies_before_each_call),
 	    TEST(a_backup_with_error_correction_dies_after_each_call),
 	    TEST(a_prune_with_error_correction_dies_after_each_call),
 	    TEST(a_key_change_with_error_correction_dies_after_each_call),
