@@ -15,7 +15,8 @@ import fill
 import pytest
 from harness import witness
 from harness.minio import empty_bucket
-from harness.stack import COMPLETE, DEGRADED, FAILED, USAGE, finish
+from harness.stack import (
+    COMPLETE, DEGRADED, FAILED, USAGE, finish, recipient_of)
 
 AWKWARD = ("plain.txt", "a b", "50%", "back\\slash", "k\u00e4se", "new\nline",
            b"latin\xe9".decode(errors="surrogateescape"), "x" * 255, "-dash")
@@ -439,11 +440,6 @@ def test_the_key_of_a_host_opens_no_archive(archived):
 
 
 # ---- who can open it ----
-
-def recipient_of(identity):
-    return subprocess.run(["age-keygen", "-y", identity], check=True, text=True,
-                          stdout=subprocess.PIPE).stdout.strip()
-
 
 def test_every_recipient_and_nobody_else_opens_it(small):
     keys = [small.path("key-%d.txt" % n) for n in range(2)]

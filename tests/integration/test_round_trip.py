@@ -8,7 +8,7 @@ import fill
 import pytest
 from harness import peak, witness
 from harness.minio import empty_bucket
-from harness.stack import COMPLETE, patience
+from harness.stack import COMPLETE, patience, recipient_of
 
 SCALE = 0.02
 
@@ -208,15 +208,46 @@ def test_cat_gives_the_bytes_of_one_entry(application):
         assert result.status == COMPLETE and result.out == content.read()
 
 
-def test_memory_stays_small_whatever_the_size(stack):
+BIG = 400000000
+
+
+@pytest.fixture
+def big(stack):
+    """More than may be in memory; how much of it came back is in a file."""
     stack.options["workers"] = 2
+    stack.counted = stack.path("counted")
     stack.add("command", "big", output="out",
-              run=["head", "-c", "400000000", "/dev/urandom"])
-    _, most = peak.run(stack.commands.argv(
-        "backup-create", "--config", stack.config, "--quiet"),
+              run=["head", "-c", str(BIG), "/dev/urandom"],
+              restore=["sh", "-c", "wc -c >" + stack.counted])
+    return stack
+
+
+def run_small(stack, name, *args, out=os.devnull):
+    """Runs a command, whose output goes into a file, in little memory."""
+    _, most = peak.run(
+        ["sh", "-c", 'exec "$@" >"$0"', out, *stack.commands.argv(
+            name, "--config", stack.config, "--quiet", *args)],
         env=stack.commands.env)
     # A sanitizer keeps what was freed; it is also what makes tests patient.
     assert 1024 < most < 256 * 1024 * patience(1)
+
+
+def test_memory_stays_small_whatever_the_size(big):
+    archive, key = big.path("a.age"), ("--identity-file", big.identity)
+    run_small(big, "backup-create")
+    run_small(big, "backup-archive", *key, "-o", "-", "latest", out=archive)
+    assert os.path.getsize(archive) > BIG
+    run_small(big, "backup-verify", "--repository", archive, *key)
+
+
+def test_memory_stays_small_without_a_repository(big):
+    archive = big.path("a.age")
+    run_small(big, "backup-create", "--archive", archive, "--recipient",
+              recipient_of(big.identity))
+    run_small(big, "backup-restore", "--repository", archive,
+              "--identity-file", big.identity, "latest")
+    with open(big.counted) as counted:
+        assert int(counted.read()) == BIG
 
 
 def test_a_long_row_is_in_memory_twice_at_most(stack, postgres, database):

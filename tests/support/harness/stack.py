@@ -102,6 +102,12 @@ def finish(process, text=True, timeout=300):
     return Result(process.args, process.returncode, out, err)
 
 
+def recipient_of(identity):
+    """For whom an age identity opens files."""
+    return subprocess.run(["age-keygen", "-y", identity], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout.strip()
+
+
 def _scalar(value):
     if isinstance(value, bool):
         return "true" if value else "false"
