@@ -13,7 +13,8 @@ bench: all
 .PHONY: bench
 
 # How large the backups of many nights become; fails where that is more than
-# restic makes of them, or than half of files of pg_dump -Fc:
+# restic makes of them, or than half of files of pg_dump -Fc, or where a prune
+# gives little back:
 #     make bench-size BENCH_SCALE=1 BENCH_NIGHTS=30 BENCH_ANYWHERE=0.2
 BENCH_NIGHTS = 30
 BENCH_ANYWHERE = 0.2

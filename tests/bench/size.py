@@ -7,7 +7,8 @@ others anywhere in the tables; every night it is backed up by us, by restic
 of pg_dump -Fc. Then all but the last ten nights are removed, once with the key
 of the backup host alone and once by who may read contents, too.
 
-Fails where ours is larger than restic's, or than half of the files.
+Fails where ours is larger than restic's, or than half of the files, or where
+the prune leaves what only the removed nights needed.
 --anywhere 1 is the hard case: changes at random places only."""
 
 import argparse
@@ -32,6 +33,10 @@ CHANGES = {
     "comment": "body = 'Edited ' || md5(random()::text) || ' ' || body",
     "event": "payload = payload || jsonb_build_object('n', random())",
 }
+
+# Of what is needed: packs are left as they are while they are well used, and
+# rows become longer.
+MOST_LEFT = 1.25
 
 
 class Sizes:
@@ -156,6 +161,16 @@ class Sizes:
             yield "ours is larger than half of the files: %.1f and %.1f MB" % (
                 ours / 1e6, files / 1e6)
 
+    def kept_verdict(self, left):
+        """The nights that stay need what they added, and of what was there
+        before no more than a whole database."""
+        rows = [row[0] for row in self.rows[:self.args.nights]]
+        removed = max(self.args.nights - self.args.keep, 0)
+        needed = rows[0] + rows[-1] - (rows[removed - 1] if removed else 0)
+        if left > MOST_LEFT * needed:
+            yield "the prune leaves %.1f of %.1f MB; %.1f are needed" % (
+                left / 1e6, rows[-1] / 1e6, needed / 1e6)
+
     def stop(self):
         self.postgres.stop()
 
@@ -169,6 +184,7 @@ class Sizes:
         self.prune()
         if self.rows[-1][0] > self.rows[-2][0]:
             wrong.append("a prune with the identity gave back less")
+        wrong += self.kept_verdict(self.rows[-1][0])
         self.restore(names[-1])
         return wrong
 
