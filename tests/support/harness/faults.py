@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 
-from .gate import HOPS
+from .gate import HOPS, forward
 
 # What may happen to a request; see Faults.
 KINDS = ("slowdown", "reset_request", "reset_response", "stall", "truncate",
@@ -138,27 +138,14 @@ def _handler(faults):
                 return
             if kind == "corrupt" and self.command == "PUT" and body:
                 body = _flip(body)
-            status, headers, data = self.ask(body)
+            status, headers, data = forward(
+                self, faults.minio.port, body)
             if kind == "lost":
                 raise Reset
             if (kind == "corrupt" and self.command == "GET" and data
                     and status < 300):
                 data = _flip(data)
             self.answer(status, headers, data, kind)
-
-        def ask(self, body):
-            link = http.client.HTTPConnection(
-                "127.0.0.1", faults.minio.port, timeout=60)
-            link.putrequest(self.command, self.path, skip_host=True,
-                            skip_accept_encoding=True)
-            for name, value in self.headers.items():
-                if name.lower() not in HOPS:
-                    link.putheader(name, value)
-            link.endheaders(body or None)
-            came = link.getresponse()
-            data = came.read()
-            link.close()
-            return came.status, came.getheaders(), data
 
         def answer(self, status, headers, data, kind=None):
             self.send_response_only(status)

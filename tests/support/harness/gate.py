@@ -9,6 +9,22 @@ import threading
 HOPS = {"connection", "keep-alive", "transfer-encoding", "expect"}
 
 
+def forward(handler, port, body):
+    """Sends what a handler was asked on to that port; status, headers and
+    body of the answer."""
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    link.putrequest(handler.command, handler.path, skip_host=True,
+                    skip_accept_encoding=True)
+    for name, value in handler.headers.items():
+        if name.lower() not in HOPS:
+            link.putheader(name, value)
+    link.endheaders(body or None)
+    came = link.getresponse()
+    data = came.read()
+    link.close()
+    return came.status, came.getheaders(), data
+
+
 class Gate:
     """Passes every request on as it is (the signature holds, for the Host
     header is passed on too), unless `answer(method, path)` gives a status and
@@ -29,26 +45,12 @@ class Gate:
                 gate.requests.append((self.command, self.path))
                 refusal = answer(self.command, self.path)
                 if refusal is None:
-                    self.reply(*self.ask(body))
+                    self.reply(*forward(self, minio.port, body))
                     return
                 status, code = refusal
                 self.reply(status, [], (
                     "<Error><Code>%s</Code><Message>for a test</Message>"
                     "</Error>" % code).encode())
-
-            def ask(self, body):
-                link = http.client.HTTPConnection(
-                    "127.0.0.1", minio.port, timeout=60)
-                link.putrequest(self.command, self.path, skip_host=True,
-                                skip_accept_encoding=True)
-                for name, value in self.headers.items():
-                    if name.lower() not in HOPS:
-                        link.putheader(name, value)
-                link.endheaders(body or None)
-                came = link.getresponse()
-                data = came.read()
-                link.close()
-                return came.status, came.getheaders(), data
 
             def reply(self, status, headers, body):
                 self.send_response_only(status)
