@@ -3,7 +3,6 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/s3/request.h"
-#include "libbackup/s3/xml.h"
 
 static int
 ask_simple(struct bkp_s3_connection *connection, const char *method,
@@ -138,18 +137,10 @@ bkp_s3_get_versioning(struct bkp_s3_connection *connection, const char *bucket,
     enum bkp_s3_versioning *out, struct bkp_error *err)
 {
 	enum bkp_s3_versioning found = BKP_S3_VERSIONING_OFF;
-	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
-	const struct bkp_s3_request request = {
-	    .method = "GET", .bucket = bucket, .query = &query};
-	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
 	struct bkp_error why = BKP_ERROR_INIT;
-	int rc = bkp_s3_fields_add(&query, "versioning", "", &why);
+	int rc = bkp_s3_ask_document(connection, bucket, NULL, NULL,
+	    "versioning", take_status, &found, &why);
 
-	if (rc == 0)
-		rc = bkp_s3_ask(connection, &request, &response, &why);
-	if (rc == 0)
-		rc = bkp_s3_xml_read(response.body.data, response.body.len,
-		    take_status, &found, &why);
 	if (rc < 0 && (why.code == BKP_UNSUPPORTED || why.code == BKP_AUTH)) {
 		found = BKP_S3_VERSIONING_UNKNOWN;
 		rc = 0;
@@ -158,8 +149,6 @@ bkp_s3_get_versioning(struct bkp_s3_connection *connection, const char *bucket,
 		*out = found;
 	else if (err != NULL)
 		*err = why;
-	bkp_s3_fields_free(&query);
-	bkp_s3_response_free(&response);
 	return rc;
 }
 

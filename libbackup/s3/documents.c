@@ -63,6 +63,31 @@ out:
 	return rc;
 }
 
+/* ---- asking ---- */
+
+int
+bkp_s3_ask_document(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const char *version_id, const char *question,
+    bkp_s3_xml_fn *fn, void *arg, struct bkp_error *err)
+{
+	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
+	const struct bkp_s3_request request = {
+	    .method = "GET", .bucket = bucket, .key = key, .query = &query};
+	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
+	int rc = bkp_s3_fields_add(&query, question, "", err);
+
+	if (rc == 0)
+		rc = bkp_s3_add_version(&query, version_id, err);
+	if (rc == 0)
+		rc = bkp_s3_ask(connection, &request, &response, err);
+	if (rc == 0)
+		rc = bkp_s3_xml_read(
+		    response.body.data, response.body.len, fn, arg, err);
+	bkp_s3_fields_free(&query);
+	bkp_s3_response_free(&response);
+	return rc;
+}
+
 /* ---- tags ---- */
 
 struct tags {
@@ -92,23 +117,11 @@ bkp_s3_get_tags_version(struct bkp_s3_connection *connection,
     const char *bucket, const char *key, const char *version_id,
     struct bkp_s3_fields *tags, struct bkp_error *err)
 {
-	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
-	const struct bkp_s3_request request = {
-	    .method = "GET", .bucket = bucket, .key = key, .query = &query};
-	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
 	struct tags found = {tags, NULL};
-	int rc = bkp_s3_fields_add(&query, "tagging", "", err);
+	int rc = bkp_s3_ask_document(connection, bucket, key, version_id,
+	    "tagging", take_tag, &found, err);
 
-	if (rc == 0)
-		rc = bkp_s3_add_version(&query, version_id, err);
-	if (rc == 0)
-		rc = bkp_s3_ask(connection, &request, &response, err);
-	if (rc == 0)
-		rc = bkp_s3_xml_read(response.body.data, response.body.len,
-		    take_tag, &found, err);
 	free(found.key);
-	bkp_s3_fields_free(&query);
-	bkp_s3_response_free(&response);
 	return rc;
 }
 

@@ -8,7 +8,6 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/base/instant.h"
 #include "libbackup/s3/request.h"
-#include "libbackup/s3/xml.h"
 
 #define DATE_SIZE 40 /* "2026-11-21T00:00:00Z" and its NUL, and more */
 
@@ -187,26 +186,16 @@ bkp_s3_get_lock_rule(struct bkp_s3_connection *connection, const char *bucket,
     struct bkp_s3_lock_rule *out, struct bkp_error *err)
 {
 	struct bkp_s3_lock_rule found = {.mode = BKP_S3_LOCK_NONE};
-	struct bkp_s3_fields query = BKP_S3_FIELDS_INIT;
-	const struct bkp_s3_request request = {
-	    .method = "GET", .bucket = bucket, .query = &query};
-	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
 	struct bkp_error why = BKP_ERROR_INIT;
-	int rc = bkp_s3_fields_add(&query, "object-lock", "", &why);
+	int rc = bkp_s3_ask_document(connection, bucket, NULL, NULL,
+	    "object-lock", take_rule, &found, &why);
 
-	if (rc == 0)
-		rc = bkp_s3_ask(connection, &request, &response, &why);
-	if (rc == 0)
-		rc = bkp_s3_xml_read(response.body.data, response.body.len,
-		    take_rule, &found, &why);
-	else if (why.code == BKP_UNSUPPORTED)
+	if (rc < 0 && why.code == BKP_UNSUPPORTED)
 		rc = 0;
 	if (rc == 0)
 		*out = found;
 	else if (err != NULL)
 		*err = why;
-	bkp_s3_fields_free(&query);
-	bkp_s3_response_free(&response);
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 #include "libbackup/s3/limiter.h"
 #include "libbackup/s3/s3.h"
 #include "libbackup/s3/signing.h"
+#include "libbackup/s3/xml.h"
 
 struct bkp_s3_libs3;
 
@@ -71,6 +72,13 @@ void bkp_s3_response_free(struct bkp_s3_response *response);
 int bkp_s3_ask(struct bkp_s3_connection *connection,
     const struct bkp_s3_request *request, struct bkp_s3_response *response,
     struct bkp_error *err);
+
+/* GETs "?question" about a bucket, or an object of it (key; version_id NULL:
+ * the current version), and reads the document that is the answer
+ * (documents.c). */
+int bkp_s3_ask_document(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *version_id,
+    const char *question, bkp_s3_xml_fn *fn, void *arg, struct bkp_error *err);
 
 /* How a try ended. */
 enum bkp_s3_end {
