@@ -20,6 +20,14 @@ extern "C" {
 
 struct bkp_config;
 
+/* How much of a snapshot a verification looks at: backup-verify(1). */
+enum bkp_verify_level {
+	BKP_LEVEL_UNSET,  /* as configured, or full */
+	BKP_LEVEL_QUICK,  /* structure: what is there, without its contents */
+	BKP_LEVEL_SAMPLE, /* and the contents of a part, each time another */
+	BKP_LEVEL_FULL
+};
+
 /*
  * Loads `path`, or where that is NULL the first that exists of
  * $BACKUP_CONFIG, ./backup.yaml, $XDG_CONFIG_HOME/libbackup/backup.yaml

@@ -204,6 +204,13 @@ struct bkp_verify_options {
 	const struct bkp_cancel *cancel;
 	const char *map; /* as in restore; so the next */
 	int is_without_erasures;
+	/* Each NULL: as the configuration has it, whose words these are
+	 * (backup.yaml(5), Verification). */
+	const char *level;        /* "quick", "sample", "full" */
+	const char *budget;       /* "30m" */
+	const char *max_age;      /* "26h" */
+	const char *max_recovery; /* "2h" */
+	const char *max_drop;     /* "20%" */
 };
 
 #define BKP_VERIFY_OPTIONS_INIT                                                \
@@ -233,7 +240,22 @@ struct bkp_verify_result {
 				  proven is not everything */
 	void *memory;
 	uint64_t erasures, erased_subjects; /* as in restore; compared first */
+	enum bkp_verify_level level; /* what was looked at; never unset */
+	int is_whole; /* 1: neither the level nor the budget nor the path left
+			 anything out, so that it may be a proof of the whole */
+	int64_t snapshot_time_us; /* the recovery point, UTC */
+	uint64_t age_ms; /* of that, at the verdict: what would be lost (RPO) */
+	uint64_t about_passed, about_failed; /* of passed and failed: about the
+			age and times, not about what the snapshot holds */
+	uint64_t recovery_ms; /* what was restored took so long, from the empty
+				 place to the last database that answers and
+				 the last object (RTO); 0: nothing was */
 };
+
+/* Whether the level and the limits can be understood: BKP_INVALID says what is
+ * wrong with which. */
+BKP_API int bkp_verify_check(
+    const struct bkp_verify_options *options, struct bkp_error *err);
 
 /* 0 where a verdict was reached, good or bad (is_proven); -1 where none was. */
 BKP_API int bkp_verify(const struct bkp_verify_options *options,

@@ -85,6 +85,7 @@ exceptions(const struct bkp_verify_result *r)
 static void
 emit_result(struct cli *cli, const struct bkp_verify_result *r)
 {
+	char time[CLI_TEXT_SIZE];
 	size_t i;
 
 	for (i = 0; i < r->check_count; i++)
@@ -97,7 +98,7 @@ emit_result(struct cli *cli, const struct bkp_verify_result *r)
 	cli_emit(cli,
 	    json_pack(
 		"{s:s, s:s, s:s, s:b, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:{s:I, s:I}, s:I}",
+		"s:{s:I, s:I}, s:I, s:s, s:I, s:I}",
 		"type", "result", "command", command.name, "state", state(r),
 		"is_proven", is_proven(r), "except", exceptions(r), "snapshot",
 		r->snapshot, "passed", (json_int_t)r->passed, "failed",
@@ -106,7 +107,10 @@ emit_result(struct cli *cli, const struct bkp_verify_result *r)
 		"files", (json_int_t)r->files, "erasures", "recorded",
 		(json_int_t)r->erasures, "subjects",
 		(json_int_t)r->erased_subjects, "duration_ms",
-		(json_int_t)r->duration_ms));
+		(json_int_t)r->duration_ms, "snapshot_time",
+		cli_time_utc(r->snapshot_time_us, time), "age_ms",
+		(json_int_t)r->age_ms, "recovery_ms",
+		(json_int_t)r->recovery_ms));
 }
 
 static void
@@ -212,6 +216,7 @@ main(int argc, char **argv)
 	struct cli cli = CLI_INIT(&command);
 	struct bkp_verify_options verifying = BKP_VERIFY_OPTIONS_INIT;
 	bool is_live = false, is_without = false;
+	struct bkp_error err = BKP_ERROR_INIT;
 	const struct cli_option options[] = {
 	    {"live", 0, NULL, "compare the configured places as they are now",
 		CLI_FLAG, &is_live},
@@ -223,6 +228,11 @@ main(int argc, char **argv)
 		&verifying.map},
 	    {"without-erasures", 0, NULL,
 		"do not try whether they can be erased", CLI_FLAG, &is_without},
+	    {"max-age", 0, "TIME", "an older snapshot is not proven (26h, 2d)",
+		CLI_TEXT, &verifying.max_age},
+	    {"max-recovery", 0, "TIME",
+		"one that takes longer to restore is not proven (2h)", CLI_TEXT,
+		&verifying.max_recovery},
 	    {.name = NULL}};
 	enum cli_status status;
 
@@ -233,6 +243,8 @@ main(int argc, char **argv)
 		status =
 		    cli_usage(&cli, "--live compares in place and takes no "
 				    "--scratch-directory");
+	if (status == CLI_GO_ON && bkp_verify_check(&verifying, &err) < 0)
+		status = cli_usage(&cli, "%s", err.message);
 	verifying.is_without_erasures = is_without;
 	if (status == CLI_GO_ON)
 		status = verify(&cli, is_live, verifying);

@@ -24,6 +24,7 @@ const struct config_field bkp_config_fields[] = {
     {"error_correction", FIELD_PERCENT, GLOBAL(error_correction), false},
     {"tags", FIELD_TEXTS, GLOBAL(tags), false},
     {"retention", FIELD_RETENTION, 0, false},
+    {"verification", FIELD_LIMITS, 0, false},
     {"sources", FIELD_SOURCES, 0, false}, END};
 
 #define STORAGE(member) GLOBAL(storage.bucket.member)
@@ -160,6 +161,9 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_STORAGE:
 		bkp_config_fields_free(bkp_config_storage_fields, slot);
 		break;
+	case FIELD_LIMITS:
+		bkp_config_fields_free(bkp_config_verification_fields, slot);
+		break;
 	case FIELD_BOOL:
 	case FIELD_COPY:
 	case FIELD_SIGNATURE:
@@ -169,6 +173,9 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_COUNT:
 	case FIELD_NUMBER:
 	case FIELD_PERCENT:
+	case FIELD_SPAN:
+	case FIELD_DROP:
+	case FIELD_LEVEL:
 	case FIELD_SOURCES:
 		break;
 	}
@@ -257,6 +264,10 @@ copy_field(const struct config_field *field, const void *from, void *to,
 	case FIELD_COUNT:
 	case FIELD_NUMBER:
 	case FIELD_PERCENT:
+	case FIELD_SPAN:
+	case FIELD_DROP:
+	case FIELD_LEVEL:
+	case FIELD_LIMITS:
 	case FIELD_RETENTION:
 	case FIELD_STORAGE:
 	case FIELD_OBJECT_LOCK:

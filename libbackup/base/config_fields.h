@@ -26,7 +26,11 @@ enum field_type {
 	FIELD_PERCENT,     /* unsigned, 0 to 50, "5%" */
 	FIELD_DURATION,    /* char *, "30d" */
 	FIELD_COPY,        /* unsigned, enum bkp_copy */
+	FIELD_SPAN,        /* uint64_t, milliseconds of "30m" */
+	FIELD_DROP,        /* unsigned, 1 to 100, "20%" */
+	FIELD_LEVEL,       /* unsigned, enum bkp_verify_level */
 	FIELD_RETENTION,   /* of struct bkp_config, a map of its own */
+	FIELD_LIMITS,      /* the same */
 	FIELD_STORAGE,     /* the same */
 	FIELD_OBJECT_LOCK, /* the same, in `storage` */
 	FIELD_LOCK_MODE,   /* bool: is it `compliance`, not `governance` */
@@ -46,11 +50,12 @@ struct config_field {
 /* Of struct bkp_config. */
 extern const struct config_field bkp_config_fields[];
 
-/* What `retention`, `storage` and the `object_lock` in that hold; of struct
- * bkp_config, too. */
+/* What `retention`, `verification`, `storage` and the `object_lock` in that
+ * hold; of struct bkp_config, too. */
 extern const struct config_field bkp_config_object_lock_fields[];
 extern const struct config_field bkp_config_retention_fields[];
 extern const struct config_field bkp_config_storage_fields[];
+extern const struct config_field bkp_config_verification_fields[];
 
 struct config_kind {
 	const char *name; /* "postgres"; NULL ends */

@@ -98,6 +98,16 @@ struct bkp_retention_config {
 	struct bkp_strings keep_tags;
 };
 
+/* What a verification asks of a snapshot beside being whole; 0: nothing is
+ * said, and backup-verify(1) tells what then counts. */
+struct bkp_verification_config {
+	unsigned level;           /* enum bkp_verify_level */
+	uint64_t budget_ms;       /* how long it may take */
+	uint64_t max_age_ms;      /* of the snapshot */
+	uint64_t max_recovery_ms; /* until all of it is back */
+	unsigned max_drop; /* percent, below what earlier snapshots hold */
+};
+
 /* How a repository that is in a bucket is reached: endpoint and credentials
  * alone; the bucket is in the location. */
 struct bkp_cancel;
@@ -120,6 +130,7 @@ struct bkp_config {
 	unsigned error_correction; /* percent of what is stored; 0: none */
 	struct bkp_strings tags;   /* put on every snapshot */
 	struct bkp_retention_config retention;
+	struct bkp_verification_config verification;
 	struct bkp_source_config *sources; /* sorted by prefix */
 	size_t source_count;
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "libbackup/base/config_fields.h"
+#include "libbackup/base/config_verification.h"
 #include "libbackup/base/duration.h"
 #include "libbackup/base/fail.h"
 
@@ -427,7 +428,13 @@ read_field(struct reader *r, const yaml_node_t *node,
 		return read_number(r, node, field, 1, DAYS_MAX, err);
 	case FIELD_COPY:
 		return read_copy(r, node, field, err);
+	case FIELD_SPAN:
+	case FIELD_DROP:
+	case FIELD_LEVEL:
+		return bkp_config_read_limit(
+		    r->file, node, field, r->base, err);
 	case FIELD_RETENTION:
+	case FIELD_LIMITS:
 	case FIELD_STORAGE:
 	case FIELD_OBJECT_LOCK:
 		return read_part(r, node, field, err);
@@ -540,7 +547,10 @@ read_part(struct reader *parent, const yaml_node_t *node,
 	    .fields = bkp_config_retention_fields,
 	    .base = parent->config};
 
-	if (field->type == FIELD_STORAGE) {
+	if (field->type == FIELD_LIMITS) {
+		r.what = "'verification'";
+		r.fields = bkp_config_verification_fields;
+	} else if (field->type == FIELD_STORAGE) {
 		r.what = "'storage'";
 		r.fields = bkp_config_storage_fields;
 	} else if (field->type == FIELD_OBJECT_LOCK) {
@@ -708,20 +718,30 @@ read_sources(struct reader *r, const yaml_node_t *node, struct bkp_error *err)
 }
 
 int
-bkp_config_read(
-    struct config_file *file, struct bkp_config *config, struct bkp_error *err)
+bkp_config_read_map(struct config_file *file, struct bkp_config *config,
+    const char *what, const struct config_field *fields, void *base,
+    const yaml_node_t *node, struct bkp_error *err)
 {
 	struct reader r = {.file = file,
 	    .config = config,
-	    .what = "the configuration",
-	    .fields = bkp_config_fields,
-	    .base = config};
+	    .what = what,
+	    .fields = fields,
+	    .base = base};
+
+	return read_map(&r, node, err);
+}
+
+int
+bkp_config_read(
+    struct config_file *file, struct bkp_config *config, struct bkp_error *err)
+{
 	const yaml_node_t *root = yaml_document_get_root_node(&file->document);
 
 	if (root == NULL)
 		return bkp_fail(err, BKP_INVALID,
 		    "%s is empty; backup.yaml(5) shows an example", file->path);
-	if (read_map(&r, root, err) < 0)
+	if (bkp_config_read_map(file, config, "the configuration",
+		bkp_config_fields, config, root, err) < 0)
 		return -1;
 	if (file->secret_line > 0 && !file->is_private)
 		return bkp_fail(err, BKP_INVALID,

@@ -2,6 +2,7 @@
 #ifndef LIBBACKUP_BASE_CONFIG_READ_H
 #define LIBBACKUP_BASE_CONFIG_READ_H
 
+#include "libbackup/base/config_fields.h"
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/config_yaml.h"
 
@@ -9,5 +10,11 @@
  * that it names. On failure the configuration holds a part, to be freed. */
 int bkp_config_read(
     struct config_file *file, struct bkp_config *config, struct bkp_error *err);
+
+/* A map of its own: fills the struct that `base` points to by a table of its
+ * keys. `what` names the map in messages: "an assertion". */
+int bkp_config_read_map(struct config_file *file, struct bkp_config *config,
+    const char *what, const struct config_field *fields, void *base,
+    const yaml_node_t *node, struct bkp_error *err);
 
 #endif

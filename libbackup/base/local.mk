@@ -8,6 +8,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/config_fields.c libbackup/base/config_fields.h \
 	libbackup/base/config_read.c libbackup/base/config_read.h \
 	libbackup/base/config_yaml.c libbackup/base/config_yaml.h \
+	libbackup/base/config_verification.c \
+	libbackup/base/config_verification.h \
 	libbackup/base/duration.c libbackup/base/duration.h \
 	libbackup/base/counted.c libbackup/base/counted.h \
 	libbackup/base/fail.c libbackup/base/fail.h \

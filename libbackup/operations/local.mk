@@ -16,6 +16,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/compare.c libbackup/operations/compare.h \
 	libbackup/operations/content.c libbackup/operations/content.h \
 	libbackup/operations/former.c \
+	libbackup/operations/limits.c libbackup/operations/limits.h \
 	libbackup/operations/opened.c libbackup/operations/opened.h \
 	libbackup/operations/past.c libbackup/operations/past.h \
 	libbackup/operations/past_objects.c \
@@ -41,4 +42,5 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/verify.c libbackup/operations/verify_impl.h \
 	libbackup/operations/verify_digest.c \
 	libbackup/operations/verify_record.c \
-	libbackup/operations/verify_replay.c
+	libbackup/operations/verify_replay.c \
+	libbackup/operations/verify_times.c

@@ -18,7 +18,8 @@ struct bkp_verdict {
 	struct check *checks;
 	size_t count, cap;
 	uint64_t passed, failed, skipped;
-	struct bkp_check *shown; /* what the result points to */
+	uint64_t about_passed, about_failed; /* of these */
+	struct bkp_check *shown;             /* what the result points to */
 };
 
 int
@@ -46,17 +47,14 @@ bkp_verdict_free(struct bkp_verdict *verdict)
 	free(verdict);
 }
 
-int
-bkp_verdict_add(struct bkp_verdict *verdict, enum bkp_check_status status,
-    struct bkp_error *err, const char *name, const char *format, ...)
+static int __attribute__((format(printf, 5, 0)))
+add(struct bkp_verdict *verdict, enum bkp_check_status status,
+    struct bkp_error *err, const char *name, const char *format, va_list ap)
 {
 	struct check check = {.status = status, .count = 1};
 	char text[2048];
-	va_list ap;
 
-	va_start(ap, format);
 	(void)vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
 	check.name = bkp_strdup(name, err);
 	check.what = bkp_strdup(text, err);
 	if (check.name == NULL || check.what == NULL ||
@@ -74,6 +72,36 @@ bkp_verdict_add(struct bkp_verdict *verdict, enum bkp_check_status status,
 	else
 		verdict->skipped++;
 	return 0;
+}
+
+int
+bkp_verdict_add(struct bkp_verdict *verdict, enum bkp_check_status status,
+    struct bkp_error *err, const char *name, const char *format, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, format);
+	rc = add(verdict, status, err, name, format, ap);
+	va_end(ap);
+	return rc;
+}
+
+int
+bkp_verdict_add_about(struct bkp_verdict *verdict, enum bkp_check_status status,
+    struct bkp_error *err, const char *name, const char *format, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, format);
+	rc = add(verdict, status, err, name, format, ap);
+	va_end(ap);
+	if (rc == 0 && status == BKP_CHECK_PASS)
+		verdict->about_passed++;
+	else if (rc == 0 && status == BKP_CHECK_FAIL)
+		verdict->about_failed++;
+	return rc;
 }
 
 int
@@ -95,7 +123,7 @@ int
 bkp_verdict_finish(struct bkp_verdict *verdict,
     struct bkp_verify_result *result, struct bkp_error *err)
 {
-	if (verdict->passed == 0 &&
+	if (verdict->passed == verdict->about_passed &&
 	    bkp_verdict_add(verdict, BKP_CHECK_FAIL, err, "verdict",
 		"nothing was compared, so nothing is proven") < 0)
 		return -1;
@@ -114,6 +142,8 @@ bkp_verdict_finish(struct bkp_verdict *verdict,
 	result->passed = verdict->passed;
 	result->failed = verdict->failed;
 	result->skipped = verdict->skipped;
+	result->about_passed = verdict->about_passed;
+	result->about_failed = verdict->about_failed;
 	result->is_proven = verdict->passed > 0 && verdict->failed == 0;
 	result->memory = verdict;
 	return 0;

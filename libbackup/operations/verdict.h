@@ -18,6 +18,13 @@ int bkp_verdict_add(struct bkp_verdict *verdict, enum bkp_check_status status,
     struct bkp_error *err, const char *name, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* The same for a line about circumstances, such as the age of the snapshot,
+ * which says nothing of what the snapshot holds: none of them makes anything
+ * compared. */
+int bkp_verdict_add_about(struct bkp_verdict *verdict,
+    enum bkp_check_status status, struct bkp_error *err, const char *name,
+    const char *format, ...) __attribute__((format(printf, 5, 6)));
+
 /* One line for `count` things that agree; none for none. */
 int bkp_verdict_add_agreed(struct bkp_verdict *verdict, struct bkp_error *err,
     const char *name, uint64_t count, const char *what);

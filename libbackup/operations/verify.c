@@ -6,6 +6,7 @@
  *     make a scratch place and restore into it (or take the live place)
  *     run the source over that place with a sink that only digests
  *     compare what it sees, entry by entry, with what was recorded
+ *     examine it: what no single entry tells
  *     replay the erasures that were recorded since, as a restore would
  *
  * A kind that has no scratch place is proven by digest only: every byte is
@@ -315,6 +316,35 @@ is_about_the_snapshot(const struct bkp_error *error)
 	return error->code != BKP_CANCELLED && error->code != BKP_NOMEM;
 }
 
+/* ---- what no entry tells ---- */
+
+/* In this order, each of a source that is where it can be asked. */
+static bkp_examine_fn *const examinations[] = {NULL};
+
+static int
+examine(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, const struct bkp_source_config *place,
+    struct bkp_error *err)
+{
+	for (size_t i = 0; examinations[i] != NULL; i++)
+		if (examinations[i](verify, chosen, supply, place, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+restore(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, const struct bkp_source_config *place,
+    struct bkp_error *err)
+{
+	uint64_t began_ms = bkp_clock_ms();
+	int rc =
+	    bkp_scratch_restore(chosen, supply, &verify->selected, place, err);
+
+	verify->recovery_ms += bkp_clock_ms() - began_ms;
+	return rc;
+}
+
 static int
 prove_in_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, struct bkp_scratch *scratch,
@@ -323,10 +353,10 @@ prove_in_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	struct bkp_error error = BKP_ERROR_INIT;
 	const struct bkp_source_config *place = &scratch->place;
 
-	if (bkp_scratch_restore(
-		chosen, supply, &verify->selected, place, &error) == 0 &&
+	if (restore(verify, chosen, supply, place, &error) == 0 &&
 	    note_named(verify, &error) == 0 &&
-	    compare_place(verify, chosen, supply, place, &error) == 0)
+	    compare_place(verify, chosen, supply, place, &error) == 0 &&
+	    examine(verify, chosen, supply, place, &error) == 0)
 		return bkp_verify_replay(verify, chosen, supply, place, err);
 	if (!is_about_the_snapshot(&error)) {
 		if (err != NULL)
@@ -335,6 +365,18 @@ prove_in_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	}
 	return bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
 	    chosen->source->prefix, "%s", error.message);
+}
+
+/* What can only be read back takes at least as long to be recovered. */
+static int
+read_back(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, struct bkp_error *err)
+{
+	uint64_t began_ms = bkp_clock_ms();
+	int rc = bkp_verify_digests(verify, chosen, supply, err);
+
+	verify->recovery_ms += bkp_clock_ms() - began_ms;
+	return rc;
 }
 
 static int
@@ -349,7 +391,7 @@ verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		return -1;
 	if (scratch == NULL) {
 		verify->read_back++;
-		return bkp_verify_digests(verify, chosen, supply, err);
+		return read_back(verify, chosen, supply, err);
 	}
 	verify->restored++;
 	rc = prove_in_scratch(verify, chosen, supply, scratch, err);
@@ -370,7 +412,9 @@ verify_live(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		    chosen->source->prefix,
 		    "running it again would not give the same bytes; "
 		    "without --live its digests are checked");
-	return compare_place(verify, chosen, supply, chosen->config, err);
+	if (compare_place(verify, chosen, supply, chosen->config, err) < 0)
+		return -1;
+	return examine(verify, chosen, supply, chosen->config, err);
 }
 
 static int
@@ -465,6 +509,8 @@ begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 {
 	const struct bkp_verify_options *options = verify->options;
 
+	if (bkp_limits_of(options, &verify->limits, err) < 0)
+		return -1;
 	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
 		options->cancel, &verify->run, err) < 0)
 		return -1;
@@ -492,13 +538,21 @@ finish_verify(struct bkp_verify *verify, uint64_t began_ms,
 	    .objects = verify->objects,
 	    .files = verify->files,
 	    .erasures = verify->erasures,
-	    .erased_subjects = verify->erased_subjects};
+	    .erased_subjects = verify->erased_subjects,
+	    .level = (enum bkp_verify_level)verify->limits.level,
+	    .snapshot_time_us = verify->opened.snapshot.time_us,
+	    .recovery_ms = verify->recovery_ms};
+	const char *path = verify->options->path;
 
 	if (tell_omissions(verify, &answer, err) < 0 ||
+	    bkp_verify_times(verify, err) < 0 ||
 	    bkp_verdict_finish(verify->verdict, &answer, err) < 0)
 		return -1;
 	verify->verdict = NULL; /* the result's now */
 	memcpy(answer.snapshot, verify->opened.name, sizeof(answer.snapshot));
+	answer.is_whole =
+	    !verify->is_partial && (path == NULL || path[0] == '\0');
+	answer.age_ms = bkp_snapshot_age_ms(&verify->opened.snapshot);
 	answer.duration_ms = bkp_clock_ms() - began_ms;
 	*result = answer;
 	return 0;

@@ -4,6 +4,7 @@
 
 /* What the files of the verification share. */
 
+#include "libbackup/operations/limits.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/replay.h"
 #include "libbackup/operations/sink.h"
@@ -24,7 +25,21 @@ struct bkp_verify {
 	size_t named_count;
 	struct bkp_replay *replay; /* NULL: not asked for yet */
 	uint64_t erasures, erased_subjects;
+	struct bkp_verification_config limits;
+	uint64_t recovery_ms; /* of what was restored */
+	bool is_partial;      /* the level or the budget left something out */
 };
+
+/*
+ * What else is asked of a source when its entries were compared: adds lines to
+ * the verdict. `place` has the source as it was restored (with BKP_VERIFY_LIVE:
+ * as it is in use, and nothing of it may be changed), before the erasures are
+ * replayed; NULL where there is no such place. A finding is no error.
+ * (verify.c has the list.)
+ */
+typedef int bkp_examine_fn(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    const struct bkp_source_config *place, struct bkp_error *err);
 
 /* Counts an entry that agreed. */
 void bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,
@@ -41,6 +56,10 @@ int bkp_verify_digests(struct bkp_verify *verify,
 int bkp_verify_replay(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
     const struct bkp_source_config *place, struct bkp_error *err);
+
+/* How old the snapshot is and how long it took to come back, against their
+ * limits. (verify_times.c) */
+int bkp_verify_times(struct bkp_verify *verify, struct bkp_error *err);
 
 /* Keeps the verdict with the repository. Where that cannot be done it is told,
  * and the verdict stands all the same. (verify_record.c) */

@@ -21,6 +21,15 @@ level_of(const struct bkp_verify *verify)
 	return verify->restored == 0 ? FMT_PROOF_READ : FMT_PROOF_PARTLY;
 }
 
+/* What is kept is what the snapshot holds: it is as good as it was where it has
+ * become too old, or a machine too slow. */
+static bool
+holds(const struct bkp_verify_result *result)
+{
+	return result->passed > result->about_passed &&
+	       result->failed == result->about_failed;
+}
+
 /* Whether the verdict says something of the snapshot. What differs from a place
  * in use may have changed there; and a part that is proven is no whole. */
 static bool
@@ -33,7 +42,7 @@ is_kept(const struct bkp_verify *verify, const struct bkp_verify_result *result)
 		return false;
 	if (verify->options->mode != BKP_VERIFY_SCRATCH)
 		return false;
-	return !result->is_proven || path == NULL || path[0] == '\0';
+	return !holds(result) || path == NULL || path[0] == '\0';
 }
 
 static int
@@ -42,10 +51,10 @@ put(struct bkp_verify *verify, const struct bkp_verify_result *result,
 {
 	const char *path = verify->options->path;
 	struct fmt_proof proof = {.time_us = bkp_clock_utc_us(),
-	    .is_proven = result->is_proven,
+	    .is_proven = holds(result),
 	    .level = level_of(verify),
-	    .passed = result->passed,
-	    .failed = result->failed,
+	    .passed = result->passed - result->about_passed,
+	    .failed = result->failed - result->about_failed,
 	    .skipped = result->skipped,
 	    .rows = result->rows,
 	    .objects = result->objects,

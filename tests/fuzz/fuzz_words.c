@@ -27,6 +27,19 @@ try_duration(const char *text)
 }
 
 static void
+try_span(const char *text)
+{
+	const uint64_t most = UINT64_C(10) * 366 * 24 * 3600 * 1000;
+	struct bkp_error err = BKP_ERROR_INIT;
+	uint64_t ms;
+
+	if (bkp_span_read(text, &ms, &err) == 0)
+		require(ms > 0 && ms <= most && bkp_span(ms).text[0] != '\0');
+	else
+		require(err.code == BKP_INVALID && err.message[0] != '\0');
+}
+
+static void
 try_etag(const char *text, const uint8_t *data, size_t size)
 {
 	const uint64_t sizes[2] = {1, size};
@@ -154,6 +167,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 0)
 		memcpy(text, data, size);
 	try_duration(text);
+	try_span(text);
 	try_etag(text, (const uint8_t *)text, size);
 	try_encoding((const uint8_t *)text, size);
 	try_names(text);

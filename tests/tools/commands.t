@@ -371,6 +371,8 @@ ends 2 "one operand to cat" backup-cat latest
 ends 2 "an operand to init" backup-init place
 ends 2 "three operands to list" backup-list latest a b
 ends 2 "three operands to verify" backup-verify latest a b
+ends 2 "an age that is none" backup-verify --max-age soon
+says err "max_age: 'soon' is no time"
 ends 2 "--live with a scratch directory" \
 	backup-verify --live --scratch-directory /tmp
 ends 2 "--null with --json" backup-list --null --json

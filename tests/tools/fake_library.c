@@ -543,6 +543,19 @@ bkp_verify(const struct bkp_verify_options *options,
 	return 0;
 }
 
+/* What it takes is tried with the library itself. */
+int
+bkp_verify_check(
+    const struct bkp_verify_options *options, struct bkp_error *err)
+{
+	if (options->max_age == NULL || strcmp(options->max_age, "soon") != 0)
+		return 0;
+	err->code = BKP_INVALID;
+	(void)snprintf(
+	    err->message, sizeof(err->message), "max_age: 'soon' is no time");
+	return -1;
+}
+
 void
 bkp_verify_result_free(struct bkp_verify_result *result)
 {

@@ -194,6 +194,36 @@ nothing_compared_is_not_proven(void **state)
 }
 
 static void
+what_is_told_about_a_snapshot_compares_nothing(void **state)
+{
+	struct bkp_verify_result result = {.snapshot = ""};
+	struct bkp_verdict *verdict = NULL;
+
+	(void)state;
+	assert_int_equal(bkp_verdict_new(&verdict, NULL), 0);
+	assert_int_equal(bkp_verdict_add_about(verdict, BKP_CHECK_PASS, NULL,
+			     "age", "%s old", "1 h"),
+	    0);
+	assert_int_equal(bkp_verdict_finish(verdict, &result, NULL), 0);
+	assert_int_equal(result.is_proven, 0);
+	assert_int_equal(result.about_passed, 1);
+	assert_string_equal(result.checks[0].what, "1 h old");
+	assert_string_equal(result.checks[1].name, "verdict");
+	bkp_verify_result_free(&result);
+	assert_int_equal(bkp_verdict_new(&verdict, NULL), 0);
+	assert_int_equal(
+	    bkp_verdict_add(verdict, BKP_CHECK_PASS, NULL, "a", "equal"), 0);
+	assert_int_equal(bkp_verdict_add_about(
+			     verdict, BKP_CHECK_FAIL, NULL, "age", "too old"),
+	    0);
+	assert_int_equal(bkp_verdict_finish(verdict, &result, NULL), 0);
+	assert_int_equal(result.is_proven, 0);
+	assert_int_equal(result.failed, 1);
+	assert_int_equal(result.about_failed, 1);
+	bkp_verify_result_free(&result);
+}
+
+static void
 one_failure_outweighs_any_number_that_agree(void **state)
 {
 	struct bkp_verify_result result = {.snapshot = ""};
@@ -228,6 +258,7 @@ main(void)
 	    cmocka_unit_test(
 		what_the_server_adds_to_its_own_words_is_no_difference),
 	    cmocka_unit_test(nothing_compared_is_not_proven),
+	    cmocka_unit_test(what_is_told_about_a_snapshot_compares_nothing),
 	    cmocka_unit_test(one_failure_outweighs_any_number_that_agree),
 	};
 

@@ -137,7 +137,13 @@ static const char whole[] =
     "  keep_monthly: 12\n"
     "  keep_yearly: 10\n"
     "  keep_within: 1m2w\n"
-    "  keep_tags: [audit, legal]\n";
+    "  keep_tags: [audit, legal]\n"
+    "verification:\n"
+    "  level: sample\n"
+    "  budget: 30m\n"
+    "  max_age: 1d2h\n"
+    "  max_recovery: 90s\n"
+    "  max_drop: 20%\n";
 
 static void
 check_whole_sources(const struct bkp_config *config)
@@ -195,6 +201,18 @@ check_whole_retention(const struct bkp_config *config)
 }
 
 static void
+check_whole_verification(const struct bkp_config *config)
+{
+	const struct bkp_verification_config *v = &config->verification;
+
+	assert_int_equal(v->level, BKP_LEVEL_SAMPLE);
+	assert_int_equal(v->budget_ms, 30 * 60 * 1000);
+	assert_int_equal(v->max_age_ms, 26 * 3600 * 1000);
+	assert_int_equal(v->max_recovery_ms, 90 * 1000);
+	assert_int_equal(v->max_drop, 20);
+}
+
+static void
 every_key_arrives_and_sources_are_sorted(void **state)
 {
 	struct bkp_keys keys = BKP_KEYS_INIT;
@@ -226,6 +244,7 @@ every_key_arrives_and_sources_are_sorted(void **state)
 	assert_true(config->storage.is_compliance);
 	check_whole_sources(config);
 	check_whole_retention(config);
+	check_whole_verification(config);
 	assert_string_equal(bkp_config_source(config, 3), "postgres/shop");
 	assert_null(bkp_config_source(config, 4));
 	bkp_config_free(config);
@@ -328,6 +347,16 @@ wrong_types_are_told_with_their_line(void **state)
 	refuse("error_correction: 5%x\n",
 	    "t.yaml:1: 'error_correction' needs a percentage");
 	refuse("retention: 7\n", "t.yaml:1: 'retention' is made of");
+	refuse("verification: {max_age: 30}\n",
+	    "t.yaml:1: 'max_age': '30' is no time");
+	refuse("verification: {max_drop: 0%}\n",
+	    "t.yaml:1: 'max_drop' needs a percentage from 1% to 100%");
+	refuse("verification: {max_drop: 101}\n",
+	    "t.yaml:1: 'max_drop' needs a percentage");
+	refuse("verification: {level: whole}\n",
+	    "t.yaml:1: 'level' needs quick, sample or full");
+	refuse("verification: {max_ages: 1d}\n",
+	    "t.yaml:1: unknown key 'max_ages'; did you mean 'max_age'?");
 	refuse("storage: {object_lock: {mode: never, days: 1}}\n",
 	    "t.yaml:1: 'mode' needs governance or compliance");
 	refuse("storage: {object_lock: {mode: compliance, days: 0}}\n",

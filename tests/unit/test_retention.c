@@ -245,6 +245,42 @@ durations_are_read_or_refused(void **state)
 }
 
 static void
+spans_are_read_or_refused(void **state)
+{
+	static const char *const bad[] = {"", "m", "30", "30 m", "-1m", "1.5h",
+	    "0s", "3y", "1h2", "3661d", "99999999999999999999s", "1m ", "m1"};
+	uint64_t ms = 7;
+
+	(void)state;
+	assert_int_equal(bkp_span_read("90s", &ms, NULL), 0);
+	assert_int_equal(ms, 90 * 1000);
+	assert_int_equal(bkp_span_read("1h30m", &ms, NULL), 0);
+	assert_int_equal(ms, 90 * 60 * 1000);
+	assert_int_equal(bkp_span_read("1w2d", &ms, NULL), 0);
+	assert_int_equal(ms, 9 * (DAY / 1000));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct bkp_error err = BKP_ERROR_INIT;
+
+		ms = 7;
+		assert_int_equal(bkp_span_read(bad[i], &ms, &err), -1);
+		assert_int_equal(err.code, BKP_INVALID);
+		assert_int_equal(ms, 7);
+	}
+}
+
+static void
+spans_are_told_in_two_units(void **state)
+{
+	(void)state;
+	assert_string_equal(bkp_span(0).text, "0 ms");
+	assert_string_equal(bkp_span(320).text, "320 ms");
+	assert_string_equal(bkp_span(45999).text, "45 s");
+	assert_string_equal(bkp_span(90 * 60 * 1000).text, "1 h 30 min");
+	assert_string_equal(bkp_span(86400 * 1000).text, "1 d");
+	assert_string_equal(bkp_span(51 * 3600 * 1000).text, "2 d 3 h");
+}
+
+static void
 no_rule_is_refused(void **state)
 {
 	static const char *const tags[] = {"audit"};
@@ -420,6 +456,8 @@ main(void)
 	    cmocka_unit_test(within_counts_from_the_newest_backup),
 	    cmocka_unit_test(tags_are_kept_for_ever),
 	    cmocka_unit_test(durations_are_read_or_refused),
+	    cmocka_unit_test(spans_are_read_or_refused),
+	    cmocka_unit_test(spans_are_told_in_two_units),
 	    cmocka_unit_test(no_rule_is_refused),
 	    cmocka_unit_test(hosts_and_sets_of_sources_are_apart),
 	    cmocka_unit_test(only_what_was_asked_about_goes),
