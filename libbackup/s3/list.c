@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/base/pipeline.h"
 #include "libbackup/s3/entries.h"
 #include "libbackup/s3/pages.h"
 #include "libbackup/s3/request.h"
@@ -14,10 +15,16 @@
 struct bkp_s3_listing {
 	struct bkp_s3_connection *connection; /* borrowed */
 	char *bucket, *prefix;                /* owned */
-	struct bkp_s3_entries page;
+	struct bkp_s3_entries shown;          /* the page being read */
 	size_t next;
-	char *last_key; /* the greatest so far, of all pages */
-	char *token;    /* of this page; NULL: the first */
+	bool reads_ahead;
+	bool is_asked; /* for the page behind it, by `ahead`, to which all that
+			  is below belongs until it is drained */
+	struct bkp_background *ahead; /* owned; NULL: not yet */
+
+	struct bkp_s3_entries page; /* the last one that came */
+	char *last_key;             /* the greatest so far, of all pages */
+	char *token;                /* of this page; NULL: the first */
 	char *next_token;
 	bool wants_metadata;
 	bool is_encoded, is_truncated, has_truncated, has_page;
@@ -30,6 +37,8 @@ bkp_s3_list_close(struct bkp_s3_listing *listing)
 {
 	if (listing == NULL)
 		return;
+	bkp_background_stop(listing->ahead);
+	bkp_s3_entries_free(&listing->shown);
 	bkp_s3_entries_free(&listing->page);
 	free(listing->bucket);
 	free(listing->prefix);
@@ -62,6 +71,12 @@ void
 bkp_s3_list_ask_metadata(struct bkp_s3_listing *listing)
 {
 	listing->wants_metadata = true;
+}
+
+void
+bkp_s3_list_read_ahead(struct bkp_s3_listing *listing)
+{
+	listing->reads_ahead = true;
 }
 
 static int
@@ -189,7 +204,6 @@ ask_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 	if (rc == 0)
 		rc = bkp_s3_ask(listing->connection, &request, &response, err);
 	bkp_s3_entries_drop(&listing->page);
-	listing->next = 0;
 	listing->is_encoded = listing->has_truncated = false;
 	listing->is_truncated = false;
 	listing->key_count = UINT64_MAX;
@@ -241,19 +255,69 @@ fetch_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 	return 0;
 }
 
+/* ---- one page after another ---- */
+
+static int
+fetch_ahead(void *arg, void *item, struct bkp_error *err)
+{
+	(void)item;
+	return fetch_page(arg, err);
+}
+
+static void
+discard(void *arg, void *item)
+{
+	(void)arg;
+	(void)item;
+}
+
+/* Servers take as long over a page as we do: each can be at its own. */
+static int
+ask_ahead(struct bkp_s3_listing *listing, struct bkp_error *err)
+{
+	static const struct bkp_background_ops ops = {
+	    .work = fetch_ahead, .discard = discard};
+
+	if (listing->ahead == NULL &&
+	    bkp_background_start(1, 1, &ops, listing, &listing->ahead, err) < 0)
+		return -1;
+	if (bkp_background_submit(listing->ahead, listing, err) < 0)
+		return -1;
+	listing->is_asked = true;
+	return 0;
+}
+
+/* Puts the next page in the place of the one that is read. */
+static int
+turn_page(struct bkp_s3_listing *listing, struct bkp_error *err)
+{
+	struct bkp_s3_entries read = listing->shown;
+	int rc = listing->is_asked ? bkp_background_drain(listing->ahead, err)
+				   : fetch_page(listing, err);
+
+	listing->is_asked = false;
+	listing->shown = listing->page;
+	listing->page = read;
+	listing->next = 0;
+	if (rc == 0 && listing->reads_ahead && listing->is_truncated)
+		rc = ask_ahead(listing, err);
+	return rc;
+}
+
 int
 bkp_s3_list_next(struct bkp_s3_listing *listing, struct bkp_s3_object *object,
     struct bkp_error *err)
 {
 	const struct bkp_s3_entry *item;
 
-	while (listing->next == listing->page.count) {
-		if (listing->has_page && !listing->is_truncated)
+	while (listing->next == listing->shown.count) {
+		if (!listing->is_asked && listing->has_page &&
+		    !listing->is_truncated)
 			return 0;
-		if (fetch_page(listing, err) < 0)
+		if (turn_page(listing, err) < 0)
 			return -1;
 	}
-	item = &listing->page.items[listing->next++];
+	item = &listing->shown.items[listing->next++];
 	object->key = item->key;
 	object->size = item->size;
 	object->etag = item->etag;

@@ -188,6 +188,9 @@ int bkp_s3_list_open(struct bkp_s3_connection *connection, const char *bucket,
 /* Asks for the tags of each object too, before the first of them. MinIO and
  * RustFS tell; others give the plain listing. */
 void bkp_s3_list_ask_metadata(struct bkp_s3_listing *listing);
+/* While a page is read, a thread asks for the next one. Until the listing is at
+ * its end or closed, nobody else uses the connection. */
+void bkp_s3_list_read_ahead(struct bkp_s3_listing *listing);
 /* 1: *object is valid until the next call; 0: end; -1. */
 int bkp_s3_list_next(struct bkp_s3_listing *listing,
     struct bkp_s3_object *object, struct bkp_error *err);

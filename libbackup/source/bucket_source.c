@@ -66,9 +66,11 @@ look_again(struct bucket_source *source, struct bkp_error *err)
 	int rc = bkp_s3_list_open(source->access.own, source->config->bucket,
 	    source->config->prefix, &now, err);
 
-	if (rc == 0)
+	if (rc == 0) {
+		bkp_s3_list_read_ahead(now);
 		rc = bkp_bucket_listed_compare(
 		    source->listed, now, tell_change, source, err);
+	}
 	bkp_s3_list_close(now);
 	source->is_stable = rc == 0 && source->changed == 0;
 	if (rc == 0 && !source->is_stable)
@@ -401,6 +403,7 @@ open_listing(struct bucket_source *source, struct bkp_error *err)
 	    bkp_s3_list_open(source->access.own, source->config->bucket,
 		source->config->prefix, &source->listing, err) < 0)
 		return -1;
+	bkp_s3_list_read_ahead(source->listing);
 	return 0;
 }
 

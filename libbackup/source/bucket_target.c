@@ -77,6 +77,7 @@ check_free(struct bucket_target *target, struct bkp_supply *supply,
 	int rc = bkp_bucket_walk_open(
 	    &walk, target->access.own, target->bucket, supply, err);
 
+	bkp_bucket_walk_read_ahead(&walk);
 	if (rc == 0)
 		rc = find_clash(target, &walk, err);
 	bkp_bucket_walk_close(&walk);
@@ -382,6 +383,7 @@ compare_all(struct bucket_target *target, struct bkp_error *err)
 	int rc = bkp_bucket_walk_open(
 	    &walk, target->access.own, target->bucket, target->supply, err);
 
+	bkp_bucket_walk_read_ahead(&walk);
 	if (rc == 0)
 		rc = walk_both(target, &walk, err);
 	bkp_bucket_walk_close(&walk);

@@ -60,6 +60,13 @@ bkp_bucket_walk_open(struct bkp_bucket_walk *walk,
 }
 
 void
+bkp_bucket_walk_read_ahead(struct bkp_bucket_walk *walk)
+{
+	if (walk->listing != NULL)
+		bkp_s3_list_read_ahead(walk->listing);
+}
+
+void
 bkp_bucket_walk_close(struct bkp_bucket_walk *walk)
 {
 	bkp_s3_list_close(walk->listing);

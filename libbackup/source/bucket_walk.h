@@ -29,6 +29,9 @@ struct bkp_bucket_walk {
 int bkp_bucket_walk_open(struct bkp_bucket_walk *walk,
     struct bkp_s3_connection *connection, const char *bucket,
     struct bkp_supply *supply, struct bkp_error *err);
+/* The connection is the walk's alone until it is closed, and its listing reads
+ * ahead. */
+void bkp_bucket_walk_read_ahead(struct bkp_bucket_walk *walk);
 void bkp_bucket_walk_close(struct bkp_bucket_walk *walk);
 
 /* What comes at one key: 1; 0 at the end; -1. The entry is the caller's (its
