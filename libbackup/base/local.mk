@@ -19,6 +19,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/place.c libbackup/base/place.h \
 	libbackup/base/run.c libbackup/base/run.h \
 	libbackup/base/schedule.c libbackup/base/schedule.h \
+	libbackup/base/slots.c libbackup/base/slots.h \
 	libbackup/base/temporary.c libbackup/base/temporary.h \
 	libbackup/base/secret.c \
 	libbackup/base/write.c libbackup/base/write.h

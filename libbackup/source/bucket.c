@@ -26,6 +26,22 @@ const struct bkp_kind bkp_kind_bucket = {
     .comparisons = comparisons,
 };
 
+/* What a processor has to do for an object is a part of what there is to wait
+ * for, the more so the farther away the server is. Each may have a body of
+ * 16 MiB at hand. */
+#define CONNECTIONS_PER_WORKER 4
+#define CONNECTIONS_MAX 16
+
+static unsigned
+connection_count(unsigned workers)
+{
+	unsigned count = workers * CONNECTIONS_PER_WORKER;
+
+	if (count > CONNECTIONS_MAX)
+		count = CONNECTIONS_MAX;
+	return count > workers ? count : workers;
+}
+
 int
 bkp_bucket_access_open(struct bkp_bucket_access *access,
     const struct bkp_bucket_config *config, struct bkp_run *run,
@@ -33,15 +49,16 @@ bkp_bucket_access_open(struct bkp_bucket_access *access,
 {
 	const struct bkp_s3_options options = bkp_s3_options_of(config);
 	const struct bkp_cancel *cancel = bkp_run_cancel(run);
-	unsigned workers = bkp_run_workers(run);
+	unsigned count = connection_count(bkp_run_workers(run));
 
 	access->connections =
-	    bkp_alloc_array(workers, sizeof(*access->connections), err);
+	    bkp_alloc_array(count, sizeof(*access->connections), err);
 	if (access->connections == NULL ||
+	    bkp_slots_open(&access->slots, bkp_run_workers(run), err) < 0 ||
 	    bkp_s3_new(&options, &access->s3, err) < 0 ||
 	    bkp_s3_connect(access->s3, cancel, &access->own, err) < 0)
 		goto fail;
-	for (; access->count < workers; access->count++)
+	for (; access->count < count; access->count++)
 		if (bkp_s3_connect(access->s3, cancel,
 			&access->connections[access->count], err) < 0)
 			goto fail;
@@ -59,7 +76,8 @@ bkp_bucket_access_close(struct bkp_bucket_access *access)
 	free(access->connections);
 	bkp_s3_disconnect(access->own);
 	bkp_s3_free(access->s3);
-	*access = (struct bkp_bucket_access){NULL, NULL, NULL, 0};
+	bkp_slots_close(&access->slots);
+	*access = (struct bkp_bucket_access){.s3 = NULL};
 }
 
 static bool

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,11 @@
 
 /* How often an object that is replaced while it is fetched is tried. */
 #define ROUNDS 5
+
+/* Up to here bytes are kept in memory until all of them came, so that whoever
+ * waits for a server has no slot meanwhile. */
+#define SMALL ((uint64_t)1 << 20)
+#define NO_SLOT UINT_MAX
 
 void
 bkp_bucket_item_free(struct bkp_bucket_item *item)
@@ -28,15 +34,19 @@ struct fetch {
 	struct bkp_s3_connection *connection;
 	const char *bucket;
 	struct bkp_run *run;
-	struct bkp_content *content;
+	struct bkp_sink *sink;
+	struct bkp_slots *slots;
+	unsigned slot;               /* NO_SLOT: none yet */
+	struct bkp_content *content; /* of the slot */
 	struct bkp_bucket_item *item;
-	bool is_open;     /* the content has begun */
-	bool has_tags;    /* the object has some */
-	bool lacks_tags;  /* and they may not be read */
-	bool is_listed;   /* the parts were asked for one by one */
-	bool is_restless; /* it never stayed the same for long enough */
-	bool is_cut;      /* and the last time fewer or more bytes came */
-	bool is_ours;     /* what failed is on this side, not the server's */
+	struct fmt_buf bytes; /* that came before the content began */
+	bool is_open;         /* it has */
+	bool has_tags;        /* the object has some */
+	bool lacks_tags;      /* and they may not be read */
+	bool is_listed;       /* the parts were asked for one by one */
+	bool is_restless;     /* it never stayed the same for long enough */
+	bool is_cut;          /* and the last time fewer or more bytes came */
+	bool is_ours; /* what failed is on this side, not the server's */
 	uint64_t received;
 	char *etag;      /* of what came; owned */
 	uint64_t *parts; /* owned */
@@ -51,6 +61,7 @@ drop_round(struct fetch *fetch)
 	if (fetch->is_open)
 		bkp_content_abort(fetch->content);
 	fetch->is_open = false;
+	fmt_buf_clear(&fetch->bytes);
 	bkp_s3_etag_free(fetch->check);
 	fetch->check = NULL;
 	json_decref(fetch->attrs);
@@ -60,10 +71,69 @@ drop_round(struct fetch *fetch)
 }
 
 static void
+give_slot(struct fetch *fetch)
+{
+	if (fetch->slot != NO_SLOT)
+		bkp_slots_give(fetch->slots, fetch->slot);
+	fetch->slot = NO_SLOT;
+}
+
+static void
 fetch_free(struct fetch *fetch)
 {
 	drop_round(fetch);
 	free(fetch->parts);
+	fmt_buf_free(&fetch->bytes);
+	give_slot(fetch);
+}
+
+/* ---- slots ---- */
+
+static void
+take_slot(struct fetch *fetch)
+{
+	if (fetch->slot != NO_SLOT)
+		return;
+	fetch->slot = bkp_slots_take(fetch->slots);
+	fetch->content = bkp_sink_content(fetch->sink, fetch->slot);
+}
+
+/* Begins the content with what came so far. */
+static int
+open_content(struct fetch *fetch, struct bkp_error *err)
+{
+	take_slot(fetch);
+	if (bkp_content_begin(fetch->content, &fetch->item->entry, err) < 0)
+		return -1;
+	fetch->is_open = true;
+	return bkp_content_write(
+	    fetch->content, fetch->bytes.data, fetch->bytes.len, err);
+}
+
+static int
+write_bytes(
+    struct fetch *fetch, const void *data, size_t len, struct bkp_error *err)
+{
+	if (!fetch->is_open && fetch->bytes.len + len > SMALL &&
+	    open_content(fetch, err) < 0)
+		return -1;
+	if (fetch->is_open)
+		return bkp_content_write(fetch->content, data, len, err);
+	if (fmt_buf_append(&fetch->bytes, data, len) != FMT_OK)
+		return bkp_fail_nomem(err, "fetching an object");
+	return 0;
+}
+
+static int
+end_content(struct fetch *fetch, struct bkp_error *err)
+{
+	if (!fetch->is_open && open_content(fetch, err) < 0)
+		return -1;
+	if (bkp_content_end(fetch->content, err) < 0)
+		return -1;
+	fetch->is_open = false;
+	give_slot(fetch);
+	return 0;
 }
 
 static int
@@ -216,11 +286,12 @@ begin(void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
 	if (copy_unquoted(etag, &fetch->etag, err) < 0 ||
 	    bkp_bucket_attrs_read(headers, &fetch->attrs, err) < 0 ||
 	    bkp_s3_etag_new(fetch->etag, fetch->item->size, fetch->parts,
-		fetch->part_count, &fetch->check, err) < 0 ||
-	    bkp_content_begin(fetch->content, &fetch->item->entry, err) < 0)
+		fetch->part_count, &fetch->check, err) < 0)
 		return -1;
+	if (fetch->slot == NO_SLOT && fetch->item->size <= SMALL &&
+	    fmt_buf_reserve(&fetch->bytes, (size_t)fetch->item->size) != FMT_OK)
+		return bkp_fail_nomem(err, "fetching an object");
 	fetch->is_ours = false;
-	fetch->is_open = true;
 	return 0;
 }
 
@@ -230,7 +301,7 @@ take(void *arg, const void *data, size_t len, struct bkp_error *err)
 	struct fetch *fetch = arg;
 
 	if (bkp_s3_etag_update(fetch->check, data, len, err) < 0 ||
-	    bkp_content_write(fetch->content, data, len, err) < 0) {
+	    write_bytes(fetch, data, len, err) < 0) {
 		fetch->is_ours = true;
 		return -1;
 	}
@@ -400,6 +471,9 @@ fetch_object(struct fetch *fetch, struct bkp_error *err)
 	char *etag = bkp_strdup(fetch->item->etag, err);
 	int rc = etag != NULL ? 1 : -1;
 
+	/* No connection waits with half an answer on it. */
+	if (fetch->item->size > SMALL)
+		take_slot(fetch);
 	for (int round = 0; rc == 1 && round < ROUNDS; round++) {
 		rc = get_round(fetch, etag, err);
 		if (rc == 1 && look_again(fetch, &etag, err) < 0)
@@ -412,11 +486,9 @@ fetch_object(struct fetch *fetch, struct bkp_error *err)
 		rc = -1;
 	}
 	if (rc == 0) {
-		rc = bkp_content_end(fetch->content, err);
+		rc = end_content(fetch, err);
 		fetch->is_ours = rc < 0;
 	}
-	if (rc == 0)
-		fetch->is_open = false;
 	if (rc == 0)
 		rc = note_rest(fetch, err);
 	free(etag);
@@ -425,14 +497,18 @@ fetch_object(struct fetch *fetch, struct bkp_error *err)
 
 int
 bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
-    struct bkp_run *run, struct bkp_content *content,
+    struct bkp_sink *sink, struct bkp_slots *slots,
     struct bkp_bucket_item *item, struct bkp_error *err)
 {
+	struct bkp_run *run = bkp_sink_run(sink);
 	struct fetch fetch = {.connection = connection,
 	    .bucket = bucket,
 	    .run = run,
-	    .content = content,
-	    .item = item};
+	    .sink = sink,
+	    .slots = slots,
+	    .slot = NO_SLOT,
+	    .item = item,
+	    .bytes = FMT_BUF_INIT};
 	struct bkp_error why = BKP_ERROR_INIT;
 	int rc = fetch_object(&fetch, &why);
 

@@ -19,18 +19,24 @@
  * A text that is not UTF-8 is {"hex": "..."}.
  */
 
+#include "libbackup/base/slots.h"
 #include "libbackup/s3/s3.h"
 #include "libbackup/source/source.h"
 
 #define BKP_BUCKET_OBJECT "bucket.object"
 
-/* A connection for the calling thread (0 is also worker 0's: they never run
- * at the same time) and one for each other worker. */
+/*
+ * A connection for the calling thread, and others for those that fetch and
+ * send: more of them than the run has workers, as a server is mostly waited
+ * for. What workers have one each of (content writers, chunk readers) goes
+ * round among them by its number: a slot.
+ */
 struct bkp_bucket_access {
 	struct bkp_s3 *s3;
-	struct bkp_s3_connection **connections; /* one a worker */
+	struct bkp_s3_connection **connections; /* one a thread */
 	struct bkp_s3_connection *own;          /* the calling thread's */
 	unsigned count;
+	struct bkp_slots slots; /* as many as the run has workers */
 };
 
 int bkp_bucket_access_open(struct bkp_bucket_access *access,
@@ -102,9 +108,10 @@ void bkp_bucket_item_free(struct bkp_bucket_item *item);
 
 /* Fetches bytes, headers and tags into the item's entry, whose path and kind
  * are set. An object that is gone, or that the server refuses although it
- * still answers for the bucket, is noted as left out. */
+ * still answers for the bucket, is noted as left out. Bytes go into the sink by
+ * one of the slots. */
 int bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
-    struct bkp_run *run, struct bkp_content *content,
+    struct bkp_sink *sink, struct bkp_slots *slots,
     struct bkp_bucket_item *item, struct bkp_error *err);
 
 /* ---- is it still so? (bucket_same.c) ---- */

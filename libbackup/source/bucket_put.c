@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libbackup/source/bucket_put.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/source/bucket_impl.h"
 
@@ -16,6 +18,8 @@
 /* One PUT may not be longer, by S3's rules. */
 #define SINGLE_MAX (5120 * MIB)
 
+#define NO_SLOT UINT_MAX
+
 /* Parts for what is sent in parts although nobody knows how it was cut. */
 #define UNKNOWN_SINGLE_MAX (64 * MIB)
 #define UNKNOWN_PART (16 * MIB)
@@ -26,7 +30,9 @@
 
 /* A stretch of an entry's bytes, read from its chunks. */
 struct stretch {
-	struct bkp_chunk_reader *reader;
+	struct bkp_supply *supply;
+	struct bkp_slots *slots;
+	unsigned slot; /* whose reader is used; NO_SLOT: none now */
 	const struct fmt_entry *entry;
 	uint64_t begin, len; /* in the entry */
 	uint64_t done;
@@ -35,6 +41,21 @@ struct stretch {
 	size_t used;          /* bytes of it */
 	struct bkp_bucket_fault fault;
 };
+
+static void
+take_slot(struct stretch *stretch)
+{
+	if (stretch->slot == NO_SLOT)
+		stretch->slot = bkp_slots_take(stretch->slots);
+}
+
+static void
+give_slot(struct stretch *stretch)
+{
+	if (stretch->slot != NO_SLOT)
+		bkp_slots_give(stretch->slots, stretch->slot);
+	stretch->slot = NO_SLOT;
+}
 
 static int
 rewind_stretch(void *arg, struct bkp_error *err)
@@ -66,7 +87,8 @@ load_chunk(struct stretch *stretch, struct bkp_error *err)
 		    "%s: its chunks end before its size says so", entry->path);
 	}
 	fmt_buf_clear(&stretch->chunk);
-	if (bkp_chunk_reader_get(stretch->reader,
+	if (bkp_chunk_reader_get(
+		bkp_supply_reader(stretch->supply, stretch->slot),
 		&entry->chunks[stretch->index], &stretch->chunk, &why) < 0) {
 		stretch->fault.is_ours = true;
 		stretch->fault.is_lost = why.code == BKP_CORRUPT;
@@ -169,6 +191,7 @@ make_body(struct putting *putting, uint64_t begin, uint64_t len,
 
 	stretch->begin = begin;
 	stretch->len = len;
+	take_slot(stretch);
 	*body = (struct bkp_s3_body){.size = len};
 	if (len > MEMORY_MAX) {
 		body->rewind = rewind_stretch;
@@ -178,6 +201,8 @@ make_body(struct putting *putting, uint64_t begin, uint64_t len,
 	}
 	if (load_stretch(stretch, &putting->memory, err) < 0)
 		return -1;
+	/* Who waits for the server has no slot meanwhile. */
+	give_slot(stretch);
 	body->data = len > 0 ? (const void *)putting->memory.data : "";
 	return 0;
 }
@@ -394,15 +419,17 @@ put_all(struct putting *putting, struct bkp_error *err)
 int
 bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const struct fmt_entry *entry, bool is_locking,
-    struct bkp_chunk_reader *reader, struct bkp_bucket_fault *fault,
-    struct bkp_error *err)
+    struct bkp_supply *supply, struct bkp_slots *slots,
+    struct bkp_bucket_fault *fault, struct bkp_error *err)
 {
 	struct putting putting = {.connection = connection,
 	    .bucket = bucket,
 	    .key = key,
 	    .entry = entry,
 	    .is_locking = is_locking,
-	    .stretch = {.reader = reader,
+	    .stretch = {.supply = supply,
+		.slots = slots,
+		.slot = NO_SLOT,
 		.entry = entry,
 		.chunk = FMT_BUF_INIT},
 	    .memory = FMT_BUF_INIT,
@@ -411,6 +438,7 @@ bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
 	    .etag = FMT_BUF_INIT};
 	int rc = put_all(&putting, err);
 
+	give_slot(&putting.stretch);
 	*fault = putting.stretch.fault;
 	fmt_buf_free(&putting.stretch.chunk);
 	fmt_buf_free(&putting.memory);

@@ -2,6 +2,7 @@
 #ifndef LIBBACKUP_SOURCE_BUCKET_PUT_H
 #define LIBBACKUP_SOURCE_BUCKET_PUT_H
 
+#include "libbackup/base/slots.h"
 #include "libbackup/s3/s3.h"
 #include "libbackup/source/source.h"
 
@@ -23,7 +24,7 @@ struct bkp_bucket_fault {
  */
 int bkp_bucket_put(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const struct fmt_entry *entry, bool is_locking,
-    struct bkp_chunk_reader *reader, struct bkp_bucket_fault *fault,
-    struct bkp_error *err);
+    struct bkp_supply *supply, struct bkp_slots *slots,
+    struct bkp_bucket_fault *fault, struct bkp_error *err);
 
 #endif

@@ -13,6 +13,10 @@
 /* So many changes during a run are named, then they are only counted. */
 #define NAMED_MAX 30
 
+/* Objects for each connection that are listed and not yet handed over: one that
+ * is large holds up those that come behind it. */
+#define UNDER_WAY 16
+
 struct bucket_source {
 	struct bkp_source base;
 	const struct bkp_bucket_config *config; /* borrowed */
@@ -281,8 +285,8 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 		bkp_run_count(run, item->size, 0);
 	else if (rc == 0)
 		rc = bkp_bucket_fetch(source->access.connections[worker],
-		    source->config->bucket, run,
-		    bkp_sink_content(source->sink, worker), item, err);
+		    source->config->bucket, source->sink, &source->access.slots,
+		    item, err);
 	if (rc == 0)
 		bkp_run_count(run, 0, 1);
 	return rc;
@@ -411,7 +415,7 @@ static int
 run_pipeline(struct bucket_source *source, struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_sink_run(source->sink);
-	unsigned workers = bkp_run_workers(run);
+	unsigned count = source->access.count;
 
 	source->listed_at = time(NULL);
 	if (bkp_sink_previous(source->sink, &source->previous, err) < 0 ||
@@ -422,10 +426,8 @@ run_pipeline(struct bucket_source *source, struct bkp_error *err)
 		bkp_bucket_past_ask_metadata(source->past);
 	else if (source->previous != NULL)
 		bkp_s3_list_ask_metadata(source->listing);
-	if (bkp_pipeline_run(workers, workers * 16, &pipeline, source,
-		bkp_run_cancel(run), err) < 0)
-		return -1;
-	return 0;
+	return bkp_pipeline_run(count, count * UNDER_WAY, &pipeline, source,
+	    bkp_run_cancel(run), err);
 }
 
 /* One object may be refused; all of them are a wrong permission, and a backup

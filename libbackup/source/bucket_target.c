@@ -12,6 +12,9 @@
 /* So many refusals without a single object that is taken are no chance. */
 #define REFUSED_MAX 50
 
+/* Entries for each connection that are read and not yet done with. */
+#define UNDER_WAY 16
+
 struct bucket_target {
 	struct bkp_target base;
 	const struct bkp_bucket_config *config; /* borrowed */
@@ -207,7 +210,7 @@ note_lock(struct bucket_target *target, const struct fmt_entry *entry,
  * goes on. */
 static int
 put(struct bucket_target *target, struct bkp_s3_connection *connection,
-    struct bkp_chunk_reader *reader, struct item *item, struct bkp_error *err)
+    struct item *item, struct bkp_error *err)
 {
 	const struct fmt_entry *entry = &item->entry;
 	struct bkp_run *run = bkp_supply_run(target->supply);
@@ -216,7 +219,8 @@ put(struct bucket_target *target, struct bkp_s3_connection *connection,
 
 	if (bkp_bucket_put(connection, target->bucket,
 		bkp_bucket_key_of(target->supply, entry), entry,
-		target->can_lock, reader, &fault, &why) == 0) {
+		target->can_lock, target->supply, &target->access.slots, &fault,
+		&why) == 0) {
 		if (fault.lacks_tags &&
 		    bkp_run_omit(run, err, entry->path,
 			"it is there without its tags: this server cannot "
@@ -257,8 +261,7 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 		    "exists already, with other %s; --overwrite replaces it",
 		    item->is_alike ? "headers, metadata or tags" : "bytes");
 	} else if (rc == 0 && !item->is_there) {
-		rc = put(target, connection,
-		    bkp_supply_reader(target->supply, worker), item, err);
+		rc = put(target, connection, item, err);
 	}
 	if (rc == 0)
 		bkp_run_count(run, item->entry.size, 1);
@@ -406,7 +409,7 @@ static int
 put_all(struct bucket_target *target, struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_supply_run(target->supply);
-	unsigned workers = bkp_run_workers(run);
+	unsigned count = target->access.count;
 	bool existed = target->exists;
 
 	if (!existed &&
@@ -418,7 +421,7 @@ put_all(struct bucket_target *target, struct bkp_error *err)
 	if (bkp_bucket_walk_open(&target->walk,
 		existed ? target->access.own : NULL, target->bucket,
 		target->supply, err) < 0 ||
-	    bkp_pipeline_run(workers, workers * 16, &pipeline, target,
+	    bkp_pipeline_run(count, count * UNDER_WAY, &pipeline, target,
 		bkp_run_cancel(run), err) < 0)
 		return -1;
 	if (target->there > 0)

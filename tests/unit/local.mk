@@ -14,7 +14,7 @@ include tests/unit/repository.mk
 # base
 UNIT_TESTS += tests/unit/test_buf tests/unit/test_fail tests/unit/test_instant \
 	tests/unit/test_pipeline tests/unit/test_place \
-	tests/unit/test_schedule
+	tests/unit/test_schedule tests/unit/test_slots
 tests_unit_test_schedule_SOURCES = tests/unit/test_schedule.c $(FAILING_ALLOC)
 tests_unit_test_schedule_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_schedule_LDFLAGS = $(WRAP_ALLOC_FLAGS)
@@ -29,6 +29,8 @@ tests_unit_test_pipeline_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pipeline_LDADD = $(UNIT_LIBS)
 tests_unit_test_place_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_place_LDADD = $(UNIT_LIBS)
+tests_unit_test_slots_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_slots_LDADD = $(UNIT_LIBS)
 
 # children, configuration, files, commands
 FAILING_ALLOC = tests/unit/failing_alloc.c tests/unit/failing_alloc.h
