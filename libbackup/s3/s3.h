@@ -134,6 +134,9 @@ struct bkp_s3_digests {
 /* Reads a body through, once. */
 int bkp_s3_digest_body(const struct bkp_s3_body *body,
     struct bkp_s3_digests *out, struct bkp_error *err);
+/* The same without MD5, which takes longer than all else, for who knows it. */
+int bkp_s3_digest_sha256(const struct bkp_s3_body *body,
+    struct bkp_s3_digests *out, struct bkp_error *err);
 
 /* ---- buckets (bucket.c) ---- */
 

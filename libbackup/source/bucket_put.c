@@ -228,6 +228,20 @@ check_sha256(struct putting *putting, const struct bkp_s3_digests *digests,
 	    entry->path);
 }
 
+/* An ETag that was found to be the MD5 of the bytes whose SHA-256 was recorded
+ * beside it need not be computed again. */
+static int
+digest(struct putting *putting, const struct bkp_s3_body *body,
+    struct bkp_s3_digests *digests, struct bkp_error *err)
+{
+	const char *etag = bkp_bucket_attrs_get(putting->entry->attrs, "etag");
+
+	if (putting->entry->has_sha256 && etag != NULL &&
+	    fmt_unhex(etag, digests->md5, sizeof(digests->md5)) == FMT_OK)
+		return bkp_s3_digest_sha256(body, digests, err);
+	return bkp_s3_digest_body(body, digests, err);
+}
+
 static int
 put_single(struct putting *putting, struct bkp_error *err)
 {
@@ -235,7 +249,7 @@ put_single(struct putting *putting, struct bkp_error *err)
 	struct bkp_s3_body body;
 
 	if (make_body(putting, 0, putting->entry->size, &body, err) < 0 ||
-	    bkp_s3_digest_body(&body, &digests, err) < 0 ||
+	    digest(putting, &body, &digests, err) < 0 ||
 	    check_sha256(putting, &digests, err) < 0)
 		return -1;
 	return bkp_s3_put(putting->connection, putting->bucket, putting->key,
