@@ -6,6 +6,7 @@ looked at."""
 import asyncio
 import bisect
 import collections
+import collections.abc
 import email.utils
 import hashlib
 import re
@@ -29,6 +30,47 @@ def make(body=b"", headers=(), tags=(), modified=None):
 
 def _stamp(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(seconds))
+
+
+class Numbered(collections.abc.Mapping):
+    """Objects that nobody made: as many as one likes, in no memory. To be a
+    bucket of a Shelf: `shelf.buckets[name]`, and `keys` is
+    `shelf.sorted[name]`."""
+
+    def __init__(self, count):
+        self.keys = _Keys(count)
+        self.modified = time.time() - 3600
+
+    def __getitem__(self, key):
+        number = self.keys.number(key)
+        return make(b"%d" % number * 20, modified=self.modified)
+
+    def __len__(self):
+        return len(self.keys)
+
+    def __iter__(self):
+        return iter(self.keys)
+
+
+class _Keys(collections.abc.Sequence):
+    """Their keys, in order."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, at):
+        if not 0 <= at < self.count:
+            raise IndexError(at)
+        return b"%04d/object %08d" % (at // 997, at)
+
+    def number(self, key):
+        number = int(key.rpartition(b" ")[2])
+        if self[number] != key:
+            raise KeyError(key)
+        return number
 
 
 class _Connection(asyncio.Protocol):
