@@ -185,3 +185,13 @@ bkp_place_has_room(const char *folder, uint64_t least)
 	return statvfs(folder, &fs) == 0 &&
 	       (uint64_t)fs.f_bavail * fs.f_frsize > least;
 }
+
+uint64_t
+bkp_place_room(const char *folder)
+{
+	struct statvfs fs;
+
+	if (statvfs(folder, &fs) < 0)
+		return UINT64_MAX;
+	return (uint64_t)fs.f_bavail * fs.f_frsize;
+}

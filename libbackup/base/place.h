@@ -44,4 +44,7 @@ int bkp_place_write(
  * perhaps, live on: whether more than `least` bytes are left. */
 bool bkp_place_has_room(const char *folder, uint64_t least);
 
+/* Bytes that are left for anybody there; UINT64_MAX where nobody can tell. */
+uint64_t bkp_place_room(const char *folder);
+
 #endif

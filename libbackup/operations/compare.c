@@ -287,6 +287,8 @@ bkp_compare_texts(const struct fmt_buf *recorded, const struct fmt_buf *found,
 	enum fmt_status status;
 	int rc = -1;
 
+	if (bkp_compare_json(recorded, found, what, &rc, err))
+		return rc;
 	if (split(recorded, &a, err) < 0 || split(found, &b, err) < 0 ||
 	    keep_different(&a, &b, &missing, &extra, err) < 0)
 		goto out;
@@ -302,7 +304,9 @@ bkp_compare_texts(const struct fmt_buf *recorded, const struct fmt_buf *found,
 		(void)bkp_fail_format(err, status, "telling a difference");
 		goto out;
 	}
-	rc = missing == 0 && extra == 0 ? 1 : 0;
+	rc = missing == 0 && extra == 0
+		 ? bkp_compare_order(recorded, found, what, err)
+		 : 0;
 out:
 	free(a.items);
 	free(b.items);

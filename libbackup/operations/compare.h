@@ -18,8 +18,21 @@ int bkp_compare_entries(const struct fmt_entry *recorded,
     struct fmt_buf *what, struct bkp_error *err);
 
 /* Compares two texts as multisets of lines; appends how many are missing and
- * extra, and the first of each. As above. */
+ * extra, and the first of each. Where they are the same, and the texts are
+ * catalogues, their order counts as well. What is JSON is told by member. As
+ * above. */
 int bkp_compare_texts(const struct fmt_buf *recorded,
+    const struct fmt_buf *found, struct fmt_buf *what, struct bkp_error *err);
+
+/* Compares two descriptions in JSON, whatever the order of what they hold;
+ * false: they are none. *equal is as above. (compare_json.c) */
+bool bkp_compare_json(const struct fmt_buf *recorded,
+    const struct fmt_buf *found, struct fmt_buf *what, int *equal,
+    struct bkp_error *err);
+
+/* Whether the lines of each object of two catalogues come in the same order. As
+ * above. (compare_order.c) */
+int bkp_compare_order(const struct fmt_buf *recorded,
     const struct fmt_buf *found, struct fmt_buf *what, struct bkp_error *err);
 
 #endif

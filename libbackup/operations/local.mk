@@ -14,6 +14,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/backup_archive.c \
 	libbackup/operations/check.c \
 	libbackup/operations/compare.c libbackup/operations/compare.h \
+	libbackup/operations/compare_json.c \
+	libbackup/operations/compare_order.c \
 	libbackup/operations/content.c libbackup/operations/content.h \
 	libbackup/operations/former.c \
 	libbackup/operations/limits.c libbackup/operations/limits.h \
@@ -30,6 +32,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/retention_reasons.c \
 	libbackup/operations/retention_rules.c \
 	libbackup/operations/scratch.c libbackup/operations/scratch.h \
+	libbackup/operations/scratch_folder.c \
+	libbackup/operations/scratch_room.c \
 	libbackup/operations/sink.c libbackup/operations/sink.h \
 	libbackup/operations/subject.c \
 	libbackup/operations/subject_export.c \

@@ -16,16 +16,10 @@
 
 #include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
-#include "libbackup/base/place.h"
-#include "libbackup/base/temporary.h"
-#include "libbackup/operations/scratch.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/postgres/names.h"
 #include "libbackup/repository/repository_own.h"
 #include "libbackup/subject/known.h"
-
-/* What a cluster takes beside the rows. */
-#define CLUSTER ((uint64_t)64 * 1024 * 1024)
 
 /* ---- which database ---- */
 
@@ -177,21 +171,6 @@ pass_progress(void *arg, const struct bkp_progress *progress)
 }
 
 static int
-check_room(const struct bkp_past *past, const struct bkp_amount *amount,
-    struct bkp_error *err)
-{
-	if (bkp_place_has_room(past->directory, amount->bytes + CLUSTER))
-		return 0;
-	return bkp_fail(err, BKP_IO,
-	    "database %s is restored into a scratch cluster, which takes at "
-	    "least %llu MB, and %s has not that much room; another folder is "
-	    "named by --scratch-directory",
-	    past->database,
-	    (unsigned long long)((amount->bytes + CLUSTER) / 1000000),
-	    past->directory);
-}
-
-static int
 fail_restore(const struct bkp_past *past, struct bkp_error *err)
 {
 	size_t count;
@@ -217,8 +196,9 @@ restore(struct bkp_past *past, struct bkp_error *err)
 		return -1;
 	if (bkp_opened_count(
 		&past->opened, &past->chosen, supply, &amount, err) < 0 ||
-	    check_room(past, &amount, err) < 0 ||
-	    bkp_scratch_make(&past->chosen, past->directory, past->run,
+	    bkp_scratch_check_room(
+		&past->chosen, &amount, past->folder.path, err) < 0 ||
+	    bkp_scratch_make(&past->chosen, past->folder.path, past->run,
 		&past->scratch, err) < 0 ||
 	    bkp_scratch_restore(
 		&past->chosen, supply, &amount, &past->scratch->place, err) < 0)
@@ -309,9 +289,8 @@ open_past(struct bkp_past *past, const struct bkp_subject_source *from,
 	    bkp_opened_index(&past->opened, past->run, err) < 0 ||
 	    choose(past, from, err) < 0)
 		return -1;
-	past->directory = bkp_scratch_folder(
-	    from->scratch_directory, "backup-export", past->run, err);
-	if (past->directory == NULL)
+	if (bkp_scratch_folder_open(&past->folder, from->scratch_directory,
+		"backup-export", past->run, err) < 0)
 		return -1;
 	if (restore(past, err) < 0 ||
 	    (is_for_rows && replay(past, from, err) < 0))
@@ -329,6 +308,7 @@ bkp_past_open(const struct bkp_subject_source *from,
 	if (past == NULL)
 		return -1;
 	past->opened = (struct bkp_opened)BKP_OPENED_INIT;
+	past->folder = (struct bkp_scratch_folder)BKP_SCRATCH_FOLDER_INIT;
 	past->erased = (struct bkp_erased)BKP_ERASED_INIT;
 	past->events = *events;
 	if (open_past(past, from, cancel, is_for_rows, err) < 0) {
@@ -346,10 +326,9 @@ bkp_past_close(struct bkp_past *past)
 		return;
 	if (past->scratch != NULL)
 		past->scratch->ops->close(past->scratch);
-	bkp_temporary_remove(past->directory);
+	bkp_scratch_folder_close(&past->folder);
 	bkp_erased_free(&past->erased);
 	bkp_replay_close(past->replay);
-	free(past->directory);
 	free(past->selection);
 	free(past->time);
 	bkp_opened_fini(&past->opened);

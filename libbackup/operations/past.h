@@ -6,6 +6,7 @@
 
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/replay.h"
+#include "libbackup/operations/scratch.h"
 #include "libbackup/subject.h"
 #include "libbackup/subject/objects.h"
 #include "libbackup/subject/walk.h"
@@ -19,7 +20,7 @@ struct bkp_past {
 	char *time;               /* owned: of this database, RFC 3339, UTC */
 	struct bkp_events events; /* where messages of the restore go */
 	struct bkp_run *run;      /* of the restore: what it left out */
-	char *directory;          /* owned: the scratch cluster is below it */
+	struct bkp_scratch_folder folder; /* the cluster is below it */
 	struct bkp_scratch *scratch;
 	struct bkp_replay *replay; /* NULL: an archive has no ledger */
 	struct bkp_erased erased;  /* who was erased since, once more */

@@ -1,64 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libbackup/operations/scratch.h"
 
-#include <errno.h>
-#include <glob.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "libbackup/base/fail.h"
-#include "libbackup/base/temporary.h"
-
-#define DAY_S (24 * 60 * 60)
-
-/* ---- a folder ---- */
-
-/* A run that was killed could not remove its folder, which is as large as what
- * it restored. One of today may be at work. */
-static void
-tell_leftovers(struct bkp_run *run, const char *base, const char *command)
-{
-	char pattern[4096];
-	struct stat st;
-	glob_t found;
-
-	if (snprintf(pattern, sizeof(pattern), "%s/%s-??????", base, command) >=
-		(int)sizeof(pattern) ||
-	    glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
-		return;
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		if (lstat(found.gl_pathv[i], &st) == 0 && S_ISDIR(st.st_mode) &&
-		    st.st_uid == geteuid() && st.st_mtime < time(NULL) - DAY_S)
-			bkp_run_message(run, BKP_WARNING, NULL,
-			    "%s was left by a %s that was killed; remove it: "
-			    "rm -r '%s'",
-			    found.gl_pathv[i], command, found.gl_pathv[i]);
-	globfree(&found);
-}
-
-char *
-bkp_scratch_folder(const char *base, const char *command, struct bkp_run *run,
-    struct bkp_error *err)
-{
-	char *folder;
-
-	if (base == NULL)
-		base = bkp_temporary_directory();
-	tell_leftovers(run, base, command);
-	folder = bkp_format(err, "%s/%s-XXXXXX", base, command);
-	if (folder == NULL || mkdtemp(folder) != NULL)
-		return folder;
-	(void)bkp_fail_errno(err, errno,
-	    "making a scratch folder in %s (TMPDIR names another)", base);
-	free(folder);
-	return NULL;
-}
-
-/* ---- a place ---- */
 
 /* A machine without the source's configuration can still restore it. */
 static int

@@ -7,11 +7,38 @@
 
 #include "libbackup/operations/opened.h"
 
-/* Makes "<base>/<command>-XXXXXX" (base NULL: the temporary folder), the
- * caller's name of it, to be removed by bkp_temporary_remove. Tells which ones
- * were left by runs of that command that were killed. */
-char *bkp_scratch_folder(const char *base, const char *command,
-    struct bkp_run *run, struct bkp_error *err);
+/* A folder that scratch places are made in, and that is gone afterwards. */
+struct bkp_scratch_folder {
+	char *path; /* owned: whole, without links */
+	int lock;   /* says that it is in use, also when we are killed */
+};
+
+#define BKP_SCRATCH_FOLDER_INIT                                                \
+	{                                                                      \
+		.path = NULL, .lock = -1                                       \
+	}
+
+/* Makes "<base>/<command>-XXXXXX" (base NULL: the temporary folder). Removes
+ * those that runs of that command left when they were killed, and tells of
+ * them. Close it also where this fails. (scratch_folder.c) */
+int bkp_scratch_folder_open(struct bkp_scratch_folder *folder, const char *base,
+    const char *command, struct bkp_run *run, struct bkp_error *err);
+void bkp_scratch_folder_close(struct bkp_scratch_folder *folder);
+
+/* Bytes that a part of a snapshot takes in a scratch place below a folder, as
+ * far as anybody can say before it is there; 0: none. (scratch_room.c) */
+uint64_t bkp_scratch_need(
+    const struct bkp_chosen *chosen, const struct bkp_amount *amount);
+
+/* BKP_IO, with what is needed and what there is, where `directory` has not
+ * that much room. */
+int bkp_scratch_check_room(const struct bkp_chosen *chosen,
+    const struct bkp_amount *amount, const char *directory,
+    struct bkp_error *err);
+
+/* The same for every source that was chosen whole, before any is tried. */
+int bkp_scratch_check_all(const struct bkp_opened *opened,
+    const char *directory, struct bkp_error *err);
 
 /* Makes an empty scratch place for a source below `directory`, also where the
  * configuration does not know the source; *out is NULL where its kind has

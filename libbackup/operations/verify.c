@@ -15,15 +15,15 @@
  */
 #include "libbackup/operations.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libbackup/base/fail.h"
-#include "libbackup/base/temporary.h"
+#include "libbackup/base/place.h"
 #include "libbackup/operations/compare.h"
 #include "libbackup/operations/content.h"
 #include "libbackup/operations/opened.h"
-#include "libbackup/operations/scratch.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/operations/verify_impl.h"
 
@@ -307,13 +307,27 @@ out:
 
 /* ---- a scratch place ---- */
 
-/* A restore that fails is a verdict, not an error: the snapshot does not
- * restore. But for a cancelled run, one without memory, and keys or a scratch
- * place that could not be had, where nothing is known about the snapshot. */
+/* Where there is less, it was a lack of room. */
+#define LEAST_ROOM ((uint64_t)16 * 1024 * 1024)
+
+/* A server that has no room for its log ends in the middle of a sentence. */
 static bool
-is_about_the_snapshot(const struct bkp_error *error)
+is_without_room(const struct bkp_verify *verify, const struct bkp_error *error)
 {
-	return error->code != BKP_CANCELLED && error->code != BKP_NOMEM;
+	return error->sys == ENOSPC ||
+	       !bkp_place_has_room(verify->folder.path, LEAST_ROOM);
+}
+
+/* A restore that fails is a verdict, not an error: the snapshot does not
+ * restore. But for a cancelled run, one without memory or room, and keys or a
+ * scratch place that could not be had, where nothing is known about the
+ * snapshot. */
+static bool
+is_about_the_snapshot(
+    const struct bkp_verify *verify, const struct bkp_error *error)
+{
+	return error->code != BKP_CANCELLED && error->code != BKP_NOMEM &&
+	       !is_without_room(verify, error);
 }
 
 /* ---- what no entry tells ---- */
@@ -358,10 +372,15 @@ prove_in_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	    compare_place(verify, chosen, supply, place, &error) == 0 &&
 	    examine(verify, chosen, supply, place, &error) == 0)
 		return bkp_verify_replay(verify, chosen, supply, place, err);
-	if (!is_about_the_snapshot(&error)) {
+	if (!is_about_the_snapshot(verify, &error)) {
 		if (err != NULL)
 			*err = error;
-		return -1;
+		return is_without_room(verify, &error)
+			   ? bkp_fail_in(err,
+				 "%s has no more room (--scratch-directory "
+				 "names another folder)",
+				 verify->folder.path)
+			   : -1;
 	}
 	return bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
 	    chosen->source->prefix, "%s", error.message);
@@ -386,8 +405,10 @@ verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	struct bkp_scratch *scratch = NULL;
 	int rc;
 
-	if (bkp_scratch_make(
-		chosen, verify->directory, verify->run, &scratch, err) < 0)
+	if (bkp_scratch_check_room(
+		chosen, &verify->selected, verify->folder.path, err) < 0 ||
+	    bkp_scratch_make(
+		chosen, verify->folder.path, verify->run, &scratch, err) < 0)
 		return -1;
 	if (scratch == NULL) {
 		verify->read_back++;
@@ -494,8 +515,7 @@ tell_omissions(struct bkp_verify *verify, struct bkp_verify_result *result,
 static void
 end_verify(struct bkp_verify *verify)
 {
-	bkp_temporary_remove(verify->directory);
-	free(verify->directory);
+	bkp_scratch_folder_close(&verify->folder);
 	free(verify->named);
 	bkp_contents_free(verify->contents);
 	bkp_replay_close(verify->replay);
@@ -525,9 +545,12 @@ begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 	if (bkp_contents_new(
 		NULL, bkp_run_workers(verify->run), &verify->contents, err) < 0)
 		return -1;
-	verify->directory = bkp_scratch_folder(
-	    options->scratch_directory, "backup-verify", verify->run, err);
-	return verify->directory != NULL ? 0 : -1;
+	if (options->mode == BKP_VERIFY_LIVE)
+		return 0;
+	if (bkp_scratch_folder_open(&verify->folder, options->scratch_directory,
+		"backup-verify", verify->run, err) < 0)
+		return -1;
+	return bkp_scratch_check_all(&verify->opened, verify->folder.path, err);
 }
 
 static int
@@ -562,7 +585,8 @@ int
 bkp_verify(const struct bkp_verify_options *options,
     struct bkp_verify_result *result, struct bkp_error *err)
 {
-	struct bkp_verify verify = {.options = options};
+	struct bkp_verify verify = {
+	    .options = options, .folder = BKP_SCRATCH_FOLDER_INIT};
 	uint64_t began_ms = bkp_clock_ms();
 	int rc = -1;
 

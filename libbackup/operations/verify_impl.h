@@ -7,6 +7,7 @@
 #include "libbackup/operations/limits.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/replay.h"
+#include "libbackup/operations/scratch.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/operations/verdict.h"
 
@@ -16,7 +17,7 @@ struct bkp_verify {
 	struct bkp_opened opened;
 	struct bkp_contents *contents; /* digest only */
 	struct bkp_verdict *verdict;
-	char *directory; /* owned: scratch places are made below it */
+	struct bkp_scratch_folder folder; /* scratch places are below it */
 	struct bkp_amount selected; /* of the source at hand */
 	uint64_t rows, objects, files;
 	size_t restored, read_back; /* sources: how each was tried */

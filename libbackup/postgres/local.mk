@@ -10,6 +10,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/exchange.c libbackup/postgres/exchange.h \
 	libbackup/postgres/front.c libbackup/postgres/front.h \
 	libbackup/postgres/holder.c libbackup/postgres/holder.h \
+	libbackup/postgres/identity.c libbackup/postgres/identity.h \
 	libbackup/postgres/largeobject.c libbackup/postgres/largeobject.h \
 	libbackup/postgres/longest.c libbackup/postgres/longest.h \
 	libbackup/postgres/names.c libbackup/postgres/names.h \

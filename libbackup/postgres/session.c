@@ -331,10 +331,13 @@ bkp_pg_fail(struct bkp_pg *pg, const PGresult *result, struct bkp_error *err)
 	if (context == NULL)
 		context = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
 	context = advice_for(pg, context);
-	return bkp_fail(err, code_of_state(pg->state), "%s%s%s%s%s%s", primary,
+	(void)bkp_fail(err, code_of_state(pg->state), "%s%s%s%s%s%s", primary,
 	    detail != NULL ? " (" : "", detail != NULL ? detail : "",
 	    detail != NULL ? ")" : "", context != NULL ? "; " : "",
 	    context != NULL ? context : "");
+	if (err != NULL && strcmp(pg->state, "53100") == 0)
+		err->sys = ENOSPC;
+	return -1;
 }
 
 bool

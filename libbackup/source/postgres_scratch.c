@@ -15,6 +15,7 @@
 #include "libbackup/base/child.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/temporary.h"
+#include "libbackup/postgres/identity.h"
 #include "libbackup/postgres/programs.h"
 #include "libbackup/postgres/session.h"
 
@@ -27,14 +28,16 @@
 struct scratch {
 	struct bkp_scratch base;
 	struct bkp_run *run;
-	char *folder;     /* owned: holds data, socket and log */
-	char *data;       /* owned */
-	char *socket;     /* owned: the folder of the socket */
-	char *log;        /* owned */
-	char *initdb;     /* owned */
-	char *postgres;   /* owned */
-	char *superuser;  /* owned */
-	const char *user; /* to run as; NULL: ourselves */
+	char *folder;       /* owned: holds data, socket and log */
+	char *data;         /* owned */
+	char *socket;       /* owned: the folder of the socket */
+	char *log;          /* owned */
+	char *initdb;       /* owned */
+	char *postgres;     /* owned */
+	char *superuser;    /* owned */
+	const char *source; /* borrowed: the system identifier of the server
+			       that the backup is of; NULL: unknown */
+	const char *user;   /* to run as; NULL: ourselves */
 	uid_t uid;
 	gid_t gid;
 	struct bkp_child *server;
@@ -125,9 +128,15 @@ make_cluster(struct scratch *scratch, struct bkp_error *err)
 	    .user = scratch->user,
 	    .cancel = bkp_run_cancel(scratch->run)};
 
-	if (bkp_child_run(&options, err) < 0)
-		return bkp_fail_in(err, "making a scratch cluster");
-	return 0;
+	if (bkp_child_run(&options, err) == 0)
+		return 0;
+	if (scratch->user != NULL)
+		return bkp_fail_in(err,
+		    "making a scratch cluster as the user %s, for PostgreSQL "
+		    "does not run as root (%s has to be a folder that this "
+		    "user can reach; --scratch-directory names another)",
+		    scratch->user, scratch->folder);
+	return bkp_fail_in(err, "making a scratch cluster");
 }
 
 static int
@@ -138,7 +147,7 @@ start_server(struct scratch *scratch, struct bkp_error *err)
 	    "fsync=off", "-c", "synchronous_commit=off", "-c",
 	    "full_page_writes=off", "-c", "wal_level=minimal", "-c",
 	    "max_wal_senders=0", "-c", "archive_mode=off", "-c",
-	    "max_wal_size=4GB", "-c", "checkpoint_timeout=1h", "-c",
+	    "max_wal_size=1GB", "-c", "checkpoint_timeout=1h", "-c",
 	    "autovacuum=off", "-c", "jit=off", "-c",
 	    "maintenance_work_mem=128MB", "-c",
 	    "max_locks_per_transaction=1024", "-c",
@@ -178,6 +187,40 @@ fail_start(struct scratch *scratch, struct bkp_error *err)
 	    err, BKP_IO, "the scratch server did not start: %s", tail);
 }
 
+/* Whatever leads there, what is written next must not go anywhere else: it is
+ * the server of our own folder, and no copy of the one that was backed up. */
+static int
+check_identity(
+    const struct scratch *scratch, struct bkp_pg *pg, struct bkp_error *err)
+{
+	struct stat ours, theirs;
+	char *folder, *identity = NULL;
+	int rc = -1;
+
+	folder = bkp_pg_text(
+	    pg, "SELECT pg_catalog.current_setting('data_directory')", err);
+	if (folder == NULL || bkp_pg_identity(pg, &identity, err) < 0)
+		goto out;
+	if (stat(scratch->data, &ours) < 0 || stat(folder, &theirs) < 0 ||
+	    ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
+		(void)bkp_fail(err, BKP_INVALID,
+		    "the server at the scratch socket %s is not the scratch "
+		    "server, but one in %s: nothing was done there",
+		    scratch->socket, folder);
+	else if (identity != NULL && scratch->source != NULL &&
+		 strcmp(identity, scratch->source) == 0)
+		(void)bkp_fail(err, BKP_INVALID,
+		    "the scratch server is the one that the backup is of "
+		    "(system identifier %s): nothing was done there",
+		    identity);
+	else
+		rc = 0;
+out:
+	free(folder);
+	free(identity);
+	return rc;
+}
+
 /* Waits until it takes connections, and makes room for a database of the name
  * that initdb gave to one. */
 static int
@@ -203,7 +246,9 @@ wait_for_server(struct scratch *scratch, struct bkp_error *err)
 		return bkp_fail(err, BKP_IO,
 		    "the scratch server takes no connections: %s",
 		    failure.message);
-	rc = bkp_pg_do(&pg, "DROP DATABASE IF EXISTS postgres", err);
+	rc = check_identity(scratch, &pg, err);
+	if (rc == 0)
+		rc = bkp_pg_do(&pg, "DROP DATABASE IF EXISTS postgres", err);
 	bkp_pg_close(&pg);
 	return rc;
 }
@@ -273,6 +318,8 @@ read_info(struct scratch *scratch, const json_t *info, const char *bindir,
 	    strpbrk(superuser, "'\\") != NULL)
 		return bkp_fail(err, BKP_CORRUPT,
 		    "the snapshot does not tell what server it is of");
+	scratch->source =
+	    json_string_value(json_object_get(info, "system_identifier"));
 	scratch->superuser = bkp_strdup(superuser, err);
 	if (scratch->superuser == NULL)
 		return -1;

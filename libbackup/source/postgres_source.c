@@ -13,6 +13,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/describe.h"
 #include "libbackup/postgres/front.h"
+#include "libbackup/postgres/identity.h"
 #include "libbackup/postgres/names.h"
 #include "libbackup/source/postgres_incremental.h"
 
@@ -124,6 +125,25 @@ list_named(
 
 /* ---- prepare ---- */
 
+/* By which a restore for a drill knows that it is about to write into the
+ * server that the backup is of. */
+static int
+note_identity(
+    struct bkp_pg_source *source, struct bkp_pg *pg, struct bkp_error *err)
+{
+	char *identity = NULL;
+	int rc = 0;
+
+	if (bkp_pg_identity(pg, &identity, err) < 0)
+		return -1;
+	if (identity != NULL &&
+	    json_object_set_new(
+		source->info, "system_identifier", json_string(identity)) < 0)
+		rc = bkp_fail_nomem(err, "describing the server");
+	free(identity);
+	return rc;
+}
+
 static int
 look_at_server(
     struct bkp_pg_source *source, struct bkp_pg *pg, struct bkp_error *err)
@@ -148,7 +168,7 @@ look_at_server(
 	if (source->info == NULL)
 		(void)bkp_fail_nomem(err, "describing the server");
 	else if (source->front != NULL)
-		rc = 0;
+		rc = note_identity(source, pg, err);
 	PQclear(result);
 	return rc;
 }
@@ -225,14 +245,36 @@ read_schema(struct bkp_pg_source *source,
 	return rc;
 }
 
+/* What it takes on the server: so much room a restore needs. */
+static int
+ask_size(struct bkp_pg *pg, json_int_t *out, struct bkp_error *err)
+{
+	char *text = bkp_pg_text(pg,
+	    "SELECT pg_catalog.pg_database_size("
+	    "pg_catalog.current_database())",
+	    err);
+
+	if (text == NULL)
+		return -1;
+	*out = (json_int_t)strtoll(text, NULL, 10);
+	free(text);
+	return 0;
+}
+
 static int
 tell_moment(struct bkp_pg_source *source,
-    const struct bkp_pg_source_database *database, struct bkp_error *err)
+    struct bkp_pg_source_database *database, struct bkp_error *err)
 {
-	const struct bkp_pg_holder *holder = &database->holder;
-	json_t *facts = json_pack("{s:s, s:s, s:s, s:s, s:I}", "name",
+	struct bkp_pg_holder *holder = &database->holder;
+	json_int_t bytes = 0;
+	json_t *facts;
+
+	if (ask_size(&holder->pg, &bytes, err) < 0)
+		return bkp_fail_in(err, "database %s", holder->database);
+	facts = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "name",
 	    holder->database, "path", database->path, "lsn", holder->lsn,
-	    "time", holder->time, "time_us", (json_int_t)holder->time_us);
+	    "time", holder->time, "time_us", (json_int_t)holder->time_us,
+	    "bytes", bytes);
 
 	if (facts == NULL ||
 	    json_array_append_new(

@@ -214,6 +214,13 @@ UNIT_TESTS += tests/unit/test_toc_choice
 tests_unit_test_toc_choice_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_toc_choice_LDADD = $(UNIT_LIBS)
 
+# scratch places
+UNIT_TESTS += tests/unit/test_compare_order tests/unit/test_scratch
+tests_unit_test_compare_order_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_compare_order_LDADD = $(UNIT_LIBS)
+tests_unit_test_scratch_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_scratch_LDADD = $(UNIT_LIBS)
+
 if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
