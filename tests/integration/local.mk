@@ -193,3 +193,8 @@ EXTRA_DIST += tests/integration/test_incremental.py
 
 # binary: rows in COPY's binary form
 EXTRA_DIST += tests/integration/test_binary.py
+
+# backup-verify: what it has to notice
+EXTRA_DIST += tests/integration/test_mutations.py \
+	tests/integration/mutations/kinds.py \
+	tests/integration/mutations/schema.sql
