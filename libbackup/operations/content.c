@@ -278,12 +278,17 @@ bkp_content_put(struct bkp_content *content, struct fmt_entry *entry,
 int
 bkp_content_rows(struct bkp_content *content, struct bkp_row_cache *rows,
     const struct bkp_row_range *range, const void *data, size_t len,
-    struct fmt_chunk_ref *ref, struct bkp_error *err)
+    struct fmt_chunk_ref *ref, struct fmt_rowhash *hash, struct bkp_error *err)
 {
-	if (content->writer == NULL)
-		return bkp_content_chunk(content, data, len, ref, err);
-	return bkp_chunk_writer_put_rows(
-	    content->writer, rows, range, data, len, ref, err);
+	enum fmt_status status;
+
+	if (content->writer != NULL)
+		return bkp_chunk_writer_put_rows(
+		    content->writer, rows, range, data, len, ref, hash, err);
+	status = fmt_rowhash_add_rows(hash, range->form, data, len);
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "hashing rows");
+	return bkp_content_chunk(content, data, len, ref, err);
 }
 
 bool

@@ -139,7 +139,7 @@ struct taker {
 	struct fmt_buf *room;
 	bkp_bytes_fn *take;
 	void *arg;
-	struct fmt_rowhash *hash;
+	uint64_t rows;
 	bool has_begun, has_ended; /* in the binary form */
 };
 
@@ -185,7 +185,7 @@ add_line(
 {
 	if (row[len - 1] != '\n')
 		return fail_row(err);
-	fmt_rowhash_add(taker->hash, row, len - 1);
+	taker->rows++;
 	return keep_row(taker, row, len, err);
 }
 
@@ -220,7 +220,7 @@ add_tuples(struct taker *taker, const unsigned char *data, size_t len,
 		if (taker->has_ended ||
 		    fmt_copy_row(FMT_COPY_BINARY, data, len, &size) != FMT_OK)
 			return fail_binary(err);
-		fmt_rowhash_add(taker->hash, data, size);
+		taker->rows++;
 		if (keep_row(taker, data, size, err) < 0)
 			return -1;
 	}
@@ -269,12 +269,10 @@ bkp_pg_copy_out_end(struct bkp_pg *pg, uint64_t came, struct bkp_error *err)
 
 int
 bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, enum fmt_copy_form form,
-    struct fmt_buf *room, bkp_bytes_fn *take, void *arg,
-    struct fmt_rowhash *hash, struct bkp_error *err)
+    struct fmt_buf *room, bkp_bytes_fn *take, void *arg, uint64_t *rows,
+    struct bkp_error *err)
 {
-	struct fmt_rowhash sum = FMT_ROWHASH_INIT;
-	struct taker taker = {
-	    .room = room, .take = take, .arg = arg, .hash = &sum};
+	struct taker taker = {.room = room, .take = take, .arg = arg};
 	char *row = NULL;
 	int len, more;
 
@@ -293,13 +291,23 @@ bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, enum fmt_copy_form form,
 			return -1;
 		}
 	}
-	if (more < 0 || bkp_pg_copy_out_end(pg, sum.rows, err) < 0 ||
+	if (more < 0 || bkp_pg_copy_out_end(pg, taker.rows, err) < 0 ||
 	    flush(&taker, err) < 0)
 		return -1;
 	if (form == FMT_COPY_BINARY && !taker.has_ended)
 		return fail_binary(err);
-	fmt_rowhash_merge(hash, &sum);
+	*rows = taker.rows;
 	return 0;
+}
+
+int
+bkp_pg_copy_compare(uint64_t sent, uint64_t hashed, struct bkp_error *err)
+{
+	if (sent == hashed)
+		return 0;
+	return bkp_fail(err, BKP_IO,
+	    "the server sent %llu rows and %llu were hashed",
+	    (unsigned long long)sent, (unsigned long long)hashed);
 }
 
 /* ---- in ---- */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "formats/buf.h"
-#include "formats/rowhash.h"
+#include "formats/pgcopy.h"
 #include "libbackup/postgres/session.h"
 #include "libbackup/repository.h"
 
@@ -31,11 +31,14 @@ enum fmt_status bkp_pg_copy_in_sql(struct fmt_buf *out, const char *quoted,
 
 /* Runs a COPY TO of that form. The rows come to `take` in runs of whole rows of
  * up to FMT_CHUNKER_MAX bytes (or one longer row), without what a stream in the
- * binary form begins and ends with; `room` is memory for that. Adds to
- * *hash. */
+ * binary form begins and ends with; `room` is memory for that. *rows: how many
+ * the server sent. */
 int bkp_pg_copy_out(struct bkp_pg *pg, const char *sql, enum fmt_copy_form form,
-    struct fmt_buf *room, bkp_bytes_fn *take, void *arg,
-    struct fmt_rowhash *hash, struct bkp_error *err);
+    struct fmt_buf *room, bkp_bytes_fn *take, void *arg, uint64_t *rows,
+    struct bkp_error *err);
+
+/* Fails where `sent` rows are not the `hashed` ones. */
+int bkp_pg_copy_compare(uint64_t sent, uint64_t hashed, struct bkp_error *err);
 
 /*
  * COPY text a row at a time, for those who decode it: begin; row until it

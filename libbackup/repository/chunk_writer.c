@@ -85,6 +85,7 @@ bkp_chunk_writer_free(struct bkp_chunk_writer *writer)
 	fmt_delta_lines_free(&writer->lines);
 	fmt_buf_free(&writer->base);
 	fmt_buf_free(&writer->delta);
+	bkp_sealer_free(writer->sealer);
 	free(writer);
 }
 

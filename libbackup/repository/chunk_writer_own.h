@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #include "formats/delta.h"
+#include "libbackup/repository/row_seal.h"
 #include "libbackup/repository/session_own.h"
 
 #define BKP_CHUNK_LEVEL 1 /* of zstd */
@@ -29,6 +30,7 @@ struct bkp_chunk_writer {
 	struct fmt_delta_lines lines; /* of the chunk */
 	struct fmt_buf base;          /* hashes of what it may differ from */
 	struct fmt_buf delta;
+	struct bkp_sealer *sealer; /* owned; NULL: not needed yet */
 };
 
 /* Finds the id, and whether this writer is to store the chunk. */

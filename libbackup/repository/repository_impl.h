@@ -16,6 +16,7 @@
 #include "formats/entry.h"
 #include "formats/chunker.h"
 #include "formats/pgcopy.h"
+#include "formats/rowhash.h"
 #include "formats/snapshot.h"
 #include "libbackup/repository.h"
 #include "libbackup/store/store.h"
@@ -150,11 +151,13 @@ struct bkp_row_range {
 	enum fmt_copy_form form;
 };
 
-/* Stores a chunk of whole rows of that form. `rows` may be NULL. */
+/* Stores a chunk of whole rows of that form, and adds them to *hash. `rows` may
+ * be NULL; with it a range that is as it was is known again by a seal
+ * (row_seal.h), and neither its rows nor its id are made again. */
 int bkp_chunk_writer_put_rows(struct bkp_chunk_writer *writer,
     struct bkp_row_cache *rows, const struct bkp_row_range *range,
     const void *data, size_t len, struct fmt_chunk_ref *ref,
-    struct bkp_error *err);
+    struct fmt_rowhash *hash, struct bkp_error *err);
 
 /* Takes over a chunk of such a range that an earlier session stored and whose
  * rows are known to be the same. False: it is not in the repository (any

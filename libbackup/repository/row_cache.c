@@ -19,6 +19,7 @@
 #include "libbackup/base/place.h"
 
 #define KEY_LABEL "libbackup rows 1"
+#define SEAL_LABEL "libbackup row seals 1"
 
 /*
  * The file: records, the directory, the tail; integers in the machine's order,
@@ -31,7 +32,7 @@
  *   directory  a struct place for each record, by range
  *   tail       a struct tail
  */
-#define MAGIC UINT64_C(0x31776f72706b6231) /* "1bkprow1" */
+#define MAGIC UINT64_C(0x32776f72706b6231) /* "1bkprow2" */
 
 struct record {
 	uint64_t mac; /* of what follows, and the words behind it */
@@ -39,8 +40,14 @@ struct record {
 	unsigned char base[FMT_ID_SIZE];
 	uint32_t len, stored_len;
 	uint64_t paid;
+	struct bkp_row_last last;
 	uint64_t count; /* words of 64 bits that follow */
 };
+
+_Static_assert(
+    sizeof(struct record) ==
+	8 + 8 + FMT_ID_SIZE + 4 + 4 + 8 + (FMT_ID_SIZE + 12 + 16 + 4 + 24) + 8,
+    "all of a record is authenticated, and none of it is padding");
 
 struct place {
 	uint64_t range, offset, count;
@@ -62,6 +69,7 @@ struct bkp_row_cache {
 	char *directory, *path, *temporary; /* owned; temporary may be NULL */
 	unsigned char line_key[FMT_SIPHASH_KEY]; /* secret */
 	unsigned char mac_key[FMT_SIPHASH_KEY];  /* secret */
+	unsigned char seal_key[BKP_SEAL_KEY];    /* secret */
 
 	int old_fd;        /* -1: nothing is remembered */
 	struct place *old; /* owned, by range */
@@ -238,7 +246,9 @@ set_up(struct bkp_row_cache *cache, const struct bkp_repository *repository,
 	char hex[65];
 	enum fmt_status status;
 
-	if (bkp_key_ring_derive(&repository->keys, KEY_LABEL, key, err) < 0)
+	if (bkp_key_ring_derive(&repository->keys, KEY_LABEL, key, err) < 0 ||
+	    bkp_key_ring_derive(
+		&repository->keys, SEAL_LABEL, cache->seal_key, err) < 0)
 		return -1;
 	memcpy(cache->line_key, key, sizeof(cache->line_key));
 	memcpy(cache->mac_key, key + 16, sizeof(cache->mac_key));
@@ -294,6 +304,7 @@ bkp_row_cache_free(struct bkp_row_cache *cache)
 	pthread_mutex_destroy(&cache->lock);
 	OPENSSL_cleanse(cache->line_key, sizeof(cache->line_key));
 	OPENSSL_cleanse(cache->mac_key, sizeof(cache->mac_key));
+	OPENSSL_cleanse(cache->seal_key, sizeof(cache->seal_key));
 	free(cache->directory);
 	free(cache->path);
 	free(cache->temporary);
@@ -306,6 +317,12 @@ const unsigned char *
 bkp_row_cache_line_key(const struct bkp_row_cache *cache)
 {
 	return cache->line_key;
+}
+
+const unsigned char *
+bkp_row_cache_seal_key(const struct bkp_row_cache *cache)
+{
+	return cache->seal_key;
 }
 
 /* Three numbers, and four where the rows are not text. */
@@ -397,6 +414,7 @@ bkp_row_cache_get(struct bkp_row_cache *cache, uint64_t range,
 	out->base.count = rows;
 	out->stored_len = record.stored_len;
 	out->paid = record.paid;
+	out->last = record.last;
 	return true;
 }
 
@@ -501,6 +519,7 @@ bkp_row_cache_put(struct bkp_row_cache *cache, uint64_t range,
 	    .len = base->base.len,
 	    .stored_len = base->stored_len,
 	    .paid = base->paid,
+	    .last = base->last,
 	    .count = base->base.count};
 
 	memcpy(record.base, base->base.id, FMT_ID_SIZE);

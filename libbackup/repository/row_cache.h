@@ -6,7 +6,8 @@
  * What this machine remembers of the rows it stored, so that the next backup
  * can write differences (formats/delta.md) though it cannot read what was
  * written: for each range of a table the chunk that is its base, and 64 bits a
- * row of that (and where it begins, where that is not said by lines). One file
+ * row of that (and where it begins, where that is not said by lines); and what
+ * it held last, with a seal by which that is recognised. One file
  * a database, <cache>/<repository id>/rows/<SHA-256 of its name>, readable by
  * its owner only; the hashes of single rows are keyed with a secret of the
  * repository and tell nothing without. Notes are as who puts them wrote them:
@@ -23,15 +24,27 @@
  */
 
 #include "formats/delta.h"
+#include "formats/rowhash.h"
 #include "libbackup/repository/repository_own.h"
+#include "libbackup/repository/row_seal.h"
 
 struct bkp_row_cache;
 
-/* What is known of a base. */
+/* What a range held the last time. */
+struct bkp_row_last {
+	unsigned char id[FMT_ID_SIZE];
+	struct bkp_row_seal seal;
+	uint32_t len;
+	struct fmt_rowhash hash;
+};
+
+/* What is known of a range: the chunk that is its base (of no rows: none), and
+ * the one that was stored last. */
 struct bkp_row_base {
 	struct fmt_delta_base base;
 	uint32_t stored_len; /* of its frame */
 	uint64_t paid; /* bytes of the differences to it that were stored */
+	struct bkp_row_last last;
 };
 
 /* Opens what is remembered under a name. Where there is no place for a cache
@@ -44,8 +57,10 @@ int bkp_row_cache_open(const struct bkp_repository *repository,
 void bkp_row_cache_keep(struct bkp_row_cache *cache);
 void bkp_row_cache_free(struct bkp_row_cache *cache); /* NULL is fine */
 
-/* The key that lines are hashed with. */
+/* The key that lines are hashed with, and the one that chunks are sealed
+ * with. */
 const unsigned char *bkp_row_cache_line_key(const struct bkp_row_cache *cache);
+const unsigned char *bkp_row_cache_seal_key(const struct bkp_row_cache *cache);
 
 /* The number of a range; that of the same rows in another form is another. */
 uint64_t bkp_row_cache_range(

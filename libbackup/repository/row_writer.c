@@ -34,6 +34,7 @@ struct rows {
 	const struct fmt_chunk_ref *ref;
 	struct bkp_row_base base; /* of the range so far */
 	bool has_base;
+	struct bkp_row_last last; /* this chunk, to be known again by */
 };
 
 /* Whether the base is stored, whole, and nothing is about to delete it. */
@@ -55,6 +56,21 @@ split(struct bkp_chunk_writer *writer, const struct rows *rows)
 		   rows->data, rows->len, &writer->lines) == FMT_OK;
 }
 
+/* Remembers the range by this base. */
+static void
+remember(const struct rows *rows, struct bkp_row_base base)
+{
+	base.last = rows->last;
+	bkp_row_cache_put(rows->cache, rows->range, &base);
+}
+
+/* The chunk is what the range held last, and no base is known. */
+static void
+remember_last(const struct rows *rows)
+{
+	remember(rows, (struct bkp_row_base){.stored_len = 0});
+}
+
 /* The chunk is stored whole and is the base of its range from now on. */
 static void
 remember_whole(struct bkp_chunk_writer *writer, const struct rows *rows,
@@ -68,7 +84,7 @@ remember_whole(struct bkp_chunk_writer *writer, const struct rows *rows,
 	if (rows->form == FMT_COPY_BINARY)
 		base.base.starts = writer->lines.starts;
 	memcpy(base.base.id, rows->ref->id, FMT_ID_SIZE);
-	bkp_row_cache_put(rows->cache, rows->range, &base);
+	remember(rows, base);
 }
 
 /* The chunk is stored already. */
@@ -79,13 +95,15 @@ remember_known(struct bkp_chunk_writer *writer, const struct rows *rows)
 
 	if (rows->has_base &&
 	    memcmp(rows->base.base.id, rows->ref->id, FMT_ID_SIZE) == 0)
-		bkp_row_cache_put(rows->cache, rows->range, &rows->base);
+		remember(rows, rows->base);
 	else if (bkp_session_finds_whole(
 		     writer->session, rows->ref->id, &place) &&
 		 split(writer, rows))
 		remember_whole(writer, rows, place.chunk.stored_len);
 	else if (rows->has_base)
-		bkp_row_cache_put(rows->cache, rows->range, &rows->base);
+		remember(rows, rows->base);
+	else
+		remember_last(rows);
 }
 
 /* What the chunk would take if it were stored whole. */
@@ -142,7 +160,7 @@ store_difference(
 	rows->base.paid += writer->frame.len + RECORDS;
 	if (bkp_chunk_writer_append(writer, &chunk, err) < 0)
 		return -1;
-	bkp_row_cache_put(rows->cache, rows->range, &rows->base);
+	remember(rows, rows->base);
 	return 0;
 }
 
@@ -161,38 +179,116 @@ store_new(
 	    writer, rows->ref->id, rows->data, rows->len, err);
 	if (rc == 0 && can_be_base)
 		remember_whole(writer, rows, (uint32_t)writer->frame.len);
+	else if (rc == 0)
+		remember_last(rows);
 	return rc;
+}
+
+/* ---- what is as it was ---- */
+
+static int
+set_up_seals(struct bkp_chunk_writer *writer, const struct rows *rows,
+    struct bkp_error *err)
+{
+	if (writer->sealer != NULL)
+		return 0;
+	return bkp_sealer_new(
+	    bkp_row_cache_seal_key(rows->cache), &writer->sealer, err);
+}
+
+/* What the range held last is stored, and the bytes are the same. */
+static bool
+is_as_before(struct bkp_chunk_writer *writer, const struct rows *rows)
+{
+	const struct bkp_row_last *last = &rows->base.last;
+
+	return last->len == rows->len &&
+	       bkp_seal_fits(
+		   writer->sealer, &last->seal, rows->data, rows->len) &&
+	       bkp_session_finds(writer->session, last->id);
+}
+
+static void
+take_over(struct bkp_chunk_writer *writer, const struct rows *rows,
+    struct fmt_chunk_ref *ref)
+{
+	(void)bkp_presence_touch(writer->session->presence, NULL);
+	atomic_fetch_add(&writer->session->known_chunks, 1);
+	memcpy(ref->id, rows->base.last.id, sizeof(ref->id));
+	ref->len = rows->base.last.len;
+	bkp_row_cache_put(rows->cache, rows->range, &rows->base);
+}
+
+static int
+hash_rows(
+    const struct rows *rows, struct fmt_rowhash *hash, struct bkp_error *err)
+{
+	enum fmt_status status =
+	    fmt_rowhash_add_rows(hash, rows->form, rows->data, rows->len);
+
+	return status == FMT_OK ? 0
+				: bkp_fail_format(err, status, "hashing rows");
+}
+
+/* Names a chunk that is not as it was, and stores it unless it is known. */
+static int
+store(struct bkp_chunk_writer *writer, struct rows *rows,
+    struct fmt_chunk_ref *ref, struct bkp_error *err)
+{
+	bool is_new = false;
+
+	if (hash_rows(rows, &rows->last.hash, err) < 0 ||
+	    bkp_chunk_writer_name(
+		writer, rows->data, rows->len, ref, &is_new, err) < 0)
+		return -1;
+	if (bkp_seal_make(writer->sealer, rows->data, rows->len,
+		&rows->last.seal, err) == 0) {
+		memcpy(rows->last.id, ref->id, sizeof(ref->id));
+		rows->last.len = ref->len;
+		if (!is_new) {
+			remember_known(writer, rows);
+			return 0;
+		}
+		if (store_new(writer, rows, err) == 0)
+			return 0;
+	}
+	atomic_store(&writer->session->has_failed, true);
+	return -1;
 }
 
 int
 bkp_chunk_writer_put_rows(struct bkp_chunk_writer *writer,
     struct bkp_row_cache *cache, const struct bkp_row_range *range,
     const void *data, size_t len, struct fmt_chunk_ref *ref,
-    struct bkp_error *err)
+    struct fmt_rowhash *hash, struct bkp_error *err)
 {
 	struct rows rows = {.data = data,
 	    .len = len,
 	    .cache = cache,
 	    .form = range->form,
 	    .ref = ref};
-	bool is_new = false;
+	bool is_known;
 
 	if (cache == NULL)
-		return bkp_chunk_writer_put(writer, data, len, ref, err);
-	if (bkp_chunk_writer_name(writer, data, len, ref, &is_new, err) < 0)
+		return hash_rows(&rows, hash, err) < 0
+			   ? -1
+			   : bkp_chunk_writer_put(writer, data, len, ref, err);
+	if (set_up_seals(writer, &rows, err) < 0)
 		return -1;
 	rows.range = bkp_row_cache_range(cache, range);
-	rows.has_base = bkp_row_cache_get(cache, rows.range, rows.form,
-			    &writer->base, &rows.base) &&
-			is_there(writer, &rows.base.base);
-	if (!is_new) {
-		remember_known(writer, &rows);
+	is_known = bkp_row_cache_get(
+	    cache, rows.range, rows.form, &writer->base, &rows.base);
+	if (is_known && is_as_before(writer, &rows)) {
+		take_over(writer, &rows, ref);
+		fmt_rowhash_merge(hash, &rows.base.last.hash);
 		return 0;
 	}
-	if (store_new(writer, &rows, err) == 0)
-		return 0;
-	atomic_store(&writer->session->has_failed, true);
-	return -1;
+	rows.has_base = is_known && rows.base.base.count > 0 &&
+			is_there(writer, &rows.base.base);
+	if (store(writer, &rows, ref, err) < 0)
+		return -1;
+	fmt_rowhash_merge(hash, &rows.last.hash);
+	return 0;
 }
 
 bool

@@ -49,6 +49,13 @@ struct item {
 	struct fmt_rowhash hash;
 };
 
+/* What a part is read back with. */
+struct reading {
+	struct prove *prove;
+	struct item *item;
+	enum fmt_copy_form form;
+};
+
 /* ---- what there should be ---- */
 
 static int
@@ -165,13 +172,15 @@ next_table(void *arg, void **out, struct bkp_error *err)
 }
 
 static int
-drop_rows(void *arg, const void *data, size_t len, struct bkp_error *err)
+hash_rows(void *arg, const void *data, size_t len, struct bkp_error *err)
 {
-	struct prove *prove = arg;
+	const struct reading *reading = arg;
+	enum fmt_status status = fmt_rowhash_add_rows(
+	    &reading->item->hash, reading->form, data, len);
 
-	(void)data;
-	(void)err;
-	bkp_run_count(prove->run, len, 0);
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "hashing rows");
+	bkp_run_count(reading->prove->run, len, 0);
 	return 0;
 }
 
@@ -180,19 +189,23 @@ read_part(struct prove *prove, struct worker *worker, struct item *item,
     const struct bkp_pg_part *part, struct bkp_error *err)
 {
 	const struct bkp_pg_table *table = item->table;
-	enum fmt_copy_form form =
-	    item->expected != NULL ? item->expected->form : FMT_COPY_TEXT;
+	struct reading reading = {prove, item,
+	    item->expected != NULL ? item->expected->form : FMT_COPY_TEXT};
 	struct fmt_buf sql = FMT_BUF_INIT;
+	uint64_t rows = 0, before = item->hash.rows;
 	int rc;
 
 	if (bkp_pg_copy_out_sql(&sql, part->quoted, table->columns,
 		table->column_count, table->filter, 0, 0, prove->encoding,
-		form) != FMT_OK ||
+		reading.form) != FMT_OK ||
 	    fmt_buf_text(&sql) == NULL)
 		rc = bkp_fail_nomem(err, "reading a table back");
 	else
-		rc = bkp_pg_copy_out(&worker->pg, (const char *)sql.data, form,
-		    &worker->room, drop_rows, prove, &item->hash, err);
+		rc = bkp_pg_copy_out(&worker->pg, (const char *)sql.data,
+		    reading.form, &worker->room, hash_rows, &reading, &rows,
+		    err);
+	if (rc == 0)
+		rc = bkp_pg_copy_compare(rows, item->hash.rows - before, err);
 	fmt_buf_free(&sql);
 	return rc;
 }

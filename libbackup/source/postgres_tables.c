@@ -251,7 +251,7 @@ take_chunk(void *arg, const void *data, size_t len, struct bkp_error *err)
 	if (bkp_grow(&piece->refs, piece->ref_count, &piece->ref_cap,
 		sizeof(*piece->refs), err) < 0 ||
 	    bkp_content_rows(taker->worker->content, taker->rows, &range, data,
-		len, &piece->refs[piece->ref_count], err) < 0)
+		len, &piece->refs[piece->ref_count], &piece->hash, err) < 0)
 		return -1;
 	piece->ref_count++;
 	piece->bytes += len;
@@ -312,6 +312,7 @@ copy_with(struct tables *tables, struct worker *worker, struct bkp_pg *pg,
 	struct chunk_taker taker = {worker, table->form, tables->rows, piece};
 	struct fmt_buf sql = FMT_BUF_INIT;
 	enum fmt_status status;
+	uint64_t rows = 0;
 	int rc;
 
 	status = bkp_pg_copy_out_sql(&sql, piece->part->quoted, table->columns,
@@ -321,9 +322,9 @@ copy_with(struct tables *tables, struct worker *worker, struct bkp_pg *pg,
 		rc = bkp_fail_nomem(err, "copying a table");
 	else
 		rc = bkp_pg_copy_out(pg, (const char *)sql.data, table->form,
-		    &worker->room, take_chunk, &taker, &piece->hash, err);
+		    &worker->room, take_chunk, &taker, &rows, err);
 	fmt_buf_free(&sql);
-	return rc;
+	return rc < 0 ? -1 : bkp_pg_copy_compare(rows, piece->hash.rows, err);
 }
 
 static int

@@ -57,10 +57,10 @@ int bkp_sink_rows(struct bkp_sink *sink, const char *database,
 
 /* The same as bkp_content_chunk for whole rows of a range of a table, in the
  * form that the range says: where few of them have changed little is
- * stored. */
+ * stored. Adds the rows to *hash. */
 int bkp_content_rows(struct bkp_content *content, struct bkp_row_cache *rows,
     const struct bkp_row_range *range, const void *data, size_t len,
-    struct fmt_chunk_ref *ref, struct bkp_error *err);
+    struct fmt_chunk_ref *ref, struct fmt_rowhash *hash, struct bkp_error *err);
 
 /* Takes over a chunk of rows that an earlier backup stored; false: it is not
  * there, and the rows must be read. `rows` is not NULL. */

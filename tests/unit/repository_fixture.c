@@ -179,10 +179,11 @@ put_chunk(struct bkp_chunk_writer *writer, struct bkp_row_cache *rows,
 {
 	const unsigned char *data = (const unsigned char *)file->data + at;
 	const struct bkp_row_range range = {file->path, 0, 0, FMT_COPY_TEXT};
+	struct fmt_rowhash hash = FMT_ROWHASH_INIT;
 
 	if (rows != NULL && strncmp(file->path, "rows", 4) == 0)
 		return bkp_chunk_writer_put_rows(
-		    writer, rows, &range, data, len, ref, err);
+		    writer, rows, &range, data, len, ref, &hash, err);
 	return bkp_chunk_writer_put(writer, data, len, ref, err);
 }
 

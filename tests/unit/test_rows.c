@@ -14,6 +14,7 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/chunk_writer_own.h"
 #include "libbackup/repository/condemned.h"
 #include "libbackup/repository/repository_own.h"
 #include "libbackup/repository/row_cache.h"
@@ -51,6 +52,7 @@ static void
 store(struct bkp_repository *repository, const void *data, size_t len,
     bool is_committed, struct fmt_chunk_ref *ref)
 {
+	struct fmt_rowhash hash = FMT_ROWHASH_INIT, wanted = FMT_ROWHASH_INIT;
 	struct fmt_snapshot snapshot = FMT_SNAPSHOT_INIT;
 	struct bkp_chunk_writer *writer = NULL;
 	struct bkp_session *session = NULL;
@@ -64,8 +66,12 @@ store(struct bkp_repository *repository, const void *data, size_t len,
 	assert_non_null(rows);
 	must(bkp_chunk_writer_new(session, &writer, &err), &err);
 	must(bkp_chunk_writer_put_rows(
-		 writer, rows, &range, data, len, ref, &err),
+		 writer, rows, &range, data, len, ref, &hash, &err),
 	    &err);
+	assert_int_equal(
+	    fmt_rowhash_add_rows(&wanted, range.form, data, len), FMT_OK);
+	assert_true(fmt_rowhash_is_equal(&hash, &wanted));
+	assert_int_equal(hash.rows, wanted.rows);
 	must(bkp_chunk_writer_flush(writer, &err), &err);
 	snapshot.time_us = clock_us += 1000000;
 	if (is_committed)
@@ -229,17 +235,17 @@ what_cannot_be_a_difference_is_stored_whole(void **state)
 	size_t len = make_rows(text, LINES, 0);
 
 	store_again(*state, text, len, &ref);
-	/* All other rows; few rows; no newline at the end; none at all. */
+	/* All other rows; few rows; none at all. */
 	for (size_t i = 0; i < len; i++)
 		text[i] ^= text[i] >= '0' && text[i] <= '7' ? 1 : 0;
 	store_again(*state, text, len, &ref);
 	assert_false(is_difference(*state, &ref));
 	assert_reads(*state, &ref, text, len);
-	store_again(*state, text, 40, &ref);
+	for (len = 40; text[len - 1] != '\n'; len++)
+		continue;
+	store_again(*state, text, len, &ref);
 	assert_false(is_difference(*state, &ref));
-	store_again(*state, text, len - 1, &ref);
-	assert_false(is_difference(*state, &ref));
-	assert_reads(*state, &ref, text, len - 1);
+	assert_reads(*state, &ref, text, len);
 	store_again(*state, text, 0, &ref);
 	assert_false(is_difference(*state, &ref));
 	assert_reads(*state, &ref, text, 0);
@@ -487,6 +493,109 @@ a_chunk_that_is_known_is_taken_over_and_what_it_differs_from(void **state)
 	free(text);
 }
 
+/* From now on this writer would give the same bytes other ids. */
+static void
+name_otherwise(struct night *night)
+{
+	struct bkp_repository other = *night->host;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	other.keys.id_key[0] ^= 1;
+	bkp_chunk_hasher_free(&night->writer->hasher);
+	must(bkp_chunk_hasher_init(&night->writer->hasher, &other, &err), &err);
+}
+
+static void
+put(struct night *night, const struct bkp_row_range *where, const char *text,
+    size_t len, struct fmt_chunk_ref *ref, struct fmt_rowhash *hash)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	*hash = (struct fmt_rowhash)FMT_ROWHASH_INIT;
+	must(bkp_chunk_writer_put_rows(
+		 night->writer, night->rows, where, text, len, ref, hash, &err),
+	    &err);
+}
+
+static void
+what_is_as_it_was_has_the_id_and_hash_it_had(void **state)
+{
+	static const struct bkp_row_range elsewhere = {
+	    "public.t", 128, 0, FMT_COPY_TEXT};
+	char *text = malloc(TEXT);
+	struct fmt_rowhash wanted, hash;
+	struct fmt_chunk_ref ref, again;
+	size_t len = make_rows(text, LINES, 0);
+	struct night night = dusk(*state);
+
+	put(&night, &range, text, len, &ref, &wanted);
+	assert_int_equal(wanted.rows, LINES);
+	dawn(&night, true);
+
+	night = dusk(*state);
+	name_otherwise(&night);
+	put(&night, &range, text, len, &again, &hash);
+	assert_memory_equal(&again, &ref, sizeof(ref));
+	assert_true(fmt_rowhash_is_equal(&hash, &wanted));
+	assert_int_equal(hash.rows, wanted.rows);
+	/* Not in another range, and not after any change. */
+	put(&night, &elsewhere, text, len, &again, &hash);
+	assert_memory_not_equal(again.id, ref.id, 32);
+	for (size_t at = 0; at < len; at += at / 3 + 1) {
+		if (text[at] == '\n')
+			continue;
+		text[at] ^= 1;
+		put(&night, &range, text, len, &again, &hash);
+		assert_memory_not_equal(again.id, ref.id, 32);
+		assert_false(fmt_rowhash_is_equal(&hash, &wanted));
+		text[at] ^= 1;
+	}
+	dawn(&night, false);
+
+	/* Nor where it is not stored any more. */
+	lose(*state, &ref);
+	night = dusk(*state);
+	name_otherwise(&night);
+	put(&night, &range, text, len, &again, &hash);
+	assert_memory_not_equal(again.id, ref.id, 32);
+	dawn(&night, false);
+	free(text);
+}
+
+static void
+a_seal_fits_what_it_was_made_of_and_nothing_else(void **state)
+{
+	unsigned char key[BKP_SEAL_KEY] = {1}, data[] = "some rows\n";
+	struct bkp_sealer *sealer = NULL, *other = NULL;
+	struct bkp_row_seal seal, second;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)state;
+	must(bkp_sealer_new(key, &sealer, &err), &err);
+	key[31] ^= 1;
+	must(bkp_sealer_new(key, &other, &err), &err);
+	must(bkp_seal_make(sealer, data, sizeof(data), &seal, &err), &err);
+	must(bkp_seal_make(sealer, data, sizeof(data), &second, &err), &err);
+	assert_memory_not_equal(&seal, &second, sizeof(seal));
+	assert_true(bkp_seal_fits(sealer, &seal, data, sizeof(data)));
+	assert_true(bkp_seal_fits(sealer, &second, data, sizeof(data)));
+	assert_false(bkp_seal_fits(other, &seal, data, sizeof(data)));
+	assert_false(bkp_seal_fits(sealer, &seal, data, sizeof(data) - 1));
+	for (size_t bit = 0; bit < 8 * sizeof(data); bit++) {
+		data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+		assert_false(bkp_seal_fits(sealer, &seal, data, sizeof(data)));
+		data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+	}
+	second = seal;
+	second.nonce[0] ^= 1;
+	assert_false(bkp_seal_fits(sealer, &second, data, sizeof(data)));
+	second = seal;
+	second.tag[15] ^= 1;
+	assert_false(bkp_seal_fits(sealer, &second, data, sizeof(data)));
+	bkp_sealer_free(sealer);
+	bkp_sealer_free(other);
+}
+
 static void
 notes_are_read_in_the_next_session_if_there_is_a_snapshot(void **state)
 {
@@ -555,6 +664,8 @@ main(void)
 		a_session_without_a_snapshot_changes_nothing_that_is_remembered),
 	    TEST(without_what_is_remembered_chunks_are_whole),
 	    TEST(a_chunk_that_is_known_is_taken_over_and_what_it_differs_from),
+	    TEST(what_is_as_it_was_has_the_id_and_hash_it_had),
+	    TEST(a_seal_fits_what_it_was_made_of_and_nothing_else),
 	    TEST(notes_are_read_in_the_next_session_if_there_is_a_snapshot),
 	};
 
