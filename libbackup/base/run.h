@@ -37,7 +37,8 @@ int bkp_run_check(const struct bkp_run *run, struct bkp_error *err);
 
 /* ---- the moment ---- */
 
-/* Microseconds of a clock that only goes forward. */
+/* Microseconds of a clock that only goes forward, and also while the machine
+ * sleeps: what is derived from it is compared with servers that do not. */
 int64_t bkp_run_clock_us(void);
 
 /* A database was frozen between these two. Calling thread. */

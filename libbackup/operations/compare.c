@@ -14,15 +14,23 @@
 #define LINES_TOLD 3
 
 static bool
-is_ignored(const struct bkp_comparison *comparison, const char *name)
+is_among(const char *const *names, const char *name)
 {
-	const char *const *ignored =
-	    comparison != NULL ? comparison->ignored : NULL;
-
-	for (; ignored != NULL && *ignored != NULL; ignored++)
-		if (strcmp(*ignored, name) == 0)
+	for (; names != NULL && *names != NULL; names++)
+		if (strcmp(*names, name) == 0)
 			return true;
 	return false;
+}
+
+/* other: the other side's value, or NULL. */
+static bool
+is_ignored(const struct bkp_comparison *comparison, const char *name,
+    const json_t *other)
+{
+	if (comparison == NULL)
+		return false;
+	return is_among(comparison->ignored, name) ||
+	       (other == NULL && is_among(comparison->if_both, name));
 }
 
 static enum fmt_status
@@ -82,13 +90,13 @@ compare_attributes(const struct fmt_entry *recorded,
 	{
 		const json_t *other = json_object_get(found->attrs, name);
 
-		if (status == FMT_OK && !is_ignored(comparison, name) &&
+		if (status == FMT_OK && !is_ignored(comparison, name, other) &&
 		    (other == NULL || !json_equal(value, other)))
 			status = tell_attribute(what, name, value, other);
 	}
 	json_object_foreach(found->attrs, name, value)
 	{
-		if (status == FMT_OK && !is_ignored(comparison, name) &&
+		if (status == FMT_OK && !is_ignored(comparison, name, NULL) &&
 		    json_object_get(recorded->attrs, name) == NULL)
 			status = tell_attribute(what, name, NULL, value);
 	}

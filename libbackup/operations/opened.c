@@ -253,13 +253,22 @@ bkp_opened_count(const struct bkp_opened *opened,
 	return 0;
 }
 
+/* Recorded paths are escaped; selections are not. What cannot be told is, so
+ * that nobody misses it. */
 static bool
-is_chosen(const struct bkp_opened *opened, const char *path)
+is_chosen(const struct bkp_opened *opened, const char *recorded)
 {
-	for (size_t i = 0; i < opened->chosen_count; i++)
-		if (bkp_path_is_within(path, opened->chosen[i].selection))
-			return true;
-	return false;
+	struct fmt_buf raw = FMT_BUF_INIT;
+	const char *path = NULL;
+	bool answer;
+
+	if (fmt_path_unescape(recorded, strlen(recorded), &raw) == FMT_OK)
+		path = fmt_buf_text(&raw);
+	answer = path == NULL;
+	for (size_t i = 0; i < opened->chosen_count && !answer; i++)
+		answer = bkp_path_is_within(path, opened->chosen[i].selection);
+	fmt_buf_free(&raw);
+	return answer;
 }
 
 /* The i-th of all; its path, or NULL. */

@@ -29,12 +29,13 @@ struct bkp_presence {
 	bool is_left;
 };
 
+/* Leases run out while this machine sleeps, too. */
 static int64_t
 steady_s(void)
 {
 	struct timespec now = {0, 0};
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
 	return (int64_t)now.tv_sec;
 }
 

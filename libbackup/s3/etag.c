@@ -54,6 +54,12 @@ bkp_s3_etag_parts(const char *etag)
 							    : 0;
 }
 
+bool
+bkp_s3_etag_is_md5(const char *etag)
+{
+	return hex_length(etag) == 2 * MD5_SIZE && etag[2 * MD5_SIZE] == '\0';
+}
+
 static int
 start(EVP_MD_CTX **md, struct bkp_error *err)
 {
@@ -118,7 +124,7 @@ bkp_s3_etag_new(const char *etag, uint64_t size, const uint64_t *part_sizes,
 		rc = add_candidate(check, 0, true, err);
 	else if (parts > 0)
 		rc = add_usual(check, size, parts, err);
-	else if (hex_length(etag) == 2 * MD5_SIZE && etag[2 * MD5_SIZE] == '\0')
+	else if (bkp_s3_etag_is_md5(etag))
 		rc = add_candidate(check, 0, false, err);
 	if (rc < 0) {
 		bkp_s3_etag_free(check);

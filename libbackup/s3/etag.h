@@ -17,6 +17,9 @@
 /* The number of parts an ETag tells of ("...-3"); 0: not multipart. */
 unsigned bkp_s3_etag_parts(const char *etag);
 
+/* True where it looks like the MD5 of all bytes. */
+bool bkp_s3_etag_is_md5(const char *etag);
+
 struct bkp_s3_etag;
 
 /* The object has `size` bytes. part_sizes are borrowed until free; with a

@@ -128,6 +128,60 @@ has_arrived(const struct libs3_call *call)
 	       (md5 == NULL || is_md5(etag, md5));
 }
 
+static bool
+is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x80)
+			return false;
+	return true;
+}
+
+/* The first header that was sent and is not there afterwards, or NULL. Servers
+ * give other bytes than ASCII back in other forms. */
+static const char *
+find_lost(const struct libs3_call *call)
+{
+	const S3PutProperties *sent = &call->properties;
+	const struct bkp_s3_fields *there = &call->response->headers;
+	const char *type = bkp_s3_fields_get(there, "content-type");
+	char name[LIBS3_META_NAME_MAX];
+
+	if (sent->contentType != NULL && type != NULL &&
+	    strcmp(type, sent->contentType) != 0)
+		return "content-type";
+	for (int i = 0; i < sent->metaDataCount; i++) {
+		const char *value;
+
+		(void)snprintf(name, sizeof(name), "x-amz-meta-%s",
+		    sent->metaData[i].name);
+		value = bkp_s3_fields_get(there, name);
+		if (is_ascii(sent->metaData[i].value) &&
+		    (value == NULL ||
+			strcmp(value, sent->metaData[i].value) != 0))
+			return sent->metaData[i].name;
+	}
+	return NULL;
+}
+
+/* What libs3 or the server made something else of must not pass for whole. */
+static enum bkp_s3_end
+compare_headers(struct libs3_call *call, struct bkp_error *err)
+{
+	const char *lost = find_lost(call);
+
+	if (lost == NULL)
+		return BKP_S3_DONE;
+	(void)bkp_fail(err, BKP_UNSUPPORTED,
+	    "the header or metadata \"%s\" is not on the server as it was "
+	    "sent by libs3, which signs with version 2",
+	    lost);
+	if (err != NULL)
+		err->sys = 400;
+	(void)bkp_s3_fail_request(call->request, err);
+	return BKP_S3_FAILED;
+}
+
 /* libs3 looks for the answer's status when it begins to send, so it never sees
  * one, and takes every answer without a document for success: what is there
  * now has to say. */
@@ -143,7 +197,7 @@ verify_put(struct libs3_call *call, struct bkp_error *err)
 		end = bkp_s3_judge_transport(call->connection, call->request,
 		    CURLE_SEND_ERROR,
 		    "what was sent is not what is there afterwards", err);
-	return end;
+	return end == BKP_S3_DONE ? compare_headers(call, err) : end;
 }
 
 static enum bkp_s3_end

@@ -9,6 +9,7 @@
 #include "libbackup/s3/libs3.h"
 
 #define LIBS3_METADATA_MAX 100
+#define LIBS3_META_NAME_MAX (S3_MAX_METADATA_SIZE + 16)
 
 struct bkp_s3_libs3 {
 	const struct bkp_s3 *s3;   /* borrowed */

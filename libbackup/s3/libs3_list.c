@@ -3,8 +3,8 @@
  * Listings. libs3 hands out keys as it reads them and calls an answer that
  * broke off a whole one, so neither the end of an answer nor what it says about
  * more to come can be believed: keys are asked for behind the last one until
- * there are none, twice. The pages are written down as the document that
- * other servers send, so that one reader judges all (list.c).
+ * there are none, more than once. The pages are written down as the document
+ * that other servers send, so that one reader judges all (list.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,10 @@
 
 /* A character of a key in XML at its longest: "&quot;". */
 #define ESCAPED_MAX 6u
+
+/* So often nothing must come before it is the end. */
+#define TIMES 2
+#define TIMES_UNTOLD 5
 
 /* libs3 encodes what it asks for into 3 * 1024 bytes, and writes a NUL
  * behind them. */
@@ -136,13 +140,15 @@ is_xml(const struct libs3_call *call)
 	return type != NULL && strstr(type, "xml") != NULL;
 }
 
-/* Asks for what is behind the marker, and once more if that is nothing. */
+/* Asks for what is behind the marker, and again if that is nothing: more often
+ * where nothing tells how long the answer should have been. */
 static enum bkp_s3_end
 ask_page(struct libs3_call *call, struct bkp_error *err)
 {
 	enum bkp_s3_end end = BKP_S3_DONE;
+	int times = TIMES;
 
-	for (int i = 0; i < 2 && call->keys == 0; i++) {
+	for (int i = 0; i < times && call->keys == 0; i++) {
 		bkp_s3_fields_free(&call->response->headers);
 		end = bkp_s3_libs3_call(call, start_list, err);
 		if (end != BKP_S3_DONE)
@@ -154,6 +160,8 @@ ask_page(struct libs3_call *call, struct bkp_error *err)
 			(void)bkp_s3_fail_request(call->request, err);
 			return BKP_S3_FAILED;
 		}
+		if (call->announced == 0)
+			times = TIMES_UNTOLD;
 		if (is_cut(call))
 			return bkp_s3_judge_transport(call->connection,
 			    call->request, CURLE_PARTIAL_FILE,

@@ -13,7 +13,7 @@
 
 /* An answer that is kept (a page of a listing) may not be longer. */
 #define KEPT_MAX (64u << 20)
-#define HEADERS_MAX 256
+#define HEADERS_MAX 1024
 #define EMPTY_SHA256                                                           \
 	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -31,6 +31,16 @@ struct transfer {
 
 /* ---- callbacks ---- */
 
+/* What is not read might be an object's metadata. */
+static int
+fail_headers(struct transfer *transfer)
+{
+	(void)bkp_fail(&transfer->error, BKP_UNSUPPORTED,
+	    "the answer has more than %d headers", HEADERS_MAX);
+	transfer->error.sys = 400;
+	return bkp_s3_fail_request(transfer->request, &transfer->error);
+}
+
 static size_t
 on_header(char *data, size_t size, size_t count, void *arg)
 {
@@ -46,8 +56,12 @@ on_header(char *data, size_t size, size_t count, void *arg)
 	}
 	while (name_len < len && data[name_len] != ':')
 		name_len++;
-	if (name_len == len || headers->count == HEADERS_MAX)
+	if (name_len == len)
 		return len;
+	if (headers->count == HEADERS_MAX) {
+		(void)fail_headers(transfer);
+		return 0;
+	}
 	begin = name_len + 1;
 	while (begin < len && isspace((unsigned char)data[begin]))
 		begin++;

@@ -9,11 +9,17 @@ static const char *const ignored[] = {"etag_opaque", "last_modified",
     "storage_class", "version_id", "lock_mode", "lock_until", "legal_hold",
     NULL};
 
+/* A bucket that encrypts makes ETags that tell nothing of the bytes, and of
+ * parts; another one that does not, and holds the same, makes others. */
+static const char *const if_both[] = {
+    "etag", "part_size", "part_count", "part_sizes", NULL};
+
 static const struct bkp_comparison comparisons[] = {
     {.entry_kind = BKP_BUCKET_OBJECT,
 	.has_content_compared = true,
 	.is_counted = true,
-	.ignored = ignored},
+	.ignored = ignored,
+	.if_both = if_both},
     {.entry_kind = NULL},
 };
 
@@ -96,12 +102,44 @@ is_about_object(const struct bkp_error *why)
 	}
 }
 
+/* What is permitted for a prefix only, a question about the bucket as such is
+ * not part of. */
+static int
+list_one(struct bkp_s3_connection *connection, const char *bucket,
+    const char *prefix, struct bkp_error *err)
+{
+	struct bkp_s3_listing *listing = NULL;
+	struct bkp_s3_object object;
+	int rc = bkp_s3_list_open(connection, bucket, prefix, &listing, err);
+
+	if (rc == 0)
+		rc = bkp_s3_list_next(listing, &object, err);
+	bkp_s3_list_close(listing);
+	return rc < 0 ? -1 : 0;
+}
+
+int
+bkp_bucket_is_there(struct bkp_s3_connection *connection, const char *bucket,
+    const char *prefix, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (bkp_s3_head_bucket(connection, bucket, &why) == 0)
+		return 0;
+	if (why.code == BKP_AUTH && why.sys == 403 && prefix != NULL &&
+	    prefix[0] != '\0')
+		return list_one(connection, bucket, prefix, err);
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
 bool
 bkp_bucket_is_refused(struct bkp_s3_connection *connection, const char *bucket,
-    const struct bkp_error *why)
+    const char *prefix, const struct bkp_error *why)
 {
 	return is_about_object(why) &&
-	       bkp_s3_head_bucket(connection, bucket, NULL) == 0;
+	       bkp_bucket_is_there(connection, bucket, prefix, NULL) == 0;
 }
 
 void

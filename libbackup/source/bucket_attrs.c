@@ -184,8 +184,8 @@ read_lock(
 {
 	struct bkp_s3_lock lock = {.mode = BKP_S3_LOCK_NONE};
 
-	if (bkp_s3_read_lock(headers, &lock, err) < 0)
-		return -1;
+	if (bkp_s3_read_lock(headers, &lock, NULL) < 0)
+		return 0;
 	if (lock.has_legal_hold &&
 	    json_object_set_new(attrs, "legal_hold", json_true()) < 0)
 		return bkp_fail_nomem(err, "noting attributes");

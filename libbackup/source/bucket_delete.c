@@ -67,8 +67,8 @@ delete_one(struct deletion *deletion, const char *key, struct bkp_error *err)
 		deletion->deleted++;
 		return 0;
 	}
-	if (!bkp_bucket_is_refused(
-		deletion->connection, deletion->bucket, &why)) {
+	if (!bkp_bucket_is_refused(deletion->connection, deletion->bucket,
+		deletion->prefix, &why)) {
 		if (err != NULL)
 			*err = why;
 		return -1;

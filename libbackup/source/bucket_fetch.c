@@ -7,8 +7,10 @@
 #include "libbackup/s3/etag.h"
 #include "libbackup/source/bucket_impl.h"
 
-/* How often an object that is replaced while it is fetched is tried. */
+/* How often an object that is replaced while it is fetched is tried, and one
+ * whose bytes are not those of its ETag. */
 #define ROUNDS 5
+#define DOUBTS 2
 
 /* Up to here bytes are kept in memory until all of them came, so that whoever
  * waits for a server has no slot meanwhile. */
@@ -32,6 +34,7 @@ bkp_bucket_item_free(struct bkp_bucket_item *item)
 /* One object being fetched. */
 struct fetch {
 	struct bkp_s3_connection *connection;
+	struct bkp_bucket_origin *origin;
 	const char *bucket;
 	struct bkp_run *run;
 	struct bkp_sink *sink;
@@ -41,12 +44,16 @@ struct fetch {
 	struct bkp_bucket_item *item;
 	struct fmt_buf bytes; /* that came before the content began */
 	bool is_open;         /* it has */
-	bool has_tags;        /* the object has some */
-	bool lacks_tags;      /* and they may not be read */
-	bool is_listed;       /* the parts were asked for one by one */
-	bool is_restless;     /* it never stayed the same for long enough */
-	bool is_cut;          /* and the last time fewer or more bytes came */
-	bool is_ours; /* what failed is on this side, not the server's */
+	bool may_have_tags;   /* the object has some, or nobody counts */
+	bool has_tags;        /* the server says so */
+	bool is_partial;      /* something of it is missing, and noted */
+	bool is_sealed; /* encrypted in a way by which its ETag tells nothing */
+	unsigned doubts;           /* rounds whose bytes were not the ETag's */
+	struct bkp_error odd_lock; /* code BKP_OK: none */
+	bool is_listed;            /* the parts were asked for one by one */
+	bool is_restless; /* it never stayed the same for long enough */
+	bool is_cut;      /* and the last time fewer or more bytes came */
+	bool is_ours;     /* what failed is on this side, not the server's */
 	uint64_t received;
 	char *etag;      /* of what came; owned */
 	uint64_t *parts; /* owned */
@@ -268,20 +275,37 @@ check_parts(struct fetch *fetch)
 
 /* ---- bytes ---- */
 
+/* With keys that are not the server's own the ETag is not made of the bytes.
+ * AES256 is: AWS says so of all that it stores, and makes MD5s all the same. */
+static bool
+is_sealed(const struct bkp_s3_fields *headers)
+{
+	const char *how =
+	    bkp_s3_fields_get(headers, "x-amz-server-side-encryption");
+
+	return (how != NULL && strcmp(how, "AES256") != 0) ||
+	       bkp_s3_fields_get(headers,
+		   "x-amz-server-side-encryption-customer-algorithm") != NULL;
+}
+
 static int
 begin(void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
 {
 	struct fetch *fetch = arg;
 	const char *etag = bkp_s3_fields_get(headers, "etag");
 	const char *length = bkp_s3_fields_get(headers, "content-length");
-	const char *tags = bkp_s3_fields_get(headers, "x-amz-tagging-count");
+	struct bkp_s3_lock lock;
 
 	if (etag == NULL)
 		return bkp_fail(err, BKP_CORRUPT, "the answer has no ETag");
 	if (length != NULL)
 		fetch->item->size = strtoull(length, NULL, 10);
 	check_parts(fetch);
-	fetch->has_tags = tags != NULL && strtoul(tags, NULL, 10) > 0;
+	fetch->may_have_tags = bkp_bucket_may_have_tags(
+	    &fetch->origin->tagging, headers, &fetch->has_tags);
+	fetch->is_sealed = is_sealed(headers);
+	fetch->odd_lock = (struct bkp_error)BKP_ERROR_INIT;
+	(void)bkp_s3_read_lock(headers, &lock, &fetch->odd_lock);
 	fetch->is_ours = true;
 	if (copy_unquoted(etag, &fetch->etag, err) < 0 ||
 	    bkp_bucket_attrs_read(headers, &fetch->attrs, err) < 0 ||
@@ -366,7 +390,8 @@ static bool
 is_refused(struct fetch *fetch, const struct bkp_error *why)
 {
 	return !fetch->is_ours &&
-	       bkp_bucket_is_refused(fetch->connection, fetch->bucket, why);
+	       bkp_bucket_is_refused(fetch->connection, fetch->bucket,
+		   fetch->origin->config->prefix, why);
 }
 
 /* One object is gone; without its bucket all are, and none is backed up. */
@@ -377,7 +402,8 @@ is_gone(struct fetch *fetch, struct bkp_error *why)
 
 	if (why->code != BKP_NOTFOUND || fetch->is_ours)
 		return false;
-	if (bkp_s3_head_bucket(fetch->connection, fetch->bucket, &bucket) == 0)
+	if (bkp_bucket_is_there(fetch->connection, fetch->bucket,
+		fetch->origin->config->prefix, &bucket) == 0)
 		return true;
 	*why = bucket;
 	return false;
@@ -385,8 +411,30 @@ is_gone(struct fetch *fetch, struct bkp_error *why)
 
 /* ---- attributes ---- */
 
+/* Whether an ETag that does not match says that the bytes are wrong. */
+static bool
+is_doubtful(const struct fetch *fetch)
+{
+	return !fetch->is_sealed &&
+	       (fetch->part_count > 0 || bkp_s3_etag_is_md5(fetch->etag));
+}
+
+/* The bytes came so every time: they are kept, and it is said. */
+static int
+note_doubt(struct fetch *fetch, struct bkp_error *err)
+{
+	fetch->is_partial = true;
+	return bkp_run_omit(fetch->run, err, fetch->item->entry.path,
+	    "its bytes are not those that its ETag \"%.80s\" is made of, and "
+	    "no encryption is told that would make another: it is damaged on "
+	    "the server, or the server makes ETags of its own; it is in the "
+	    "backup as it came",
+	    fetch->etag);
+}
+
 /* Writes down the ETag, and how the object was cut. 1: the guess about the
- * parts was wrong, they must be asked for and the bytes hashed again. */
+ * parts was wrong, they must be asked for and the bytes hashed again; or the
+ * bytes are wrong, as if damaged on their way. */
 static int
 note_etag(struct fetch *fetch, struct bkp_error *err)
 {
@@ -398,6 +446,12 @@ note_etag(struct fetch *fetch, struct bkp_error *err)
 	if (!is_match && fetch->part_count > 0 && !fetch->is_listed) {
 		fetch->is_listed = true;
 		return 1;
+	}
+	if (!is_match && is_doubtful(fetch)) {
+		if (++fetch->doubts < DOUBTS)
+			return 1;
+		if (note_doubt(fetch, err) < 0)
+			return -1;
 	}
 	if (bkp_bucket_attrs_set(fetch->attrs,
 		is_match ? "etag" : "etag_opaque", fetch->etag, err) < 0)
@@ -417,29 +471,56 @@ note_etag(struct fetch *fetch, struct bkp_error *err)
 	    fetch->attrs, fetch->parts, fetch->part_count, err);
 }
 
+/* What the server said it has and does not give, of this object. */
+static int
+lack_tags(
+    struct fetch *fetch, const struct bkp_error *why, struct bkp_error *err)
+{
+	if (is_refused(fetch, why)) {
+		fetch->is_partial = true;
+		return bkp_run_omit(fetch->run, err, fetch->item->entry.path,
+		    "its tags cannot be read, all else of it was: %s",
+		    why->message);
+	}
+	if (err != NULL)
+		*err = *why;
+	return -1;
+}
+
 static int
 note_tags(struct fetch *fetch, struct bkp_error *err)
 {
+	struct bkp_bucket_tagging *tagging = &fetch->origin->tagging;
 	struct bkp_s3_fields tags = BKP_S3_FIELDS_INIT;
 	struct bkp_error why = BKP_ERROR_INIT;
 	int rc;
 
-	if (!fetch->has_tags)
+	if (!fetch->may_have_tags || fetch->origin->config->is_v2)
 		return 0;
 	rc = bkp_s3_get_tags_version(fetch->connection, fetch->bucket,
 	    fetch->item->key, fetch->item->version_id, &tags, &why);
-	if (rc == 0)
-		rc = bkp_bucket_attrs_add_tags(fetch->attrs, &tags, &why);
-	bkp_s3_fields_free(&tags);
-	if (rc < 0 && is_refused(fetch, &why)) {
-		fetch->lacks_tags = true;
-		return bkp_run_omit(fetch->run, err, fetch->item->entry.path,
-		    "its tags cannot be read, all else of it was: %s",
-		    why.message);
+	if (rc == 0) {
+		atomic_store(&tagging->is_asked, true);
+		rc = bkp_bucket_attrs_add_tags(fetch->attrs, &tags, err);
+	} else if (fetch->has_tags) {
+		rc = lack_tags(fetch, &why, err);
+	} else {
+		rc = bkp_bucket_judge_tags(
+		    tagging, fetch->run, fetch->origin->prefix, &why, err);
 	}
-	if (rc < 0 && err != NULL)
-		*err = why;
+	bkp_s3_fields_free(&tags);
 	return rc;
+}
+
+static int
+note_lock(struct fetch *fetch, struct bkp_error *err)
+{
+	if (fetch->odd_lock.code == BKP_OK)
+		return 0;
+	fetch->is_partial = true;
+	return bkp_run_omit(fetch->run, err, fetch->item->entry.path,
+	    "its lock cannot be read, all else of it was: %s",
+	    fetch->odd_lock.message);
 }
 
 static int
@@ -447,11 +528,11 @@ note_rest(struct fetch *fetch, struct bkp_error *err)
 {
 	struct bkp_bucket_item *item = fetch->item;
 
-	if (note_tags(fetch, err) < 0)
+	if (note_tags(fetch, err) < 0 || note_lock(fetch, err) < 0)
 		return -1;
 	/* Without a date the next backup does not take it for unchanged, and
-	 * looks for the tags again. */
-	if (!fetch->lacks_tags &&
+	 * looks for what is missing again. */
+	if (!fetch->is_partial &&
 	    bkp_bucket_attrs_set(
 		fetch->attrs, "last_modified", item->last_modified, err) < 0)
 		return -1;
@@ -496,16 +577,17 @@ fetch_object(struct fetch *fetch, struct bkp_error *err)
 }
 
 int
-bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
-    struct bkp_sink *sink, struct bkp_slots *slots,
-    struct bkp_bucket_item *item, struct bkp_error *err)
+bkp_bucket_fetch(struct bkp_s3_connection *connection,
+    struct bkp_bucket_origin *origin, struct bkp_bucket_item *item,
+    struct bkp_error *err)
 {
-	struct bkp_run *run = bkp_sink_run(sink);
+	struct bkp_run *run = bkp_sink_run(origin->sink);
 	struct fetch fetch = {.connection = connection,
-	    .bucket = bucket,
+	    .origin = origin,
+	    .bucket = origin->config->bucket,
 	    .run = run,
-	    .sink = sink,
-	    .slots = slots,
+	    .sink = origin->sink,
+	    .slots = origin->slots,
 	    .slot = NO_SLOT,
 	    .item = item,
 	    .bytes = FMT_BUF_INIT};

@@ -19,6 +19,8 @@
  * A text that is not UTF-8 is {"hex": "..."}.
  */
 
+#include <stdatomic.h>
+
 #include "libbackup/base/slots.h"
 #include "libbackup/s3/s3.h"
 #include "libbackup/source/source.h"
@@ -44,11 +46,16 @@ int bkp_bucket_access_open(struct bkp_bucket_access *access,
     struct bkp_error *err);
 void bkp_bucket_access_close(struct bkp_bucket_access *access);
 
+/* 0 where the server answers for the bucket, or for what these credentials may
+ * see of it, below a prefix (NULL: all). */
+int bkp_bucket_is_there(struct bkp_s3_connection *connection,
+    const char *bucket, const char *prefix, struct bkp_error *err);
+
 /* True where a server refuses one object although it still answers for the
  * bucket: then it is no reason to go without the others. Not for errors of
  * this side. */
 bool bkp_bucket_is_refused(struct bkp_s3_connection *connection,
-    const char *bucket, const struct bkp_error *why);
+    const char *bucket, const char *prefix, const struct bkp_error *why);
 
 /* Says once where the server's clock had to be used. Calling thread. */
 void bkp_bucket_tell_clock(const struct bkp_bucket_access *access,
@@ -56,7 +63,8 @@ void bkp_bucket_tell_clock(const struct bkp_bucket_access *access,
 
 /* ---- attributes (bucket_attrs.c) ---- */
 
-/* What headers of an answer say. *out is the caller's. */
+/* What headers of an answer say, without a lock that nobody understands. *out
+ * is the caller's. */
 int bkp_bucket_attrs_read(
     const struct bkp_s3_fields *headers, json_t **out, struct bkp_error *err);
 
@@ -106,13 +114,40 @@ struct bkp_bucket_item {
 
 void bkp_bucket_item_free(struct bkp_bucket_item *item);
 
+/* What a run has learnt of how a server tells tags (bucket_tags.c). Any
+ * thread. */
+struct bkp_bucket_tagging {
+	atomic_bool is_counting; /* it counts them in headers */
+	atomic_bool is_asked;    /* it has answered for an object */
+	atomic_bool is_silent;   /* it has none, or not for us */
+};
+
+/* Where objects are fetched from; of all workers. */
+struct bkp_bucket_origin {
+	const struct bkp_bucket_config *config; /* borrowed, as all of it */
+	const char *prefix;                     /* "bucket/uploads" */
+	struct bkp_sink *sink;                  /* where bytes go, */
+	struct bkp_slots *slots;                /* by one of these */
+	struct bkp_bucket_tagging tagging;
+};
+
+/* Whether an object with these headers is to be asked for its tags. */
+bool bkp_bucket_may_have_tags(struct bkp_bucket_tagging *tagging,
+    const struct bkp_s3_fields *headers, bool *is_counted);
+
+/* What it means that an object whose tags nobody counted could not be asked: 0
+ * or -1. That nobody may ask is noted, once. */
+int bkp_bucket_judge_tags(struct bkp_bucket_tagging *tagging,
+    struct bkp_run *run, const char *prefix, const struct bkp_error *why,
+    struct bkp_error *err);
+
 /* Fetches bytes, headers and tags into the item's entry, whose path and kind
  * are set. An object that is gone, or that the server refuses although it
- * still answers for the bucket, is noted as left out. Bytes go into the sink by
- * one of the slots. */
-int bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
-    struct bkp_sink *sink, struct bkp_slots *slots,
-    struct bkp_bucket_item *item, struct bkp_error *err);
+ * still answers for the bucket, is noted as left out. So is what of it cannot
+ * be had, or cannot be right; it is fetched again the next time. */
+int bkp_bucket_fetch(struct bkp_s3_connection *connection,
+    struct bkp_bucket_origin *origin, struct bkp_bucket_item *item,
+    struct bkp_error *err);
 
 /* ---- is it still so? (bucket_same.c) ---- */
 
@@ -123,6 +158,19 @@ int bkp_bucket_fetch(struct bkp_s3_connection *connection, const char *bucket,
 int bkp_bucket_is_same(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const char *version_id, const json_t *attrs,
     bool is_thorough, bool *is_same, struct bkp_error *err);
+
+/* ---- what is there already (bucket_there.c) ---- */
+
+/* Whether an object has the bytes of an entry, whose SHA-256 is known: reads
+ * all of them. */
+int bkp_bucket_has_bytes(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const struct fmt_entry *entry,
+    bool *has, struct bkp_error *err);
+
+/* Gives an object that is there the lock that it had, where its own is less. */
+int bkp_bucket_lock_again(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const struct bkp_s3_lock *lock,
+    struct bkp_error *err);
 
 /* ---- uploads that nobody finished (bucket_leftovers.c) ---- */
 

@@ -17,6 +17,9 @@
 /* As many dates tell whether all of them are of whole seconds. */
 #define DATES 1000
 
+/* As many objects tell whether versions may be read. */
+#define TRIED 3
+
 /* ---- the server's clock ---- */
 
 void
@@ -70,14 +73,38 @@ ask_time(struct bkp_s3_connection *connection, const char *bucket,
 	return 0;
 }
 
+/* Whether versions may be read by their ids, as one tells that may be read
+ * without: 1; 0 where this one may be read in neither way; or -1. */
 static int
-look_at_dates(struct bkp_s3_connection *connection, const char *bucket,
+try_version(struct bkp_s3_connection *connection, const char *bucket,
+    const struct bkp_s3_version *version, struct bkp_error *err)
+{
+	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	struct bkp_error why = BKP_ERROR_INIT;
+	int rc = bkp_s3_head_version(connection, bucket, version->key,
+		     version->version_id, 0, &headers, &why) == 0
+		     ? 1
+		     : -1;
+
+	if (rc < 0 && (why.code != BKP_AUTH || why.sys != 403 ||
+			  bkp_s3_head(connection, bucket, version->key, 0,
+			      &headers, NULL) < 0))
+		rc = 0; /* it is told when it is this one's turn */
+	bkp_s3_fields_free(&headers);
+	if (rc < 0 && err != NULL)
+		*err = why;
+	return rc;
+}
+
+static int
+look_at_versions(struct bkp_s3_connection *connection, const char *bucket,
     const char *prefix, bool *has_whole_seconds, struct bkp_error *err)
 {
 	struct bkp_s3_versions *versions = NULL;
 	struct bkp_s3_version version;
 	int rc =
 	    bkp_s3_versions_open(connection, bucket, prefix, &versions, err);
+	int tried = 0;
 
 	*has_whole_seconds = true;
 	for (int i = 0; rc == 0 && i < DATES && *has_whole_seconds; i++) {
@@ -85,6 +112,15 @@ look_at_dates(struct bkp_s3_connection *connection, const char *bucket,
 		if (rc != 1)
 			break;
 		rc = 0;
+		if (!version.is_delete_marker && version.is_latest &&
+		    tried < TRIED) {
+			int tells =
+			    try_version(connection, bucket, &version, err);
+
+			if (tells < 0)
+				rc = -1;
+			tried = tells == 1 ? TRIED : tried + 1;
+		}
 		/* "34.000Z" ends with the last microsecond of that. */
 		*has_whole_seconds = version.modified_us % SECOND < 1000 ||
 				     version.modified_us % SECOND == 999999;
@@ -98,7 +134,7 @@ bkp_bucket_clock_look(struct bkp_s3_connection *connection, const char *bucket,
     const char *prefix, const struct bkp_run *run,
     struct bkp_bucket_clock *clock, struct bkp_error *err)
 {
-	if (look_at_dates(
+	if (look_at_versions(
 		connection, bucket, prefix, &clock->has_whole_seconds, err) < 0)
 		return -1;
 	return ask_time(connection, bucket, run, clock, err);

@@ -26,7 +26,7 @@ struct bkp_bucket_clock {
 };
 
 /* Asks for the time, and looks at how versions are dated; fails where these
- * cannot be listed. */
+ * cannot be listed, or not be read by their ids (BKP_AUTH). */
 int bkp_bucket_clock_look(struct bkp_s3_connection *connection,
     const char *bucket, const char *prefix, const struct bkp_run *run,
     struct bkp_bucket_clock *clock, struct bkp_error *err);

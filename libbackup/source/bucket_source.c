@@ -34,6 +34,7 @@ struct bucket_source {
 
 	/* while it runs */
 	struct bkp_sink *sink;
+	struct bkp_bucket_origin origin;
 	struct bkp_s3_listing *listing; /* one of the two */
 	struct bkp_bucket_past *past;
 	uint64_t refused;                  /* objects */
@@ -285,8 +286,7 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 		bkp_run_count(run, item->size, 0);
 	else if (rc == 0)
 		rc = bkp_bucket_fetch(source->access.connections[worker],
-		    source->config->bucket, source->sink, &source->access.slots,
-		    item, err);
+		    &source->origin, item, err);
 	if (rc == 0)
 		bkp_run_count(run, 0, 1);
 	return rc;
@@ -343,9 +343,10 @@ look_at_clock(
 	}
 	if (why.code == BKP_UNSUPPORTED || why.code == BKP_AUTH) {
 		bkp_run_message(run, BKP_WARNING, source->base.prefix,
-		    "the bucket keeps versions, but these cannot be listed, so "
-		    "that its snapshot is of no single moment (credentials "
-		    "need s3:ListBucketVersions): %s",
+		    "the bucket keeps versions, but these cannot be listed and "
+		    "read, so that its snapshot is of no single moment "
+		    "(credentials need s3:ListBucketVersions and "
+		    "s3:GetObjectVersion): %s",
 		    why.message);
 		return 0;
 	}
@@ -362,8 +363,8 @@ prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 
 	if (bkp_bucket_access_open(&source->access, source->config, run, err) <
 		0 ||
-	    bkp_s3_head_bucket(
-		source->access.own, source->config->bucket, err) < 0 ||
+	    bkp_bucket_is_there(source->access.own, source->config->bucket,
+		source->config->prefix, err) < 0 ||
 	    bkp_s3_get_versioning(source->access.own, source->config->bucket,
 		&source->versioning, err) < 0)
 		return -1;
@@ -492,6 +493,10 @@ run_source(
 	int rc;
 
 	source->sink = sink;
+	source->origin.config = source->config;
+	source->origin.prefix = base->prefix;
+	source->origin.sink = sink;
+	source->origin.slots = &source->access.slots;
 	rc = run_pipeline(source, err);
 	if (rc == 0)
 		rc = check_refused(source, err);

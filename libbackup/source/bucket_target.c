@@ -37,11 +37,12 @@ struct bucket_target {
 /* An entry on its way into the bucket. */
 struct item {
 	struct fmt_entry entry;
-	bool has_object;  /* the bucket has one of this key */
-	bool is_alike;    /* of the same bytes, by the listing */
-	bool is_there;    /* and in all else: nothing had to be sent */
-	bool is_left_out; /* and that was noted */
-	bool is_refused;  /* by the server */
+	bool has_object;   /* the bucket has one of this key */
+	bool is_alike;     /* of the same bytes, by the listing */
+	bool may_be_alike; /* of the same size, and the ETag tells nothing */
+	bool is_there;     /* and in all else: nothing had to be sent */
+	bool is_left_out;  /* and that was noted */
+	bool is_refused;   /* by the server */
 };
 
 /* ---- check ---- */
@@ -57,7 +58,8 @@ find_clash(struct bucket_target *target, struct bkp_bucket_walk *walk,
 
 	while ((rc = bkp_bucket_walk_next(walk, &entry, &object, err)) == 1) {
 		if (entry.path != NULL && object != NULL &&
-		    !bkp_bucket_is_alike(&entry, object))
+		    !bkp_bucket_is_alike(&entry, object) &&
+		    !bkp_bucket_may_be_alike(&entry, object))
 			rc = bkp_fail(err, BKP_EXISTS,
 			    "s3://%s/%s exists already; restore into another "
 			    "bucket, or say that what exists may be replaced "
@@ -92,12 +94,19 @@ check_free(struct bucket_target *target, struct bkp_supply *supply,
 static int
 check_writable(struct bucket_target *target, struct bkp_error *err)
 {
+	const char *prefix = target->config->prefix;
+	char *key = bkp_format(
+	    err, "%slibbackup-write-check", prefix != NULL ? prefix : "");
 	struct bkp_s3_upload *upload = NULL;
 	struct bkp_error why = BKP_ERROR_INIT;
-	int rc = bkp_s3_upload_begin(target->access.own, target->bucket,
-	    "libbackup-write-check", NULL, &upload, &why);
+	int rc;
 
+	if (key == NULL)
+		return -1;
+	rc = bkp_s3_upload_begin(
+	    target->access.own, target->bucket, key, NULL, &upload, &why);
 	bkp_s3_upload_end(upload);
+	free(key);
 	if (rc == 0 || why.code == BKP_UNSUPPORTED)
 		return 0;
 	if (err != NULL)
@@ -114,8 +123,8 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 	if (bkp_bucket_access_open(&target->access, target->config,
 		bkp_supply_run(supply), err) < 0)
 		return -1;
-	target->exists =
-	    bkp_s3_head_bucket(target->access.own, target->bucket, &why) == 0;
+	target->exists = bkp_bucket_is_there(target->access.own, target->bucket,
+			     target->config->prefix, &why) == 0;
 	if (!target->exists && why.code != BKP_NOTFOUND) {
 		if (err != NULL)
 			*err = why;
@@ -154,6 +163,8 @@ next(void *arg, void **out, struct bkp_error *err)
 	item->has_object = object != NULL;
 	item->is_alike =
 	    object != NULL && bkp_bucket_is_alike(&item->entry, object);
+	item->may_be_alike =
+	    object != NULL && bkp_bucket_may_be_alike(&item->entry, object);
 	*out = item;
 	return 0;
 }
@@ -168,22 +179,34 @@ discard(void *arg, void *item_pointer)
 	free(item);
 }
 
-/* Whether the bucket has it already, as an earlier run left it. What cannot be
- * asked is not known to be. */
+static bool
+is_refused(const struct bucket_target *target,
+    struct bkp_s3_connection *connection, const struct bkp_error *why)
+{
+	return bkp_bucket_is_refused(
+	    connection, target->bucket, target->config->prefix, why);
+}
+
+/* Whether the bucket has it already, as an earlier run left it: by the bytes
+ * where the ETag of the original, which was encrypted, tells nothing of them.
+ * What cannot be asked is not known to be. */
 static int
 look_there(struct bucket_target *target, struct bkp_s3_connection *connection,
     struct item *item, struct bkp_error *err)
 {
 	const struct fmt_entry *entry = &item->entry;
+	const char *key = bkp_bucket_key_of(target->supply, entry);
 	struct bkp_error why = BKP_ERROR_INIT;
+	int rc = 0;
 
-	if (!item->is_alike ||
-	    bkp_bucket_is_same(connection, target->bucket,
-		bkp_bucket_key_of(target->supply, entry), NULL, entry->attrs,
-		false, &item->is_there, &why) == 0)
-		return 0;
-	if (why.code == BKP_NOTFOUND ||
-	    bkp_bucket_is_refused(connection, target->bucket, &why))
+	if (!item->is_alike && item->may_be_alike)
+		rc = bkp_bucket_has_bytes(connection, target->bucket, key,
+		    entry, &item->is_alike, &why);
+	if (rc == 0 && item->is_alike)
+		rc = bkp_bucket_is_same(connection, target->bucket, key, NULL,
+		    entry->attrs, false, &item->is_there, &why);
+	if (rc == 0 || why.code == BKP_NOTFOUND ||
+	    is_refused(target, connection, &why))
 		return 0;
 	if (err != NULL)
 		*err = why;
@@ -204,6 +227,30 @@ note_lock(struct bucket_target *target, const struct fmt_entry *entry,
 	    "its retention or legal hold is not set, all else of it is back: "
 	    "bucket %s has no object lock",
 	    target->bucket);
+}
+
+/* What an earlier run put without its lock gets it now. */
+static int
+lock_there(struct bucket_target *target, struct bkp_s3_connection *connection,
+    const struct fmt_entry *entry, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+	struct bkp_s3_lock lock;
+
+	if (!target->can_lock || !bkp_bucket_attrs_lock(entry->attrs, &lock))
+		return note_lock(target, entry, err);
+	if (bkp_bucket_lock_again(connection, target->bucket,
+		bkp_bucket_key_of(target->supply, entry), &lock, &why) == 0)
+		return 0;
+	if (why.code == BKP_CORRUPT || is_refused(target, connection, &why))
+		return bkp_run_omit(bkp_supply_run(target->supply), err,
+		    entry->path,
+		    "its retention or legal hold is not set, all else of it "
+		    "is there: %s",
+		    why.message);
+	if (err != NULL)
+		*err = why;
+	return -1;
 }
 
 /* What the target cannot hold or will not take is reported by name; the rest
@@ -235,7 +282,7 @@ put(struct bucket_target *target, struct bkp_s3_connection *connection,
 	}
 	if (!fault.is_ours &&
 	    (why.code == BKP_UNSUPPORTED || fault.is_altered ||
-		bkp_bucket_is_refused(connection, target->bucket, &why))) {
+		is_refused(target, connection, &why))) {
 		item->is_left_out = item->is_refused = true;
 		return bkp_run_omit(run, err, entry->path, "%s", why.message);
 	}
@@ -262,6 +309,8 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 		    item->is_alike ? "headers, metadata or tags" : "bytes");
 	} else if (rc == 0 && !item->is_there) {
 		rc = put(target, connection, item, err);
+	} else if (rc == 0 && target->options.is_locking) {
+		rc = lock_there(target, connection, &item->entry, err);
 	}
 	if (rc == 0)
 		bkp_run_count(run, item->entry.size, 1);

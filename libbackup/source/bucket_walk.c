@@ -31,16 +31,27 @@ bkp_bucket_is_alike(
 	       object->size == entry->size && strcmp(etag, object->etag) == 0;
 }
 
-/* What all selected keys begin with; NULL: nothing in common. */
+bool
+bkp_bucket_may_be_alike(
+    const struct fmt_entry *entry, const struct bkp_s3_object *object)
+{
+	return bkp_bucket_attrs_get(entry->attrs, "etag") == NULL &&
+	       entry->has_content && entry->has_sha256 &&
+	       object->size == entry->size;
+}
+
+/* What all selected keys begin with, by the selection, or as the bucket was
+ * backed up; NULL: nothing in common. */
 static const char *
 common_prefix(struct bkp_supply *supply)
 {
 	const char *selection = bkp_supply_selection(supply);
 	size_t len = strlen(bkp_supply_prefix(supply));
 
-	if (strlen(selection) <= len + 1)
-		return NULL;
-	return selection + len + 1;
+	if (strlen(selection) > len + 1)
+		return selection + len + 1;
+	return json_string_value(
+	    json_object_get(bkp_supply_info(supply), "prefix"));
 }
 
 int

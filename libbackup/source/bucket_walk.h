@@ -51,4 +51,9 @@ const char *bkp_bucket_key_of(
 bool bkp_bucket_is_alike(
     const struct fmt_entry *entry, const struct bkp_s3_object *object);
 
+/* True where they do not tell, and only the bytes themselves do: those of
+ * encrypted objects have ETags that are made of nothing. */
+bool bkp_bucket_may_be_alike(
+    const struct fmt_entry *entry, const struct bkp_s3_object *object);
+
 #endif

@@ -22,6 +22,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket_moment.c libbackup/source/bucket_moment.h \
 	libbackup/source/bucket_put.c libbackup/source/bucket_put.h \
 	libbackup/source/bucket_same.c \
+	libbackup/source/bucket_tags.c \
+	libbackup/source/bucket_there.c \
 	libbackup/source/bucket_scratch.c \
 	libbackup/source/bucket_source.c \
 	libbackup/source/bucket_target.c \

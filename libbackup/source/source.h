@@ -260,6 +260,9 @@ struct bkp_comparison {
 	bool is_counted; /* there may be millions: those that agree are
 			    counted, not listed one by one */
 	const char *const *ignored; /* attribute names, NULL ended; or NULL */
+	/* The same: compared where both sides have them. What one side could
+	 * not tell is no difference. */
+	const char *const *if_both;
 };
 
 struct archive_entry;

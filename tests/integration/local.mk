@@ -39,6 +39,7 @@ EXTRA_DIST += tests/integration/test_s3.py \
 	tests/integration/test_s3_bucket.py \
 	tests/integration/test_s3_lock.py \
 	tests/integration/test_s3_parallel.py \
+	tests/integration/test_bucket_doubts.py \
 	tests/integration/test_s3_refused.py \
 	tests/integration/test_s3_tls.py \
 	tests/integration/test_s3_v2.py \

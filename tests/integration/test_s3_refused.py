@@ -24,10 +24,11 @@ def filled(s3, bucket):
 class Role:
     """Temporary credentials that may do everything but what is denied."""
 
+    statements = [{"Effect": "Allow", "Action": ["s3:*"],
+                   "Resource": ["arn:aws:s3:::*"]}]
+
     def __init__(self, minio, *denied):
-        statements = [{"Effect": "Allow", "Action": ["s3:*"],
-                       "Resource": ["arn:aws:s3:::*"]}]
-        statements += [{"Effect": "Deny", "Action": [action],
+        statements = self.statements + [{"Effect": "Deny", "Action": [action],
                         "Resource": ["arn:aws:s3:::" + resource]}
                        for action, resource in denied]
         given = boto3.client(

@@ -37,11 +37,11 @@ def page(keys, truncated="false", send=None, kind="application/xml"):
 END = (page([]), page([]))  # it is asked twice
 
 
-def stored(data):
+def stored(data, **headers):
     """The answers to a PUT, and to the question whether it arrived."""
     return (answer(200), answer(
         200, Content_Length=str(len(data)),
-        ETag="\"%s\"" % hashlib.md5(data).hexdigest()))
+        ETag="\"%s\"" % hashlib.md5(data).hexdigest(), **headers))
 
 
 @pytest.fixture
@@ -55,7 +55,8 @@ def real(minio):
 # ---- what is sent ----
 
 def test_the_signature_is_of_version_2():
-    with Fake(*stored(b"bytes")) as fake:
+    with Fake(*stored(b"bytes", **{"x-amz-meta-b": "2",
+                                   "x-amz-meta-a": "1 1"})) as fake:
         done = tool(fake.endpoint, "put", "bucket", "a/\u00fc(1)",
                     "content-type=text/plain", "x-amz-meta-b=2",
                     "x-amz-meta-a=1 1", stdin=b"bytes")
@@ -230,6 +231,18 @@ def test_an_upload_that_did_not_arrive_is_found_out(there):
             tool(fake.endpoint, "put", "bucket", "key", stdin=BODY), RETRY)
     assert "not what is there afterwards" in message
     assert len(fake.requests) == 12
+
+
+@pytest.mark.parametrize("there,what", [
+    ({}, "m"), ({"x-amz-meta-m": "x"}, "m"),
+    ({"x-amz-meta-m": "v", "Content-Type": "text/other"}, "content-type")])
+def test_metadata_that_did_not_arrive_is_found_out(there, what):
+    with Fake(*stored(BODY, **there)) as fake:
+        message = refused(
+            tool(fake.endpoint, "put", "bucket", "key", "x-amz-meta-m=v",
+                 "content-type=text/plain", stdin=BODY), UNSUPPORTED)
+    assert '"%s" is not on the server as it was sent' % what in message
+    assert len(fake.requests) == 2
 
 
 def test_a_bucket_that_was_not_made_is_found_out():

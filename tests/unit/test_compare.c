@@ -14,10 +14,13 @@ static char kind[] = "bucket.object";
 static char other_kind[] = "bucket.marker";
 static char path[] = "bucket/a/b";
 static const char *const ignored[] = {"etag", NULL};
-static const struct bkp_comparison full = {
-    "bucket.object", true, false, false, ignored};
-static const struct bkp_comparison no_content = {
-    "bucket.object", false, false, false, NULL};
+static const char *const if_both[] = {"etag", NULL};
+static const struct bkp_comparison full = {.entry_kind = "bucket.object",
+    .has_content_compared = true,
+    .ignored = ignored};
+static const struct bkp_comparison no_content = {.entry_kind = "bucket.object"};
+static const struct bkp_comparison what_both_have = {
+    .entry_kind = "bucket.object", .if_both = if_both};
 
 /* Compares an object of these attributes and size with a fixed one. */
 static int
@@ -58,6 +61,23 @@ equal_entries_are_equal(void **state)
 	assert_int_equal(compare(SAME, 10, 0, &full, what, 512), 1);
 	assert_string_equal(what, "");
 	assert_int_equal(compare(SAME, 10, 0, NULL, what, 512), 1);
+}
+
+static void
+what_one_side_cannot_tell_is_no_difference(void **state)
+{
+	char what[512];
+
+	(void)state;
+	assert_int_equal(compare("{\"type\":\"text/plain\"}", 10, 0,
+			     &what_both_have, what, 512),
+	    1);
+	assert_int_equal(compare("{\"etag\":\"y\",\"type\":\"text/plain\"}", 10,
+			     0, &what_both_have, what, 512),
+	    0);
+	assert_string_equal(what, "etag: recorded \"x\", found \"y\"");
+	assert_int_equal(
+	    compare("{\"etag\":\"x\"}", 10, 0, &what_both_have, what, 512), 0);
 }
 
 static void
@@ -250,6 +270,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(equal_entries_are_equal),
+	    cmocka_unit_test(what_one_side_cannot_tell_is_no_difference),
 	    cmocka_unit_test(a_changed_missing_or_new_attribute_is_told),
 	    cmocka_unit_test(an_ignored_attribute_may_differ),
 	    cmocka_unit_test(size_and_digest_are_told_where_they_count),

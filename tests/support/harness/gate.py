@@ -28,9 +28,10 @@ def forward(handler, port, body):
 class Gate:
     """Passes every request on as it is (the signature holds, for the Host
     header is passed on too), unless `answer(method, path)` gives a status and
-    an error code, which are then the answer. Looks like a Minio to a Stack."""
+    an error code, which are then the answer. Headers that are `hidden` are
+    left out of answers. Looks like a Minio to a Stack."""
 
-    def __init__(self, minio, answer):
+    def __init__(self, minio, answer, hidden=()):
         self.access_key = minio.access_key
         self.secret_key = minio.secret_key
         self.requests = []
@@ -55,7 +56,7 @@ class Gate:
             def reply(self, status, headers, body):
                 self.send_response_only(status)
                 for name, value in headers:
-                    if name.lower() not in HOPS | {"content-length"}:
+                    if name.lower() not in HOPS | {"content-length", *hidden}:
                         self.send_header(name, value)
                 length = dict((name.lower(), value)
                               for name, value in headers).get("content-length")

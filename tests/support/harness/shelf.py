@@ -127,6 +127,7 @@ class Shelf:
     def __init__(self, refuse=lambda method, key: None, knows_tags=True):
         self.access_key, self.secret_key = "someone", "something"
         self.refuse, self.knows_tags = refuse, knows_tags
+        self.has_tagging = True
         self.buckets, self.sorted = {}, {}
         self.counts = collections.Counter()
         self.uploads = {}
@@ -180,6 +181,8 @@ class Shelf:
             return self._bucket(method, bucket, what, query, body)
         if bucket not in self.buckets:
             return self._error(404, "NoSuchBucket")
+        if what == "tagging" and not self.has_tagging:
+            return self._error(501, "NotImplemented")
         if what == "tagging":
             return self._tagging(method, bucket, key, body)
         if what in ("uploads", "uploadId"):
