@@ -263,10 +263,11 @@ open_objects(struct bkp_bucket_input *input, const char *location,
 }
 
 int
-bkp_bucket_input_open(
-    const char *location, struct bkp_bucket_input **out, struct bkp_error *err)
+bkp_bucket_input_open(const char *location,
+    const struct bkp_s3_options *options, struct bkp_bucket_input **out,
+    struct bkp_error *err)
 {
-	static const struct bkp_s3_options options = {.endpoint = NULL};
+	static const struct bkp_s3_options environment = {.endpoint = NULL};
 	struct bkp_bucket_input *input = bkp_alloc(sizeof(*input), err);
 	char *key = NULL;
 	int rc = -1;
@@ -275,7 +276,8 @@ bkp_bucket_input_open(
 		return -1;
 	pthread_mutex_init(&input->lock, NULL);
 	if (bkp_bucket_split(location, &input->bucket, &key, err) == 0 &&
-	    bkp_s3_new(&options, &input->s3, err) == 0 &&
+	    bkp_s3_new(options != NULL ? options : &environment, &input->s3,
+		err) == 0 &&
 	    bkp_s3_connect(input->s3, NULL, &input->connection, err) == 0)
 		rc = open_objects(input, location, key, err);
 	free(key);

@@ -3,8 +3,7 @@
 #define LIBBACKUP_ARCHIVE_BUCKET_INPUT_H
 
 /* An archive in a bucket, in one object or in parts, read by ranges of one
- * version of each. Endpoint and credentials come from the environment
- * (s3/credentials.h). */
+ * version of each. */
 
 #include <stdint.h>
 
@@ -17,8 +16,13 @@ int bkp_bucket_split(
 
 struct bkp_bucket_input;
 
-int bkp_bucket_input_open(
-    const char *location, struct bkp_bucket_input **out, struct bkp_error *err);
+struct bkp_s3_options;
+
+/* options are borrowed for the call; NULL: endpoint and credentials are the
+ * environment's (s3/credentials.h). */
+int bkp_bucket_input_open(const char *location,
+    const struct bkp_s3_options *options, struct bkp_bucket_input **out,
+    struct bkp_error *err);
 void bkp_bucket_input_close(struct bkp_bucket_input *input);
 uint64_t bkp_bucket_input_size(const struct bkp_bucket_input *input);
 

@@ -170,17 +170,18 @@ open_input(struct bkp_archive_input *input, struct bkp_error *err)
 
 static int
 open_bucket(struct bkp_archive_input *input, const char *location,
-    struct bkp_error *err)
+    const struct bkp_s3_options *options, struct bkp_error *err)
 {
-	if (bkp_bucket_input_open(location, &input->bucket, err) < 0)
+	if (bkp_bucket_input_open(location, options, &input->bucket, err) < 0)
 		return -1;
 	input->size = bkp_bucket_input_size(input->bucket);
 	return 0;
 }
 
 int
-bkp_archive_input_open(
-    const char *location, struct bkp_archive_input **out, struct bkp_error *err)
+bkp_archive_input_open(const char *location,
+    const struct bkp_s3_options *options, struct bkp_archive_input **out,
+    struct bkp_error *err)
 {
 	struct bkp_archive_input *input = bkp_alloc(sizeof(*input), err);
 	struct stat st;
@@ -195,7 +196,7 @@ bkp_archive_input_open(
 	else if (strcmp(location, "-") == 0)
 		rc = open_input(input, err);
 	else if (strncmp(location, "s3://", 5) == 0)
-		rc = open_bucket(input, location, err);
+		rc = open_bucket(input, location, options, err);
 	else if (stat(location, &st) == 0)
 		rc = bkp_archive_part_refuse(location, err) < 0
 			 ? -1

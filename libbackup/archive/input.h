@@ -20,7 +20,12 @@ struct bkp_archive_input;
 /* True where the location is that of an archive, not of a folder. */
 bool bkp_archive_is_location(const char *location);
 
-int bkp_archive_input_open(const char *location, struct bkp_archive_input **out,
+struct bkp_s3_options;
+
+/* options: how a bucket is reached, borrowed for the call; NULL: as the
+ * environment says. */
+int bkp_archive_input_open(const char *location,
+    const struct bkp_s3_options *options, struct bkp_archive_input **out,
     struct bkp_error *err);
 void bkp_archive_input_close(struct bkp_archive_input *input);
 

@@ -283,7 +283,7 @@ out:
 }
 
 int
-bkp_archive_open(const char *location,
+bkp_archive_open(const char *location, const struct bkp_s3_options *options,
     const struct fmt_age_identity *identities, size_t count,
     struct bkp_archive **out, struct bkp_error *err)
 {
@@ -291,7 +291,8 @@ bkp_archive_open(const char *location,
 
 	if (archive == NULL)
 		return -1;
-	if (bkp_archive_input_open(location, &archive->input, err) < 0 ||
+	if (bkp_archive_input_open(location, options, &archive->input, err) <
+		0 ||
 	    open_payload(archive, identities, count, err) < 0 ||
 	    read_manifest(archive, err) < 0) {
 		bkp_archive_close(archive);

@@ -15,10 +15,13 @@
 
 struct bkp_archive;
 
-/* Identities are borrowed for the call. BKP_AUTH: none opens it. BKP_CORRUPT
+struct bkp_s3_options;
+
+/* Identities and options (as bkp_archive_input_open's) are borrowed for the
+ * call. BKP_AUTH: none opens it. BKP_CORRUPT
  * where it is cut, or its end is damaged: then what is left comes back with
  * age, zstd and tar. */
-int bkp_archive_open(const char *location,
+int bkp_archive_open(const char *location, const struct bkp_s3_options *options,
     const struct fmt_age_identity *identities, size_t count,
     struct bkp_archive **out, struct bkp_error *err);
 void bkp_archive_close(struct bkp_archive *archive); /* wipes the key */

@@ -8,7 +8,9 @@
 
 #include "formats/sign.h"
 #include "libbackup/archive/reader.h"
+#include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/s3/s3.h"
 
 /* ---- the store that an archive is not ---- */
 
@@ -135,9 +137,17 @@ open_archive(const char *location, const struct bkp_keys *keys,
     struct bkp_archive **out, struct bkp_error *err)
 {
 	struct fmt_age_identity *identities = NULL;
+	struct bkp_s3_options options = {.endpoint = NULL};
 	size_t count = 0;
 	int rc;
 
+	if (keys->storage != NULL)
+		options = bkp_s3_options_of(&keys->storage->bucket);
+	if (keys->storage != NULL && keys->storage->as_of_us > 0)
+		return bkp_fail(err, BKP_INVALID,
+		    "%s is an archive: it is one snapshot, and there is no "
+		    "earlier time to read it as of (--as-of)",
+		    location);
 	if (keys->identity_file == NULL && keys->passphrase == NULL)
 		return bkp_fail(err, BKP_AUTH,
 		    "%s is an archive: give the identity file of one of those "
@@ -147,7 +157,7 @@ open_archive(const char *location, const struct bkp_keys *keys,
 		    keys->key_file != NULL ? "; a host key opens none" : "");
 	if (bkp_keys_identities(keys, &identities, &count, err) < 0)
 		return -1;
-	rc = bkp_archive_open(location, identities, count, out, err);
+	rc = bkp_archive_open(location, &options, identities, count, out, err);
 	bkp_identities_free(identities, count);
 	return rc;
 }

@@ -12,7 +12,9 @@
 #include <time.h>
 
 #include "libbackup/archive/input.h"
+#include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/s3/s3.h"
 #include "libbackup/store/store_parity.h"
 #include "libbackup/repository/archive_view.h"
 
@@ -136,17 +138,22 @@ open_repository(const char *location, const struct bkp_keys *keys,
 /* Whether an object of that name is there, or parts of one, as whole as they
  * may be. */
 static bool
-has_archive(const char *location)
+has_archive(const char *location, const struct bkp_keys *keys)
 {
 	const char *slash = strchr(location + strlen("s3://"), '/');
+	const struct bkp_keys known = bkp_keys_adopt(keys);
+	struct bkp_s3_options options = {.endpoint = NULL};
 	struct bkp_archive_input *input = NULL;
 	struct bkp_error problem = BKP_ERROR_INIT;
 	bool answer;
 
 	if (slash == NULL || slash[1] == '\0')
 		return false;
-	answer = bkp_archive_input_open(location, &input, &problem) == 0 ||
-		 problem.code == BKP_CORRUPT || problem.code == BKP_INVALID;
+	if (known.storage != NULL)
+		options = bkp_s3_options_of(&known.storage->bucket);
+	answer =
+	    bkp_archive_input_open(location, &options, &input, &problem) == 0 ||
+	    problem.code == BKP_CORRUPT || problem.code == BKP_INVALID;
 	bkp_archive_input_close(input);
 	return answer;
 }
@@ -163,7 +170,8 @@ bkp_repository_open(const char *location, const struct bkp_keys *keys,
 		 * there. */
 		if (open_repository(location, keys, out, &problem) == 0)
 			return 0;
-		if (problem.code != BKP_NOTFOUND || !has_archive(location)) {
+		if (problem.code != BKP_NOTFOUND ||
+		    !has_archive(location, keys)) {
 			if (err != NULL)
 				*err = problem;
 			return -1;

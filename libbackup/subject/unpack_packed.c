@@ -184,7 +184,7 @@ open_input(struct packed *packed, const struct bkp_unpack_options *options,
 	uint64_t size;
 	int rc;
 
-	if (bkp_archive_input_open(options->location, &packed->input, err) < 0)
+	if (bkp_archive_input_open(options->location, NULL, &packed->input, err) < 0)
 		return -1;
 	size = packed->size = bkp_archive_input_size(packed->input);
 	rc = bkp_archive_input_read(

@@ -101,8 +101,8 @@ refuse(struct hostile *hostile, uint64_t size, uint32_t offset, uint32_t len,
 	assert_int_equal(fmt_archive_trailer_encode(&ref, &payload), FMT_OK);
 	write_archive(hostile, &payload);
 	fmt_buf_free(&payload);
-	assert_int_equal(bkp_archive_open(hostile->path, &hostile->identity, 1,
-			     &archive, &err),
+	assert_int_equal(bkp_archive_open(hostile->path, NULL,
+			     &hostile->identity, 1, &archive, &err),
 	    -1);
 	assert_int_equal(unlink(hostile->path), 0);
 	(void)snprintf(

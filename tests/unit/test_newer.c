@@ -324,7 +324,7 @@ refuse_archive(struct fixture *fixture, const struct fmt_buf *manifest,
 	(void)snprintf(path, sizeof(path), "%s/new.age", fixture->folder);
 	write_file(path, &file);
 	assert_int_equal(
-	    bkp_archive_open(path, &identity, 1, &archive, &err), -1);
+	    bkp_archive_open(path, NULL, &identity, 1, &archive, &err), -1);
 	assert_says(&err, path);
 	fmt_buf_free(&payload);
 	fmt_buf_free(&file);
