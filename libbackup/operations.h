@@ -352,6 +352,9 @@ struct bkp_prune_result {
 	 * and is kept by its lock. */
 	uint64_t renewed_objects, purged_objects;
 	uint64_t locked_objects, locked_bytes;
+	/* Objects that could not be seen to; the first of them are told as
+	 * omissions. The prune is degraded by them. */
+	uint64_t failed_locks;
 };
 
 /*

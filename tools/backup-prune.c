@@ -15,7 +15,8 @@ static const struct cli_command command = {
     .usage = (const char *const[]){"", NULL},
     .statuses = (const char *const[]){"0  done; what waits for its time was "
 				      "told",
-	"1  failed", "2  wrong usage", NULL},
+	"1  failed", "2  wrong usage",
+	"3  degraded: done, but for object locks that were named", NULL},
     .examples = (const char *const[]){"backup-prune --dry-run",
 	"backup-prune --keep-daily 7 --keep-weekly 4 --keep-monthly 12", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
@@ -113,12 +114,12 @@ emit_result(
 		cli_emit(cli, decision_event(&r->decisions[i]));
 	cli_emit(cli,
 	    json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		      "s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I}",
-		"type", "result", "command", command.name, "state", "complete",
-		"is_dry_run", wish->is_dry_run, "kept", (json_int_t)r->kept,
-		"removed", (json_int_t)r->removed, "given_up",
-		(json_int_t)r->given_up, "freed_packs",
-		(json_int_t)r->freed_packs, "freed_bytes",
+		      "s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"type", "result", "command", command.name, "state",
+		r->failed_locks > 0 ? "degraded" : "complete", "is_dry_run",
+		wish->is_dry_run, "kept", (json_int_t)r->kept, "removed",
+		(json_int_t)r->removed, "given_up", (json_int_t)r->given_up,
+		"freed_packs", (json_int_t)r->freed_packs, "freed_bytes",
 		(json_int_t)r->freed_bytes, "waiting_packs",
 		(json_int_t)r->waiting_packs, "waiting_bytes",
 		(json_int_t)r->waiting_bytes, "held_bytes",
@@ -128,7 +129,8 @@ emit_result(
 		(json_int_t)r->renewed_objects, "purged_objects",
 		(json_int_t)r->purged_objects, "locked_objects",
 		(json_int_t)r->locked_objects, "locked_bytes",
-		(json_int_t)r->locked_bytes, "duration_ms",
+		(json_int_t)r->locked_bytes, "failed_locks",
+		(json_int_t)r->failed_locks, "duration_ms",
 		(json_int_t)r->duration_ms));
 }
 
@@ -218,6 +220,10 @@ tell_people(const struct cli *cli, const struct wish *wish,
 		    cli_count(r->locked_objects, b),
 		    r->locked_objects == 1 ? "object that was"
 					   : "objects that were");
+	if (r->failed_locks > 0)
+		(void)printf("state      degraded: %s with object locks, named "
+			     "above\n",
+		    r->failed_locks == 1 ? "a problem" : "problems");
 	(void)printf("time       %s\n", cli_duration(r->duration_ms, a));
 }
 
@@ -260,7 +266,7 @@ prune(struct cli *cli, const struct wish *wish)
 		emit_result(cli, wish, &result);
 	else
 		tell_people(cli, wish, &result);
-	status = CLI_COMPLETE;
+	status = result.failed_locks > 0 ? CLI_DEGRADED : CLI_COMPLETE;
 out:
 	bkp_prune_result_free(&result);
 	bkp_config_free(config);

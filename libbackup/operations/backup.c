@@ -18,6 +18,7 @@
 
 #include "libbackup/archive/input.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/operations/locks.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/repository/history.h"
@@ -202,6 +203,8 @@ list_snapshots(struct backup *backup, struct bkp_snapshot_list *list,
 		    damage.message);
 		backup->problem_count++;
 	}
+	backup->problem_count +=
+	    bkp_locks_remind(backup->repository, backup->config, backup->run);
 	if (bkp_snapshot_list(backup->repository, list, err) < 0)
 		return -1;
 	for (size_t i = 0;

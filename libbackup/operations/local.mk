@@ -19,6 +19,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/content.c libbackup/operations/content.h \
 	libbackup/operations/former.c \
 	libbackup/operations/limits.c libbackup/operations/limits.h \
+	libbackup/operations/locks.c libbackup/operations/locks.h \
 	libbackup/operations/opened.c libbackup/operations/opened.h \
 	libbackup/operations/past.c libbackup/operations/past.h \
 	libbackup/operations/past_objects.c \

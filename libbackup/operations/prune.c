@@ -19,6 +19,7 @@
 #include "libbackup/base/duration.h"
 #include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/operations/locks.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/retention.h"
 #include "libbackup/repository/archive_view.h"
@@ -47,6 +48,7 @@ struct prune {
 	char (*names)[BKP_OBJECT_NAME];
 	size_t name_count, name_cap, given_up;
 	struct bkp_prune_report report;
+	struct bkp_lock_faults lock_faults;
 };
 
 /* ---- what was asked for ---- */
@@ -430,7 +432,7 @@ tell_newer(struct prune *prune)
 }
 
 static struct bkp_prune_limits
-limits_of(const struct prune *prune, bool is_dry_run)
+limits_of(struct prune *prune, bool is_dry_run)
 {
 	const struct bkp_prune_options *options = prune->options;
 
@@ -439,7 +441,9 @@ limits_of(const struct prune *prune, bool is_dry_run)
 	    .may_repack = !options->has_no_repack,
 	    .is_acknowledged = options->is_acknowledged,
 	    .without = (const char(*)[BKP_OBJECT_NAME])prune->names,
-	    .without_count = is_dry_run ? prune->name_count : 0};
+	    .without_count = is_dry_run ? prune->name_count : 0,
+	    .lock_fault = bkp_lock_faults_note,
+	    .lock_fault_arg = &prune->lock_faults};
 }
 
 /* Where what is to stay lacks something, what is to go may be the last that is
@@ -468,7 +472,7 @@ collect(struct prune *prune, struct bkp_error *err)
 	if (bkp_prune_collect(prune->repository, prune->presence, &limits,
 		&prune->report, options->cancel, err) == 0) {
 		tell_newer(prune);
-		return 0;
+		return bkp_lock_faults_end(&prune->lock_faults, err);
 	}
 	if (options->is_dry_run || prune->name_count == 0)
 		return -1;
@@ -575,6 +579,7 @@ fill_result(struct prune *prune, uint64_t began_ms,
 	    .purged_objects = report->locks.purged,
 	    .locked_objects = report->locks.locked,
 	    .locked_bytes = report->locks.locked_bytes,
+	    .failed_locks = report->locks.failed,
 	    .duration_ms = bkp_clock_ms() - began_ms,
 	    .memory = memory};
 	memory->history = prune->history;
@@ -612,27 +617,53 @@ end_prune(struct prune *prune)
 	bkp_run_free(prune->run);
 }
 
+/* What there is must not lose its locks because nothing can be pruned. */
+static void
+keep_locks(struct prune *prune, const struct bkp_error *reason)
+{
+	const struct bkp_prune_limits limits = limits_of(prune, false);
+
+	if (prune->presence != NULL)
+		bkp_locks_keep(prune->repository, &limits, prune->run, reason);
+}
+
+/* Up to where nothing can go wrong any more. */
+static int
+run_prune(struct prune *prune, struct bkp_error *err)
+{
+	const struct bkp_prune_options *options = prune->options;
+
+	if (read_history(prune, err) < 0 || decide(prune, err) < 0)
+		return -1;
+	if (!options->is_dry_run &&
+	    (look_at_kept(prune, err) < 0 || remove_snapshots(prune, err) < 0))
+		return -1;
+	return collect(prune, err);
+}
+
 int
 bkp_prune(const struct bkp_prune_options *options,
     struct bkp_prune_result *result, struct bkp_error *err)
 {
 	struct prune prune = {.options = options};
+	struct bkp_error problem = BKP_ERROR_INIT;
 	uint64_t began_ms = bkp_clock_ms();
 	int rc = -1;
 
 	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
 		options->cancel, &prune.run, err) < 0)
 		goto out;
+	prune.lock_faults.run = prune.run;
 	if (read_options(&prune, err) < 0 ||
 	    bkp_retention_check(&prune.retention, err) < 0 ||
-	    open_repository(&prune, err) < 0 || read_history(&prune, err) < 0 ||
-	    decide(&prune, err) < 0)
+	    open_repository(&prune, err) < 0)
 		goto out;
-	if (!options->is_dry_run && (look_at_kept(&prune, err) < 0 ||
-					remove_snapshots(&prune, err) < 0))
+	if (run_prune(&prune, &problem) < 0) {
+		keep_locks(&prune, &problem);
+		if (err != NULL)
+			*err = problem;
 		goto out;
-	if (collect(&prune, err) < 0)
-		goto out;
+	}
 	if (!options->is_dry_run)
 		keep_reserve(&prune);
 	rc = fill_result(&prune, began_ms, result, err);

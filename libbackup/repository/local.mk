@@ -73,6 +73,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/reserve.c libbackup/repository/reserve.h \
 	libbackup/repository/prune.c libbackup/repository/prune.h \
 	libbackup/repository/prune_index.c \
+	libbackup/repository/prune_locks.c \
 	libbackup/repository/prune_own.h \
 	libbackup/repository/prune_packs.c \
 	libbackup/repository/prune_remove.c \

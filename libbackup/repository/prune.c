@@ -590,45 +590,6 @@ count_indexes(struct prune *prune, struct bkp_error *err)
 	return 0;
 }
 
-/* ---- object lock ---- */
-
-/* A pack that a backup under way has built upon is needed all the same; and of
- * which that is so, nobody knows where something is missing. */
-static bool
-is_condemned(void *arg, const char *name)
-{
-	const struct prune *prune = arg;
-	const struct bkp_reach_pack *used;
-	unsigned char pack[32];
-
-	if (strncmp(name, "parity/", 7) == 0)
-		name += 7;
-	if (strncmp(name, "packs/", 6) != 0 || strlen(name) != 73 ||
-	    fmt_unhex(name + 9, pack, sizeof(pack)) != FMT_OK ||
-	    !bkp_condemned_has(&prune->survey.condemned, pack))
-		return false;
-	used = bkp_survey_find(&prune->survey, pack);
-	return prune->survey.missing == 0 &&
-	       (used == NULL || used->used_chunks == 0);
-}
-
-/* What is needed stays locked. What was removed goes for good only where all is
- * there that should be: it may be somebody else who removed it. */
-static int
-tend_locks(struct prune *prune, struct bkp_error *err)
-{
-	const struct bkp_store_tending tending = {
-	    .is_condemned = is_condemned,
-	    .arg = prune,
-	    .may_purge =
-		prune->survey.missing == 0 && !prune->limits->is_acknowledged,
-	    .cancel = prune->cancel,
-	};
-
-	return bkp_store_tend(
-	    prune->repository->store, &tending, &prune->report->locks, err);
-}
-
 /* ---- the whole ---- */
 
 static int
@@ -651,7 +612,8 @@ run(struct prune *prune, struct bkp_error *err)
 		rc = count_indexes(prune, err);
 	}
 	if (rc == 0 && !prune->limits->is_dry_run)
-		rc = tend_locks(prune, err);
+		rc = bkp_prune_tend(prune->repository, &prune->survey,
+		    prune->limits, &prune->report->locks, prune->cancel, err);
 	bkp_pack_set_free(&dead);
 	return rc;
 }

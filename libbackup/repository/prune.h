@@ -55,6 +55,10 @@ struct bkp_prune_limits {
 	/* A dry run: the snapshots that would be removed. Borrowed. */
 	const char (*without)[BKP_OBJECT_NAME];
 	size_t without_count;
+	/* As fault of struct bkp_store_tending. */
+	void (*lock_fault)(void *arg, const char *name, bool is_needed,
+	    const struct bkp_error *why);
+	void *lock_fault_arg;
 };
 
 struct bkp_prune_amount {
@@ -95,6 +99,15 @@ struct bkp_prune_report {
 int bkp_prune_collect(struct bkp_repository *repository,
     struct bkp_presence *presence, const struct bkp_prune_limits *limits,
     struct bkp_prune_report *report, const struct bkp_cancel *cancel,
+    struct bkp_error *err);
+
+/* Where a prune cannot go on, locks do: makes those of all that is there longer
+ * that are less than half, and takes nothing away. keeps_removed: also of what
+ * was removed, for nobody knows by whom. Nothing where objects are not
+ * locked. */
+int bkp_prune_keep_locks(struct bkp_repository *repository,
+    const struct bkp_prune_limits *limits, bool keeps_removed,
+    struct bkp_store_tended *out, const struct bkp_cancel *cancel,
     struct bkp_error *err);
 
 #endif

@@ -70,6 +70,12 @@ void bkp_survey_free(struct bkp_survey *survey);
 const struct bkp_reach_pack *bkp_survey_find(
     const struct bkp_survey *survey, const unsigned char name[32]);
 
+/* ---- object lock (prune_locks.c) ---- */
+
+int bkp_prune_tend(struct bkp_repository *repository, struct bkp_survey *survey,
+    const struct bkp_prune_limits *limits, struct bkp_store_tended *out,
+    const struct bkp_cancel *cancel, struct bkp_error *err);
+
 /* ---- sessions that are given up (prune_remove.c) ---- */
 
 /* Marks them, states in a checkpoint that they do not count and which

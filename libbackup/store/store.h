@@ -57,13 +57,22 @@ struct bkp_store_tending {
 	bool (*is_condemned)(void *arg, const char *name);
 	void *arg;
 	bool may_purge; /* take away for good what was removed before */
+	/* Make locks longer also of what was removed: nobody knows by whom. */
+	bool keeps_removed;
 	const struct bkp_cancel *cancel; /* may be NULL */
+	/* Told of a version that cannot be seen to, which does not keep the
+	 * others from it; is_needed: its lock was to be longer. One at a time,
+	 * any thread. May be NULL. */
+	void (*fault)(void *arg, const char *name, bool is_needed,
+	    const struct bkp_error *why);
+	void *fault_arg;
 };
 
 struct bkp_store_tended {
 	uint64_t renewed; /* objects whose locks were lengthened */
 	uint64_t purged, purged_bytes;
 	uint64_t locked, locked_bytes; /* removed, and kept by a lock */
+	uint64_t failed;               /* versions that fault was told of */
 };
 
 struct bkp_store_ops {
@@ -116,7 +125,8 @@ int bkp_store_remove(
 int bkp_store_probe(struct bkp_store *store, struct bkp_error *err);
 /* Where objects are locked as they are put: lengthens the locks that are less
  * than half, and takes away for good what was removed and is locked no more.
- * *out is zero where nothing is locked. */
+ * *out is zero where nothing is locked. Fails where the server answers no more,
+ * or lets nothing at all be done. */
 int bkp_store_tend(struct bkp_store *store,
     const struct bkp_store_tending *tending, struct bkp_store_tended *out,
     struct bkp_error *err);

@@ -5,6 +5,7 @@
  * puts a deletion on top of it, which always works; the versions below are
  * taken away for good by a later run, when their locks are over.
  */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,10 @@
 #define WORKERS 8
 #define WINDOW 64
 #define DAY_S INT64_C(86400)
+
+/* So many failures without a single lock that was made longer, or version that
+ * went, are no chance. */
+#define FAILED_MAX 50
 
 struct version {
 	char *id; /* owned */
@@ -39,6 +44,8 @@ struct tending {
 	struct group *ahead; /* begun by the version that ended the last */
 	int64_t now_s;
 	atomic_ullong renewed, purged, purged_bytes, locked, locked_bytes;
+	pthread_mutex_t lock; /* of what follows, and of telling */
+	uint64_t failed;
 };
 
 static bool
@@ -97,6 +104,7 @@ int
 bkp_s3_store_check_lock(struct bkp_s3_store *store, struct bkp_error *err)
 {
 	struct bkp_s3_lock_rule rule = {.is_enabled = false};
+	struct bkp_error problem = BKP_ERROR_INIT;
 	struct bkp_s3_lent *lent;
 	int rc;
 
@@ -104,12 +112,18 @@ bkp_s3_store_check_lock(struct bkp_s3_store *store, struct bkp_error *err)
 		return 0;
 	if ((lent = bkp_s3_pool_take(store->pool, err)) == NULL)
 		return -1;
-	rc = bkp_s3_get_lock_rule(lent->connection, store->name, &rule, err);
+	rc = bkp_s3_get_lock_rule(
+	    lent->connection, store->name, &rule, &problem);
 	bkp_s3_pool_give(store->pool, lent);
-	if (rc < 0)
-		return bkp_fail_in(err, "%s", store->base.location);
-	if (rule.is_enabled)
+	/* Whoever may not ask is told by the first object that is put. */
+	if (rule.is_enabled ||
+	    (rc < 0 && problem.code == BKP_AUTH && problem.sys == 403))
 		return 0;
+	if (rc < 0) {
+		if (err != NULL)
+			*err = problem;
+		return bkp_fail_in(err, "%s", store->base.location);
+	}
 	return bkp_fail(err, BKP_INVALID,
 	    "%s: 'object_lock' is configured, and the bucket has none; it can "
 	    "only be given when a bucket is made: make another one with it, "
@@ -204,6 +218,49 @@ next_group(void *arg, void **item, struct bkp_error *err)
 	return 0;
 }
 
+/* ---- what cannot be done ---- */
+
+/* Of one version only, while the server still answers for the bucket. */
+static bool
+is_about_version(const struct tending *tending,
+    struct bkp_s3_connection *connection, const struct bkp_error *why)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	if (why->code == BKP_CANCELLED || why->code == BKP_NOMEM)
+		return false;
+	return bkp_s3_head_bucket(connection, tending->store->name, &problem) ==
+		   0 ||
+	       (problem.code == BKP_AUTH && problem.sys == 403);
+}
+
+/* 0: it is told, and the others get their turn. */
+static int
+note_failure(struct tending *tending, struct bkp_s3_connection *connection,
+    const struct group *group, bool is_needed, const struct bkp_error *why,
+    struct bkp_error *err)
+{
+	const struct bkp_store_tending *given = tending->given;
+	bool goes_on = is_about_version(tending, connection, why);
+
+	if (goes_on) {
+		(void)pthread_mutex_lock(&tending->lock);
+		goes_on = ++tending->failed < FAILED_MAX ||
+			  tending->renewed > 0 || tending->purged > 0;
+		if (given->fault != NULL)
+			given->fault(given->fault_arg,
+			    group->key + strlen(tending->store->prefix),
+			    is_needed, why);
+		(void)pthread_mutex_unlock(&tending->lock);
+	}
+	if (goes_on)
+		return 0;
+	if (err != NULL)
+		*err = *why;
+	return bkp_fail_in(err, "%s",
+	    is_needed ? "renewing object locks" : "deleting what was removed");
+}
+
 /* ---- what is needed ---- */
 
 /* Every version: where one is not as it was, another one is. */
@@ -238,19 +295,18 @@ static int
 renew(struct tending *tending, struct bkp_s3_connection *connection,
     const struct group *group, struct bkp_error *err)
 {
-	struct bkp_error problem = BKP_ERROR_INIT;
-
 	for (size_t i = 0; i < group->count; i++) {
 		const struct version *version = &group->items[i];
+		struct bkp_error problem = BKP_ERROR_INIT;
 
 		if (version->is_marker ||
 		    renew_version(tending, connection, group->key, version->id,
 			&problem) == 0 ||
 		    problem.code == BKP_NOTFOUND) /* gone a moment ago */
 			continue;
-		if (err != NULL)
-			*err = problem;
-		return bkp_fail_in(err, "renewing object locks");
+		if (note_failure(
+			tending, connection, group, true, &problem, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -279,9 +335,7 @@ purge_version(struct tending *tending, struct bkp_s3_connection *connection,
 		atomic_fetch_add(&tending->locked_bytes, version->size);
 		return 0;
 	}
-	if (err != NULL)
-		*err = problem;
-	return bkp_fail_in(err, "deleting what was removed");
+	return note_failure(tending, connection, group, false, &problem, err);
 }
 
 /* The versions first: without the deletion on top of it, what the lock keeps
@@ -321,7 +375,8 @@ tend_group(void *arg, unsigned worker, void *item, struct bkp_error *err)
 	(void)worker;
 	if ((lent = bkp_s3_pool_take(tending->store->pool, err)) == NULL)
 		return -1;
-	if (!group->is_removed && is_lockable(name) &&
+	if ((!group->is_removed || tending->given->keeps_removed) &&
+	    is_lockable(name) &&
 	    !tending->given->is_condemned(tending->given->arg, name))
 		rc = renew(tending, lent->connection, group, err);
 	else if (group->is_removed && tending->given->may_purge &&
@@ -357,16 +412,21 @@ bkp_s3_store_tend(struct bkp_store *store,
 {
 	struct tending tending = {
 	    .store = (struct bkp_s3_store *)store, .given = given};
+	int rc;
 
 	if (tending.store->lock_mode == BKP_S3_LOCK_NONE)
 		return 0;
 	tending.now_s = server_now_s(tending.store);
-	if (run(&tending, err) < 0)
+	(void)pthread_mutex_init(&tending.lock, NULL);
+	rc = run(&tending, err);
+	(void)pthread_mutex_destroy(&tending.lock);
+	if (rc < 0)
 		return -1;
 	*out = (struct bkp_store_tended){.renewed = tending.renewed,
 	    .purged = tending.purged,
 	    .purged_bytes = tending.purged_bytes,
 	    .locked = tending.locked,
-	    .locked_bytes = tending.locked_bytes};
+	    .locked_bytes = tending.locked_bytes,
+	    .failed = tending.failed};
 	return 0;
 }

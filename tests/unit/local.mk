@@ -112,6 +112,9 @@ tests_unit_test_store_memory_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_compare tests/unit/test_operations_nomem
 tests_unit_test_compare_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_compare_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test_locks
+tests_unit_test_locks_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_locks_LDADD = $(UNIT_LIBS)
 tests_unit_test_operations_nomem_SOURCES = \
 	tests/unit/test_operations_nomem.c $(FAILING_ALLOC)
 tests_unit_test_operations_nomem_CFLAGS = $(UNIT_CFLAGS)
