@@ -285,6 +285,10 @@ bkp_proof_put(struct bkp_repository *repository, struct fmt_proof *proof,
 	enum fmt_status status;
 	int rc = -1;
 
+	if (repository->store->is_past)
+		return bkp_fail(err, BKP_INVALID,
+		    "it is of the repository as it was at a time (--as-of), "
+		    "and says nothing of what is there now");
 	if (!keys->has_admin)
 		return bkp_fail(err, BKP_AUTH,
 		    "what was found is not kept: only an administrator's key "

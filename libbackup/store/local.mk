@@ -9,6 +9,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/store/s3_pool.c libbackup/store/s3_pool.h \
 	libbackup/store/store_s3.c libbackup/store/store_s3.h \
 	libbackup/store/store_s3_lock.c libbackup/store/store_s3_own.h \
+	libbackup/store/store_s3_new.c \
 	libbackup/store/store_s3_past.c \
+	libbackup/store/store_s3_read.c \
 	libbackup/store/store_parity.c libbackup/store/store_parity.h \
 	libbackup/store/store_parity_own.h

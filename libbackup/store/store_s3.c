@@ -1,43 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <curl/curl.h>
-#include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
-#include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/store/store_s3_own.h"
 
 #define SCHEME "s3://"
 #define PREFIX_MAX 700 /* with a name of 200 bytes a key that servers take */
-#define READS 5        /* of an object that is not as it should be */
 #define PROBE "tmp-probe"
-#define CLAIM "tmp-new-"
-#define CLAIM_SIZE 32
-#define CLAIM_LEFT_US (INT64_C(15) * 60 * 1000000) /* nobody takes so long */
 
-/* One call: a connection and the key. */
-struct call {
-	struct bkp_s3_store *bucket;
-	struct bkp_s3_lent *lent;
-	const char *name;                      /* borrowed */
-	char *key;                             /* owned */
-	const struct bkp_s3_past_object *past; /* NULL: as it is now */
-};
-
-static int
-missing(struct bkp_error *err)
+int
+bkp_s3_missing(struct bkp_error *err)
 {
 	return bkp_fail(err, BKP_NOTFOUND, "there is no such object");
 }
 
-static int
-begin(struct bkp_store *store, const char *name, struct call *call,
-    struct bkp_error *err)
+int
+bkp_s3_call_begin(struct bkp_store *store, const char *name,
+    struct bkp_s3_call *call, struct bkp_error *err)
 {
 	struct bkp_s3_store *bucket = (struct bkp_s3_store *)store;
 
@@ -66,8 +48,8 @@ tell_as_io(struct bkp_error *err)
 		err->code = BKP_IO;
 }
 
-static int
-end(struct call *call, int rc, struct bkp_error *err)
+int
+bkp_s3_call_end(struct bkp_s3_call *call, int rc, struct bkp_error *err)
 {
 	if (call->lent != NULL)
 		bkp_s3_pool_give(call->bucket->pool, call->lent);
@@ -77,33 +59,17 @@ end(struct call *call, int rc, struct bkp_error *err)
 	return rc;
 }
 
-/* The same for what is read: as of a time, its version of then. */
-static int
-begin_read(struct bkp_store *store, const char *name, struct call *call,
-    struct bkp_error *err)
-{
-	const struct bkp_s3_past *past = ((struct bkp_s3_store *)store)->past;
-	const struct bkp_s3_past_object *object = NULL;
-
-	if (past != NULL && (object = bkp_s3_past_find(past, name)) == NULL)
-		return missing(err);
-	if (begin(store, name, call, err) < 0)
-		return -1;
-	call->past = object;
-	return 0;
-}
-
-static bool
-is_status(const struct bkp_error *err, int status)
+bool
+bkp_s3_is_status(const struct bkp_error *err, int status)
 {
 	return err->sys == status;
 }
 
 /* ---- writing ---- */
 
-static int
-put_bytes(struct call *call, const void *data, size_t len, bool is_new,
-    struct bkp_error *err)
+int
+bkp_s3_call_put(struct bkp_s3_call *call, const void *data, size_t len,
+    bool is_new, struct bkp_error *err)
 {
 	const struct bkp_s3_body body = {
 	    .data = data != NULL ? data : "", .size = len};
@@ -126,246 +92,12 @@ static int
 s3_put(struct bkp_store *store, const char *name, const void *data, size_t len,
     struct bkp_error *err)
 {
-	struct call call;
+	struct bkp_s3_call call;
 
-	if (begin(store, name, &call, err) < 0)
+	if (bkp_s3_call_begin(store, name, &call, err) < 0)
 		return -1;
-	return end(&call, put_bytes(&call, data, len, false, err), err);
-}
-
-/* ---- reading ---- */
-
-/* A read of an object, or of a part of it. */
-struct reading {
-	struct fmt_buf *out;
-	char md5[33]; /* the ETag, where it may be one */
-};
-
-static int
-note_etag(void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *etag = bkp_s3_fields_get(headers, "etag");
-	struct reading *reading = arg;
-
-	(void)err;
-	reading->md5[0] = '\0';
-	if (etag != NULL && etag[0] == '"' && strspn(etag + 1, digits) == 32 &&
-	    etag[33] == '"')
-		(void)snprintf(
-		    reading->md5, sizeof(reading->md5), "%.32s", etag + 1);
-	return 0;
-}
-
-static int
-append(void *arg, const void *data, size_t len, struct bkp_error *err)
-{
-	struct reading *reading = arg;
-
-	if (fmt_buf_append(reading->out, data, len) != FMT_OK)
-		return bkp_fail_nomem(err, "reading an object");
-	return 0;
-}
-
-/* len 0: all of it. What replaces an object while it is read makes the read
- * begin again: it is another one. */
-static int
-read_bytes(struct call *call, uint64_t offset, uint64_t len,
-    struct reading *reading, struct bkp_error *err)
-{
-	const struct bkp_s3_get_options options = {
-	    .version_id = call->past != NULL ? call->past->version : NULL,
-	    .first = offset,
-	    .len = len,
-	    .begin = note_etag,
-	    .write = append,
-	    .arg = reading,
-	};
-	size_t before = reading->out->len;
-	struct bkp_error problem = BKP_ERROR_INIT;
-	int rc = -1;
-
-	for (int n = 0; rc < 0 && n < READS; n++) {
-		reading->out->len = before;
-		problem = (struct bkp_error)BKP_ERROR_INIT;
-		rc = bkp_s3_get(call->lent->connection, call->bucket->name,
-		    call->key, &options, &problem);
-		if (rc < 0 && !is_status(&problem, 412))
-			break;
-	}
-	if (rc == 0)
-		return 0;
-	if (is_status(&problem, 416))
-		return bkp_fail(err, BKP_CORRUPT,
-		    "the object ends before byte %" PRIu64, offset);
-	/* An answer that breaks the protocol is no damage of the object. */
-	if (problem.code == BKP_CORRUPT)
-		problem.code = BKP_IO;
-	if (problem.code == BKP_NOTFOUND)
-		return missing(err);
-	if (err != NULL)
-		*err = problem;
-	return -1;
-}
-
-/* The digest that tells a good body: the one that is its name, or its ETag. */
-static bool
-is_proven(const char *name, const struct reading *reading, size_t before,
-    char digest[65])
-{
-	const char *last = strrchr(name, '/');
-	const unsigned char *data = reading->out->data;
-	size_t len = reading->out->len - before, size = 0;
-	const char *wanted = last != NULL ? last + 1 : name;
-	unsigned char raw[EVP_MAX_MD_SIZE];
-	bool is_named = strlen(wanted) == 64 &&
-			strspn(wanted, "0123456789abcdef") == 64 &&
-			strncmp(name, "parity/", 7) != 0;
-
-	if (!is_named)
-		wanted = reading->md5;
-	digest[0] = '\0';
-	if (wanted[0] == '\0')
-		return true;
-	if (EVP_Q_digest(NULL, is_named ? "SHA256" : "MD5", NULL,
-		data != NULL ? data + before : (const unsigned char *)"", len,
-		raw, &size) != 1)
-		return true;
-	fmt_hex(raw, size, digest);
-	return strcmp(digest, wanted) == 0;
-}
-
-/* Until it is proven, or has come twice with the same bytes. */
-static int
-read_whole(struct call *call, const char *name, struct fmt_buf *out,
-    struct bkp_error *err)
-{
-	struct reading reading = {.out = out};
-	size_t before = out->len;
-	char digest[65], last[65] = "";
-
-	for (int n = 0; n < READS; n++) {
-		out->len = before;
-		if (read_bytes(call, 0, 0, &reading, err) < 0)
-			return -1;
-		if (is_proven(name, &reading, before, digest) ||
-		    strcmp(digest, last) == 0)
-			break;
-		memcpy(last, digest, sizeof(last));
-	}
-	return 0;
-}
-
-static int
-read_range(struct call *call, uint64_t offset, uint64_t len,
-    struct fmt_buf *out, struct bkp_error *err)
-{
-	struct reading reading = {.out = out};
-	size_t before = out->len;
-
-	if (read_bytes(call, offset, len, &reading, err) < 0)
-		return -1;
-	if (out->len - before == len)
-		return 0;
-	return bkp_fail(err, BKP_CORRUPT,
-	    "the object ends %" PRIu64 " bytes early",
-	    len - (uint64_t)(out->len - before));
-}
-
-static int
-look(struct call *call, struct bkp_store_object *out, struct bkp_error *err)
-{
-	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
-	struct bkp_error problem = BKP_ERROR_INIT;
-	const char *length, *modified;
-	time_t seconds = -1;
-	int rc;
-
-	if (call->past != NULL) {
-		*out = (struct bkp_store_object){.size = call->past->size,
-		    .modified_us = call->past->modified_us};
-		return 0;
-	}
-	rc = bkp_s3_head(call->lent->connection, call->bucket->name, call->key,
-	    0, &headers, &problem);
-
-	if (rc == 0) {
-		length = bkp_s3_fields_get(&headers, "content-length");
-		modified = bkp_s3_fields_get(&headers, "last-modified");
-		if (modified != NULL)
-			seconds = curl_getdate(modified, NULL);
-		if (length == NULL || seconds == -1)
-			rc = bkp_fail(&problem, BKP_IO,
-			    "HEAD %s%s/%s: the answer has no length or no date",
-			    SCHEME, call->bucket->name, call->key);
-		else
-			*out = (struct bkp_store_object){
-			    .size = strtoull(length, NULL, 10),
-			    .modified_us = (int64_t)seconds * 1000000};
-	}
-	bkp_s3_fields_free(&headers);
-	if (rc == 0)
-		return 0;
-	if (problem.code == BKP_NOTFOUND)
-		return missing(err);
-	if (err != NULL)
-		*err = problem;
-	return -1;
-}
-
-/* More than any object has, and than any server counts to. */
-static bool
-is_beyond(uint64_t offset, uint64_t len)
-{
-	return offset > INT64_MAX || len > INT64_MAX - offset;
-}
-
-/* Nothing, or all from somewhere on: how long the object is must be known. */
-static int
-read_rest(struct call *call, uint64_t offset, uint64_t len, struct fmt_buf *out,
-    struct bkp_error *err)
-{
-	struct bkp_store_object object;
-
-	if (look(call, &object, err) < 0)
-		return -1;
-	if (offset > object.size ||
-	    (len != BKP_STORE_WHOLE && len > object.size - offset))
-		return bkp_fail(err, BKP_CORRUPT,
-		    "the object has %" PRIu64 " bytes, and more were expected",
-		    object.size);
-	if (len > 0)
-		len = object.size - offset;
-	return len > 0 ? read_range(call, offset, len, out, err) : 0;
-}
-
-static int
-s3_get(struct bkp_store *store, const char *name, uint64_t offset, uint64_t len,
-    struct fmt_buf *out, struct bkp_error *err)
-{
-	struct call call;
-	int rc;
-
-	if (begin_read(store, name, &call, err) < 0)
-		return -1;
-	if (len == BKP_STORE_WHOLE && offset == 0)
-		rc = read_whole(&call, name, out, err);
-	else if (len == 0 || is_beyond(offset, len))
-		rc = read_rest(&call, offset, len, out, err);
-	else
-		rc = read_range(&call, offset, len, out, err);
-	return end(&call, rc, err);
-}
-
-static int
-s3_stat(struct bkp_store *store, const char *name, struct bkp_store_object *out,
-    struct bkp_error *err)
-{
-	struct call call;
-
-	if (begin_read(store, name, &call, err) < 0)
-		return -1;
-	return end(&call, look(&call, out, err), err);
+	return bkp_s3_call_end(
+	    &call, bkp_s3_call_put(&call, data, len, false, err), err);
 }
 
 /* ---- listing ---- */
@@ -406,9 +138,9 @@ pass_on(const struct bkp_s3_store *bucket, const struct bkp_s3_object *object,
 	return fn(arg, &found, err);
 }
 
-static int
-list_keys(struct call *call, bool is_claims, bkp_store_list_fn *fn, void *arg,
-    struct bkp_error *err)
+int
+bkp_s3_call_list(struct bkp_s3_call *call, bool is_claims,
+    bkp_store_list_fn *fn, void *arg, struct bkp_error *err)
 {
 	struct bkp_error problem = BKP_ERROR_INIT;
 	struct bkp_s3_listing *listing = NULL;
@@ -439,22 +171,22 @@ s3_list(struct bkp_store *store, const char *prefix, bkp_store_list_fn *fn,
     void *arg, struct bkp_error *err)
 {
 	const struct bkp_s3_past *past = ((struct bkp_s3_store *)store)->past;
-	struct call call;
+	struct bkp_s3_call call;
 	int rc;
 
 	if (past != NULL)
 		return bkp_s3_past_list(past, prefix, fn, arg, err);
-	if (begin(store, prefix, &call, err) < 0)
+	if (bkp_s3_call_begin(store, prefix, &call, err) < 0)
 		return -1;
-	rc = list_keys(&call, false, fn, arg, err);
-	(void)end(&call, 0, NULL);
+	rc = bkp_s3_call_list(&call, false, fn, arg, err);
+	(void)bkp_s3_call_end(&call, 0, NULL);
 	return rc;
 }
 
 /* ---- removing ---- */
 
 static int
-remove_key(struct call *call, struct bkp_error *err)
+remove_key(struct bkp_s3_call *call, struct bkp_error *err)
 {
 	return bkp_s3_delete(
 	    call->lent->connection, call->bucket->name, call->key, err);
@@ -464,36 +196,39 @@ static int
 s3_remove(struct bkp_store *store, const char *name, struct bkp_error *err)
 {
 	struct bkp_store_object object;
-	struct call call;
+	struct bkp_s3_call call;
 	int rc;
 
-	if (begin(store, name, &call, err) < 0)
+	if (bkp_s3_call_begin(store, name, &call, err) < 0)
 		return -1;
-	rc = look(&call, &object, err);
+	rc = bkp_s3_call_look(&call, &object, err);
 	if (rc == 0)
 		rc = remove_key(&call, err);
-	return end(&call, rc, err);
+	return bkp_s3_call_end(&call, rc, err);
 }
 
 /* ---- objects that no listing shows ---- */
 
-static int
-put_hidden(struct bkp_store *store, const char *name, struct bkp_error *err)
+int
+bkp_s3_put_hidden(
+    struct bkp_store *store, const char *name, struct bkp_error *err)
 {
 	return s3_put(store, name, name, strlen(name), err);
 }
 
 /* Whoever may not delete may still write a repository. */
-static int
-remove_hidden(struct bkp_store *store, const char *name, struct bkp_error *err)
+int
+bkp_s3_remove_hidden(
+    struct bkp_store *store, const char *name, struct bkp_error *err)
 {
 	struct bkp_error problem = BKP_ERROR_INIT;
-	struct call call;
+	struct bkp_s3_call call;
 
-	if (begin(store, name, &call, err) < 0)
+	if (bkp_s3_call_begin(store, name, &call, err) < 0)
 		return -1;
-	if (end(&call, remove_key(&call, &problem), &problem) == 0 ||
-	    is_status(&problem, 403) || problem.code == BKP_NOTFOUND)
+	if (bkp_s3_call_end(&call, remove_key(&call, &problem), &problem) ==
+		0 ||
+	    bkp_s3_is_status(&problem, 403) || problem.code == BKP_NOTFOUND)
 		return 0;
 	if (err != NULL)
 		*err = problem;
@@ -503,118 +238,9 @@ remove_hidden(struct bkp_store *store, const char *name, struct bkp_error *err)
 static int
 s3_probe(struct bkp_store *store, struct bkp_error *err)
 {
-	if (put_hidden(store, PROBE, err) < 0)
+	if (bkp_s3_put_hidden(store, PROBE, err) < 0)
 		return -1;
-	return remove_hidden(store, PROBE, err);
-}
-
-/* ---- a name that nobody has yet ---- */
-
-struct claim {
-	struct bkp_store *store;
-	char name[CLAIM_SIZE];
-	int64_t stored_us;
-};
-
-/* One that nobody minds any more is taken away. */
-static int
-judge_claim(
-    void *arg, const struct bkp_store_object *object, struct bkp_error *err)
-{
-	const struct claim *claim = arg;
-
-	if (strcmp(object->name, claim->name) == 0)
-		return 0;
-	if (claim->stored_us - object->modified_us >= CLAIM_LEFT_US)
-		return remove_hidden(claim->store, object->name, err);
-	return bkp_fail(err, BKP_EXISTS,
-	    "somebody else is making the same at this moment (%s); where that "
-	    "was a run that was killed, try again in 15 minutes",
-	    object->name);
-}
-
-/* Announces that a name is to be taken. Of two who do, at least one sees the
- * other's claim, or what he made of it. */
-static int
-stake(struct claim *claim, struct bkp_error *err)
-{
-	struct bkp_store_object object;
-	struct call call;
-	int rc;
-
-	if (put_hidden(claim->store, claim->name, err) < 0 ||
-	    s3_stat(claim->store, claim->name, &object, err) < 0)
-		return -1;
-	claim->stored_us = object.modified_us;
-	if (begin(claim->store, CLAIM, &call, err) < 0)
-		return -1;
-	rc = list_keys(&call, true, judge_claim, claim, err);
-	(void)end(&call, 0, NULL);
-	return rc;
-}
-
-static int
-is_free(struct bkp_store *store, const char *name, struct bkp_error *err)
-{
-	struct bkp_error problem = BKP_ERROR_INIT;
-	struct bkp_store_object object;
-
-	if (s3_stat(store, name, &object, &problem) == 0)
-		return bkp_fail(err, BKP_EXISTS, "exists already");
-	if (problem.code == BKP_NOTFOUND)
-		return 0;
-	if (err != NULL)
-		*err = problem;
-	return -1;
-}
-
-/* What is there now must be what was put; a put that was sent again because
- * its answer was lost is refused, as the first one made it. */
-static int
-put_once(struct call *call, const char *name, const void *data, size_t len,
-    struct bkp_error *err)
-{
-	struct bkp_error problem = BKP_ERROR_INIT;
-	struct fmt_buf there = FMT_BUF_INIT;
-	int rc = put_bytes(call, data, len, true, &problem);
-
-	/* A server that has no conditions may say so. */
-	if (rc < 0 && is_status(&problem, 501))
-		rc = put_bytes(call, data, len, false, &problem);
-	if (rc < 0 && !is_status(&problem, 412)) {
-		if (err != NULL)
-			*err = problem;
-		return -1;
-	}
-	rc = read_whole(call, name, &there, err);
-	if (rc == 0 && (there.len != len || memcmp(there.data, data, len) != 0))
-		rc = bkp_fail(err, BKP_EXISTS, "exists already");
-	fmt_buf_free(&there);
-	return rc;
-}
-
-static int
-s3_put_new(struct bkp_store *store, const char *name, const void *data,
-    size_t len, struct bkp_error *err)
-{
-	struct claim claim = {.store = store};
-	struct call call;
-	uint64_t random;
-	int rc;
-
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		return bkp_fail(err, BKP_IO, "making a random number failed");
-	(void)snprintf(
-	    claim.name, sizeof(claim.name), CLAIM "%016" PRIx64, random);
-	if (is_free(store, name, err) < 0)
-		return -1;
-	rc = stake(&claim, err);
-	if (rc == 0)
-		rc = is_free(store, name, err);
-	if (rc == 0 && (rc = begin(store, name, &call, err)) == 0)
-		rc = end(&call, put_once(&call, name, data, len, err), err);
-	(void)remove_hidden(store, claim.name, NULL);
-	return rc;
+	return bkp_s3_remove_hidden(store, PROBE, err);
 }
 
 /* ---- opening ---- */
@@ -635,9 +261,9 @@ s3_close(struct bkp_store *store)
 static const struct bkp_store_ops s3_ops = {
     .driver = "s3",
     .put = s3_put,
-    .put_new = s3_put_new,
-    .get = s3_get,
-    .stat = s3_stat,
+    .put_new = bkp_s3_store_put_new,
+    .get = bkp_s3_store_get,
+    .stat = bkp_s3_store_stat,
     .list = s3_list,
     .remove = s3_remove,
     .probe = s3_probe,
@@ -685,8 +311,8 @@ static const struct bkp_store_ops past_ops = {
     .driver = "s3",
     .put = past_put,
     .put_new = past_put,
-    .get = s3_get,
-    .stat = s3_stat,
+    .get = bkp_s3_store_get,
+    .stat = bkp_s3_store_stat,
     .list = s3_list,
     .remove = past_remove,
     .probe = past_probe,

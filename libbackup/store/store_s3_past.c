@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/s3/etag.h"
 #include "libbackup/store/store_s3_own.h"
 
 struct bkp_s3_past {
@@ -17,54 +18,105 @@ bkp_s3_past_free(struct bkp_s3_past *past)
 	if (past == NULL)
 		return;
 	for (size_t i = 0; i < past->count; i++) {
-		free(past->items[i].name);
-		free(past->items[i].version);
+		struct bkp_s3_past_object *object = &past->items[i];
+
+		for (size_t k = 0; k < object->count; k++)
+			free(object->versions[k].id);
+		free(object->versions);
+		free(object->name);
 	}
 	free(past->items);
 	free(past);
 }
 
-static int
-keep(struct bkp_s3_past *past, const char *name,
-    const struct bkp_s3_version *version, struct bkp_error *err)
+static struct bkp_s3_past_object *
+add_object(struct bkp_s3_past *past, const char *name, struct bkp_error *err)
 {
-	struct bkp_s3_past_object object = {
-	    .size = version->size, .modified_us = version->modified_us};
+	struct bkp_s3_past_object object = {.versions = NULL};
 
 	if (bkp_grow(&past->items, past->count, &past->cap,
-		sizeof(*past->items), err) < 0)
-		return -1;
-	object.name = bkp_strdup(name, err);
-	object.version = bkp_strdup(version->version_id, err);
-	past->items[past->count++] = object;
-	return object.name != NULL && object.version != NULL ? 0 : -1;
+		sizeof(*past->items), err) < 0 ||
+	    (object.name = bkp_strdup(name, err)) == NULL)
+		return NULL;
+	past->items[past->count] = object;
+	return &past->items[past->count++];
 }
 
-/* They come by key, of each key the newest first. */
+/* Before those that were put in parts, where it was not. */
+static int
+add_version(struct bkp_s3_past_object *object,
+    const struct bkp_s3_version *version, struct bkp_error *err)
+{
+	struct bkp_s3_past_version item = {.size = version->size,
+	    .modified_us = version->modified_us,
+	    .is_in_parts = bkp_s3_etag_parts(version->etag) > 0};
+	size_t at = object->count;
+
+	if (bkp_grow(&object->versions, object->count, &object->cap,
+		sizeof(*object->versions), err) < 0 ||
+	    (item.id = bkp_strdup(version->version_id, err)) == NULL)
+		return -1;
+	for (; !item.is_in_parts && at > 0 &&
+	       object->versions[at - 1].is_in_parts;
+	     at--)
+		object->versions[at] = object->versions[at - 1];
+	object->versions[at] = item;
+	object->count++;
+	return 0;
+}
+
+/* The walk through all versions, of each key the newest first. */
+struct choice {
+	struct bkp_s3_past *past;
+	int64_t as_of_us;
+	char *key;      /* owned: whose versions come now */
+	bool is_over;   /* a deletion came: what is below it was gone */
+	bool has_found; /* the last object of past is this key's */
+};
+
+static int
+turn_to(struct choice *choice, const char *key, struct bkp_error *err)
+{
+	if (choice->key != NULL && strcmp(choice->key, key) == 0)
+		return 0;
+	free(choice->key);
+	choice->is_over = choice->has_found = false;
+	choice->key = bkp_strdup(key, err);
+	return choice->key != NULL ? 0 : -1;
+}
+
+static int
+take(struct choice *choice, const char *name,
+    const struct bkp_s3_version *version, struct bkp_error *err)
+{
+	struct bkp_s3_past *past = choice->past;
+
+	if (version->modified_us > choice->as_of_us || !bkp_store_is_name(name))
+		return 0;
+	if (turn_to(choice, version->key, err) < 0)
+		return -1;
+	choice->is_over = choice->is_over || version->is_delete_marker;
+	if (choice->is_over)
+		return 0;
+	if (!choice->has_found && add_object(past, name, err) == NULL)
+		return -1;
+	choice->has_found = true;
+	return add_version(&past->items[past->count - 1], version, err);
+}
+
 static int
 choose(struct bkp_s3_past *past, struct bkp_s3_versions *versions,
     const struct bkp_s3_store *store, int64_t as_of_us, struct bkp_error *err)
 {
+	struct choice choice = {.past = past, .as_of_us = as_of_us};
 	struct bkp_s3_version version;
-	char *decided = NULL; /* the last key that one was chosen of */
 	int rc;
 
-	while ((rc = bkp_s3_versions_next(versions, &version, err)) == 1) {
-		const char *name = version.key + strlen(store->prefix);
-
-		if (version.modified_us > as_of_us ||
-		    (decided != NULL && strcmp(decided, version.key) == 0))
-			continue;
-		free(decided);
-		decided = bkp_strdup(version.key, err);
-		rc = decided == NULL ? -1 : 0;
-		if (rc == 0 && !version.is_delete_marker &&
-		    bkp_store_is_name(name))
-			rc = keep(past, name, &version, err);
-		if (rc < 0)
-			break;
-	}
-	free(decided);
+	while ((rc = bkp_s3_versions_next(versions, &version, err)) == 1 &&
+	       (rc = take(&choice, version.key + strlen(store->prefix),
+		    &version, err)) == 0)
+		;
+	free(choice.key);
 	return rc;
 }
 
@@ -127,7 +179,7 @@ lower_bound(const struct bkp_s3_past *past, const char *name)
 	return low;
 }
 
-const struct bkp_s3_past_object *
+struct bkp_s3_past_object *
 bkp_s3_past_find(const struct bkp_s3_past *past, const char *name)
 {
 	size_t at = lower_bound(past, name);
@@ -142,10 +194,12 @@ bkp_s3_past_list(const struct bkp_s3_past *past, const char *prefix,
     bkp_store_list_fn *fn, void *arg, struct bkp_error *err)
 {
 	for (size_t i = lower_bound(past, prefix); i < past->count; i++) {
-		const struct bkp_s3_past_object *item = &past->items[i];
+		struct bkp_s3_past_object *item = &past->items[i];
+		const struct bkp_s3_past_version *version =
+		    &item->versions[atomic_load(&item->chosen)];
 		const struct bkp_store_object object = {.name = item->name,
-		    .size = item->size,
-		    .modified_us = item->modified_us};
+		    .size = version->size,
+		    .modified_us = version->modified_us};
 
 		if (strncmp(item->name, prefix, strlen(prefix)) != 0)
 			break;

@@ -220,7 +220,7 @@ def test_an_unchanged_version_is_not_fetched_again(stack, s3, minio, bucket):
         s3.put_object(Bucket=bucket, Key="key 3", Body=b"x")
         assert stack.create()["objects"] == 6
     fetched = [path.split("?")[0] for method, path in gate.requests
-               if method == "GET" and "/key" in path or "/before" in path]
+               if method == "GET" and ("/key" in path or "/before" in path)]
     assert set(fetched) == {"/%s/key%%203" % bucket}
 
 

@@ -139,3 +139,9 @@ tests_unit_test_prune_stress_SOURCES = tests/unit/test_prune_stress.c \
 	$(REPOSITORY_FIXTURE)
 tests_unit_test_prune_stress_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_prune_stress_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += \
+	tests/unit/test_rereads
+tests_unit_test_rereads_SOURCES = tests/unit/test_rereads.c \
+	$(REPOSITORY_FIXTURE)
+tests_unit_test_rereads_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rereads_LDADD = $(UNIT_LIBS)
