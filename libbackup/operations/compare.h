@@ -35,4 +35,14 @@ bool bkp_compare_json(const struct fmt_buf *recorded,
 int bkp_compare_order(const struct fmt_buf *recorded,
     const struct fmt_buf *found, struct fmt_buf *what, struct bkp_error *err);
 
+/* Of one section of a text: `what` is how much is equal, or the differences. */
+typedef int bkp_tell_part_fn(void *arg, const char *section, bool is_equal,
+    const char *what, struct bkp_error *err);
+
+/* Compares two texts thing by thing, as next_part cuts them, and tells of each
+ * section that is in one of them, by name. */
+int bkp_compare_by_part(const struct fmt_buf *recorded,
+    const struct fmt_buf *found, bkp_next_part_fn *next_part,
+    bkp_tell_part_fn *tell, void *arg, struct bkp_error *err);
+
 #endif

@@ -16,6 +16,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/compare.c libbackup/operations/compare.h \
 	libbackup/operations/compare_json.c \
 	libbackup/operations/compare_order.c \
+	libbackup/operations/compare_parts.c \
 	libbackup/operations/content.c libbackup/operations/content.h \
 	libbackup/operations/former.c \
 	libbackup/operations/limits.c libbackup/operations/limits.h \
@@ -45,6 +46,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/texts.c \
 	libbackup/operations/verdict.c libbackup/operations/verdict.h \
 	libbackup/operations/verify.c libbackup/operations/verify_impl.h \
+	libbackup/operations/verify_compare.c \
 	libbackup/operations/verify_digest.c \
 	libbackup/operations/verify_record.c \
 	libbackup/operations/verify_replay.c \

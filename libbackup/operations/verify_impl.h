@@ -35,12 +35,26 @@ struct bkp_verify {
  * What else is asked of a source when its entries were compared: adds lines to
  * the verdict. `place` has the source as it was restored (with BKP_VERIFY_LIVE:
  * as it is in use, and nothing of it may be changed), before the erasures are
- * replayed; NULL where there is no such place. A finding is no error.
+ * replayed. A finding is no error.
  * (verify.c has the list.)
  */
 typedef int bkp_examine_fn(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
     const struct bkp_source_config *place, struct bkp_error *err);
+
+/* Compares a place with what the snapshot recorded, entry by entry.
+ * (verify_compare.c) */
+int bkp_verify_compare(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    const struct bkp_source_config *place, struct bkp_error *err);
+
+/* Takes note of what the restore has left out: it is told with its reason, and
+ * not once more when it is missed. */
+int bkp_verify_note_omissions(struct bkp_verify *verify, struct bkp_error *err);
+
+/* Whether the same thing was left out when the backup was made. 1, 0 or -1. */
+int bkp_verify_was_left_out(
+    struct bkp_verify *verify, const char *path, struct bkp_error *err);
 
 /* Counts an entry that agreed. */
 void bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,

@@ -3,6 +3,7 @@
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/analyze.c libbackup/postgres/analyze.h \
 	libbackup/postgres/catalogue.c libbackup/postgres/catalogue.h \
+	libbackup/postgres/collations.c libbackup/postgres/collations.h \
 	libbackup/postgres/conninfo.c libbackup/postgres/conninfo.h \
 	libbackup/postgres/copy.c libbackup/postgres/copy.h \
 	libbackup/postgres/describe.c libbackup/postgres/describe.h \

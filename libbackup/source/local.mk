@@ -32,8 +32,11 @@ libbackup_libbackup_internal_la_SOURCES += \
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres.c \
 	libbackup/source/postgres_after.c \
+	libbackup/source/postgres_amcheck.c \
 	libbackup/source/postgres_analyze.c \
 	libbackup/source/postgres_build.c \
+	libbackup/source/postgres_examine.c \
+	libbackup/source/postgres_examine.h \
 	libbackup/source/postgres_extensions.c \
 	libbackup/source/postgres_former.c \
 	libbackup/source/postgres_former.h \
@@ -51,6 +54,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_profile.c \
 	libbackup/source/postgres_prove.c \
 	libbackup/source/postgres_roles.c \
+	libbackup/source/postgres_sections.c \
 	libbackup/source/postgres_scratch.c \
 	libbackup/source/postgres_scratch.h \
 	libbackup/source/postgres_source.c \

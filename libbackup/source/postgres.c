@@ -15,6 +15,7 @@
  */
 #include <stddef.h>
 
+#include "libbackup/source/postgres_examine.h"
 #include "libbackup/source/postgres_scratch.h"
 #include "libbackup/source/postgres_source.h"
 #include "libbackup/source/postgres_target.h"
@@ -34,7 +35,8 @@ static const struct bkp_comparison comparisons[] = {
 	.ignored = of_globals},
     {.entry_kind = "postgres.catalogue",
 	.has_content_compared = true,
-	.is_text = true},
+	.is_text = true,
+	.next_part = bkp_pg_next_part},
     {.entry_kind = "postgres.table",
 	.has_content_compared = true,
 	.ignored = of_table},
@@ -57,4 +59,5 @@ const struct bkp_kind bkp_kind_postgres = {.kind = BKP_KIND_POSTGRES,
     .source_open = bkp_pg_source_open,
     .target_open = bkp_pg_target_open,
     .scratch_open = bkp_pg_scratch_open,
+    .examine = bkp_pg_examine,
     .comparisons = comparisons};

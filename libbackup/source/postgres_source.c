@@ -11,6 +11,7 @@
 
 #include "formats/json.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/postgres/collations.h"
 #include "libbackup/postgres/describe.h"
 #include "libbackup/postgres/front.h"
 #include "libbackup/postgres/identity.h"
@@ -266,16 +267,16 @@ tell_moment(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_error *err)
 {
 	struct bkp_pg_holder *holder = &database->holder;
+	json_t *collations = NULL, *facts;
 	json_int_t bytes = 0;
-	json_t *facts;
 
-	if (ask_size(&holder->pg, &bytes, err) < 0)
+	if (ask_size(&holder->pg, &bytes, err) < 0 ||
+	    bkp_pg_describe_collations(&holder->pg, &collations, err) < 0)
 		return bkp_fail_in(err, "database %s", holder->database);
-	facts = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "name",
+	facts = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "name",
 	    holder->database, "path", database->path, "lsn", holder->lsn,
 	    "time", holder->time, "time_us", (json_int_t)holder->time_us,
-	    "bytes", bytes);
-
+	    "bytes", bytes, "collations", collations);
 	if (facts == NULL ||
 	    json_array_append_new(
 		json_object_get(source->info, "databases"), facts) < 0)

@@ -37,6 +37,10 @@ int bkp_pg_source_tables(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_sink *sink,
     struct bkp_error *err);
 
+/* Cuts a catalogue (postgres_sections.c). */
+bool bkp_pg_next_part(
+    const char **at, const char *end, struct bkp_text_part *out);
+
 /* Entries below largeobjects/. */
 int bkp_pg_source_largeobjects(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_sink *sink,

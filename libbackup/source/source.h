@@ -246,7 +246,34 @@ struct bkp_scratch {
 	struct bkp_source_config place;
 };
 
+/* ---- looking closer ---- */
+
+enum bkp_remark {
+	BKP_REMARK_GOOD,
+	BKP_REMARK_BAD,
+	BKP_REMARK_UNTRIED /* and `what` says why */
+};
+
+/* Hears what was found: `name` is a path below the source's prefix, of the
+ * thing or of the check, and `what` a phrase. */
+typedef int bkp_remark_fn(void *arg, enum bkp_remark remark, const char *name,
+    const char *what, struct bkp_error *err);
+
 /* ---- kinds ---- */
+
+/* A thing that a text speaks of. All but `section` are pieces of the text. */
+struct bkp_text_part {
+	const char *text;
+	size_t len;
+	size_t key_len; /* of its text: the same for both versions of a thing */
+	const char *name; /* what it is called, for people */
+	size_t name_len;
+	const char *section; /* what sort of thing: "indexes"; static */
+};
+
+/* The next one, from *at, which moves behind it; false: there is none. */
+typedef bool bkp_next_part_fn(
+    const char **at, const char *end, struct bkp_text_part *out);
 
 /*
  * How a verification compares an entry with its twin. Attributes are compared
@@ -263,6 +290,8 @@ struct bkp_comparison {
 	/* The same: compared where both sides have them. What one side could
 	 * not tell is no difference. */
 	const char *const *if_both;
+	bkp_next_part_fn *next_part; /* of a text: each sort of thing in it has
+					its own line. NULL: one for all */
 };
 
 struct archive_entry;
@@ -284,6 +313,13 @@ struct bkp_kind {
 	int (*scratch_open)(const struct bkp_source_config *config,
 	    const json_t *info, const char *directory, struct bkp_run *run,
 	    struct bkp_scratch **out, struct bkp_error *err);
+	/* What no entry tells of a place where the selection was restored, or
+	 * that is in use: whether indexes are valid, and the like. A scratch
+	 * place may be changed, and is afterwards what it was. NULL member:
+	 * there is nothing. */
+	int (*examine)(const struct bkp_source_config *place,
+	    struct bkp_supply *supply, bool is_scratch, bkp_remark_fn *tell,
+	    void *arg, struct bkp_error *err);
 	const struct bkp_comparison *comparisons; /* entry_kind NULL ends */
 	/* What tar can say of an entry beside its name: type, size, owner,
 	 * times. NULL member: a plain file that belongs to nobody. */

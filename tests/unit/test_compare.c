@@ -9,6 +9,7 @@
 
 #include "libbackup/operations/compare.h"
 #include "libbackup/operations/verdict.h"
+#include "libbackup/source/postgres_source.h"
 
 static char kind[] = "bucket.object";
 static char other_kind[] = "bucket.marker";
@@ -196,6 +197,101 @@ what_the_server_adds_to_its_own_words_is_no_difference(void **state)
 	    0);
 }
 
+/* ---- part by part ---- */
+
+static int
+keep_section(void *arg, const char *section, bool is_equal, const char *what,
+    struct bkp_error *err)
+{
+	struct fmt_buf *told = arg;
+
+	(void)err;
+	return fmt_buf_printf(told, "%s %s: %s|", is_equal ? "ok" : "no",
+		   section, what) == FMT_OK
+		   ? 0
+		   : -1;
+}
+
+static void
+compare_catalogues(const char *recorded, const char *found, const char *expect)
+{
+	struct fmt_buf a = FMT_BUF_INIT, b = FMT_BUF_INIT, told = FMT_BUF_INIT;
+
+	assert_int_equal(fmt_buf_append_text(&a, recorded), FMT_OK);
+	assert_int_equal(fmt_buf_append_text(&b, found), FMT_OK);
+	assert_int_equal(bkp_compare_by_part(&a, &b, bkp_pg_next_part,
+			     keep_section, &told, NULL),
+	    0);
+	assert_string_equal(told.len > 0 ? fmt_buf_text(&told) : "", expect);
+	fmt_buf_free(&a);
+	fmt_buf_free(&b);
+	fmt_buf_free(&told);
+}
+
+#define TABLE "-- Name: t; Type: TABLE; Schema: public; Owner: app\n"
+#define INDEX "-- Name: i; Type: INDEX; Schema: public; Owner: app\n"
+
+static void
+each_sort_of_things_is_told_by_itself(void **state)
+{
+	(void)state;
+	compare_catalogues("", "", "");
+	compare_catalogues(TABLE "CREATE TABLE t ();\n\n" INDEX "CREATE i;\n",
+	    INDEX "CREATE i;\n\n" TABLE "CREATE TABLE t ();\n",
+	    "ok indexes: 1 equal|ok tables: 1 equal|");
+	compare_catalogues(TABLE "a\n\n" INDEX "i\n", TABLE "b\n",
+	    "no indexes: i is missing: i|no tables: t differs: 1 line missing: "
+	    "\"a\"; 1 line extra: \"b\"|");
+	compare_catalogues(
+	    "", INDEX "i\n", "no indexes: i is there and was not: i|");
+	compare_catalogues("SET x;\n", "SET y;\n",
+	    "no other: the rest differs: 1 line missing: \"SET x;\"; 1 line "
+	    "extra: \"SET y;\"|");
+}
+
+static void
+another_owner_is_a_difference_of_the_same_thing(void **state)
+{
+	(void)state;
+	compare_catalogues(TABLE "ALTER t OWNER TO app;\n",
+	    "-- Name: t; Type: TABLE; Schema: public; Owner: bob\n"
+	    "ALTER t OWNER TO bob;\n",
+	    "no tables: t differs: 2 lines missing: \"-- Name: t; Type: TABLE; "
+	    "Schema: public; Owner: app\", \"ALTER t OWNER TO app;\"; 2 lines "
+	    "extra: \"-- Name: t; Type: TABLE; Schema: public; Owner: bob\", "
+	    "\"ALTER t OWNER TO bob;\"|");
+}
+
+static void
+a_name_that_looks_like_a_remark_misleads_nobody(void **state)
+{
+	static const char odd[] = "-- Name: x; Type: INDEX; Schema: y; Type: "
+				  "TABLE; Schema: public; Owner: app\nx\n";
+
+	(void)state;
+	compare_catalogues(odd, odd, "ok tables: 1 equal|");
+	compare_catalogues(
+	    odd, "", "no tables: x; Type: INDEX; Schema: y is missing: x|");
+}
+
+static void
+of_many_differences_some_are_named_and_all_counted(void **state)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+
+	(void)state;
+	for (int i = 1; i <= 7; i++)
+		assert_int_equal(
+		    fmt_buf_printf(&text,
+			"-- Name: i%d; Type: INDEX; Schema: s; Owner: o\nx\n\n",
+			i),
+		    FMT_OK);
+	compare_catalogues(fmt_buf_text(&text), "",
+	    "no indexes: i1 is missing: x; i2 is missing: x; i3 is missing: x; "
+	    "i4 is missing: x; i5 is missing: x; and 2 more that differ|");
+	fmt_buf_free(&text);
+}
+
 static void
 nothing_compared_is_not_proven(void **state)
 {
@@ -278,6 +374,11 @@ main(void)
 	    cmocka_unit_test(texts_are_compared_line_by_line),
 	    cmocka_unit_test(
 		what_the_server_adds_to_its_own_words_is_no_difference),
+	    cmocka_unit_test(each_sort_of_things_is_told_by_itself),
+	    cmocka_unit_test(another_owner_is_a_difference_of_the_same_thing),
+	    cmocka_unit_test(a_name_that_looks_like_a_remark_misleads_nobody),
+	    cmocka_unit_test(
+		of_many_differences_some_are_named_and_all_counted),
 	    cmocka_unit_test(nothing_compared_is_not_proven),
 	    cmocka_unit_test(what_is_told_about_a_snapshot_compares_nothing),
 	    cmocka_unit_test(one_failure_outweighs_any_number_that_agree),

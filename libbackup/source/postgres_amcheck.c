@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pg_amcheck over a scratch database: does every page of every table and index
+ * say what it should, and has every index all that its table has?
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "libbackup/base/child.h"
+#include "libbackup/base/fail.h"
+#include "libbackup/postgres/conninfo.h"
+#include "libbackup/postgres/programs.h"
+#include "libbackup/source/postgres_examine.h"
+
+#define CHECK "amcheck"
+/* Where the extension is put while it is needed. */
+#define SCHEMA "libbackup_amcheck"
+/* As much of what it finds as is told. */
+#define TOLD 1200
+
+/* What does not run says nothing of the database, but for a run that ends. */
+static int
+leave_untried(const struct bkp_pg_examined *in, const struct bkp_error *why,
+    struct bkp_error *err)
+{
+	if (why->code != BKP_CANCELLED && why->code != BKP_NOMEM)
+		return bkp_pg_remark(
+		    in, BKP_REMARK_UNTRIED, CHECK, why->message, err);
+	if (err != NULL)
+		*err = *why;
+	return -1;
+}
+
+/* ---- the extension ---- */
+
+/* A trigger of the database that refuses changes is not asked. */
+static int
+without_event_triggers(struct bkp_pg *pg, struct bkp_error *err)
+{
+	return bkp_pg_do(pg,
+	    bkp_pg_major(pg) >= 17 ? "SET event_triggers TO off"
+				   : "SET session_replication_role TO replica",
+	    err);
+}
+
+/* *is_made: it was not there, and goes again. */
+static int
+make_extension(struct bkp_pg *pg, bool *is_made, struct bkp_error *err)
+{
+	char *count = bkp_pg_text(pg,
+	    "SELECT count(*) FROM pg_catalog.pg_extension"
+	    " WHERE extname = 'amcheck'",
+	    err);
+
+	if (count == NULL)
+		return -1;
+	*is_made = strcmp(count, "0") == 0;
+	free(count);
+	if (!*is_made)
+		return 0;
+	if (without_event_triggers(pg, err) < 0 ||
+	    bkp_pg_do(pg,
+		"CREATE SCHEMA " SCHEMA ";"
+		" CREATE EXTENSION amcheck SCHEMA " SCHEMA,
+		err) < 0)
+		return bkp_fail_in(err,
+		    "not run, for the server has no extension amcheck (a "
+		    "package of PostgreSQL's contributed modules has it)");
+	return 0;
+}
+
+static int
+drop_extension(struct bkp_pg *pg, struct bkp_error *err)
+{
+	return bkp_pg_do(
+	    pg, "DROP EXTENSION amcheck; DROP SCHEMA " SCHEMA, err);
+}
+
+/* ---- the program ---- */
+
+static int
+keep_output(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	struct fmt_buf *out = arg;
+
+	/* A database that is damaged all over has much to say. */
+	if (out->len >= TOLD)
+		return 0;
+	return fmt_buf_append(out, data, len) == FMT_OK
+		   ? 0
+		   : bkp_fail_nomem(err, "reading what pg_amcheck says");
+}
+
+/* *has_found: it ran, and what it says is findings. Its exit status is 2 then;
+ * any other but 0 is a failure of its own. */
+static int
+run_child(const struct bkp_child_options *options, bool *has_found,
+    struct bkp_error *err)
+{
+	struct bkp_child *child = NULL;
+	struct bkp_error why = BKP_ERROR_INIT;
+	int rc;
+
+	*has_found = false;
+	if (bkp_child_start(options, &child, err) < 0)
+		return -1;
+	rc = bkp_child_finish(child, &why);
+	if (rc < 0 && WIFEXITED(bkp_child_status(child)) &&
+	    WEXITSTATUS(bkp_child_status(child)) == 2) {
+		*has_found = true;
+		rc = 0;
+	} else if (rc < 0 && err != NULL) {
+		*err = why;
+	}
+	bkp_child_free(child);
+	return rc;
+}
+
+static int
+run_program(const struct bkp_pg_examined *in, const char *program,
+    struct fmt_buf *out, bool *has_found, struct bkp_error *err)
+{
+	struct bkp_run *run = bkp_supply_run(in->supply);
+	struct bkp_pg_access access = BKP_PG_ACCESS_INIT;
+	char *jobs = bkp_format(err, "--jobs=%u", bkp_run_workers(run));
+	int rc = -1;
+
+	if (jobs != NULL &&
+	    bkp_pg_access_make(in->config, in->database, &access, err) == 0) {
+		const char *argv[] = {program, "--no-password",
+		    "--heapallindexed", jobs, access.conninfo, NULL};
+		const struct bkp_child_options options = {.argv = argv,
+		    .env = (const char *const *)access.env,
+		    .output = keep_output,
+		    .output_arg = out,
+		    .cancel = bkp_run_cancel(run)};
+
+		rc = run_child(&options, has_found, err);
+	}
+	bkp_pg_access_free(&access);
+	free(jobs);
+	return rc;
+}
+
+/* Its lines, with nothing but spaces between them. */
+static int
+tell_found(const struct bkp_pg_examined *in, struct fmt_buf *out,
+    struct bkp_error *err)
+{
+	if (fmt_buf_text(out) == NULL)
+		return bkp_fail_nomem(err, "reading what pg_amcheck says");
+	for (size_t i = 0; i < out->len; i++)
+		if (out->data[i] == '\n')
+			out->data[i] = ' ';
+	return bkp_pg_remark(in, BKP_REMARK_BAD, CHECK, fmt_buf_text(out), err);
+}
+
+static int
+check(const struct bkp_pg_examined *in, const char *program,
+    struct bkp_error *err)
+{
+	struct fmt_buf out = FMT_BUF_INIT;
+	struct bkp_error why = BKP_ERROR_INIT;
+	bool has_found;
+	int rc;
+
+	bkp_run_phase(
+	    bkp_supply_run(in->supply), 0, 0, "%s: pg_amcheck", in->path);
+	if (run_program(in, program, &out, &has_found, &why) < 0)
+		rc = leave_untried(in, &why, err);
+	else if (has_found)
+		rc = tell_found(in, &out, err);
+	else
+		rc = bkp_pg_remark(in, BKP_REMARK_GOOD, CHECK,
+		    "tables and indexes are sound, and every index has all "
+		    "rows of its table",
+		    err);
+	fmt_buf_free(&out);
+	return rc;
+}
+
+int
+bkp_pg_amcheck(
+    const struct bkp_pg_examined *in, struct bkp_pg *pg, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+	char *program = NULL;
+	bool is_made = false;
+	int rc;
+
+	if (bkp_pg_program(in->config->bindir, "pg_amcheck", bkp_pg_major(pg),
+		&program, &why) < 0 ||
+	    make_extension(pg, &is_made, &why) < 0) {
+		rc = leave_untried(in, &why, err);
+	} else {
+		rc = check(in, program, err);
+		if (rc == 0 && is_made)
+			rc = drop_extension(pg, err);
+	}
+	free(program);
+	return rc;
+}

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a verification says of each thing that it looks at: a line that names
+it, for whatever is wrong, and none that is wrong where nothing is."""
+
+import contextlib
+import os
+import time
+
+import pytest
+
+from conftest import SERVERS, TOOLS
+from harness.stack import COMPLETE, FAILED, Stack
+
+SHOP = """
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+CREATE TABLE customer (id int PRIMARY KEY, name text NOT NULL, mood mood);
+CREATE TABLE sale (id serial PRIMARY KEY,
+    customer int CONSTRAINT sale_customer REFERENCES customer,
+    price numeric CONSTRAINT dear CHECK (price > 0));
+CREATE INDEX sale_customer_at ON sale (customer);
+CREATE VIEW dear AS SELECT * FROM sale WHERE price > 90;
+CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+INSERT INTO customer SELECT n, 'c' || n, 'glad' FROM generate_series(1, 20) n;
+INSERT INTO sale (customer, price) SELECT n % 20 + 1, n
+    FROM generate_series(1, 100) n;
+CREATE ROLE verify_reader;
+GRANT SELECT ON sale TO verify_reader;
+"""
+
+# What is odd about it is so on its own server, too.
+ODD = """
+CREATE EXTENSION pg_trgm VERSION '1.5';
+CREATE TABLE parent (id int PRIMARY KEY);
+CREATE TABLE child (id int CONSTRAINT loose REFERENCES parent,
+    word text COLLATE "de-x-icu");
+ALTER TABLE child DROP CONSTRAINT loose;
+INSERT INTO child VALUES (7, 'orphan');
+ALTER TABLE child ADD CONSTRAINT loose FOREIGN KEY (id) REFERENCES parent
+    NOT VALID;
+UPDATE pg_collation SET collversion = '1.0' WHERE collname = 'de-x-icu';
+"""
+
+
+class Shop:
+    def __init__(self, postgres, folder):
+        self.postgres = postgres
+        self.host = Stack(TOOLS, folder)
+        self.host.write()
+        self.host.init()
+        for name, schema in (("checks", SHOP), ("checks_odd", ODD)):
+            postgres.create_database(name)
+            postgres.execute(name, schema)
+        self.host.add_postgres(
+            "app", postgres, "checks", databases=["checks", "checks_odd"])
+        self.snapshot = self.host.create()["snapshot"]
+        self.made = time.time()
+
+    def verify(self, *args, statuses=(COMPLETE,)):
+        """The lines of a verdict, by name."""
+        done = self.host.verify(*args, statuses=statuses)
+        self.result = done.result
+        return {line["name"].removeprefix("postgres/app/"): line
+                for line in done.of_type("check")}
+
+    def live(self, statuses=(FAILED,)):
+        return self.verify("--live", "latest", "postgres/app/checks",
+                           statuses=statuses)
+
+    @contextlib.contextmanager
+    def changed(self, sql, back):
+        self.postgres.execute("checks", sql)
+        try:
+            yield
+        finally:
+            self.postgres.execute("checks", back)
+
+
+@pytest.fixture(scope="module")
+def shop(postgres, session_folder):
+    folder = os.path.join(session_folder, "verify-checks")
+    os.mkdir(folder)
+    shop = Shop(postgres, folder)
+    yield shop
+    for name in ("checks", "checks_odd"):
+        postgres.drop_database(name)
+    postgres.execute("postgres", "DROP ROLE verify_reader")
+
+
+def failed(lines):
+    return sorted(name for name, line in lines.items()
+                  if line["status"] == "fail")
+
+
+def test_each_check_has_its_line_and_all_are_good(shop):
+    lines = shop.verify()
+    good = {"catalogue.sql/" + sort: "equal" for sort in (
+        "constraints", "foreign-keys", "functions", "grants", "indexes",
+        "sequences", "tables", "types", "views")}
+    good.update({
+        "indexes": "3 indexes, all valid",
+        "constraints": "1 foreign key and 3 other constraints, held by all",
+        "extensions": "1 extension, of the same version",
+        "collations": "1 collation, of the same version",
+        "amcheck": "every index has all rows",
+        "data/public.sale": "100 rows, row hash equal",
+        "sequences.sql": "equal"})
+    for name, what in good.items():
+        line = lines["checks/" + name]
+        assert line["status"] == "pass" and what in line["what"], line
+    assert failed(lines) == []
+    assert lines["age"]["status"] == lines["recovery"]["status"] == "pass"
+    assert 0 < shop.result["recovery_ms"] <= shop.result["duration_ms"]
+    assert shop.result["age_ms"] <= (time.time() - shop.made + 60) * 1000
+
+
+def test_what_was_odd_is_told_and_no_failure(shop):
+    lines = shop.verify("latest", "postgres/app/checks_odd")
+    assert failed(lines) == []
+    for name, status, what in (
+            ("constraints", "pass", "but for 1, which were NOT VALID there"),
+            ("extensions", "skip", "pg_trgm 1.5 there"),
+            ("collations", "skip", '"de-x-icu" (made with 1.0, now ')):
+        line = lines["checks_odd/" + name]
+        assert line["status"] == status and what in line["what"], line
+    assert "postgres/app/checks_odd/extensions" in shop.result["except"]
+
+
+@pytest.mark.parametrize("sql, back, named", [
+    ("DROP INDEX sale_customer_at",
+     "CREATE INDEX sale_customer_at ON sale (customer)",
+     {"catalogue.sql/indexes": "sale_customer_at is missing"}),
+    ("ALTER TABLE sale DROP CONSTRAINT sale_customer; ALTER TABLE sale ADD"
+     " CONSTRAINT sale_customer FOREIGN KEY (customer) REFERENCES customer"
+     " NOT VALID", "ALTER TABLE sale VALIDATE CONSTRAINT sale_customer",
+     {"catalogue.sql/foreign-keys": "sale sale_customer differs: ",
+      "constraints": "not validated: sale_customer on public.sale"}),
+    ("REVOKE SELECT ON sale FROM verify_reader",
+     "GRANT SELECT ON sale TO verify_reader",
+     {"catalogue.sql/grants": "TABLE sale is missing"}),
+    ("ALTER TYPE mood RENAME VALUE 'sad' TO 'mad'",
+     "ALTER TYPE mood RENAME VALUE 'mad' TO 'sad'",
+     {"catalogue.sql/types": "mood differs: "}),
+    ("ALTER TABLE sale ALTER customer SET NOT NULL",
+     "ALTER TABLE sale ALTER customer DROP NOT NULL",
+     {"catalogue.sql/tables": "sale differs: "}),
+    ("CREATE OR REPLACE VIEW dear AS SELECT * FROM sale WHERE price > 91",
+     "CREATE OR REPLACE VIEW dear AS SELECT * FROM sale WHERE price > 90",
+     {"catalogue.sql/views": "dear differs: "}),
+    ("CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql"
+     " AS 'SELECT 2'", "CREATE OR REPLACE FUNCTION one() RETURNS int"
+     " LANGUAGE sql AS 'SELECT 1'",
+     {"catalogue.sql/functions": "one() differs: "}),
+    ("UPDATE pg_index SET indisvalid = false"
+     " WHERE indexrelid = 'sale_customer_at'::regclass",
+     "UPDATE pg_index SET indisvalid = true"
+     " WHERE indexrelid = 'sale_customer_at'::regclass",
+     {"indexes": "not valid: public.sale_customer_at"}),
+], ids=["index", "foreign-key", "grant", "enum", "column", "view", "function",
+        "invalid-index"])
+def test_what_has_changed_is_named(shop, sql, back, named):
+    with shop.changed(sql, back):
+        lines = shop.live()
+    for name, what in named.items():
+        line = lines["checks/" + name]
+        assert line["status"] == "fail" and what in line["what"], line
+    if "indexes" not in named:
+        assert failed(lines) == sorted("checks/" + name for name in named)
+
+
+def test_changed_back_it_is_proven(shop):
+    assert failed(shop.live(statuses=(COMPLETE,))) == []
+
+
+def test_what_pg_amcheck_finds_is_told(shop):
+    folder = shop.host.path("bin")
+    os.mkdir(folder)
+    real = next(iter(SERVERS.values()))
+    for name in os.listdir(real):
+        os.symlink(os.path.join(real, name), os.path.join(folder, name))
+    os.unlink(os.path.join(folder, "pg_amcheck"))
+    with open(os.path.join(folder, "pg_amcheck"), "w",
+              opener=lambda p, f: os.open(p, f, 0o755)) as script:
+        script.write("#!/bin/sh\n"
+                     "test \"$1\" = --version && exec '%s/pg_amcheck' \"$@\"\n"
+                     "echo 'btree index \"checks.public.x\":'\n"
+                     "echo '    ERROR:  item order invariant violated'\n"
+                     "exit 2\n" % real)
+    shop.host.add_postgres("app", shop.postgres, "checks", bindir=folder,
+                           databases=["checks", "checks_odd"])
+    lines = shop.verify("latest", "postgres/app/checks", statuses=(FAILED,))
+    assert failed(lines) == ["checks/amcheck"]
+    assert "item order invariant violated" in lines["checks/amcheck"]["what"]
+
+
+def test_too_old_is_not_proven_and_no_mark_on_the_snapshot(shop):
+    while time.time() < shop.made + 1.5:
+        time.sleep(0.05)
+    shop.host.options["verification"] = {"max_age": "1s"}
+    shop.host.add_postgres("app", shop.postgres, "checks",
+                           databases=["checks", "checks_odd"])
+    lines = shop.verify(statuses=(FAILED,))
+    assert failed(lines) == ["age"]
+    assert "at most 1 s is allowed" in lines["age"]["what"]
+    listed = shop.host.run("backup-list", "--json")
+    event, = listed.of_type("snapshot")
+    assert event["proven"] and not event.get("failed"), event
+    # One that is named may be as old as it is.
+    lines = shop.verify("--live", shop.snapshot[:8], "postgres/app/checks")
+    assert lines["age"]["status"] == "pass"
+    lines = shop.verify("--live", "--max-age", "1s", "latest",
+                        "postgres/app/checks", statuses=(FAILED,))
+    assert failed(lines) == ["age"]
