@@ -34,6 +34,23 @@ static const struct {
 
 #define COUNTS (sizeof(counts) / sizeof(counts[0]))
 
+/* Written where they are known, which 0 is not. */
+static const struct {
+	const char *name;
+	size_t offset;
+} more[] = {
+    {"recovery_ms", offsetof(struct fmt_proof, recovery_ms)},
+    {"bytes", offsetof(struct fmt_proof, bytes)},
+};
+
+#define MORE (sizeof(more) / sizeof(more[0]))
+
+static uint64_t
+number_at(const struct fmt_proof *p, size_t offset)
+{
+	return *(const uint64_t *)((const char *)p + offset);
+}
+
 const char *
 fmt_proof_level_name(enum fmt_proof_level level)
 {
@@ -45,6 +62,7 @@ fmt_proof_free(struct fmt_proof *proof)
 {
 	free(proof->host);
 	free(proof->path);
+	free(proof->program);
 	*proof = (struct fmt_proof)FMT_PROOF_INIT;
 }
 
@@ -78,10 +96,16 @@ body_of(const struct fmt_proof *p)
 	fmt_json_set(root, "level", json_string(levels[p->level]), &failed);
 	for (size_t i = 0; i < COUNTS; i++)
 		fmt_json_set(root, counts[i].name,
-		    json_integer(
-			(json_int_t) *
-			(const uint64_t *)((const char *)p + counts[i].offset)),
+		    json_integer((json_int_t)number_at(p, counts[i].offset)),
 		    &failed);
+	for (size_t i = 0; i < MORE; i++)
+		if (number_at(p, more[i].offset) > 0)
+			fmt_json_set(root, more[i].name,
+			    json_integer(
+				(json_int_t)number_at(p, more[i].offset)),
+			    &failed);
+	if (p->program != NULL)
+		fmt_json_set(root, "program", json_string(p->program), &failed);
 	if (failed) {
 		json_decref(root);
 		return NULL;
@@ -96,11 +120,14 @@ fmt_proof_encode(const struct fmt_proof *proof, const unsigned char seed[32],
 	enum fmt_status status;
 	json_t *root;
 
-	if (!is_valid(proof) || !fmt_utf8_is_valid(proof->host))
+	if (!is_valid(proof) || !fmt_utf8_is_valid(proof->host) ||
+	    (proof->program != NULL && !fmt_utf8_is_valid(proof->program)))
 		return FMT_MALFORMED;
 	for (size_t i = 0; i < COUNTS; i++)
-		if (*(const uint64_t *)((const char *)proof +
-					counts[i].offset) > INT64_MAX)
+		if (number_at(proof, counts[i].offset) > INT64_MAX)
+			return FMT_LIMIT;
+	for (size_t i = 0; i < MORE; i++)
+		if (number_at(proof, more[i].offset) > INT64_MAX)
 			return FMT_LIMIT;
 	if ((root = body_of(proof)) == NULL)
 		return FMT_NOMEM;
@@ -141,6 +168,25 @@ get_head(const json_t *root, struct fmt_proof *out)
 	return status;
 }
 
+/* What need not be there, and is of its type where it is. */
+static enum fmt_status
+get_more(const json_t *root, struct fmt_proof *out)
+{
+	const json_t *program = json_object_get(root, "program");
+	enum fmt_status status = FMT_OK;
+
+	for (size_t i = 0; status == FMT_OK && i < MORE; i++)
+		if (json_object_get(root, more[i].name) != NULL)
+			status = fmt_json_get_uint(root, more[i].name,
+			    (uint64_t *)((char *)out + more[i].offset));
+	if (status != FMT_OK || program == NULL)
+		return status;
+	if (!json_is_string(program))
+		return FMT_MALFORMED;
+	out->program = strdup(json_string_value(program));
+	return out->program != NULL ? FMT_OK : FMT_NOMEM;
+}
+
 static enum fmt_status
 fill(const json_t *root, void *arg)
 {
@@ -158,6 +204,8 @@ fill(const json_t *root, void *arg)
 	for (size_t i = 0; status == FMT_OK && i < COUNTS; i++)
 		status = fmt_json_get_uint(root, counts[i].name,
 		    (uint64_t *)((char *)out + counts[i].offset));
+	if (status == FMT_OK)
+		status = get_more(root, out);
 	if (status == FMT_OK && !is_valid(out))
 		status = FMT_MALFORMED;
 	return status;

@@ -35,6 +35,10 @@ struct fmt_proof {
 	uint64_t passed, failed, skipped;
 	uint64_t rows, objects, files;
 	uint64_t duration_ms;
+	/* What later versions added; 0 or NULL: it is not known. */
+	uint64_t recovery_ms; /* of it, until all was restored and answered */
+	uint64_t bytes;       /* plaintext of what was tried */
+	char *program;        /* owned: "libbackup 0.1.0" */
 	unsigned char signer[32]; /* Ed25519 public key; set by decode */
 };
 

@@ -98,6 +98,23 @@ struct bkp_snapshot_source {
 				  read again */
 };
 
+/* What the verification found that is the last one to say something of a
+ * snapshot; a part that was proven is no whole, and does not. */
+struct bkp_snapshot_proof {
+	int64_t time_us; /* of the verdict */
+	int is_proven;
+	const char *host;  /* where it was tried */
+	const char *path;  /* what failed; "": all of it was tried */
+	const char *level; /* "restored", "partly restored" or "read" */
+	uint64_t passed, failed, skipped; /* checks */
+	uint64_t rows, objects, files;    /* compared */
+	uint64_t duration_ms;
+	/* 0 or "": not recorded */
+	uint64_t recovery_ms; /* of it, until all was restored */
+	uint64_t bytes;       /* plaintext of what was tried */
+	const char *program;  /* "libbackup 0.1.0" */
+};
+
 /* Borrowed from the list that it came in. */
 struct bkp_snapshot {
 	const char *name; /* 64 hex digits: SHA-256 of the stored object */
@@ -115,6 +132,7 @@ struct bkp_snapshot {
 	const struct bkp_snapshot_source *sources;
 	size_t source_count;
 	const char *json; /* the whole snapshot, one line of JSON */
+	const struct bkp_snapshot_proof *proof; /* NULL: never verified */
 };
 
 struct bkp_snapshot_list {

@@ -175,6 +175,14 @@ bkp_proofs_load(struct bkp_repository *repository, struct bkp_proofs *out,
 	return 0;
 }
 
+/* A part that is proven proves no whole. */
+static bool
+counts_for(const struct fmt_proof *proof, const char *snapshot)
+{
+	return strcmp(proof->snapshot, snapshot) == 0 &&
+	       (proof->path[0] == '\0' || !proof->is_proven);
+}
+
 void
 bkp_proofs_of(const struct bkp_proofs *proofs, const char *snapshot,
     int64_t *proven_us, int64_t *failed_us)
@@ -184,11 +192,26 @@ bkp_proofs_of(const struct bkp_proofs *proofs, const char *snapshot,
 		const struct fmt_proof *p = &proofs->items[i].proof;
 		int64_t *slot = p->is_proven ? proven_us : failed_us;
 
-		/* A part that is proven proves no whole. */
-		if (strcmp(p->snapshot, snapshot) == 0 && p->time_us > *slot &&
-		    (p->path[0] == '\0' || !p->is_proven))
+		if (counts_for(p, snapshot) && p->time_us > *slot)
 			*slot = p->time_us;
 	}
+}
+
+/* Of two at the same moment the bad one, as for whoever lists them. */
+const struct fmt_proof *
+bkp_proofs_newest(const struct bkp_proofs *proofs, const char *snapshot)
+{
+	const struct fmt_proof *newest = NULL;
+
+	for (size_t i = 0; i < proofs->count; i++) {
+		const struct fmt_proof *p = &proofs->items[i].proof;
+
+		if (counts_for(p, snapshot) &&
+		    (newest == NULL || p->time_us > newest->time_us ||
+			(p->time_us == newest->time_us && !p->is_proven)))
+			newest = p;
+	}
+	return newest;
 }
 
 /* ---- writing ---- */

@@ -41,6 +41,10 @@ void bkp_proofs_free(struct bkp_proofs *proofs);
 void bkp_proofs_of(const struct bkp_proofs *proofs, const char *snapshot,
     int64_t *proven_us, int64_t *failed_us);
 
+/* The newest one that says something of the snapshot as a whole, or NULL. */
+const struct fmt_proof *bkp_proofs_newest(
+    const struct bkp_proofs *proofs, const char *snapshot);
+
 /* Signs and stores one (`repository` and `signer` are filled in), and removes
  * older ones that said the same of the snapshot. *is_local: it is on this
  * machine only. BKP_AUTH: no administrator's key is at hand. */

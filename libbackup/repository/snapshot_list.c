@@ -20,6 +20,8 @@ struct list_memory {
 	size_t problem_count;
 	struct bkp_snapshot_source **sources; /* one array a snapshot */
 	char **json;                          /* one text a snapshot */
+	struct bkp_proofs proofs;
+	struct bkp_snapshot_proof *newest; /* one a snapshot, where there is */
 };
 
 static void
@@ -34,6 +36,8 @@ free_list(struct list_memory *memory)
 	free(memory->sources);
 	free(memory->json);
 	free(memory->problems);
+	free(memory->newest);
+	bkp_proofs_free(&memory->proofs);
 	bkp_history_free(&memory->history);
 	free(memory);
 }
@@ -126,12 +130,48 @@ fill_list(struct bkp_repository *repository, struct list_memory *memory,
 }
 
 static void
-fill_proofs(
-    const struct bkp_proofs *proofs, struct bkp_snapshot *items, size_t count)
+fill_proof(const struct fmt_proof *from, struct bkp_snapshot_proof *out)
 {
-	for (size_t i = 0; i < count; i++)
+	*out = (struct bkp_snapshot_proof){
+	    .time_us = from->time_us,
+	    .is_proven = from->is_proven ? 1 : 0,
+	    .host = from->host,
+	    .path = from->path,
+	    .level = fmt_proof_level_name(from->level),
+	    .passed = from->passed,
+	    .failed = from->failed,
+	    .skipped = from->skipped,
+	    .rows = from->rows,
+	    .objects = from->objects,
+	    .files = from->files,
+	    .duration_ms = from->duration_ms,
+	    .recovery_ms = from->recovery_ms,
+	    .bytes = from->bytes,
+	    .program = from->program != NULL ? from->program : "",
+	};
+}
+
+static int
+fill_proofs(struct list_memory *memory, struct bkp_snapshot *items,
+    size_t count, struct bkp_error *err)
+{
+	const struct bkp_proofs *proofs = &memory->proofs;
+
+	memory->newest = bkp_alloc_array(count, sizeof(*memory->newest), err);
+	if (memory->newest == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		const struct fmt_proof *newest =
+		    bkp_proofs_newest(proofs, items[i].name);
+
 		bkp_proofs_of(proofs, items[i].name, &items[i].proven_us,
 		    &items[i].failed_us);
+		if (newest == NULL)
+			continue;
+		fill_proof(newest, &memory->newest[i]);
+		items[i].proof = &memory->newest[i];
+	}
+	return 0;
 }
 
 static int
@@ -196,28 +236,26 @@ bkp_snapshot_list(struct bkp_repository *repository,
     struct bkp_snapshot_list *out, struct bkp_error *err)
 {
 	struct list_memory *memory = bkp_alloc(sizeof(*memory), err);
-	struct bkp_proofs proofs = BKP_PROOFS_INIT;
 	struct bkp_snapshot *items = NULL;
 	size_t count;
 
 	if (memory == NULL)
 		return -1;
-	if (bkp_history_look(repository, &memory->history, &proofs, err) < 0 ||
+	if (bkp_history_look(
+		repository, &memory->history, &memory->proofs, err) < 0 ||
 	    miss_all(repository, &memory->history, err) < 0 ||
 	    fill_problems(memory, err) < 0)
 		goto fail;
 	count = memory->history.snapshots.count;
 	items = bkp_alloc_array(count, sizeof(*items), err);
-	if (items == NULL || fill_list(repository, memory, items, err) < 0)
+	if (items == NULL || fill_list(repository, memory, items, err) < 0 ||
+	    fill_proofs(memory, items, count, err) < 0)
 		goto fail;
-	fill_proofs(&proofs, items, count);
-	bkp_proofs_free(&proofs);
 	out->items = items;
 	out->count = count;
 	out->memory = memory;
 	return 0;
 fail:
-	bkp_proofs_free(&proofs);
 	free(items);
 	free_list(memory);
 	return -1;

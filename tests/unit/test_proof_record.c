@@ -146,6 +146,32 @@ every_member_must_be_there_and_fit(void **state)
 }
 
 static void
+later_members_may_be_missing_and_must_fit(void **state)
+{
+	static char program[] = "libbackup 0.1.0";
+	struct fmt_proof p = example(), read = FMT_PROOF_INIT;
+	struct fmt_buf buf = FMT_BUF_INIT;
+
+	(void)state;
+	p.recovery_ms = 5;
+	p.bytes = INT64_MAX;
+	p.program = program;
+	assert_int_equal(fmt_proof_encode(&p, seed, &buf), FMT_OK);
+	assert_int_equal(fmt_proof_decode(buf.data, buf.len, &read), FMT_OK);
+	assert_int_equal(read.recovery_ms, 5);
+	assert_int_equal(read.bytes, INT64_MAX);
+	assert_string_equal(read.program, program);
+	fmt_proof_free(&read);
+	fmt_buf_free(&buf);
+	p.bytes = (uint64_t)INT64_MAX + 1;
+	assert_int_equal(fmt_proof_encode(&p, seed, &buf), FMT_LIMIT);
+	assert_int_equal(
+	    decode_with("recovery_ms", json_integer(-1)), FMT_MALFORMED);
+	assert_int_equal(decode_with("bytes", json_null()), FMT_MALFORMED);
+	assert_int_equal(decode_with("program", json_true()), FMT_MALFORMED);
+}
+
+static void
 a_verdict_that_its_counts_contradict_is_none(void **state)
 {
 	struct fmt_proof p = example();
@@ -176,6 +202,7 @@ every_allocation_may_fail(void **state)
 		struct fmt_buf buf = FMT_BUF_INIT;
 		enum fmt_status status;
 
+		p.program = host;
 		failing_alloc_at(n);
 		status = fmt_proof_encode(&p, seed, &buf);
 		if (status == FMT_OK)
@@ -198,6 +225,7 @@ main(void)
 	    cmocka_unit_test(what_is_written_is_read_back),
 	    cmocka_unit_test(a_changed_byte_is_found),
 	    cmocka_unit_test(every_member_must_be_there_and_fit),
+	    cmocka_unit_test(later_members_may_be_missing_and_must_fit),
 	    cmocka_unit_test(a_verdict_that_its_counts_contradict_is_none),
 	    cmocka_unit_test(every_allocation_may_fail),
 	};
