@@ -12,6 +12,7 @@
 #include <libbackup/export.h>
 #include <libbackup/key.h>
 #include <libbackup/operations.h>
+#include <libbackup/report.h>
 #include <libbackup/repository.h>
 #include <libbackup/subject.h>
 #include <libbackup/subject_import.h>

@@ -17,6 +17,7 @@ pkgincludesub_HEADERS = \
 	libbackup/key.h \
 	libbackup/libbackup.h \
 	libbackup/operations.h \
+	libbackup/report.h \
 	libbackup/repository.h \
 	libbackup/subject.h \
 	libbackup/subject_import.h \

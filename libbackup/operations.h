@@ -20,6 +20,7 @@
 #include <libbackup/error.h>
 #include <libbackup/events.h>
 #include <libbackup/export.h>
+#include <libbackup/repository.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -211,6 +212,7 @@ struct bkp_verify_options {
 	const char *max_age;      /* "26h" */
 	const char *max_recovery; /* "2h" */
 	const char *max_drop;     /* "20%" */
+	int has_history; /* the result has it, for reports (report.h) */
 };
 
 #define BKP_VERIFY_OPTIONS_INIT                                                \
@@ -250,6 +252,9 @@ struct bkp_verify_result {
 	uint64_t recovery_ms; /* what was restored took so long, from the empty
 				 place to the last database that answers and
 				 the last object (RTO); 0: nothing was */
+	const struct bkp_snapshot_list *history; /* NULL: not asked for, or it
+				  could not be read; with this verdict, where
+				  that was kept */
 };
 
 /* Whether the level and the limits can be understood: BKP_INVALID says what is

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tools/cli.h"
+#include "tools/verify_reports.h"
 
 static const struct cli_command command = {
     .name = "backup-verify",
@@ -21,7 +22,8 @@ static const struct cli_command command = {
 	"3  what the snapshot holds is proven, but the backup was degraded",
 	NULL},
     .examples = (const char *const[]){"backup-verify",
-	"backup-verify --live latest postgres/app", NULL},
+	"backup-verify --live latest postgres/app",
+	"backup-verify --junit verify.xml --html verify.html", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
 	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT | CLI_TAKES_TIME,
     .operands_max = 2,
@@ -114,97 +116,126 @@ emit_result(struct cli *cli, const struct bkp_verify_result *r)
 }
 
 static void
-print_check(const struct bkp_check *check)
+print_check(FILE *out, const struct bkp_check *check)
 {
-	(void)printf("%s  ", check->status == BKP_CHECK_PASS   ? "PASS"
-			     : check->status == BKP_CHECK_SKIP ? "SKIP"
-							       : "FAIL");
-	cli_print_escaped(stdout, check->name);
+	(void)fprintf(out, "%s  ",
+	    check->status == BKP_CHECK_PASS   ? "PASS"
+	    : check->status == BKP_CHECK_SKIP ? "SKIP"
+					      : "FAIL");
+	cli_print_escaped(out, check->name);
 	if (check->what != NULL && *check->what != '\0') {
-		(void)fputs(": ", stdout);
-		cli_print_escaped(stdout, check->what);
+		(void)fputs(": ", out);
+		cli_print_escaped(out, check->what);
 	}
-	(void)fputc('\n', stdout);
+	(void)fputc('\n', out);
 }
 
 #define EXCEPTIONS_SHOWN 3
 
 /* What is proven is never said without what is not. */
 static void
-print_verdict(const struct bkp_verify_result *r)
+print_verdict(FILE *out, const struct bkp_verify_result *r)
 {
 	char text[CLI_TEXT_SIZE];
 	const char *name;
 	size_t next = 0, count = 0;
 
-	(void)fputs(is_proven(r) ? "PROVEN" : "NOT PROVEN", stdout);
+	(void)fputs(is_proven(r) ? "PROVEN" : "NOT PROVEN", out);
 	while (is_proven(r) && (name = exception(r, &next)) != NULL) {
 		if (count++ >= EXCEPTIONS_SHOWN)
 			continue;
-		(void)fputs(count == 1 ? " except " : ", ", stdout);
-		cli_print_escaped(stdout, name);
+		(void)fputs(count == 1 ? " except " : ", ", out);
+		cli_print_escaped(out, name);
 	}
 	if (count > EXCEPTIONS_SHOWN)
-		(void)printf(" and %s more, named above",
+		(void)fprintf(out, " and %s more, named above",
 		    cli_count(count - EXCEPTIONS_SHOWN, text));
-	(void)printf(": snapshot %s: ", r->snapshot);
+	(void)fprintf(out, ": snapshot %s: ", r->snapshot);
 }
 
 static void
-tell_people(const struct cli *cli, const struct bkp_verify_result *r)
+tell_people(const struct cli *cli, FILE *out, const struct bkp_verify_result *r)
 {
 	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE], c[CLI_TEXT_SIZE];
 	size_t i;
 
 	for (i = 0; i < r->check_count; i++) {
 		if (!cli->is_quiet || r->checks[i].status != BKP_CHECK_PASS)
-			print_check(&r->checks[i]);
+			print_check(out, &r->checks[i]);
 	}
-	(void)printf("compared %s rows, %s objects, %s files",
+	(void)fprintf(out, "compared %s rows, %s objects, %s files",
 	    cli_count(r->rows, a), cli_count(r->objects, b),
 	    cli_count(r->files, c));
-	(void)printf(" in %s\n", cli_duration(r->duration_ms, a));
-	print_verdict(r);
-	(void)printf("%s passed, %s failed, ", cli_count(r->passed, a),
+	(void)fprintf(out, " in %s\n", cli_duration(r->duration_ms, a));
+	print_verdict(out, r);
+	(void)fprintf(out, "%s passed, %s failed, ", cli_count(r->passed, a),
 	    cli_count(r->failed, b));
-	(void)printf("%s skipped\n", cli_count(r->skipped, a));
+	(void)fprintf(out, "%s skipped\n", cli_count(r->skipped, a));
 	if (r->omission_count > 0)
-		(void)printf("degraded: %s left out when the backup was made, "
-			     "named above\n",
+		(void)fprintf(out,
+		    "degraded: %s left out when the backup was made, "
+		    "named above\n",
 		    cli_count(r->omission_count, a));
 }
 
+/* The verdict as it is told; the reports have it, too. */
 static enum cli_status
-verify(struct cli *cli, bool is_live, struct bkp_verify_options options)
+tell(struct cli *cli, const struct bkp_verify_result *result,
+    struct verify_reports *reports)
 {
-	struct bkp_verify_result result = {.is_proven = 0};
-	struct bkp_error err = BKP_ERROR_INIT;
-	struct bkp_config *config = NULL;
-	enum cli_status status = cli_config(cli,
-	    CLI_NEEDS_CONTENT | (is_live ? CLI_NEEDS_SOURCES : 0), &config);
-
-	if (status != CLI_GO_ON)
-		return status;
-	options.config = config;
-	options.snapshot = cli->operand_count > 0 ? cli->operands[0] : "latest";
-	options.path = cli->operand_count > 1 ? cli->operands[1] : NULL;
-	options.mode = is_live ? BKP_VERIFY_LIVE : BKP_VERIFY_SCRATCH;
-	options.events = cli_events(cli);
-	options.cancel = &cli->cancel;
-	if (bkp_verify(&options, &result, &err) < 0) {
-		status = cli_fail(cli, &err);
-		goto out;
-	}
 	cli_progress_clear(cli);
 	if (cli->is_json)
-		emit_result(cli, &result);
+		emit_result(cli, result);
 	else
-		tell_people(cli, &result);
-	status = CLI_FAILED;
-	if (is_proven(&result))
-		status =
-		    result.omission_count > 0 ? CLI_DEGRADED : CLI_COMPLETE;
-out:
+		tell_people(cli,
+		    verify_reports_print(reports) ? stderr : stdout, result);
+	if (!is_proven(result))
+		return CLI_FAILED;
+	return result->omission_count > 0 ? CLI_DEGRADED : CLI_COMPLETE;
+}
+
+static enum cli_status
+verify(struct cli *cli, struct bkp_verify_options *options,
+    const struct bkp_config *config, struct verify_reports *reports,
+    struct bkp_verify_result *result)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	options->config = config;
+	options->events = cli_events(cli);
+	options->cancel = &cli->cancel;
+	options->has_history = verify_reports_any(reports);
+	reports->report.repository = bkp_config_repository(config);
+	if (bkp_verify(options, result, &err) < 0)
+		return cli_fail(cli, &err);
+	reports->report.result = result;
+	return tell(cli, result, reports);
+}
+
+/* Whatever keeps it from a verdict, the reports say it. */
+static enum cli_status
+run(struct cli *cli, struct bkp_verify_options *options,
+    struct verify_reports *reports)
+{
+	struct bkp_verify_result result = {.is_proven = 0};
+	bool is_live = options->mode == BKP_VERIFY_LIVE;
+	struct bkp_config *config = NULL;
+	enum cli_status status;
+
+	options->snapshot =
+	    cli->operand_count > 0 ? cli->operands[0] : "latest";
+	options->path = cli->operand_count > 1 ? cli->operands[1] : NULL;
+	reports->report.snapshot = options->snapshot;
+	reports->report.path = options->path;
+	reports->report.mode = options->mode;
+	status = verify_reports_begin(cli, reports);
+	if (status == CLI_GO_ON)
+		status = cli_config(cli,
+		    CLI_NEEDS_CONTENT | (is_live ? CLI_NEEDS_SOURCES : 0),
+		    &config);
+	if (status == CLI_GO_ON)
+		status = verify(cli, options, config, reports, &result);
+	status = verify_reports_end(cli, reports, status);
 	bkp_verify_result_free(&result);
 	bkp_config_free(config);
 	return status;
@@ -215,6 +246,7 @@ main(int argc, char **argv)
 {
 	struct cli cli = CLI_INIT(&command);
 	struct bkp_verify_options verifying = BKP_VERIFY_OPTIONS_INIT;
+	struct verify_reports reports = VERIFY_REPORTS_INIT;
 	bool is_live = false, is_without = false;
 	struct bkp_error err = BKP_ERROR_INIT;
 	const struct cli_option options[] = {
@@ -233,11 +265,21 @@ main(int argc, char **argv)
 	    {"max-recovery", 0, "TIME",
 		"one that takes longer to restore is not proven (2h)", CLI_TEXT,
 		&verifying.max_recovery},
+	    {"junit", 0, "FILE", "write the verdict as JUnit's XML", CLI_TEXT,
+		&reports.junit},
+	    {"json-report", 0, "FILE", "write it as one JSON object", CLI_TEXT,
+		&reports.json},
+	    {"html", 0, "FILE", "write it as a page, with history", CLI_TEXT,
+		&reports.html},
+	    {"prometheus", 0, "FILE", "write it as metrics, for a monitor",
+		CLI_TEXT, &reports.prometheus},
 	    {.name = NULL}};
 	enum cli_status status;
 
 	cli_start(&cli);
 	status = cli_parse(&cli, options, argc, argv);
+	if (status == CLI_GO_ON)
+		status = verify_reports_check(&cli, &reports);
 	if (status == CLI_GO_ON && is_live &&
 	    verifying.scratch_directory != NULL)
 		status =
@@ -246,7 +288,10 @@ main(int argc, char **argv)
 	if (status == CLI_GO_ON && bkp_verify_check(&verifying, &err) < 0)
 		status = cli_usage(&cli, "%s", err.message);
 	verifying.is_without_erasures = is_without;
+	verifying.mode = is_live ? BKP_VERIFY_LIVE : BKP_VERIFY_SCRATCH;
 	if (status == CLI_GO_ON)
-		status = verify(&cli, is_live, verifying);
+		status = run(&cli, &verifying, &reports);
+	else if (status == CLI_USAGE)
+		status = verify_reports_end(&cli, &reports, status);
 	return cli_finish(&cli, status);
 }

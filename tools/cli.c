@@ -464,6 +464,7 @@ cli_usage(struct cli *cli, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	(void)cli_error(&cli->failure, BKP_INVALID, 0, "%s", text);
 	if (cli->is_json)
 		cli_emit(
 		    cli, json_pack("{s:s, s:s, s:o}", "type", "error", "code",

@@ -100,6 +100,7 @@ struct cli {
 	bool is_terminal;  /* standard error shows a bar */
 	int output_errno;  /* why standard output failed, where known */
 	bool is_unwritten; /* an event could not be made or written */
+	struct bkp_error failure; /* the last one told, wrong uses, too */
 	struct bkp_cancel cancel;
 	struct cli_progress progress;
 };

@@ -96,6 +96,7 @@ cli_fail(struct cli *cli, const struct bkp_error *err)
 
 	if (*text == '\0')
 		text = "failed for a reason that was not told";
+	cli->failure = *err;
 	if (cli->is_json)
 		cli_emit(cli, json_pack("{s:s, s:s, s:o, s:i}", "type", "error",
 				  "code", code_name(err->code), "text",

@@ -48,7 +48,8 @@ tools_backup_prune_SOURCES = tools/backup-prune.c
 tools_backup_prune_LDADD = $(TOOL_LIBS)
 tools_backup_restore_SOURCES = tools/backup-restore.c
 tools_backup_restore_LDADD = $(TOOL_LIBS)
-tools_backup_verify_SOURCES = tools/backup-verify.c
+tools_backup_verify_SOURCES = tools/backup-verify.c \
+	tools/verify_reports.c tools/verify_reports.h
 tools_backup_verify_LDADD = $(TOOL_LIBS)
 
 # bash-completion looks for a file of the command's name.

@@ -28,6 +28,24 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/replay.c libbackup/operations/replay.h \
 	libbackup/operations/replay_own.h \
 	libbackup/operations/replay_questions.c \
+	libbackup/operations/report.c libbackup/operations/report_impl.h \
+	libbackup/operations/report_advice.c \
+	libbackup/operations/report_advice.h \
+	libbackup/operations/report_chart.c \
+	libbackup/operations/report_chart.h \
+	libbackup/operations/report_history.c \
+	libbackup/operations/report_history.h \
+	libbackup/operations/report_html.c \
+	libbackup/operations/report_json.c \
+	libbackup/operations/report_junit.c \
+	libbackup/operations/report_prometheus.c \
+	libbackup/operations/report_save.c \
+	libbackup/operations/report_save.h \
+	libbackup/operations/report_style.c \
+	libbackup/operations/report_style.h \
+	libbackup/operations/report_text.c \
+	libbackup/operations/report_text.h \
+	libbackup/operations/report_words.c \
 	libbackup/operations/restore.c \
 	libbackup/operations/retention.c libbackup/operations/retention.h \
 	libbackup/operations/retention_impl.h \

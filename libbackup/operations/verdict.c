@@ -20,6 +20,7 @@ struct bkp_verdict {
 	uint64_t passed, failed, skipped;
 	uint64_t about_passed, about_failed; /* of these */
 	struct bkp_check *shown;             /* what the result points to */
+	struct bkp_snapshot_list history;    /* the same */
 };
 
 int
@@ -44,6 +45,7 @@ bkp_verdict_free(struct bkp_verdict *verdict)
 	}
 	free(verdict->checks);
 	free(verdict->shown);
+	bkp_snapshot_list_free(&verdict->history);
 	free(verdict);
 }
 
@@ -146,6 +148,18 @@ bkp_verdict_finish(struct bkp_verdict *verdict,
 	result->about_failed = verdict->about_failed;
 	result->is_proven = verdict->passed > 0 && verdict->failed == 0;
 	result->memory = verdict;
+	return 0;
+}
+
+int
+bkp_verdict_add_history(struct bkp_repository *repository,
+    struct bkp_verify_result *result, struct bkp_error *err)
+{
+	struct bkp_verdict *verdict = result->memory;
+
+	if (bkp_snapshot_list(repository, &verdict->history, err) < 0)
+		return -1;
+	result->history = &verdict->history;
 	return 0;
 }
 

@@ -34,4 +34,8 @@ int bkp_verdict_add_agreed(struct bkp_verdict *verdict, struct bkp_error *err,
 int bkp_verdict_finish(struct bkp_verdict *verdict,
     struct bkp_verify_result *result, struct bkp_error *err);
 
+/* Gives a result that was finished the snapshots of the repository. */
+int bkp_verdict_add_history(struct bkp_repository *repository,
+    struct bkp_verify_result *result, struct bkp_error *err);
+
 #endif

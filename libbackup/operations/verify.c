@@ -203,6 +203,7 @@ verify_part(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		rc = verify_live(verify, chosen, supply, err);
 	else
 		rc = verify_scratch(verify, chosen, supply, err);
+	verify->bytes += verify->selected.bytes;
 	if (rc < 0)
 		(void)bkp_fail_in(err, "%s", chosen->source->prefix);
 	bkp_supply_free(supply);
@@ -328,6 +329,22 @@ finish_verify(struct bkp_verify *verify, uint64_t began_ms,
 	return 0;
 }
 
+/* For reports, and with the verdict that was just kept. The verdict stands
+ * without it. */
+static void
+add_history(struct bkp_verify *verify, struct bkp_verify_result *result)
+{
+	struct bkp_error error = BKP_ERROR_INIT;
+
+	if (verify->options->has_history &&
+	    bkp_verdict_add_history(verify->opened.repository, result, &error) <
+		0)
+		bkp_run_message(verify->run, BKP_WARNING, NULL,
+		    "the reports are without a history, which could not be "
+		    "read: %s",
+		    error.message);
+}
+
 int
 bkp_verify(const struct bkp_verify_options *options,
     struct bkp_verify_result *result, struct bkp_error *err)
@@ -343,8 +360,10 @@ bkp_verify(const struct bkp_verify_options *options,
 		if (verify_part(&verify, &verify.opened.chosen[i], err) < 0)
 			goto out;
 	rc = finish_verify(&verify, began_ms, result, err);
-	if (rc == 0)
+	if (rc == 0) {
 		bkp_verify_record(&verify, result);
+		add_history(&verify, result);
+	}
 out:
 	end_verify(&verify);
 	return rc;

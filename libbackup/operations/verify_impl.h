@@ -19,6 +19,7 @@ struct bkp_verify {
 	struct bkp_verdict *verdict;
 	struct bkp_scratch_folder folder; /* scratch places are below it */
 	struct bkp_amount selected; /* of the source at hand */
+	uint64_t bytes; /* of what was selected of the sources so far */
 	uint64_t rows, objects, files;
 	size_t restored, read_back; /* sources: how each was tried */
 	const char **named; /* owned, in order: what was left out so far, and so

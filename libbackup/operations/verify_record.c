@@ -10,6 +10,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/verify_impl.h"
 #include "libbackup/repository/proofs.h"
+#include "libbackup/version.h"
 
 #define HOST_SIZE 256
 
@@ -59,7 +60,9 @@ put(struct bkp_verify *verify, const struct bkp_verify_result *result,
 	    .rows = result->rows,
 	    .objects = result->objects,
 	    .files = result->files,
-	    .duration_ms = result->duration_ms};
+	    .duration_ms = result->duration_ms,
+	    .recovery_ms = result->recovery_ms,
+	    .bytes = verify->bytes};
 	char host[HOST_SIZE] = "";
 	int rc = -1;
 
@@ -68,7 +71,8 @@ put(struct bkp_verify *verify, const struct bkp_verify_result *result,
 	memcpy(proof.snapshot, result->snapshot, sizeof(proof.snapshot));
 	proof.host = bkp_strdup(host, err);
 	proof.path = bkp_strdup(path != NULL ? path : "", err);
-	if (proof.host != NULL && proof.path != NULL)
+	proof.program = bkp_strdup("libbackup " BKP_VERSION, err);
+	if (proof.host != NULL && proof.path != NULL && proof.program != NULL)
 		rc = bkp_proof_put(
 		    verify->opened.repository, &proof, is_local, err);
 	fmt_proof_free(&proof);

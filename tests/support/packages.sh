@@ -13,7 +13,8 @@ PACKAGES_SERVERS="postgresql python3 python3-psycopg
 	python3-boto3 ca-certificates"
 # shellcheck disable=SC2034
 PACKAGES_CHECK="python3-pytest python3-jsonschema python3-pil age zstd jq spin
-	strace faketime libarchive-tools chromium"
+	strace faketime libarchive-tools chromium libxml2-utils
+	python3-prometheus-client"
 # shellcheck disable=SC2034
 PACKAGES_CI="clang libclang-rt-14-dev postgresql-postgis"
 

@@ -100,6 +100,49 @@ ends 1 "a verification that compared nothing" backup-verify
 says out '^NOT PROVEN: '
 unset FAKE
 
+# ---- reports of a verdict ----
+reports="--junit r.xml --json-report r.json --html r.html --prometheus r.prom"
+stale() { for file in r.xml r.json r.html r.prom; do echo old >$file; done; }
+ends_as() {
+	for number_of in 0:r.xml 1:r.json 2:r.html 3:r.prom; do
+		says "${number_of#*:}" "^report ${number_of%:*}: $1"
+	done
+}
+stale
+# shellcheck disable=SC2086 # options
+ends 0 "all reports of a proven snapshot" backup-verify $reports
+ends_as verdict
+stale
+# shellcheck disable=SC2086 # options
+FAKE=bad ends 1 "all reports of one that is not" backup-verify $reports
+ends_as verdict
+stale
+# shellcheck disable=SC2086 # options
+FAKE=fail ends 1 "all reports without a verdict" backup-verify $reports
+ends_as 'error: the server went away'
+stale
+# shellcheck disable=SC2086 # options
+FAKE=no-file ends 1 "all reports without a configuration" \
+	backup-verify $reports
+ends_as 'error: there is no configuration'
+stale
+# shellcheck disable=SC2086 # options
+ends 2 "all reports of a wrong use" backup-verify $reports latest a b
+ends_as 'error: too many operands'
+ends 0 "a report to standard output" backup-verify --junit -
+says out '^report 0: verdict'
+lacks out PASS
+says err '^PROVEN except'
+ends 2 "a report among events" backup-verify --junit - --json
+is_json out
+ends 2 "two reports in one file" backup-verify --junit same --html same
+says err "two reports cannot both go to 'same'"
+ends 1 "a report that cannot be written" \
+	backup-verify --html no/such/folder.html --junit r.xml
+says err 'the report cannot be written'
+says r.xml '^report 0: error: the report cannot be written'
+lacks out PROVEN
+
 # ---- checks ----
 ends 0 "a clean repository" backup-check
 says out '^NOTE    3 packs$'

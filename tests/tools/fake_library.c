@@ -556,6 +556,44 @@ bkp_verify_check(
 	return -1;
 }
 
+/* A file that only says how it ended; what is in a report has tests of its
+ * own. */
+int
+bkp_report_put(const struct bkp_report *report, enum bkp_report_format format,
+    bkp_bytes_fn *fn, void *arg, struct bkp_error *err)
+{
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text), "report %d: %s%s\n", (int)format,
+	    report->result != NULL  ? "verdict"
+	    : report->error == NULL ? "none yet"
+				    : "error: ",
+	    report->result == NULL && report->error != NULL
+		? report->error->message
+		: "");
+	return fn(arg, text, strlen(text), err);
+}
+
+static int
+write_report(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	const char *const *name = arg;
+	FILE *file = fopen(*name, "w");
+
+	if (file == NULL)
+		return fail(err, BKP_IO, "the report cannot be written");
+	(void)fwrite(data, 1, len, file);
+	(void)fclose(file);
+	return 0;
+}
+
+int
+bkp_report_save(const struct bkp_report *report, enum bkp_report_format format,
+    const char *file, struct bkp_error *err)
+{
+	return bkp_report_put(report, format, write_report, &file, err);
+}
+
 void
 bkp_verify_result_free(struct bkp_verify_result *result)
 {

@@ -39,7 +39,8 @@ tests_tools_fake_backup_prune_SOURCES = tools/backup-prune.c
 tests_tools_fake_backup_prune_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_restore_SOURCES = tools/backup-restore.c
 tests_tools_fake_backup_restore_LDADD = $(FAKE_LIBS)
-tests_tools_fake_backup_verify_SOURCES = tools/backup-verify.c
+tests_tools_fake_backup_verify_SOURCES = tools/backup-verify.c \
+	tools/verify_reports.c tools/verify_reports.h
 tests_tools_fake_backup_verify_LDADD = $(FAKE_LIBS)
 
 dist_check_SCRIPTS += tests/tools/commands.t tests/tools/first_use.t \

@@ -121,6 +121,13 @@ tests_unit_test_operations_nomem_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_operations_nomem_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_operations_nomem_LDADD = $(UNIT_LIBS)
 
+# operations: reports
+UNIT_TESTS += tests/unit/test_report
+tests_unit_test_report_SOURCES = tests/unit/test_report.c $(FAILING_ALLOC)
+tests_unit_test_report_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_report_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_report_LDADD = $(UNIT_LIBS)
+
 # subject: maps of decisions
 UNIT_TESTS += tests/unit/test_subject_map
 tests_unit_test_subject_map_SOURCES = \
