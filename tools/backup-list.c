@@ -178,13 +178,72 @@ join(const struct bkp_snapshot *s, bool is_tags)
 	return safe;
 }
 
-/* When it was last proven, or that it was not. */
+/* "2 days ago": a proof grows old, which a date does not say. */
+static const char *
+ago(int64_t us, char text[CLI_TEXT_SIZE])
+{
+	static const struct {
+		const char *name;
+		int64_t seconds;
+	} units[] = {{"day", 86400}, {"hour", 3600}, {"minute", 60}};
+	int64_t seconds = (int64_t)time(NULL) - us / 1000000;
+	size_t i;
+
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		int64_t n = seconds / units[i].seconds;
+
+		if (n < 1)
+			continue;
+		(void)snprintf(text, CLI_TEXT_SIZE, "%lld %s%s ago",
+		    (long long)n, units[i].name, n == 1 ? "" : "s");
+		return text;
+	}
+	return "just now";
+}
+
+/* When it was last proven, and how far; or that it was not. */
 static const char *
 proof_of(const struct bkp_snapshot *s, char text[CLI_TEXT_SIZE])
 {
+	bool is_partial =
+	    s->proof != NULL && strcmp(s->proof->level, "restored") != 0;
+	char when[CLI_TEXT_SIZE];
+
 	if (s->failed_us != 0 && s->failed_us >= s->proven_us)
-		return "failed";
-	return s->proven_us != 0 ? cli_time(s->proven_us, text) : "-";
+		(void)snprintf(
+		    text, CLI_TEXT_SIZE, "failed %s", ago(s->failed_us, when));
+	else if (s->proven_us != 0)
+		(void)snprintf(text, CLI_TEXT_SIZE, "%s%s",
+		    ago(s->proven_us, when), is_partial ? ", in part" : "");
+	else
+		(void)snprintf(text, CLI_TEXT_SIZE, "never");
+	return text;
+}
+
+/* What the last verification found: a line below its snapshot. */
+static void
+print_proof(const struct bkp_snapshot_proof *proof)
+{
+	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE], c[CLI_TEXT_SIZE];
+
+	if (proof == NULL)
+		return;
+	(void)printf("    %s %s on ", proof->is_proven ? "proven" : "failed",
+	    cli_time(proof->time_us, a));
+	cli_print_escaped(stdout, proof->host);
+	if (*proof->path != '\0') {
+		(void)printf(", ");
+		cli_print_escaped(stdout, proof->path);
+	}
+	(void)printf(": %s, ", proof->level);
+	(void)printf("%s passed, %s failed, %s skipped",
+	    cli_count(proof->passed, a), cli_count(proof->failed, b),
+	    cli_count(proof->skipped, c));
+	(void)printf(", in %s", cli_duration(proof->duration_ms, a));
+	if (proof->recovery_ms > 0)
+		(void)printf(
+		    ", restored in %s", cli_duration(proof->recovery_ms, a));
+	(void)putchar('\n');
 }
 
 static bool
@@ -209,7 +268,8 @@ fill_row(struct row *row, const struct bkp_snapshot *s, size_t name_len)
 	return true;
 }
 
-/* The first row is the titles; `told` NULL, or whose moments follow. */
+/* The first row is the titles; `told` NULL, or whose moments and proofs
+ * follow. */
 static void
 print_rows(
     const struct row *rows, size_t count, const struct bkp_snapshot *told)
@@ -234,8 +294,10 @@ print_rows(
 			    "%*s", c == 4 || c == 5 ? 2 : (int)len + 2, "");
 		}
 		(void)fputc('\n', stdout);
-		if (told != NULL && i > 0)
+		if (told != NULL && i > 0) {
 			print_moments(&told[i - 1]);
+			print_proof(told[i - 1].proof);
+		}
 	}
 }
 
@@ -285,6 +347,37 @@ proof_time(int64_t us)
 	return us == 0 ? json_null() : json_string(cli_time_utc(us, text));
 }
 
+/* 0 is: not recorded. */
+static json_t *
+known_number(uint64_t n)
+{
+	return n > 0 ? json_integer((json_int_t)n) : json_null();
+}
+
+static json_t *
+proof_member(const struct bkp_snapshot_proof *proof)
+{
+	char time[CLI_TEXT_SIZE];
+
+	if (proof == NULL)
+		return json_null();
+	return json_pack(
+	    "{s:s, s:b, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
+	    "s:o, s:o}",
+	    "time", cli_time_utc(proof->time_us, time), "is_proven",
+	    proof->is_proven, "host", cli_json_text(proof->host), "path",
+	    cli_json_path(proof->path), "how", proof->level, "passed",
+	    (json_int_t)proof->passed, "failed", (json_int_t)proof->failed,
+	    "skipped", (json_int_t)proof->skipped, "rows",
+	    (json_int_t)proof->rows, "objects", (json_int_t)proof->objects,
+	    "files", (json_int_t)proof->files, "duration_ms",
+	    (json_int_t)proof->duration_ms, "recovery_ms",
+	    known_number(proof->recovery_ms), "bytes",
+	    known_number(proof->bytes), "program",
+	    *proof->program == '\0' ? json_null()
+				    : cli_json_text(proof->program));
+}
+
 /* An array of what the snapshot is of. */
 static json_t *
 source_members(const struct bkp_snapshot *s)
@@ -323,7 +416,7 @@ snapshot_event(const struct bkp_snapshot *s)
 		(void)json_array_append_new(tags, cli_json_text(s->tags[i]));
 	return json_pack(
 	    "{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, "
-	    "s:I, s:o, s:o}",
+	    "s:I, s:o, s:o, s:o}",
 	    "type", "snapshot", "name", s->name, "time",
 	    cli_time_utc(s->time_us, time), "finished",
 	    cli_time_utc(s->finished_us, finished), "host",
@@ -334,7 +427,8 @@ snapshot_event(const struct bkp_snapshot *s)
 	    (json_int_t)s->new_chunks, "known_chunks",
 	    (json_int_t)s->known_chunks, "omissions",
 	    (json_int_t)s->omission_count, "proven", proof_time(s->proven_us),
-	    "proof_failed", proof_time(s->failed_us));
+	    "proof_failed", proof_time(s->failed_us), "proof",
+	    proof_member(s->proof));
 }
 
 static void

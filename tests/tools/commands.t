@@ -306,11 +306,15 @@ ends 2 "a prune of something" backup-prune latest
 # ---- lists and bytes ----
 ends 0 "snapshots" backup-list
 says out '^NAME  *TIME  *HOST  *SOURCES  *SIZE  *ADDED  *STATE  *PROVEN  *TAGS$'
-says out '^3f2a9c010  20..-.*web%1B\[2J1 .*degraded  failed  *nightly$'
-says out 'complete  2025-11-30'
+says out '^3f2a9c010  20..-.*web%1B\[2J1 .*degraded  failed [1-9][0-9]* days ago  *nightly$'
+says out 'complete  [1-9][0-9]* days ago, in part'
+ends 0 "snapshots at length" backup-list --long
+says out '^    proven 20.* on ci%1B: partly restored, 1,234 passed, 0 failed, 1 skipped, in 1:02, restored in 1:01$'
 ends 0 "snapshots in JSON" backup-list --json
 is_json out
 says out '"time":"2025-11-30T23:59:59.123456Z"'
+says out '"proof":null}$'
+says out '"how":"partly restored",.*"recovery_ms":61000,"bytes":null,"program":null}}$'
 ends 0 "entries" backup-list latest
 says out '^files.file  *12 B  0644 app:7  *20..-.*  files/stack/a%0Ab%%FF$'
 says out '  files/stack/d -> a$'

@@ -235,6 +235,17 @@ bkp_snapshot_list(struct bkp_repository *repository,
 	static const char *const tags[] = {"nightly"};
 	static const struct bkp_snapshot_source source = {
 	    .prefix = "files/stack", .kind = "files", .bytes = 2048};
+	static const struct bkp_snapshot_proof proof = {
+	    .time_us = 1764504000000000,
+	    .is_proven = 1,
+	    .host = "ci\033",
+	    .path = "",
+	    .level = "partly restored",
+	    .passed = 1234,
+	    .skipped = 1,
+	    .duration_ms = 62000,
+	    .recovery_ms = 61000,
+	    .program = ""};
 	static struct bkp_snapshot items[2] = {
 	    {.name = NAME,
 		.host = "web\033[2J1",
@@ -252,6 +263,7 @@ bkp_snapshot_list(struct bkp_repository *repository,
 		     "ff000000000000000000000000000000000000000000000000000000",
 		.host = "web1",
 		.proven_us = 1764504000000000,
+		.proof = &proof,
 		.sources = &source,
 		.source_count = 1}};
 
