@@ -52,6 +52,11 @@ tools_backup_verify_SOURCES = tools/backup-verify.c \
 	tools/verify_reports.c tools/verify_reports.h
 tools_backup_verify_LDADD = $(TOOL_LIBS)
 
+# Restore tests in CI: to be copied, and the command that they run.
+cidir = $(pkgdatadir)/ci
+dist_ci_DATA = tools/ci/github.yml tools/ci/gitlab.yml
+dist_ci_SCRIPTS = tools/ci/restore-test
+
 # bash-completion looks for a file of the command's name.
 dist_bashcompletion_DATA += tools/completion/libbackup.bash
 COMPLETED = backup-archive backup-cat backup-check backup-create \

@@ -26,7 +26,8 @@ TESTS += tests/integration/run-odd tests/integration/run-even
 endif
 
 # reports of a verification
-EXTRA_DIST += tests/integration/junit.xsd tests/integration/test_reports.py
+EXTRA_DIST += tests/integration/junit.xsd tests/integration/test_reports.py \
+	tests/integration/test_ci_job.py
 
 # age: the program of that name is the witness
 EXTRA_DIST += tests/integration/test_age_interop.py

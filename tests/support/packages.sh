@@ -14,7 +14,7 @@ PACKAGES_SERVERS="postgresql python3 python3-psycopg
 # shellcheck disable=SC2034
 PACKAGES_CHECK="python3-pytest python3-jsonschema python3-pil age zstd jq spin
 	strace faketime libarchive-tools chromium libxml2-utils
-	python3-prometheus-client"
+	python3-prometheus-client python3-yaml"
 # shellcheck disable=SC2034
 PACKAGES_CI="clang libclang-rt-14-dev postgresql-postgis"
 
