@@ -23,7 +23,7 @@ struct bkp_chart_bar {
 	int64_t time_us; /* of the snapshot: what stands below */
 	bool has_value;
 	uint64_t value;
-	uint64_t part; /* of it, drawn darker; 0: all of it is one */
+	uint64_t part; /* of it, drawn stronger; 0: all of it is one */
 	enum bkp_chart_mark mark;
 	bool is_this; /* the snapshot of the report: underlined */
 };

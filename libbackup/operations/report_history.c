@@ -161,9 +161,9 @@ put_chart(const struct bkp_reported *reported, const struct shown *shown,
 	bkp_report_chart(out, &chart);
 	if (has_part)
 		bkp_report_add(out,
-		    "<p class=\"dim\">The darker part is the time until "
-		    "everything was restored; the rest is comparing and "
-		    "checking.</p>\n");
+		    "<p class=\"dim\">The lower, full part of a bar is the "
+		    "time until everything was restored; what is above it is "
+		    "comparing and checking.</p>\n");
 }
 
 static void

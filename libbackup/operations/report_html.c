@@ -116,8 +116,9 @@ put_what_was_done(
 		    " was restored into scratch places and compared with what "
 		    "was recorded when it was made, on ");
 	put_text(out, reported->host);
-	bkp_report_addf(
-	    out, ", on %s. ", bkp_words_time(reported->report->ended_us).text);
+	bkp_report_add(out, ", on ");
+	bkp_report_time(out, reported->report->ended_us);
+	bkp_report_add(out, ". ");
 }
 
 static void
@@ -313,29 +314,35 @@ put_failures(const struct bkp_reported *reported, struct bkp_report_text *out)
 
 /* ---- sources ---- */
 
+/* Age and times are not proven: they are within their limits. */
+static const char *
+source_verdict(const struct bkp_reported_source *source)
+{
+	if (source->failed > 0)
+		return "failed";
+	if (source->agreed == 0)
+		return "not tried";
+	return source->name_len > 0 ? "proven" : "in order";
+}
+
 static void
 put_source(
     const struct bkp_reported_source *source, struct bkp_report_text *out)
 {
-	bool is_good = source->failed == 0 && source->agreed > 0;
-
 	bkp_report_add(out, "<tr><td data-label=\"Source\"><div><bdi>");
 	if (source->name_len == 0)
 		bkp_report_add(out, "the snapshot as a whole");
 	else
 		bkp_reported_name(out, source);
 	bkp_report_addf(out,
-	    "</bdi></div></td><td data-label=\"Verdict\"><span class=\"%s\">%s"
-	    "</span></td><td data-label=\"Agree\" class=\"number\">%s</td>"
+	    "</bdi></div></td><td data-label=\"Verdict\"><span class=\"%s\">"
+	    "%s</span></td><td data-label=\"Agree\" class=\"number\">%s</td>"
 	    "<td data-label=\"Failed\" class=\"number\">%s</td>"
 	    "<td data-label=\"Not tried\" class=\"number\">%s</td></tr>\n",
-	    source->failed > 0 ? "bad"
-	    : is_good          ? "good"
-			       : "warn",
-	    source->failed > 0 ? "failed"
-	    : is_good          ? "proven"
-			       : "not tried",
-	    bkp_words_count(source->agreed).text,
+	    source->failed > 0   ? "bad"
+	    : source->agreed > 0 ? "good"
+				 : "warn",
+	    source_verdict(source), bkp_words_count(source->agreed).text,
 	    bkp_words_count(source->failed).text,
 	    bkp_words_count(source->skipped).text);
 }

@@ -60,7 +60,7 @@ const char bkp_report_page_head[] =
 	"border-left:.25rem solid var(--line)}\n"                              \
 	".failures li{border-color:var(--bad);background:var(--card)}\n"       \
 	".skips li{border-color:var(--warn)}\n"                                \
-	"li strong{font-weight:600}\n"                                         \
+	"li strong{font-weight:600}ol code{white-space:nowrap}\n"              \
 	"summary{cursor:pointer;padding:.5rem 0}\n"                            \
 	"footer{margin-top:2.5rem;padding-top:.6rem;font-size:.9rem;"          \
 	"border-top:1px solid var(--line)}\n"                                  \
