@@ -613,7 +613,8 @@ run(struct prune *prune, struct bkp_error *err)
 	}
 	if (rc == 0 && !prune->limits->is_dry_run)
 		rc = bkp_prune_tend(prune->repository, &prune->survey,
-		    prune->limits, &prune->report->locks, prune->cancel, err);
+		    bkp_presence_began_us(prune->presence), prune->limits,
+		    &prune->report->locks, prune->cancel, err);
 	bkp_pack_set_free(&dead);
 	return rc;
 }

@@ -35,16 +35,19 @@ is_nothing_condemned(void *arg, const char *name)
 }
 
 /* What was removed goes for good only where all is there that should be: it may
- * be somebody else who removed it. */
+ * be somebody else who removed it. And not what this run removed: until the
+ * next one has looked, nothing is lost by a mistake. */
 int
 bkp_prune_tend(struct bkp_repository *repository, struct bkp_survey *survey,
-    const struct bkp_prune_limits *limits, struct bkp_store_tended *out,
-    const struct bkp_cancel *cancel, struct bkp_error *err)
+    int64_t began_us, const struct bkp_prune_limits *limits,
+    struct bkp_store_tended *out, const struct bkp_cancel *cancel,
+    struct bkp_error *err)
 {
 	const struct bkp_store_tending tending = {
 	    .is_condemned = is_condemned,
 	    .arg = survey,
 	    .may_purge = survey->missing == 0 && !limits->is_acknowledged,
+	    .before_us = began_us,
 	    .cancel = cancel,
 	    .fault = limits->lock_fault,
 	    .fault_arg = limits->lock_fault_arg,

@@ -73,8 +73,9 @@ const struct bkp_reach_pack *bkp_survey_find(
 /* ---- object lock (prune_locks.c) ---- */
 
 int bkp_prune_tend(struct bkp_repository *repository, struct bkp_survey *survey,
-    const struct bkp_prune_limits *limits, struct bkp_store_tended *out,
-    const struct bkp_cancel *cancel, struct bkp_error *err);
+    int64_t began_us, const struct bkp_prune_limits *limits,
+    struct bkp_store_tended *out, const struct bkp_cancel *cancel,
+    struct bkp_error *err);
 
 /* ---- sessions that are given up (prune_remove.c) ---- */
 

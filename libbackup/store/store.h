@@ -56,7 +56,8 @@ struct bkp_store_tending {
 	 * be longer. Any thread. */
 	bool (*is_condemned)(void *arg, const char *name);
 	void *arg;
-	bool may_purge; /* take away for good what was removed before */
+	bool may_purge;    /* take away for good what was removed before */
+	int64_t before_us; /* this, server's clock */
 	/* Make locks longer also of what was removed: nobody knows by whom. */
 	bool keeps_removed;
 	const struct bkp_cancel *cancel; /* may be NULL */

@@ -34,7 +34,8 @@ struct group {
 	char *key; /* owned */
 	struct version *items;
 	size_t count, cap;
-	bool is_removed; /* the latest is a deletion */
+	bool is_removed;    /* the latest is a deletion, */
+	int64_t removed_us; /* of this time */
 };
 
 struct tending {
@@ -156,6 +157,7 @@ new_group(const struct bkp_s3_version *version, struct bkp_error *err)
 	if (group == NULL)
 		return NULL;
 	group->is_removed = version->is_delete_marker;
+	group->removed_us = version->modified_us;
 	if ((group->key = bkp_strdup(version->key, err)) == NULL) {
 		free_group(NULL, group);
 		return NULL;
@@ -176,8 +178,10 @@ add_version(struct group *group, const struct bkp_s3_version *version,
 	    (item.id = bkp_strdup(version->version_id, err)) == NULL)
 		return -1;
 	group->items[group->count++] = item;
-	if (version->is_latest)
+	if (version->is_latest) {
 		group->is_removed = version->is_delete_marker;
+		group->removed_us = version->modified_us;
+	}
 	return 0;
 }
 
@@ -380,6 +384,7 @@ tend_group(void *arg, unsigned worker, void *item, struct bkp_error *err)
 	    !tending->given->is_condemned(tending->given->arg, name))
 		rc = renew(tending, lent->connection, group, err);
 	else if (group->is_removed && tending->given->may_purge &&
+		 group->removed_us < tending->given->before_us &&
 		 is_purgeable(name))
 		rc = purge(tending, lent->connection, group, err);
 	bkp_s3_pool_give(tending->store->pool, lent);

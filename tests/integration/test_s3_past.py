@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import os
 import subprocess
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -87,6 +88,14 @@ def prune(host):
     return result.result
 
 
+def wait_for_a_second(s3):
+    """Until what is there is older than whatever begins now."""
+    newest = max(v["LastModified"] for v in versions(s3) + markers(s3))
+    while datetime.datetime.now(datetime.timezone.utc) < \
+            newest + datetime.timedelta(seconds=1):
+        time.sleep(0.05)
+
+
 def test_what_is_stored_is_locked_and_what_says_who_works_is_not(host, s3):
     for version in versions(s3):
         until = locked_until(s3, version)
@@ -116,6 +125,8 @@ def test_a_prune_renews_what_is_needed_and_tells_what_the_lock_keeps(host, s3):
     host.create()
     told = prune(host)
     assert told["removed"] == 1 and told["freed_packs"] > 0
+    wait_for_a_second(s3)
+    told = prune(host)
     assert told["locked_objects"] > 0
     assert told["locked_bytes"] >= pack["Size"]
     assert pack["Key"] in [v["Key"] for v in versions(s3)]
@@ -125,6 +136,7 @@ def test_a_prune_renews_what_is_needed_and_tells_what_the_lock_keeps(host, s3):
     # When it is over, the next prune takes it away for good.
     unlock(s3, pack)
     before = len(markers(s3))
+    wait_for_a_second(s3)
     prune(host)
     assert pack["Key"] not in [v["Key"] for v in versions(s3)]
     assert len(markers(s3)) < before
@@ -161,6 +173,36 @@ def test_a_repository_is_read_as_it_was_before_an_attack(host, s3):
     assert verified.status == COMPLETE, str(verified)
     early = host.run("backup-list", "--as-of", "2020-01-01")
     assert early.status == FAILED and "at that time" in early.err, str(early)
+
+
+def test_no_run_takes_away_for_good_what_it_has_removed_itself(host, s3):
+    pack, = [v for v in versions(s3) if name(v).startswith("packs/")
+             and v["Size"] > 1 << 20]
+    os.unlink(os.path.join(host.files, "first"))
+    write(host, "second")
+    host.create()
+    for version in versions(s3):
+        unlock(s3, version)
+    wait_for_a_second(s3)
+    told = prune(host)
+    assert told["freed_packs"] > 0
+    assert pack["Key"] in [v["Key"] for v in versions(s3)]
+    wait_for_a_second(s3)
+    assert prune(host)["purged_objects"] > 0
+    assert pack["Key"] not in [v["Key"] for v in versions(s3)]
+
+
+def test_what_was_removed_by_then_is_not_there_as_of_a_time(host, s3):
+    first, = host.snapshots()
+    write(host, "second")
+    host.create()
+    prune(host)
+    now = host.snapshots()
+    assert first not in now
+    listed = host.run("backup-list", "--json", "--as-of", as_of(s3))
+    assert listed.status == COMPLETE, str(listed)
+    assert [event["name"] for event in listed.events
+            if event["type"] == "snapshot"] == now
 
 
 def soon(s3, *folders):
@@ -257,7 +299,7 @@ def test_whether_a_bucket_has_locks_need_not_be_asked(host, minio):
 
 def as_of(s3):
     """Now, as far as listings tell."""
-    moment = max(v["LastModified"] for v in versions(s3))
+    moment = max(v["LastModified"] for v in versions(s3) + markers(s3))
     return (moment + datetime.timedelta(milliseconds=1)).isoformat()
 
 
