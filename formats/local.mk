@@ -54,6 +54,9 @@ dist_noinst_DATA += formats/pgcopy.md
 # Who was erased.
 formats_libformats_la_SOURCES += formats/erasure.c formats/erasure.h
 dist_noinst_DATA += formats/erasure.md
+# Older versions of objects.
+formats_libformats_la_SOURCES += formats/version.c formats/version.h
+dist_noinst_DATA += formats/version.md
 # What verifications found.
 formats_libformats_la_SOURCES += formats/proof.c formats/proof.h
 dist_noinst_DATA += formats/proof.md

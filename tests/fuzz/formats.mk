@@ -44,3 +44,6 @@ EXTRA_DIST += tests/fuzz/corpus/pgjson
 FUZZ_TARGETS += tests/fuzz/fuzz_pgcopy
 tests_fuzz_fuzz_pgcopy_LDADD = $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/pgcopy
+FUZZ_TARGETS += tests/fuzz/fuzz_version
+tests_fuzz_fuzz_version_LDADD = $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/version
