@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/version.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/content.h"
 
@@ -144,13 +145,20 @@ int
 bkp_sink_previous(
     struct bkp_sink *sink, struct bkp_entry_stream **out, struct bkp_error *err)
 {
+	return bkp_sink_previous_below(sink, NULL, out, err);
+}
+
+int
+bkp_sink_previous_below(struct bkp_sink *sink, const char *prefix,
+    struct bkp_entry_stream **out, struct bkp_error *err)
+{
 	const struct bkp_previous *previous = &sink->previous;
 
 	*out = NULL;
 	if (previous->repository == NULL)
 		return 0;
 	if (bkp_entry_stream_open(previous->repository, previous->list,
-		previous->list_count, NULL, out, err) < 0)
+		previous->list_count, prefix, out, err) < 0)
 		return -1;
 	bkp_entry_stream_forgive(*out, &sink->damage);
 	return 0;
@@ -174,13 +182,20 @@ int
 bkp_sink_recorded(
     struct bkp_sink *sink, struct bkp_entry_stream **out, struct bkp_error *err)
 {
+	return bkp_sink_recorded_below(sink, NULL, out, err);
+}
+
+int
+bkp_sink_recorded_below(struct bkp_sink *sink, const char *prefix,
+    struct bkp_entry_stream **out, struct bkp_error *err)
+{
 	const struct bkp_previous *recorded = &sink->recorded;
 
 	*out = NULL;
 	if (recorded->repository == NULL)
 		return 0;
 	return bkp_entry_stream_open_damaged(recorded->repository,
-	    recorded->list, recorded->list_count, NULL, pass_over, NULL, out,
+	    recorded->list, recorded->list_count, prefix, pass_over, NULL, out,
 	    err);
 }
 
@@ -197,14 +212,16 @@ bkp_sink_has_entry(struct bkp_sink *sink, const struct fmt_entry *previous)
 	       bkp_session_has_entry(sink->session, previous);
 }
 
-/* The prefix itself, or below it: "files/stack", "files/stack/etc". */
+/* The prefix itself, or below it: "files/stack", "files/stack/etc"; or that of
+ * an older version. */
 static bool
 is_below(const char *path, const char *prefix)
 {
 	size_t len = strlen(prefix);
 
-	return strncmp(path, prefix, len) == 0 &&
-	       (path[len] == '\0' || path[len] == '/');
+	return (strncmp(path, prefix, len) == 0 &&
+		   (path[len] == '\0' || path[len] == '/')) ||
+	       fmt_version_is_path(prefix, path);
 }
 
 static int

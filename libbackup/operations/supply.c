@@ -16,8 +16,9 @@ struct bkp_supply {
 	const char *selection;
 	struct bkp_chunk_reader **readers; /* one a worker */
 	unsigned reader_count;
-	bool *is_told; /* owned: of each chunk of the list, that it is lost */
-	bool is_list_damaged;
+	/* Owned: of each chunk of the list, that it is lost. */
+	atomic_bool *is_told;
+	atomic_bool is_list_damaged;
 	atomic_uint_fast64_t lost, restored;
 	uint64_t ready_ms; /* by bkp_clock_ms; 0: not */
 };
@@ -95,6 +96,8 @@ bkp_supply_is_selected(const struct bkp_supply *supply, const char *path)
 	const char *selection = supply->selection;
 	size_t len = strlen(selection);
 
+	if (strcmp(selection, supply->source->prefix) == 0)
+		return true;
 	if (strncmp(path, selection, len) != 0)
 		return false;
 	return path[len] == '\0' || path[len] == '/' ||
@@ -191,9 +194,8 @@ lose_list(void *arg, size_t chunk, const char *behind, const char *cut,
 	struct bkp_supply *supply = arg;
 
 	supply->is_list_damaged = true;
-	if (supply->is_told[chunk])
+	if (atomic_exchange(&supply->is_told[chunk], true))
 		return 0;
-	supply->is_told[chunk] = true;
 	if (cut != NULL && bkp_supply_is_selected(supply, cut) &&
 	    bkp_supply_lose(supply, err, why, cut,
 		"not restored, for what it consists of is not known") < 0)

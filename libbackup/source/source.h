@@ -70,7 +70,7 @@ bool bkp_content_reuse_rows(struct bkp_content *content,
 
 /* Hands an entry over (content moves; *entry is INIT again). Calling thread
  * only, in path order: BKP_INVALID otherwise. The path must be the source's
- * prefix or below it. */
+ * prefix or below it, or of an older version (formats/version.h). */
 int bkp_sink_entry(
     struct bkp_sink *sink, struct fmt_entry *entry, struct bkp_error *err);
 
@@ -84,6 +84,12 @@ int bkp_sink_previous(struct bkp_sink *sink, struct bkp_entry_stream **out,
  * is NULL in others. The caller closes it. */
 int bkp_sink_recorded(struct bkp_sink *sink, struct bkp_entry_stream **out,
     struct bkp_error *err);
+
+/* The same two, of those entries alone whose paths begin with `prefix`. */
+int bkp_sink_previous_below(struct bkp_sink *sink, const char *prefix,
+    struct bkp_entry_stream **out, struct bkp_error *err);
+int bkp_sink_recorded_below(struct bkp_sink *sink, const char *prefix,
+    struct bkp_entry_stream **out, struct bkp_error *err);
 
 /* True where an entry of the previous snapshot can be handed over as it is. */
 bool bkp_sink_has_entry(
@@ -131,13 +137,15 @@ const char *bkp_supply_prefix(const struct bkp_supply *supply);
 const char *bkp_supply_selection(const struct bkp_supply *supply);
 
 /* True where `path` is the selection, or below it (by component), or begins
- * with it where the selection ends in '/'. */
+ * with it where the selection ends in '/'. Where that is the prefix, all of the
+ * source is, older versions of objects (formats/version.h) too. */
 bool bkp_supply_is_selected(const struct bkp_supply *supply, const char *path);
 
 /* The info the source recorded; borrowed; NULL where it recorded none. */
 const json_t *bkp_supply_info(const struct bkp_supply *supply);
 
-/* Entries whose path begins with `prefix` (full paths; NULL: all). */
+/* Entries whose path begins with `prefix` (full paths; NULL: all). Calling
+ * thread; what is opened may be read by another. */
 int bkp_supply_entries(struct bkp_supply *supply, const char *prefix,
     struct bkp_entry_stream **out, struct bkp_error *err);
 
