@@ -91,6 +91,7 @@ static const struct config_field bucket_fields[] = {
 	false},
     {"scratch_bucket", FIELD_BOOL, SOURCE(bucket.has_scratch_bucket), false},
     {"abort_uploads", FIELD_DURATION, SOURCE(bucket.abort_uploads), false},
+    {"versions", FIELD_VERSIONS, SOURCE(bucket.has_all_versions), false},
     {"ask_each", FIELD_BOOL, SOURCE(bucket.asks_each), false}, END};
 
 static const struct config_field files_fields[] = {
@@ -167,6 +168,7 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_BOOL:
 	case FIELD_COPY:
 	case FIELD_SIGNATURE:
+	case FIELD_VERSIONS:
 	case FIELD_OBJECT_LOCK:
 	case FIELD_LOCK_MODE:
 	case FIELD_DAYS:
@@ -256,6 +258,7 @@ copy_field(const struct config_field *field, const void *from, void *to,
 		return copy_strings(from, to, err);
 	case FIELD_BOOL:
 	case FIELD_SIGNATURE:
+	case FIELD_VERSIONS:
 		*(bool *)to = *(const bool *)from;
 		return 0;
 	case FIELD_COPY:

@@ -21,6 +21,7 @@ enum field_type {
 	FIELD_DATABASES,   /* struct bkp_strings, or `all` */
 	FIELD_BOOL,        /* bool */
 	FIELD_SIGNATURE,   /* bool: is it `v2`, not `v4` */
+	FIELD_VERSIONS,    /* bool: is it `all`, not `current` */
 	FIELD_COUNT,       /* unsigned, 1 to 64 */
 	FIELD_NUMBER,      /* unsigned, 0 to 100,000 */
 	FIELD_PERCENT,     /* unsigned, 0 to 50, "5%" */

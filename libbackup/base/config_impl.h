@@ -57,6 +57,7 @@ struct bkp_bucket_config {
 				    at the endpoint, and removes it again */
 	char *abort_uploads; /* "7d": multipart uploads that are older and not
 				finished are aborted; NULL: told of */
+	bool has_all_versions; /* of every object, not the current one alone */
 	bool asks_each; /* of every object whether its tags and metadata are
 			   what they were, although the listing says nothing */
 };

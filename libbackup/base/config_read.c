@@ -413,6 +413,8 @@ read_field(struct reader *r, const yaml_node_t *node,
 		return read_bool(r, node, field, err);
 	case FIELD_SIGNATURE:
 		return read_choice(r, node, field, "v4", "v2", err);
+	case FIELD_VERSIONS:
+		return read_choice(r, node, field, "current", "all", err);
 	case FIELD_COUNT:
 		return read_number(r, node, field, 1, WORKERS_MAX, err);
 	case FIELD_NUMBER:

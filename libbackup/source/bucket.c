@@ -20,6 +20,12 @@ static const struct bkp_comparison comparisons[] = {
 	.is_counted = true,
 	.ignored = ignored,
 	.if_both = if_both},
+    {.entry_kind = BKP_BUCKET_VERSION,
+	.has_content_compared = true,
+	.is_counted = true,
+	.ignored = ignored,
+	.if_both = if_both},
+    {.entry_kind = BKP_BUCKET_MARKER, .is_counted = true, .ignored = ignored},
     {.entry_kind = NULL},
 };
 

@@ -27,6 +27,12 @@
 
 #define BKP_BUCKET_OBJECT "bucket.object"
 
+/* Where every version is backed up, those before the current one (the same
+ * attributes) and delete markers (version_id, last_modified), at the paths of
+ * formats/version.md. */
+#define BKP_BUCKET_VERSION "bucket.version"
+#define BKP_BUCKET_MARKER "bucket.delete_marker"
+
 /*
  * A connection for the calling thread, and others for those that fetch and
  * send: more of them than the run has workers, as a server is mostly waited
@@ -106,6 +112,8 @@ struct bkp_bucket_item {
 	bool is_kept;    /* the entry is that of the last snapshot */
 	bool is_gone;    /* nothing to hand over: it was left out */
 	bool is_refused; /* because the server refused it */
+	bool is_older;   /* a version that is not current, or a delete marker */
+	bool is_marker;  /* the latter: it is no object to ask for anything */
 	char *key, *etag, *last_modified, *storage_class;
 	char *version_id; /* NULL: the current one */
 	uint64_t size;
@@ -113,6 +121,21 @@ struct bkp_bucket_item {
 };
 
 void bkp_bucket_item_free(struct bkp_bucket_item *item);
+
+/* bucket_item.c. The path and the kind are those of its entry. version_id
+ * NULL: the current one. */
+int bkp_bucket_item_new(const char *path, const char *kind,
+    const struct bkp_s3_object *object, const char *version_id,
+    struct bkp_bucket_item **out, struct bkp_error *err);
+
+/* True where an entry of the last snapshot is what is listed, with these tags
+ * (NULL: not told), and can be handed over again. */
+bool bkp_bucket_item_is(const struct bkp_bucket_item *item, const char *tags,
+    const struct fmt_entry *before, struct bkp_sink *sink);
+
+/* Gives the item that entry, which moves, with the path and kind it has. */
+int bkp_bucket_item_keep(struct bkp_bucket_item *item, struct fmt_entry *before,
+    struct bkp_error *err);
 
 /* What a run has learnt of how a server tells tags (bucket_tags.c). Any
  * thread. */

@@ -155,6 +155,12 @@ bkp_bucket_window_of(
 	    .has_whole_seconds = clock->has_whole_seconds};
 }
 
+struct bkp_bucket_window
+bkp_bucket_window_now(void)
+{
+	return (struct bkp_bucket_window){.from = INT64_MAX, .to = INT64_MAX};
+}
+
 /* ---- which version ---- */
 
 enum bkp_bucket_verdict
@@ -175,7 +181,9 @@ bkp_bucket_judge(const struct bkp_bucket_window *window,
 struct bkp_bucket_past {
 	struct bkp_s3_versions *versions;
 	struct bkp_bucket_window window;
-	char *decided; /* owned: the key whose other versions are passed over */
+	char *decided; /* owned: the key whose other versions are older */
+	bkp_bucket_older_fn *older; /* NULL: they are passed over */
+	void *older_arg;
 };
 
 int
@@ -213,6 +221,22 @@ bkp_bucket_past_close(struct bkp_bucket_past *past)
 	free(past);
 }
 
+void
+bkp_bucket_past_tell_older(
+    struct bkp_bucket_past *past, bkp_bucket_older_fn *fn, void *arg)
+{
+	past->older = fn;
+	past->older_arg = arg;
+}
+
+static int
+tell_older(struct bkp_bucket_past *past, const struct bkp_s3_version *version,
+    struct bkp_error *err)
+{
+	return past->older != NULL ? past->older(past->older_arg, version, err)
+				   : 0;
+}
+
 int
 bkp_bucket_past_next(struct bkp_bucket_past *past,
     struct bkp_s3_version *version, struct bkp_error *err)
@@ -223,8 +247,11 @@ bkp_bucket_past_next(struct bkp_bucket_past *past,
 		enum bkp_bucket_verdict verdict;
 
 		if (past->decided != NULL &&
-		    strcmp(past->decided, version->key) == 0)
+		    strcmp(past->decided, version->key) == 0) {
+			if (tell_older(past, version, err) < 0)
+				return -1;
 			continue;
+		}
 		verdict = bkp_bucket_judge(&past->window, version);
 		if (verdict == BKP_BUCKET_LATER)
 			continue;
@@ -234,6 +261,8 @@ bkp_bucket_past_next(struct bkp_bucket_past *past,
 			return -1;
 		if (verdict == BKP_BUCKET_TAKEN)
 			return 1;
+		if (tell_older(past, version, err) < 0)
+			return -1;
 	}
 	return rc;
 }

@@ -44,6 +44,9 @@ struct bkp_bucket_window {
 struct bkp_bucket_window bkp_bucket_window_of(
     const struct bkp_bucket_clock *clock, const struct bkp_run *run);
 
+/* All that is listed is within it. */
+struct bkp_bucket_window bkp_bucket_window_now(void);
+
 /* Of the versions of a key, from the newest on. */
 enum bkp_bucket_verdict {
 	BKP_BUCKET_LATER, /* it was not there yet: look at the one before */
@@ -63,6 +66,15 @@ int bkp_bucket_past_open(struct bkp_s3_connection *connection,
     const struct bkp_bucket_window *window, struct bkp_bucket_past **out,
     struct bkp_error *err);
 void bkp_bucket_past_ask_metadata(struct bkp_bucket_past *past);
+
+/* Tells of every version and delete marker that was there then and is not what
+ * was current: in the order of the listing, at the call for the next key. 0,
+ * or -1 with err set. */
+typedef int bkp_bucket_older_fn(
+    void *arg, const struct bkp_s3_version *version, struct bkp_error *err);
+void bkp_bucket_past_tell_older(
+    struct bkp_bucket_past *past, bkp_bucket_older_fn *fn, void *arg);
+
 /* In order of keys, each once. 1: valid until the next call; 0: end; -1. */
 int bkp_bucket_past_next(struct bkp_bucket_past *past,
     struct bkp_s3_version *version, struct bkp_error *err);

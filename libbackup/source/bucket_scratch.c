@@ -6,6 +6,8 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/source/bucket_impl.h"
+#include "libbackup/source/bucket_lineage.h"
+#include "libbackup/source/bucket_remove.h"
 
 #define BATCH 1000
 
@@ -13,6 +15,7 @@
 struct bucket_scratch {
 	struct bkp_scratch base;
 	struct bkp_bucket_access access;
+	bool has_versions; /* what is deleted from it must be so for good */
 };
 
 /* Deletes what one page of a listing names. 1: there may be more. */
@@ -55,6 +58,12 @@ remove_bucket(struct bucket_scratch *scratch)
 
 	if (bkp_s3_connect(scratch->access.s3, NULL, &connection, NULL) < 0)
 		return;
+	if (scratch->has_versions) {
+		uint64_t removed = 0;
+
+		(void)bkp_bucket_remove_versions(
+		    connection, bucket, "", true, &removed, NULL);
+	}
 	while (delete_page(connection, bucket) == 1)
 		;
 	(void)bkp_s3_delete_bucket(connection, bucket, NULL);
@@ -89,6 +98,21 @@ name_bucket(struct bkp_bucket_config *config, struct bkp_error *err)
 	return 0;
 }
 
+static int
+make_bucket(struct bucket_scratch *scratch, struct bkp_error *err)
+{
+	struct bkp_s3_connection *connection = scratch->access.own;
+	const char *bucket = scratch->base.place.bucket.bucket;
+
+	if (bkp_s3_create_bucket(connection, bucket, err) < 0)
+		return -1;
+	if (!scratch->has_versions || bkp_s3_set_versioning(connection, bucket,
+					  BKP_S3_VERSIONING_ON, err) == 0)
+		return 0;
+	(void)bkp_s3_delete_bucket(connection, bucket, NULL);
+	return -1;
+}
+
 int
 bkp_bucket_scratch_open(const struct bkp_source_config *config,
     const json_t *info, const char *directory, struct bkp_run *run,
@@ -96,7 +120,6 @@ bkp_bucket_scratch_open(const struct bkp_source_config *config,
 {
 	struct bucket_scratch *scratch;
 
-	(void)info;
 	(void)directory;
 	/* Nobody's bucket is made where nobody asked for it. */
 	*out = NULL;
@@ -105,6 +128,7 @@ bkp_bucket_scratch_open(const struct bkp_source_config *config,
 	if ((scratch = bkp_alloc(sizeof(*scratch), err)) == NULL)
 		return -1;
 	scratch->base.ops = &scratch_ops;
+	scratch->has_versions = bkp_bucket_lineage_is_told(info);
 	if (bkp_source_config_copy(config, &scratch->base.place, err) < 0) {
 		free(scratch);
 		return -1;
@@ -112,8 +136,7 @@ bkp_bucket_scratch_open(const struct bkp_source_config *config,
 	if (name_bucket(&scratch->base.place.bucket, err) < 0 ||
 	    bkp_bucket_access_open(
 		&scratch->access, &scratch->base.place.bucket, run, err) < 0 ||
-	    bkp_s3_create_bucket(scratch->access.own,
-		scratch->base.place.bucket.bucket, err) < 0) {
+	    make_bucket(scratch, err) < 0) {
 		bkp_bucket_access_close(&scratch->access);
 		bkp_source_config_free(&scratch->base.place);
 		free(scratch);

@@ -7,6 +7,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
 #include "libbackup/source/bucket_changes.h"
+#include "libbackup/source/bucket_history.h"
 #include "libbackup/source/bucket_impl.h"
 #include "libbackup/source/bucket_moment.h"
 
@@ -37,8 +38,9 @@ struct bucket_source {
 	struct bkp_bucket_origin origin;
 	struct bkp_s3_listing *listing; /* one of the two */
 	struct bkp_bucket_past *past;
-	uint64_t refused;                  /* objects */
-	struct bkp_entry_stream *previous; /* NULL: none, or at its end */
+	struct bkp_bucket_history *history; /* NULL: current ones alone */
+	uint64_t refused;                   /* objects */
+	struct bkp_entry_stream *previous;  /* NULL: none, or at its end */
 	struct fmt_entry
 	    candidate; /* of it, not yet compared; path NULL: none */
 };
@@ -117,22 +119,6 @@ seek_previous(
 	return 0;
 }
 
-/* "null" is what servers call what was put without versioning, and can be
- * another thing each time. */
-static bool
-has_version_id(const char *version_id)
-{
-	return version_id != NULL && strcmp(version_id, "null") != 0;
-}
-
-static bool
-has_text(const json_t *attrs, const char *name, const char *text)
-{
-	const char *before = bkp_bucket_attrs_get(attrs, name);
-
-	return before != NULL && strcmp(before, text) == 0;
-}
-
 /* True where the object is still what the last snapshot holds. */
 static bool
 is_unchanged(struct bucket_source *source, const struct bkp_bucket_item *item,
@@ -142,15 +128,7 @@ is_unchanged(struct bucket_source *source, const struct bkp_bucket_item *item,
 
 	return before->path != NULL &&
 	       strcmp(before->path, item->entry.path) == 0 &&
-	       before->has_content && before->size == item->size &&
-	       (!has_version_id(item->version_id) ||
-		   has_text(before->attrs, "version_id", item->version_id)) &&
-	       (has_text(before->attrs, "etag", item->etag) ||
-		   has_text(before->attrs, "etag_opaque", item->etag)) &&
-	       has_text(before->attrs, "last_modified", item->last_modified) &&
-	       (tags == NULL ||
-		   bkp_bucket_attrs_have_tags(before->attrs, tags)) &&
-	       bkp_sink_has_entry(source->sink, before);
+	       bkp_bucket_item_is(item, tags, before, source->sink);
 }
 
 /* ---- pipeline ---- */
@@ -159,36 +137,13 @@ static int
 new_item(struct bucket_source *source, const struct bkp_s3_object *object,
     const char *version_id, struct bkp_bucket_item **out, struct bkp_error *err)
 {
-	struct bkp_bucket_item *item = bkp_alloc(sizeof(*item), err);
-	char *path = NULL;
+	char *path = bkp_format(err, "%s/%s", source->base.prefix, object->key);
 	int rc = -1;
 
-	if (item == NULL)
-		return -1;
-	item->entry = (struct fmt_entry)FMT_ENTRY_INIT;
-	item->size = object->size;
-	item->key = bkp_strdup(object->key, err);
-	item->etag = bkp_strdup(object->etag, err);
-	item->last_modified = bkp_strdup(object->last_modified, err);
-	item->storage_class = bkp_strdup(object->storage_class, err);
-	if (version_id != NULL &&
-	    (item->version_id = bkp_strdup(version_id, err)) == NULL)
-		goto out;
-	path = bkp_format(err, "%s/%s", source->base.prefix, object->key);
-	if (item->key == NULL || item->etag == NULL ||
-	    item->last_modified == NULL || item->storage_class == NULL ||
-	    path == NULL)
-		goto out;
-	if (fmt_entry_init(&item->entry, path, BKP_BUCKET_OBJECT) != FMT_OK) {
-		(void)bkp_fail_nomem(err, "listing a bucket");
-		goto out;
-	}
-	*out = item;
-	item = NULL;
-	rc = 0;
-out:
+	if (path != NULL)
+		rc = bkp_bucket_item_new(
+		    path, BKP_BUCKET_OBJECT, object, version_id, out, err);
 	free(path);
-	bkp_bucket_item_free(item);
 	return rc;
 }
 
@@ -201,13 +156,8 @@ next_object(struct bucket_source *source, struct bkp_s3_object *object,
 	int rc;
 
 	*version_id = NULL;
-	if (!source->is_exact) {
-		rc = bkp_s3_list_next(source->listing, object, err);
-		if (rc == 1 &&
-		    bkp_bucket_listed_add(source->listed, object, err) < 0)
-			rc = -1;
-		return rc;
-	}
+	if (source->past == NULL)
+		return bkp_s3_list_next(source->listing, object, err);
 	if ((rc = bkp_bucket_past_next(source->past, &version, err)) != 1)
 		return rc;
 	*object = (struct bkp_s3_object){.key = version.key,
@@ -218,6 +168,18 @@ next_object(struct bucket_source *source, struct bkp_s3_object *object,
 	    .tags = version.tags};
 	*version_id = version.version_id;
 	return 1;
+}
+
+/* Keeps the entry of the last snapshot where it is of the same object. */
+static int
+look_before(struct bucket_source *source, struct bkp_bucket_item *item,
+    const char *tags, struct bkp_error *err)
+{
+	if (is_unchanged(source, item, tags))
+		return bkp_bucket_item_keep(item, &source->candidate, err);
+	if (source->history == NULL)
+		return 0;
+	return bkp_bucket_history_find(source->history, item, tags, err);
 }
 
 static int
@@ -233,18 +195,51 @@ next(void *arg, void **out, struct bkp_error *err)
 	if (rc <= 0)
 		return rc;
 	source->objects++;
-	if (new_item(source, &object, version_id, &item, err) < 0)
+	if ((source->listed != NULL &&
+		bkp_bucket_listed_add(source->listed, &object, err) < 0) ||
+	    new_item(source, &object, version_id, &item, err) < 0)
 		return -1;
-	if (seek_previous(source, item->entry.path, err) < 0) {
+	if (seek_previous(source, item->entry.path, err) < 0 ||
+	    look_before(source, item, object.tags, err) < 0) {
 		bkp_bucket_item_free(item);
 		return -1;
 	}
-	if (is_unchanged(source, item, object.tags)) {
-		item->is_kept = true;
-		fmt_entry_free(&item->entry);
-		item->entry = source->candidate;
-		source->candidate = (struct fmt_entry)FMT_ENTRY_INIT;
-	}
+	*out = item;
+	return 0;
+}
+
+/* One that is not current, by the listing that tells the current ones. */
+static int
+set_aside(
+    void *arg, const struct bkp_s3_version *version, struct bkp_error *err)
+{
+	static const struct fmt_entry none = FMT_ENTRY_INIT;
+	struct bucket_source *source = arg;
+	char *path =
+	    bkp_format(err, "%s/%s", source->base.prefix, version->key);
+	bool is_its;
+	int rc = -1;
+
+	if (path == NULL || seek_previous(source, path, err) < 0)
+		goto out;
+	is_its = source->candidate.path != NULL &&
+		 strcmp(source->candidate.path, path) == 0;
+	rc = bkp_bucket_history_add(
+	    source->history, version, is_its ? &source->candidate : &none, err);
+out:
+	free(path);
+	return rc;
+}
+
+static int
+next_older(void *arg, void **out, struct bkp_error *err)
+{
+	struct bucket_source *source = arg;
+	struct bkp_bucket_item *item = NULL;
+
+	*out = NULL;
+	if (bkp_bucket_history_next(source->history, &item, err) < 0)
+		return -1;
 	*out = item;
 	return 0;
 }
@@ -263,7 +258,7 @@ ask_again(struct bucket_source *source, unsigned worker,
 		item->entry.attrs, true, &is_same, NULL) == 0 &&
 	    is_same)
 		return 0;
-	if (fmt_entry_init(&fresh, item->entry.path, BKP_BUCKET_OBJECT) !=
+	if (fmt_entry_init(&fresh, item->entry.path, item->entry.kind) !=
 	    FMT_OK)
 		return bkp_fail_nomem(err, "listing a bucket");
 	fmt_entry_free(&item->entry);
@@ -280,7 +275,7 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 	struct bkp_run *run = bkp_sink_run(source->sink);
 	int rc = 0;
 
-	if (item->is_kept && source->config->asks_each)
+	if (item->is_kept && source->config->asks_each && !item->is_marker)
 		rc = ask_again(source, worker, item, err);
 	if (rc == 0 && item->is_kept)
 		bkp_run_count(run, item->size, 0);
@@ -299,7 +294,7 @@ done(void *arg, void *item_pointer, struct bkp_error *err)
 	struct bkp_bucket_item *item = item_pointer;
 	int rc = 0;
 
-	if (item->is_refused)
+	if (item->is_refused && !item->is_older)
 		source->refused++;
 	if (!item->is_gone)
 		rc = bkp_sink_entry(source->sink, &item->entry, err);
@@ -324,6 +319,12 @@ tick(void *arg)
 
 static const struct bkp_pipeline_ops pipeline = {
     .next = next, .work = work, .done = done, .discard = discard, .tick = tick};
+
+static const struct bkp_pipeline_ops older_pipeline = {.next = next_older,
+    .work = work,
+    .done = done,
+    .discard = discard,
+    .tick = tick};
 
 /* ---- source ---- */
 
@@ -372,6 +373,20 @@ prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 					     : look_at_clock(source, run, err);
 }
 
+static int
+open_history(struct bucket_source *source, struct bkp_error *err)
+{
+	const struct bkp_bucket_place place = {.connection = source->access.own,
+	    .bucket = source->config->bucket,
+	    .prefix = source->config->prefix,
+	    .versioning = source->versioning,
+	    .is_refused = source->versioning == BKP_S3_VERSIONING_ON &&
+			  !source->is_exact};
+
+	return bkp_bucket_history_open(source->sink, source->base.prefix,
+	    &place, source->config->has_all_versions, &source->history, err);
+}
+
 /* "2026-11-21T12:00:00.123456Z" of the server's time. */
 static void
 write_time(int64_t us, char text[64])
@@ -385,8 +400,21 @@ write_time(int64_t us, char text[64])
 	(void)snprintf(text + len, 64 - len, ".%06dZ", (int)(us % 1000000));
 }
 
+/* Which versions were current; of all, where no moment is known. */
 static int
 open_past(struct bucket_source *source, struct bkp_error *err)
+{
+	if (bkp_bucket_past_open(source->access.own, source->config->bucket,
+		source->config->prefix, &source->window, &source->past,
+		err) < 0)
+		return -1;
+	if (source->history != NULL)
+		bkp_bucket_past_tell_older(source->past, set_aside, source);
+	return 0;
+}
+
+static int
+open_moment(struct bucket_source *source, struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_sink_run(source->sink);
 	char from[64], to[64];
@@ -397,19 +425,37 @@ open_past(struct bucket_source *source, struct bkp_error *err)
 	bkp_run_message(run, BKP_INFO, source->base.prefix,
 	    "as the bucket was between %s and %s by the server's clock", from,
 	    to);
-	return bkp_bucket_past_open(source->access.own, source->config->bucket,
-	    source->config->prefix, &source->window, &source->past, err);
+	return open_past(source, err);
 }
 
 static int
 open_listing(struct bucket_source *source, struct bkp_error *err)
 {
-	if (bkp_bucket_listed_new(&source->listed, err) < 0 ||
-	    bkp_s3_list_open(source->access.own, source->config->bucket,
+	if (bkp_bucket_listed_new(&source->listed, err) < 0)
+		return -1;
+	if (source->history != NULL) {
+		source->window = bkp_bucket_window_now();
+		return open_past(source, err);
+	}
+	if (bkp_s3_list_open(source->access.own, source->config->bucket,
 		source->config->prefix, &source->listing, err) < 0)
 		return -1;
 	bkp_s3_list_read_ahead(source->listing);
 	return 0;
+}
+
+/* Current ones alone: the older ones are the history's. */
+static int
+open_previous(struct bucket_source *source, struct bkp_error *err)
+{
+	char *below = bkp_format(err, "%s/", source->base.prefix);
+	int rc = -1;
+
+	if (below != NULL)
+		rc = bkp_sink_previous_below(
+		    source->sink, below, &source->previous, err);
+	free(below);
+	return rc;
 }
 
 static int
@@ -419,16 +465,21 @@ run_pipeline(struct bucket_source *source, struct bkp_error *err)
 	unsigned count = source->access.count;
 
 	source->listed_at = time(NULL);
-	if (bkp_sink_previous(source->sink, &source->previous, err) < 0 ||
-	    (source->is_exact ? open_past(source, err)
+	if (open_history(source, err) < 0 || open_previous(source, err) < 0 ||
+	    (source->is_exact ? open_moment(source, err)
 			      : open_listing(source, err)) < 0)
 		return -1;
-	if (source->previous != NULL && source->is_exact)
+	if (source->previous != NULL && source->past != NULL)
 		bkp_bucket_past_ask_metadata(source->past);
 	else if (source->previous != NULL)
 		bkp_s3_list_ask_metadata(source->listing);
-	return bkp_pipeline_run(count, count * UNDER_WAY, &pipeline, source,
-	    bkp_run_cancel(run), err);
+	if (bkp_pipeline_run(count, count * UNDER_WAY, &pipeline, source,
+		bkp_run_cancel(run), err) < 0)
+		return -1;
+	if (source->history == NULL)
+		return 0;
+	return bkp_pipeline_run(count, count * UNDER_WAY, &older_pipeline,
+	    source, bkp_run_cancel(run), err);
 }
 
 /* One object may be refused; all of them are a wrong permission, and a backup
@@ -531,6 +582,9 @@ source_info(struct bkp_source *base, json_t **info, struct bkp_error *err)
 	    listed_at, "objects", (json_int_t)source->objects);
 	if (*info == NULL)
 		return bkp_fail_nomem(err, "describing a bucket");
+	if (source->history != NULL &&
+	    bkp_bucket_history_describe(source->history, *info, err) < 0)
+		return -1;
 	if (source->is_exact) {
 		char from[64], to[64];
 
@@ -551,6 +605,7 @@ close_source(struct bkp_source *base)
 
 	bkp_s3_list_close(source->listing);
 	bkp_bucket_past_close(source->past);
+	bkp_bucket_history_free(source->history);
 	if (source->previous != NULL)
 		bkp_entry_stream_close(source->previous);
 	fmt_entry_free(&source->candidate);
@@ -576,6 +631,11 @@ bkp_bucket_source_open(const struct bkp_source_config *config,
 	if (config->bucket.bucket == NULL)
 		return bkp_fail(err, BKP_INVALID,
 		    "%s: the configuration names no bucket", config->prefix);
+	if (config->bucket.has_all_versions && config->bucket.is_v2)
+		return bkp_fail(err, BKP_INVALID,
+		    "%s: 'versions: all' cannot be had with signature version "
+		    "2, which knows no versions",
+		    config->prefix);
 	if ((source = bkp_alloc(sizeof(*source), err)) == NULL)
 		return -1;
 	source->base.ops = &source_ops;

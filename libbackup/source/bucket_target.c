@@ -6,7 +6,9 @@
 #include "libbackup/base/pipeline.h"
 #include "libbackup/source/bucket_impl.h"
 #include "libbackup/source/bucket_delete.h"
+#include "libbackup/source/bucket_lineage.h"
 #include "libbackup/source/bucket_put.h"
+#include "libbackup/source/bucket_remove.h"
 #include "libbackup/source/bucket_walk.h"
 
 /* So many refusals without a single object that is taken are no chance. */
@@ -23,6 +25,7 @@ struct bucket_target {
 	struct bkp_bucket_access access;
 	bool exists;   /* the bucket was there at check */
 	bool can_lock; /* and has object lock, which was asked for */
+	enum bkp_bucket_lineage_mode lineage; /* what becomes of versions */
 
 	/* while it runs */
 	struct bkp_supply *supply;
@@ -37,6 +40,7 @@ struct bucket_target {
 /* An entry on its way into the bucket. */
 struct item {
 	struct fmt_entry entry;
+	const char *key;   /* borrowed; NULL: as its path says */
 	bool has_object;   /* the bucket has one of this key */
 	bool is_alike;     /* of the same bytes, by the listing */
 	bool may_be_alike; /* of the same size, and the ETag tells nothing */
@@ -79,9 +83,17 @@ check_free(struct bucket_target *target, struct bkp_supply *supply,
     struct bkp_error *err)
 {
 	struct bkp_bucket_walk walk = BKP_BUCKET_WALK_INIT;
-	int rc = bkp_bucket_walk_open(
-	    &walk, target->access.own, target->bucket, supply, err);
+	int rc;
 
+	if (target->lineage == BKP_BUCKET_LINEAGE_ALL) {
+		const struct bkp_bucket_lineage_place place = {.supply = supply,
+		    .own = target->access.own,
+		    .bucket = target->bucket};
+
+		return bkp_bucket_lineage_check(&place, err);
+	}
+	rc = bkp_bucket_walk_open(
+	    &walk, target->access.own, target->bucket, supply, err);
 	bkp_bucket_walk_read_ahead(&walk);
 	if (rc == 0)
 		rc = find_clash(target, &walk, err);
@@ -130,6 +142,9 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 			*err = why;
 		return -1;
 	}
+	if (bkp_bucket_lineage_choose(supply, target->access.own,
+		target->bucket, target->exists, &target->lineage, err) < 0)
+		return -1;
 	if (!target->exists || target->options.is_scratch)
 		return 0;
 	if (check_writable(target, err) < 0 ||
@@ -265,9 +280,10 @@ put(struct bucket_target *target, struct bkp_s3_connection *connection,
 	struct bkp_error why = BKP_ERROR_INIT;
 
 	if (bkp_bucket_put(connection, target->bucket,
-		bkp_bucket_key_of(target->supply, entry), entry,
-		target->can_lock, target->supply, &target->access.slots, &fault,
-		&why) == 0) {
+		item->key != NULL ? item->key
+				  : bkp_bucket_key_of(target->supply, entry),
+		entry, target->can_lock, target->supply, &target->access.slots,
+		&fault, &why) == 0) {
 		if (fault.lacks_tags &&
 		    bkp_run_omit(run, err, entry->path,
 			"it is there without its tags: this server cannot "
@@ -317,16 +333,15 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 	return rc;
 }
 
-/* Keeps the path of what is not in the bucket. */
+/* Keeps the path of what is not in the bucket, which moves. */
 static int
-leave_out(struct bucket_target *target, struct fmt_entry *entry,
-    struct bkp_error *err)
+leave_out(struct bucket_target *target, char **path, struct bkp_error *err)
 {
 	if (bkp_grow(&target->left_out, target->left_count, &target->left_cap,
 		sizeof(*target->left_out), err) < 0)
 		return -1;
-	target->left_out[target->left_count++] = entry->path;
-	entry->path = NULL;
+	target->left_out[target->left_count++] = *path;
+	*path = NULL;
 	return 0;
 }
 
@@ -350,7 +365,7 @@ done(void *arg, void *item_pointer, struct bkp_error *err)
 
 	if (item->is_left_out) {
 		target->refused += item->is_refused;
-		rc = leave_out(target, &item->entry, err);
+		rc = leave_out(target, &item->entry.path, err);
 		if (rc == 0)
 			rc = check_refused(target, err);
 	} else {
@@ -372,6 +387,61 @@ tick(void *arg)
 
 static const struct bkp_pipeline_ops pipeline = {
     .next = next, .work = work, .done = done, .discard = discard, .tick = tick};
+
+/* ---- every version ---- */
+
+static int
+put_version(void *arg, unsigned thread, const char *key,
+    const struct fmt_entry *entry, bool *is_left_out, bool *is_refused,
+    struct bkp_error *err)
+{
+	struct bucket_target *target = arg;
+	struct item item = {.entry = *entry, .key = key};
+	int rc = put(target, target->access.connections[thread], &item, err);
+
+	*is_left_out = item.is_left_out;
+	*is_refused = item.is_refused;
+	return rc;
+}
+
+static int
+versions_done(
+    void *arg, const struct bkp_bucket_lineage *lineage, struct bkp_error *err)
+{
+	struct bucket_target *target = arg;
+	char *path;
+	int rc;
+
+	target->put += lineage->put;
+	target->there += lineage->there;
+	target->refused += lineage->refused;
+	bkp_supply_restored(target->supply, lineage->put + lineage->there);
+	if (lineage->left_out == 0)
+		return 0;
+	path = bkp_format(
+	    err, "%s/%s", bkp_supply_prefix(target->supply), lineage->key);
+	if (path == NULL)
+		return -1;
+	rc = leave_out(target, &path, err);
+	free(path);
+	return rc == 0 ? check_refused(target, err) : -1;
+}
+
+static struct bkp_bucket_lineage_place
+place_of(struct bucket_target *target, struct bkp_supply *supply)
+{
+	return (struct bkp_bucket_lineage_place){.supply = supply,
+	    .own = target->access.own,
+	    .connections = target->access.connections,
+	    .threads = target->access.count,
+	    .bucket = target->bucket,
+	    .prefix = target->config->prefix,
+	    .exists = target->exists,
+	    .is_overwrite = target->options.is_overwrite,
+	    .put = put_version,
+	    .done = versions_done,
+	    .arg = target};
+}
 
 /* ---- what is there afterwards ---- */
 
@@ -455,10 +525,40 @@ look_at_lock(struct bucket_target *target, struct bkp_error *err)
 }
 
 static int
-put_all(struct bucket_target *target, struct bkp_error *err)
+put_objects(struct bucket_target *target, bool existed, struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_supply_run(target->supply);
 	unsigned count = target->access.count;
+
+	if (target->lineage == BKP_BUCKET_LINEAGE_REFUSED &&
+	    bkp_bucket_lineage_refuse(target->supply, target->bucket, err) < 0)
+		return -1;
+	if (bkp_bucket_walk_open(&target->walk,
+		existed ? target->access.own : NULL, target->bucket,
+		target->supply, err) < 0)
+		return -1;
+	target->walk.is_telling = true;
+	return bkp_pipeline_run(count, count * UNDER_WAY, &pipeline, target,
+	    bkp_run_cancel(run), err);
+}
+
+static int
+put_versions(struct bucket_target *target, bool existed, struct bkp_error *err)
+{
+	struct bkp_bucket_lineage_place place =
+	    place_of(target, target->supply);
+
+	place.exists = existed;
+	if (!existed && bkp_s3_set_versioning(target->access.own,
+			    target->bucket, BKP_S3_VERSIONING_ON, err) < 0)
+		return -1;
+	return bkp_bucket_lineage_restore(&place, err);
+}
+
+static int
+put_all(struct bucket_target *target, struct bkp_error *err)
+{
+	struct bkp_run *run = bkp_supply_run(target->supply);
 	bool existed = target->exists;
 
 	if (!existed &&
@@ -467,11 +567,9 @@ put_all(struct bucket_target *target, struct bkp_error *err)
 	target->exists = true;
 	if (target->options.is_locking && look_at_lock(target, err) < 0)
 		return -1;
-	if (bkp_bucket_walk_open(&target->walk,
-		existed ? target->access.own : NULL, target->bucket,
-		target->supply, err) < 0 ||
-	    bkp_pipeline_run(count, count * UNDER_WAY, &pipeline, target,
-		bkp_run_cancel(run), err) < 0)
+	if ((target->lineage == BKP_BUCKET_LINEAGE_ALL
+		    ? put_versions(target, existed, err)
+		    : put_objects(target, existed, err)) < 0)
 		return -1;
 	if (target->there > 0)
 		bkp_run_message(run, BKP_INFO,
@@ -520,67 +618,19 @@ run_target(
 
 /* ---- taking back ---- */
 
-/* A bucket that keeps versions keeps what is deleted. */
-static int
-tell_versions(struct bucket_target *target, struct bkp_run *run,
-    const char *prefix, struct bkp_error *err)
-{
-	enum bkp_s3_versioning versioning = BKP_S3_VERSIONING_UNKNOWN;
-
-	if (target->is_version_told)
-		return 0;
-	target->is_version_told = true;
-	if (bkp_s3_get_versioning(
-		target->access.own, target->bucket, &versioning, err) < 0)
-		return -1;
-	if (versioning != BKP_S3_VERSIONING_ON)
-		return 0;
-	return bkp_run_omit(run, err, prefix,
-	    "bucket %s keeps versions, and so those of objects that were "
-	    "deleted again: remove their versions, or restore into a bucket "
-	    "that keeps none",
-	    target->bucket);
-}
-
 static int
 remove_objects(struct bkp_target *base, struct bkp_supply *supply,
     const char *name, bool is_prefix, uint64_t *removed, struct bkp_error *err)
 {
 	struct bucket_target *target = (struct bucket_target *)base;
-	struct bkp_run *run = bkp_supply_run(supply);
-	const char *prefix = bkp_supply_prefix(supply);
-	char *path = bkp_format(err, "%s/%s", prefix, name);
-	struct bkp_entry_stream *entries = NULL;
-	struct fmt_entry entry = FMT_ENTRY_INIT;
-	int rc = -1;
+	const struct bkp_bucket_removal removal = {
+	    .connection = target->access.own,
+	    .bucket = target->bucket,
+	    .supply = supply,
+	    .has_versions = target->lineage == BKP_BUCKET_LINEAGE_ALL,
+	    .is_version_told = &target->is_version_told};
 
-	if (path == NULL || bkp_supply_entries(supply, path, &entries, err) < 0)
-		goto out;
-	while ((rc = bkp_entry_stream_next(entries, &entry, err)) == 1) {
-		const char *key = bkp_bucket_key_of(supply, &entry);
-		bool is_meant = key != NULL &&
-				bkp_supply_is_selected(supply, entry.path) &&
-				(is_prefix || strcmp(entry.path, path) == 0);
-
-		if (is_meant)
-			rc = bkp_s3_delete(
-			    target->access.own, target->bucket, key, err);
-		fmt_entry_free(&entry);
-		if (rc < 0)
-			goto out;
-		*removed += is_meant;
-		if (is_meant && !is_prefix) {
-			rc = 0;
-			break;
-		}
-	}
-	if (rc == 0 && *removed > 0)
-		rc = tell_versions(target, run, prefix, err);
-out:
-	if (entries != NULL)
-		bkp_entry_stream_close(entries);
-	free(path);
-	return rc;
+	return bkp_bucket_remove(&removal, name, is_prefix, removed, err);
 }
 
 static void

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libbackup/source/bucket_walk.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "libbackup/base/fail.h"
 #include "libbackup/source/bucket_impl.h"
 
 const char *
@@ -17,6 +19,15 @@ bkp_bucket_key_of(
 	    entry->path[len + 1] == '\0')
 		return NULL;
 	return entry->path + len + 1;
+}
+
+int
+bkp_bucket_leave_unknown(struct bkp_supply *supply,
+    const struct fmt_entry *entry, struct bkp_error *err)
+{
+	return bkp_run_omit(bkp_supply_run(supply), err, entry->path,
+	    "its kind (%s) is not known to this version; use a newer one",
+	    entry->kind);
 }
 
 bool
@@ -54,6 +65,23 @@ common_prefix(struct bkp_supply *supply)
 	    json_object_get(bkp_supply_info(supply), "prefix"));
 }
 
+/* Older versions are not among them. */
+static int
+open_entries(struct bkp_bucket_walk *walk, struct bkp_error *err)
+{
+	const char *prefix = bkp_supply_prefix(walk->supply);
+	const char *selection = bkp_supply_selection(walk->supply);
+	bool is_whole = strcmp(selection, prefix) == 0;
+	char *below = bkp_format(err, "%s%s", selection, is_whole ? "/" : "");
+	int rc = -1;
+
+	if (below != NULL)
+		rc = bkp_supply_entries(
+		    walk->supply, below, &walk->entries, err);
+	free(below);
+	return rc;
+}
+
 int
 bkp_bucket_walk_open(struct bkp_bucket_walk *walk,
     struct bkp_s3_connection *connection, const char *bucket,
@@ -66,8 +94,7 @@ bkp_bucket_walk_open(struct bkp_bucket_walk *walk,
 		return -1;
 	walk->has_listing = connection != NULL;
 	walk->has_entries = true;
-	return bkp_supply_entries(
-	    supply, bkp_supply_selection(supply), &walk->entries, err);
+	return open_entries(walk, err);
 }
 
 void
@@ -87,6 +114,21 @@ bkp_bucket_walk_close(struct bkp_bucket_walk *walk)
 	*walk = (struct bkp_bucket_walk)BKP_BUCKET_WALK_INIT;
 }
 
+/* 1: it is an object that was chosen; 0; -1. */
+static int
+is_wanted(const struct bkp_bucket_walk *walk, struct bkp_error *err)
+{
+	const struct fmt_entry *entry = &walk->entry;
+
+	if (!bkp_supply_is_selected(walk->supply, entry->path))
+		return 0;
+	if (bkp_bucket_key_of(walk->supply, entry) != NULL)
+		return 1;
+	if (!walk->is_telling)
+		return 0;
+	return bkp_bucket_leave_unknown(walk->supply, entry, err);
+}
+
 static int
 fill_entry(struct bkp_bucket_walk *walk, struct bkp_error *err)
 {
@@ -94,14 +136,11 @@ fill_entry(struct bkp_bucket_walk *walk, struct bkp_error *err)
 		int rc =
 		    bkp_entry_stream_next(walk->entries, &walk->entry, err);
 
+		walk->has_entries = rc == 1;
+		if (rc == 1 && (rc = is_wanted(walk, err)) == 0)
+			fmt_entry_free(&walk->entry);
 		if (rc < 0)
 			return -1;
-		walk->has_entries = rc == 1;
-		if (rc == 1 &&
-		    (bkp_bucket_key_of(walk->supply, &walk->entry) == NULL ||
-			!bkp_supply_is_selected(
-			    walk->supply, walk->entry.path)))
-			fmt_entry_free(&walk->entry);
 	}
 	return 0;
 }

@@ -18,6 +18,8 @@ struct bkp_bucket_walk {
 	struct bkp_s3_object object;
 	bool has_object;               /* `object` is the next */
 	bool has_listing, has_entries; /* neither is at its end */
+	/* What is of a kind that nobody knows here is noted as left out. */
+	bool is_telling;
 };
 
 #define BKP_BUCKET_WALK_INIT                                                   \
@@ -46,6 +48,10 @@ bool bkp_bucket_walk_is_past_objects(const struct bkp_bucket_walk *walk);
 /* The key of an entry; NULL for what is not an object of this supply. */
 const char *bkp_bucket_key_of(
     const struct bkp_supply *supply, const struct fmt_entry *entry);
+
+/* Notes that an entry of an unknown kind is left out. */
+int bkp_bucket_leave_unknown(struct bkp_supply *supply,
+    const struct fmt_entry *entry, struct bkp_error *err);
 
 /* True where an object has the entry's bytes, as far as listings tell. */
 bool bkp_bucket_is_alike(

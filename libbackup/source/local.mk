@@ -18,9 +18,16 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket_changes.c libbackup/source/bucket_changes.h \
 	libbackup/source/bucket_delete.c libbackup/source/bucket_delete.h \
 	libbackup/source/bucket_fetch.c \
+	libbackup/source/bucket_history.c libbackup/source/bucket_history.h \
+	libbackup/source/bucket_history_open.c \
+	libbackup/source/bucket_item.c \
 	libbackup/source/bucket_leftovers.c \
+	libbackup/source/bucket_lineage.c libbackup/source/bucket_lineage.h \
+	libbackup/source/bucket_lineage_put.c \
 	libbackup/source/bucket_moment.c libbackup/source/bucket_moment.h \
+	libbackup/source/bucket_older.c libbackup/source/bucket_older.h \
 	libbackup/source/bucket_put.c libbackup/source/bucket_put.h \
+	libbackup/source/bucket_remove.c libbackup/source/bucket_remove.h \
 	libbackup/source/bucket_same.c \
 	libbackup/source/bucket_tags.c \
 	libbackup/source/bucket_there.c \

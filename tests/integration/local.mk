@@ -40,6 +40,7 @@ EXTRA_DIST += tests/integration/test_s3.py \
 	tests/integration/test_bucket_keys.py \
 	tests/integration/test_bucket_locks.py \
 	tests/integration/test_bucket_moment.py \
+	tests/integration/test_bucket_versions.py \
 	tests/integration/test_s3_bucket.py \
 	tests/integration/test_s3_lock.py \
 	tests/integration/test_s3_parallel.py \

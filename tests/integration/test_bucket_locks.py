@@ -65,6 +65,31 @@ def test_locks_come_back_on_request_and_as_far_as_they_are_not_over(
     stack.verify("latest")
 
 
+def test_each_version_has_its_own_lock(stack, s3, minio, locked):
+    name, to = locked("versions"), locked("to")
+    until = [soon(86400), soon(2 * 86400)]
+    for number in range(2):
+        s3.put_object(Bucket=name, Key="a", Body=b"%d" % number,
+                      ObjectLockMode="GOVERNANCE",
+                      ObjectLockRetainUntilDate=until[number])
+    s3.put_object(Bucket=name, Key="a", Body=b"2",
+                  ObjectLockLegalHoldStatus="ON")
+    s3.delete_object(Bucket=name, Key="a")
+    stack.add_bucket("up", minio, bucket_name=name, versions="all")
+    stack.create()
+    stack.restore("latest", "bucket/up", "--to", to, "--locks")
+    listed = s3.list_object_versions(Bucket=to)
+    assert len(listed["DeleteMarkers"]) == 1
+    told = {}
+    for item in listed["Versions"]:
+        answer = s3.get_object(Bucket=to, Key="a", VersionId=item["VersionId"])
+        told[answer["Body"].read()] = (
+            answer.get("ObjectLockRetainUntilDate"),
+            answer.get("ObjectLockLegalHoldStatus"))
+    assert told == {b"0": (until[0], None), b"1": (until[1], None),
+                    b"2": (None, "ON")}
+
+
 def test_without_a_request_nothing_is_locked(stack, s3, filled, locked):
     to = locked("to")
     stack.restore("latest", "bucket/up", "--to", to)

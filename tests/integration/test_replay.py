@@ -300,6 +300,28 @@ def test_objects_whose_bucket_is_not_restored_are_named(
         small.restore(*archived(small), small.snapshot, "bucket/up"))
 
 
+def test_no_version_of_an_object_of_who_was_erased_comes_back(
+        small, minio, s3, bucket):
+    s3.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"x", b"y"):
+        s3.put_object(Bucket=bucket, Key="CANARY", Body=body)
+        s3.put_object(Bucket=bucket, Key="CANARY of another", Body=body)
+    small.stack.add_bucket("up", minio, bucket=bucket, versions="all")
+    small.sql("INSERT INTO users VALUES (3, 'CANARY')")
+    small.snapshot = small.stack.create()["snapshot"]
+    small.sql("DELETE FROM users WHERE id = 3")
+    s3.delete_object(Bucket=bucket, Key="CANARY")
+    small.write_map(MAP + "files:\n"
+                    "  - {table: public.users, bucket: up, key: name}\n")
+    small.forget(3)
+    assert small.restored(small.snapshot)["objects"] == 1
+    listed = s3.list_object_versions(Bucket=bucket)
+    assert "DeleteMarkers" not in listed
+    assert [item["Key"] for item in listed["Versions"]] == [
+        "CANARY of another"] * 2
+
+
 def archived(small):
     """Where the snapshot is in an archive."""
     archive = small.stack.path("one.tar.zst.age")

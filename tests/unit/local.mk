@@ -196,6 +196,13 @@ tests_unit_test_s3_libs3_none_SOURCES = tests/unit/test_s3_libs3_none.c \
 tests_unit_test_s3_libs3_none_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_s3_libs3_none_LDADD = $(UNIT_LIBS)
 
+# every version
+UNIT_TESTS += tests/unit/test_bucket_older tests/unit/test_version_path
+tests_unit_test_bucket_older_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bucket_older_LDADD = $(UNIT_LIBS)
+tests_unit_test_version_path_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_version_path_LDADD = $(UNIT_LIBS)
+
 # tools
 UNIT_TESTS += tests/unit/test_cli_text
 tests_unit_test_cli_text_CFLAGS = $(UNIT_CFLAGS)

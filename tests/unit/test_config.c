@@ -120,6 +120,7 @@ static const char whole[] =
     "    signature: v2\n"
     "    accept_unverified_tls: true\n"
     "    scratch_bucket: yes\n"
+    "    versions: all\n"
     "  - files: stack\n"
     "    paths: [/etc/app/, ./srv//compose/../x]\n"
     "    exclude: [\"*.tmp\"]\n"
@@ -164,6 +165,7 @@ check_whole_sources(const struct bkp_config *config)
 	assert_true(s[0].bucket.is_v2);
 	assert_true(s[0].bucket.accepts_unverified_tls);
 	assert_true(s[0].bucket.has_scratch_bucket);
+	assert_true(s[0].bucket.has_all_versions);
 	assert_string_equal(s[1].prefix, "command/redis");
 	assert_int_equal(s[1].command.run.count, 3);
 	assert_string_equal(s[1].command.restore.items[2], "cat > dump.rdb");

@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every version of every object, with `versions: all`: backed up, kept, listed,
+restored as they followed one another, and proven."""
+
+import json
+import os
+import threading
+
+import pytest
+from harness.gate import Gate
+from harness.stack import COMPLETE, DEGRADED, FAILED, patience
+
+MANY = int(os.environ.get("BACKUP_TEST_VERSIONS", "70"))
+
+
+def switch(s3, bucket, status="Enabled"):
+    s3.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration={"Status": status})
+
+
+def history(s3, bucket, with_bytes=True):
+    """Of each key what was put and deleted, the oldest first. boto3 sorts
+    versions and markers apart, so dates put them together; MinIO's have
+    milliseconds, and `put` waits for the next."""
+    found = {}
+    for page in s3.get_paginator("list_object_versions").paginate(
+            Bucket=bucket):
+        for item in page.get("Versions", []):
+            found.setdefault(item["Key"], []).append(
+                (item["LastModified"], item["VersionId"], item["ETag"]))
+        for item in page.get("DeleteMarkers", []):
+            found.setdefault(item["Key"], []).append(
+                (item["LastModified"], item["VersionId"], None))
+
+    def told(key, version, etag):
+        if etag is None:
+            return None
+        if not with_bytes:
+            return etag
+        answer = s3.get_object(Bucket=bucket, Key=key, VersionId=version)
+        return (answer["Body"].read(), answer["Metadata"],
+                answer["ContentType"], answer.get("TagCount", 0))
+
+    # Those of the same millisecond stand as they were listed, newest first.
+    return {key: [told(key, version, etag) for _, version, etag in sorted(
+        reversed(items), key=lambda item: item[0])]
+        for key, items in found.items()}
+
+
+class Past:
+    """A bucket in which things happened."""
+
+    def __init__(self, s3, bucket):
+        self.s3, self.bucket = s3, bucket
+
+    def put(self, key, body, **more):
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **more)
+
+    def delete(self, key, **more):
+        self.s3.delete_object(Bucket=self.bucket, Key=key, **more)
+
+    def happen(self):
+        self.put("before", b"without versions")
+        self.put("stays", b"without versions")
+        switch(self.s3, self.bucket)
+        self.put("before", b"with versions", ContentType="text/x")
+        self.put("a", b"first", Metadata={"m": "1"}, Tagging="t=1")
+        self.put("a", b"second", Metadata={"m": "2"}, Tagging="t=2&u=3")
+        self.put("a", b"third")
+        self.put("a b", b"of a key with a space")
+        self.put("a b", b"again")
+        self.put("a!", b"one alone")
+        self.put("again", b"put")
+        self.delete("again")
+        self.put("again", b"and put again")
+        self.put("gone", b"1")
+        self.put("gone", b"2")
+        self.delete("gone")
+        self.put("below/a\u00e4", b"x" * 300000)
+        self.put("below/a\u00e4", b"y" * 300000)
+        self.put("twice", b"the same")
+        self.put("twice", b"the same")
+
+
+@pytest.fixture
+def past(stack, s3, minio, bucket):
+    happened = Past(s3, bucket)
+    happened.happen()
+    stack.add_bucket("up", minio, bucket_name=bucket, versions="all")
+    return happened
+
+
+def entries(stack, path="bucket/up", snapshot="latest"):
+    return [event for event in stack.run(
+        "backup-list", "--json", snapshot, path).of_type("entry")]
+
+
+def test_every_version_comes_back_as_it_followed_the_others(
+        stack, s3, bucket, past):
+    before = history(s3, bucket)
+    result = stack.create()
+    assert result["state"] == "complete"
+    stack.restore("latest", "bucket/up", "--to", bucket + "-new")
+    assert history(s3, bucket + "-new") == before
+    # Once more, and nothing is there twice.
+    stack.restore("latest", "bucket/up", "--to", bucket + "-new")
+    assert history(s3, bucket + "-new") == before
+
+
+def test_the_list_has_the_older_ones_behind_the_current_ones(stack, s3, past):
+    stack.create()
+    listed = entries(stack)
+    current = [item["path"] for item in listed
+               if item["kind"] == "bucket.object"]
+    assert current == sorted("bucket/up/" + key for key in (
+        "a", "a b", "a!", "again", "before", "below/a\u00e4", "stays",
+        "twice"))
+    older = [(item["path"].split(" #")[0], item["kind"])
+             for item in listed[len(current):]]
+    assert older == [("bucket/up@versions/" + key, "bucket." + kind)
+                     for key, kind in (
+        ("a", "version"), ("a", "version"), ("a ~b", "version"),
+        ("again", "version"), ("again", "delete_marker"),
+        ("before", "version"), ("below/a\u00e4", "version"),
+        ("gone", "version"), ("gone", "version"),
+        ("gone", "delete_marker"), ("twice", "version"))]
+    first = next(item for item in listed
+                 if item["path"].startswith("bucket/up@versions/a #"))
+    assert stack.admin("backup-cat", "latest", first["path"]).out == "first"
+    attrs = first["attributes"]
+    assert attrs["metadata"] == {"m": "1"} and attrs["tags"] == {"t": "1"}
+    assert {item["VersionId"] for item in s3.list_object_versions(
+        Bucket=past.bucket, Prefix="a")["Versions"]} >= {attrs["version_id"]}
+
+
+def fetched(gate, bucket):
+    """GETs of the bytes of objects."""
+    start = "/%s/" % bucket
+    return sorted(path for method, path in gate.requests
+                  if method == "GET" and path.startswith(start) and
+                  path.split("?")[0] != start and "tagging" not in path)
+
+
+def test_a_version_is_fetched_once_whatever_becomes_of_it(
+        stack, s3, minio, bucket, past):
+    with Gate(minio, lambda method, path: None) as gate:
+        stack.add_bucket("up", gate, bucket_name=bucket, versions="all")
+        stack.create()
+        assert len(fetched(gate, bucket)) == 8 + 9
+        gate.requests.clear()
+        second = stack.create()
+        assert not fetched(gate, bucket)
+        assert second["new_chunks"] == 0
+        # What was current is older now, in three ways, and one goes the other
+        # way.
+        past.put("a", b"fourth")
+        past.delete("stays")
+        past.put("before", b"once more")
+        marker = next(item for item in s3.list_object_versions(
+            Bucket=bucket, Prefix="gone")["DeleteMarkers"])
+        past.delete("gone", VersionId=marker["VersionId"])
+        gate.requests.clear()
+        stack.create()
+    assert {path.split("?")[0] for path in fetched(gate, bucket)} == {
+        "/%s/a" % bucket, "/%s/before" % bucket}
+    stack.add_bucket("up", minio, bucket_name=bucket)
+    stack.restore("latest", "bucket/up", "--to", bucket + "-new")
+    assert history(s3, bucket + "-new") == history(s3, bucket)
+
+
+def test_older_ones_that_expired_do_not_make_others_new(
+        stack, s3, minio, bucket, past):
+    oldest = min((item for item in s3.list_object_versions(
+        Bucket=bucket, Prefix="a")["Versions"] if item["Key"] == "a"),
+        key=lambda item: item["LastModified"])
+    with Gate(minio, lambda method, path: None) as gate:
+        stack.add_bucket("up", gate, bucket_name=bucket, versions="all")
+        stack.create()
+        past.delete("a", VersionId=oldest["VersionId"])
+        gate.requests.clear()
+        stack.create()
+    assert not fetched(gate, bucket)
+    stack.add_bucket("up", minio, bucket_name=bucket)
+    stack.restore("latest", "bucket/up", "--to", bucket + "-new")
+    assert history(s3, bucket + "-new") == history(s3, bucket)
+
+
+def test_many_versions_of_one_key(stack, s3, bucket, minio):
+    """BACKUP_TEST_VERSIONS: how many (1,200 are more than a page of the
+    listing, and a minute, for MinIO writes all of them each time)."""
+    switch(s3, bucket)
+    for number in range(MANY):
+        s3.put_object(Bucket=bucket, Key="key", Body=b"%d" % (number // 2))
+        if number == 7:
+            s3.delete_object(Bucket=bucket, Key="key")
+    s3.put_object(Bucket=bucket, Key="key2", Body=b"behind it")
+    before = history(s3, bucket, with_bytes=False)
+    assert len(before["key"]) == MANY + 1
+    stack.add_bucket("up", minio, bucket_name=bucket, versions="all")
+    assert stack.create()["objects"] == MANY + 1
+    assert stack.create()["new_chunks"] == 0
+    stack.restore("latest", "bucket/up", "--to", bucket + "-new")
+    assert history(s3, bucket + "-new", with_bytes=False) == before
+
+
+def test_a_restore_that_was_stopped_goes_on_where_it_was(
+        stack, s3, minio, bucket, past):
+    before = history(s3, bucket)
+    stack.create()
+    s3.create_bucket(Bucket=bucket + "-new")
+    switch(s3, bucket + "-new")
+    new = Past(s3, bucket + "-new")
+    new.put("a", b"first", Metadata={"m": "1"}, Tagging="t=1")
+    new.put("a", b"second", Metadata={"m": "2"}, Tagging="t=2&u=3")
+    new.put("gone", b"1")
+    stack.restore("latest", "bucket/up", "--to", bucket + "-new")
+    assert history(s3, bucket + "-new") == before
+
+
+def test_another_history_is_not_mixed_with_the_snapshots(
+        stack, s3, minio, bucket, past):
+    stack.create()
+    s3.create_bucket(Bucket=bucket + "-new")
+    switch(s3, bucket + "-new")
+    new = Past(s3, bucket + "-new")
+    new.put("a", b"of somebody else")
+    there = history(s3, bucket + "-new")
+    done = stack.admin("backup-restore", "--to", bucket + "-new", "latest",
+                       "bucket/up")
+    assert done.status == FAILED and "--overwrite" in done.message, str(done)
+    assert history(s3, bucket + "-new") == there
+    # On request it goes on top, once.
+    want = history(s3, bucket)
+    want["a"] = there["a"] + want["a"]
+    for _ in range(2):
+        stack.restore("latest", "bucket/up", "--overwrite", "--to",
+                      bucket + "-new")
+        assert history(s3, bucket + "-new") == want
+
+
+def test_a_bucket_that_keeps_no_versions_gets_the_current_ones_and_says_so(
+        stack, s3, bucket, past):
+    stack.create()
+    s3.create_bucket(Bucket=bucket + "-plain")
+    done = stack.admin("backup-restore", "--to", bucket + "-plain", "latest",
+                       "bucket/up")
+    assert done.status == DEGRADED, str(done)
+    assert "9 older versions and 2 delete markers" in str(done), str(done)
+    keys = {item["Key"] for item in s3.list_objects_v2(
+        Bucket=bucket + "-plain")["Contents"]}
+    assert "a" in keys and "gone" not in keys and len(keys) == 8
+    # Who asks for the current ones is given them, and lacks nothing.
+    s3.create_bucket(Bucket=bucket + "-current")
+    stack.restore("latest", "bucket/up/", "--to", bucket + "-current")
+    assert len(s3.list_objects_v2(
+        Bucket=bucket + "-current")["Contents"]) == 8
+
+
+def test_one_key_is_its_current_version(stack, s3, bucket, past):
+    stack.create()
+    s3.create_bucket(Bucket=bucket + "-new")
+    switch(s3, bucket + "-new")
+    stack.restore("latest", "bucket/up/a", "--to", bucket + "-new")
+    assert [item[0] for item in history(s3, bucket + "-new")["a"]] == [
+        b"third"]
+
+
+def test_a_verification_proves_every_version(stack, s3, minio, bucket, past):
+    stack.create()
+    done = stack.admin("backup-verify", "latest")
+    assert done.status == COMPLETE, str(done)
+    assert "19 " in str(done), str(done)
+    buckets = {item["Name"] for item in s3.list_buckets()["Buckets"]}
+    stack.add_bucket("up", minio, bucket_name=bucket, versions="all",
+                     scratch_bucket=True)
+    done = stack.admin("backup-verify", "latest")
+    assert done.status == COMPLETE, str(done)
+    assert "19 " in str(done), str(done)
+    assert {item["Name"]
+            for item in s3.list_buckets()["Buckets"]} == buckets
+    # The live bucket is the same until something happens.
+    done = stack.admin("backup-verify", "--live", "latest")
+    assert done.status == COMPLETE, str(done)
+    past.put("a", b"since")
+    past.delete("twice")
+    done = stack.admin("backup-verify", "--live", "latest")
+    assert done.status == FAILED, str(done)
+    assert "bucket/up@versions/a #" in str(done), str(done)
+
+
+def test_an_archive_holds_every_version(stack, s3, bucket, past):
+    before = history(s3, bucket)
+    stack.create()
+    archive = stack.path("all.tar.zst.age")
+    done = stack.admin("backup-archive", "latest", "--output", archive)
+    assert done.status == COMPLETE, str(done)
+    done = stack.admin("backup-restore", "--repository", archive, "--to",
+                       bucket + "-new", "latest", "bucket/up")
+    assert done.status == COMPLETE, str(done)
+    assert history(s3, bucket + "-new") == before
+
+
+def test_suspended_versions_are_backed_up_and_are_of_no_moment(
+        stack, s3, bucket, past):
+    switch(s3, bucket, "Suspended")
+    past.put("a", b"as null")
+    past.put("a", b"as null, again")
+    past.delete("again")
+    before = history(s3, bucket)
+    done = stack.run("backup-create", "--json")
+    assert done.status == COMPLETE, str(done)
+    assert "by the server's clock" not in str(done)
+    stack.restore("latest", "bucket/up", "--to", bucket + "-new")
+    assert history(s3, bucket + "-new") == before
+
+
+def test_a_bucket_without_versions_is_backed_up_as_ever_and_says_so(
+        stack, s3, minio, bucket):
+    Past(s3, bucket).put("a", b"a")
+    stack.add_bucket("up", minio, bucket_name=bucket, versions="all")
+    done = stack.run("backup-create", "--json")
+    assert done.status == COMPLETE, str(done)
+    assert "the bucket keeps no versions" in str(done)
+    stack.restore("latest", "bucket/up", "--to", bucket + "-new")
+    assert s3.get_object(Bucket=bucket + "-new",
+                         Key="a")["Body"].read() == b"a"
+
+
+def test_what_is_overwritten_meanwhile_is_whole(stack, s3, minio, bucket):
+    """A backup beside somebody who writes: each key has in the snapshot what
+    it had until some time, and nothing between is missing."""
+    switch(s3, bucket)
+    keys = ["key %d" % number for number in range(4)]
+    stopped, counts = threading.Event(), dict.fromkeys(keys, 0)
+
+    def write():
+        client = minio.client()
+        while not stopped.is_set():
+            for key in keys:
+                client.put_object(Bucket=bucket, Key=key,
+                                  Body=b"%d" % counts[key])
+                counts[key] += 1
+
+    stack.add_bucket("up", minio, bucket_name=bucket, versions="all")
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        while min(counts.values()) < 20 and writer.is_alive():
+            stopped.wait(0.01)
+        done = stack.run("backup-create", "--json",
+                         timeout=patience(100))
+    finally:
+        stopped.set()
+        writer.join()
+    assert done.status == COMPLETE, str(done)
+    stack.restore("latest", "bucket/up", "--to", bucket + "-then")
+    then = history(s3, bucket + "-then")
+    assert set(then) == set(keys)
+    for key in keys:
+        bodies = [int(item[0]) for item in then[key]]
+        assert len(bodies) >= 20
+        assert bodies == list(range(len(bodies))), key
+
+
+def test_signature_version_2_knows_no_versions(stack, minio, bucket):
+    stack.add_bucket("up", minio, bucket_name=bucket, versions="all",
+                     signature="v2")
+    done = stack.run("backup-create")
+    assert done.status == FAILED and "versions: all" in done.message, str(done)
+
+
+def test_the_snapshot_tells_how_many_there_are(stack, past):
+    stack.create()
+    shown = stack.run("backup-list", "--json", "latest")
+    assert shown.status == COMPLETE
+    text = json.dumps(shown.events)
+    assert "bucket/up@versions/gone #" in text
