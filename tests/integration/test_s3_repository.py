@@ -4,8 +4,10 @@
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
+from harness.shelf import Shelf
 from harness.stack import COMPLETE, FAILED, Stack
 from test_s3 import Fake, error
 
@@ -45,13 +47,63 @@ def assert_restores(host, *args):
     shutil.rmtree(back)
 
 
-def test_every_case_of_the_stores_contract_holds(minio, repository):
-    done = subprocess.run([STORE_TOOL, repository], capture_output=True,
+def assert_contract_holds(server, location):
+    done = subprocess.run([STORE_TOOL, location], capture_output=True,
                           env=dict(os.environ, no_proxy="*",
-                                   AWS_ENDPOINT_URL=minio.endpoint,
-                                   AWS_ACCESS_KEY_ID=minio.access_key,
-                                   AWS_SECRET_ACCESS_KEY=minio.secret_key))
+                                   AWS_ENDPOINT_URL=server.endpoint,
+                                   AWS_ACCESS_KEY_ID=server.access_key,
+                                   AWS_SECRET_ACCESS_KEY=server.secret_key))
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
+
+
+def test_every_case_of_the_stores_contract_holds(minio, repository):
+    assert_contract_holds(minio, repository)
+
+
+def test_it_holds_where_conditions_are_ignored_without_a_word():
+    with Shelf() as shelf:
+        shelf.buckets["bucket"] = {}
+        assert_contract_holds(shelf, "s3://bucket/some/prefix")
+
+
+@pytest.mark.parametrize("stack", ["bucket"], indirect=True)
+def test_what_others_keep_below_the_prefix_is_nobodys(host, s3, repository):
+    host.create()
+    bucket, prefix = split(repository)
+    foreign = ["README.TXT", "packs/Some File", "snapshots/%s" % ("A" * 64),
+               "index/\u00fc", "checkpoints/tmp-1", "tmp-x"]
+    for key in foreign:
+        s3.put_object(Bucket=bucket, Key="%s/%s" % (prefix, key), Body=b"x")
+    check = host.admin("backup-check", "--json", "--read-data")
+    assert check.status == COMPLETE, str(check)
+    assert not [key for key in foreign if key in check.out]
+    assert host.run("backup-prune", "--keep-last", "1", "--grace",
+                    "0").status == COMPLETE
+    assert set(foreign) <= set(keys(s3, repository))
+
+
+def test_of_two_who_make_a_repository_at_most_one_does(stack):
+    """By a claim that each puts first, also where no condition helps."""
+    def make():
+        for path in (stack.key_file, stack.identity):
+            if os.path.exists(path):
+                os.unlink(path)
+        return stack.run("backup-init", "--key-file", stack.key_file,
+                         "--new-identity", stack.identity)
+
+    with Shelf() as shelf:
+        claim = b"some/prefix/tmp-new-0123456789abcdef"
+        shelf.put("bucket", claim, b"tmp-new-0123456789abcdef")
+        stack.use_bucket(shelf, "s3://bucket/some/prefix")
+        done = make()
+        assert done.status == FAILED, str(done)
+        assert "somebody else is making the same" in done.err
+        assert list(shelf.buckets["bucket"]) == [claim]
+        # Nobody takes so long: it is of a run that was killed.
+        shelf.put("bucket", claim, modified=time.time() - 16 * 60)
+        done = make()
+        assert done.status == COMPLETE, str(done)
+        assert claim not in shelf.buckets["bucket"]
 
 
 @pytest.mark.parametrize("stack", ["bucket"], indirect=True)

@@ -278,6 +278,8 @@ class Shelf:
             return self._error(404, "NoSuchKey")
         item = objects[key]
         answered = {"ETag": '"%s"' % item.etag,
+                    "Last-Modified": email.utils.formatdate(
+                        item.modified, usegmt=True),
                     "Content-Length": str(len(item.body)), **item.headers}
         if item.tags and self.knows_tags:
             answered["x-amz-tagging-count"] = str(len(item.tags))
@@ -285,7 +287,19 @@ class Shelf:
             del answered["Content-Length"]
             return 200, {**answered, "breaks": True}, \
                 item.body[:self.breaks[key]]
+        if method == "GET" and "range" in headers:
+            return self._range(item.body, headers["range"], answered)
         return 200, answered, item.body
+
+    def _range(self, body, wanted, answered):
+        first, _, last = wanted[len("bytes="):].partition("-")
+        if int(first) >= len(body):
+            return self._error(416, "InvalidRange")
+        part = body[int(first):int(last) + 1 if last else None]
+        answered["Content-Length"] = str(len(part))
+        answered["Content-Range"] = "bytes %s-%d/%d" % (
+            first, int(first) + len(part) - 1, len(body))
+        return 206, answered, part
 
     @staticmethod
     def _own(headers):
