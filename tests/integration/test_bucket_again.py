@@ -78,6 +78,22 @@ def test_renames_and_copies_are_stored_once(stack, few):
     assert result["stored_bytes"] < 20000
 
 
+@pytest.mark.parametrize("change", [
+    lambda old: {"etag": "0" * 32},
+    lambda old: {"body": old.body + b"more"},
+    lambda old: {"modified": old.modified + 60}],
+    ids=["etag", "size", "date"])
+def test_an_object_of_which_one_thing_is_another_is_fetched_again(
+        stack, few, change):
+    objects = few.buckets["bucket"]
+    item = objects[b"b"]
+    objects[b"b"] = item._replace(**change(item))
+    few.sorted.clear()
+    stack.create(statuses=(COMPLETE, DEGRADED))
+    assert few.asked()["GET", "object"] >= 1
+    few.asked()
+
+
 def test_tags_that_no_listing_tells_are_seen_by_asking_each(stack, few):
     objects = few.buckets["bucket"]
     stack.add_bucket("up", few, bucket_name="bucket", ask_each=True)

@@ -203,6 +203,11 @@ def test_what_was_removed_by_then_is_not_there_as_of_a_time(host, s3):
     assert listed.status == COMPLETE, str(listed)
     assert [event["name"] for event in listed.events
             if event["type"] == "snapshot"] == now
+    for item in s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        s3.delete_object(Bucket=BUCKET, Key=item["Key"])
+    listed = host.run("backup-list", "--as-of", as_of(s3))
+    assert listed.status == FAILED, str(listed)
+    assert "at that time" in listed.err
 
 
 def soon(s3, *folders):
