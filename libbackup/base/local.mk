@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Errors, buffers, threads, configuration, secrets: knows no room above it.
 libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/base/arena.c libbackup/base/arena.h \
 	libbackup/base/cancel.c \
 	libbackup/base/child.c libbackup/base/child.h \
 	libbackup/base/child_start.c libbackup/base/child_start.h \
@@ -14,6 +15,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/counted.c libbackup/base/counted.h \
 	libbackup/base/fail.c libbackup/base/fail.h \
 	libbackup/base/instant.c libbackup/base/instant.h \
+	libbackup/base/memfile.c libbackup/base/memfile.h \
+	libbackup/base/packed.c libbackup/base/packed.h \
 	libbackup/base/pipeline.c libbackup/base/pipeline.h \
 	libbackup/base/background.c \
 	libbackup/base/place.c libbackup/base/place.h \

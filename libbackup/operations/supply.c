@@ -250,11 +250,10 @@ find_entry(struct bkp_supply *supply, const char *path, struct fmt_entry *entry,
 }
 
 int
-bkp_supply_read(struct bkp_supply *supply, const char *path,
-    struct fmt_buf *out, struct bkp_error *err)
+bkp_supply_stream(struct bkp_supply *supply, const char *path,
+    bkp_bytes_fn *take, void *arg, struct bkp_error *err)
 {
 	struct fmt_entry entry = FMT_ENTRY_INIT;
-	size_t old_len = out->len;
 	int found, rc;
 
 	if ((found = find_entry(supply, path, &entry, err)) < 0)
@@ -266,10 +265,19 @@ bkp_supply_read(struct bkp_supply *supply, const char *path,
 			? "there is no entry %s in what is left of the list"
 			: "the snapshot holds no entry %s",
 		    path);
-	rc = bkp_chunk_reader_entry(
-	    supply->readers[0], &entry, append_bytes, out, err);
+	rc = bkp_chunk_reader_entry(supply->readers[0], &entry, take, arg, err);
+	fmt_entry_free(&entry);
+	return rc;
+}
+
+int
+bkp_supply_read(struct bkp_supply *supply, const char *path,
+    struct fmt_buf *out, struct bkp_error *err)
+{
+	size_t old_len = out->len;
+	int rc = bkp_supply_stream(supply, path, append_bytes, out, err);
+
 	if (rc < 0)
 		out->len = old_len;
-	fmt_entry_free(&entry);
 	return rc;
 }

@@ -83,28 +83,55 @@ static const char columns_sql[] =
     " AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' "
     "ORDER BY a.attrelid, a.attnum";
 
-/* A view of one row of an answer. */
-struct row {
-	const PGresult *result;
-	int number;
+/* A heap whose rows go back through a root. */
+struct leaf {
+	uint32_t root;
+	bool is_heap;
+	uint64_t bytes;
+	struct bkp_pg_part part;
+};
+
+struct reading {
+	struct bkp_pg_catalogue *catalogue;
+	unsigned major;
+	bool is_standby;
+	struct leaf *leaves; /* in the order of their OIDs */
+	size_t leaf_count, leaf_cap;
+	size_t secured; /* tables of which policies hide rows */
+	const char *secured_first;
+
+	/* The columns of one table, while they come. */
+	uint32_t table;
+	const char **columns, **types;
+	size_t column_count, column_cap, type_cap;
 };
 
 static const char *
-text_of(const struct row *row, int column)
+text_of(const PGresult *row, int column)
 {
-	return PQgetvalue(row->result, row->number, column);
+	return PQgetvalue(row, 0, column);
 }
 
 static bool
-bool_of(const struct row *row, int column)
+bool_of(const PGresult *row, int column)
 {
 	return text_of(row, column)[0] == 't';
 }
 
 static uint64_t
-number_of(const struct row *row, int column)
+number_of(const PGresult *row, int column)
 {
 	return strtoull(text_of(row, column), NULL, 10);
+}
+
+static const char *
+keep(struct reading *reading, const PGresult *row, int column,
+    struct bkp_error *err)
+{
+	const char *text = text_of(row, column);
+
+	return bkp_arena_text(
+	    &reading->catalogue->arena, text, strlen(text), err);
 }
 
 uint64_t
@@ -123,148 +150,142 @@ bkp_pg_range_pages(uint64_t pages, uint64_t bytes, uint64_t before)
 	return range;
 }
 
-static void
-free_table(struct bkp_pg_table *table)
-{
-	for (size_t i = 0; i < table->column_count; i++)
-		free(table->columns[i]);
-	for (size_t i = 0; i < table->part_count; i++)
-		free(table->parts[i].quoted);
-	for (size_t i = 0; table->types != NULL && i < table->column_count; i++)
-		free(table->types[i]);
-	free(table->columns);
-	free(table->types);
-	free(table->parts);
-	free(table->schema);
-	free(table->name);
-	free(table->quoted);
-	free(table->path);
-	free(table->extension);
-	free(table->filter);
-	free(table->identity);
-}
-
 void
 bkp_pg_catalogue_free(struct bkp_pg_catalogue *catalogue)
 {
-	for (size_t i = 0; i < catalogue->table_count; i++)
-		free_table(&catalogue->tables[i]);
-	for (size_t i = 0; i < catalogue->skipped_count; i++)
-		free(catalogue->skipped[i].path);
+	bkp_arena_free(&catalogue->arena);
 	free(catalogue->tables);
 	free(catalogue->skipped);
 	*catalogue = (struct bkp_pg_catalogue)BKP_PG_CATALOGUE_INIT;
 }
 
-static char *
-make_path(const char *schema, const char *name, struct bkp_error *err)
+static const char *
+make_path(struct reading *reading, const PGresult *row, struct bkp_error *err)
 {
+	const char *schema = text_of(row, R_SCHEMA);
+	const char *name = text_of(row, R_NAME);
 	struct fmt_buf path = FMT_BUF_INIT;
 	enum fmt_status status = bkp_pg_path_table(&path, schema, name);
-	char *text = NULL;
+	const char *text = NULL;
 
 	if (status == FMT_OK)
-		text = bkp_strdup(fmt_buf_text(&path), err);
+		text = bkp_arena_text(&reading->catalogue->arena,
+		    (const char *)path.data, path.len, err);
 	else
 		(void)bkp_fail_format(err, status, "table %s.%s", schema, name);
 	fmt_buf_free(&path);
 	return text;
 }
 
-static int
-add_part(
-    struct bkp_pg_table *table, const struct row *row, struct bkp_error *err)
+static struct bkp_pg_part
+part_of(const PGresult *row, const char *quoted)
 {
-	char *quoted = bkp_strdup(text_of(row, R_QUOTED), err);
+	return (struct bkp_pg_part){.quoted = quoted,
+	    .oid = (uint32_t)number_of(row, R_OID),
+	    .pages = number_of(row, R_PAGES)};
+}
 
-	if (quoted == NULL ||
-	    bkp_grow(&table->parts, table->part_count, &table->part_cap,
-		sizeof(*table->parts), err) < 0) {
-		free(quoted);
+/* A table that is its own only part. */
+static int
+add_itself(struct reading *reading, struct bkp_pg_table *table,
+    const PGresult *row, struct bkp_error *err)
+{
+	table->parts = bkp_arena_room(
+	    &reading->catalogue->arena, sizeof(*table->parts), err);
+	if (table->parts == NULL)
 		return -1;
-	}
-	table->parts[table->part_count].quoted = quoted;
-	table->parts[table->part_count].oid = (uint32_t)number_of(row, R_OID);
-	table->parts[table->part_count++].pages = number_of(row, R_PAGES);
-	table->bytes += number_of(row, R_BYTES);
+	table->parts[table->part_count++] = part_of(row, table->quoted);
+	table->bytes = number_of(row, R_BYTES);
 	return 0;
 }
 
 static int
-fill_table(struct bkp_pg_table *table, const struct row *row, unsigned major,
-    struct bkp_error *err)
+fill_table(struct reading *reading, struct bkp_pg_table *table,
+    const PGresult *row, struct bkp_error *err)
 {
+	struct bkp_arena *arena = &reading->catalogue->arena;
 	bool is_ours = text_of(row, R_EXTENSION)[0] == '\0';
 
-	table->schema = bkp_strdup(text_of(row, R_SCHEMA), err);
-	table->name = bkp_strdup(text_of(row, R_NAME), err);
-	table->quoted = bkp_strdup(text_of(row, R_QUOTED), err);
-	table->filter = bkp_strdup(text_of(row, R_FILTER), err);
-	table->identity = bkp_strdup(text_of(row, R_OID), err);
-	table->path =
-	    make_path(text_of(row, R_SCHEMA), text_of(row, R_NAME), err);
+	table->schema = bkp_arena_string(arena, text_of(row, R_SCHEMA), err);
+	table->name = keep(reading, row, R_NAME, err);
+	table->quoted = keep(reading, row, R_QUOTED, err);
+	table->filter = bkp_arena_string(arena, text_of(row, R_FILTER), err);
+	table->path = make_path(reading, row, err);
 	if (table->schema == NULL || table->name == NULL ||
 	    table->quoted == NULL || table->filter == NULL ||
-	    table->identity == NULL || table->path == NULL)
+	    table->path == NULL)
 		return -1;
-	if (!is_ours && (table->extension = bkp_strdup(
-			     text_of(row, R_EXTENSION), err)) == NULL)
+	if (!is_ours && (table->extension = bkp_arena_string(
+			     arena, text_of(row, R_EXTENSION), err)) == NULL)
 		return -1;
+	table->oid = (uint32_t)number_of(row, R_OID);
 	table->is_unlogged = text_of(row, R_PERSISTENCE)[0] == 'u';
 	table->is_by_name = bool_of(row, R_INHERITS);
 	table->is_root = text_of(row, R_KIND)[0] == 'p';
 	table->has_binary = true;
 	/* Older servers scan the whole table for a range of ctids. */
-	table->has_ranges = major >= 14 && table->filter[0] == '\0' &&
+	table->has_ranges = reading->major >= 14 && table->filter[0] == '\0' &&
 			    (bool_of(row, R_HEAP) || table->is_root);
-	return 0;
+	return table->is_root ? 0 : add_itself(reading, table, row, err);
 }
 
 static int
-add_table(struct bkp_pg_catalogue *catalogue, const struct row *row,
-    unsigned major, struct bkp_error *err)
+add_table(struct reading *reading, const PGresult *row, struct bkp_error *err)
 {
+	struct bkp_pg_catalogue *catalogue = reading->catalogue;
 	struct bkp_pg_table table;
 
 	memset(&table, 0, sizeof(table));
 	if (bkp_grow(&catalogue->tables, catalogue->table_count,
-		&catalogue->table_cap, sizeof(table), err) < 0)
+		&catalogue->table_cap, sizeof(table), err) < 0 ||
+	    fill_table(reading, &table, row, err) < 0)
 		return -1;
-	if (fill_table(&table, row, major, err) < 0 ||
-	    (!table.is_root && add_part(&table, row, err) < 0)) {
-		free_table(&table);
-		return -1;
-	}
 	catalogue->tables[catalogue->table_count++] = table;
 	return 0;
 }
 
 static int
-add_skipped(struct bkp_pg_catalogue *catalogue, const struct row *row,
-    const char *reason, struct bkp_error *err)
+add_skipped(struct reading *reading, const PGresult *row, const char *reason,
+    struct bkp_error *err)
 {
-	char *path;
+	struct bkp_pg_catalogue *catalogue = reading->catalogue;
+	const char *path;
 
 	if (bkp_grow(&catalogue->skipped, catalogue->skipped_count,
 		&catalogue->skipped_cap, sizeof(*catalogue->skipped), err) < 0)
 		return -1;
-	path = make_path(text_of(row, R_SCHEMA), text_of(row, R_NAME), err);
-	if (path == NULL)
+	if ((path = make_path(reading, row, err)) == NULL)
 		return -1;
-	catalogue->skipped[catalogue->skipped_count].path = path;
-	catalogue->skipped[catalogue->skipped_count++].reason = reason;
+	catalogue->skipped[catalogue->skipped_count++] =
+	    (struct bkp_pg_skipped){path, reason};
 	return 0;
 }
 
-/* ---- finding by OID, as text: few distinct lengths, any order that is the
- * same twice will do ---- */
+static int
+add_leaf(struct reading *reading, const PGresult *row, struct bkp_error *err)
+{
+	const char *quoted = keep(reading, row, R_QUOTED, err);
+
+	if (quoted == NULL ||
+	    bkp_grow(&reading->leaves, reading->leaf_count, &reading->leaf_cap,
+		sizeof(*reading->leaves), err) < 0)
+		return -1;
+	reading->leaves[reading->leaf_count++] =
+	    (struct leaf){.root = (uint32_t)number_of(row, R_ROOT),
+		.is_heap = bool_of(row, R_HEAP),
+		.bytes = number_of(row, R_BYTES),
+		.part = part_of(row, quoted)};
+	return 0;
+}
+
+/* ---- order ---- */
 
 static int
-compare_identity(const void *a, const void *b)
+compare_oid(const void *a, const void *b)
 {
 	const struct bkp_pg_table *x = a, *y = b;
 
-	return strcmp(x->identity, y->identity);
+	return (x->oid > y->oid) - (x->oid < y->oid);
 }
 
 static int
@@ -275,25 +296,33 @@ compare_path(const void *a, const void *b)
 	return fmt_entry_compare(x->path, y->path);
 }
 
-static struct bkp_pg_table *
-find_table(struct bkp_pg_catalogue *catalogue, const char *identity)
+static int
+compare_leaf(const void *a, const void *b)
 {
-	char text[32];
-	struct bkp_pg_table key = {.identity = text};
+	const struct leaf *x = a, *y = b;
 
-	if (catalogue->table_count == 0 || strlen(identity) >= sizeof(text))
-		return NULL;
-	memcpy(text, identity, strlen(identity) + 1);
-	return bsearch(&key, catalogue->tables, catalogue->table_count,
-	    sizeof(key), compare_identity);
+	if (x->root != y->root)
+		return x->root < y->root ? -1 : 1;
+	return (x->part.oid > y->part.oid) - (x->part.oid < y->part.oid);
 }
+
+static struct bkp_pg_table *
+find_table(struct bkp_pg_catalogue *catalogue, uint32_t oid)
+{
+	const struct bkp_pg_table key = {.oid = oid};
+
+	if (catalogue->table_count == 0)
+		return NULL;
+	return bsearch(&key, catalogue->tables, catalogue->table_count,
+	    sizeof(key), compare_oid);
+}
+
+/* ---- relations ---- */
 
 /* True where the rows of this relation are an entry of their own. */
 static bool
-is_wanted(const struct row *row)
+is_wanted(const PGresult *row)
 {
-	if (text_of(row, R_EXTENSION)[0] != '\0' && !bool_of(row, R_CONFIG))
-		return false;
 	switch (text_of(row, R_KIND)[0]) {
 	case 'r': /* but not the leaf of a tree that is loaded by its root */
 		return text_of(row, R_ROOT)[0] == '\0';
@@ -304,148 +333,186 @@ is_wanted(const struct row *row)
 	}
 }
 
+/* Row-level security would hide rows. */
 static int
-take_relation(struct bkp_pg_catalogue *catalogue, const struct row *row,
-    unsigned major, bool is_standby, struct bkp_error *err)
+note_secured(
+    struct reading *reading, const PGresult *row, struct bkp_error *err)
 {
-	if (text_of(row, R_KIND)[0] == 'f') {
-		if (text_of(row, R_EXTENSION)[0] != '\0')
-			return 0;
-		return add_skipped(catalogue, row,
-		    "foreign table: its rows live on another server", err);
-	}
-	if (!is_wanted(row))
+	if (!bool_of(row, R_SECURED) || text_of(row, R_KIND)[0] == 'f')
 		return 0;
-	if (is_standby && text_of(row, R_PERSISTENCE)[0] == 'u')
-		return add_skipped(catalogue, row,
-		    "unlogged table: a standby does not have its rows", err);
-	return add_table(catalogue, row, major, err);
+	if (reading->secured++ > 0)
+		return 0;
+	reading->secured_first = keep(reading, row, R_QUOTED, err);
+	return reading->secured_first != NULL ? 0 : -1;
 }
 
-/* Row-level security would hide rows: say of which tables. */
 static int
-refuse_security(const PGresult *result, struct bkp_error *err)
+take_relation(void *arg, const PGresult *row, struct bkp_error *err)
 {
-	struct row row = {.result = result};
-	const char *first = NULL;
-	unsigned count = 0;
+	struct reading *reading = arg;
+	bool is_ours = text_of(row, R_EXTENSION)[0] == '\0';
 
-	for (; row.number < PQntuples(result); row.number++)
-		if (bool_of(&row, R_SECURED) &&
-		    text_of(&row, R_KIND)[0] != 'f' && count++ == 0)
-			first = text_of(&row, R_QUOTED);
-	if (count == 0)
+	if (note_secured(reading, row, err) < 0)
+		return -1;
+	if (text_of(row, R_KIND)[0] == 'f')
+		return is_ours ? add_skipped(reading, row,
+				     "foreign table: its rows live on another "
+				     "server",
+				     err)
+			       : 0;
+	if (text_of(row, R_KIND)[0] == 'r' && text_of(row, R_ROOT)[0] != '\0')
+		return add_leaf(reading, row, err);
+	if (!is_wanted(row) || (!is_ours && !bool_of(row, R_CONFIG)))
+		return 0;
+	if (reading->is_standby && text_of(row, R_PERSISTENCE)[0] == 'u')
+		return add_skipped(reading, row,
+		    "unlogged table: a standby does not have its rows", err);
+	return add_table(reading, row, err);
+}
+
+/* Says of which tables. */
+static int
+refuse_secured(const struct reading *reading, struct bkp_error *err)
+{
+	if (reading->secured == 0)
 		return 0;
 	return bkp_fail(err, BKP_AUTH,
 	    "row-level security hides rows of %s%s from this role: back up as "
 	    "the owner, as a superuser, or ALTER ROLE ... BYPASSRLS",
-	    first, count > 1 ? " and other tables" : "");
+	    reading->secured_first,
+	    reading->secured > 1 ? " and other tables" : "");
 }
 
-/* Adds the leaves of a tree to its root's entry. */
+/* Gives the leaves of a tree, which lie side by side, to its root's entry. */
 static int
-add_leaves(struct bkp_pg_catalogue *catalogue, const PGresult *result,
+add_leaves(struct reading *reading, const struct leaf *leaves, size_t count,
     struct bkp_error *err)
 {
-	struct row row = {.result = result};
+	struct bkp_pg_table *root =
+	    find_table(reading->catalogue, leaves[0].root);
 
-	for (; row.number < PQntuples(result); row.number++) {
-		struct bkp_pg_table *root;
-
-		if (text_of(&row, R_ROOT)[0] == '\0' ||
-		    text_of(&row, R_KIND)[0] != 'r')
-			continue;
-		root = find_table(catalogue, text_of(&row, R_ROOT));
-		if (root == NULL)
-			continue;
-		root->has_ranges = root->has_ranges && bool_of(&row, R_HEAP);
-		if (add_part(root, &row, err) < 0)
-			return -1;
+	if (root == NULL)
+		return 0;
+	root->parts = bkp_arena_room(
+	    &reading->catalogue->arena, count * sizeof(*root->parts), err);
+	if (root->parts == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		root->has_ranges = root->has_ranges && leaves[i].is_heap;
+		root->bytes += leaves[i].bytes;
+		root->parts[root->part_count++] = leaves[i].part;
 	}
 	return 0;
 }
 
 static int
-read_relations(struct bkp_pg *pg, bool is_standby,
-    struct bkp_pg_catalogue *catalogue, struct bkp_error *err)
+add_all_leaves(struct reading *reading, struct bkp_error *err)
 {
-	PGresult *result = NULL;
-	struct row row;
-	int rc = -1;
+	size_t from = 0;
 
-	if (bkp_pg_query(pg, relations_sql, 0, NULL, &result, err) < 0)
+	if (reading->leaf_count > 0)
+		qsort(reading->leaves, reading->leaf_count,
+		    sizeof(*reading->leaves), compare_leaf);
+	while (from < reading->leaf_count) {
+		const struct leaf *leaves = &reading->leaves[from];
+		size_t count = 1;
+
+		while (from + count < reading->leaf_count &&
+		       leaves[count].root == leaves[0].root)
+			count++;
+		if (add_leaves(reading, leaves, count, err) < 0)
+			return -1;
+		from += count;
+	}
+	return 0;
+}
+
+static int
+read_relations(
+    struct reading *reading, struct bkp_pg *pg, struct bkp_error *err)
+{
+	struct bkp_pg_catalogue *catalogue = reading->catalogue;
+
+	if (bkp_pg_each(pg, relations_sql, take_relation, reading, err) < 0 ||
+	    refuse_secured(reading, err) < 0)
 		return -1;
-	row = (struct row){.result = result};
-	if (refuse_security(result, err) < 0)
-		goto out;
-	for (; row.number < PQntuples(result); row.number++)
-		if (take_relation(
-			catalogue, &row, bkp_pg_major(pg), is_standby, err) < 0)
-			goto out;
 	if (catalogue->table_count > 0)
 		qsort(catalogue->tables, catalogue->table_count,
-		    sizeof(*catalogue->tables), compare_identity);
-	rc = add_leaves(catalogue, result, err);
-out:
-	PQclear(result);
-	return rc;
+		    sizeof(*catalogue->tables), compare_oid);
+	return add_all_leaves(reading, err);
 }
 
-static int
-add_column(
-    struct bkp_pg_table *table, const struct row *row, struct bkp_error *err)
-{
-	size_t n = table->column_count;
+/* ---- columns ---- */
 
-	if (bkp_grow(&table->columns, n, &table->column_cap, sizeof(char *),
-		err) < 0 ||
-	    bkp_grow(&table->types, n, &table->type_cap, sizeof(char *), err) <
-		0 ||
-	    (table->columns[n] = bkp_strdup(text_of(row, 1), err)) == NULL)
+/* All columns of a table have come. */
+static int
+end_table(struct reading *reading, struct bkp_error *err)
+{
+	struct bkp_arena *arena = &reading->catalogue->arena;
+	struct bkp_pg_table *table =
+	    find_table(reading->catalogue, reading->table);
+	size_t count = reading->column_count;
+	size_t size = count * sizeof(*table->columns);
+
+	reading->column_count = 0;
+	if (table == NULL || count == 0)
+		return 0;
+	table->columns = bkp_arena_room(arena, size, err);
+	table->types = bkp_arena_room(arena, size, err);
+	if (table->columns == NULL || table->types == NULL)
 		return -1;
-	table->types[n] = bkp_strdup(text_of(row, 2), err);
-	if (table->types[n] == NULL) {
-		free(table->columns[n]);
-		return -1;
-	}
-	if (table->types[n][0] == '\0')
-		table->has_binary = false;
-	table->column_count++;
+	memcpy(table->columns, reading->columns, size);
+	memcpy(table->types, reading->types, size);
+	table->column_count = count;
+	for (size_t i = 0; i < count; i++)
+		if (table->types[i][0] == '\0')
+			table->has_binary = false;
 	return 0;
 }
 
 static int
-read_columns(struct bkp_pg *pg, struct bkp_pg_catalogue *catalogue,
-    struct bkp_error *err)
+take_column(void *arg, const PGresult *row, struct bkp_error *err)
+{
+	struct reading *reading = arg;
+	struct bkp_arena *arena = &reading->catalogue->arena;
+	uint32_t oid = (uint32_t)number_of(row, 0);
+	size_t n;
+
+	if (oid != reading->table) {
+		if (end_table(reading, err) < 0)
+			return -1;
+		reading->table = oid;
+	}
+	n = reading->column_count;
+	if (bkp_grow(&reading->columns, n, &reading->column_cap,
+		sizeof(*reading->columns), err) < 0 ||
+	    bkp_grow(&reading->types, n, &reading->type_cap,
+		sizeof(*reading->types), err) < 0)
+		return -1;
+	reading->columns[n] = bkp_arena_string(arena, text_of(row, 1), err);
+	reading->types[n] = bkp_arena_string(arena, text_of(row, 2), err);
+	if (reading->columns[n] == NULL || reading->types[n] == NULL)
+		return -1;
+	reading->column_count++;
+	return 0;
+}
+
+static int
+read_columns(struct reading *reading, struct bkp_pg *pg, struct bkp_error *err)
 {
 	char *sql = bkp_format(err, columns_sql, bkp_pg_types);
-	PGresult *result = NULL;
-	struct row row;
 	int rc = -1;
 
-	if (sql == NULL || bkp_pg_query(pg, sql, 0, NULL, &result, err) < 0) {
-		free(sql);
-		return -1;
-	}
-	row = (struct row){.result = result};
-	for (; row.number < PQntuples(result); row.number++) {
-		struct bkp_pg_table *table =
-		    find_table(catalogue, text_of(&row, 0));
-
-		if (table != NULL && add_column(table, &row, err) < 0)
-			goto out;
-	}
-	rc = 0;
-out:
-	PQclear(result);
+	if (sql != NULL && bkp_pg_each(pg, sql, take_column, reading, err) == 0)
+		rc = end_table(reading, err);
 	free(sql);
 	return rc;
 }
 
 static void
-swap(char **a, char **b)
+swap(const char **a, const char **b)
 {
-	char *kept = *a;
+	const char *kept = *a;
 
 	*a = *b;
 	*b = kept;
@@ -474,29 +541,41 @@ order_columns(struct bkp_pg_catalogue *catalogue)
 			sort_columns(&catalogue->tables[i]);
 }
 
+static int
+read_all(struct reading *reading, struct bkp_pg *pg, struct bkp_error *err)
+{
+	struct bkp_pg_catalogue *catalogue = reading->catalogue;
+	char *standby = bkp_pg_text(pg, "SELECT pg_is_in_recovery()", err);
+
+	if (standby == NULL)
+		return -1;
+	reading->is_standby = standby[0] == 't';
+	free(standby);
+	if (read_relations(reading, pg, err) < 0 ||
+	    read_columns(reading, pg, err) < 0)
+		return -1;
+	order_columns(catalogue);
+	if (catalogue->table_count > 0)
+		qsort(catalogue->tables, catalogue->table_count,
+		    sizeof(*catalogue->tables), compare_path);
+	return 0;
+}
+
 int
 bkp_pg_catalogue_read(
     struct bkp_pg *pg, struct bkp_pg_catalogue *out, struct bkp_error *err)
 {
 	struct bkp_pg_catalogue catalogue = BKP_PG_CATALOGUE_INIT;
-	char *standby;
-	int rc = -1;
+	struct reading reading = {
+	    .catalogue = &catalogue, .major = bkp_pg_major(pg)};
+	int rc = read_all(&reading, pg, err);
 
-	standby = bkp_pg_text(pg, "SELECT pg_is_in_recovery()", err);
-	if (standby == NULL)
-		return -1;
-	if (read_relations(pg, standby[0] == 't', &catalogue, err) < 0 ||
-	    read_columns(pg, &catalogue, err) < 0)
-		goto out;
-	order_columns(&catalogue);
-	if (catalogue.table_count > 0)
-		qsort(catalogue.tables, catalogue.table_count,
-		    sizeof(*catalogue.tables), compare_path);
-	*out = catalogue;
-	catalogue = (struct bkp_pg_catalogue)BKP_PG_CATALOGUE_INIT;
-	rc = 0;
-out:
-	free(standby);
-	bkp_pg_catalogue_free(&catalogue);
+	free(reading.leaves);
+	free(reading.columns);
+	free(reading.types);
+	if (rc == 0)
+		*out = catalogue;
+	else
+		bkp_pg_catalogue_free(&catalogue);
 	return rc;
 }

@@ -15,11 +15,12 @@
 #include <stdint.h>
 
 #include "formats/pgcopy.h"
+#include "libbackup/base/arena.h"
 #include "libbackup/postgres/session.h"
 
 /* One heap that rows are read from. */
 struct bkp_pg_part {
-	char *quoted; /* owned: "public"."users" */
+	const char *quoted; /* "public"."users" */
 	uint32_t oid;
 	uint64_t pages; /* of the heap, now */
 };
@@ -27,37 +28,39 @@ struct bkp_pg_part {
 /* One entry of rows. Usually its only part is the table itself. Where rows may
  * not go back into the partition that they came from (hash partitions on an
  * enum: the hash is of the value's OID) the parts are the leaves of a tree
- * and the table is its root. */
+ * and the table is its root. All that it points at is the catalogue's. */
 struct bkp_pg_table {
-	char *schema, *name; /* owned */
-	char *quoted;        /* owned */
-	char *path;          /* owned: component below data/ */
-	char *extension;     /* owned: whose configuration it is, or NULL */
-	char *filter;        /* owned: "WHERE ...", or "" */
-	char *identity;      /* owned: OID as text, to join columns */
+	const char *schema, *name;
+	const char *quoted;
+	const char *path;      /* component below data/ */
+	const char *extension; /* whose configuration it is, or NULL */
+	const char *filter;    /* "WHERE ...", or "" */
+	uint32_t oid;
 	bool is_unlogged;
 	bool is_root;         /* of a tree that is loaded through it */
 	bool has_ranges;      /* may be read by ctid */
 	bool is_by_name;      /* columns in the order of their names */
 	uint64_t bytes;       /* of heap and TOAST */
 	uint64_t range_pages; /* pages a range; 0: read as a whole */
-	char **columns;       /* owned */
-	char **types;         /* owned: of each; "" where its binary form is
-				 not one of those that are known to be the same
-				 everywhere (bkp_pg_types) */
-	size_t column_count, column_cap, type_cap;
-	bool has_binary;           /* every column's type is known so */
-	enum fmt_copy_form form;   /* that it is to be read in */
-	struct bkp_pg_part *parts; /* owned */
-	size_t part_count, part_cap;
+	const char **columns;
+	const char **types; /* of each; "" where its binary form is not one of
+			       those that are known to be the same everywhere
+			       (bkp_pg_types) */
+	size_t column_count;
+	bool has_binary;         /* every column's type is known so */
+	enum fmt_copy_form form; /* that it is to be read in */
+	struct bkp_pg_part *parts;
+	size_t part_count;
 };
 
 struct bkp_pg_skipped {
-	char *path; /* owned: as that of a table */
+	const char *path; /* as that of a table */
 	const char *reason;
 };
 
+/* There may be 100,000 tables: they take some 400 bytes each. */
 struct bkp_pg_catalogue {
+	struct bkp_arena arena;
 	struct bkp_pg_table *tables; /* sorted by path */
 	size_t table_count, table_cap;
 	struct bkp_pg_skipped *skipped;
@@ -75,7 +78,7 @@ extern const char bkp_pg_types[];
 
 #define BKP_PG_CATALOGUE_INIT                                                  \
 	{                                                                      \
-		NULL, 0, 0, NULL, 0, 0                                         \
+		BKP_ARENA_INIT, NULL, 0, 0, NULL, 0, 0                         \
 	}
 
 /* Reads it. Row-level security that would hide rows is an error that names the

@@ -30,7 +30,7 @@ append_pages(struct fmt_buf *out, uint64_t first, uint64_t last)
 
 enum fmt_status
 bkp_pg_copy_out_sql(struct fmt_buf *out, const char *quoted,
-    char *const *columns, size_t column_count, const char *filter,
+    const char *const *columns, size_t column_count, const char *filter,
     uint64_t first, uint64_t last, const char *encoding,
     enum fmt_copy_form form)
 {

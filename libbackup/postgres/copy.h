@@ -20,7 +20,7 @@
  * the pages must be 0. In the binary form text comes in the encoding of the
  * session, whatever `encoding` says: it must be the same. */
 enum fmt_status bkp_pg_copy_out_sql(struct fmt_buf *out, const char *quoted,
-    char *const *columns, size_t column_count, const char *filter,
+    const char *const *columns, size_t column_count, const char *filter,
     uint64_t first, uint64_t last, const char *encoding,
     enum fmt_copy_form form);
 

@@ -8,6 +8,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/conninfo.h"
 #include "libbackup/postgres/programs.h"
+#include "libbackup/postgres/sqlcatalogue.h"
 #include "libbackup/postgres/sqltext.h"
 
 int
@@ -47,13 +48,17 @@ keep_output(void *arg, const void *data, size_t len, struct bkp_error *err)
 		   : bkp_fail_format(err, status, "keeping a program's output");
 }
 
-int
-bkp_pg_run_program(const char **argv, size_t at,
+/* Its output goes to `take`; NULL: it has none. */
+static int
+run_program(const char **argv, size_t at,
     const struct bkp_postgres_config *config, const char *database,
-    struct bkp_run *run, struct fmt_buf *out, struct bkp_error *err)
+    struct bkp_run *run, bkp_bytes_fn *take, void *arg, struct bkp_error *err)
 {
 	struct bkp_pg_access access = BKP_PG_ACCESS_INIT;
-	struct bkp_child_options options = {.argv = argv};
+	struct bkp_child_options options = {.argv = argv,
+	    .output = take,
+	    .output_arg = arg,
+	    .cancel = bkp_run_cancel(run)};
 	char *dbname = NULL;
 	int rc = -1;
 
@@ -64,11 +69,6 @@ bkp_pg_run_program(const char **argv, size_t at,
 		goto out;
 	argv[at] = dbname;
 	options.env = (const char *const *)access.env;
-	options.cancel = bkp_run_cancel(run);
-	if (out != NULL) {
-		options.output = keep_output;
-		options.output_arg = out;
-	}
 	rc = bkp_child_run(&options, err);
 out:
 	free(dbname);
@@ -77,52 +77,72 @@ out:
 }
 
 int
+bkp_pg_run_program(const char **argv, size_t at,
+    const struct bkp_postgres_config *config, const char *database,
+    struct bkp_run *run, struct fmt_buf *out, struct bkp_error *err)
+{
+	return run_program(argv, at, config, database, run,
+	    out != NULL ? keep_output : NULL, out, err);
+}
+
+int
 bkp_pg_dump_schema(const struct bkp_pg_programs *programs,
     const struct bkp_postgres_config *config, const char *database,
     const char *snapshot, const char *encoding, struct bkp_run *run,
-    struct fmt_buf *out, struct bkp_error *err)
+    struct bkp_packed **out, struct bkp_error *err)
 {
 	char *snapshot_option = bkp_format(err, "--snapshot=%s", snapshot);
 	char *encoding_option = bkp_format(err, "--encoding=%s", encoding);
 	const char *argv[] = {programs->dump, NULL, "--format=custom",
 	    "--schema-only", "--create", "--no-password",
 	    "--lock-wait-timeout=2000", snapshot_option, encoding_option, NULL};
+	struct bkp_packed *archive = NULL;
 	int rc = -1;
 
-	if (snapshot_option != NULL && encoding_option != NULL)
-		rc = bkp_pg_run_program(
-		    argv, 1, config, database, run, out, err);
+	if (snapshot_option != NULL && encoding_option != NULL &&
+	    bkp_packed_new(&archive, err) == 0)
+		rc = run_program(argv, 1, config, database, run,
+		    bkp_packed_write, archive, err);
+	if (rc == 0)
+		rc = bkp_packed_end(archive, err);
+	if (rc == 0)
+		*out = archive;
+	else
+		bkp_packed_free(archive);
 	free(snapshot_option);
 	free(encoding_option);
 	return rc;
 }
 
+static int
+write_child(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	return bkp_child_write(arg, data, len, err);
+}
+
 int
 bkp_pg_dump_catalogue(const struct bkp_pg_programs *programs,
-    const struct fmt_buf *archive, struct bkp_run *run, struct fmt_buf *out,
-    struct bkp_error *err)
+    const struct bkp_packed *archive, struct bkp_run *run, bkp_bytes_fn *take,
+    void *arg, struct bkp_error *err)
 {
-	struct fmt_buf text = FMT_BUF_INIT;
 	const char *argv[] = {programs->restore, "--file=-", NULL};
 	struct bkp_child_options options = {.argv = argv,
 	    .has_input = true,
-	    .output = keep_output,
-	    .output_arg = &text,
+	    .output = bkp_sql_catalogue_write,
 	    .cancel = bkp_run_cancel(run)};
+	struct bkp_sql_catalogue *catalogue = NULL;
 	struct bkp_child *child = NULL;
-	enum fmt_status status;
 	int rc = -1;
 
-	if (bkp_child_start(&options, &child, err) < 0 ||
-	    bkp_child_write(child, archive->data, archive->len, err) < 0 ||
-	    bkp_child_finish(child, err) < 0)
-		goto out;
-	status = bkp_sql_catalogue((const char *)text.data, text.len, out);
-	rc = status == FMT_OK ? 0
-			      : bkp_fail_format(err, status, "the catalogue");
-out:
+	if (bkp_sql_catalogue_new(&catalogue, err) < 0)
+		return -1;
+	options.output_arg = catalogue;
+	if (bkp_child_start(&options, &child, err) == 0 &&
+	    bkp_packed_read(archive, write_child, child, err) == 0 &&
+	    bkp_child_finish(child, err) == 0)
+		rc = bkp_sql_catalogue_finish(catalogue, take, arg, err);
 	bkp_child_free(child);
-	fmt_buf_free(&text);
+	bkp_sql_catalogue_free(catalogue);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 
 #include "formats/buf.h"
 #include "libbackup/base/config_impl.h"
+#include "libbackup/base/packed.h"
 #include "libbackup/base/run.h"
 
 /* The three programs of one major version; owned paths. */
@@ -23,17 +24,19 @@ int bkp_pg_programs_find(const char *bindir, unsigned major,
     struct bkp_pg_programs *out, struct bkp_error *err);
 void bkp_pg_programs_free(struct bkp_pg_programs *programs);
 
-/* pg_dump -Fc --schema-only --create under an exported snapshot, appended. It
- * waits two seconds for a lock that somebody else wants, and then fails. */
+/* pg_dump -Fc --schema-only --create under an exported snapshot; the caller
+ * frees *out. It waits two seconds for a lock that somebody else wants, and
+ * then fails. */
 int bkp_pg_dump_schema(const struct bkp_pg_programs *programs,
     const struct bkp_postgres_config *config, const char *database,
     const char *snapshot, const char *encoding, struct bkp_run *run,
-    struct fmt_buf *out, struct bkp_error *err);
+    struct bkp_packed **out, struct bkp_error *err);
 
-/* The schema archive as text, in an order of its own (bkp_sql_catalogue). */
+/* Gives the schema archive to `take` as text, in an order of its own
+ * (sqlcatalogue.h). */
 int bkp_pg_dump_catalogue(const struct bkp_pg_programs *programs,
-    const struct fmt_buf *archive, struct bkp_run *run, struct fmt_buf *out,
-    struct bkp_error *err);
+    const struct bkp_packed *archive, struct bkp_run *run, bkp_bytes_fn *take,
+    void *arg, struct bkp_error *err);
 
 /* pg_dumpall --globals-only, a statement a line; statements about tablespaces
  * go to `tablespaces`. */

@@ -20,6 +20,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/restore.c libbackup/postgres/restore.h \
 	libbackup/postgres/session.c libbackup/postgres/session.h \
 	libbackup/postgres/sqlarray.c \
+	libbackup/postgres/sqlcatalogue.c \
+	libbackup/postgres/sqlcatalogue.h \
 	libbackup/postgres/sqlsteady.c \
 	libbackup/postgres/sqltext.c libbackup/postgres/sqltext.h \
 	libbackup/postgres/toc.c libbackup/postgres/toc.h \

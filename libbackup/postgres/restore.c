@@ -9,68 +9,31 @@
  */
 #include "libbackup/postgres/restore.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "libbackup/base/child.h"
 #include "libbackup/base/fail.h"
-#include "libbackup/base/write.h"
-
-/* A file in memory. */
-struct file {
-	int fd;     /* owned */
-	char *path; /* owned */
-};
-
-#define MEMORY_FILE                                                            \
-	{                                                                      \
-		-1, NULL                                                       \
-	}
+#include "libbackup/base/memfile.h"
 
 /* One restore, for the steps. */
 struct restore {
 	const struct bkp_pg_restore *what;
 	const char *database;
 	struct bkp_run *run;
-	struct file archive;
 };
 
-static void
-close_file(struct file *file)
-{
-	if (file->fd >= 0)
-		(void)close(file->fd);
-	free(file->path);
-	*file = (struct file)MEMORY_FILE;
-}
-
-/* pg_restore reads an archive from a file with several connections; a schema
- * may hold passwords of foreign servers, so the file has no name and no disk.
- * file->path is valid while the descriptor is open. */
+/* pg_restore reads lists from files. */
 static int
-open_file(
-    const struct fmt_buf *content, struct file *file, struct bkp_error *err)
+open_list(const struct fmt_buf *list, struct bkp_memfile *out, char **option,
+    struct bkp_error *err)
 {
-	int fd = memfd_create("libbackup", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return bkp_fail_errno(err, errno, "making a file in memory");
-	if (bkp_write_all(fd, content->data, content->len) < 0) {
-		(void)bkp_fail_errno(err, errno, "writing a file in memory");
-		goto fail;
-	}
-	file->path = bkp_format(err, "/proc/%ld/fd/%d", (long)getpid(), fd);
-	if (file->path == NULL)
-		goto fail;
-	file->fd = fd;
-	return 0;
-fail:
-	(void)close(fd);
-	return -1;
+	if (bkp_memfile_open(out, err) < 0 ||
+	    bkp_memfile_write(out, list->data, list->len, err) < 0)
+		return -1;
+	*option = bkp_format(err, "--use-list=%s", out->path);
+	return *option != NULL ? 0 : -1;
 }
 
 /* `list` NULL: the whole section. With a list the section is not named: a
@@ -84,7 +47,7 @@ run_restore(struct restore *restore, const char *section, unsigned jobs,
 	char section_option[32], jobs_option[32];
 	const char *argv[12] = {what->program, NULL, "--exit-on-error",
 	    "--no-password", jobs_option};
-	struct file list_file = MEMORY_FILE;
+	struct bkp_memfile list_file = BKP_MEMFILE_INIT;
 	char *list_option = NULL, *role_option = NULL;
 	size_t next = 5;
 	int rc = -1;
@@ -104,15 +67,10 @@ run_restore(struct restore *restore, const char *section, unsigned jobs,
 			goto out;
 		argv[next++] = role_option;
 	}
-	if (list != NULL) {
-		if (open_file(list, &list_file, err) < 0)
-			goto out;
-		list_option = bkp_format(err, "--use-list=%s", list_file.path);
-		if (list_option == NULL)
-			goto out;
-	}
+	if (list != NULL && open_list(list, &list_file, &list_option, err) < 0)
+		goto out;
 	argv[next++] = list != NULL ? list_option : section_option;
-	argv[next] = restore->archive.path;
+	argv[next] = restore->what->archive;
 	rc = bkp_pg_run_program(
 	    argv, 1, what->config, restore->database, restore->run, NULL, err);
 	if (rc < 0)
@@ -120,7 +78,7 @@ run_restore(struct restore *restore, const char *section, unsigned jobs,
 out:
 	free(list_option);
 	free(role_option);
-	close_file(&list_file);
+	bkp_memfile_close(&list_file);
 	return rc;
 }
 
@@ -138,19 +96,19 @@ keep_output(void *arg, const void *data, size_t len, struct bkp_error *err)
 
 /* Runs pg_restore on the archive without a server. */
 static int
-print_archive(struct restore *restore, const char *const *options,
-    struct fmt_buf *out, struct bkp_error *err)
+print_archive(const struct restore *restore, const char *const *options,
+    bkp_bytes_fn *take, void *arg, struct bkp_error *err)
 {
 	const char *argv[10] = {restore->what->program};
 	struct bkp_child_options child = {.argv = argv,
-	    .output = keep_output,
-	    .output_arg = out,
+	    .output = take,
+	    .output_arg = arg,
 	    .cancel = bkp_run_cancel(restore->run)};
 	size_t next = 1;
 
 	while (*options != NULL)
 		argv[next++] = *options++;
-	argv[next] = restore->archive.path;
+	argv[next] = restore->what->archive;
 	return bkp_child_run(&child, err);
 }
 
@@ -183,7 +141,7 @@ static int
 print_script(
     struct restore *restore, struct bkp_pg_toc *toc, struct bkp_error *err)
 {
-	struct file list_file = MEMORY_FILE;
+	struct bkp_memfile list_file = BKP_MEMFILE_INIT;
 	struct fmt_buf list = FMT_BUF_INIT;
 	const char *options[5] = {"--file=-", "--verbose"};
 	char *list_option = NULL;
@@ -193,18 +151,17 @@ print_script(
 		(void)bkp_fail_nomem(err, "listing the schema");
 		goto out;
 	}
-	if (open_file(&list, &list_file, err) < 0)
+	if (open_list(&list, &list_file, &list_option, err) < 0)
 		goto out;
-	list_option = bkp_format(err, "--use-list=%s", list_file.path);
-	if (list_option == NULL)
-		goto out;
+	fmt_buf_free(&list);
+	fmt_buf_free(&toc->table_lines);
 	options[2] = list_option;
 	if (!restore->what->has_tablespaces)
 		options[3] = "--no-tablespaces";
-	rc = print_archive(restore, options, &toc->script, err);
+	rc = print_archive(restore, options, bkp_pg_toc_script, toc, err);
 out:
 	free(list_option);
-	close_file(&list_file);
+	bkp_memfile_close(&list_file);
 	fmt_buf_free(&list);
 	return rc;
 }
@@ -216,21 +173,17 @@ bkp_pg_restore_toc(const struct bkp_pg_restore *what, struct bkp_run *run,
 	static const char *const all[] = {"--list", "--verbose", NULL};
 	static const char *const after[] = {
 	    "--list", "--section=post-data", NULL};
-	struct restore restore = {
-	    .what = what, .run = run, .archive = MEMORY_FILE};
+	struct restore restore = {.what = what, .run = run};
 	int rc = -1;
 
-	if (open_file(what->archive, &restore.archive, err) < 0)
-		return -1;
-	if (print_archive(&restore, all, &out->all, err) == 0 &&
-	    print_archive(&restore, after, &out->after, err) == 0 &&
+	if (print_archive(&restore, after, keep_output, &out->after, err) ==
+		0 &&
 	    keep_chosen(what, &out->after, err) == 0 &&
-	    bkp_pg_toc_lists(out, err) == 0 &&
-	    print_script(&restore, out, err) == 0) {
-		bkp_pg_toc_statements(out);
-		rc = 0;
-	}
-	close_file(&restore.archive);
+	    bkp_pg_toc_after(out, err) == 0 &&
+	    print_archive(&restore, all, bkp_pg_toc_list, out, err) == 0 &&
+	    bkp_pg_toc_list_end(out, err) == 0 &&
+	    print_script(&restore, out, err) == 0)
+		rc = bkp_pg_toc_script_end(out, err);
 	return rc < 0 ? bkp_fail_in(err, "reading the schema") : 0;
 }
 
@@ -356,16 +309,11 @@ bkp_pg_restore_late(const struct bkp_pg_restore *what, const char *database,
     struct bkp_pg_toc *toc, unsigned jobs, struct bkp_run *run,
     struct bkp_error *err)
 {
-	struct restore restore = {.what = what,
-	    .database = database,
-	    .run = run,
-	    .archive = MEMORY_FILE};
+	struct restore restore = {
+	    .what = what, .database = database, .run = run};
 	int rc;
 
-	if (open_file(what->archive, &restore.archive, err) < 0)
-		return -1;
 	rc = restore_late(&restore, toc, jobs, err);
-	close_file(&restore.archive);
 	return rc;
 }
 
@@ -419,22 +367,18 @@ bkp_pg_restore_schema(const struct bkp_pg_restore *what, const char *database,
 {
 	static const char *const listed[] = {
 	    "--list", "--section=pre-data", NULL};
-	struct restore restore = {.what = what,
-	    .database = database,
-	    .run = run,
-	    .archive = MEMORY_FILE};
+	struct restore restore = {
+	    .what = what, .database = database, .run = run};
 	struct fmt_buf list = FMT_BUF_INIT;
 	int rc = -1;
 
-	if (open_file(what->archive, &restore.archive, err) < 0)
-		return -1;
 	if (what->privileged == NULL && what->choice == NULL)
 		rc = run_restore(&restore, "pre-data", 1, NULL, err);
-	else if (print_archive(&restore, listed, &list, err) == 0 &&
+	else if (print_archive(&restore, listed, keep_output, &list, err) ==
+		     0 &&
 		 keep_chosen(what, &list, err) == 0)
 		rc = restore_listed(&restore, &list, err);
 	fmt_buf_free(&list);
-	close_file(&restore.archive);
 	return rc;
 }
 
@@ -443,22 +387,18 @@ bkp_pg_restore_list(const struct bkp_pg_restore *what, struct bkp_run *run,
     bkp_pg_line_fn *fn, void *arg, struct bkp_error *err)
 {
 	static const char *const listed[] = {"--list", NULL};
-	struct restore restore = {
-	    .what = what, .run = run, .archive = MEMORY_FILE};
+	struct restore restore = {.what = what, .run = run};
 	struct fmt_buf list = FMT_BUF_INIT;
 	struct bkp_pg_item item;
 	const char *at, *end;
 	int rc;
 
-	if (open_file(what->archive, &restore.archive, err) < 0)
-		return -1;
-	rc = print_archive(&restore, listed, &list, err);
+	rc = print_archive(&restore, listed, keep_output, &list, err);
 	at = (const char *)list.data;
 	end = list.len > 0 ? at + list.len : at;
 	while (rc == 0 && next_item(&at, end, &item))
 		rc = fn(arg, item.line.text, item.line.len, err);
 	fmt_buf_free(&list);
-	close_file(&restore.archive);
 	return rc;
 }
 
@@ -482,7 +422,7 @@ take_one(struct restore *restore, const struct bkp_pg_only *only,
 		goto out;
 	options[1] = schema;
 	options[2] = table;
-	if (print_archive(restore, options, &list, err) < 0)
+	if (print_archive(restore, options, keep_output, &list, err) < 0)
 		goto out;
 	rc = bkp_pg_choice_take(choice, &list) > 0
 		 ? 0
@@ -504,19 +444,15 @@ bkp_pg_restore_choose(const struct bkp_pg_restore *what,
     struct bkp_pg_choice *out, struct bkp_error *err)
 {
 	static const char *const all[] = {"--list", "--verbose", NULL};
-	struct restore restore = {
-	    .what = what, .run = run, .archive = MEMORY_FILE};
+	struct restore restore = {.what = what, .run = run};
 	int rc;
 
-	if (open_file(what->archive, &restore.archive, err) < 0)
-		return -1;
-	rc = print_archive(&restore, all, &out->list, err);
+	rc = print_archive(&restore, all, keep_output, &out->list, err);
 	if (rc == 0)
 		rc = bkp_pg_choice_read(out, err);
 	for (size_t i = 0; rc == 0 && i < count; i++)
 		rc = take_one(&restore, &only[i], out, err);
 	if (rc == 0)
 		bkp_pg_choice_complete(out);
-	close_file(&restore.archive);
 	return rc;
 }

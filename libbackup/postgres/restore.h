@@ -17,7 +17,7 @@ typedef int bkp_pg_refused_fn(void *arg, const char *name,
 struct bkp_pg_restore {
 	const char *program; /* pg_restore */
 	const struct bkp_postgres_config *config;
-	const struct fmt_buf *archive;
+	const char *archive;        /* a file that lasts as long */
 	bool has_tablespaces;       /* false: everything into the default one */
 	bkp_pg_refused_fn *refused; /* where rows are missing: foreign keys are
 				       made one by one; NULL: any error ends */

@@ -423,6 +423,37 @@ bkp_pg_query(struct bkp_pg *pg, const char *sql, int count,
 	return collect(pg, out, err);
 }
 
+/* What was given up is read to its end before the session is used again. */
+int
+bkp_pg_each(struct bkp_pg *pg, const char *sql, bkp_pg_row_fn *take, void *arg,
+    struct bkp_error *err)
+{
+	PGresult *result = NULL;
+	int rc = 0;
+
+	if (!PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 0) ||
+	    !PQsetSingleRowMode(pg->conn))
+		return bkp_pg_fail(pg, NULL, err);
+	for (;;) {
+		if (bkp_pg_result(pg, &result, err) < 0)
+			return -1;
+		if (result == NULL)
+			return rc;
+		if (rc == 0 && PQresultStatus(result) == PGRES_SINGLE_TUPLE) {
+			rc = take(arg, result, err);
+			if (rc < 0) {
+				PQclear(result);
+				bkp_pg_interrupt(pg);
+				return -1;
+			}
+		} else if (rc == 0 &&
+			   PQresultStatus(result) != PGRES_TUPLES_OK) {
+			rc = bkp_pg_fail(pg, result, err);
+		}
+		PQclear(result);
+	}
+}
+
 int
 bkp_pg_statement(struct bkp_pg *pg, const char *sql, struct bkp_error *err)
 {

@@ -56,7 +56,16 @@ int bkp_pg_do(struct bkp_pg *pg, const char *sql, struct bkp_error *err);
 int bkp_pg_query(struct bkp_pg *pg, const char *sql, int count,
     const char *const *values, PGresult **out, struct bkp_error *err);
 
-/* The same for a single statement whose rows are not wanted: text that came
+/* Runs a single statement and gives its rows one by one, each as the only row
+ * of a result that is gone afterwards: for answers that are long. `take` may
+ * not use the session. */
+typedef int bkp_pg_row_fn(
+    void *arg, const PGresult *row, struct bkp_error *err);
+
+int bkp_pg_each(struct bkp_pg *pg, const char *sql, bkp_pg_row_fn *take,
+    void *arg, struct bkp_error *err);
+
+/* Runs a single statement whose rows are not wanted: text that came
  * out of a snapshot cannot smuggle in a second one. */
 int bkp_pg_statement(struct bkp_pg *pg, const char *sql, struct bkp_error *err);
 

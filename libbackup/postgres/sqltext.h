@@ -38,10 +38,6 @@ bool bkp_sql_identifier(const char **at, const char *end, struct fmt_buf *out);
 enum fmt_status bkp_sql_globals(const char *text, size_t len,
     struct fmt_buf *out, struct fmt_buf *tablespaces);
 
-/* The schema that pg_restore wrote, its objects in an order of their own. */
-enum fmt_status bkp_sql_catalogue(
-    const char *text, size_t len, struct fmt_buf *out);
-
 /*
  * Appends text with "(ARRAY[a, b])::t[]" written as "ARRAY[(a)::t, (b)::t]".
  * The server prints the first until the expression has been dumped and made

@@ -11,9 +11,11 @@
 void
 bkp_pg_toc_free(struct bkp_pg_toc *toc)
 {
-	fmt_buf_free(&toc->all);
+	bkp_arena_free(&toc->arena);
 	fmt_buf_free(&toc->after);
-	fmt_buf_free(&toc->script);
+	fmt_buf_free(&toc->table_lines);
+	fmt_buf_free(&toc->rest);
+	fmt_buf_free(&toc->gather);
 	free(toc->items);
 	free(toc->tables);
 	free(toc->needs);
@@ -110,8 +112,10 @@ add_table(struct bkp_pg_toc *toc, const struct bkp_pg_view *line,
 	if (bkp_grow(&toc->tables, toc->table_count, &toc->table_cap,
 		sizeof(*toc->tables), err) < 0)
 		return -1;
+	if (fmt_buf_append(&toc->table_lines, line->text, line->len) != FMT_OK)
+		return bkp_fail_nomem(err, "listing the schema");
 	toc->tables[toc->table_count++] = (struct bkp_pg_toc_table){
-	    .id = bkp_pg_read_number(&at, at + line->len), .line = *line};
+	    .id = bkp_pg_read_number(&at, at + line->len)};
 	return 0;
 }
 
@@ -238,8 +242,8 @@ spread_late(struct bkp_pg_toc *toc)
 	}
 }
 
-static int
-read_items(struct bkp_pg_toc *toc, struct bkp_error *err)
+int
+bkp_pg_toc_after(struct bkp_pg_toc *toc, struct bkp_error *err)
 {
 	const char *at = (const char *)toc->after.data;
 	const char *end = at != NULL ? at + toc->after.len : at;
@@ -254,34 +258,79 @@ read_items(struct bkp_pg_toc *toc, struct bkp_error *err)
 	return sort_items(toc, err);
 }
 
-int
-bkp_pg_toc_lists(struct bkp_pg_toc *toc, struct bkp_error *err)
+/* What comes next is read together with what is not whole. */
+static int
+join(
+    struct bkp_pg_toc *toc, const void *data, size_t len, struct bkp_error *err)
 {
-	const char *at = (const char *)toc->all.data;
-	const char *end = at != NULL ? at + toc->all.len : at;
-	struct bkp_pg_item *item = NULL;
+	if (fmt_buf_append(&toc->rest, data, len) != FMT_OK)
+		return bkp_fail_nomem(err, "reading the schema");
+	return 0;
+}
 
-	if (read_items(toc, err) < 0)
-		return -1;
+/* What has been read is dropped. */
+static void
+drop(struct bkp_pg_toc *toc, const char *until)
+{
+	struct fmt_buf *rest = &toc->rest;
+	size_t read = rest->len > 0 ? (size_t)(until - (char *)rest->data) : 0;
+
+	if (read > 0 && read < rest->len)
+		memmove(rest->data, rest->data + read, rest->len - read);
+	rest->len -= read;
+}
+
+static int
+read_line(struct bkp_pg_toc *toc, const struct bkp_pg_view *line,
+    struct bkp_error *err)
+{
+	const char *number = line->text;
+
+	if (isdigit((unsigned char)line->text[0]))
+		toc->item = bkp_pg_toc_item(
+		    toc, bkp_pg_read_number(&number, line->text + line->len));
+	if (is_table(line))
+		return add_table(toc, line, err);
+	if (toc->item != NULL &&
+	    begins(line->text, line->len, ";\tdepends on:"))
+		return read_needs(toc, toc->item, line, err);
+	return 0;
+}
+
+static int
+read_lines(struct bkp_pg_toc *toc, bool is_last, struct bkp_error *err)
+{
+	const char *at = (const char *)toc->rest.data;
+	const char *end = at != NULL ? at + toc->rest.len : at;
+
 	while (at < end) {
-		struct bkp_pg_view line = bkp_pg_next_line(&at, end);
-		const char *number = line.text;
-		int rc = 0;
+		struct bkp_pg_view line;
 
-		if (isdigit((unsigned char)line.text[0]))
-			item = bkp_pg_toc_item(toc,
-			    bkp_pg_read_number(&number, line.text + line.len));
-		if (is_table(&line))
-			rc = add_table(toc, &line, err);
-		else if (item != NULL &&
-			 begins(line.text, line.len, ";\tdepends on:"))
-			rc = read_needs(toc, item, &line, err);
-		if (rc < 0)
+		if (!is_last && memchr(at, '\n', (size_t)(end - at)) == NULL)
+			break;
+		line = bkp_pg_next_line(&at, end);
+		if (read_line(toc, &line, err) < 0)
 			return -1;
 	}
+	drop(toc, at);
+	return 0;
+}
+
+int
+bkp_pg_toc_list(void *toc, const void *data, size_t len, struct bkp_error *err)
+{
+	return join(toc, data, len, err) < 0 ? -1 : read_lines(toc, false, err);
+}
+
+int
+bkp_pg_toc_list_end(struct bkp_pg_toc *toc, struct bkp_error *err)
+{
+	if (read_lines(toc, true, err) < 0)
+		return -1;
 	if (toc->table_count > 0)
 		qsort(toc->tables, toc->table_count, sizeof(*toc->tables),
 		    compare_tables);
+	toc->item = NULL;
 	spread_late(toc);
 	return 0;
 }
@@ -289,11 +338,9 @@ bkp_pg_toc_lists(struct bkp_pg_toc *toc, struct bkp_error *err)
 enum fmt_status
 bkp_pg_toc_wanted(const struct bkp_pg_toc *toc, struct fmt_buf *out)
 {
-	enum fmt_status status = FMT_OK;
+	enum fmt_status status =
+	    fmt_buf_append(out, toc->table_lines.data, toc->table_lines.len);
 
-	for (size_t i = 0; i < toc->table_count && status == FMT_OK; i++)
-		status = fmt_buf_append(
-		    out, toc->tables[i].line.text, toc->tables[i].line.len);
 	for (size_t i = 0; i < toc->item_count && status == FMT_OK; i++)
 		if (!toc->items[i].is_late)
 			status = fmt_buf_append(out, toc->items[i].line.text,
@@ -303,26 +350,47 @@ bkp_pg_toc_wanted(const struct bkp_pg_toc *toc, struct fmt_buf *out)
 
 /* ---- the script ---- */
 
-/* Where the reading of a script is. */
-struct reading {
-	struct bkp_pg_toc *toc;
-	bool has_begun; /* an entry */
-	struct bkp_pg_item *item;
-	struct bkp_pg_toc_table *table;
-	struct bkp_pg_view tablespace;
-};
-
-static void
-widen(struct bkp_pg_view *view, const struct bkp_sql_statement *s)
+static int
+keep(struct bkp_pg_toc *toc, const char *text, size_t len,
+    struct bkp_pg_view *out, struct bkp_error *err)
 {
-	if (view->text == NULL)
-		view->text = s->text;
-	view->len = (size_t)(s->text + s->len - view->text);
+	out->text = bkp_arena_text(&toc->arena, text, len, err);
+	out->len = len;
+	return out->text != NULL ? 0 : -1;
+}
+
+/* Several statements, a line end between them. */
+static int
+gather(struct bkp_pg_toc *toc, const struct bkp_sql_statement *s,
+    struct bkp_error *err)
+{
+	enum fmt_status status = FMT_OK;
+
+	if (toc->gather.len > 0)
+		status = fmt_buf_append_byte(&toc->gather, '\n');
+	if (status == FMT_OK)
+		status = fmt_buf_append(&toc->gather, s->text, s->len);
+	return status == FMT_OK ? 0 : bkp_fail_nomem(err, "reading the schema");
+}
+
+/* Another entry begins, or there is none left. */
+static int
+end_entry(struct bkp_pg_toc *toc, struct bkp_error *err)
+{
+	int rc = 0;
+
+	if (toc->gather.len > 0)
+		rc = keep(toc, (const char *)toc->gather.data, toc->gather.len,
+		    toc->has_begun ? &toc->item->more : &toc->setup, err);
+	fmt_buf_clear(&toc->gather);
+	toc->has_begun = true;
+	return rc;
 }
 
 /* "-- Name: account; Type: TABLE; Schema: app; Owner: somebody" */
-static void
-read_name(struct reading *reading, const struct bkp_pg_view *line)
+static int
+read_name(struct bkp_pg_toc *toc, const struct bkp_pg_view *line,
+    struct bkp_error *err)
 {
 	static const char owner[] = "; Owner: ";
 	const char *start = line->text + strlen("-- Name: ");
@@ -331,14 +399,14 @@ read_name(struct reading *reading, const struct bkp_pg_view *line)
 	for (const char *p = start; p < end; p++)
 		if (begins(p, (size_t)(end - p), owner))
 			stop = p;
-	if (reading->table != NULL && stop != NULL &&
-	    reading->table->key.text == NULL)
-		reading->table->key =
-		    (struct bkp_pg_view){start, (size_t)(stop - start)};
+	if (toc->table == NULL || stop == NULL || toc->table->key.text != NULL)
+		return 0;
+	return keep(toc, start, (size_t)(stop - start), &toc->table->key, err);
 }
 
-static void
-read_remark(struct reading *reading, const struct bkp_pg_view *line)
+static int
+read_remark(struct bkp_pg_toc *toc, const struct bkp_pg_view *line,
+    struct bkp_error *err)
 {
 	static const char entry[] = "-- TOC entry ";
 
@@ -347,59 +415,100 @@ read_remark(struct reading *reading, const struct bkp_pg_view *line)
 		unsigned long id =
 		    bkp_pg_read_number(&at, line->text + line->len);
 
-		reading->has_begun = true;
-		reading->item = bkp_pg_toc_item(reading->toc, id);
-		reading->table = find_table(reading->toc, id);
+		if (end_entry(toc, err) < 0)
+			return -1;
+		toc->item = bkp_pg_toc_item(toc, id);
+		toc->table = find_table(toc, id);
 	} else if (begins(line->text, line->len, "-- Name: ")) {
-		read_name(reading, line);
+		return read_name(toc, line, err);
 	}
+	return 0;
 }
 
-static void
-read_statement(struct reading *reading, const struct bkp_sql_statement *s)
+static int
+read_statement(struct bkp_pg_toc *toc, const struct bkp_sql_statement *s,
+    struct bkp_error *err)
 {
-	struct bkp_pg_item *item = reading->item;
+	struct bkp_pg_item *item = toc->item;
 
-	if (bkp_sql_begins(s, "SET default_tablespace = ", NULL)) {
-		reading->tablespace = (struct bkp_pg_view){s->text, s->len};
-	} else if (bkp_sql_begins(
-		       s, "SET default_table_access_method ", NULL)) {
-		return;
-	} else if (!reading->has_begun) {
-		widen(&reading->toc->setup, s);
-	} else if (item != NULL && item->first.text == NULL) {
-		item->first = (struct bkp_pg_view){s->text, s->len};
-		item->tablespace = reading->tablespace;
-	} else if (item != NULL) {
-		widen(&item->more, s);
-	}
+	if (bkp_sql_begins(s, "SET default_tablespace = ", NULL))
+		return keep(toc, s->text, s->len, &toc->tablespace, err);
+	if (bkp_sql_begins(s, "SET default_table_access_method ", NULL))
+		return 0;
+	if (!toc->has_begun)
+		return gather(toc, s, err);
+	if (item == NULL)
+		return 0;
+	if (item->first.text != NULL)
+		return gather(toc, s, err);
+	item->tablespace = toc->tablespace;
+	return keep(toc, s->text, s->len, &item->first, err);
 }
 
-void
-bkp_pg_toc_statements(struct bkp_pg_toc *toc)
+/* Reads what begins at *at and moves behind it; where its end may not have
+ * come *at stays. A statement that ends where the text does may go on: the
+ * quote that it seems to end with may be the first of two. */
+static int
+read_one(struct bkp_pg_toc *toc, const char **at, const char *end, bool is_last,
+    struct bkp_error *err)
 {
-	struct reading reading = {.toc = toc};
-	const char *at = (const char *)toc->script.data;
-	const char *end = at != NULL ? at + toc->script.len : at;
+	const char *next = *at;
+	struct bkp_sql_statement s;
+	struct bkp_pg_view line;
+
+	if (isspace((unsigned char)*next)) {
+		*at = next + 1;
+		return 0;
+	}
+	if (*next == '\\' || begins(next, (size_t)(end - next), "--")) {
+		line = bkp_pg_next_line(&next, end);
+		if (!is_last && next[-1] != '\n')
+			return 0;
+		*at = next;
+		return read_remark(toc, &line, err);
+	}
+	if (!bkp_sql_next(&next, end, &s) || (!is_last && next == end))
+		return 0;
+	*at = next;
+	return read_statement(toc, &s, err);
+}
+
+static int
+read_script(struct bkp_pg_toc *toc, bool is_last, struct bkp_error *err)
+{
+	const char *at = (const char *)toc->rest.data;
+	const char *end = at != NULL ? at + toc->rest.len : at;
 
 	while (at < end) {
-		struct bkp_sql_statement s;
+		const char *before = at;
 
-		if (isspace((unsigned char)*at)) {
-			at++;
-		} else if (*at == '\\' ||
-			   begins(at, (size_t)(end - at), "--")) {
-			struct bkp_pg_view line = bkp_pg_next_line(&at, end);
-
-			read_remark(&reading, &line);
-		} else if (bkp_sql_next(&at, end, &s)) {
-			read_statement(&reading, &s);
-		}
+		if (read_one(toc, &at, end, is_last, err) < 0)
+			return -1;
+		if (at == before)
+			break;
 	}
+	drop(toc, at);
+	return 0;
+}
+
+int
+bkp_pg_toc_script(
+    void *toc, const void *data, size_t len, struct bkp_error *err)
+{
+	return join(toc, data, len, err) < 0 ? -1
+					     : read_script(toc, false, err);
+}
+
+int
+bkp_pg_toc_script_end(struct bkp_pg_toc *toc, struct bkp_error *err)
+{
+	if (read_script(toc, true, err) < 0 || end_entry(toc, err) < 0)
+		return -1;
 	for (size_t i = 0; i < toc->item_count; i++)
 		if (toc->items[i].first.text == NULL)
 			toc->items[i].is_late = true;
 	spread_late(toc);
+	return 0;
 }
 
 static enum fmt_status

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "formats/buf.h"
+#include "libbackup/base/arena.h"
 #include "libbackup/error.h"
 #include "libbackup/postgres/toc_line.h"
 
@@ -27,7 +28,7 @@ enum bkp_pg_step {
 
 enum bkp_pg_step bkp_pg_step_of(const char *line, size_t len);
 
-/* Views are pieces of the texts of the toc. */
+/* Views are of texts of the toc. */
 struct bkp_pg_item {
 	unsigned long id;
 	enum bkp_pg_step step;
@@ -42,41 +43,59 @@ struct bkp_pg_item {
 
 struct bkp_pg_toc_table {
 	unsigned long id;
-	struct bkp_pg_view line;
 	struct bkp_pg_view key; /* as bkp_pg_toc_key writes it */
 };
 
 struct bkp_pg_toc {
-	struct fmt_buf all, after, script; /* owned */
-	struct bkp_pg_view setup;          /* statements for every connection */
-	struct bkp_pg_item *items;         /* in the order of the archive */
+	struct bkp_arena arena;     /* of what is kept of the script */
+	struct fmt_buf after;       /* owned: the list of what is made */
+	struct fmt_buf table_lines; /* owned: of the list of everything */
+	struct bkp_pg_view setup;   /* statements for every connection */
+	struct bkp_pg_item *items;  /* in the order of the archive */
 	size_t item_count, item_cap;
 	struct bkp_pg_toc_table *tables;
 	size_t table_count, table_cap;
 	unsigned long *needs; /* ids of items and tables, and others */
 	size_t need_count, need_cap;
 	size_t *by_id; /* items, sorted */
+
+	/* Where the reading of a list or of the script is. */
+	struct fmt_buf rest;   /* what came and is not whole */
+	struct fmt_buf gather; /* statements that are kept as one */
+	struct bkp_pg_item *item;
+	struct bkp_pg_toc_table *table;
+	struct bkp_pg_view tablespace;
+	bool has_begun; /* an entry of the script */
 };
 
 #define BKP_PG_TOC_INIT                                                        \
 	{                                                                      \
-		.all = FMT_BUF_INIT                                            \
+		.arena = BKP_ARENA_INIT                                        \
 	}
 
 void bkp_pg_toc_free(struct bkp_pg_toc *toc);
 
-/* Reads toc->all, the verbose list of everything, and toc->after, the list of
- * the section after the rows, which the caller has filled. (A verbose list is
- * of all sections, whatever it is asked for.) */
-int bkp_pg_toc_lists(struct bkp_pg_toc *toc, struct bkp_error *err);
+/* Reads toc->after, the list of the section after the rows, which the caller
+ * has filled. */
+int bkp_pg_toc_after(struct bkp_pg_toc *toc, struct bkp_error *err);
+
+/* Then the verbose list of everything, in portions cut anywhere (a
+ * bkp_bytes_fn), and its end. (A verbose list is of all sections, whatever it
+ * is asked for.) */
+int bkp_pg_toc_list(
+    void *toc, const void *data, size_t len, struct bkp_error *err);
+int bkp_pg_toc_list_end(struct bkp_pg_toc *toc, struct bkp_error *err);
 
 /* Appends the lines of what the script is to hold. */
 enum fmt_status bkp_pg_toc_wanted(
     const struct bkp_pg_toc *toc, struct fmt_buf *out);
 
-/* Reads toc->script, which the caller has filled: the verbose script of those
- * lines. An item that is not in it is late. */
-void bkp_pg_toc_statements(struct bkp_pg_toc *toc);
+/* Then the verbose script of those lines, in the same way. Of 100,000 tables
+ * it is long, and what makes a table is not kept. An item that is not in it is
+ * late. */
+int bkp_pg_toc_script(
+    void *toc, const void *data, size_t len, struct bkp_error *err);
+int bkp_pg_toc_script_end(struct bkp_pg_toc *toc, struct bkp_error *err);
 
 /* The item of an id, or NULL. */
 struct bkp_pg_item *bkp_pg_toc_item(

@@ -60,6 +60,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_queue.c libbackup/source/postgres_queue.h \
 	libbackup/source/postgres_profile.c \
 	libbackup/source/postgres_prove.c \
+	libbackup/source/postgres_rest.c \
 	libbackup/source/postgres_roles.c \
 	libbackup/source/postgres_sections.c \
 	libbackup/source/postgres_scratch.c \

@@ -26,7 +26,7 @@
 
 int
 bkp_pg_target_archive(struct bkp_supply *supply,
-    const struct bkp_pg_target_database *database, struct fmt_buf *out,
+    const struct bkp_pg_target_database *database, struct bkp_memfile *out,
     struct bkp_error *err)
 {
 	char *path = bkp_format(err, "%s/schema.dump", database->path);
@@ -34,7 +34,10 @@ bkp_pg_target_archive(struct bkp_supply *supply,
 
 	if (path == NULL)
 		return -1;
-	rc = bkp_supply_read(supply, path, out, err);
+	rc = bkp_memfile_open(out, err);
+	if (rc == 0)
+		rc = bkp_supply_stream(
+		    supply, path, bkp_memfile_write, out, err);
 	free(path);
 	return rc;
 }
@@ -261,7 +264,7 @@ refine(struct bkp_pg_target *target, struct bkp_supply *supply,
 
 static int
 build(struct bkp_pg_target *target, struct bkp_supply *supply,
-    struct bkp_pg_target_database *database, const struct fmt_buf *archive,
+    struct bkp_pg_target_database *database, const char *archive,
     struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_supply_run(supply);
@@ -306,7 +309,7 @@ bkp_pg_target_build(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
-	struct fmt_buf archive = FMT_BUF_SECRET_INIT;
+	struct bkp_memfile archive = BKP_MEMFILE_INIT;
 	int rc;
 
 	if (bkp_pg_target_archive(supply, database, &archive, &why) < 0) {
@@ -315,12 +318,13 @@ bkp_pg_target_build(struct bkp_pg_target *target, struct bkp_supply *supply,
 		    "the rows of a table)");
 	} else if ((rc = bkp_pg_place_create(target, supply, database, err)) <
 		       0 ||
-		   (rc = build(target, supply, database, &archive, err)) < 0) {
+		   (rc = build(target, supply, database, archive.path, err)) <
+		       0) {
 		if (!database->is_ready)
 			bkp_pg_place_drop(target, database);
 	} else {
 		bkp_supply_restored(supply, 1);
 	}
-	fmt_buf_free(&archive);
+	bkp_memfile_close(&archive);
 	return rc;
 }

@@ -48,7 +48,7 @@ bkp_pg_form_choose(const struct bkp_pg_table *table,
 /* ---- describing ---- */
 
 static json_t *
-list_strings(char *const *strings, size_t count)
+list_strings(const char *const *strings, size_t count)
 {
 	json_t *list = json_array();
 
@@ -175,10 +175,10 @@ static int
 check_column(const PGresult *result, const char *column, const char *type,
     struct bkp_error *err)
 {
-	int found = column != NULL ? find_column(result, column) : -1;
+	int found = find_column(result, column);
 
 	/* COPY itself says so of a column that is not there. */
-	if (found < 0 || (type != NULL && type[0] != '\0' &&
+	if (found < 0 || (type[0] != '\0' &&
 			     strcmp(PQgetvalue(result, found, 1), type) == 0))
 		return 0;
 	return bkp_fail(err, BKP_UNSUPPORTED,
@@ -186,30 +186,27 @@ check_column(const PGresult *result, const char *column, const char *type,
 	    "binary form of COPY, which only a column of the same type can "
 	    "take. Restore the database under another name, and bring the "
 	    "rows over from there",
-	    column, type != NULL ? type : "of no type",
+	    column, type[0] != '\0' ? type : "of no type",
 	    PQgetvalue(result, found, 2));
 }
 
 int
-bkp_pg_form_check(struct bkp_pg *pg, const struct fmt_entry *entry,
-    enum fmt_copy_form form, const char *quoted, struct bkp_error *err)
+bkp_pg_form_check(struct bkp_pg *pg, const char *quoted,
+    const char *const *columns, const char *const *types, size_t count,
+    struct bkp_error *err)
 {
-	const json_t *columns = json_object_get(entry->attrs, "columns");
-	const json_t *types = json_object_get(entry->attrs, "types");
 	PGresult *result = NULL;
 	char *sql = NULL;
 	int rc = -1;
 
-	if (form == FMT_COPY_TEXT)
+	if (types == NULL)
 		return 0;
 	if ((sql = bkp_format(err, columns_sql, bkp_pg_types)) == NULL ||
 	    bkp_pg_query(pg, sql, 1, &quoted, &result, err) < 0)
 		goto out;
 	rc = 0;
-	for (size_t i = 0; rc == 0 && i < json_array_size(columns); i++)
-		rc = check_column(result,
-		    json_string_value(json_array_get(columns, i)),
-		    json_string_value(json_array_get(types, i)), err);
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		rc = check_column(result, columns[i], types[i], err);
 out:
 	PQclear(result);
 	free(sql);

@@ -34,9 +34,11 @@ int bkp_pg_form_read(
 
 /* Whether the table that is there can take the rows: in the binary form only
  * columns of the types that were recorded, since the bytes of one type may
- * pass for a value of another. `quoted` names it. */
-int bkp_pg_form_check(struct bkp_pg *pg, const struct fmt_entry *entry,
-    enum fmt_copy_form form, const char *quoted, struct bkp_error *err);
+ * pass for a value of another. `quoted` names it; `types` NULL: the rows are
+ * text, and COPY itself says what it cannot take. */
+int bkp_pg_form_check(struct bkp_pg *pg, const char *quoted,
+    const char *const *columns, const char *const *types, size_t count,
+    struct bkp_error *err);
 
 /* What a COPY of that form begins and ends with. */
 int bkp_pg_form_begin(

@@ -16,24 +16,38 @@
  * enough that one table is spread over the workers. */
 #define COPY_BYTES (16u * 1024u * 1024u)
 
-static int
-cut(struct bkp_pg_loaded *table, struct bkp_error *err)
+/* Where the pieces of a table begin, and where the last one ends; how many
+ * places that are. `cuts` NULL: only that. */
+static size_t
+find_cuts(const struct fmt_entry *entry, size_t *cuts)
 {
-	const struct fmt_entry *entry = &table->entry;
 	uint64_t bytes = COPY_BYTES;
+	size_t count = 0;
 
-	for (size_t i = 0; i <= entry->chunk_count; i++) {
-		bool is_end = i == entry->chunk_count;
-
-		if (is_end || bytes >= COPY_BYTES) {
-			if (bkp_grow(&table->cuts, table->cut_count,
-				&table->cut_cap, sizeof(*table->cuts), err) < 0)
-				return -1;
-			table->cuts[table->cut_count++] = i;
+	for (size_t i = 0; i < entry->chunk_count; i++) {
+		if (bytes >= COPY_BYTES) {
+			if (cuts != NULL)
+				cuts[count] = i;
+			count++;
 			bytes = 0;
 		}
-		bytes += is_end ? 0 : entry->chunks[i].len;
+		bytes += entry->chunks[i].len;
 	}
+	if (cuts != NULL)
+		cuts[count] = entry->chunk_count;
+	return count + 1;
+}
+
+static int
+cut(struct bkp_pg_load *load, struct bkp_pg_loaded *table,
+    struct bkp_error *err)
+{
+	table->cut_count = find_cuts(&table->entry, NULL);
+	table->cuts = bkp_arena_room(
+	    &load->arena, table->cut_count * sizeof(*table->cuts), err);
+	if (table->cuts == NULL)
+		return -1;
+	(void)find_cuts(&table->entry, table->cuts);
 	return 0;
 }
 
@@ -88,7 +102,6 @@ begin_anew(struct bkp_pg_piece *piece)
 {
 	piece->hash = (struct fmt_rowhash)FMT_ROWHASH_INIT;
 	piece->loss.count = 0;
-	piece->sql = NULL;
 }
 
 /*
@@ -128,25 +141,22 @@ load_piece(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
 	return -1;
 }
 
-/* Rows are frozen by whoever has emptied the table just before. */
+/* Rows are frozen by whoever has emptied the table just before. The commit
+ * waits for the log whatever synchronous_commit says, for the file that the
+ * table had goes: once a table, of those that are loaded whole. */
 static int
 load_frozen(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned number,
     struct bkp_pg_piece *piece, struct bkp_error *err)
 {
 	const struct bkp_pg_loaded *table = piece->table;
-	char *sql = bkp_format(err, "%.*s, FREEZE)",
-	    (int)strlen(table->sql) - 1, table->sql); /* (ENCODING ...) */
 	int rc = -1;
 
-	if (sql == NULL)
-		return -1;
-	piece->sql = sql;
+	piece->is_frozen = true;
 	if (bkp_pg_do(pg, "BEGIN", err) == 0 &&
 	    bkp_pg_run(pg, err, "TRUNCATE TABLE ONLY %s", table->quoted) == 0 &&
 	    bkp_pg_load_chunks(load, pg, number, piece, err) == 0)
 		rc = bkp_pg_do(pg, "COMMIT", err);
-	piece->sql = NULL;
-	free(sql);
+	piece->is_frozen = false;
 	return rc;
 }
 
@@ -215,13 +225,14 @@ load_cuts(struct bkp_pg_load *load, unsigned worker, size_t number,
 	    .first = table->cuts[from],
 	    .last = table->cuts[to],
 	    .hash = FMT_ROWHASH_INIT};
+	int rc;
 
 	if (work_piece(load, worker, &piece, is_whole, err) < 0)
 		return -1;
 	pthread_mutex_lock(&load->mutex);
-	bkp_pg_load_add(table, &piece);
+	rc = bkp_pg_load_add(table, &piece, err);
 	pthread_mutex_unlock(&load->mutex);
-	return 0;
+	return rc;
 }
 
 int
@@ -310,7 +321,7 @@ bkp_pg_load_open(struct bkp_pg_target *target, struct bkp_supply *supply,
 	    .stop = stop};
 	rc = bkp_pg_load_init(load, database, err);
 	for (size_t i = 0; rc == 0 && i < load->table_count; i++)
-		rc = cut(&load->tables[i], err);
+		rc = cut(load, &load->tables[i], err);
 	if (rc < 0)
 		bkp_pg_load_close(load);
 	else

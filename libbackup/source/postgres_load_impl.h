@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "formats/rowhash.h"
+#include "libbackup/base/arena.h"
 #include "libbackup/source/postgres_load.h"
 
 /* Chunks that cannot be read any more. */
@@ -18,17 +19,19 @@ struct bkp_pg_loss {
 	struct bkp_error why; /* of the first */
 };
 
-/* A table to load. */
+/* A table to load; what it points at is the load's. There may be 100,000. */
 struct bkp_pg_loaded {
-	struct fmt_entry entry; /* of its chunks those with rows */
+	struct fmt_entry entry; /* of its chunks those with rows; no
+				   attributes */
 	enum fmt_copy_form form;
-	char *sql;    /* owned: COPY ... FROM STDIN */
-	char *quoted; /* owned */
+	const char *quoted, *schema, *name, *encoding;
+	const char **columns;
+	const char **types; /* NULL: none are recorded */
+	size_t column_count;
 	struct fmt_rowhash expected, loaded;
-	struct bkp_pg_loss loss;
-	const char *schema, *name; /* borrowed from the entry */
-	size_t *cuts; /* owned: the first chunk of each piece, and the end */
-	size_t cut_count, cut_cap;
+	struct bkp_pg_loss *loss; /* owned; NULL: nothing is lost */
+	size_t *cuts; /* the first chunk of each piece, and the end */
+	size_t cut_count;
 	bool is_of_extension;
 	bool had_path; /* it took the search path of the database */
 };
@@ -37,7 +40,7 @@ struct bkp_pg_loaded {
 struct bkp_pg_piece {
 	const struct bkp_pg_loaded *table; /* borrowed */
 	size_t first, last;                /* chunks */
-	const char *sql;                   /* borrowed; NULL: the table's */
+	bool is_frozen; /* the table was emptied by this transaction */
 	struct fmt_rowhash hash;
 	struct bkp_pg_loss loss;
 	bool had_path;
@@ -56,6 +59,7 @@ struct bkp_pg_load {
 	const json_t *facts;     /* borrowed */
 	const atomic_bool *stop; /* borrowed, or NULL */
 	struct bkp_pg_loader *workers;
+	struct bkp_arena arena;
 	struct bkp_pg_loaded *tables; /* largest first */
 	size_t table_count, table_cap;
 	struct bkp_pg_there there; /* where a part was chosen */
@@ -72,8 +76,8 @@ int bkp_pg_load_chunks(struct bkp_pg_load *load, struct bkp_pg *pg,
     unsigned worker, struct bkp_pg_piece *piece, struct bkp_error *err);
 
 /* Adds what a piece came to to its table. */
-void bkp_pg_load_add(
-    struct bkp_pg_loaded *table, const struct bkp_pg_piece *piece);
+int bkp_pg_load_add(struct bkp_pg_loaded *table,
+    const struct bkp_pg_piece *piece, struct bkp_error *err);
 
 /* 0: the table has all its rows; 1: it has not, and that was noted, after
  * `became`. */

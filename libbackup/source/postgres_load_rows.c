@@ -76,7 +76,8 @@ load_one(struct bkp_pg_load *load, struct bkp_pg *pg,
 		return -1;
 	if (bkp_pg_load_chunks(load, pg, 0, &piece, err) < 0)
 		return bkp_fail_in(err, "table %s", table->quoted);
-	bkp_pg_load_add(table, &piece);
+	if (bkp_pg_load_add(table, &piece, err) < 0)
+		return -1;
 	outcome = bkp_pg_load_settle_table(load, table,
 	    "left as it was (a restore of the database under another name has "
 	    "what there is): ",

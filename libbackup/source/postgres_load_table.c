@@ -20,9 +20,7 @@ static void
 free_table(struct bkp_pg_loaded *table)
 {
 	fmt_entry_free(&table->entry);
-	free(table->sql);
-	free(table->quoted);
-	free(table->cuts);
+	free(table->loss);
 }
 
 void
@@ -31,6 +29,7 @@ bkp_pg_load_fini(struct bkp_pg_load *load)
 	for (size_t i = 0; i < load->table_count; i++)
 		free_table(&load->tables[i]);
 	free(load->tables);
+	bkp_arena_free(&load->arena);
 	for (unsigned i = 0;
 	     load->workers != NULL && i < bkp_run_workers(load->run); i++) {
 		bkp_pg_close(&load->workers[i].pg);
@@ -41,76 +40,108 @@ bkp_pg_load_fini(struct bkp_pg_load *load)
 	pthread_mutex_destroy(&load->mutex);
 }
 
-/* The statement, from the entry's attributes. */
-static int
-make_sql(struct bkp_pg_loaded *table, const char *schema, const char *name,
-    const json_t *columns, const char *encoding, struct bkp_error *err)
+/* NULL: it is no list of texts, or memory is short. */
+static const char **
+take_names(struct bkp_arena *arena, const json_t *list, struct bkp_error *err)
 {
-	size_t count = json_array_size(columns);
-	const char **names = bkp_alloc_array(count, sizeof(*names), err);
-	struct fmt_buf sql = FMT_BUF_INIT, quoted = FMT_BUF_INIT;
-	int rc = -1;
+	size_t count = json_array_size(list);
+	const char **names = bkp_arena_room(arena, count * sizeof(*names), err);
 
-	if (names == NULL)
-		return -1;
-	for (size_t i = 0; i < count; i++) {
-		names[i] = json_string_value(json_array_get(columns, i));
-		if (names[i] == NULL) {
-			(void)bkp_fail(err, BKP_CORRUPT,
-			    "%s: its columns are not named", table->entry.path);
-			goto out;
+	for (size_t i = 0; names != NULL && i < count; i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+
+		if (name == NULL) {
+			(void)bkp_fail(
+			    err, BKP_CORRUPT, "its columns are not named");
+			return NULL;
 		}
+		if ((names[i] = bkp_arena_string(arena, name, err)) == NULL)
+			return NULL;
 	}
-	if (bkp_pg_sql(&quoted, "%I.%I", schema, name) != FMT_OK ||
-	    fmt_buf_text(&quoted) == NULL ||
-	    bkp_pg_copy_in_sql(&sql, (const char *)quoted.data, names, count,
-		encoding, table->form) != FMT_OK ||
-	    fmt_buf_text(&sql) == NULL) {
+	return names;
+}
+
+static int
+take_columns(
+    struct bkp_arena *arena, struct bkp_pg_loaded *table, struct bkp_error *err)
+{
+	const json_t *attrs = table->entry.attrs;
+	const json_t *columns = json_object_get(attrs, "columns");
+	const json_t *types = json_object_get(attrs, "types");
+
+	table->columns = take_names(arena, columns, err);
+	table->column_count = json_array_size(columns);
+	if (table->columns == NULL)
+		return bkp_fail_in(err, "%s", table->entry.path);
+	if (table->form == FMT_COPY_TEXT)
+		return 0;
+	table->types = take_names(arena, types, err);
+	return table->types != NULL ? 0
+				    : bkp_fail_in(err, "%s", table->entry.path);
+}
+
+/* "schema"."name" */
+static const char *
+quote(struct bkp_arena *arena, const struct bkp_pg_loaded *table,
+    struct bkp_error *err)
+{
+	struct fmt_buf quoted = FMT_BUF_INIT;
+	const char *text = NULL;
+
+	if (bkp_pg_sql(&quoted, "%I.%I", table->schema, table->name) == FMT_OK)
+		text = bkp_arena_text(
+		    arena, (const char *)quoted.data, quoted.len, err);
+	else
 		(void)bkp_fail_nomem(err, "loading a table");
-		goto out;
-	}
-	table->sql = bkp_strdup((const char *)sql.data, err);
-	table->quoted = bkp_strdup((const char *)quoted.data, err);
-	if (table->sql != NULL && table->quoted != NULL)
-		rc = 0;
-out:
-	free(names);
-	fmt_buf_free(&sql);
 	fmt_buf_free(&quoted);
-	return rc;
+	return text;
+}
+
+/* Takes what is needed of the attributes, which take ten times as much. */
+static int
+take_attributes(
+    struct bkp_arena *arena, struct bkp_pg_loaded *table, struct bkp_error *err)
+{
+	json_t *attrs = table->entry.attrs;
+	const char *schema, *name, *encoding, *hash;
+	const json_t *rows = json_object_get(attrs, "rows");
+
+	schema = json_string_value(json_object_get(attrs, "schema"));
+	name = json_string_value(json_object_get(attrs, "name"));
+	encoding = json_string_value(json_object_get(attrs, "encoding"));
+	hash = json_string_value(json_object_get(attrs, "rowhash"));
+	if (schema == NULL || name == NULL || encoding == NULL ||
+	    hash == NULL || !json_is_integer(rows) ||
+	    !json_is_array(json_object_get(attrs, "columns")) ||
+	    fmt_rowhash_parse(hash, &table->expected) != FMT_OK)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "%s: its attributes are not those of a table",
+		    table->entry.path);
+	table->expected.rows = (uint64_t)json_integer_value(rows);
+	table->is_of_extension = json_object_get(attrs, "extension") != NULL;
+	table->schema = bkp_arena_string(arena, schema, err);
+	table->name = bkp_arena_text(arena, name, strlen(name), err);
+	table->encoding = bkp_arena_string(arena, encoding, err);
+	if (table->schema == NULL || table->name == NULL ||
+	    table->encoding == NULL ||
+	    (table->quoted = quote(arena, table, err)) == NULL ||
+	    bkp_pg_form_read(&table->entry, &table->form, err) < 0 ||
+	    take_columns(arena, table, err) < 0)
+		return -1;
+	json_decref(attrs);
+	table->entry.attrs = NULL;
+	return 0;
 }
 
 /* Makes a table of an entry, which it takes. */
 static int
-read_table(
-    struct bkp_pg_loaded *table, struct fmt_entry *entry, struct bkp_error *err)
+read_table(struct bkp_arena *arena, struct bkp_pg_loaded *table,
+    struct fmt_entry *entry, struct bkp_error *err)
 {
-	const char *schema, *name, *encoding, *hash;
-	const json_t *rows, *columns;
-
 	memset(table, 0, sizeof(*table));
 	table->entry = *entry;
 	*entry = (struct fmt_entry)FMT_ENTRY_INIT;
-	entry = &table->entry;
-	schema = json_string_value(json_object_get(entry->attrs, "schema"));
-	name = json_string_value(json_object_get(entry->attrs, "name"));
-	encoding = json_string_value(json_object_get(entry->attrs, "encoding"));
-	hash = json_string_value(json_object_get(entry->attrs, "rowhash"));
-	rows = json_object_get(entry->attrs, "rows");
-	columns = json_object_get(entry->attrs, "columns");
-	if (schema == NULL || name == NULL || encoding == NULL ||
-	    hash == NULL || !json_is_integer(rows) || !json_is_array(columns) ||
-	    fmt_rowhash_parse(hash, &table->expected) != FMT_OK)
-		return bkp_fail(err, BKP_CORRUPT,
-		    "%s: its attributes are not those of a table", entry->path);
-	table->expected.rows = (uint64_t)json_integer_value(rows);
-	table->is_of_extension =
-	    json_object_get(entry->attrs, "extension") != NULL;
-	table->schema = schema;
-	table->name = name;
-	if (bkp_pg_form_read(entry, &table->form, err) < 0)
-		return -1;
-	return make_sql(table, schema, name, columns, encoding, err);
+	return take_attributes(arena, table, err);
 }
 
 static int
@@ -175,7 +206,7 @@ collect(struct bkp_pg_load *load, const struct bkp_pg_target_database *database,
 			sizeof(*load->tables), err) < 0)
 			goto out;
 		load->table_count++;
-		if (read_table(
+		if (read_table(&load->arena,
 			&load->tables[load->table_count - 1], &entry, err) < 0)
 			goto out;
 	}
@@ -199,6 +230,29 @@ note_loss(struct bkp_pg_loss *loss, size_t count, const struct bkp_error *why)
 	loss->count += count;
 }
 
+static int
+begin_copy(
+    struct bkp_pg *pg, const struct bkp_pg_piece *piece, struct bkp_error *err)
+{
+	const struct bkp_pg_loaded *table = piece->table;
+	struct fmt_buf sql = FMT_BUF_INIT;
+	enum fmt_status status;
+	int rc = -1;
+
+	status = bkp_pg_copy_in_sql(&sql, table->quoted, table->columns,
+	    table->column_count, table->encoding, table->form);
+	if (status == FMT_OK && piece->is_frozen) {
+		sql.len--; /* the bracket that ends the options */
+		status = fmt_buf_append_text(&sql, ", FREEZE)");
+	}
+	if (status != FMT_OK || fmt_buf_text(&sql) == NULL)
+		(void)bkp_fail_nomem(err, "loading a table");
+	else
+		rc = bkp_pg_copy_in_begin(pg, (const char *)sql.data, err);
+	fmt_buf_free(&sql);
+	return rc < 0 ? -1 : bkp_pg_form_begin(pg, table->form, err);
+}
+
 int
 bkp_pg_load_chunks(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned worker,
     struct bkp_pg_piece *piece, struct bkp_error *err)
@@ -209,11 +263,9 @@ bkp_pg_load_chunks(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned worker,
 	    bkp_supply_reader(load->supply, worker);
 	uint64_t rows = 0;
 
-	if (bkp_pg_form_check(
-		pg, &table->entry, table->form, table->quoted, err) < 0 ||
-	    bkp_pg_copy_in_begin(
-		pg, piece->sql != NULL ? piece->sql : table->sql, err) < 0 ||
-	    bkp_pg_form_begin(pg, table->form, err) < 0)
+	if (bkp_pg_form_check(pg, table->quoted, table->columns, table->types,
+		table->column_count, err) < 0 ||
+	    begin_copy(pg, piece, err) < 0)
 		return -1;
 	for (size_t i = piece->first; i < piece->last; i++) {
 		struct bkp_error why = BKP_ERROR_INIT;
@@ -251,13 +303,19 @@ bkp_pg_load_chunks(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned worker,
 	return 0;
 }
 
-void
-bkp_pg_load_add(struct bkp_pg_loaded *table, const struct bkp_pg_piece *piece)
+int
+bkp_pg_load_add(struct bkp_pg_loaded *table, const struct bkp_pg_piece *piece,
+    struct bkp_error *err)
 {
 	fmt_rowhash_merge(&table->loaded, &piece->hash);
-	if (piece->loss.count > 0)
-		note_loss(&table->loss, piece->loss.count, &piece->loss.why);
 	table->had_path = table->had_path || piece->had_path;
+	if (piece->loss.count == 0)
+		return 0;
+	if (table->loss == NULL &&
+	    (table->loss = bkp_alloc(sizeof(*table->loss), err)) == NULL)
+		return -1;
+	note_loss(table->loss, piece->loss.count, &piece->loss.why);
+	return 0;
 }
 
 static int
@@ -283,12 +341,13 @@ bkp_pg_load_settle_table(struct bkp_pg_load *load,
 
 	if (compare_table(table, &why) == 0)
 		return 0;
-	if (table->loss.count > 0)
-		why = table->loss.why;
+	if (table->loss != NULL)
+		why = table->loss->why;
 	if (bkp_supply_lose(load->supply, err, &why, table->entry.path,
 		"%s%llu of %llu rows are left, %zu of %zu chunks are lost",
 		became, (unsigned long long)table->loaded.rows,
-		(unsigned long long)table->expected.rows, table->loss.count,
+		(unsigned long long)table->expected.rows,
+		table->loss != NULL ? table->loss->count : 0,
 		table->entry.chunk_count) < 0)
 		return -1;
 	return 1;

@@ -78,23 +78,24 @@ choose(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, const struct bkp_pg_only *only,
     struct bkp_error *err)
 {
-	struct fmt_buf archive = FMT_BUF_SECRET_INIT;
-	const struct bkp_pg_restore what = {.program = target->programs.restore,
-	    .config = target->config,
-	    .archive = &archive};
+	struct bkp_memfile archive = BKP_MEMFILE_INIT;
+	struct bkp_pg_restore what = {
+	    .program = target->programs.restore, .config = target->config};
 	int rc = -1;
 
 	database->choice = bkp_alloc(sizeof(*database->choice), err);
 	if (database->choice == NULL)
 		return -1;
 	*database->choice = (struct bkp_pg_choice)BKP_PG_CHOICE_INIT;
-	if (bkp_pg_target_archive(supply, database, &archive, err) == 0)
+	if (bkp_pg_target_archive(supply, database, &archive, err) == 0) {
+		what.archive = archive.path;
 		rc = bkp_pg_restore_choose(&what, only,
 		    target->options.only_count, bkp_supply_run(supply),
 		    database->choice, err);
+	}
 	if (rc == 0)
 		tell_torn(database, bkp_supply_run(supply));
-	fmt_buf_free(&archive);
+	bkp_memfile_close(&archive);
 	return rc;
 }
 

@@ -174,24 +174,24 @@ look_at_schema(struct preflight *preflight, struct bkp_supply *supply,
     struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
-	struct fmt_buf archive = FMT_BUF_SECRET_INIT;
-	const struct bkp_pg_restore what = {
+	struct bkp_memfile archive = BKP_MEMFILE_INIT;
+	struct bkp_pg_restore what = {
 	    .program = preflight->target->programs.restore,
-	    .config = preflight->target->config,
-	    .archive = &archive};
+	    .config = preflight->target->config};
 	int rc = 0;
 
 	/* Where it is lost, that is told when it is to be made. */
 	if (bkp_pg_target_archive(
-		supply, preflight->database, &archive, &why) == 0)
+		supply, preflight->database, &archive, &why) == 0) {
+		what.archive = archive.path;
 		rc = bkp_pg_restore_list(
 		    &what, preflight->run, look_at_line, preflight, err);
-	else if (why.code != BKP_CORRUPT) {
+	} else if (why.code != BKP_CORRUPT) {
 		if (err != NULL)
 			*err = why;
 		rc = -1;
 	}
-	fmt_buf_free(&archive);
+	bkp_memfile_close(&archive);
 	return rc;
 }
 

@@ -143,15 +143,19 @@ look(struct prove *prove, struct bkp_error *err)
 	return rc;
 }
 
-static struct expected *
-find_expected(const struct prove *prove, char *path)
+static int
+compare_path(const void *path, const void *expected)
 {
-	const struct expected key = {.path = path};
+	return strcmp(path, ((const struct expected *)expected)->path);
+}
 
-	if (prove->expected_count == 0)
-		return NULL;
-	return bsearch(&key, prove->expected, prove->expected_count,
-	    sizeof(key), compare_expected);
+static struct expected *
+find_expected(const struct prove *prove, const char *path)
+{
+	return prove->expected_count == 0
+		   ? NULL
+		   : bsearch(path, prove->expected, prove->expected_count,
+			 sizeof(*prove->expected), compare_path);
 }
 
 static int

@@ -9,10 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/json.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/collations.h"
-#include "libbackup/postgres/describe.h"
 #include "libbackup/postgres/front.h"
 #include "libbackup/postgres/identity.h"
 #include "libbackup/postgres/names.h"
@@ -33,8 +31,8 @@ add_database(
 	struct fmt_buf path = FMT_BUF_INIT;
 	int rc = -1;
 
-	*database = (struct bkp_pg_source_database){
-	    .holder = BKP_PG_HOLDER_INIT, .archive = FMT_BUF_SECRET_INIT};
+	*database =
+	    (struct bkp_pg_source_database){.holder = BKP_PG_HOLDER_INIT};
 	if (fmt_buf_printf(&path, "%s/", source->base.prefix) != FMT_OK ||
 	    bkp_pg_path_database(&path, name) != FMT_OK ||
 	    fmt_buf_text(&path) == NULL) {
@@ -205,7 +203,8 @@ dump_schema(struct bkp_pg_source *source,
 {
 	struct bkp_pg_holder *holder = &database->holder;
 
-	fmt_buf_clear(&database->archive);
+	bkp_packed_free(database->archive);
+	database->archive = NULL;
 	return bkp_pg_dump_schema(&source->programs, source->config,
 	    holder->database, holder->snapshot, bkp_pg_encoding(&holder->pg),
 	    run, &database->archive, err);
@@ -337,171 +336,6 @@ out:
 	return rc;
 }
 
-/* ---- entries of a few bytes ---- */
-
-/* Hands over an entry with all its content. Takes attrs (may be NULL). */
-static int
-put_entry(struct bkp_sink *sink, const char *folder, const char *name,
-    const char *kind, json_t *attrs, const struct fmt_buf *content,
-    struct bkp_error *err)
-{
-	struct fmt_entry entry = FMT_ENTRY_INIT;
-	char *path = bkp_format(err, "%s/%s", folder, name);
-	int rc = -1;
-
-	if (path == NULL)
-		goto out;
-	if (fmt_entry_init(&entry, path, kind) != FMT_OK) {
-		(void)bkp_fail_nomem(err, "making an entry");
-		goto out;
-	}
-	entry.attrs = json_incref(attrs);
-	if (bkp_content_put(bkp_sink_content(sink, 0), &entry, content->data,
-		content->len, err) < 0)
-		goto out;
-	rc = bkp_sink_entry(sink, &entry, err);
-out:
-	fmt_entry_free(&entry);
-	free(path);
-	json_decref(attrs);
-	return rc;
-}
-
-static int
-put_globals(
-    struct bkp_pg_source *source, struct bkp_sink *sink, struct bkp_error *err)
-{
-	struct bkp_run *run = bkp_sink_run(sink);
-	struct fmt_buf text = FMT_BUF_SECRET_INIT;
-	struct fmt_buf tablespaces = FMT_BUF_INIT;
-	json_t *attrs = NULL;
-	int rc = -1;
-
-	if (!source->has_passwords)
-		bkp_run_message(run, BKP_WARNING, source->base.prefix,
-		    "this role may not read the passwords of roles: they are "
-		    "not in the backup and have to be set after a restore");
-	if (bkp_pg_dump_globals(&source->programs, source->config,
-		source->front, source->has_passwords, run, &text, &tablespaces,
-		err) < 0)
-		goto out;
-	if (fmt_buf_text(&tablespaces) != NULL)
-		attrs = json_pack("{s:b, s:s#}", "has_role_passwords",
-		    source->has_passwords, "tablespaces",
-		    tablespaces.len > 0 ? (const char *)tablespaces.data : "",
-		    (int)tablespaces.len);
-	if (attrs == NULL) {
-		(void)bkp_fail_nomem(err, "describing the roles");
-		goto out;
-	}
-	rc = put_entry(sink, source->base.prefix, "globals.sql",
-	    "postgres.globals", attrs, &text, err);
-out:
-	fmt_buf_free(&text);
-	fmt_buf_free(&tablespaces);
-	return rc;
-}
-
-static int
-put_catalogue(struct bkp_pg_source *source,
-    struct bkp_pg_source_database *database, struct bkp_sink *sink,
-    struct bkp_error *err)
-{
-	struct bkp_run *run = bkp_sink_run(sink);
-	struct fmt_buf text = FMT_BUF_SECRET_INIT;
-	int rc = -1;
-
-	bkp_run_phase(run, 0, 0, "%s: the schema", database->path);
-	if (bkp_pg_dump_catalogue(
-		&source->programs, &database->archive, run, &text, err) < 0)
-		goto out;
-	rc = put_entry(sink, database->path, "catalogue.sql",
-	    "postgres.catalogue", NULL, &text, err);
-out:
-	fmt_buf_free(&text);
-	return rc;
-}
-
-/* The form for people. jansson loses a key where memory is short for one
- * moment, so the text is read again. */
-static char *
-dump_for_people(const json_t *json)
-{
-	char *text = json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-	json_t *again = NULL;
-
-	if (text != NULL &&
-	    (fmt_json_parse(text, strlen(text), &again) != FMT_OK ||
-		!json_equal(json, again))) {
-		free(text);
-		text = NULL;
-	}
-	json_decref(again);
-	return text;
-}
-
-static int
-put_database(struct bkp_pg_source_database *database, struct bkp_sink *sink,
-    struct bkp_error *err)
-{
-	struct bkp_pg *pg = &database->holder.pg;
-	struct fmt_buf text = FMT_BUF_INIT;
-	json_t *json = NULL, *versions = NULL;
-	char *dumped = NULL;
-	int rc = -1;
-
-	if (bkp_pg_describe_database(pg, &json, err) < 0 ||
-	    bkp_pg_describe_versions(pg, &versions, err) < 0)
-		goto out;
-	dumped = dump_for_people(json);
-	if (dumped == NULL || fmt_buf_append_text(&text, dumped) != FMT_OK ||
-	    fmt_buf_append_byte(&text, '\n') != FMT_OK ||
-	    json_object_set_new(
-		versions, "name", json_string(database->holder.database)) < 0) {
-		(void)bkp_fail_nomem(err, "describing the database");
-		goto out;
-	}
-	rc = put_entry(sink, database->path, "database.json",
-	    "postgres.database", json_incref(versions), &text, err);
-out:
-	free(dumped);
-	json_decref(json);
-	json_decref(versions);
-	fmt_buf_free(&text);
-	return rc;
-}
-
-static int
-put_schema(struct bkp_pg_source *source,
-    struct bkp_pg_source_database *database, struct bkp_sink *sink,
-    struct bkp_error *err)
-{
-	json_t *attrs = json_pack("{s:O}", "server_version",
-	    json_object_get(source->info, "server_version"));
-	int rc;
-
-	if (attrs == NULL)
-		return bkp_fail_nomem(err, "describing the schema");
-	rc = put_entry(sink, database->path, "schema.dump", "postgres.schema",
-	    attrs, &database->archive, err);
-	fmt_buf_free(&database->archive);
-	return rc;
-}
-
-static int
-put_sequences(struct bkp_pg_source_database *database, struct bkp_sink *sink,
-    struct bkp_error *err)
-{
-	struct fmt_buf text = FMT_BUF_INIT;
-	int rc = -1;
-
-	if (bkp_pg_describe_sequences(&database->holder.pg, &text, err) == 0)
-		rc = put_entry(sink, database->path, "sequences.sql",
-		    "postgres.sequences", NULL, &text, err);
-	fmt_buf_free(&text);
-	return rc;
-}
-
 /* ---- run ---- */
 
 static int
@@ -534,12 +368,12 @@ run_database(struct bkp_pg_source *source,
 	/* A comparison finds left out what the backup told already. */
 	if ((!bkp_sink_is_digest_only(sink) &&
 		tell_skipped(database, bkp_sink_run(sink), err) < 0) ||
-	    put_catalogue(source, database, sink, err) < 0 ||
+	    bkp_pg_source_catalogue(source, database, sink, err) < 0 ||
 	    bkp_pg_source_tables(source, database, sink, err) < 0 ||
-	    put_database(database, sink, err) < 0 ||
+	    bkp_pg_source_facts(database, sink, err) < 0 ||
 	    bkp_pg_source_largeobjects(source, database, sink, err) < 0 ||
-	    put_schema(source, database, sink, err) < 0 ||
-	    put_sequences(database, sink, err) < 0 ||
+	    bkp_pg_source_schema(source, database, sink, err) < 0 ||
+	    bkp_pg_source_sequences(database, sink, err) < 0 ||
 	    bkp_pg_holder_finish(&database->holder, err) < 0) {
 		bkp_pg_holder_explain(&database->holder, source->config, err);
 		return bkp_fail_in(
@@ -568,7 +402,7 @@ run(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 		if (!has_globals &&
 		    (is_last || compare_paths(
 				    globals, source->databases[i].path) < 0)) {
-			if (put_globals(source, sink, err) < 0)
+			if (bkp_pg_source_globals(source, sink, err) < 0)
 				goto out;
 			has_globals = true;
 		}
@@ -600,7 +434,7 @@ close_source(struct bkp_source *base)
 
 	for (size_t i = 0; i < source->database_count; i++) {
 		bkp_pg_holder_close(&source->databases[i].holder);
-		fmt_buf_free(&source->databases[i].archive);
+		bkp_packed_free(source->databases[i].archive);
 		free(source->databases[i].path);
 	}
 	free(source->databases);

@@ -12,7 +12,7 @@
 struct bkp_pg_source_database {
 	char *path; /* owned: "postgres/app/shop" */
 	struct bkp_pg_holder holder;
-	struct fmt_buf archive; /* the schema, from catalogue to dump */
+	struct bkp_packed *archive; /* owned: the schema, until it is stored */
 };
 
 struct bkp_pg_source {
@@ -31,6 +31,21 @@ struct bkp_pg_source {
 
 int bkp_pg_source_open(const struct bkp_source_config *config,
     struct bkp_source **out, struct bkp_error *err);
+
+/* One entry each (postgres_rest.c): globals.sql; catalogue.sql; database.json;
+ * schema.dump, after which the archive is gone; sequences.sql. */
+int bkp_pg_source_globals(
+    struct bkp_pg_source *source, struct bkp_sink *sink, struct bkp_error *err);
+int bkp_pg_source_catalogue(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err);
+int bkp_pg_source_facts(struct bkp_pg_source_database *database,
+    struct bkp_sink *sink, struct bkp_error *err);
+int bkp_pg_source_schema(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err);
+int bkp_pg_source_sequences(struct bkp_pg_source_database *database,
+    struct bkp_sink *sink, struct bkp_error *err);
 
 /* Entries below data/ of a database. */
 int bkp_pg_source_tables(struct bkp_pg_source *source,

@@ -8,6 +8,7 @@
  * was there is touched.
  */
 
+#include "libbackup/base/memfile.h"
 #include "libbackup/postgres/dump.h"
 #include "libbackup/postgres/session.h"
 #include "libbackup/postgres/toc_choice.h"
@@ -116,9 +117,11 @@ void bkp_pg_there_free(struct bkp_pg_there *there);
 int bkp_pg_part_hush(struct bkp_pg *pg, const char *quoted,
     struct fmt_buf *undo, struct bkp_error *err);
 
-/* The schema archive (postgres_build.c). */
+/* The schema archive, as a file (postgres_build.c): pg_restore reads it with
+ * several connections, and it may hold passwords of foreign servers. The
+ * caller closes it, whatever comes of this. */
 int bkp_pg_target_archive(struct bkp_supply *supply,
-    const struct bkp_pg_target_database *database, struct fmt_buf *out,
+    const struct bkp_pg_target_database *database, struct bkp_memfile *out,
     struct bkp_error *err);
 
 /* Reads all rows back out of the temporary database and compares them with the

@@ -154,8 +154,12 @@ int bkp_supply_entries(struct bkp_supply *supply, const char *prefix,
 struct bkp_chunk_reader *bkp_supply_reader(
     struct bkp_supply *supply, unsigned worker);
 
-/* All of a small entry into memory; BKP_NOTFOUND where it is not there,
- * BKP_CORRUPT where it is lost, or may be. */
+/* The bytes of one entry; BKP_NOTFOUND where it is not there, BKP_CORRUPT
+ * where it is lost, or may be. */
+int bkp_supply_stream(struct bkp_supply *supply, const char *path,
+    bkp_bytes_fn *take, void *arg, struct bkp_error *err);
+
+/* All of a small one into memory. */
 int bkp_supply_read(struct bkp_supply *supply, const char *path,
     struct fmt_buf *out, struct bkp_error *err);
 

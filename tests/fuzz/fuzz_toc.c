@@ -2,11 +2,12 @@
 /*
  * What pg_restore prints of a schema archive: the list of everything, the list
  * of what comes after the rows, and the script, with a form feed between them.
- * Whatever they are, pieces lie within the text that they are of, and what is
- * needed is among what was read.
+ * Whatever they are, and however they are cut, pieces lie within the text that
+ * they are of, and what is needed is among what was read.
  */
 #include "libbackup/postgres/toc.h"
 #include "libbackup/postgres/toc_choice.h"
+#include "libbackup/repository.h"
 #include "tests/fuzz/fuzz.h"
 
 static void
@@ -17,6 +18,14 @@ require_within(const struct bkp_pg_view *view, const struct fmt_buf *text)
 	if (view->text != NULL)
 		require(view->text >= start && view->len <= text->len &&
 			view->text + view->len <= start + text->len);
+}
+
+/* A copy, ended by a NUL. */
+static void
+require_kept(const struct bkp_pg_view *view)
+{
+	if (view->text != NULL)
+		require(view->text[view->len] == '\0');
 }
 
 static void
@@ -56,30 +65,44 @@ require_item(const struct bkp_pg_toc *toc, const struct bkp_pg_item *item)
 		item->need_count <= toc->need_count - item->first_need);
 	require(bkp_pg_toc_item(toc, item->id) != NULL);
 	require_within(&item->line, &toc->after);
-	require_within(&item->tablespace, &toc->script);
-	require_within(&item->first, &toc->script);
-	require_within(&item->more, &toc->script);
+	require_kept(&item->tablespace);
+	require_kept(&item->first);
+	require_kept(&item->more);
 	require(item->is_late || item->first.text != NULL);
 	(void)bkp_pg_toc_lacks(toc, item);
 	try_split(&item->first);
 }
 
+/* In two portions, cut where the first byte says. */
 static void
-try_toc(struct bkp_pg_toc *toc)
+feed(bkp_bytes_fn *take, struct bkp_pg_toc *toc, const struct fmt_buf *text)
+{
+	size_t cut = text->len > 0 ? text->data[0] % text->len : 0;
+
+	if (text->len == 0)
+		return;
+	require(take(toc, text->data, cut, NULL) == 0);
+	require(take(toc, text->data + cut, text->len - cut, NULL) == 0);
+}
+
+static void
+try_toc(struct bkp_pg_toc *toc, const struct fmt_buf *all,
+    const struct fmt_buf *script)
 {
 	struct fmt_buf wanted = FMT_BUF_INIT;
 
-	require(bkp_pg_toc_lists(toc, NULL) == 0);
+	require(bkp_pg_toc_after(toc, NULL) == 0);
+	feed(bkp_pg_toc_list, toc, all);
+	require(bkp_pg_toc_list_end(toc, NULL) == 0);
 	require(bkp_pg_toc_wanted(toc, &wanted) == FMT_OK);
 	fmt_buf_free(&wanted);
-	bkp_pg_toc_statements(toc);
-	require_within(&toc->setup, &toc->script);
+	feed(bkp_pg_toc_script, toc, script);
+	require(bkp_pg_toc_script_end(toc, NULL) == 0);
+	require_kept(&toc->setup);
 	for (size_t i = 0; i < toc->item_count; i++)
 		require_item(toc, &toc->items[i]);
-	for (size_t i = 0; i < toc->table_count; i++) {
-		require_within(&toc->tables[i].line, &toc->all);
-		require_within(&toc->tables[i].key, &toc->script);
-	}
+	for (size_t i = 0; i < toc->table_count; i++)
+		require_kept(&toc->tables[i].key);
 }
 
 /* Of the entries of one list those of another are chosen. */
@@ -130,12 +153,15 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bkp_pg_toc toc = BKP_PG_TOC_INIT;
+	struct fmt_buf all = FMT_BUF_INIT, script = FMT_BUF_INIT;
 
-	take_part(&data, &size, &toc.all);
+	take_part(&data, &size, &all);
 	take_part(&data, &size, &toc.after);
-	take_part(&data, &size, &toc.script);
-	try_choice(&toc.all, &toc.after);
-	try_toc(&toc);
+	take_part(&data, &size, &script);
+	try_choice(&all, &toc.after);
+	try_toc(&toc, &all, &script);
+	fmt_buf_free(&all);
+	fmt_buf_free(&script);
 	bkp_pg_toc_free(&toc);
 	return 0;
 }

@@ -12,6 +12,11 @@ include tests/unit/formats.mk
 include tests/unit/repository.mk
 
 # base
+UNIT_TESTS += tests/unit/test_arena
+tests_unit_test_arena_SOURCES = tests/unit/test_arena.c $(FAILING_ALLOC)
+tests_unit_test_arena_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_arena_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_arena_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_buf tests/unit/test_fail tests/unit/test_instant \
 	tests/unit/test_pipeline tests/unit/test_place \
 	tests/unit/test_schedule tests/unit/test_slots

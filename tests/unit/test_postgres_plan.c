@@ -33,10 +33,11 @@ append(struct fmt_buf *buf, const char *text)
 static void
 print(struct bkp_pg_toc *toc, const struct line *lines, size_t count)
 {
+	struct fmt_buf all = FMT_BUF_INIT, script = FMT_BUF_INIT;
 	char text[512];
 
 	*toc = (struct bkp_pg_toc)BKP_PG_TOC_INIT;
-	append(&toc->script, "SET statement_timeout = 0;\n");
+	append(&script, "SET statement_timeout = 0;\n");
 	for (size_t i = 0; i < count; i++) {
 		const struct line *l = &lines[i];
 		bool is_table = l->kind == NULL;
@@ -44,22 +45,28 @@ print(struct bkp_pg_toc *toc, const struct line *lines, size_t count)
 		(void)snprintf(text, sizeof(text), "%u; %s %s app %s owner\n",
 		    l->id, is_table ? "1259 1" : "2606 2",
 		    is_table ? "TABLE" : l->kind, is_table ? l->sql : "x");
-		append(&toc->all, text);
+		append(&all, text);
 		if (!is_table)
 			append(&toc->after, text);
 		(void)snprintf(
 		    text, sizeof(text), ";\tdepends on: %s\n", l->needs);
-		append(&toc->all, text);
+		append(&all, text);
 		(void)snprintf(text, sizeof(text),
 		    "--\n-- TOC entry %u (class 1 OID 2)\n"
 		    "-- Name: %s; Type: %s; Schema: app; Owner: owner\n"
 		    "--\n\n%s;\n",
 		    l->id, is_table ? l->sql : "x",
 		    is_table ? "TABLE" : l->kind, l->sql);
-		append(&toc->script, text);
+		append(&script, text);
 	}
-	assert_int_equal(bkp_pg_toc_lists(toc, NULL), 0);
-	bkp_pg_toc_statements(toc);
+	assert_int_equal(bkp_pg_toc_after(toc, NULL), 0);
+	assert_int_equal(bkp_pg_toc_list(toc, all.data, all.len, NULL), 0);
+	assert_int_equal(bkp_pg_toc_list_end(toc, NULL), 0);
+	assert_int_equal(
+	    bkp_pg_toc_script(toc, script.data, script.len, NULL), 0);
+	assert_int_equal(bkp_pg_toc_script_end(toc, NULL), 0);
+	fmt_buf_free(&all);
+	fmt_buf_free(&script);
 }
 
 static void

@@ -200,8 +200,7 @@ static void
 check_copy_out(uint64_t first, uint64_t last, enum fmt_copy_form form,
     const char *expected)
 {
-	char a[] = "a", b[] = "B \"b";
-	char *columns[] = {a, b};
+	static const char *const columns[] = {"a", "B \"b"};
 	struct fmt_buf sql = FMT_BUF_INIT;
 
 	assert_int_equal(bkp_pg_copy_out_sql(&sql, "s.t", columns, 2, "", first,

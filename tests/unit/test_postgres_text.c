@@ -3,10 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "libbackup/postgres/names.h"
+#include "libbackup/postgres/sqlcatalogue.h"
 #include "libbackup/postgres/sqltext.h"
 
 static const char *
@@ -168,11 +170,37 @@ globals_lose_what_tells_of_the_run(void **state)
 	"--\n-- Name: " name "; Type: " type "; Schema: public; Owner: o\n"    \
 	"--\n\n" sql "\n\n"
 
+static int
+keep(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	(void)err;
+	assert_int_equal(fmt_buf_append(arg, data, len), FMT_OK);
+	return 0;
+}
+
+/* In portions of so many bytes. */
+static void
+sort_portions(const char *text, size_t portion, struct fmt_buf *out)
+{
+	struct bkp_sql_catalogue *catalogue;
+	size_t len = strlen(text);
+
+	assert_int_equal(bkp_sql_catalogue_new(&catalogue, NULL), 0);
+	for (size_t at = 0; at < len; at += portion)
+		assert_int_equal(
+		    bkp_sql_catalogue_write(catalogue, text + at,
+			len - at < portion ? len - at : portion, NULL),
+		    0);
+	assert_int_equal(
+	    bkp_sql_catalogue_finish(catalogue, keep, out, NULL), 0);
+	bkp_sql_catalogue_free(catalogue);
+	(void)text_of(out);
+}
+
 static void
 catalogue(const char *text, struct fmt_buf *out)
 {
-	assert_int_equal(bkp_sql_catalogue(text, strlen(text), out), FMT_OK);
-	(void)text_of(out);
+	sort_portions(text, strlen(text), out);
 }
 
 static void
@@ -229,6 +257,61 @@ a_difference_of_one_object_shows_in_the_catalogue(void **state)
 	assert_string_not_equal((char *)a.data, (char *)b.data);
 	fmt_buf_free(&a);
 	fmt_buf_free(&b);
+}
+
+static void
+a_dump_may_be_cut_anywhere(void **state)
+{
+	static const char text[] = OBJECT(
+	    "t", "ACL", "GRANT SELECT ON t TO y;\nGRANT SELECT ON t TO x;")
+	    OBJECT("i", "INDEX", "CREATE INDEX i ON t (a);");
+	struct fmt_buf a = FMT_BUF_INIT, b = FMT_BUF_INIT;
+
+	(void)state;
+	catalogue(text, &a);
+	for (size_t portion = 1; portion < 20; portion++) {
+		fmt_buf_clear(&b);
+		sort_portions(text, portion, &b);
+		assert_string_equal((char *)a.data, (char *)b.data);
+	}
+	fmt_buf_free(&a);
+	fmt_buf_free(&b);
+}
+
+/* 40 MB: more than is sorted at once. */
+static void
+a_schema_of_very_many_objects_is_in_order_and_whole(void **state)
+{
+	enum { COUNT = 100000 };
+	struct fmt_buf text = FMT_BUF_INIT, out = FMT_BUF_INIT;
+	const char *at;
+	char pad[301];
+
+	(void)state;
+	memset(pad, 'x', sizeof(pad) - 1);
+	pad[sizeof(pad) - 1] = '\0';
+	for (unsigned i = 0; i < COUNT; i++)
+		assert_int_equal(
+		    fmt_buf_printf(&text,
+			"-- Name: t%06u; Type: TABLE; Schema: s; Owner: o\n\n"
+			"CREATE TABLE %s (\n);\n\n",
+			i * 7919u % COUNT, pad),
+		    FMT_OK);
+	catalogue(text_of(&text), &out);
+	at = text_of(&out);
+	for (unsigned i = 0; i < COUNT; i++) {
+		char expected[420];
+
+		(void)snprintf(expected, sizeof(expected),
+		    "-- Name: t%06u; Type: TABLE; Schema: s; Owner: o\n"
+		    "CREATE TABLE %s (\n);\n\n",
+		    i, pad);
+		assert_memory_equal(at, expected, strlen(expected));
+		at += strlen(expected);
+	}
+	assert_string_equal(at, "");
+	fmt_buf_free(&text);
+	fmt_buf_free(&out);
 }
 
 /* A database that grants nothing beyond what owners have may say so. */
@@ -338,6 +421,9 @@ main(void)
 		the_order_of_a_dump_does_not_show_in_the_catalogue),
 	    cmocka_unit_test(a_tablespace_does_not_show_in_the_catalogue),
 	    cmocka_unit_test(a_difference_of_one_object_shows_in_the_catalogue),
+	    cmocka_unit_test(a_dump_may_be_cut_anywhere),
+	    cmocka_unit_test(
+		a_schema_of_very_many_objects_is_in_order_and_whole),
 	    cmocka_unit_test(grants_of_one_line_or_of_none_are_whole),
 	    cmocka_unit_test(
 		casts_of_arrays_are_written_as_they_are_after_a_restore),

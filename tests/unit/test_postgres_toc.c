@@ -9,6 +9,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/toc.h"
 #include "libbackup/postgres/toc_choice.h"
+#include "libbackup/repository.h"
 #include "tests/unit/failing_alloc.h"
 
 static enum bkp_pg_step
@@ -155,14 +156,56 @@ fill(struct fmt_buf *buf, const char *text)
 	assert_int_equal(fmt_buf_append(buf, text, strlen(text)), FMT_OK);
 }
 
+/* As a program gives its output: in portions of any size. */
+static int
+feed(bkp_bytes_fn *take, void *arg, const char *text, size_t portion,
+    struct bkp_error *err)
+{
+	size_t len = strlen(text);
+
+	for (size_t at = 0; at < len; at += portion)
+		if (take(arg, text + at,
+			len - at < portion ? len - at : portion, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+try_lists(struct bkp_pg_toc *toc, size_t portion, struct bkp_error *err)
+{
+	return bkp_pg_toc_after(toc, err) == 0 &&
+		       feed(bkp_pg_toc_list, toc, tables, portion, err) == 0 &&
+		       feed(bkp_pg_toc_list, toc, list, portion, err) == 0
+		   ? bkp_pg_toc_list_end(toc, err)
+		   : -1;
+}
+
+static int
+try_script(struct bkp_pg_toc *toc, size_t portion, struct bkp_error *err)
+{
+	return feed(bkp_pg_toc_script, toc, script, portion, err) == 0
+		   ? bkp_pg_toc_script_end(toc, err)
+		   : -1;
+}
+
+static void
+read_portions(struct bkp_pg_toc *toc, size_t portion)
+{
+	*toc = (struct bkp_pg_toc)BKP_PG_TOC_INIT;
+	fill(&toc->after, list);
+	assert_int_equal(try_lists(toc, portion, NULL), 0);
+}
+
 static void
 read_lists(struct bkp_pg_toc *toc)
 {
-	*toc = (struct bkp_pg_toc)BKP_PG_TOC_INIT;
-	fill(&toc->all, tables);
-	fill(&toc->all, list);
-	fill(&toc->after, list);
-	assert_int_equal(bkp_pg_toc_lists(toc, NULL), 0);
+	read_portions(toc, 4096);
+}
+
+static void
+read_script(struct bkp_pg_toc *toc)
+{
+	assert_int_equal(try_script(toc, 4096, NULL), 0);
 }
 
 static void
@@ -239,8 +282,7 @@ statements_belong_to_their_items(void **state)
 
 	(void)state;
 	read_lists(&toc);
-	fill(&toc.script, script);
-	bkp_pg_toc_statements(&toc);
+	read_script(&toc);
 	assert_view(&toc.setup,
 	    "SET statement_timeout = 0;\n"
 	    "SET client_encoding = 'UTF8';\n"
@@ -250,7 +292,7 @@ statements_belong_to_their_items(void **state)
 	    "ALTER TABLE ONLY app.c\n"
 	    "    ADD CONSTRAINT c_pkey PRIMARY KEY (id);");
 	assert_view(&item->more,
-	    "ALTER TABLE app.c CLUSTER ON c_pkey;\n\n"
+	    "ALTER TABLE app.c CLUSTER ON c_pkey;\n"
 	    "ALTER TABLE ONLY app.c REPLICA IDENTITY USING INDEX c_pkey;");
 	assert_view(&item->tablespace, "SET default_tablespace = '';");
 	item = bkp_pg_toc_item(&toc, 3226);
@@ -269,11 +311,41 @@ an_item_that_the_script_lacks_is_late(void **state)
 
 	(void)state;
 	read_lists(&toc);
-	fill(&toc.script, script);
-	bkp_pg_toc_statements(&toc);
+	read_script(&toc);
 	assert_true(bkp_pg_toc_item(&toc, 3242)->is_late);
 	assert_false(bkp_pg_toc_item(&toc, 3226)->is_late);
 	bkp_pg_toc_free(&toc);
+}
+
+static void
+lists_and_scripts_may_be_cut_anywhere(void **state)
+{
+	struct bkp_pg_toc whole, toc;
+
+	(void)state;
+	read_lists(&whole);
+	read_script(&whole);
+	for (size_t portion = 1; portion < 90; portion++) {
+		read_portions(&toc, portion);
+		assert_int_equal(try_script(&toc, portion, NULL), 0);
+		assert_view(&toc.setup, whole.setup.text);
+		assert_int_equal(toc.table_count, whole.table_count);
+		for (size_t i = 0; i < toc.table_count; i++)
+			assert_view(
+			    &toc.tables[i].key, whole.tables[i].key.text);
+		for (size_t i = 0; i < toc.item_count; i++) {
+			const struct bkp_pg_item *a = &toc.items[i];
+			const struct bkp_pg_item *b = &whole.items[i];
+
+			assert_int_equal(a->is_late, b->is_late);
+			assert_int_equal(a->need_count, b->need_count);
+			assert_view(&a->first, b->first.text);
+			assert_view(&a->more, b->more.text);
+			assert_view(&a->tablespace, b->tablespace.text);
+		}
+		bkp_pg_toc_free(&toc);
+	}
+	bkp_pg_toc_free(&whole);
 }
 
 static void
@@ -358,10 +430,10 @@ read_all(struct bkp_pg_toc *toc, struct bkp_pg_choice *choice,
 	struct fmt_buf index = FMT_BUF_INIT, constraint = FMT_BUF_INIT;
 	enum fmt_status status;
 
-	if (bkp_pg_toc_lists(toc, err) < 0 ||
-	    bkp_pg_choice_read(choice, err) < 0)
+	if (try_lists(toc, 700, err) < 0 ||
+	    bkp_pg_choice_read(choice, err) < 0 ||
+	    try_script(toc, 700, err) < 0)
 		return -1;
-	bkp_pg_toc_statements(toc);
 	bkp_pg_choice_complete(choice);
 	status = bkp_pg_toc_wanted(toc, wanted);
 	if (status == FMT_OK)
@@ -385,10 +457,7 @@ memory_that_runs_out_is_told_wherever_it_does(void **state)
 		struct fmt_buf wanted = FMT_BUF_INIT;
 		struct bkp_error err = BKP_ERROR_INIT;
 
-		fill(&toc.all, tables);
-		fill(&toc.all, list);
 		fill(&toc.after, list);
-		fill(&toc.script, script);
 		fill(&choice.list, list);
 		failing_alloc_at(n);
 		rc = read_all(&toc, &choice, &wanted, &err);
@@ -416,6 +485,7 @@ main(void)
 		the_script_is_asked_for_tables_and_what_is_not_late),
 	    cmocka_unit_test(statements_belong_to_their_items),
 	    cmocka_unit_test(an_item_that_the_script_lacks_is_late),
+	    cmocka_unit_test(lists_and_scripts_may_be_cut_anywhere),
 	    cmocka_unit_test(a_key_is_what_the_script_calls_a_table),
 	    cmocka_unit_test(keys_become_an_index_and_a_constraint_of_it),
 	    cmocka_unit_test(anything_else_stays_in_one_piece),

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/base/memfile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/base/write.h"
+
+int
+bkp_memfile_open(struct bkp_memfile *out, struct bkp_error *err)
+{
+	int fd = memfd_create("libbackup", MFD_CLOEXEC);
+	char *path;
+
+	if (fd < 0)
+		return bkp_fail_errno(err, errno, "making a file in memory");
+	path = bkp_format(err, "/proc/%ld/fd/%d", (long)getpid(), fd);
+	if (path == NULL) {
+		(void)close(fd);
+		return -1;
+	}
+	*out = (struct bkp_memfile){fd, path};
+	return 0;
+}
+
+int
+bkp_memfile_write(
+    void *memfile, const void *data, size_t len, struct bkp_error *err)
+{
+	const struct bkp_memfile *file = memfile;
+
+	if (bkp_write_all(file->fd, data, len) < 0)
+		return bkp_fail_errno(err, errno, "writing a file in memory");
+	return 0;
+}
+
+void
+bkp_memfile_close(struct bkp_memfile *memfile)
+{
+	if (memfile->fd >= 0)
+		(void)close(memfile->fd);
+	free(memfile->path);
+	*memfile = (struct bkp_memfile)BKP_MEMFILE_INIT;
+}
