@@ -6,6 +6,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/collations.c libbackup/postgres/collations.h \
 	libbackup/postgres/conninfo.c libbackup/postgres/conninfo.h \
 	libbackup/postgres/copy.c libbackup/postgres/copy.h \
+	libbackup/postgres/definitions.c \
+	libbackup/postgres/definitions.h \
 	libbackup/postgres/describe.c libbackup/postgres/describe.h \
 	libbackup/postgres/dump.c libbackup/postgres/dump.h \
 	libbackup/postgres/exchange.c libbackup/postgres/exchange.h \

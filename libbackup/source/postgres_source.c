@@ -11,13 +11,14 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/collations.h"
+#include "libbackup/postgres/definitions.h"
 #include "libbackup/postgres/front.h"
 #include "libbackup/postgres/identity.h"
 #include "libbackup/postgres/names.h"
 #include "libbackup/source/postgres_incremental.h"
 
 /* So often the moment is let go of and taken again where somebody waits for a
- * lock between the holder's and pg_dump's. */
+ * lock between the holder's and pg_dump's, or replaces a definition. */
 #define ATTEMPTS 5
 
 /* ---- which databases ---- */
@@ -210,8 +211,55 @@ dump_schema(struct bkp_pg_source *source,
 	    run, &database->archive, err);
 }
 
-/* In the holder's snapshot. pg_dump locks the tables for itself, and where
- * somebody waits for one of them it fails: then the moment is taken anew. */
+/* What stands in the way of a schema of the moment. */
+struct obstacle {
+	bool is_lock;  /* pg_dump locks the tables for itself, and somebody
+			  waits for one of them */
+	char *changed; /* owned: a definition that is not of the moment */
+};
+
+/* 0: the schema is there, though *obstacle may be in it; -1. */
+static int
+try_schema(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_run *run,
+    struct obstacle *obstacle, struct bkp_error *err)
+{
+	struct bkp_pg_holder *holder = &database->holder;
+	int rc = dump_schema(source, database, run, err);
+
+	*obstacle = (struct obstacle){.changed = NULL};
+	if (rc == 0)
+		return bkp_pg_definitions_changed(
+		    holder, source->config, &obstacle->changed, err);
+	bkp_pg_holder_explain(holder, source->config, err);
+	obstacle->is_lock = bkp_pg_holder_is_waited_for(holder);
+	if (!obstacle->is_lock)
+		(void)bkp_pg_definitions_changed(
+		    holder, source->config, &obstacle->changed, NULL);
+	return -1;
+}
+
+/* Of the last attempt. Rows are worth more than one definition. */
+static int
+give_up(const struct bkp_pg_source_database *database, struct bkp_run *run,
+    const struct obstacle *obstacle, int rc, struct bkp_error *err)
+{
+	if (rc == 0)
+		return bkp_run_omit(run, err, database->path,
+		    "the schema is not of one moment, for definitions change "
+		    "again and again while it is read: %s may be as it was "
+		    "made later",
+		    obstacle->changed);
+	if (obstacle->is_lock)
+		(void)bkp_fail(err, BKP_RETRY,
+		    "again and again somebody asks for an exclusive lock on a "
+		    "table before the schema is read: try again when that has "
+		    "ended");
+	return -1;
+}
+
+/* In the holder's snapshot. Where that does not come to be the moment is taken
+ * anew. */
 static int
 read_schema(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_run *run,
@@ -219,25 +267,25 @@ read_schema(struct bkp_pg_source *source,
 {
 	struct bkp_pg_holder *holder = &database->holder;
 	char *name = bkp_strdup(holder->database, err);
-	int rc = name != NULL ? dump_schema(source, database, run, err) : -1;
+	int rc = -1;
 
-	for (int attempt = 1; name != NULL && rc < 0; attempt++) {
-		bool is_waited_for;
+	for (int attempt = 1; name != NULL; attempt++) {
+		struct obstacle obstacle;
+		bool is_over;
 
-		bkp_pg_holder_explain(holder, source->config, err);
-		is_waited_for = bkp_pg_holder_is_waited_for(holder);
+		rc = try_schema(source, database, run, &obstacle, err);
+		is_over = !obstacle.is_lock && obstacle.changed == NULL;
+		if (!is_over && attempt == ATTEMPTS) {
+			rc = give_up(database, run, &obstacle, rc, err);
+			is_over = true;
+		}
+		free(obstacle.changed);
+		if (is_over)
+			break;
 		bkp_pg_holder_close(holder);
-		if (!is_waited_for)
+		rc = bkp_pg_holder_open(holder, source->config, name, run, err);
+		if (rc < 0)
 			break;
-		(void)bkp_fail(err, BKP_RETRY,
-		    "again and again somebody asks for an exclusive lock on a "
-		    "table before the schema is read: try again when that has "
-		    "ended");
-		if (attempt == ATTEMPTS ||
-		    bkp_pg_holder_open(holder, source->config, name, run, err) <
-			0)
-			break;
-		rc = dump_schema(source, database, run, err);
 	}
 	if (rc < 0 && name != NULL)
 		(void)bkp_fail_in(err, "database %s", name);

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from harness import witness
-from harness.stack import COMPLETE, FAILED, finish, patience
+from harness.stack import COMPLETE, DEGRADED, FAILED, finish, patience
 
 
 @pytest.fixture
@@ -78,21 +78,22 @@ def test_a_change_between_snapshot_and_locks_is_seen(
 
 # ---- behind the locks ----
 
-def gated(app, postgres, database, tail, name="app"):
-    """pg_dump waits behind a gate; answers the file that opens it, and the one
-    that says that somebody stands there."""
+def gated(app, postgres, database, tail, program="pg_dump", name="app"):
+    """A program waits behind a gate; answers the file that opens it, and the
+    one that says that somebody stands there."""
     bindir, opened, there = (app.path(name)
                              for name in ("gated", "open", "there"))
     os.mkdir(bindir)
-    for other in ("pg_dumpall", "pg_restore"):
+    for other in ("pg_dump", "pg_dumpall", "pg_restore"):
         os.symlink(postgres.program(other), os.path.join(bindir, other))
     gate = ": >%s; while [ ! -e %s ]; do sleep 0.02; done" % (there, opened)
-    real = postgres.program("pg_dump")
-    path = os.path.join(bindir, "pg_dump")
+    real = postgres.program(program)
+    path = os.path.join(bindir, program)
+    os.unlink(path)
     with open(path, "w") as out:
         out.write("#!/bin/sh\ncase \"$*\" in *--version*|*-V*) exec %s \"$@\""
                   ";; esac\n%s\n" % (real, tail % {
-                      "gate": gate, "dump": real + ' "$@"'}))
+                      "gate": gate, "program": real + ' "$@"'}))
     os.chmod(path, 0o755)
     app.add_postgres(name, postgres, database, bindir=bindir)
     return opened, there
@@ -104,7 +105,7 @@ def test_schemas_that_change_names_behind_the_locks_are_noticed(
         CREATE SCHEMA blue; CREATE TABLE blue.t AS SELECT 1 AS x;
         CREATE SCHEMA green; CREATE TABLE green.t AS SELECT 2 AS x""")
     opened, there = gated(app, postgres, database,
-                          "%(dump)s || exit; %(gate)s")
+                          "%(gate)s; exec %(program)s", "pg_restore")
     running = app.start("backup-create")
     until(lambda: os.path.exists(there))
     postgres.execute(database, """
@@ -117,6 +118,61 @@ def test_schemas_that_change_names_behind_the_locks_are_noticed(
     assert app.snapshots() == []
     app.create()
     same_after(app, postgres, database)
+
+
+# ---- between the moment and pg_dump ----
+
+DEFINED = """
+    CREATE SCHEMA s; CREATE TABLE s.t (x int PRIMARY KEY, y int);
+    CREATE FUNCTION s.f(a int DEFAULT 1) RETURNS int
+        LANGUAGE sql AS 'SELECT a';
+    CREATE FUNCTION s.touch() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN RETURN NEW; END';
+    CREATE TRIGGER touch BEFORE INSERT ON s.t FOR EACH ROW
+        EXECUTE FUNCTION s.touch();
+    CREATE TYPE s.pair AS (a int, b int);
+    CREATE VIEW s.low AS SELECT x FROM s.t;
+    CREATE VIEW s.high AS SELECT x, s.f() AS f FROM s.low"""
+
+
+@pytest.mark.parametrize("statement", [
+    "CREATE OR REPLACE FUNCTION s.f(a int DEFAULT 2) RETURNS int"
+    " LANGUAGE sql AS 'SELECT a + 1'",
+    "CREATE OR REPLACE VIEW s.high AS SELECT x, s.f() AS f, 7 AS g FROM s.low",
+    "ALTER VIEW s.low RENAME TO deep",
+    "ALTER VIEW s.low RENAME x TO z",
+    "DROP VIEW s.high",
+    "DROP FUNCTION s.f CASCADE",
+    "ALTER TYPE s.pair RENAME ATTRIBUTE b TO c",
+    "CREATE OR REPLACE TRIGGER touch AFTER INSERT ON s.t"
+    " FOR EACH ROW EXECUTE FUNCTION s.touch()",
+], ids=["function", "view", "view's name", "view's column", "view dropped",
+        "function dropped", "type", "trigger"])
+def test_a_definition_that_is_replaced_before_it_is_read_is_of_one_moment(
+        app, postgres, database, statement):
+    postgres.execute(database, DEFINED)
+    opened, there = gated(app, postgres, database,
+                          "%(gate)s; exec %(program)s")
+    running = app.start("backup-create")
+    until(lambda: os.path.exists(there))
+    postgres.execute(database, statement)
+    open(opened, "w").close()
+    result = finish(running)
+    assert result.status == COMPLETE, str(result)
+    same_after(app, postgres, database)
+
+
+def test_a_definition_that_never_rests_is_named(app, postgres, database):
+    postgres.execute(database, DEFINED)
+    replace = ("CREATE OR REPLACE FUNCTION s.f(a int DEFAULT 1) RETURNS int"
+               " LANGUAGE sql AS 'SELECT $$'")
+    gated(app, postgres, database,
+          '%%(program)s || exit; %s -qd "%s" -c "%s"' % (
+              postgres.program("psql"), postgres.conninfo(database), replace))
+    result = app.run("backup-create")
+    assert result.status == DEGRADED, str(result)
+    assert "function f" in result.err, str(result)
+    assert "again and again" in result.err, str(result)
 
 
 # ---- sessions ----

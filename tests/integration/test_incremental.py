@@ -499,7 +499,7 @@ def test_nothing_is_taken_over_of_a_backup_of_a_later_moment(app):
     # The other has its moments, and waits with reading.
     app.reconnect()
     opened, there = gated(app.stack, app.server, app.database,
-                          "%(gate)s; exec %(dump)s", name="full")
+                          "%(gate)s; exec %(program)s", name="full")
     earlier = app.stack.start("backup-create", "--json", env=env)
     wait_for(lambda: os.path.exists(there))
     writer.execute("COMMIT")
