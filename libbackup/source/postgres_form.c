@@ -171,6 +171,25 @@ find_column(const PGresult *result, const char *column)
 	return -1;
 }
 
+/*
+ * Types that receive the same bytes as each other, which are text in the
+ * encoding of the session: what does not fit a length is refused, as it is as
+ * text. Not bpchar, which adds and drops spaces, so that what is read back is
+ * not what went in.
+ */
+static bool
+is_same_inside(const char *a, const char *b)
+{
+	static const char *const texts[] = {"text", "varchar"};
+	unsigned found = 0;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		found += strcmp(a, texts[i]) == 0 ? 1 : 0;
+		found += strcmp(b, texts[i]) == 0 ? 1 : 0;
+	}
+	return strcmp(a, b) == 0 || found == 2;
+}
+
 static int
 check_column(const PGresult *result, const char *column, const char *type,
     struct bkp_error *err)
@@ -178,8 +197,9 @@ check_column(const PGresult *result, const char *column, const char *type,
 	int found = find_column(result, column);
 
 	/* COPY itself says so of a column that is not there. */
-	if (found < 0 || (type[0] != '\0' &&
-			     strcmp(PQgetvalue(result, found, 1), type) == 0))
+	if (found < 0 ||
+	    (type[0] != '\0' &&
+		is_same_inside(PQgetvalue(result, found, 1), type)))
 		return 0;
 	return bkp_fail(err, BKP_UNSUPPORTED,
 	    "column \"%s\" was %s and is %s here: its rows are stored in the "
