@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reports: every form holds hostile names, says what is so, and is there
  * whole or not at all. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -519,13 +520,15 @@ a_file_is_replaced_and_what_is_no_file_is_written_to(void **state)
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_report report = report_of(NULL, NULL);
 	struct stat before, after;
-	char path[128], link[128];
+	char path[128], link[128], pipe[128], begin[5];
 	mode_t mask = umask(022);
 	char *text;
+	int fd;
 
 	(void)state;
 	(void)snprintf(path, sizeof(path), "%s/r.xml", folder);
 	(void)snprintf(link, sizeof(link), "%s/link.xml", folder);
+	(void)snprintf(pipe, sizeof(pipe), "%s/pipe", folder);
 	assert_int_equal(
 	    bkp_report_save(&report, BKP_REPORT_JUNIT, path, &err), 0);
 	assert_int_equal(stat(path, &before), 0);
@@ -540,10 +543,17 @@ a_file_is_replaced_and_what_is_no_file_is_written_to(void **state)
 	text = read_file(path);
 	assert_int_equal(parse(text).errors, 1);
 	free(text);
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	fd = open(pipe, O_RDONLY | O_NONBLOCK);
+	assert_true(fd >= 0);
 	assert_int_equal(
-	    bkp_report_save(&report, BKP_REPORT_JUNIT, "/dev/null", &err), 0);
-	assert_int_equal(stat("/dev/null", &after), 0);
-	assert_true(S_ISCHR(after.st_mode));
+	    bkp_report_save(&report, BKP_REPORT_JUNIT, pipe, &err), 0);
+	assert_int_equal(stat(pipe, &after), 0);
+	assert_true(S_ISFIFO(after.st_mode));
+	assert_int_equal(read(fd, begin, 5), 5);
+	assert_memory_equal(begin, "<?xml", 5);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(unlink(pipe), 0);
 	assert_int_equal(
 	    bkp_report_save(&report, BKP_REPORT_JUNIT, folder, &err), -1);
 	assert_int_equal(unlink(link), 0);
