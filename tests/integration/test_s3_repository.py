@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import pytest
+from harness.gate import Gate
 from harness.shelf import Shelf
 from harness.stack import COMPLETE, FAILED, Stack
 from test_s3 import Fake, error
@@ -80,6 +81,23 @@ def test_what_others_keep_below_the_prefix_is_nobodys(host, s3, repository):
     assert host.run("backup-prune", "--keep-last", "1", "--grace",
                     "0").status == COMPLETE
     assert set(foreign) <= set(keys(s3, repository))
+
+
+@pytest.mark.parametrize("stack", ["bucket"], indirect=True)
+def test_what_a_server_refuses_is_no_forgery(host, minio, repository):
+    host.create()
+
+    def answer(method, path):
+        if method == "GET" and "/snapshots/" in path:
+            return 403, "AccessDenied"
+        return None
+
+    with Gate(minio, answer) as gate:
+        host.use_bucket(gate, repository)
+        listed = host.run("backup-list")
+    assert listed.status == FAILED, str(listed)
+    assert "AccessDenied" in listed.err
+    assert "forged" not in str(listed)
 
 
 def test_of_two_who_make_a_repository_at_most_one_does(stack):
