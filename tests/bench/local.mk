@@ -102,3 +102,15 @@ bench-objects: all
 		--scale $(BENCH_OBJECTS_SCALE) --rounds $(BENCH_ROUNDS) \
 		--at-most $(BENCH_OBJECTS_AT_MOST)
 .PHONY: bench-objects
+
+# What proving a backup costs, beside restoring it; fails where that is more
+# than BENCH_VERIFY_AT_MOST times as much of the processor:
+#     make bench-verify BENCH_ROWS_SCALE=1 BENCH_ROUNDS=3
+BENCH_VERIFY_AT_MOST = 1.3
+EXTRA_DIST += tests/bench/verify.py
+
+bench-verify: all
+	$(srcdir)/tests/support/python.sh $(srcdir)/tests/bench/verify.py \
+		--tools tools --scale $(BENCH_ROWS_SCALE) \
+		--rounds $(BENCH_ROUNDS) --at-most $(BENCH_VERIFY_AT_MOST)
+.PHONY: bench-verify

@@ -205,6 +205,7 @@ EXTRA_DIST += tests/integration/test_binary.py
 EXTRA_DIST += tests/integration/test_drill.py \
 	tests/integration/test_mutations.py \
 	tests/integration/mutations/kinds.py \
+	tests/integration/mutations/places.py \
 	tests/integration/mutations/schema.sql
 # verify: each check by itself
 EXTRA_DIST += tests/integration/test_verify_checks.py
