@@ -86,9 +86,9 @@ struct bkp_restore_options {
 	const char *role;      /* databases: this role makes and owns all */
 	int is_without_owners; /* databases: all belongs to whoever restores */
 	int is_without_privileges; /* databases: nothing is granted */
-	const char *const *only; /* of one database: these schemas and tables
-				    (SCHEMA.TABLE, in double quotes as SQL has
-				    them), with what they need */
+	const char *const *only;   /* of one database: these schemas and tables
+				      (SCHEMA.TABLE, in double quotes as SQL has
+				      them), with what they need */
 	size_t only_count;
 	int is_schema_only; /* databases: no rows, but for those that extensions
 			       need; no large objects; sequences begin anew */
@@ -194,6 +194,13 @@ enum bkp_verify_mode {
 	BKP_VERIFY_LIVE     /* compare the configured places as they are */
 };
 
+/* Where the objects of buckets are tried. */
+enum bkp_verify_objects {
+	BKP_OBJECTS_AS_CONFIGURED, /* scratch_bucket of the source */
+	BKP_OBJECTS_BUCKET,        /* into a bucket that is made for it */
+	BKP_OBJECTS_DIGEST /* nowhere: they are read back and digested */
+};
+
 struct bkp_verify_options {
 	size_t size;
 	const struct bkp_config *config;
@@ -213,6 +220,12 @@ struct bkp_verify_options {
 	const char *max_recovery; /* "2h" */
 	const char *max_drop;     /* "20%" */
 	int has_history; /* the result has it, for reports (report.h) */
+	/* Databases on a server that is there, libpq's conninfo without a
+	 * password, instead of one that is made. The one that the backup is of
+	 * is refused, unless it may be. */
+	const char *server;
+	int may_be_source;
+	enum bkp_verify_objects objects;
 };
 
 #define BKP_VERIFY_OPTIONS_INIT                                                \

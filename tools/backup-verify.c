@@ -241,13 +241,25 @@ run(struct cli *cli, struct bkp_verify_options *options,
 	return status;
 }
 
+static bool
+read_objects(const char *text, enum bkp_verify_objects *out)
+{
+	*out = BKP_OBJECTS_AS_CONFIGURED;
+	if (text == NULL)
+		return true;
+	*out = strcmp(text, "bucket") == 0 ? BKP_OBJECTS_BUCKET
+					   : BKP_OBJECTS_DIGEST;
+	return *out == BKP_OBJECTS_BUCKET || strcmp(text, "digest") == 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct cli cli = CLI_INIT(&command);
 	struct bkp_verify_options verifying = BKP_VERIFY_OPTIONS_INIT;
 	struct verify_reports reports = VERIFY_REPORTS_INIT;
-	bool is_live = false, is_without = false;
+	bool is_live = false, is_without = false, may_be_source = false;
+	const char *objects = NULL;
 	struct bkp_error err = BKP_ERROR_INIT;
 	const struct cli_option options[] = {
 	    {"live", 0, NULL, "compare the configured places as they are now",
@@ -273,6 +285,15 @@ main(int argc, char **argv)
 		&reports.html},
 	    {"prometheus", 0, "FILE", "write it as metrics, for a monitor",
 		CLI_TEXT, &reports.prometheus},
+	    {"server", 0, "CONNINFO",
+		"databases onto this server, under names of their own",
+		CLI_TEXT, &verifying.server},
+	    {"allow-source-server", 0, NULL,
+		"also where that is the one that was backed up", CLI_FLAG,
+		&may_be_source},
+	    {"objects", 0, "WHERE",
+		"objects into a scratch bucket, or by digest (bucket, digest)",
+		CLI_TEXT, &objects},
 	    {.name = NULL}};
 	enum cli_status status;
 
@@ -287,6 +308,13 @@ main(int argc, char **argv)
 				    "--scratch-directory");
 	if (status == CLI_GO_ON && bkp_verify_check(&verifying, &err) < 0)
 		status = cli_usage(&cli, "%s", err.message);
+	if (status == CLI_GO_ON && is_live &&
+	    (verifying.server != NULL || objects != NULL))
+		status = cli_usage(&cli, "--live compares in place and takes "
+					 "no --server and no --objects");
+	if (status == CLI_GO_ON && !read_objects(objects, &verifying.objects))
+		status = cli_usage(&cli, "--objects needs bucket or digest");
+	verifying.may_be_source = may_be_source;
 	verifying.is_without_erasures = is_without;
 	verifying.mode = is_live ? BKP_VERIFY_LIVE : BKP_VERIFY_SCRATCH;
 	if (status == CLI_GO_ON)

@@ -23,6 +23,8 @@ struct bkp_strings {
 	size_t count;
 };
 
+struct bkp_pg_renamed;
+
 /* How rows are read. */
 enum bkp_copy {
 	BKP_COPY_BY_SIZE, /* as before; a new table by its size */
@@ -39,6 +41,9 @@ struct bkp_postgres_config {
 	char *bindir; /* where pg_dump and the server are looked for first */
 	bool is_incremental; /* pages that no WAL touched are not read again */
 	unsigned copy;       /* enum bkp_copy */
+	const struct bkp_pg_renamed *renamed; /* not a key, borrowed: what
+		databases of a snapshot are called there (postgres/renamed.h);
+		NULL: what they are called */
 };
 
 struct bkp_bucket_config {
@@ -106,6 +111,8 @@ struct bkp_verification_config {
 	uint64_t budget_ms;       /* how long it may take */
 	uint64_t max_age_ms;      /* of the snapshot */
 	uint64_t max_recovery_ms; /* until all of it is back */
+	char *server; /* libpq's conninfo, without a password: databases are
+			 tried there, not on one that is made for it */
 	unsigned max_drop; /* percent, below what earlier snapshots hold */
 };
 

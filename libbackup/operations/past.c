@@ -198,7 +198,7 @@ restore(struct bkp_past *past, struct bkp_error *err)
 		&past->opened, &past->chosen, supply, &amount, err) < 0 ||
 	    bkp_scratch_check_room(
 		&past->chosen, &amount, past->folder.path, err) < 0 ||
-	    bkp_scratch_make(&past->chosen, past->folder.path, past->run,
+	    bkp_scratch_make(&past->chosen, NULL, past->folder.path, past->run,
 		&past->scratch, err) < 0 ||
 	    bkp_scratch_restore(
 		&past->chosen, supply, &amount, &past->scratch->place, err) < 0)

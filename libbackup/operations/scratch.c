@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/source/postgres_server.h"
 
 /* A machine without the source's configuration can still restore it. */
 static int
@@ -20,10 +21,56 @@ bare_config(const struct bkp_chosen *chosen, struct bkp_source_config *out,
 	return out->prefix != NULL && out->name != NULL ? 0 : -1;
 }
 
-int
-bkp_scratch_make(const struct bkp_chosen *chosen, const char *directory,
+/* A bucket of its own at the endpoint, also where the configuration does not
+ * ask for one. */
+static int
+open_bucket(const struct bkp_chosen *chosen,
+    const struct bkp_source_config *config, const char *directory,
     struct bkp_run *run, struct bkp_scratch **out, struct bkp_error *err)
 {
+	struct bkp_source_config copy = {.prefix = NULL};
+	int rc = -1;
+
+	if (chosen->config == NULL)
+		return bkp_fail(err, BKP_INVALID,
+		    "%s: the configuration has no such source, so nobody "
+		    "knows where a scratch bucket could be made; --objects "
+		    "digest needs none",
+		    chosen->source->prefix);
+	if (bkp_source_config_copy(config, &copy, err) == 0) {
+		copy.bucket.has_scratch_bucket = true;
+		rc = chosen->kind->scratch_open(
+		    &copy, chosen->source->info, directory, run, out, err);
+	}
+	bkp_source_config_free(&copy);
+	return rc;
+}
+
+static int
+open_place(const struct bkp_chosen *chosen,
+    const struct bkp_scratch_choice *choice,
+    const struct bkp_source_config *config, const char *directory,
+    struct bkp_run *run, struct bkp_scratch **out, struct bkp_error *err)
+{
+	enum bkp_source_kind kind = chosen->kind->kind;
+
+	if (kind == BKP_KIND_POSTGRES && choice->server != NULL)
+		return bkp_pg_server_open(config, chosen->source->info,
+		    choice->server, choice->may_be_source, run, out, err);
+	if (kind == BKP_KIND_BUCKET && choice->objects == BKP_OBJECTS_DIGEST)
+		return 0;
+	if (kind == BKP_KIND_BUCKET && choice->objects == BKP_OBJECTS_BUCKET)
+		return open_bucket(chosen, config, directory, run, out, err);
+	return chosen->kind->scratch_open(
+	    config, chosen->source->info, directory, run, out, err);
+}
+
+int
+bkp_scratch_make(const struct bkp_chosen *chosen,
+    const struct bkp_scratch_choice *choice, const char *directory,
+    struct bkp_run *run, struct bkp_scratch **out, struct bkp_error *err)
+{
+	static const struct bkp_scratch_choice none = {.server = NULL};
 	struct bkp_source_config bare = {.prefix = NULL};
 	const struct bkp_source_config *config = chosen->config;
 	int rc = -1;
@@ -38,8 +85,8 @@ bkp_scratch_make(const struct bkp_chosen *chosen, const char *directory,
 	}
 	bkp_run_phase(
 	    run, 0, 0, "making a scratch place for %s", chosen->source->prefix);
-	rc = chosen->kind->scratch_open(
-	    config, chosen->source->info, directory, run, out, err);
+	rc = open_place(chosen, choice != NULL ? choice : &none, config,
+	    directory, run, out, err);
 out:
 	bkp_source_config_free(&bare);
 	return rc;

@@ -110,8 +110,17 @@ bkp_scratch_check_room(const struct bkp_chosen *chosen,
 	    tell_size(room, b));
 }
 
+bool
+bkp_scratch_is_in_folder(
+    const struct bkp_chosen *chosen, const struct bkp_scratch_choice *choice)
+{
+	return chosen->kind->kind != BKP_KIND_POSTGRES ||
+	       choice->server == NULL;
+}
+
 int
-bkp_scratch_check_all(const struct bkp_opened *opened, const char *directory,
+bkp_scratch_check_all(const struct bkp_opened *opened,
+    const struct bkp_scratch_choice *choice, const char *directory,
     struct bkp_error *err)
 {
 	for (size_t i = 0; i < opened->chosen_count; i++) {
@@ -120,7 +129,8 @@ bkp_scratch_check_all(const struct bkp_opened *opened, const char *directory,
 		    chosen->source->entries, chosen->source->bytes};
 
 		/* A part is alone, and counted when its turn comes. */
-		if (strcmp(chosen->selection, chosen->source->prefix) == 0 &&
+		if (bkp_scratch_is_in_folder(chosen, choice) &&
+		    strcmp(chosen->selection, chosen->source->prefix) == 0 &&
 		    bkp_scratch_check_room(chosen, &amount, directory, err) < 0)
 			return -1;
 	}

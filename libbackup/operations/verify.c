@@ -151,17 +151,22 @@ verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	struct bkp_scratch *scratch = NULL;
 	int rc;
 
-	if (bkp_scratch_check_room(
-		chosen, &verify->selected, verify->folder.path, err) < 0 ||
-	    bkp_scratch_make(
-		chosen, verify->folder.path, verify->run, &scratch, err) < 0)
+	if ((bkp_scratch_is_in_folder(chosen, &verify->choice) &&
+		bkp_scratch_check_room(
+		    chosen, &verify->selected, verify->folder.path, err) < 0) ||
+	    bkp_scratch_make(chosen, &verify->choice, verify->folder.path,
+		verify->run, &scratch, err) < 0)
 		return -1;
 	if (scratch == NULL) {
 		verify->read_back++;
 		return read_back(verify, chosen, supply, err);
 	}
 	verify->restored++;
-	rc = prove_in_scratch(verify, chosen, supply, scratch, err);
+	rc = scratch->ops->check == NULL
+		 ? 0
+		 : scratch->ops->check(scratch, supply, err);
+	if (rc == 0)
+		rc = prove_in_scratch(verify, chosen, supply, scratch, err);
 	scratch->ops->close(scratch);
 	return rc;
 }
@@ -295,10 +300,17 @@ begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 		return -1;
 	if (options->mode == BKP_VERIFY_LIVE)
 		return 0;
+	verify->choice = (struct bkp_scratch_choice){
+	    .server = options->server != NULL
+			  ? options->server
+			  : options->config->verification.server,
+	    .may_be_source = options->may_be_source,
+	    .objects = options->objects};
 	if (bkp_scratch_folder_open(&verify->folder, options->scratch_directory,
 		"backup-verify", verify->run, err) < 0)
 		return -1;
-	return bkp_scratch_check_all(&verify->opened, verify->folder.path, err);
+	return bkp_scratch_check_all(
+	    &verify->opened, &verify->choice, verify->folder.path, err);
 }
 
 static int

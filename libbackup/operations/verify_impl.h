@@ -18,6 +18,7 @@ struct bkp_verify {
 	struct bkp_contents *contents; /* digest only */
 	struct bkp_verdict *verdict;
 	struct bkp_scratch_folder folder; /* scratch places are below it */
+	struct bkp_scratch_choice choice; /* or elsewhere */
 	struct bkp_amount selected; /* of the source at hand */
 	uint64_t bytes; /* of what was selected of the sources so far */
 	uint64_t rows, objects, files;

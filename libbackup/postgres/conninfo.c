@@ -7,6 +7,7 @@
 
 #include "formats/buf.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/postgres/renamed.h"
 
 /* What a program's environment gets, and the NULL at its end. */
 #define ENV_SIZE 6
@@ -90,6 +91,8 @@ bkp_conninfo_make(const struct bkp_postgres_config *config,
 	size_t room = DEFAULT_COUNT + 3; /* dbname, password, the NULL */
 	int rc = -1;
 
+	if (database != NULL)
+		database = bkp_pg_real_name(config->renamed, database);
 	options = PQconninfoParse(
 	    config->conninfo != NULL ? config->conninfo : "", &reason);
 	if (options == NULL) {

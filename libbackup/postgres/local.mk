@@ -19,6 +19,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/names.c libbackup/postgres/names.h \
 	libbackup/postgres/pooler.c libbackup/postgres/pooler.h \
 	libbackup/postgres/programs.c libbackup/postgres/programs.h \
+	libbackup/postgres/renamed.c libbackup/postgres/renamed.h \
 	libbackup/postgres/restore.c libbackup/postgres/restore.h \
 	libbackup/postgres/session.c libbackup/postgres/session.h \
 	libbackup/postgres/sqlarray.c \

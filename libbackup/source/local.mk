@@ -65,6 +65,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_sections.c \
 	libbackup/source/postgres_scratch.c \
 	libbackup/source/postgres_scratch.h \
+	libbackup/source/postgres_server.c \
+	libbackup/source/postgres_server.h \
 	libbackup/source/postgres_source.c \
 	libbackup/source/postgres_source.h \
 	libbackup/source/postgres_swap.c \

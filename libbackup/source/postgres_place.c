@@ -3,36 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/exchange.h"
 #include "libbackup/postgres/front.h"
 #include "libbackup/postgres/names.h"
+#include "libbackup/postgres/renamed.h"
 #include "libbackup/source/postgres_target.h"
-
-#define NAME_MAX_BYTES 63
-
-/* "<name>.<what>-1a2b3c4d", with the name cut between characters where it
- * would be too long. */
-static char *
-make_name(const char *name, const char *what, struct bkp_error *err)
-{
-	unsigned char random[4];
-	char hex[2 * sizeof(random) + 1];
-	size_t len = strlen(name);
-	size_t room = NAME_MAX_BYTES - strlen(what) - sizeof(hex) - 1;
-	enum fmt_status status = fmt_random(random, sizeof(random));
-
-	if (status != FMT_OK) {
-		(void)bkp_fail_format(err, status, "choosing a name");
-		return NULL;
-	}
-	fmt_hex(random, sizeof(random), hex);
-	if (len > room)
-		for (len = room; len > 0 && (name[len] & 0xc0) == 0x80;)
-			len--;
-	return bkp_format(err, "%.*s.%s-%s", (int)len, name, what, hex);
-}
 
 /* ---- create ---- */
 
@@ -116,7 +92,7 @@ bkp_pg_place_create(struct bkp_pg_target *target, struct bkp_supply *supply,
 			    "the snapshot does not tell the %s of the "
 			    "database",
 			    needed[i]);
-	database->temporary = make_name(database->name, "restoring", err);
+	database->temporary = bkp_pg_new_name(database->name, "restoring", err);
 	if (database->temporary == NULL ||
 	    bkp_pg_open_front(
 		&pg, target->config, bkp_supply_run(supply), err) < 0)
@@ -167,7 +143,7 @@ replace(const struct bkp_pg_target *target, struct bkp_pg *pg,
 	struct bkp_error failure = BKP_ERROR_INIT;
 	struct bkp_pg_exchange exchange = {
 	    .name = database->name, .in = database->temporary};
-	char *old = make_name(database->name, "replaced", err);
+	char *old = bkp_pg_new_name(database->name, "replaced", err);
 	int rc = -1;
 
 	if (old == NULL)
@@ -227,7 +203,7 @@ bkp_pg_place_aside(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err)
 {
 	struct bkp_pg pg = BKP_PG_INIT;
-	char *name = make_name(database->name, "incomplete", err);
+	char *name = bkp_pg_new_name(database->name, "incomplete", err);
 	int rc = -1;
 
 	if (name == NULL || bkp_run_check(bkp_supply_run(supply), err) < 0 ||
@@ -266,6 +242,12 @@ tell_leftover(struct bkp_run *run, const char *quoted, const char *what)
 		    "proven, and did not get its place: backup-restore "
 		    "--put-back puts it there, --drop-former drops it",
 		    quoted);
+	else if (strcmp(what, "drill") == 0)
+		bkp_run_message(run, BKP_WARNING, NULL,
+		    "the server has a scratch database %s, which a "
+		    "backup-verify that was killed left; where none is "
+		    "running, remove it: DROP DATABASE %s",
+		    quoted, quoted);
 	else
 		bkp_run_message(run, BKP_WARNING, NULL,
 		    "the server has an unfinished database %s, which a restore "
@@ -286,7 +268,7 @@ bkp_pg_place_tell_leftovers(
 		"SELECT pg_catalog.quote_ident(datname),"
 		" substring(datname FROM '[.]([a-z]+)-[0-9A-Za-z]+$')"
 		" FROM pg_catalog.pg_database d"
-		" WHERE (datname ~ '[.](restoring|replaced)-[0-9a-f]{8}$'"
+		" WHERE (datname ~ '[.](restoring|replaced|drill)-[0-9a-f]{8}$'"
 		" OR datname ~ '[.]restored-[0-9]{8}T[0-9]{6}Z$')"
 		" AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity a"
 		" WHERE a.datname = d.datname) ORDER BY 1",

@@ -7,6 +7,7 @@
 #include "formats/json.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/describe.h"
+#include "libbackup/postgres/renamed.h"
 #include "libbackup/source/postgres_source.h"
 
 /* Begins an entry whose content is to be written. Takes attrs (may be NULL). */
@@ -144,9 +145,12 @@ dump_for_people(const json_t *json)
 }
 
 int
-bkp_pg_source_facts(struct bkp_pg_source_database *database,
-    struct bkp_sink *sink, struct bkp_error *err)
+bkp_pg_source_facts(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err)
 {
+	const char *name = bkp_pg_recorded_name(
+	    source->config->renamed, database->holder.database);
 	struct bkp_pg *pg = &database->holder.pg;
 	struct fmt_buf text = FMT_BUF_INIT;
 	json_t *json = NULL, *versions = NULL;
@@ -159,8 +163,7 @@ bkp_pg_source_facts(struct bkp_pg_source_database *database,
 	dumped = dump_for_people(json);
 	if (dumped == NULL || fmt_buf_append_text(&text, dumped) != FMT_OK ||
 	    fmt_buf_append_byte(&text, '\n') != FMT_OK ||
-	    json_object_set_new(
-		versions, "name", json_string(database->holder.database)) < 0) {
+	    json_object_set_new(versions, "name", json_string(name)) < 0) {
 		(void)bkp_fail_nomem(err, "describing the database");
 		goto out;
 	}

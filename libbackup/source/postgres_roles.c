@@ -167,6 +167,14 @@ out:
 	return rc;
 }
 
+static int
+read_existing(struct roles *roles, struct bkp_error *err)
+{
+	return bkp_pg_query(roles->pg,
+	    "SELECT rolname FROM pg_roles ORDER BY rolname COLLATE \"C\"", 0,
+	    NULL, &roles->existing, err);
+}
+
 int
 bkp_pg_target_roles(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg *pg, struct bkp_error *err)
@@ -182,9 +190,7 @@ bkp_pg_target_roles(struct bkp_pg_target *target, struct bkp_supply *supply,
 	int rc = -1;
 
 	if (read_globals(supply, &text, &attrs, err) < 0 ||
-	    bkp_pg_query(pg,
-		"SELECT rolname FROM pg_roles ORDER BY rolname COLLATE \"C\"",
-		0, NULL, &roles.existing, err) < 0 ||
+	    read_existing(&roles, err) < 0 ||
 	    look_for_tablespaces(target, &roles, attrs, err) < 0)
 		goto out;
 	if ((at = fmt_buf_text(&text)) == NULL) {
@@ -204,5 +210,58 @@ out:
 	json_decref(attrs);
 	fmt_buf_free(&roles.name);
 	fmt_buf_free(&text);
+	return rc;
+}
+
+/* Appends the role that a statement makes, where the server has none of that
+ * name. */
+static enum fmt_status
+note_missing(struct roles *roles, const struct bkp_sql_statement *s,
+    struct fmt_buf *missing)
+{
+	if (!bkp_sql_begins(s, "CREATE ROLE ", NULL) ||
+	    !read_subject(roles, s) ||
+	    is_existing(roles, (const char *)roles->name.data))
+		return FMT_OK;
+	roles->made++;
+	return fmt_buf_printf(missing, "%s%s", missing->len > 0 ? ", " : "",
+	    (const char *)roles->name.data);
+}
+
+int
+bkp_pg_target_roles_check(
+    struct bkp_supply *supply, struct bkp_pg *pg, struct bkp_error *err)
+{
+	struct roles roles = {.pg = pg, .name = FMT_BUF_INIT};
+	struct fmt_buf text = FMT_BUF_SECRET_INIT, missing = FMT_BUF_INIT;
+	enum fmt_status status = FMT_OK;
+	struct bkp_sql_statement s;
+	json_t *attrs = NULL;
+	const char *at, *end;
+	int rc = -1;
+
+	if (read_globals(supply, &text, &attrs, err) < 0 ||
+	    read_existing(&roles, err) < 0)
+		goto out;
+	at = (const char *)text.data;
+	end = at + text.len;
+	while (status == FMT_OK && bkp_sql_next(&at, end, &s))
+		status = note_missing(&roles, &s, &missing);
+	if (status != FMT_OK || fmt_buf_text(&missing) == NULL)
+		(void)bkp_fail_nomem(err, "comparing roles");
+	else if (roles.made > 0)
+		(void)bkp_fail(err, BKP_NOTFOUND,
+		    "the server lacks roles that the backup has, and none is "
+		    "made there: %.300s. Make them (backup-cat prints %s/"
+		    "globals.sql), or leave --server out",
+		    (const char *)missing.data, bkp_supply_prefix(supply));
+	else
+		rc = 0;
+out:
+	PQclear(roles.existing);
+	json_decref(attrs);
+	fmt_buf_free(&roles.name);
+	fmt_buf_free(&text);
+	fmt_buf_free(&missing);
 	return rc;
 }

@@ -15,6 +15,7 @@
 #include "libbackup/postgres/front.h"
 #include "libbackup/postgres/identity.h"
 #include "libbackup/postgres/names.h"
+#include "libbackup/postgres/renamed.h"
 #include "libbackup/source/postgres_incremental.h"
 
 /* So often the moment is let go of and taken again where somebody waits for a
@@ -90,9 +91,13 @@ list_all(struct bkp_pg_source *source, struct bkp_pg *pg, struct bkp_error *err)
 	    (size_t)PQntuples(result), sizeof(*source->databases), err);
 	if (source->databases == NULL)
 		goto out;
-	for (int i = 0; i < PQntuples(result); i++)
-		if (add_database(source, PQgetvalue(result, i, 0), err) < 0)
+	for (int i = 0; i < PQntuples(result); i++) {
+		const char *name = bkp_pg_recorded_name(
+		    source->config->renamed, PQgetvalue(result, i, 0));
+
+		if (name != NULL && add_database(source, name, err) < 0)
 			goto out;
+	}
 	rc = 0;
 out:
 	PQclear(result);
@@ -418,7 +423,7 @@ run_database(struct bkp_pg_source *source,
 		tell_skipped(database, bkp_sink_run(sink), err) < 0) ||
 	    bkp_pg_source_catalogue(source, database, sink, err) < 0 ||
 	    bkp_pg_source_tables(source, database, sink, err) < 0 ||
-	    bkp_pg_source_facts(database, sink, err) < 0 ||
+	    bkp_pg_source_facts(source, database, sink, err) < 0 ||
 	    bkp_pg_source_largeobjects(source, database, sink, err) < 0 ||
 	    bkp_pg_source_schema(source, database, sink, err) < 0 ||
 	    bkp_pg_source_sequences(database, sink, err) < 0 ||
@@ -447,7 +452,8 @@ run(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 	for (size_t i = 0; i <= source->database_count; i++) {
 		bool is_last = i == source->database_count;
 
-		if (!has_globals &&
+		/* A server of others has roles of its own. */
+		if (!has_globals && source->config->renamed == NULL &&
 		    (is_last || compare_paths(
 				    globals, source->databases[i].path) < 0)) {
 			if (bkp_pg_source_globals(source, sink, err) < 0)

@@ -39,8 +39,9 @@ int bkp_pg_source_globals(
 int bkp_pg_source_catalogue(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_sink *sink,
     struct bkp_error *err);
-int bkp_pg_source_facts(struct bkp_pg_source_database *database,
-    struct bkp_sink *sink, struct bkp_error *err);
+int bkp_pg_source_facts(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err);
 int bkp_pg_source_schema(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_sink *sink,
     struct bkp_error *err);

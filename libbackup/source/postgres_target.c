@@ -7,6 +7,7 @@
 #include "formats/json.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/front.h"
+#include "libbackup/postgres/renamed.h"
 
 /* ---- what was chosen ---- */
 
@@ -65,6 +66,7 @@ add_database(struct bkp_pg_target *target, const char *path, const char *name,
 	struct bkp_pg_target_database *database =
 	    &target->databases[target->database_count++];
 
+	name = bkp_pg_real_name(target->config->renamed, name);
 	database->path = bkp_strdup(path, err);
 	database->name = bkp_strdup(
 	    target->options.to != NULL ? target->options.to : name, err);
@@ -127,9 +129,10 @@ choose(struct bkp_pg_target *target, struct bkp_supply *supply,
 		    add_database(target, path, name, err) < 0)
 			return -1;
 	}
-	target->has_globals =
-	    !target->is_rows && !(target->options.has_no_owner &&
-				    target->options.has_no_privileges);
+	target->has_globals = !target->is_rows &&
+			      target->config->renamed == NULL &&
+			      !(target->options.has_no_owner &&
+				  target->options.has_no_privileges);
 	if (target->database_count == 0 && !is_globals_only &&
 	    strcmp(selection, bkp_supply_prefix(supply)) != 0)
 		return bkp_fail(err, BKP_INVALID,

@@ -42,6 +42,11 @@ int bkp_pg_target_open(const struct bkp_source_config *config,
     const struct bkp_target_options *options, struct bkp_target **out,
     struct bkp_error *err);
 
+/* Refuses a server that lacks roles of the snapshot, and names them; it is
+ * others', and none is made there (postgres_roles.c). */
+int bkp_pg_target_roles_check(
+    struct bkp_supply *supply, struct bkp_pg *pg, struct bkp_error *err);
+
 /* Makes the roles that are missing (postgres_roles.c). */
 int bkp_pg_target_roles(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg *pg, struct bkp_error *err);

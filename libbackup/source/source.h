@@ -248,6 +248,10 @@ struct bkp_target {
 struct bkp_scratch;
 
 struct bkp_scratch_ops {
+	/* What a place lacks that is not of our making, and so tells nothing
+	 * of the snapshot. NULL member: nothing. */
+	int (*check)(struct bkp_scratch *scratch, struct bkp_supply *supply,
+	    struct bkp_error *err);
 	void (*close)(struct bkp_scratch *scratch); /* leaves nothing behind */
 };
 

@@ -203,6 +203,7 @@ EXTRA_DIST += tests/integration/test_binary.py
 
 # backup-verify: what it has to notice
 EXTRA_DIST += tests/integration/test_drill.py \
+	tests/integration/test_drill_server.py \
 	tests/integration/test_mutations.py \
 	tests/integration/mutations/kinds.py \
 	tests/integration/mutations/places.py \

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server that is there as the place of a drill: others work on it, and find
+it afterwards as it was."""
+
+import os
+import signal
+
+import pytest
+from harness.postgres import Postgres
+from harness.stack import COMPLETE, FAILED, Stack, finish
+from test_drill import _wait
+
+SQL = """
+CREATE TABLE item AS SELECT n, md5(n::text) AS t FROM generate_series(1, 500) n;
+ALTER TABLE item OWNER TO drill_owner;
+CREATE INDEX ON item (n);
+CREATE SEQUENCE ticket;
+SELECT setval('ticket', 77), lo_from_bytea(4711, 'large');
+"""
+
+
+@pytest.fixture(scope="module")
+def other(session_folder):
+    """Another server, with a database of its own."""
+    folder = os.path.join(session_folder, "drills")
+    os.mkdir(folder, 0o711)
+    server = Postgres(folder)
+    server.execute("postgres", "CREATE ROLE drill_owner CREATEDB")
+    server.create_database("theirs")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def host(postgres, session_folder):
+    folder = os.path.join(session_folder, "drilled")
+    os.mkdir(folder)
+    stack = Stack(os.path.join(os.environ["top_builddir"], "tools"), folder)
+    postgres.execute("postgres", "CREATE ROLE drill_owner")
+    postgres.create_database("drilled")
+    postgres.execute("drilled", SQL)
+    postgres.execute("postgres", "ALTER DATABASE drilled SET work_mem = '7MB';"
+                     "ALTER DATABASE drilled OWNER TO drill_owner")
+    stack.add_postgres("app", postgres, "drilled")
+    stack.init()
+    stack.create()
+    yield stack
+    postgres.drop_database("drilled")
+    postgres.execute("postgres", "DROP ROLE drill_owner")
+
+
+def _seen(server):
+    return (server.databases(), server.execute(
+        "postgres", "SELECT rolname, rolcreatedb FROM pg_roles ORDER BY 1"))
+
+
+def _verify(host, server, *args, **options):
+    return host.admin("backup-verify", "--json", "--server",
+                      server.conninfo("postgres"), *args, **options)
+
+
+def test_a_database_is_proven_on_a_server_that_is_there(host, other):
+    before = _seen(other)
+    result = _verify(host, other)
+    assert result.status == COMPLETE, str(result)
+    assert result.result["rows"] == 500
+    checks = {check["name"]: check for check in result.of_type("check")}
+    assert checks["postgres/app/drilled/data/public.item"]["status"] == "pass"
+    roles = checks["postgres/app/globals.sql"]
+    assert roles["status"] == "skip" and "server's own" in roles["what"]
+    assert _seen(other) == before
+    # Nothing that is another database's, though it has the same name.
+    other.create_database("drilled")
+    result = _verify(host, other, "latest", "postgres/app/drilled")
+    assert result.status == COMPLETE, str(result)
+    assert other.execute("drilled", "SELECT count(*) FROM pg_class"
+                         " WHERE relname = 'item'") == [(0,)]
+    other.drop_database("drilled")
+
+
+def test_the_configuration_may_name_the_server(host, other):
+    host.options["verification"] = {"server": other.conninfo("postgres")}
+    host.write()
+    result = host.admin("backup-verify", "--json")
+    del host.options["verification"]
+    host.write()
+    assert result.status == COMPLETE, str(result)
+    assert "postgres/app/globals.sql" in result.result["except"]
+
+
+def test_the_server_that_was_backed_up_is_refused(host, postgres):
+    before = _seen(postgres)
+    result = _verify(host, postgres)
+    assert result.status == FAILED
+    assert "the server that the backup is of" in result.err
+    assert _seen(postgres) == before
+    result = _verify(host, postgres, "--allow-source-server")
+    assert result.status == COMPLETE, str(result)
+    assert _seen(postgres) == before
+
+
+def test_a_server_that_lacks_a_role_is_refused_by_its_name(
+        host, other, postgres):
+    other.execute("postgres", "ALTER ROLE drill_owner RENAME TO somebody")
+    before = _seen(other)
+    try:
+        result = _verify(host, other)
+        assert result.status == FAILED
+        assert "drill_owner" in result.err
+        # It says nothing of the snapshot, and no verdict is kept of it.
+        assert not result.of_type("check")
+        assert _seen(other) == before
+    finally:
+        other.execute("postgres", "ALTER ROLE somebody RENAME TO drill_owner")
+
+
+def test_a_password_is_not_taken_from_a_command_line(host, other):
+    result = host.admin("backup-verify", "--server",
+                        other.tcp_conninfo("postgres") + " password=secret")
+    assert result.status == FAILED
+    assert "secret" not in result.err and "PGPASSFILE" in result.err
+
+
+SLOW = """
+CREATE FUNCTION slow(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    'BEGIN IF current_database() <> ''drilled'' THEN PERFORM pg_sleep(600);
+    END IF; RETURN n; END';
+CREATE TABLE waits AS SELECT 1 AS n;
+CREATE INDEX slow_index ON waits (slow(n));
+"""
+
+
+@pytest.fixture
+def slow(host, postgres):
+    postgres.execute("drilled", SLOW)
+    host.create()
+    yield host
+    postgres.execute("drilled", "DROP TABLE waits; DROP FUNCTION slow(int)")
+    host.create()
+
+
+def _start(host, other):
+    process = host.start("backup-verify", "--identity-file", host.identity,
+                         "--server", other.conninfo("postgres"))
+    _wait("the restore does not come to its index", lambda: other.execute(
+        "postgres", "SELECT 1 FROM pg_stat_activity WHERE state = 'active'"
+        " AND query LIKE '%INDEX slow_index%' AND pid <> pg_backend_pid()"))
+    return process
+
+
+def test_databases_are_dropped_after_a_signal(slow, other):
+    before = _seen(other)
+    process = _start(slow, other)
+    process.send_signal(signal.SIGTERM)
+    result = finish(process)
+    assert result.status == FAILED, str(result)
+    assert _seen(other) == before
+
+
+def test_what_a_killed_run_left_is_told(slow, other, postgres):
+    before = other.databases()
+    process = _start(slow, other)
+    process.kill()
+    process.communicate()
+    left, = set(other.databases()) - set(before)
+    other.execute("postgres", "SELECT pg_terminate_backend(pid) FROM"
+                  " pg_stat_activity WHERE datname = '%s'" % left)
+    _wait("somebody is still in it", lambda: not other.execute(
+        "postgres", "SELECT 1 FROM pg_stat_activity WHERE datname = '%s'"
+        % left))
+    result = _verify(slow, other, slow.snapshots()[0])
+    assert result.status == COMPLETE, str(result)
+    assert [event for event in result.of_type("message")
+            if left in event["text"] and "DROP DATABASE" in event["text"]]
+    other.drop_database(left)
+
+
+# ---- objects ----
+
+def test_objects_go_where_the_option_says(stack, minio, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="a", Body=b"bytes")
+    stack.add_bucket("up", minio, bucket_name=bucket)
+    stack.create()
+    before = s3.list_buckets()["Buckets"]
+    tried = {}
+    for where in ("bucket", "digest"):
+        result = stack.verify("--objects", where, "latest", "bucket/up")
+        tried[where] = not result.result["except"]
+        assert result.result["objects"] == 1
+    assert tried == {"bucket": True, "digest": False}
+    assert s3.list_buckets()["Buckets"] == before
+    # On a machine that does not know where they came from.
+    stack.sources = []
+    stack.write()
+    result = stack.admin("backup-verify", "--objects", "bucket")
+    assert result.status == FAILED and "--objects digest" in result.err
+    stack.verify("--objects", "digest")
