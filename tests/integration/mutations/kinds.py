@@ -72,7 +72,7 @@ another replica identity | REPLICA IDENTITY FULL | ALTER TABLE log_a REPLICA IDE
 a target of statistics | STATISTICS 500 | ALTER TABLE log_a ALTER at SET STATISTICS 500 | ALTER TABLE log_a ALTER at SET STATISTICS -1
 a table of another owner | log_a mut_owner | ALTER TABLE log_a OWNER TO mut_owner | ALTER TABLE log_a OWNER TO postgres
 a comment changed | 'who pays' | COMMENT ON TABLE customer IS 'who owes' | COMMENT ON TABLE customer IS 'who pays'
-a comment is gone | 'what is said' | COMMENT ON COLUMN customer.note IS NULL | COMMENT ON COLUMN customer.note IS 'what is said'
+a comment is gone | comments COLUMN customer.note is missing | COMMENT ON COLUMN customer.note IS NULL | COMMENT ON COLUMN customer.note IS 'what is said'
 a partition is detached | event_2025 | ALTER TABLE event DETACH PARTITION event_2025 | ALTER TABLE event ATTACH PARTITION event_2025 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')
 another bound of a partition | event_2026 2028 | ALTER TABLE event DETACH PARTITION event_2026; ALTER TABLE event ATTACH PARTITION event_2026 FOR VALUES FROM ('2026-01-01') TO ('2028-01-01') | ALTER TABLE event DETACH PARTITION event_2026; ALTER TABLE event ATTACH PARTITION event_2026 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')
 """)
@@ -88,7 +88,7 @@ a foreign key is missing | of_customer | ALTER TABLE invoice DROP CONSTRAINT of_
 a foreign key is not valid | of_customer NOT VALID | ALTER TABLE invoice DROP CONSTRAINT of_customer; ALTER TABLE invoice ADD CONSTRAINT of_customer FOREIGN KEY (customer) REFERENCES customer ON DELETE CASCADE NOT VALID | ALTER TABLE invoice VALIDATE CONSTRAINT of_customer
 a foreign key that does something else | of_customer CASCADE | ALTER TABLE invoice DROP CONSTRAINT of_customer; ALTER TABLE invoice ADD CONSTRAINT of_customer FOREIGN KEY (customer) REFERENCES customer | ALTER TABLE invoice DROP CONSTRAINT of_customer; ALTER TABLE invoice ADD CONSTRAINT of_customer FOREIGN KEY (customer) REFERENCES customer ON DELETE CASCADE
 a check is missing | has_name | ALTER TABLE customer DROP CONSTRAINT has_name | ALTER TABLE customer ADD CONSTRAINT has_name CHECK (name <> '')
-a check changed | has_name | ALTER TABLE customer DROP CONSTRAINT has_name; ALTER TABLE customer ADD CONSTRAINT has_name CHECK (name <> 'x') | ALTER TABLE customer DROP CONSTRAINT has_name; ALTER TABLE customer ADD CONSTRAINT has_name CHECK (name <> '')
+a check changed | customer '' 'x' | ALTER TABLE customer DROP CONSTRAINT has_name; ALTER TABLE customer ADD CONSTRAINT has_name CHECK (name <> 'x') | ALTER TABLE customer DROP CONSTRAINT has_name; ALTER TABLE customer ADD CONSTRAINT has_name CHECK (name <> '')
 an exclusion is gone | no_overlap | ALTER TABLE invoice DROP CONSTRAINT no_overlap | ALTER TABLE invoice ADD CONSTRAINT no_overlap EXCLUDE USING gist (day WITH &&)
 a sequence is behind | ticket 4200 | SELECT setval('ticket', 4100) | SELECT setval('ticket', 4200)
 a sequence is ahead | ticket 4200 | SELECT setval('ticket', 4201) | SELECT setval('ticket', 4200)
@@ -97,28 +97,28 @@ a sequence with another step | INCREMENT BY 2 | ALTER SEQUENCE ticket INCREMENT 
 """)
 
 CODE = _kinds("""
-a label of an enum renamed | proud | ALTER TYPE mood RENAME VALUE 'proud' TO 'vain' | ALTER TYPE mood RENAME VALUE 'vain' TO 'proud'
+a label of an enum renamed | mood proud vain | ALTER TYPE mood RENAME VALUE 'proud' TO 'vain' | ALTER TYPE mood RENAME VALUE 'vain' TO 'proud'
 labels of an enum in another order | mood sad glad | UPDATE pg_enum SET enumsortorder = 9 WHERE enumtypid = 'mood'::regtype AND enumlabel = 'sad'; UPDATE pg_enum SET enumsortorder = 1 WHERE enumtypid = 'mood'::regtype AND enumlabel = 'glad'; UPDATE pg_enum SET enumsortorder = 3 WHERE enumtypid = 'mood'::regtype AND enumlabel = 'sad' | UPDATE pg_enum SET enumsortorder = 9 WHERE enumtypid = 'mood'::regtype AND enumlabel = 'glad'; UPDATE pg_enum SET enumsortorder = 1 WHERE enumtypid = 'mood'::regtype AND enumlabel = 'sad'; UPDATE pg_enum SET enumsortorder = 3 WHERE enumtypid = 'mood'::regtype AND enumlabel = 'glad'
-a type with another field | town place | ALTER TYPE address RENAME ATTRIBUTE town TO place | ALTER TYPE address RENAME ATTRIBUTE place TO town
+a type with another field | address town place | ALTER TYPE address RENAME ATTRIBUTE town TO place | ALTER TYPE address RENAME ATTRIBUTE place TO town
 fields of a type in another order | address street zip | DROP TYPE address; CREATE TYPE address AS (zip text, street text, town text) | DROP TYPE address; CREATE TYPE address AS (street text, zip text, town text)
 a check of a domain is gone | not_below | ALTER DOMAIN price DROP CONSTRAINT not_below | ALTER DOMAIN price ADD CONSTRAINT not_below CHECK (VALUE >= 0)
-a view changed | sum avg | CREATE OR REPLACE VIEW debtor AS SELECT customer, avg(total) AS owes FROM invoice GROUP BY customer | CREATE OR REPLACE VIEW debtor AS SELECT customer, sum(total) AS owes FROM invoice GROUP BY customer
+a view changed | debtor sum avg | CREATE OR REPLACE VIEW debtor AS SELECT customer, avg(total) AS owes FROM invoice GROUP BY customer | CREATE OR REPLACE VIEW debtor AS SELECT customer, sum(total) AS owes FROM invoice GROUP BY customer
 a view is missing | debtor | ALTER VIEW debtor RENAME TO creditor | ALTER VIEW creditor RENAME TO debtor
 a materialised view is empty | best populated | REFRESH MATERIALIZED VIEW best WITH NO DATA | REFRESH MATERIALIZED VIEW best
 an index of a materialised view | best_customer | DROP INDEX best_customer | CREATE INDEX best_customer ON best (customer)
-a function changed | 0.16 | CREATE OR REPLACE FUNCTION tax(x numeric) RETURNS numeric LANGUAGE sql STABLE AS 'SELECT x * 0.16' | CREATE OR REPLACE FUNCTION tax(x numeric) RETURNS numeric LANGUAGE sql STABLE AS 'SELECT x * 0.19'
+a function changed | tax 0.19 0.16 | CREATE OR REPLACE FUNCTION tax(x numeric) RETURNS numeric LANGUAGE sql STABLE AS 'SELECT x * 0.16' | CREATE OR REPLACE FUNCTION tax(x numeric) RETURNS numeric LANGUAGE sql STABLE AS 'SELECT x * 0.19'
 a function in another order | steps PERFORM 1 PERFORM 3 | CREATE OR REPLACE FUNCTION steps() RETURNS void LANGUAGE plpgsql AS E'\\nBEGIN\\n    PERFORM 3;\\n    PERFORM 2;\\n    PERFORM 1;\\nEND ' | CREATE OR REPLACE FUNCTION steps() RETURNS void LANGUAGE plpgsql AS E'\\nBEGIN\\n    PERFORM 1;\\n    PERFORM 2;\\n    PERFORM 3;\\nEND '
-a function with other rights | SECURITY DEFINER | ALTER FUNCTION tax SECURITY DEFINER | ALTER FUNCTION tax SECURITY INVOKER
+a function with other rights | tax SECURITY DEFINER | ALTER FUNCTION tax SECURITY DEFINER | ALTER FUNCTION tax SECURITY INVOKER
 a function is missing | tax | ALTER FUNCTION tax RENAME TO levy | ALTER FUNCTION levy RENAME TO tax
-an aggregate is missing | int4pl | DROP AGGREGATE total (int) | CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int, initcond = '0')
+an aggregate is missing | total(integer) | DROP AGGREGATE total (int) | CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int, initcond = '0')
 a trigger is missing | touched | DROP TRIGGER touched ON invoice | CREATE TRIGGER touched BEFORE UPDATE ON invoice FOR EACH ROW EXECUTE FUNCTION touch()
 a trigger is disabled | DISABLE TRIGGER touched | ALTER TABLE invoice DISABLE TRIGGER touched | ALTER TABLE invoice ENABLE TRIGGER touched
 an event trigger is enabled | watcher DISABLE | ALTER EVENT TRIGGER watcher ENABLE | ALTER EVENT TRIGGER watcher DISABLE
 a rule is missing | no_loss | DROP RULE no_loss ON log_b | CREATE RULE no_loss AS ON DELETE TO log_b DO INSTEAD NOTHING
 a policy is gone | own_rows | DROP POLICY own_rows ON customer | CREATE POLICY own_rows ON customer FOR SELECT TO mut_reader USING (name = CURRENT_USER)
 a policy is wider | own_rows true | ALTER POLICY own_rows ON customer USING (true) | ALTER POLICY own_rows ON customer USING (name = CURRENT_USER)
-policies do not count | customer ENABLE ROW LEVEL SECURITY | ALTER TABLE customer DISABLE ROW LEVEL SECURITY | ALTER TABLE customer ENABLE ROW LEVEL SECURITY
-an extension is missing | pg_trgm | DROP EXTENSION pg_trgm | CREATE EXTENSION pg_trgm VERSION '1.4'
+policies do not count | policies customer is missing | ALTER TABLE customer DISABLE ROW LEVEL SECURITY | ALTER TABLE customer ENABLE ROW LEVEL SECURITY
+an extension is missing | pg_trgm is missing | DROP EXTENSION pg_trgm | CREATE EXTENSION pg_trgm VERSION '1.4'
 an extension in another schema | pg_trgm shop | ALTER EXTENSION pg_trgm SET SCHEMA shop | ALTER EXTENSION pg_trgm SET SCHEMA public
 statistics of columns together | together | DROP STATISTICS together | CREATE STATISTICS together (dependencies) ON customer, total FROM invoice
 a publication lacks a table | sent invoice | ALTER PUBLICATION sent DROP TABLE invoice | ALTER PUBLICATION sent ADD TABLE invoice
@@ -127,14 +127,14 @@ a schema too many | another_schema | CREATE SCHEMA another_schema | DROP SCHEMA 
 """)
 
 RIGHTS = _kinds("""
-a grant is gone | GRANT SELECT customer mut_reader | REVOKE SELECT ON customer FROM mut_reader; GRANT UPDATE (note) ON customer TO mut_reader | GRANT SELECT ON customer TO mut_reader
+a grant is gone | grants TABLE customer is missing | REVOKE SELECT ON customer FROM mut_reader; GRANT UPDATE (note) ON customer TO mut_reader | GRANT SELECT ON customer TO mut_reader
 a grant too many | DELETE customer mut_reader | GRANT DELETE ON customer TO mut_reader | REVOKE DELETE ON customer FROM mut_reader
-a grant to everybody | invoice PUBLIC | GRANT SELECT ON invoice TO PUBLIC | REVOKE SELECT ON invoice FROM PUBLIC
+a grant to everybody | grants TABLE invoice is there and was not | GRANT SELECT ON invoice TO PUBLIC | REVOKE SELECT ON invoice FROM PUBLIC
 a grant that may be passed on | WITH GRANT OPTION | GRANT SELECT ON customer TO mut_reader WITH GRANT OPTION | REVOKE GRANT OPTION FOR SELECT ON customer FROM mut_reader
-a grant of a column is gone | UPDATE(note) | REVOKE UPDATE (note) ON customer FROM mut_reader | GRANT UPDATE (note) ON customer TO mut_reader
-a grant of a schema is gone | SCHEMA shop mut_reader | REVOKE USAGE ON SCHEMA shop FROM mut_reader | GRANT USAGE ON SCHEMA shop TO mut_reader
+a grant of a column is gone | grants COLUMN customer.note is missing | REVOKE UPDATE (note) ON customer FROM mut_reader | GRANT UPDATE (note) ON customer TO mut_reader
+a grant of a schema is gone | grants SCHEMA shop is missing | REVOKE USAGE ON SCHEMA shop FROM mut_reader | GRANT USAGE ON SCHEMA shop TO mut_reader
 a function that not everybody may call | FUNCTION tax | REVOKE EXECUTE ON FUNCTION tax FROM PUBLIC | GRANT EXECUTE ON FUNCTION tax TO PUBLIC
-what is granted of new tables | DEFAULT PRIVILEGES mut_reader | ALTER DEFAULT PRIVILEGES IN SCHEMA shop REVOKE SELECT ON TABLES FROM mut_reader | ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO mut_reader
+what is granted of new tables | grants DEFAULT PRIVILEGES FOR TABLES is missing | ALTER DEFAULT PRIVILEGES IN SCHEMA shop REVOKE SELECT ON TABLES FROM mut_reader | ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO mut_reader
 a schema of another owner | shop mut_owner | ALTER SCHEMA shop OWNER TO postgres | ALTER SCHEMA shop OWNER TO mut_owner
 a function of another owner | tax mut_owner | ALTER FUNCTION tax OWNER TO mut_owner | ALTER FUNCTION tax OWNER TO postgres
 a role may do more | mut_reader CREATEDB | ALTER ROLE mut_reader CREATEDB | ALTER ROLE mut_reader NOCREATEDB
