@@ -79,6 +79,18 @@ bkp_reported_why(const struct bkp_reported *reported)
 
 /* ---- sources ---- */
 
+/* Older versions of objects are of the bucket's own source. */
+static size_t
+without_versions(const char *name, size_t len)
+{
+	static const char versions[] = "@versions";
+	size_t end = sizeof(versions) - 1;
+
+	return len > end && memcmp(name + len - end, versions, end) == 0
+		   ? len - end
+		   : len;
+}
+
 /* How much of a check's name is its source, as in "postgres/app/shop"; 0: it
  * is about the snapshot. */
 static size_t
@@ -92,7 +104,8 @@ source_length(const char *name)
 
 		if (strncmp(name, kinds[i], len) == 0 && name[len] != '\0' &&
 		    name[len] != '/')
-			return len + strcspn(name + len, "/");
+			return without_versions(
+			    name, len + strcspn(name + len, "/"));
 	}
 	return 0;
 }

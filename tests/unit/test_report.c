@@ -188,6 +188,33 @@ junit_has_a_case_for_each_check_and_counts_them(void **state)
 }
 
 static void
+each_check_is_told_with_its_source(void **state)
+{
+	static const struct bkp_check these[] = {
+	    {BKP_CHECK_PASS, "bucket/up/a", "equal", 1},
+	    {BKP_CHECK_PASS, "bucket/up@versions/a #1", "equal", 1},
+	    {BKP_CHECK_SKIP, "bucket/up@versions/a #1", "not tried", 1},
+	    {BKP_CHECK_PASS, "bucket/upper", "equal", 1},
+	    {BKP_CHECK_PASS, "age", "1 h", 1},
+	};
+	struct bkp_verify_result result = result_of(true);
+	struct bkp_report report = report_of(&result, NULL);
+	char *text;
+
+	(void)state;
+	result.checks = these;
+	result.check_count = 5;
+	text = put(&report, BKP_REPORT_JUNIT);
+	assert_int_equal(parse(text).suites, 3);
+	says(text, "<testsuite name=\"bucket/up\" tests=\"3\"");
+	says(text, "<testsuite name=\"bucket/upper\" tests=\"1\"");
+	says(text, "<testsuite name=\"snapshot\" tests=\"1\"");
+	/* Readers merge cases of one name. */
+	says(text, "name=\"bucket/up@versions/a #1 (2)\"");
+	free(text);
+}
+
+static void
 junit_without_a_verdict_is_red(void **state)
 {
 	struct bkp_error error = {BKP_IO, 0, "the server\001went away"};
@@ -640,6 +667,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(junit_has_a_case_for_each_check_and_counts_them),
+	    cmocka_unit_test(each_check_is_told_with_its_source),
 	    cmocka_unit_test(junit_without_a_verdict_is_red),
 	    cmocka_unit_test(a_verdict_that_no_check_explains_is_red),
 	    cmocka_unit_test(json_says_what_junit_says),
