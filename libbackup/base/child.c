@@ -31,12 +31,22 @@ struct bkp_child {
 	bkp_bytes_fn *output;
 	void *output_arg;
 	const struct bkp_cancel *cancel;
+	uint64_t limit_ms, began_ms;
 	bool is_running;
 	int status;
 	size_t tail_len;
 	char tail[TAIL_SIZE + 1];
 	unsigned char buffer[READ_SIZE];
 };
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static void
 close_fd(int *fd)
@@ -61,6 +71,8 @@ bkp_child_start(const struct bkp_child_options *options, struct bkp_child **out,
 	child->output = options->output;
 	child->output_arg = options->output_arg;
 	child->cancel = options->cancel;
+	child->limit_ms = options->limit_ms;
+	child->began_ms = now_ms();
 	child->name =
 	    bkp_strdup(slash != NULL ? slash + 1 : options->argv[0], err);
 	if (child->name == NULL ||
@@ -226,6 +238,11 @@ move_streams(struct bkp_child *child, struct input *input, bool *is_broken,
 	if (bkp_cancel_is_requested(child->cancel))
 		return bkp_fail(
 		    err, BKP_CANCELLED, "%s: stopped on request", child->name);
+	if (child->limit_ms > 0 &&
+	    now_ms() - child->began_ms >= child->limit_ms)
+		return bkp_fail(err, BKP_IO,
+		    "%s: has not ended within %llu s, and is stopped",
+		    child->name, (unsigned long long)child->limit_ms / 1000);
 	if (poll(fds, 4, must_ask ? NO_PIDFD_MS : CANCEL_MS) < 0)
 		return errno == EINTR ? 0
 				      : bkp_fail_errno(err, errno,
@@ -317,15 +334,6 @@ bkp_child_has_ended(struct bkp_child *child)
 	(void)take_errors(child, NULL);
 	(void)collect(child, NULL);
 	return !child->is_running;
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* True where the program is a zombie: its number is still taken, so its group

@@ -32,6 +32,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "libbackup/cancel.h"
@@ -59,6 +60,9 @@ struct bkp_child_options {
 	 * kept for messages. */
 	int errors_fd;
 	int death_signal; /* 0: SIGKILL */
+	/* How long write and finish wait in all, from the start on; then they
+	 * fail, and free does the killing. 0: for ever. */
+	uint64_t limit_ms;
 	const struct bkp_cancel *cancel;
 };
 

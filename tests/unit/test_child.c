@@ -295,6 +295,33 @@ only_the_three_streams_are_inherited_and_signals_are_at_their_defaults(
 	fmt_buf_free(&out);
 }
 
+/* So is what it started: the pipe ends with the last of them. */
+static void
+a_program_that_takes_too_long_is_given_up(void **state)
+{
+	struct bkp_child_options options = {
+	    .argv = SH("sleep 600 & sleep 600"), .limit_ms = 1};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct pollfd end = {.events = POLLIN};
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	options.output_fd = ends[1];
+	assert_int_equal(bkp_child_run(&options, &err), -1);
+	assert_int_equal(err.code, BKP_IO);
+	assert_non_null(strstr(err.message, "has not ended within"));
+	close(ends[1]);
+	end.fd = ends[0];
+	assert_int_equal(poll(&end, 1, 60000), 1);
+	assert_int_not_equal(end.revents & POLLHUP, 0);
+	close(ends[0]);
+	options.limit_ms = 600000;
+	options.argv = SH("true");
+	options.output_fd = 0;
+	assert_int_equal(bkp_child_run(&options, &err), 0);
+}
+
 static void
 another_user_is_taken_on_with_its_groups(void **state)
 {
@@ -337,6 +364,7 @@ main(void)
 	    cmocka_unit_test(a_server_is_asked_to_stop_and_then_killed),
 	    cmocka_unit_test(
 		only_the_three_streams_are_inherited_and_signals_are_at_their_defaults),
+	    cmocka_unit_test(a_program_that_takes_too_long_is_given_up),
 	    cmocka_unit_test(another_user_is_taken_on_with_its_groups),
 	};
 
