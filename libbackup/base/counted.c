@@ -10,7 +10,8 @@ bkp_counted(uint64_t count, const char *noun)
 {
 	struct bkp_counted counted;
 	size_t len = strlen(noun);
-	int is_y = count != 1 && len > 0 && noun[len - 1] == 'y';
+	int is_y = count != 1 && len > 1 && noun[len - 1] == 'y' &&
+		   strchr("aeiou", noun[len - 2]) == NULL;
 
 	(void)snprintf(counted.text, sizeof(counted.text), "%" PRIu64 " %.*s%s",
 	    count, (int)(is_y ? len - 1 : len), noun,

@@ -92,6 +92,7 @@ one_of_a_thing_is_in_the_singular(void **state)
 	assert_string_equal(bkp_counted(0, "pack").text, "0 packs");
 	assert_string_equal(bkp_counted(2, "entry").text, "2 entries");
 	assert_string_equal(bkp_counted(1, "entry").text, "1 entry");
+	assert_string_equal(bkp_counted(3, "key").text, "3 keys");
 	assert_string_equal(bkp_are(1), "is");
 	assert_string_equal(bkp_are(0), "are");
 	assert_string_equal(bkp_were(1), "was");
