@@ -10,6 +10,7 @@
 #include "libbackup/base/config_fields.h"
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/config_read.h"
+#include "libbackup/base/config_references.h"
 #include "libbackup/base/config_yaml.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/instant.h"
@@ -179,6 +180,8 @@ bkp_config_free(struct bkp_config *config)
 	for (size_t i = 0; i < config->source_count; i++)
 		bkp_source_config_free(&config->sources[i]);
 	free(config->sources);
+	bkp_config_references_free(config);
+	bkp_config_assertions_free(config);
 	bkp_config_fields_free(bkp_config_fields, config);
 	free(config->path);
 	free(config);

@@ -25,6 +25,8 @@ const struct config_field bkp_config_fields[] = {
     {"tags", FIELD_TEXTS, GLOBAL(tags), false},
     {"retention", FIELD_RETENTION, 0, false},
     {"verification", FIELD_LIMITS, 0, false},
+    {"references", FIELD_REFERENCES, 0, false},
+    {"assertions", FIELD_ASSERTIONS, 0, false},
     {"sources", FIELD_SOURCES, 0, false}, END};
 
 #define STORAGE(member) GLOBAL(storage.bucket.member)
@@ -178,6 +180,8 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_SPAN:
 	case FIELD_DROP:
 	case FIELD_LEVEL:
+	case FIELD_REFERENCES:
+	case FIELD_ASSERTIONS:
 	case FIELD_SOURCES:
 		break;
 	}
@@ -276,6 +280,8 @@ copy_field(const struct config_field *field, const void *from, void *to,
 	case FIELD_OBJECT_LOCK:
 	case FIELD_LOCK_MODE:
 	case FIELD_DAYS:
+	case FIELD_REFERENCES:
+	case FIELD_ASSERTIONS:
 	case FIELD_SOURCES:
 		break;
 	}

@@ -36,7 +36,9 @@ enum field_type {
 	FIELD_OBJECT_LOCK, /* the same, in `storage` */
 	FIELD_LOCK_MODE,   /* bool: is it `compliance`, not `governance` */
 	FIELD_DAYS,        /* unsigned, 1 to 36,500 */
-	FIELD_SOURCES      /* of struct bkp_config */
+	FIELD_REFERENCES,  /* of struct bkp_config, a list of maps */
+	FIELD_ASSERTIONS,  /* the same */
+	FIELD_SOURCES      /* the same */
 };
 
 struct config_field {

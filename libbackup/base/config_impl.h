@@ -116,6 +116,36 @@ struct bkp_verification_config {
 	unsigned max_drop; /* percent, below what earlier snapshots hold */
 };
 
+/* A column that holds keys of objects. The names are written as in the paths
+ * of snapshots (postgres/names.h), and below as the server has them. */
+struct bkp_reference_config {
+	char *column; /* "postgres/app/shop/public.documents.file_key", or */
+	char *table;  /* without the column; NULL: the other one */
+	char *bucket; /* "bucket/uploads" */
+	char *key;    /* an expression; NULL: the column */
+	char *where;  /* a condition; NULL: all rows */
+	unsigned missing; /* so many keys may have no object */
+	unsigned line;
+	char *source, *path; /* "postgres/app", "postgres/app/shop" */
+	char *database, *schema, *relation;
+	char *attribute; /* NULL: with `table` */
+};
+
+/* Something of one's own that must hold of what was restored. */
+struct bkp_assertion_config {
+	char *name;
+	char *database; /* "postgres/app/shop", or */
+	char *source;   /* for a command "files/etc"; NULL: the other one */
+	char *sql;      /* a file; or */
+	char *query;    /* the text; or */
+	struct bkp_strings run; /* argv */
+	char *expect;           /* of a query; NULL: no row */
+	uint64_t timeout_ms;
+	unsigned line;
+	char *prefix, *path; /* "postgres/app", "postgres/app/shop" */
+	char *database_name; /* as the server has it; NULL: with `source` */
+};
+
 /* How a repository that is in a bucket is reached: endpoint and credentials
  * alone; the bucket is in the location. */
 struct bkp_cancel;
@@ -139,6 +169,10 @@ struct bkp_config {
 	struct bkp_strings tags;   /* put on every snapshot */
 	struct bkp_retention_config retention;
 	struct bkp_verification_config verification;
+	struct bkp_reference_config *references;
+	size_t reference_count;
+	struct bkp_assertion_config *assertions;
+	size_t assertion_count;
 	struct bkp_source_config *sources; /* sorted by prefix */
 	size_t source_count;
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "libbackup/base/config_fields.h"
+#include "libbackup/base/config_references.h"
 #include "libbackup/base/config_verification.h"
 #include "libbackup/base/duration.h"
 #include "libbackup/base/fail.h"
@@ -440,6 +441,12 @@ read_field(struct reader *r, const yaml_node_t *node,
 	case FIELD_STORAGE:
 	case FIELD_OBJECT_LOCK:
 		return read_part(r, node, field, err);
+	case FIELD_REFERENCES:
+		return bkp_config_read_references(
+		    r->file, r->config, node, err);
+	case FIELD_ASSERTIONS:
+		return bkp_config_read_assertions(
+		    r->file, r->config, node, err);
 	case FIELD_SOURCES:
 		break;
 	}
@@ -743,7 +750,9 @@ bkp_config_read(
 		return bkp_fail(err, BKP_INVALID,
 		    "%s is empty; backup.yaml(5) shows an example", file->path);
 	if (bkp_config_read_map(file, config, "the configuration",
-		bkp_config_fields, config, root, err) < 0)
+		bkp_config_fields, config, root, err) < 0 ||
+	    bkp_config_check_references(file, config, err) < 0 ||
+	    bkp_config_check_assertions(file, config, err) < 0)
 		return -1;
 	if (file->secret_line > 0 && !file->is_private)
 		return bkp_fail(err, BKP_INVALID,

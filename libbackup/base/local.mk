@@ -6,8 +6,11 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/child.c libbackup/base/child.h \
 	libbackup/base/child_start.c libbackup/base/child_start.h \
 	libbackup/base/config.c libbackup/base/config_impl.h \
+	libbackup/base/config_assertions.c \
 	libbackup/base/config_fields.c libbackup/base/config_fields.h \
 	libbackup/base/config_read.c libbackup/base/config_read.h \
+	libbackup/base/config_references.c \
+	libbackup/base/config_references.h \
 	libbackup/base/config_yaml.c libbackup/base/config_yaml.h \
 	libbackup/base/config_verification.c \
 	libbackup/base/config_verification.h \

@@ -4,6 +4,7 @@
  *
  *   open the repository and begin a session
  *   prepare every source: from here on all of them show one moment
+ *   read which objects the databases name (references.h)
  *   run each source into the session; databases first, since an open database
  *     snapshot holds back vacuum, and each is let go as soon as it is copied
  *   commit: packs, index, and last the snapshot object
@@ -18,6 +19,7 @@
 
 #include "libbackup/archive/input.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/operations/backup_references.h"
 #include "libbackup/operations/locks.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/sink.h"
@@ -45,6 +47,7 @@ struct backup {
 	struct part *parts; /* in the order of prefixes */
 	size_t part_count;
 	size_t problem_count; /* of earlier snapshots */
+	struct bkp_references references;
 	struct fmt_snapshot snapshot;
 };
 
@@ -273,6 +276,66 @@ prepare_parts(struct backup *backup, struct bkp_error *err)
 }
 
 static int
+limit_references(struct backup *backup, struct bkp_error *err)
+{
+	const char **prefixes =
+	    bkp_alloc_array(backup->part_count, sizeof(*prefixes), err);
+	int rc;
+
+	if (prefixes == NULL)
+		return -1;
+	for (size_t i = 0; i < backup->part_count; i++)
+		prefixes[i] = backup->parts[i].config->prefix;
+	rc = bkp_backup_references_limit(&backup->references, prefixes,
+	    backup->part_count, backup->run, err);
+	free(prefixes);
+	return rc;
+}
+
+/* All are understood before the first is read, and read before the first row is
+ * copied: what is wrong in the configuration is told at once. */
+static int
+read_references(struct backup *backup, struct bkp_error *err)
+{
+	if (bkp_references_new(backup->config, &backup->references, err) < 0)
+		return -1;
+	if (backup->references.count == 0)
+		return 0;
+	if (limit_references(backup, err) < 0)
+		return -1;
+	for (size_t i = 0; i < backup->part_count; i++)
+		if (bkp_backup_references_check(
+			&backup->references, backup->parts[i].source, err) < 0)
+			return -1;
+	for (size_t i = 0; i < backup->part_count; i++)
+		if (bkp_backup_references_read(&backup->references,
+			backup->parts[i].source, backup->run, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* Runs a source, and looks at its objects beside the keys that rows name. */
+static int
+run_matched(struct backup *backup, struct part *part, json_t **info,
+    struct bkp_error *err)
+{
+	struct bkp_reference_bucket bucket;
+	int rc = -1;
+
+	if (bkp_reference_bucket_begin(
+		&backup->references, part->config->prefix, &bucket, err) < 0)
+		return -1;
+	bkp_sink_watch(part->sink, bkp_reference_bucket_see, &bucket);
+	if (part->source->ops->run(part->source, part->sink, err) == 0 &&
+	    part->source->ops->info(part->source, info, err) == 0)
+		rc = bkp_backup_references_tell(
+		    &bucket, backup->run, *info, err);
+	bkp_sink_watch(part->sink, NULL, NULL);
+	bkp_reference_bucket_free(&bucket);
+	return rc;
+}
+
+static int
 run_part(struct backup *backup, size_t n, struct bkp_error *err)
 {
 	struct part *part = &backup->parts[n];
@@ -283,8 +346,7 @@ run_part(struct backup *backup, size_t n, struct bkp_error *err)
 	bkp_run_phase(backup->run, 0, 0, "backing up %s", part->config->prefix);
 	if (bkp_run_check(backup->run, err) < 0)
 		return -1;
-	if (part->source->ops->run(part->source, part->sink, err) < 0 ||
-	    part->source->ops->info(part->source, &source->info, err) < 0)
+	if (run_matched(backup, part, &source->info, err) < 0)
 		return bkp_fail_in(err, "%s", part->config->prefix);
 	part->source->ops->close(part->source);
 	part->source = NULL;
@@ -475,6 +537,7 @@ end_backup(struct backup *backup)
 		fmt_snapshot_free(&part->earlier);
 	}
 	free(backup->parts);
+	bkp_references_free(&backup->references);
 	bkp_contents_free(backup->contents);
 	bkp_session_end(backup->session);
 	bkp_repository_close(backup->repository);
@@ -513,7 +576,7 @@ bkp_backup(const struct bkp_backup_options *options,
 	    begin_snapshot(&backup, err) < 0 ||
 	    add_tags(&backup, options, err) < 0 ||
 	    open_parts(&backup, err) < 0 || prepare_parts(&backup, err) < 0 ||
-	    run_parts(&backup, err) < 0 ||
+	    read_references(&backup, err) < 0 || run_parts(&backup, err) < 0 ||
 	    add_omissions(&backup, &omission_count, err) < 0)
 		goto out;
 	bkp_run_phase(backup.run, 0, 0, "committing");

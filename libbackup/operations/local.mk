@@ -10,8 +10,14 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/archive_options.h \
 	libbackup/operations/archive_writer.c \
 	libbackup/operations/archive_writer.h \
+	libbackup/operations/assertion_command.c \
+	libbackup/operations/assertion_sql.c \
+	libbackup/operations/assertions.c \
+	libbackup/operations/assertions.h \
 	libbackup/operations/backup.c \
 	libbackup/operations/backup_archive.c \
+	libbackup/operations/backup_references.c \
+	libbackup/operations/backup_references.h \
 	libbackup/operations/check.c \
 	libbackup/operations/compare.c libbackup/operations/compare.h \
 	libbackup/operations/compare_json.c \
@@ -21,10 +27,16 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/former.c \
 	libbackup/operations/limits.c libbackup/operations/limits.h \
 	libbackup/operations/locks.c libbackup/operations/locks.h \
+	libbackup/operations/named_keys.c \
+	libbackup/operations/named_keys.h \
 	libbackup/operations/opened.c libbackup/operations/opened.h \
 	libbackup/operations/past.c libbackup/operations/past.h \
 	libbackup/operations/past_objects.c \
 	libbackup/operations/prune.c \
+	libbackup/operations/references.c \
+	libbackup/operations/references.h \
+	libbackup/operations/references_query.c \
+	libbackup/operations/references_query.h \
 	libbackup/operations/replay.c libbackup/operations/replay.h \
 	libbackup/operations/replay_own.h \
 	libbackup/operations/replay_questions.c \
@@ -65,7 +77,9 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/verdict.c libbackup/operations/verdict.h \
 	libbackup/operations/verify.c libbackup/operations/verify_impl.h \
 	libbackup/operations/verify_compare.c \
+	libbackup/operations/verify_assertions.c \
 	libbackup/operations/verify_digest.c \
 	libbackup/operations/verify_record.c \
+	libbackup/operations/verify_references.c \
 	libbackup/operations/verify_replay.c \
 	libbackup/operations/verify_times.c

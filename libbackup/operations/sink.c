@@ -20,6 +20,8 @@ struct bkp_sink {
 	struct bkp_list_writer *list;
 	struct bkp_previous previous; /* repository NULL: none */
 	struct bkp_error damage;      /* of the list of `previous` */
+	bkp_watch_fn *watch;          /* NULL: nobody */
+	void *watch_arg;
 
 	/* digest only */
 	const struct bkp_comparison *comparisons;
@@ -98,6 +100,13 @@ bkp_sink_free(struct bkp_sink *sink)
 	bkp_texts_free(sink->texts);
 	free(sink->last_path);
 	free(sink);
+}
+
+void
+bkp_sink_watch(struct bkp_sink *sink, bkp_watch_fn *fn, void *arg)
+{
+	sink->watch = fn;
+	sink->watch_arg = arg;
 }
 
 int
@@ -281,6 +290,8 @@ bkp_sink_entry(
 	if (check_order(sink, entry->path, err) < 0)
 		goto out;
 	add_to_tally(&sink->tally, entry);
+	if (sink->watch != NULL && sink->watch(sink->watch_arg, entry, err) < 0)
+		goto out;
 	if (sink->session != NULL)
 		rc = bkp_list_writer_add(sink->list, entry, err);
 	else

@@ -42,6 +42,11 @@ int bkp_sink_new(struct bkp_run *run, struct bkp_contents *contents,
     const struct bkp_previous *previous, struct bkp_sink **out,
     struct bkp_error *err);
 
+/* Shows each entry to `fn` as well, on the calling thread. */
+typedef int bkp_watch_fn(
+    void *arg, const struct fmt_entry *entry, struct bkp_error *err);
+void bkp_sink_watch(struct bkp_sink *sink, bkp_watch_fn *fn, void *arg);
+
 /* Ends the list: the refs are the caller's. */
 int bkp_sink_finish(struct bkp_sink *sink, struct fmt_chunk_ref **refs,
     size_t *count, struct bkp_error *err);

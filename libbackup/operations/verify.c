@@ -8,6 +8,7 @@
  *     compare what it sees, entry by entry, with what was recorded
  *     examine it: what no single entry tells
  *     replay the erasures that were recorded since, as a restore would
+ *     see whether what the configuration asserts holds of it
  *
  * A kind that has no scratch place is proven by digest only: every byte is
  * read back, decrypted, decompressed and digested (verify_digest.c), and the
@@ -79,7 +80,8 @@ examine_kind(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 }
 
 /* In this order, each of a source that is where it can be asked. */
-static bkp_examine_fn *const examinations[] = {examine_kind, NULL};
+static bkp_examine_fn *const examinations[] = {
+    examine_kind, bkp_verify_references, NULL};
 
 static int
 examine(struct bkp_verify *verify, const struct bkp_chosen *chosen,
@@ -116,8 +118,12 @@ prove_in_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	if (restore(verify, chosen, supply, place, &error) == 0 &&
 	    bkp_verify_note_omissions(verify, &error) == 0 &&
 	    bkp_verify_compare(verify, chosen, supply, place, &error) == 0 &&
-	    examine(verify, chosen, supply, place, &error) == 0)
-		return bkp_verify_replay(verify, chosen, supply, place, err);
+	    examine(verify, chosen, supply, place, &error) == 0) {
+		if (bkp_verify_replay(verify, chosen, supply, place, err) < 0)
+			return -1;
+		return bkp_verify_assertions(
+		    verify, chosen, supply, place, err);
+	}
 	if (!is_about_the_snapshot(verify, &error)) {
 		if (err != NULL)
 			*err = error;
@@ -272,6 +278,8 @@ end_verify(struct bkp_verify *verify)
 	free(verify->named);
 	bkp_contents_free(verify->contents);
 	bkp_replay_close(verify->replay);
+	bkp_references_free(&verify->references);
+	bkp_assertions_free(&verify->assertions);
 	bkp_opened_fini(&verify->opened);
 	bkp_verdict_free(verify->verdict);
 	bkp_run_free(verify->run);
@@ -282,7 +290,9 @@ begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 {
 	const struct bkp_verify_options *options = verify->options;
 
-	if (bkp_limits_of(options, &verify->limits, err) < 0)
+	if (bkp_limits_of(options, &verify->limits, err) < 0 ||
+	    bkp_references_new(options->config, &verify->references, err) < 0 ||
+	    bkp_assertions_new(options->config, &verify->assertions, err) < 0)
 		return -1;
 	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
 		options->cancel, &verify->run, err) < 0)
@@ -327,7 +337,9 @@ finish_verify(struct bkp_verify *verify, uint64_t began_ms,
 	    .recovery_ms = verify->recovery_ms};
 	const char *path = verify->options->path;
 
-	if (tell_omissions(verify, &answer, err) < 0 ||
+	if (bkp_verify_tell_references(verify, err) < 0 ||
+	    bkp_verify_skip_assertions(verify, err) < 0 ||
+	    tell_omissions(verify, &answer, err) < 0 ||
 	    bkp_verify_times(verify, err) < 0 ||
 	    bkp_verdict_finish(verify->verdict, &answer, err) < 0)
 		return -1;

@@ -4,8 +4,10 @@
 
 /* What the files of the verification share. */
 
+#include "libbackup/operations/assertions.h"
 #include "libbackup/operations/limits.h"
 #include "libbackup/operations/opened.h"
+#include "libbackup/operations/references.h"
 #include "libbackup/operations/replay.h"
 #include "libbackup/operations/scratch.h"
 #include "libbackup/operations/sink.h"
@@ -31,6 +33,8 @@ struct bkp_verify {
 	struct bkp_verification_config limits;
 	uint64_t recovery_ms; /* of what was restored */
 	bool is_partial;      /* the level or the budget left something out */
+	struct bkp_references references;
+	struct bkp_assertions assertions;
 };
 
 /*
@@ -73,6 +77,28 @@ int bkp_verify_digests(struct bkp_verify *verify,
 int bkp_verify_replay(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
     const struct bkp_source_config *place, struct bkp_error *err);
+
+/* An examination: which objects the restored databases name. What came of it
+ * is told when all sources are through. (verify_references.c) */
+int bkp_verify_references(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    const struct bkp_source_config *place, struct bkp_error *err);
+int bkp_verify_tell_references(
+    struct bkp_verify *verify, struct bkp_error *err);
+
+/* Why a database (its path) cannot be asked for rows although its source was
+ * restored; NULL where it can. */
+const char *bkp_verify_lacks_database(const struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, const char *path);
+
+/* What the configuration asserts of a source, in its scratch place, when
+ * nothing is compared there any more; and a line for each that had no place.
+ * (verify_assertions.c) */
+int bkp_verify_assertions(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    const struct bkp_source_config *place, struct bkp_error *err);
+int bkp_verify_skip_assertions(
+    struct bkp_verify *verify, struct bkp_error *err);
 
 /* How old the snapshot is and how long it took to come back, against their
  * limits. (verify_times.c) */

@@ -499,11 +499,23 @@ close_source(struct bkp_source *base)
 	free(source);
 }
 
+static struct bkp_pg *
+session(struct bkp_source *base, const char *path)
+{
+	struct bkp_pg_source *source = (struct bkp_pg_source *)base;
+
+	for (size_t i = 0; i < source->database_count; i++)
+		if (strcmp(source->databases[i].path, path) == 0)
+			return &source->databases[i].holder.pg;
+	return NULL;
+}
+
 static const struct bkp_source_ops source_ops = {.kind = "postgres",
     .prepare = prepare,
     .run = run,
     .info = info,
-    .close = close_source};
+    .close = close_source,
+    .session = session};
 
 int
 bkp_pg_source_open(const struct bkp_source_config *config,

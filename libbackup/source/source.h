@@ -101,6 +101,7 @@ bool bkp_sink_is_digest_only(const struct bkp_sink *sink);
 /* ---- source ---- */
 
 struct bkp_source;
+struct bkp_pg;
 
 struct bkp_source_ops {
 	const char *kind;
@@ -116,6 +117,11 @@ struct bkp_source_ops {
 	int (*info)(
 	    struct bkp_source *source, json_t **info, struct bkp_error *err);
 	void (*close)(struct bkp_source *source);
+	/* Databases: the session that holds the moment of the one at this path
+	 * ("postgres/app/shop"), in a transaction that must go on; between
+	 * prepare and run, on the calling thread. NULL: there is none. NULL
+	 * member: nor of this kind. */
+	struct bkp_pg *(*session)(struct bkp_source *source, const char *path);
 };
 
 struct bkp_source {

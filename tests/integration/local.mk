@@ -210,3 +210,5 @@ EXTRA_DIST += tests/integration/test_drill.py \
 	tests/integration/mutations/schema.sql
 # verify: each check by itself
 EXTRA_DIST += tests/integration/test_verify_checks.py
+# references: keys that rows name; assertions
+EXTRA_DIST += tests/integration/test_references.py

@@ -132,6 +132,18 @@ tests_unit_test_report_SOURCES = tests/unit/test_report.c $(FAILING_ALLOC)
 tests_unit_test_report_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_report_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_report_LDADD = $(UNIT_LIBS)
+# references and assertions
+UNIT_TESTS += tests/unit/test_config_references tests/unit/test_references
+tests_unit_test_config_references_SOURCES = \
+	tests/unit/test_config_references.c $(FAILING_ALLOC)
+tests_unit_test_config_references_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_config_references_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_config_references_LDADD = $(UNIT_LIBS)
+tests_unit_test_references_SOURCES = tests/unit/test_references.c \
+	$(FAILING_ALLOC)
+tests_unit_test_references_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_references_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_references_LDADD = $(UNIT_LIBS)
 
 # subject: maps of decisions
 UNIT_TESTS += tests/unit/test_subject_map

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libbackup/operations/references_query.h"
+
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/postgres/copy.h"
+#include "libbackup/postgres/names.h"
+
+/* ---- the statement ---- */
+
+/* The bytes of a text in a database's own encoding are sorted as those of
+ * UTF-8 where it is UTF-8, or no encoding at all. */
+static bool
+has_same_order(const char *encoding)
+{
+	return strcmp(encoding, "UTF8") == 0 ||
+	       strcmp(encoding, "SQL_ASCII") == 0;
+}
+
+/* Expressions stand on lines of their own, so that a comment in one ends with
+ * it. Collations that take different texts for equal would lose keys. */
+enum fmt_status
+bkp_reference_sql(const struct bkp_reference_config *config,
+    const char *encoding, struct fmt_buf *out)
+{
+	enum fmt_status status =
+	    bkp_pg_sql(out, "SELECT k FROM (SELECT DISTINCT (");
+
+	if (status == FMT_OK && config->key != NULL)
+		status = bkp_pg_sql(out, "%s\n", config->key);
+	else if (status == FMT_OK)
+		status = bkp_pg_sql(out, "%I", config->attribute);
+	if (status == FMT_OK)
+		status = bkp_pg_sql(out,
+		    ")::text COLLATE pg_catalog.\"C\" AS k FROM %I.%I",
+		    config->schema, config->relation);
+	if (status == FMT_OK && config->where != NULL)
+		status = bkp_pg_sql(out, " WHERE (%s\n)", config->where);
+	if (status == FMT_OK)
+		status = bkp_pg_sql(out, ") named WHERE k <> '' ORDER BY %s",
+		    has_same_order(encoding) ? "k" : "convert_to(k, 'UTF8')");
+	return status;
+}
+
+/* "COPY (...) TO STDOUT", or "EXPLAIN ...". */
+static const char *
+write_sql(const struct bkp_reference_config *config, const char *before,
+    const char *behind, struct bkp_pg *pg, struct fmt_buf *out,
+    struct bkp_error *err)
+{
+	enum fmt_status status = fmt_buf_append_text(out, before);
+	const char *text = NULL;
+
+	if (status == FMT_OK)
+		status = bkp_reference_sql(config, bkp_pg_encoding(pg), out);
+	if (status == FMT_OK)
+		status = fmt_buf_append_text(out, behind);
+	if (status == FMT_OK)
+		text = fmt_buf_text(out);
+	if (text == NULL)
+		(void)bkp_fail_nomem(err, "asking for keys");
+	return text;
+}
+
+/* ---- rows ---- */
+
+size_t
+bkp_reference_value(char *row, size_t len)
+{
+	static const char letters[] = "bfnrtv", meant[] = "\b\f\n\r\t\v";
+	size_t to = 0;
+
+	if (len > 0 && row[len - 1] == '\n')
+		len--;
+	for (size_t i = 0; i < len; i++) {
+		const char *letter = NULL;
+
+		if (row[i] != '\\' || i + 1 == len) {
+			row[to++] = row[i];
+			continue;
+		}
+		letter = memchr(letters, row[++i], sizeof(letters) - 1);
+		row[to++] = letter != NULL ? meant[letter - letters] : row[i];
+	}
+	return to;
+}
+
+static int
+read_rows(struct bkp_pg *pg, struct bkp_named *named, struct bkp_error *err)
+{
+	uint64_t count = 0;
+	char *row = NULL;
+	size_t len = 0;
+	int more;
+
+	while ((more = bkp_pg_copy_out_row(pg, &row, &len, err)) > 0) {
+		int rc;
+
+		count++;
+		len = bkp_reference_value(row, len);
+		rc = bkp_named_add(named, row, len, err);
+		PQfreemem(row);
+		if (rc < 0) {
+			bkp_pg_interrupt(pg);
+			return -1;
+		}
+	}
+	return more < 0 ? -1 : bkp_pg_copy_out_end(pg, count, err);
+}
+
+static int
+copy_rows(const struct bkp_reference_config *config, struct bkp_pg *pg,
+    struct bkp_named *named, struct bkp_error *err)
+{
+	struct fmt_buf sql = FMT_BUF_INIT;
+	const char *text =
+	    write_sql(config, "COPY (", ") TO STDOUT", pg, &sql, err);
+	int rc = -1;
+
+	if (text != NULL && bkp_pg_copy_out_begin(pg, text, err) == 0)
+		rc = read_rows(pg, named, err);
+	fmt_buf_free(&sql);
+	return rc;
+}
+
+static int
+explain(const struct bkp_reference_config *config, struct bkp_pg *pg,
+    struct bkp_named *named, struct bkp_error *err)
+{
+	struct fmt_buf sql = FMT_BUF_INIT;
+	const char *text = write_sql(config, "EXPLAIN ", "", pg, &sql, err);
+	int rc = -1;
+
+	(void)named;
+	if (text != NULL && (rc = bkp_pg_statement(pg, text, err)) < 0 &&
+	    err != NULL && strncmp(pg->state, "42", 2) == 0)
+		err->code = BKP_INVALID;
+	fmt_buf_free(&sql);
+	return rc;
+}
+
+/* ---- in a transaction that goes on ---- */
+
+typedef int question_fn(const struct bkp_reference_config *config,
+    struct bkp_pg *pg, struct bkp_named *named, struct bkp_error *err);
+
+static int
+ask(question_fn *question, const struct bkp_reference_config *config,
+    struct bkp_pg *pg, struct bkp_named *named, struct bkp_error *err)
+{
+	int rc;
+
+	if (bkp_pg_do(pg, "SAVEPOINT reference", err) < 0)
+		return -1;
+	rc = question(config, pg, named, err);
+	if (rc < 0 && PQstatus(pg->conn) != CONNECTION_OK)
+		return -1;
+	if (bkp_pg_do(pg,
+		"ROLLBACK TO SAVEPOINT reference; RELEASE SAVEPOINT reference",
+		rc < 0 ? NULL : err) < 0)
+		return -1;
+	return rc;
+}
+
+int
+bkp_reference_explain(const struct bkp_reference_config *config,
+    struct bkp_pg *pg, struct bkp_error *err)
+{
+	return ask(explain, config, pg, NULL, err);
+}
+
+int
+bkp_reference_query(const struct bkp_reference_config *config,
+    struct bkp_pg *pg, struct bkp_named *named, struct bkp_error *err)
+{
+	return ask(copy_rows, config, pg, named, err);
+}

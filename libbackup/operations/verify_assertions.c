@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration's own assertions, about the places of a verification. */
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/operations/verify_impl.h"
+
+static int
+skip(struct bkp_verify *verify, struct bkp_assertion *it, const char *why,
+    struct bkp_error *err)
+{
+	it->is_judged = true;
+	return bkp_verdict_add(
+	    verify->verdict, BKP_CHECK_SKIP, err, it->name, "%s", why);
+}
+
+static int
+judge(struct bkp_verify *verify, struct bkp_assertion *it,
+    const struct bkp_source_config *place, struct bkp_error *err)
+{
+	struct fmt_buf what = FMT_BUF_INIT;
+	const char *text = NULL;
+	int holds, rc = -1;
+
+	bkp_run_phase(verify->run, 0, 0, "%s", it->name);
+	if (it->sql != NULL)
+		holds = bkp_assertion_ask(
+		    it, &place->postgres, verify->run, &what, err);
+	else
+		holds = bkp_assertion_run(
+		    it, place, verify->opened.name, verify->run, &what, err);
+	if (holds >= 0 && (text = fmt_buf_text(&what)) == NULL)
+		(void)bkp_fail_nomem(err, "judging an assertion");
+	if (text != NULL)
+		rc = bkp_verdict_add(verify->verdict,
+		    holds == 1 ? BKP_CHECK_PASS : BKP_CHECK_FAIL, err, it->name,
+		    "%s", text);
+	it->is_judged = true;
+	fmt_buf_free(&what);
+	return rc;
+}
+
+int
+bkp_verify_assertions(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    const struct bkp_source_config *place, struct bkp_error *err)
+{
+	for (size_t i = 0; i < verify->assertions.count; i++) {
+		struct bkp_assertion *it = &verify->assertions.items[i];
+		const char *why = NULL;
+		int rc;
+
+		if (it->is_judged ||
+		    strcmp(it->config->prefix, chosen->source->prefix) != 0)
+			continue;
+		if (it->config->database_name != NULL)
+			why = bkp_verify_lacks_database(
+			    verify, chosen, it->config->path);
+		else if (!bkp_supply_is_selected(supply, it->config->prefix))
+			why = "no more than a part of its source was restored";
+		rc = why != NULL ? skip(verify, it, why, err)
+				 : judge(verify, it, place, err);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+bkp_verify_skip_assertions(struct bkp_verify *verify, struct bkp_error *err)
+{
+	const char *why = verify->options->mode == BKP_VERIFY_LIVE
+			      ? "is asserted of what was restored, not of a "
+				"place in use"
+			      : "its source was not restored into a place";
+
+	for (size_t i = 0; i < verify->assertions.count; i++) {
+		struct bkp_assertion *it = &verify->assertions.items[i];
+
+		if (!it->is_judged && skip(verify, it, why, err) < 0)
+			return -1;
+	}
+	return 0;
+}
