@@ -161,14 +161,20 @@ load_frozen(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned number,
 }
 
 /* What is no fault of the rows: a role that may write into a table and not
- * empty it, a kind of table that knows nothing of frozen rows, a function that
- * is not found. */
+ * empty it, a kind of table that knows nothing of frozen rows or is in use, a
+ * function that is not found. Whatever else the server refuses it refuses
+ * again. */
 static bool
-is_worth_another_way(const struct bkp_error *why)
+is_worth_another_way(const struct bkp_pg *pg, const struct bkp_error *why)
 {
+	static const char *const states[] = {
+	    "25000", "42809", "55000", "55006"};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(pg->state, states[i]) == 0)
+			return true;
 	return why->code == BKP_AUTH || why->code == BKP_UNSUPPORTED ||
-	       why->code == BKP_NOTFOUND || why->code == BKP_RETRY ||
-	       why->code == BKP_IO;
+	       why->code == BKP_NOTFOUND || why->code == BKP_RETRY;
 }
 
 static int
@@ -177,9 +183,10 @@ load_whole(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 
+	worker->pg.state[0] = '\0';
 	if (load_frozen(load, &worker->pg, number, piece, &why) == 0)
 		return 0;
-	if (is_worth_another_way(&why) &&
+	if (is_worth_another_way(&worker->pg, &why) &&
 	    bkp_pg_do(&worker->pg, "ROLLBACK", NULL) == 0) {
 		begin_anew(piece);
 		if (why.code != BKP_NOTFOUND)

@@ -305,3 +305,31 @@ def test_an_index_object_that_nobody_needs_tonight_is_missed(stack):
     shutil.rmtree(stack.path("home", ".cache"))
     assert stack.verify(older).result["is_proven"]
     stack.create()
+
+
+def test_what_rows_begin_and_end_with_may_be_lost(stack, postgres, database):
+    """It is the same of every table in the binary form, and known."""
+    for name, number in (("first", 3), ("second", 5)):
+        postgres.create_database(database + name)
+        # Not the same chunk as the other's description.
+        postgres.execute(database + name, """
+            COMMENT ON DATABASE %s%s IS '%s';
+            CREATE TABLE t AS SELECT n * %d AS n
+                FROM generate_series(1, 40000) n""" % (
+                    database, name, name, number))
+        stack.add_postgres(name, postgres, database + name, copy="binary")
+    old = new_packs(stack, "postgres/first")
+    stack.create("postgres/second")
+    entry = stack.entries()["postgres/second/%ssecond/data/public.t"
+                            % database]
+    assert entry["attributes"]["format"] == "binary"
+    for path in old - {min(old, key=os.path.getsize)}:
+        os.remove(path)
+    back = stack.admin("backup-restore", "--to", database + "back", "latest",
+                       "postgres/second/%ssecond" % database)
+    assert back.status in (COMPLETE, DEGRADED), str(back)
+    assert "data/public.t" not in back.err, str(back)
+    assert postgres.execute(
+        database + "back", "SELECT count(*), sum(n) FROM t") == [
+            (40000, 5 * 40000 * 40001 // 2)]
+    assert any(path.endswith("data/public.t") for path in hurt(stack))

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness import witness
-from harness.stack import finish
+from harness.stack import FAILED, finish
 
 from test_postgres import refused, same, settle
 
@@ -126,6 +126,23 @@ def test_rows_of_a_table_come_back_frozen(app, postgres, database):
         database, "SELECT relname, relallvisible = relpages AND relpages > 0"
         " FROM pg_class WHERE relname IN ('large', 'p1') ORDER BY 1") == [
             ("large", True), ("p1", True)]
+
+
+def test_rows_that_a_function_refuses_are_sent_once(app, postgres, database):
+    postgres.execute(database, """
+        CREATE FUNCTION fine(int) RETURNS bool LANGUAGE plpgsql
+            AS 'BEGIN RETURN true; END';
+        CREATE TABLE large (id int CHECK (public.fine(id)), body text);
+        INSERT INTO large SELECT i, repeat(md5(i::text), 4)
+            FROM generate_series(1, 20000) i;
+        CREATE OR REPLACE FUNCTION fine(int) RETURNS bool LANGUAGE plpgsql
+            AS 'BEGIN RAISE EXCEPTION ''not such rows''; END'""")
+    app.create()
+    done = app.admin("backup-restore", "--to", database + "_back", "latest",
+                     "postgres/app/" + database)
+    assert done.status == FAILED and "not such rows" in done.err, str(done)
+    with open(postgres.log) as log:
+        assert log.read().count("ERROR:  not such rows") == 1
 
 
 def test_who_may_not_empty_a_table_fills_it_all_the_same(
