@@ -11,6 +11,15 @@ struct bkp_s3_versions {
 
 /* ---- order ---- */
 
+/* "01M7ZSWVW0TS54V4EA5KGNHD10", as versitygw names versions: such names are in
+ * the order of time, finer than its dates. */
+static bool
+is_in_order(const char *id)
+{
+	return strlen(id) == 26 &&
+	       strspn(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == 26;
+}
+
 /* True where `a` comes before `b`, or there is nothing to tell them apart. */
 static bool
 is_before(const struct bkp_s3_entry *a, const struct bkp_s3_entry *b)
@@ -21,28 +30,31 @@ is_before(const struct bkp_s3_entry *a, const struct bkp_s3_entry *b)
 		return order < 0;
 	if (a->is_latest != b->is_latest)
 		return a->is_latest;
+	if (is_in_order(a->id) && is_in_order(b->id))
+		return strcmp(a->id, b->id) >= 0;
 	return a->modified_us >= b->modified_us;
 }
 
-/* How many versions the page begins with, where all delete markers come
- * behind them; 0: they are mixed, or there are none of either. */
+/* How many of one sort the page begins with, versions or delete markers, where
+ * all of the other come behind them; 0: they are mixed, or there are none of
+ * either. */
 static size_t
 split_of(const struct bkp_s3_entries *page)
 {
-	size_t versions = 0;
+	size_t first = 0;
 
-	while (versions < page->count && !page->items[versions].is_marker)
-		versions++;
-	if (versions == page->count)
-		return 0;
-	for (size_t i = versions; i < page->count; i++)
-		if (!page->items[i].is_marker)
+	while (first < page->count &&
+	       page->items[first].is_marker == page->items[0].is_marker)
+		first++;
+	for (size_t i = first; i < page->count; i++)
+		if (page->items[i].is_marker == page->items[0].is_marker)
 			return 0;
-	return versions;
+	return first < page->count ? first : 0;
 }
 
 /* AWS and MinIO mix versions and delete markers as they follow each other;
- * other servers write all versions of a page, then all markers. */
+ * other servers write all versions of a page, then all markers, or first the
+ * markers. */
 static int
 merge_markers(struct bkp_s3_entries *page, struct bkp_error *err)
 {
@@ -55,11 +67,11 @@ merge_markers(struct bkp_s3_entries *page, struct bkp_error *err)
 	if (merged == NULL)
 		return -1;
 	while (at < page->count) {
-		bool is_version =
+		bool is_first =
 		    b == page->count ||
 		    (a < split && is_before(&page->items[a], &page->items[b]));
 
-		merged[at++] = page->items[is_version ? a++ : b++];
+		merged[at++] = page->items[is_first ? a++ : b++];
 	}
 	memcpy(page->items, merged, page->count * sizeof(*merged));
 	free(merged);

@@ -114,6 +114,36 @@ def test_delete_markers_behind_all_versions_find_their_place():
         ("c", "m1")]
 
 
+def test_delete_markers_before_all_versions_find_their_place():
+    with Fake(page(
+            marker("a", "2", False, "00:00:02"),
+            marker("b", "6", True, "00:00:06"),
+            entry("a", "3", True, when="00:00:03"),
+            entry("a", "1", False, when="00:00:01"),
+            entry("b", "5", False, when="00:00:05"))) as fake:
+        done = tool(fake.endpoint, "versions", "bucket")
+    assert [line[:2] for line in listed(done)] == [
+        ("a", "3"), ("a", "2"), ("a", "1"), ("b", "6"), ("b", "5")]
+
+
+def test_names_in_the_order_of_time_tell_more_than_dates():
+    """versitygw dates versions by whole seconds, and markers finer."""
+    ids = ["01M7ZSWV%dTS54V4EA5KGNHD10" % number for number in range(4)]
+    with Fake(page(
+            entry("a", ids[3] + "X", True, when="00:00:03"),
+            entry("a", ids[2] + "X", False, when="00:00:03"),
+            entry("a", ids[0] + "X", False, when="00:00:03"),
+            marker("a", ids[1] + "X", False, "00:00:02"))) as fake:
+        done = tool(fake.endpoint, "versions", "bucket")
+    assert [line[1][8] for line in listed(done)] == ["3", "2", "1", "0"]
+    with Fake(page(
+            entry("a", ids[3] + "X", True, when="00:00:03"),
+            entry("a", ids[0] + "X", False, when="00:00:03"),
+            marker("a", ids[2] + "X", False, "00:00:02"))) as fake:
+        done = tool(fake.endpoint, "versions", "bucket")
+    assert [line[1][8] for line in listed(done)] == ["3", "2", "0"]
+
+
 # ---- MinIO ----
 
 @pytest.fixture
