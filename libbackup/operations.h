@@ -258,6 +258,7 @@ struct bkp_verify_result {
 	enum bkp_verify_level level; /* what was looked at; never unset */
 	int is_whole; /* 1: neither the level nor the budget nor the path left
 			 anything out, so that it may be a proof of the whole */
+	int is_partial; /* 1: the level or the budget left something out */
 	int64_t snapshot_time_us; /* the recovery point, UTC */
 	uint64_t age_ms; /* of that, at the verdict: what would be lost (RPO) */
 	uint64_t about_passed, about_failed; /* of passed and failed: about the

@@ -45,6 +45,14 @@ is_proven(const struct bkp_verify_result *r)
 }
 
 static const char *
+level_name(const struct bkp_verify_result *r)
+{
+	return r->level == BKP_LEVEL_QUICK    ? "quick"
+	       : r->level == BKP_LEVEL_SAMPLE ? "sample"
+					      : "full";
+}
+
+static const char *
 state(const struct bkp_verify_result *r)
 {
 	if (!is_proven(r))
@@ -100,7 +108,7 @@ emit_result(struct cli *cli, const struct bkp_verify_result *r)
 	cli_emit(cli,
 	    json_pack(
 		"{s:s, s:s, s:s, s:b, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:{s:I, s:I}, s:I, s:s, s:I, s:I}",
+		"s:{s:I, s:I}, s:I, s:s, s:I, s:I, s:s, s:b}",
 		"type", "result", "command", command.name, "state", state(r),
 		"is_proven", is_proven(r), "except", exceptions(r), "snapshot",
 		r->snapshot, "passed", (json_int_t)r->passed, "failed",
@@ -112,7 +120,8 @@ emit_result(struct cli *cli, const struct bkp_verify_result *r)
 		(json_int_t)r->duration_ms, "snapshot_time",
 		cli_time_utc(r->snapshot_time_us, time), "age_ms",
 		(json_int_t)r->age_ms, "recovery_ms",
-		(json_int_t)r->recovery_ms));
+		(json_int_t)r->recovery_ms, "level", level_name(r), "is_whole",
+		r->is_whole));
 }
 
 static void
@@ -141,6 +150,8 @@ print_verdict(FILE *out, const struct bkp_verify_result *r)
 	size_t next = 0, count = 0;
 
 	(void)fputs(is_proven(r) ? "PROVEN" : "NOT PROVEN", out);
+	if (is_proven(r) && r->is_partial)
+		(void)fputs(" IN PART", out);
 	while (is_proven(r) && (name = exception(r, &next)) != NULL) {
 		if (count++ >= EXCEPTIONS_SHOWN)
 			continue;
@@ -272,8 +283,15 @@ main(int argc, char **argv)
 		&verifying.map},
 	    {"without-erasures", 0, NULL,
 		"do not try whether they can be erased", CLI_FLAG, &is_without},
+	    {"level", 0, "LEVEL", "quick, sample or full (where none is given)",
+		CLI_TEXT, &verifying.level},
+	    {"budget", 0, "TIME", "do what fits into that time (30m)", CLI_TEXT,
+		&verifying.budget},
 	    {"max-age", 0, "TIME", "an older snapshot is not proven (26h, 2d)",
 		CLI_TEXT, &verifying.max_age},
+	    {"max-drop", 0, "PERCENT",
+		"what has lost more than before is not proven (20%)", CLI_TEXT,
+		&verifying.max_drop},
 	    {"max-recovery", 0, "TIME",
 		"one that takes longer to restore is not proven (2h)", CLI_TEXT,
 		&verifying.max_recovery},
@@ -306,6 +324,11 @@ main(int argc, char **argv)
 		status =
 		    cli_usage(&cli, "--live compares in place and takes no "
 				    "--scratch-directory");
+	if (status == CLI_GO_ON && is_live &&
+	    (verifying.level != NULL || verifying.budget != NULL))
+		status =
+		    cli_usage(&cli, "--live compares all that is there and "
+				    "takes no --level or --budget");
 	if (status == CLI_GO_ON && bkp_verify_check(&verifying, &err) < 0)
 		status = cli_usage(&cli, "%s", err.message);
 	if (status == CLI_GO_ON && is_live &&

@@ -50,6 +50,11 @@ bkp_limits_of(const struct bkp_verify_options *options,
 		return -1;
 	if (limits.level == BKP_LEVEL_UNSET)
 		limits.level = BKP_LEVEL_FULL;
+	/* What is in its place is compared as a whole. */
+	if (options->mode == BKP_VERIFY_LIVE) {
+		limits.level = BKP_LEVEL_FULL;
+		limits.budget_ms = 0;
+	}
 	*out = limits;
 	return 0;
 }

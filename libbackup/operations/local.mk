@@ -79,7 +79,10 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/verify_compare.c \
 	libbackup/operations/verify_assertions.c \
 	libbackup/operations/verify_digest.c \
+	libbackup/operations/verify_drop.c \
+	libbackup/operations/verify_level.c \
 	libbackup/operations/verify_record.c \
 	libbackup/operations/verify_references.c \
 	libbackup/operations/verify_replay.c \
+	libbackup/operations/verify_sample.c \
 	libbackup/operations/verify_times.c

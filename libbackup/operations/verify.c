@@ -177,6 +177,21 @@ verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	return rc;
 }
 
+/* As far as the level and the budget go. */
+static int
+verify_as_far(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, struct bkp_error *err)
+{
+	enum bkp_verify_level level = bkp_verify_level_of(verify, chosen);
+
+	if (level != BKP_LEVEL_FULL)
+		return bkp_verify_less(verify, chosen, supply, level, err);
+	if (verify_scratch(verify, chosen, supply, err) < 0)
+		return -1;
+	verify->proven_bytes += verify->selected.bytes;
+	return 0;
+}
+
 static int
 verify_live(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, struct bkp_error *err)
@@ -213,12 +228,29 @@ verify_part(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	else if (verify->options->mode == BKP_VERIFY_LIVE)
 		rc = verify_live(verify, chosen, supply, err);
 	else
-		rc = verify_scratch(verify, chosen, supply, err);
+		rc = verify_as_far(verify, chosen, supply, err);
 	verify->bytes += verify->selected.bytes;
 	if (rc < 0)
 		(void)bkp_fail_in(err, "%s", chosen->source->prefix);
 	bkp_supply_free(supply);
 	return rc;
+}
+
+/* Where time is short, databases go first. */
+static int
+verify_kinds(struct bkp_verify *verify, bool is_first, struct bkp_error *err)
+{
+	bool is_short = verify->limits.budget_ms > 0;
+
+	for (size_t i = 0; i < verify->opened.chosen_count; i++) {
+		const struct bkp_chosen *chosen = &verify->opened.chosen[i];
+
+		if ((!is_short || chosen->kind->kind == BKP_KIND_POSTGRES) ==
+			is_first &&
+		    verify_part(verify, chosen, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* ---- the whole ---- */
@@ -294,6 +326,7 @@ begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 	    bkp_references_new(options->config, &verify->references, err) < 0 ||
 	    bkp_assertions_new(options->config, &verify->assertions, err) < 0)
 		return -1;
+	verify->began_ms = bkp_clock_ms();
 	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
 		options->cancel, &verify->run, err) < 0)
 		return -1;
@@ -319,6 +352,10 @@ begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 	if (bkp_scratch_folder_open(&verify->folder, options->scratch_directory,
 		"backup-verify", verify->run, err) < 0)
 		return -1;
+	/* What is not restored needs no room. */
+	if (verify->limits.level != BKP_LEVEL_FULL ||
+	    verify->limits.budget_ms > 0)
+		return 0;
 	return bkp_scratch_check_all(
 	    &verify->opened, &verify->choice, verify->folder.path, err);
 }
@@ -345,6 +382,7 @@ finish_verify(struct bkp_verify *verify, uint64_t began_ms,
 		return -1;
 	verify->verdict = NULL; /* the result's now */
 	memcpy(answer.snapshot, verify->opened.name, sizeof(answer.snapshot));
+	answer.is_partial = verify->is_partial;
 	answer.is_whole =
 	    !verify->is_partial && (path == NULL || path[0] == '\0');
 	answer.age_ms = bkp_snapshot_age_ms(&verify->opened.snapshot);
@@ -380,9 +418,11 @@ bkp_verify(const struct bkp_verify_options *options,
 
 	if (begin_verify(&verify, err) < 0)
 		goto out;
-	for (size_t i = 0; i < verify.opened.chosen_count; i++)
-		if (verify_part(&verify, &verify.opened.chosen[i], err) < 0)
-			goto out;
+	if (verify_kinds(&verify, true, err) < 0 ||
+	    verify_kinds(&verify, false, err) < 0)
+		goto out;
+	if (bkp_verify_drop(&verify, err) < 0)
+		goto out;
 	rc = finish_verify(&verify, began_ms, result, err);
 	if (rc == 0) {
 		bkp_verify_record(&verify, result);

@@ -18,6 +18,7 @@ struct walk {
 	bool has_next;
 	uint64_t agreed; /* entries that are only counted */
 	char *foreign;   /* owned: one that the place has of its own; NULL */
+	uint64_t there;  /* of a structure: entries without their contents */
 };
 
 /* Whether the place could be what the snapshot has here at all. */
@@ -82,13 +83,35 @@ is_named(const struct bkp_verify *verify, const char *path)
 		   sizeof(*verify->named), compare_named) != NULL;
 }
 
+/* What a structure has none of. */
+static bool
+is_content(const struct walk *walk, const struct fmt_entry *entry)
+{
+	const struct bkp_comparison *comparison =
+	    bkp_comparison_of(walk->chosen->kind->comparisons, entry->kind);
+
+	return walk->verify->is_structure && comparison != NULL &&
+	       comparison->is_content;
+}
+
+/* Those that are only counted are not made with the structure. */
+static bool
+may_be_missing(const struct walk *walk, const struct fmt_entry *entry)
+{
+	const struct bkp_comparison *comparison =
+	    bkp_comparison_of(walk->chosen->kind->comparisons, entry->kind);
+
+	return is_named(walk->verify, entry->path) ||
+	       (is_content(walk, entry) && comparison->is_counted);
+}
+
 /* Every recorded entry before `path` (NULL: all) was not seen. */
 static int
 tell_missing(struct walk *walk, const char *path, struct bkp_error *err)
 {
 	while (walk->has_next &&
 	       (path == NULL || fmt_entry_compare(walk->next.path, path) < 0)) {
-		if (!is_named(walk->verify, walk->next.path) &&
+		if (!may_be_missing(walk, &walk->next) &&
 		    bkp_verdict_add(walk->verify->verdict, BKP_CHECK_FAIL, err,
 			walk->next.path,
 			"is in the snapshot and was not found") < 0)
@@ -199,6 +222,10 @@ compare_seen(struct walk *walk, const struct fmt_entry *seen,
 	const char *words = NULL;
 	int equal, text_equal = 1, rc = -1;
 
+	if (is_content(walk, seen)) {
+		walk->there++;
+		return 0;
+	}
 	if (text != NULL && comparison != NULL && comparison->next_part != NULL)
 		return compare_sections(walk, text, comparison->next_part, err);
 	if (text != NULL && comparison != NULL) {
@@ -347,7 +374,9 @@ bkp_verify_compare(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		supply, bkp_supply_selection(supply), &walk.recorded, err) < 0)
 		return -1;
 	if (leave_roles_out(&walk, place, err) < 0 || advance(&walk, err) < 0 ||
-	    run_source(&walk, place, err) < 0)
+	    run_source(&walk, place, err) < 0 ||
+	    bkp_verdict_add_agreed(verify->verdict, err, chosen->source->prefix,
+		walk.there, "there, without their contents") < 0)
 		goto out;
 	rc =
 	    bkp_verdict_add_agreed(verify->verdict, err, chosen->source->prefix,

@@ -31,8 +31,11 @@ struct bkp_verify {
 	struct bkp_replay *replay; /* NULL: not asked for yet */
 	uint64_t erasures, erased_subjects;
 	struct bkp_verification_config limits;
-	uint64_t recovery_ms; /* of what was restored */
-	bool is_partial;      /* the level or the budget left something out */
+	uint64_t recovery_ms;  /* of what was restored */
+	bool is_partial;       /* the level or the budget left something out */
+	bool is_structure;     /* what is compared has no contents */
+	uint64_t began_ms;     /* by the monotonic clock */
+	uint64_t proven_bytes; /* restored and compared since */
 	struct bkp_references references;
 	struct bkp_assertions assertions;
 };
@@ -99,6 +102,25 @@ int bkp_verify_assertions(struct bkp_verify *verify,
     const struct bkp_source_config *place, struct bkp_error *err);
 int bkp_verify_skip_assertions(
     struct bkp_verify *verify, struct bkp_error *err);
+
+/* How much of the source at hand is to be looked at: the level, or less where
+ * that does not fit into the budget. (verify_level.c) */
+enum bkp_verify_level bkp_verify_level_of(
+    const struct bkp_verify *verify, const struct bkp_chosen *chosen);
+bool bkp_verify_is_late(const struct bkp_verify *verify);
+
+/* Looks at less than all of it, and tells what was not looked at. */
+int bkp_verify_less(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, enum bkp_verify_level level,
+    struct bkp_error *err);
+
+/* Reads a part of the contents back, each time another. (verify_sample.c) */
+int bkp_verify_sample(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    struct bkp_error *err);
+
+/* Whether much is missing that earlier snapshots have. (verify_drop.c) */
+int bkp_verify_drop(struct bkp_verify *verify, struct bkp_error *err);
 
 /* How old the snapshot is and how long it took to come back, against their
  * limits. (verify_times.c) */

@@ -17,7 +17,7 @@
 static enum fmt_proof_level
 level_of(const struct bkp_verify *verify)
 {
-	if (verify->read_back == 0)
+	if (verify->read_back == 0 && verify->restored > 0)
 		return FMT_PROOF_RESTORED;
 	return verify->restored == 0 ? FMT_PROOF_READ : FMT_PROOF_PARTLY;
 }
@@ -42,6 +42,9 @@ is_kept(const struct bkp_verify *verify, const struct bkp_verify_result *result)
 	if (verify->opened.repository->archive != NULL)
 		return false;
 	if (verify->options->mode != BKP_VERIFY_SCRATCH)
+		return false;
+	/* Nor is one that was looked at in part. */
+	if (holds(result) && verify->is_partial)
 		return false;
 	return !holds(result) || path == NULL || path[0] == '\0';
 }

@@ -32,8 +32,8 @@ bkp_verify_lacks_database(const struct bkp_verify *verify,
 		return "the snapshot does not hold its database";
 	if (!bkp_path_is_within(path, chosen->selection))
 		return "no more than a part of its database was restored";
-	if (verify->limits.level == BKP_LEVEL_QUICK)
-		return "the level quick restores no rows";
+	if (verify->limits.level != BKP_LEVEL_FULL)
+		return "rows are restored with the level full alone";
 	return NULL;
 }
 

@@ -38,6 +38,7 @@ static const struct bkp_comparison comparisons[] = {
 	.is_text = true,
 	.next_part = bkp_pg_next_part},
     {.entry_kind = "postgres.table",
+	.is_content = true,
 	.has_content_compared = true,
 	.ignored = of_table},
     {.entry_kind = "postgres.database",
@@ -45,11 +46,13 @@ static const struct bkp_comparison comparisons[] = {
 	.is_text = true,
 	.ignored = of_database},
     {.entry_kind = "postgres.largeobject",
+	.is_content = true,
 	.has_content_compared = true,
 	.is_counted = true},
     /* An archive holds the time it was made; the catalogue stands for it. */
     {.entry_kind = "postgres.schema", .ignored = of_schema},
     {.entry_kind = "postgres.sequences",
+	.is_content = true,
 	.has_content_compared = true,
 	.is_text = true},
     {.entry_kind = NULL}};

@@ -306,6 +306,7 @@ struct bkp_comparison {
 	bool has_content_compared; /* sha256 (where there is one) and size */
 	bool is_text;    /* content is lines for people: on a difference
 			    the lines are told, not the digests */
+	bool is_content; /* what a schema alone is without */
 	bool is_counted; /* there may be millions: those that agree are
 			    counted, not listed one by one */
 	const char *const *ignored; /* attribute names, NULL ended; or NULL */

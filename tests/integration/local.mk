@@ -212,3 +212,5 @@ EXTRA_DIST += tests/integration/test_drill.py \
 EXTRA_DIST += tests/integration/test_verify_checks.py
 # references: keys that rows name; assertions
 EXTRA_DIST += tests/integration/test_references.py
+EXTRA_DIST += tests/integration/test_verify_checks.py \
+	tests/integration/test_verify_drop.py

@@ -171,6 +171,31 @@ def test_changed_back_it_is_proven(shop):
     assert failed(shop.live(statuses=(COMPLETE,))) == []
 
 
+def test_a_quick_one_sees_the_structure_and_proves_no_whole(shop):
+    lines = shop.verify("--level", "quick")
+    assert failed(lines) == []
+    assert lines["checks/catalogue.sql/indexes"]["status"] == "pass"
+    assert lines["checks_odd/database.json"]["status"] == "pass"
+    assert not [name for name in lines if "/data/" in name]
+    assert lines["postgres/app"]["status"] == "skip"
+    assert (shop.result["level"], shop.result["is_whole"]) == ("quick", False)
+    assert shop.result["rows"] == 0
+
+
+def test_samples_come_round_to_everything(shop):
+    lines = shop.verify("--level", "sample", "latest", "postgres/app/checks")
+    assert failed(lines) == []
+    assert "slice " in lines["sample"]["what"] or (
+        lines["sample"]["status"] == "skip"), lines["sample"]
+    assert "rest of its contents" in lines["postgres/app"]["what"]
+    # A budget that nothing fits into leaves the structure.
+    lines = shop.verify("--budget", "1s")
+    assert failed(lines) == [] and not shop.result["is_whole"]
+    assert "do not fit into the budget" in lines["postgres/app"]["what"]
+    shop.verify("--budget", "10w", "latest", "postgres/app/checks")
+    assert shop.result["rows"] == 120
+
+
 def test_what_pg_amcheck_finds_is_told(shop):
     folder = shop.host.path("bin")
     os.mkdir(folder)

@@ -85,7 +85,10 @@ says out '^PASS  postgres/app/shop/data/public.users: 1000 rows'
 says out '^SKIP  command/redis'
 says out '^PROVEN except command/redis: snapshot '
 lacks out '^PROVEN:'
+ends 0 "less than the whole" backup-verify --level quick
+says out '^PROVEN IN PART except command/redis: snapshot '
 ends 0 "the same of a proven one in JSON" backup-verify --json
+says out '"level":"full","is_whole":true'
 says out '"is_proven":true,"except":\["command/redis"\]'
 export FAKE=bad
 ends 1 "one check that failed" backup-verify latest
@@ -423,6 +426,7 @@ says err "max_age: 'soon' is no time"
 ends 2 "objects nowhere" backup-verify --objects nowhere
 says err "bucket or digest"
 ends 2 "a server of what is compared in place" backup-verify --live --server ''
+ends 2 "a budget for what is there" backup-verify --live --budget 1h
 ends 2 "--live with a scratch directory" \
 	backup-verify --live --scratch-directory /tmp
 ends 2 "--null with --json" backup-list --null --json

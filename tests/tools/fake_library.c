@@ -550,6 +550,11 @@ bkp_verify(const struct bkp_verify_options *options,
 	result->passed = is_fake("nothing") ? 0 : 1;
 	result->failed = is_fake("bad") ? 1 : 0;
 	result->skipped = 1;
+	result->is_partial =
+	    options->level != NULL && strcmp(options->level, "quick") == 0;
+	result->is_whole =
+	    options->level == NULL || strcmp(options->level, "full") == 0;
+	result->level = result->is_whole ? BKP_LEVEL_FULL : BKP_LEVEL_QUICK;
 	/* A library that errs about its own counts is not believed. */
 	result->is_proven = 1;
 	return 0;

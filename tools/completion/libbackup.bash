@@ -78,7 +78,7 @@ _backup_complete()
 	backup-list) options='--long --null --config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-prune) options='--dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --host --source --grace --no-repack --acknowledge --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-restore) options='--to --overwrite --delete --locks --swap --only --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-verify) options='--live --scratch-directory --server --allow-source-server --objects --map --without-erasures --max-age --max-recovery --junit --json-report --html --prometheus --config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-verify) options='--live --scratch-directory --server --allow-source-server --objects --map --without-erasures --level --budget --max-age --max-drop --max-recovery --junit --json-report --html --prometheus --config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	*) return ;;
 	esac
 	case $before in
