@@ -4,7 +4,8 @@
  * slots: the calling thread fills the slot at `filled` and empties the one at
  * `emptied`, in order; a worker takes the one at `taken`. So a slot goes
  * FREE -> READY -> WORKING -> FINISHED -> FREE, each step under the lock, and
- * its item belongs to whoever made the last step.
+ * its item belongs to whoever made the last step. Where there is no work to do
+ * for an item its slot goes from FREE to FINISHED, and workers pass it over.
  */
 #include "libbackup/base/pipeline.h"
 
@@ -59,6 +60,17 @@ keep_first_error(struct pipeline *p, const struct bkp_error *error)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* Whether there is a slot to take, which is then the one at `taken`. Under the
+ * lock. */
+static bool
+find_ready(struct pipeline *p)
+{
+	while (p->taken < p->filled &&
+	       p->ring[p->taken % p->window].state != SLOT_READY)
+		p->taken++;
+	return p->taken < p->filled;
+}
+
 /* Takes the next ready slot; NULL when there is no more work. */
 static struct slot *
 take_slot(struct pipeline *p)
@@ -66,7 +78,7 @@ take_slot(struct pipeline *p)
 	struct slot *slot = NULL;
 
 	pthread_mutex_lock(&p->lock);
-	while (!p->has_ended && p->taken == p->filled)
+	while (!find_ready(p) && !p->has_ended)
 		pthread_cond_wait(&p->work_there, &p->lock);
 	if (!p->has_failed && p->taken < p->filled) {
 		slot = &p->ring[p->taken % p->window];
@@ -154,6 +166,8 @@ empty_oldest(struct pipeline *p)
 	slot->item = NULL;
 	slot->state = SLOT_FREE;
 	p->emptied++;
+	if (p->taken < p->emptied)
+		p->taken = p->emptied;
 	pthread_mutex_unlock(&p->lock);
 	if (p->ops->done == NULL)
 		p->ops->discard(p->arg, item);
@@ -166,6 +180,7 @@ static bool
 fill_one(struct pipeline *p)
 {
 	struct bkp_error error = BKP_ERROR_INIT;
+	bool has_work;
 	struct slot *slot;
 	void *item = NULL;
 
@@ -180,12 +195,15 @@ fill_one(struct pipeline *p)
 	}
 	if (item == NULL)
 		return false;
+	has_work =
+	    p->ops->needs_work == NULL || p->ops->needs_work(p->arg, item);
 	pthread_mutex_lock(&p->lock);
 	slot = &p->ring[p->filled % p->window];
 	slot->item = item;
-	slot->state = SLOT_READY;
+	slot->state = has_work ? SLOT_READY : SLOT_FINISHED;
 	p->filled++;
-	pthread_cond_signal(&p->work_there);
+	if (has_work)
+		pthread_cond_signal(&p->work_there);
 	pthread_mutex_unlock(&p->lock);
 	return true;
 }

@@ -33,6 +33,9 @@ struct bkp_pipeline_ops {
 	/* Works on an item; `worker` is 0..workers-1, one thread each. */
 	int (*work)(
 	    void *arg, unsigned worker, void *item, struct bkp_error *err);
+	/* False: the item goes to done without work, and no worker is woken for
+	 * it. May be NULL: there is work for every item. Calling thread. */
+	bool (*needs_work)(void *arg, const void *item);
 	/* Takes a finished item. May be NULL: discard is called instead. */
 	int (*done)(void *arg, void *item, struct bkp_error *err);
 	/* Frees an item. */

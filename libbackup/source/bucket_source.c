@@ -267,6 +267,16 @@ ask_again(struct bucket_source *source, unsigned worker,
 	return 0;
 }
 
+static bool
+needs_work(void *arg, const void *item_pointer)
+{
+	const struct bucket_source *source = arg;
+	const struct bkp_bucket_item *item = item_pointer;
+
+	return !item->is_kept ||
+	       (source->config->asks_each && !item->is_marker);
+}
+
 static int
 work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 {
@@ -275,7 +285,7 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 	struct bkp_run *run = bkp_sink_run(source->sink);
 	int rc = 0;
 
-	if (item->is_kept && source->config->asks_each && !item->is_marker)
+	if (item->is_kept)
 		rc = ask_again(source, worker, item, err);
 	if (rc == 0 && item->is_kept)
 		bkp_run_count(run, item->size, 0);
@@ -294,6 +304,8 @@ done(void *arg, void *item_pointer, struct bkp_error *err)
 	struct bkp_bucket_item *item = item_pointer;
 	int rc = 0;
 
+	if (!needs_work(source, item))
+		bkp_run_count(bkp_sink_run(source->sink), item->size, 1);
 	if (item->is_refused && !item->is_older)
 		source->refused++;
 	if (!item->is_gone)
@@ -317,11 +329,16 @@ tick(void *arg)
 	bkp_run_tick(bkp_sink_run(source->sink));
 }
 
-static const struct bkp_pipeline_ops pipeline = {
-    .next = next, .work = work, .done = done, .discard = discard, .tick = tick};
+static const struct bkp_pipeline_ops pipeline = {.next = next,
+    .work = work,
+    .needs_work = needs_work,
+    .done = done,
+    .discard = discard,
+    .tick = tick};
 
 static const struct bkp_pipeline_ops older_pipeline = {.next = next_older,
     .work = work,
+    .needs_work = needs_work,
     .done = done,
     .discard = discard,
     .tick = tick};

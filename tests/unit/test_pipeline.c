@@ -23,7 +23,9 @@ struct scene {
 	int fail_done_at;
 	int cancel_at;
 	struct bkp_cancel cancel;
+	int work_every; /* so many items have one that needs work; 0: all */
 	int yielded, finished;
+	atomic_int worked;
 	atomic_int alive; /* items that nobody has freed yet */
 };
 
@@ -47,6 +49,15 @@ yield(void *arg, void **item, struct bkp_error *err)
 	return 0;
 }
 
+static bool
+needs_work(void *arg, const void *item)
+{
+	const struct scene *scene = arg;
+	const struct job *job = item;
+
+	return scene->work_every == 0 || job->number % scene->work_every == 1;
+}
+
 static int
 work(void *arg, unsigned worker, void *item, struct bkp_error *err)
 {
@@ -61,6 +72,7 @@ work(void *arg, unsigned worker, void *item, struct bkp_error *err)
 	if (job->number == scene->fail_work_at)
 		return bkp_fail(err, BKP_CORRUPT, "item %d", job->number);
 	job->square = job->number * job->number;
+	atomic_fetch_add(&scene->worked, 1);
 	return 0;
 }
 
@@ -79,18 +91,23 @@ done(void *arg, void *item, struct bkp_error *err)
 	struct scene *scene = arg;
 	struct job *job = item;
 	int number = job->number, square = job->square;
+	int expected = needs_work(arg, item) ? number * number : 0;
 
 	discard(arg, item);
 	if (number == scene->fail_done_at)
 		return bkp_fail(err, BKP_IO, "done failed");
-	if (number != scene->finished || square != number * number)
+	if (number != scene->finished || square != expected)
 		return bkp_fail(err, BKP_INVALID, "out of order");
 	scene->finished++;
 	return 0;
 }
 
 static const struct bkp_pipeline_ops ops = {
-    .next = yield, .work = work, .done = done, .discard = discard};
+    .next = yield,
+    .work = work,
+    .needs_work = needs_work,
+    .done = done,
+    .discard = discard};
 
 static int
 play(struct scene *scene, unsigned workers, unsigned window,
@@ -116,6 +133,26 @@ items_come_back_in_order_whatever_the_workers(void **state)
 			assert_int_equal(
 			    play(&scene, workers, window, &err), 0);
 			assert_int_equal(scene.finished, 500);
+			assert_int_equal(scene.alive, 0);
+		}
+}
+
+static void
+items_without_work_pass_the_workers_in_order(void **state)
+{
+	static const int every[] = {2, 5, 100, 1000}; /* the last: a single one */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++)
+		for (unsigned window = 1; window <= 64; window *= 4) {
+			struct scene scene = {.count = 500, QUIET};
+			struct bkp_error err = BKP_ERROR_INIT;
+
+			scene.work_every = every[i];
+			assert_int_equal(play(&scene, 3, window, &err), 0);
+			assert_int_equal(scene.finished, 500);
+			assert_int_equal(
+			    scene.worked, (500 + every[i] - 2) / every[i]);
 			assert_int_equal(scene.alive, 0);
 		}
 }
@@ -243,6 +280,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(items_come_back_in_order_whatever_the_workers),
+	    cmocka_unit_test(items_without_work_pass_the_workers_in_order),
 	    cmocka_unit_test(no_items_is_fine),
 	    cmocka_unit_test(the_first_error_wins_and_nothing_leaks),
 	    cmocka_unit_test(an_error_of_next_or_done_ends_it_too),
