@@ -71,9 +71,10 @@ bkp_pack_begin(struct bkp_pack *pack, enum fmt_pack_kind kind,
 bool
 bkp_pack_is_full(const struct bkp_pack *pack, size_t frame_len)
 {
-	return pack->payload_len + frame_len +
-		   fmt_pack_directory_size(pack->count + 1) >
-	       BKP_PACK_SIZE - OVERHEAD;
+	return pack->count >= BKP_PACK_CHUNKS ||
+	       pack->payload_len + frame_len +
+		       fmt_pack_directory_size(pack->count + 1) >
+		   BKP_PACK_SIZE - OVERHEAD;
 }
 
 int

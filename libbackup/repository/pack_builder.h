@@ -15,6 +15,10 @@
 /* What a pack takes when it is stored, unless a single chunk is larger. */
 #define BKP_PACK_SIZE (16u * 1024 * 1024)
 
+/* So many chunks a pack holds, however small they are: what is known of each is
+ * in memory until the pack is stored. */
+#define BKP_PACK_CHUNKS 16384
+
 struct bkp_pack {
 	struct bkp_pack *next; /* of a list of spare ones */
 	enum fmt_pack_kind kind;

@@ -14,6 +14,7 @@
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
+#include "libbackup/repository/pack_builder.h"
 #include "tests/unit/repository_fixture.h"
 
 #define MIB ((size_t)1 << 20)
@@ -83,6 +84,29 @@ chunks_of_8_and_of_40_mib_come_back(void **state)
 
 	back_up(host, files, 3, 40 * MIB, name);
 	compare(*state, name, files, 3);
+	bkp_repository_close(host);
+	free(noise);
+}
+
+/* What is known of each chunk is in memory until its pack is stored. */
+static void
+a_pack_holds_so_many_chunks_however_small(void **state)
+{
+	enum { PIECE_SIZE = 24, COUNT = BKP_PACK_CHUNKS + 1 };
+	struct bkp_repository *host = fixture_open_host(*state);
+	unsigned char *noise = fixture_random((size_t)COUNT * PIECE_SIZE, 6);
+	const struct fixture_file file = {
+	    "a", noise, (size_t)COUNT * PIECE_SIZE};
+	size_t packs = 0;
+	char name[65], *names;
+
+	back_up(host, &file, 1, PIECE_SIZE, name);
+	names = fixture_names(*state, "packs/");
+	for (const char *at = names; *at != '\0'; at++)
+		packs += *at == '\n';
+	assert_int_equal(packs, 3); /* one of them of metadata */
+	compare(*state, name, &file, 1);
+	free(names);
 	bkp_repository_close(host);
 	free(noise);
 }
@@ -649,6 +673,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE(what_was_backed_up_comes_back),
 	    CASE(chunks_of_8_and_of_40_mib_come_back),
+	    CASE(a_pack_holds_so_many_chunks_however_small),
 	    CASE(a_snapshot_of_nothing_is_one),
 	    CASE(a_long_list_is_entered_at_any_prefix),
 	    CASE(what_is_known_is_not_stored_again),
