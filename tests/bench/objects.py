@@ -5,8 +5,9 @@ Two buckets, of many small objects and of some large ones, in three questions:
 a first run, a second one with nothing changed, and all of it back into an
 empty bucket. Ours encrypts, deduplicates and checks; `mc mirror` and `rclone
 sync` copy to a folder and from it. Ratios are of rounds in which all ran in
-turn. Beside the seconds stand those of the processor: on a machine that
-others use, they say more. mc is asked where it is here (./bootstrap s3 mc)."""
+turn. Beside the seconds stand those of the processor, the program's and the
+server's: on a machine that others use, they say more. mc is asked where it is
+here (./bootstrap s3 mc)."""
 
 import argparse
 import os
@@ -31,11 +32,20 @@ OURS = "libbackup"
 QUESTIONS = ("first run", "nothing changed", "restore")
 
 
-def measure(argv, env):
-    """Seconds, and seconds of the processor, of a command."""
+def processor_seconds(pid):
+    """What a process that still runs has used."""
+    with open("/proc/%d/stat" % pid) as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(argv, env, server):
+    """Seconds, and seconds of the processor that a command and the server
+    took."""
     def used():
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
+        return (usage.ru_utime + usage.ru_stime,
+                processor_seconds(server.process.pid))
 
     before, began = used(), time.monotonic()
     done = subprocess.run(argv, env=env, cwd="/", stdin=subprocess.DEVNULL,
@@ -43,7 +53,9 @@ def measure(argv, env):
     if done.returncode != COMPLETE:
         sys.exit("%s ended with %d: %s" % (
             " ".join(argv), done.returncode, done.stderr.decode()[-2000:]))
-    return time.monotonic() - began, used() - before
+    seconds, after = time.monotonic() - began, used()
+    own, others = (one - other for one, other in zip(after, before))
+    return seconds, own, others, own + others
 
 
 class Ours:
@@ -59,7 +71,7 @@ class Ours:
         program, env = built_program(self.stack.commands, command)
         return measure(
             [*program, "--config", self.stack.config, "--identity-file",
-             self.stack.identity, *args], env)
+             self.stack.identity, *args], env, self.bench.minio.server)
 
     def save(self, bucket):
         self.stack.add_bucket("b", self.bench.minio, bucket_name=bucket)
@@ -76,14 +88,17 @@ class Copies:
     def __init__(self, bench, folder):
         self.copy = os.path.join(folder, "copy")
         os.mkdir(self.copy)
+        self.server = bench.minio.server
         self.env = {"PATH": os.environ["PATH"], "HOME": folder,
                     **self.environment(bench.minio)}
 
     def save(self, bucket):
-        return measure(self.line("m/" + bucket, self.copy), self.env)
+        return measure(self.line("m/" + bucket, self.copy), self.env,
+                       self.server)
 
     def restore(self, bucket):
-        return measure(self.line(self.copy, "m/" + bucket), self.env)
+        return measure(self.line(self.copy, "m/" + bucket), self.env,
+                       self.server)
 
 
 class Rclone(Copies):
@@ -162,22 +177,23 @@ class Bench:
     def show(self):
         """Answers whether ours was slower than any other at anything."""
         slower = []
-        print("%-28s %-13s %9s %9s %12s %12s" % (
-            "", "", "median s", "of CPU", "ratio", "ratio of CPU"))
+        print("%-22s %-11s %8s %7s %9s %7s %12s" % (
+            "", "", "median s", "of CPU", "server's", "ratio",
+            "ratio of CPU"))
         for (bucket, question), ways in self.figures.items():
             for name, runs in ways.items():
                 line = [statistics.median(run[i] for run in runs)
-                        for i in (0, 1)]
+                        for i in (0, 1, 2)]
                 line += [statistics.median(
                     ours[i] / run[i] for ours, run in zip(ways[OURS], runs))
-                    for i in (0, 1)]
+                    for i in (0, 3)]
                 at_most = self.args.at_most
                 if question == "nothing changed":
                     at_most /= 3
-                if name != OURS and line[2] > at_most:
+                if name != OURS and line[3] > at_most:
                     slower.append("%s, %s: %.2f times %s" % (
-                        bucket, question, line[2], name))
-                print("%-28s %-13s %9.2f %9.2f %12.2f %12.2f" % (
+                        bucket, question, line[3], name))
+                print("%-22s %-11s %8.2f %7.2f %9.2f %7.2f %12.2f" % (
                     bucket + ", " + question, name, *line), flush=True)
         return slower
 
