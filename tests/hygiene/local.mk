@@ -5,6 +5,7 @@ HYGIENE_TESTS = \
 	tests/hygiene/findings.t \
 	tests/hygiene/headers.t \
 	tests/hygiene/includes.t \
+	tests/hygiene/packed.t \
 	tests/hygiene/pitfalls.t \
 	tests/hygiene/s3servers.t \
 	tests/hygiene/usage.t \

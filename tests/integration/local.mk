@@ -56,12 +56,10 @@ tests_integration_store_tool_SOURCES = tests/integration/store_tool.c \
 	$(STORE_SUITE)
 tests_integration_store_tool_CFLAGS = $(UNIT_CFLAGS)
 tests_integration_store_tool_LDADD = $(UNIT_LIBS)
-EXTRA_DIST += tests/integration/test_s3_repository.py
-	tests/integration/test_s3_servers.py \
-	tests/integration/test_s3_tls.py
 EXTRA_DIST += tests/integration/test_s3_repository.py \
 	tests/integration/test_s3_faults.py \
-	tests/integration/test_s3_past.py
+	tests/integration/test_s3_past.py \
+	tests/integration/test_s3_servers.py
 
 # postgres: there and back, and what is refused
 EXTRA_DIST += tests/integration/test_postgres.py tests/integration/awkward.sql \
