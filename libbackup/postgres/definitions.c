@@ -9,14 +9,16 @@
 /*
  * Every definition as (kind, id, part, version, name, touched). A row that the
  * snapshot sees and that has an xmax was updated or deleted since, or
- * somebody meant to and did not. The version of most is the row itself; of
- * relations and columns only what others are written with, for their rows
- * change when statistics are taken or a view is filled.
+ * somebody meant to and did not. The version of most is the row itself. Of some
+ * it is what others are written with, for their rows change for reasons that
+ * are no other definition: relations' and columns' when statistics are taken
+ * or a view is filled, functions' with their bodies (which pg_dump reads by
+ * itself) and grants, triggers' when they are switched on and off, labels' when
+ * new ones come between them.
  *
- * Without temporary tables and TOAST, which come and go.
+ * Without temporary tables and TOAST, which come and go. A stored expression
+ * says where in its statement each word stood, which is left out.
  */
-#define ROW_VERSION(t) t ".xmin::text || ' ' || " t ".ctid::text"
-
 static const char definitions[] =
     "WITH space AS ("
     " SELECT oid, nspname, xmax <> '0'::xid AS touched FROM pg_namespace"
@@ -35,145 +37,49 @@ static const char definitions[] =
     "  r.relname || '.' || a.attname, a.xmax <> '0'::xid"
     "  FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid"
     "  WHERE a.attnum > 0"
-    " UNION ALL SELECT 'rule', w.oid, 0, " ROW_VERSION(
-	"w") ","
-	     "  r.relname::text, w.xmax <> '0'::xid"
-	     "  FROM pg_rewrite w JOIN relation r ON r.oid = w.ev_class"
-	     " UNION ALL SELECT 'default', d.oid, 0, " ROW_VERSION(
-		 "d") ","
-		      "  r.relname::text, d.xmax <> '0'::xid"
-		      "  FROM pg_attrdef d JOIN relation r ON r.oid = d.adrelid"
-		      " UNION ALL SELECT 'index', i.indexrelid, "
-		      "0, " ROW_VERSION(
-			  "i") ","
-			       "  r.relname::text, i.xmax <> '0'::xid"
-			       "  FROM pg_index i JOIN relation r ON r.oid = "
-			       "i.indexrelid"
-			       " UNION ALL SELECT 'trigger', t.oid, "
-			       "0, " ROW_VERSION(
-				   "t") ","
-					"  t.tgname::text, t.xmax <> '0'::xid"
-					"  FROM pg_trigger t JOIN relation r "
-					"ON r.oid = t.tgrelid"
-					"  WHERE NOT t.tgisinternal"
-					" UNION ALL SELECT 'policy', p.oid, "
-					"0, " ROW_VERSION(
-					    "p") ","
-						 "  p.polname::text, p.xmax <> "
-						 "'0'::xid"
-						 "  FROM pg_policy p JOIN "
-						 "relation r ON r.oid = "
-						 "p.polrelid"
-						 " UNION ALL SELECT "
-						 "'constraint', c.oid, "
-						 "0, " ROW_VERSION(
-						     "c") ","
-							  "  c.conname::text, "
-							  "c.xmax <> '0'::xid"
-							  "  FROM "
-							  "pg_constraint c "
-							  "JOIN space s ON "
-							  "s.oid = "
-							  "c.connamespace"
-							  " UNION ALL SELECT "
-							  "'function', p.oid, "
-							  "0, " ROW_VERSION(
-							      "p") ","
-								   "  "
-								   "p.proname::"
-								   "text, "
-								   "p.xmax <> "
-								   "'0'::xid"
-								   "  FROM "
-								   "pg_proc p "
-								   "JOIN space "
-								   "s ON s.oid "
-								   "= "
-								   "p."
-								   "pronamespac"
-								   "e"
-								   " UNION ALL "
-								   "SELECT "
-								   "'type', "
-								   "t.oid, "
-								   "0,"
-								   " " ROW_VERSION(
-								       "t") ","
-									    "  "
-									    "t."
-									    "ty"
-									    "pn"
-									    "am"
-									    "e:"
-									    ":t"
-									    "ex"
-									    "t,"
-									    " t"
-									    ".x"
-									    "ma"
-									    "x "
-									    "<>"
-									    " '"
-									    "0'"
-									    "::"
-									    "xi"
-									    "d"
-									    "  "
-									    "FR"
-									    "OM"
-									    " p"
-									    "g_"
-									    "ty"
-									    "pe"
-									    " t"
-									    " J"
-									    "OI"
-									    "N "
-									    "sp"
-									    "ac"
-									    "e "
-									    "s "
-									    "ON"
-									    " s"
-									    ".o"
-									    "id"
-									    " ="
-									    " t"
-									    ".t"
-									    "yp"
-									    "na"
-									    "me"
-									    "sp"
-									    "ac"
-									    "e"
-									    " U"
-									    "NI"
-									    "ON"
-									    " A"
-									    "LL"
-									    " S"
-									    "EL"
-									    "EC"
-									    "T "
-									    "'o"
-									    "pe"
-									    "ra"
-									    "to"
-									    "r'"
-									    ", "
-									    "o."
-									    "oi"
-									    "d,"
-									    " 0"
-									    ","
-									    " " ROW_VERSION(
-										"o") ","
-										     "  o.oprname::text, o.xmax <> '0'::xid"
-										     "  FROM pg_operator o JOIN space s ON s.oid = o.oprnamespace"
-										     " UNION ALL SELECT 'statistics', e.oid, 0, " ROW_VERSION(
-											 "e") ","
-											      "  e.stxname::text, e.xmax <> '0'::xid"
-											      "  FROM pg_statistic_ext e JOIN space s ON s.oid = e.stxnamespace) ";
+    " UNION ALL SELECT 'rule', w.oid, 0, concat_ws(' ', w.xmin, w.ctid),"
+    "  r.relname::text, w.xmax <> '0'::xid"
+    "  FROM pg_rewrite w JOIN relation r ON r.oid = w.ev_class"
+    " UNION ALL SELECT 'default', d.oid, 0, concat_ws(' ', d.xmin, d.ctid),"
+    "  r.relname::text, d.xmax <> '0'::xid"
+    "  FROM pg_attrdef d JOIN relation r ON r.oid = d.adrelid"
+    " UNION ALL SELECT 'index', i.indexrelid, 0,"
+    "  concat_ws(' ', i.xmin, i.ctid), r.relname::text, i.xmax <> '0'::xid"
+    "  FROM pg_index i JOIN relation r ON r.oid = i.indexrelid"
+    " UNION ALL SELECT 'trigger', t.oid, 0,"
+    "  concat_ws(' ', t.tgname, t.tgtype, t.tgfoid, encode(t.tgargs, 'hex'),"
+    "   t.tgattr, t.tgdeferrable, t.tginitdeferred, t.tgoldtable,"
+    "   t.tgnewtable,"
+    "   regexp_replace(t.tgqual::text, ':location -?[0-9]+', '', 'g')),"
+    "  t.tgname::text, t.xmax <> '0'::xid"
+    "  FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid"
+    "  WHERE NOT t.tgisinternal"
+    " UNION ALL SELECT 'policy', p.oid, 0, concat_ws(' ', p.xmin, p.ctid),"
+    "  p.polname::text, p.xmax <> '0'::xid"
+    "  FROM pg_policy p JOIN relation r ON r.oid = p.polrelid"
+    " UNION ALL SELECT 'constraint', c.oid, 0, concat_ws(' ', c.xmin, c.ctid),"
+    "  c.conname::text, c.xmax <> '0'::xid"
+    "  FROM pg_constraint c JOIN space s ON s.oid = c.connamespace"
+    " UNION ALL SELECT 'function', p.oid, 0,"
+    "  concat_ws(' ', p.proname, p.pronamespace, p.prorettype, p.proretset,"
+    "   p.proargtypes, p.proallargtypes, p.proargmodes, p.proargnames,"
+    "   regexp_replace(concat_ws(' ', p.proargdefaults::text,"
+    "    to_jsonb(p) ->> 'prosqlbody'), ':location -?[0-9]+', '', 'g')),"
+    "  p.proname::text, p.xmax <> '0'::xid"
+    "  FROM pg_proc p JOIN space s ON s.oid = p.pronamespace"
+    " UNION ALL SELECT 'type', t.oid, 0, concat_ws(' ', t.xmin, t.ctid),"
+    "  t.typname::text, t.xmax <> '0'::xid"
+    "  FROM pg_type t JOIN space s ON s.oid = t.typnamespace"
+    " UNION ALL SELECT 'label', e.oid, 0, e.enumlabel::text,"
+    "  t.typname || '.' || e.enumlabel, e.xmax <> '0'::xid"
+    "  FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid"
+    "  JOIN space s ON s.oid = t.typnamespace"
+    " UNION ALL SELECT 'operator', o.oid, 0, concat_ws(' ', o.xmin, o.ctid),"
+    "  o.oprname::text, o.xmax <> '0'::xid"
+    "  FROM pg_operator o JOIN space s ON s.oid = o.oprnamespace"
+    " UNION ALL SELECT 'statistics', e.oid, 0, concat_ws(' ', e.xmin, e.ctid),"
+    "  e.stxname::text, e.xmax <> '0'::xid"
+    "  FROM pg_statistic_ext e JOIN space s ON s.oid = e.stxnamespace) ";
 
 static const char touched_sql[] =
     "SELECT COALESCE(json_agg(json_build_array(kind, id::bigint, part,"
@@ -183,8 +89,10 @@ static const char touched_sql[] =
 static const char changed_sql[] =
     "SELECT min(x.was ->> 0 || ' ' || (x.was ->> 4))"
     " FROM json_array_elements($1::text::json) AS x(was)"
-    " WHERE (x.was ->> 0, (x.was ->> 1)::oid, (x.was ->> 2)::int,"
-    "  x.was ->> 3) NOT IN (SELECT kind, id, part, version FROM definition)";
+    " LEFT JOIN definition d ON d.kind = x.was ->> 0"
+    "  AND d.id = (x.was ->> 1)::oid AND d.part = (x.was ->> 2)::int"
+    "  AND d.version = x.was ->> 3"
+    " WHERE d.kind IS NULL";
 
 static int
 compare(
@@ -207,10 +115,14 @@ compare(
 
 int
 bkp_pg_definitions_changed(struct bkp_pg_holder *holder,
-    const struct bkp_postgres_config *config, char **out, struct bkp_error *err)
+    const struct bkp_postgres_config *config, const char *kind, char **out,
+    struct bkp_error *err)
 {
 	struct bkp_pg now = BKP_PG_INIT;
-	char *sql = bkp_format(err, "%s%s", definitions, touched_sql);
+	char *sql = kind == NULL
+			? bkp_format(err, "%s%s", definitions, touched_sql)
+			: bkp_format(err, "%s%s AND kind = '%s'", definitions,
+			      touched_sql, kind);
 	char *touched = NULL;
 	int rc = -1;
 

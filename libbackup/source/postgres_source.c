@@ -235,12 +235,12 @@ try_schema(struct bkp_pg_source *source,
 	*obstacle = (struct obstacle){.changed = NULL};
 	if (rc == 0)
 		return bkp_pg_definitions_changed(
-		    holder, source->config, &obstacle->changed, err);
+		    holder, source->config, NULL, &obstacle->changed, err);
 	bkp_pg_holder_explain(holder, source->config, err);
 	obstacle->is_lock = bkp_pg_holder_is_waited_for(holder);
 	if (!obstacle->is_lock)
 		(void)bkp_pg_definitions_changed(
-		    holder, source->config, &obstacle->changed, NULL);
+		    holder, source->config, NULL, &obstacle->changed, NULL);
 	return -1;
 }
 
@@ -252,8 +252,8 @@ give_up(const struct bkp_pg_source_database *database, struct bkp_run *run,
 	if (rc == 0)
 		return bkp_run_omit(run, err, database->path,
 		    "the schema is not of one moment, for definitions change "
-		    "again and again while it is read: %s may be as it was "
-		    "made later",
+		    "again and again while it is read, or tables are waited "
+		    "for: %s may be as it was made later",
 		    obstacle->changed);
 	if (obstacle->is_lock)
 		(void)bkp_fail(err, BKP_RETRY,
@@ -263,6 +263,67 @@ give_up(const struct bkp_pg_source_database *database, struct bkp_run *run,
 	return -1;
 }
 
+static bool
+is_obstacle(const struct obstacle *obstacle)
+{
+	return obstacle->is_lock || obstacle->changed != NULL;
+}
+
+/* Another moment beside one whose schema is whole but for a definition, and in
+ * its place where that comes out. False: what there is is kept. */
+static bool
+try_beside(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_run *run,
+    struct obstacle *obstacle)
+{
+	struct bkp_pg_source_database next = *database;
+	struct bkp_error failure = BKP_ERROR_INIT;
+	struct obstacle found = {.changed = NULL};
+	int rc;
+
+	/* Who waits for an exclusive lock would have it before us. */
+	if (bkp_pg_holder_is_waited_for(&database->holder))
+		return false;
+	next.holder = (struct bkp_pg_holder)BKP_PG_HOLDER_INIT;
+	next.archive = NULL;
+	rc = bkp_pg_holder_open(&next.holder, source->config,
+	    database->holder.database, run, &failure);
+	if (rc == 0)
+		rc = try_schema(source, &next, run, &found, &failure);
+	if (rc < 0) {
+		free(found.changed);
+		bkp_pg_holder_close(&next.holder);
+		bkp_packed_free(next.archive);
+		return false;
+	}
+	bkp_pg_holder_close(&database->holder);
+	bkp_packed_free(database->archive);
+	free(obstacle->changed);
+	*database = next;
+	*obstacle = found;
+	return true;
+}
+
+/* Lets go of a moment that has no schema, and takes another. */
+static int
+try_anew(struct bkp_pg_source *source, struct bkp_pg_source_database *database,
+    struct bkp_run *run, struct obstacle *obstacle, struct bkp_error *err)
+{
+	char *name = bkp_strdup(database->holder.database, err);
+	int rc = -1;
+
+	free(obstacle->changed);
+	*obstacle = (struct obstacle){.changed = NULL};
+	if (name == NULL)
+		return -1;
+	bkp_pg_holder_close(&database->holder);
+	if (bkp_pg_holder_open(
+		&database->holder, source->config, name, run, err) == 0)
+		rc = try_schema(source, database, run, obstacle, err);
+	free(name);
+	return rc;
+}
+
 /* In the holder's snapshot. Where that does not come to be the moment is taken
  * anew. */
 static int
@@ -270,29 +331,24 @@ read_schema(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_run *run,
     struct bkp_error *err)
 {
-	struct bkp_pg_holder *holder = &database->holder;
-	char *name = bkp_strdup(holder->database, err);
-	int rc = -1;
+	char *name = bkp_strdup(database->holder.database, err);
+	struct obstacle obstacle;
+	int rc;
 
-	for (int attempt = 1; name != NULL; attempt++) {
-		struct obstacle obstacle;
-		bool is_over;
-
-		rc = try_schema(source, database, run, &obstacle, err);
-		is_over = !obstacle.is_lock && obstacle.changed == NULL;
-		if (!is_over && attempt == ATTEMPTS) {
-			rc = give_up(database, run, &obstacle, rc, err);
-			is_over = true;
-		}
-		free(obstacle.changed);
-		if (is_over)
-			break;
-		bkp_pg_holder_close(holder);
-		rc = bkp_pg_holder_open(holder, source->config, name, run, err);
+	if (name == NULL)
+		return -1;
+	rc = try_schema(source, database, run, &obstacle, err);
+	for (int attempt = 2; attempt <= ATTEMPTS && is_obstacle(&obstacle);
+	     attempt++) {
 		if (rc < 0)
+			rc = try_anew(source, database, run, &obstacle, err);
+		else if (!try_beside(source, database, run, &obstacle))
 			break;
 	}
-	if (rc < 0 && name != NULL)
+	if (is_obstacle(&obstacle))
+		rc = give_up(database, run, &obstacle, rc, err);
+	free(obstacle.changed);
+	if (rc < 0)
 		(void)bkp_fail_in(err, "database %s", name);
 	free(name);
 	return rc;
@@ -413,6 +469,25 @@ tell_skipped(const struct bkp_pg_source_database *database, struct bkp_run *run,
 	return 0;
 }
 
+/* Values of an enum come with the labels of now, their type with those of the
+ * moment. */
+static int
+check_labels(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_error *err)
+{
+	char *name = NULL;
+	int rc = bkp_pg_definitions_changed(
+	    &database->holder, source->config, "label", &name, err);
+
+	if (rc == 0 && name != NULL)
+		rc = bkp_fail(err, BKP_RETRY,
+		    "the %s of an enum got another name while rows were read; "
+		    "try again",
+		    name);
+	free(name);
+	return rc;
+}
+
 static int
 run_database(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_sink *sink,
@@ -427,6 +502,7 @@ run_database(struct bkp_pg_source *source,
 	    bkp_pg_source_largeobjects(source, database, sink, err) < 0 ||
 	    bkp_pg_source_schema(source, database, sink, err) < 0 ||
 	    bkp_pg_source_sequences(database, sink, err) < 0 ||
+	    check_labels(source, database, err) < 0 ||
 	    bkp_pg_holder_finish(&database->holder, err) < 0) {
 		bkp_pg_holder_explain(&database->holder, source->config, err);
 		return bkp_fail_in(

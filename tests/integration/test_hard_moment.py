@@ -131,6 +131,9 @@ DEFINED = """
     CREATE TRIGGER touch BEFORE INSERT ON s.t FOR EACH ROW
         EXECUTE FUNCTION s.touch();
     CREATE TYPE s.pair AS (a int, b int);
+    CREATE TYPE s.mood AS ENUM ('sad', 'glad');
+    CREATE TABLE s.felt (how s.mood DEFAULT 'sad');
+    INSERT INTO s.felt VALUES ('sad'), ('glad');
     CREATE VIEW s.low AS SELECT x FROM s.t;
     CREATE VIEW s.high AS SELECT x, s.f() AS f FROM s.low"""
 
@@ -146,8 +149,9 @@ DEFINED = """
     "ALTER TYPE s.pair RENAME ATTRIBUTE b TO c",
     "CREATE OR REPLACE TRIGGER touch AFTER INSERT ON s.t"
     " FOR EACH ROW EXECUTE FUNCTION s.touch()",
+    "ALTER TYPE s.mood RENAME VALUE 'sad' TO 'blue'",
 ], ids=["function", "view", "view's name", "view's column", "view dropped",
-        "function dropped", "type", "trigger"])
+        "function dropped", "type", "trigger", "label"])
 def test_a_definition_that_is_replaced_before_it_is_read_is_of_one_moment(
         app, postgres, database, statement):
     postgres.execute(database, DEFINED)
@@ -164,8 +168,8 @@ def test_a_definition_that_is_replaced_before_it_is_read_is_of_one_moment(
 
 def test_a_definition_that_never_rests_is_named(app, postgres, database):
     postgres.execute(database, DEFINED)
-    replace = ("CREATE OR REPLACE FUNCTION s.f(a int DEFAULT 1) RETURNS int"
-               " LANGUAGE sql AS 'SELECT $$'")
+    replace = ("CREATE OR REPLACE FUNCTION s.f(a int DEFAULT $$) RETURNS int"
+               " LANGUAGE sql AS 'SELECT 1'")
     gated(app, postgres, database,
           '%%(program)s || exit; %s -qd "%s" -c "%s"' % (
               postgres.program("psql"), postgres.conninfo(database), replace))
@@ -173,6 +177,44 @@ def test_a_definition_that_never_rests_is_named(app, postgres, database):
     assert result.status == DEGRADED, str(result)
     assert "function f" in result.err, str(result)
     assert "again and again" in result.err, str(result)
+
+
+def test_what_pg_dump_reads_by_itself_may_change_while_it_does(
+        app, postgres, database):
+    """No other moment is needed, nor another pg_dump."""
+    postgres.execute(database, DEFINED)
+    count = app.path("dumps")
+    opened, there = gated(app, postgres, database, "echo >>%s; %%(gate)s;"
+                          " exec %%(program)s" % count)
+    running = app.start("backup-create")
+    until(lambda: os.path.exists(there))
+    postgres.execute(database, """
+        CREATE OR REPLACE FUNCTION s.f(a int DEFAULT 1) RETURNS int
+            LANGUAGE sql AS 'SELECT a + 1';
+        GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA s TO PUBLIC;
+        ALTER TABLE s.t DISABLE TRIGGER touch; ANALYZE s.t""")
+    open(opened, "w").close()
+    result = finish(running)
+    assert result.status == COMPLETE, str(result)
+    with open(count) as dumps:
+        assert len(dumps.readlines()) == 1
+
+
+def test_labels_that_change_while_rows_are_read_are_noticed(
+        app, postgres, database):
+    postgres.execute(database, DEFINED)
+    opened, there = gated(app, postgres, database,
+                          "%(gate)s; exec %(program)s", "pg_restore")
+    running = app.start("backup-create")
+    until(lambda: os.path.exists(there))
+    postgres.execute(database,
+                     "ALTER TYPE s.mood RENAME VALUE 'sad' TO 'blue'")
+    open(opened, "w").close()
+    result = finish(running)
+    assert result.status == FAILED, str(result)
+    assert "mood.sad" in result.err and "try again" in result.err, str(result)
+    app.create()
+    same_after(app, postgres, database)
 
 
 # ---- sessions ----
