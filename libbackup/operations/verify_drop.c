@@ -204,13 +204,15 @@ read_tables(struct drop *drop, unsigned moment, struct bkp_error *err)
 	return got;
 }
 
-/* The length of the part of a table's path that names its database. */
+/* The length of the part of a table's path that names its database: one name
+ * behind the prefix. Either may be called "data". */
 static size_t
-database_length(const char *path)
+database_length(const struct drop *drop, const char *path)
 {
-	const char *data = strstr(path, "/data/");
+	size_t len = strlen(drop->chosen->source->prefix) + 1;
 
-	return data != NULL ? (size_t)(data - path) : strlen(path);
+	return len < strlen(path) ? len + strcspn(path + len, "/")
+				  : strlen(path);
 }
 
 /* A table that is gone had rows once, and is told with its database. */
@@ -311,7 +313,7 @@ static int
 judge_or_miss(struct drop *drop, const struct seen *first, size_t count,
     struct bkp_error *err)
 {
-	size_t len = database_length(first->path);
+	size_t len = database_length(drop, first->path);
 	char *path = bkp_format(err, "%.*s", (int)len, first->path);
 	char *name = NULL;
 	int rc = -1;
@@ -346,11 +348,11 @@ judge_tables(struct drop *drop, struct bkp_error *err)
 		qsort(drop->seen, drop->seen_count, sizeof(*drop->seen),
 		    compare_seen);
 	for (size_t i = 0; rc == 0 && i < drop->seen_count; i = next) {
-		size_t len = database_length(drop->seen[i].path);
+		size_t len = database_length(drop, drop->seen[i].path);
 
 		for (next = i + 1;
 		     next < drop->seen_count &&
-		     database_length(drop->seen[next].path) == len &&
+		     database_length(drop, drop->seen[next].path) == len &&
 		     memcmp(drop->seen[next].path, drop->seen[i].path, len) ==
 			 0;)
 			next++;

@@ -30,7 +30,8 @@ class Nights:
             CREATE TABLE big AS SELECT generate_series(1, 300) AS n;
             CREATE TABLE queue AS SELECT generate_series(1, 8) AS n;
             CREATE TABLE old AS SELECT 1 AS n""")
-        self.host.add_postgres("app", postgres, DATABASE)
+        # Named as a part of every table's path is.
+        self.host.add_postgres("data", postgres, DATABASE)
         self.host.add("files", "data", paths=[self.files])
         for _ in range(2):
             self.host.create()
@@ -43,7 +44,7 @@ class Nights:
     def verify(self, *args, statuses=(COMPLETE,)):
         """Lines about loss, as "status what" by name; and warnings."""
         done = self.host.verify("latest", *args, statuses=statuses)
-        lines = {line["name"].removeprefix("postgres/app/" + DATABASE): "%s %s"
+        lines = {line["name"].removeprefix("postgres/data/" + DATABASE): "%s %s"
                  % (line["status"], line["what"])
                  for line in done.of_type("check")
                  if line["name"].endswith(("/drop", "/gone"))}
@@ -66,7 +67,7 @@ def test_as_much_as_before_is_said_so(nights):
     nights.night("INSERT INTO big VALUES (0); DELETE FROM queue WHERE n > 5")
     lines, warnings = nights.verify("--max-drop", "10%")
     assert lines == {
-        "postgres/app/drop":
+        "postgres/data/drop":
             "pass no less than 2 snapshots had, but for at most 10%",
         "files/data/drop":
             "pass no less than 2 snapshots had, but for at most 10%"}
@@ -81,7 +82,7 @@ def test_a_loss_is_told_and_beyond_a_limit_is_no_proof(nights):
     assert lines["/data/public.big/drop"] == "pass " + what % (101, 300, 67)
     assert lines["/gone"].endswith("not there any more: public.old")
     assert warnings == [what % (101, 300, 67), what % (101, 309, 68)]
-    lines, _ = nights.verify("--max-drop", "60%", "postgres/app",
+    lines, _ = nights.verify("--max-drop", "60%", "postgres/data",
                              statuses=(FAILED,))
     for name, line in {"": what % (101, 309, 68),
                        "/data/public.big": what % (101, 300, 67)}.items():
