@@ -39,16 +39,32 @@ is_without_room(const struct bkp_verify *verify, const struct bkp_error *error)
 	       !bkp_place_has_room(verify->folder.path, LEAST_ROOM);
 }
 
-/* A restore that fails is a verdict, not an error: the snapshot does not
- * restore. But for a cancelled run, one without memory or room, and keys or a
- * scratch place that could not be had, where nothing is known about the
- * snapshot. */
+/* But for a cancelled run and one without memory or room, where nothing is
+ * known about the snapshot. */
 static bool
 is_about_the_snapshot(
     const struct bkp_verify *verify, const struct bkp_error *error)
 {
 	return error->code != BKP_CANCELLED && error->code != BKP_NOMEM &&
 	       !is_without_room(verify, error);
+}
+
+int
+bkp_verify_judge_error(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, const struct bkp_error *error,
+    struct bkp_error *err)
+{
+	if (is_about_the_snapshot(verify, error))
+		return bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
+		    chosen->source->prefix, "%s", error->message);
+	if (err != NULL)
+		*err = *error;
+	return is_without_room(verify, error)
+		   ? bkp_fail_in(err,
+			 "%s has no more room (--scratch-directory "
+			 "names another folder)",
+			 verify->folder.path)
+		   : -1;
 }
 
 /* ---- what no entry tells ---- */
@@ -124,18 +140,7 @@ prove_in_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		return bkp_verify_assertions(
 		    verify, chosen, supply, place, err);
 	}
-	if (!is_about_the_snapshot(verify, &error)) {
-		if (err != NULL)
-			*err = error;
-		return is_without_room(verify, &error)
-			   ? bkp_fail_in(err,
-				 "%s has no more room (--scratch-directory "
-				 "names another folder)",
-				 verify->folder.path)
-			   : -1;
-	}
-	return bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
-	    chosen->source->prefix, "%s", error.message);
+	return bkp_verify_judge_error(verify, chosen, &error, err);
 }
 
 /* What can only be read back takes at least as long to be recovered. */
@@ -230,6 +235,7 @@ verify_part(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	else
 		rc = verify_as_far(verify, chosen, supply, err);
 	verify->bytes += verify->selected.bytes;
+	verify->lost += bkp_supply_lost(supply);
 	if (rc < 0)
 		(void)bkp_fail_in(err, "%s", chosen->source->prefix);
 	bkp_supply_free(supply);
@@ -270,8 +276,9 @@ bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,
 		verify->files++;
 }
 
-/* What was left out is part of the verdict: now it is a failure to restore;
- * when the backup was made it was told, and is said again. */
+/* What was left out is part of the verdict: now it is a failure to restore,
+ * also where the backup had told something else about the same thing; when the
+ * backup was made it was told, and is said again. */
 static int
 tell_omissions(struct bkp_verify *verify, struct bkp_verify_result *result,
     struct bkp_error *err)
@@ -282,8 +289,7 @@ tell_omissions(struct bkp_verify *verify, struct bkp_verify_result *result,
 
 	omissions = bkp_run_omissions(verify->run, &count);
 	for (size_t i = 0; i < count; i++) {
-		int found =
-		    bkp_verify_was_left_out(verify, omissions[i].path, err);
+		int found = bkp_verify_is_excused(verify, &omissions[i], err);
 
 		if (found < 0)
 			return -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration's own assertions, about the places of a verification. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "libbackup/base/fail.h"
@@ -40,6 +41,34 @@ judge(struct bkp_verify *verify, struct bkp_assertion *it,
 	return rc;
 }
 
+/* Why it cannot be judged in *why; NULL where it can. */
+static int
+find_obstacle(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    const struct bkp_supply *supply, const struct bkp_assertion_config *config,
+    const char **why, struct bkp_error *err)
+{
+	char *data;
+	int lacks;
+
+	*why = NULL;
+	if (config->database_name == NULL) {
+		if (!bkp_supply_is_selected(supply, config->prefix))
+			*why = "no more than a part of its source was restored";
+		return 0;
+	}
+	*why = bkp_verify_lacks_database(verify, chosen, config->path);
+	if (*why != NULL)
+		return 0;
+	if ((data = bkp_format(err, "%s/data", config->path)) == NULL)
+		return -1;
+	lacks = bkp_verify_lacks_rows(verify, data, err);
+	free(data);
+	if (lacks > 0)
+		*why = "tables of its database have no rows, which were left "
+		       "out when the backup was made";
+	return lacks < 0 ? -1 : 0;
+}
+
 int
 bkp_verify_assertions(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
@@ -47,17 +76,15 @@ bkp_verify_assertions(struct bkp_verify *verify,
 {
 	for (size_t i = 0; i < verify->assertions.count; i++) {
 		struct bkp_assertion *it = &verify->assertions.items[i];
-		const char *why = NULL;
+		const char *why;
 		int rc;
 
 		if (it->is_judged ||
 		    strcmp(it->config->prefix, chosen->source->prefix) != 0)
 			continue;
-		if (it->config->database_name != NULL)
-			why = bkp_verify_lacks_database(
-			    verify, chosen, it->config->path);
-		else if (!bkp_supply_is_selected(supply, it->config->prefix))
-			why = "no more than a part of its source was restored";
+		if (find_obstacle(
+			verify, chosen, supply, it->config, &why, err) < 0)
+			return -1;
 		rc = why != NULL ? skip(verify, it, why, err)
 				 : judge(verify, it, place, err);
 		if (rc < 0)

@@ -21,8 +21,9 @@ struct bkp_verify {
 	struct bkp_verdict *verdict;
 	struct bkp_scratch_folder folder; /* scratch places are below it */
 	struct bkp_scratch_choice choice; /* or elsewhere */
-	struct bkp_amount selected; /* of the source at hand */
+	struct bkp_amount selected;       /* of the source at hand */
 	uint64_t bytes; /* of what was selected of the sources so far */
+	uint64_t lost;  /* of these: what the repository has not whole */
 	uint64_t rows, objects, files;
 	size_t restored, read_back; /* sources: how each was tried */
 	const char **named; /* owned, in order: what was left out so far, and so
@@ -57,13 +58,25 @@ int bkp_verify_compare(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
     const struct bkp_source_config *place, struct bkp_error *err);
 
-/* Takes note of what the restore has left out: it is told with its reason, and
- * not once more when it is missed. */
+/* Takes note of what the restore has left out and will be told with its reason
+ * as a failure: not once more when it is missed. */
 int bkp_verify_note_omissions(struct bkp_verify *verify, struct bkp_error *err);
 
-/* Whether the same thing was left out when the backup was made. 1, 0 or -1. */
-int bkp_verify_was_left_out(
-    struct bkp_verify *verify, const char *path, struct bkp_error *err);
+/* A restore that fails is a verdict, not an error: the snapshot does not
+ * restore. But where nothing is known about the snapshot it is -1. */
+int bkp_verify_judge_error(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, const struct bkp_error *error,
+    struct bkp_error *err);
+
+/* Whether something was left out at this path when the backup was made, and,
+ * where `reason` is not NULL, for that reason. 1, 0 or -1. */
+int bkp_verify_was_left_out(struct bkp_verify *verify, const char *path,
+    const char *reason, struct bkp_error *err);
+
+/* Whether what is left out now is no finding, for the backup left it out as
+ * well. A loss is always one. 1, 0 or -1. */
+int bkp_verify_is_excused(struct bkp_verify *verify,
+    const struct bkp_omission *omission, struct bkp_error *err);
 
 /* Counts an entry that agreed. */
 void bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,
@@ -93,6 +106,12 @@ int bkp_verify_tell_references(
  * restored; NULL where it can. */
 const char *bkp_verify_lacks_database(const struct bkp_verify *verify,
     const struct bkp_chosen *chosen, const char *path);
+
+/* Whether the backup left rows out at or below this path, which is below a
+ * database's "data", and so they are not there to be asked for; but for those
+ * of foreign tables, which are where they always were. 1, 0 or -1. */
+int bkp_verify_lacks_rows(
+    struct bkp_verify *verify, const char *path, struct bkp_error *err);
 
 /* What the configuration asserts of a source, in its scratch place, when
  * nothing is compared there any more; and a line for each that had no place.

@@ -108,13 +108,7 @@ compare_structure(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	verify->is_structure = false;
 	if (rc == 0)
 		return 0;
-	if (error.code == BKP_CANCELLED || error.code == BKP_NOMEM) {
-		if (err != NULL)
-			*err = error;
-		return -1;
-	}
-	return bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
-	    chosen->source->prefix, "%s", error.message);
+	return bkp_verify_judge_error(verify, chosen, &error, err);
 }
 
 static int
@@ -129,7 +123,12 @@ prove_structure(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		return -1;
 	if (scratch == NULL)
 		return 0;
-	rc = compare_structure(verify, chosen, supply, &scratch->place, err);
+	rc = scratch->ops->check == NULL
+		 ? 0
+		 : scratch->ops->check(scratch, supply, err);
+	if (rc == 0)
+		rc = compare_structure(
+		    verify, chosen, supply, &scratch->place, err);
 	scratch->ops->close(scratch);
 	return rc;
 }

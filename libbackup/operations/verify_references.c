@@ -6,6 +6,8 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/verify_impl.h"
+#include "libbackup/postgres/catalogue.h"
+#include "libbackup/postgres/names.h"
 
 /* ---- a restored database ---- */
 
@@ -37,6 +39,45 @@ bkp_verify_lacks_database(const struct bkp_verify *verify,
 	return NULL;
 }
 
+int
+bkp_verify_lacks_rows(
+    struct bkp_verify *verify, const char *path, struct bkp_error *err)
+{
+	struct fmt_buf escaped = FMT_BUF_INIT;
+	const char *text = NULL, *recorded, *why;
+	int found = 0;
+
+	if (fmt_path_escape(path, &escaped) != FMT_OK ||
+	    (text = fmt_buf_text(&escaped)) == NULL)
+		found = bkp_fail_nomem(err, "looking for what was left out");
+	for (size_t n = 0; found == 0 && bkp_opened_omission(&verify->opened, n,
+					     &recorded, &why);
+	     n++)
+		found = bkp_path_is_within(recorded, text) &&
+			strcmp(why, BKP_PG_SKIPPED_FOREIGN) != 0;
+	fmt_buf_free(&escaped);
+	return found;
+}
+
+/* Where the backup has none of its rows, no row would name anything. */
+static int
+lacks_table(struct bkp_verify *verify,
+    const struct bkp_reference_config *config, struct bkp_error *err)
+{
+	struct fmt_buf path = FMT_BUF_INIT;
+	const char *text = NULL;
+	int lacks;
+
+	if (fmt_buf_printf(&path, "%s/data/", config->path) == FMT_OK &&
+	    bkp_pg_path_table(&path, config->schema, config->relation) ==
+		FMT_OK)
+		text = fmt_buf_text(&path);
+	lacks = text != NULL ? bkp_verify_lacks_rows(verify, text, err)
+			     : bkp_fail_nomem(err, "looking for a table");
+	fmt_buf_free(&path);
+	return lacks;
+}
+
 static int
 read_keys(struct bkp_verify *verify, const struct bkp_reference_config *config,
     const struct bkp_source_config *place, struct bkp_error *err)
@@ -56,6 +97,38 @@ read_keys(struct bkp_verify *verify, const struct bkp_reference_config *config,
 	return rc;
 }
 
+static bool
+is_next(const struct bkp_reference *it, const struct bkp_chosen *chosen)
+{
+	return it->state == BKP_REFERENCE_WAITING &&
+	       strcmp(it->config->source, chosen->source->prefix) == 0;
+}
+
+/* First of all, for one that is read has the others of its database read. */
+static int
+skip_some(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_error *err)
+{
+	for (size_t i = 0; i < verify->references.count; i++) {
+		struct bkp_reference *it = &verify->references.items[i];
+		const char *why;
+		int lacks;
+
+		if (!is_next(it, chosen))
+			continue;
+		why =
+		    bkp_verify_lacks_database(verify, chosen, it->config->path);
+		if ((lacks = lacks_table(verify, it->config, err)) < 0)
+			return -1;
+		if (why == NULL && lacks > 0)
+			why = "its table's rows were left out when the backup "
+			      "was made";
+		if (why != NULL && bkp_reference_skip(it, err, "%s", why) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 bkp_verify_references(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
@@ -66,20 +139,13 @@ bkp_verify_references(struct bkp_verify *verify,
 	(void)supply;
 	if (verify->options->mode == BKP_VERIFY_LIVE || place == NULL)
 		return 0;
+	if (skip_some(verify, chosen, err) < 0)
+		return -1;
 	for (size_t i = 0; i < references->count; i++) {
-		struct bkp_reference *it = &references->items[i];
-		const char *why;
+		const struct bkp_reference *it = &references->items[i];
 
-		if (it->state != BKP_REFERENCE_WAITING ||
-		    strcmp(it->config->source, chosen->source->prefix) != 0)
+		if (!is_next(it, chosen))
 			continue;
-		why =
-		    bkp_verify_lacks_database(verify, chosen, it->config->path);
-		if (why != NULL) {
-			if (bkp_reference_skip(it, err, "%s", why) < 0)
-				return -1;
-			continue;
-		}
 		bkp_run_phase(
 		    verify->run, 0, 0, "%s: keys of objects", it->config->path);
 		if (read_keys(verify, it->config, place, err) < 0)

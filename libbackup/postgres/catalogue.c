@@ -355,10 +355,8 @@ take_relation(void *arg, const PGresult *row, struct bkp_error *err)
 	if (note_secured(reading, row, err) < 0)
 		return -1;
 	if (text_of(row, R_KIND)[0] == 'f')
-		return is_ours ? add_skipped(reading, row,
-				     "foreign table: its rows live on another "
-				     "server",
-				     err)
+		return is_ours ? add_skipped(
+				     reading, row, BKP_PG_SKIPPED_FOREIGN, err)
 			       : 0;
 	if (text_of(row, R_KIND)[0] == 'r' && text_of(row, R_ROOT)[0] != '\0')
 		return add_leaf(reading, row, err);

@@ -53,6 +53,10 @@ struct bkp_pg_table {
 	size_t part_count;
 };
 
+/* Why the rows of a foreign table are left out: as snapshots have recorded it,
+ * and so not to be changed. */
+#define BKP_PG_SKIPPED_FOREIGN "foreign table: its rows live on another server"
+
 struct bkp_pg_skipped {
 	const char *path; /* as that of a table */
 	const char *reason;

@@ -33,6 +33,22 @@ write(int fd, const void *data, size_t len)
 	return (ssize_t)syscall(SYS_write, fd, data, len);
 }
 
+/* Of this size, a file changes whenever it is read. */
+#define RESTLESS 300001
+static bool is_restless;
+
+__attribute__((visibility("default"))) ssize_t
+pread(int fd, void *data, size_t len, off_t offset)
+{
+	static time_t now = 1000000;
+	struct stat st;
+
+	if (is_restless && fstat(fd, &st) == 0 && st.st_size == RESTLESS)
+		(void)futimens(fd,
+		    (struct timespec[2]){{.tv_sec = ++now}, {.tv_sec = now}});
+	return (ssize_t)syscall(SYS_pread64, fd, data, len, offset);
+}
+
 static void
 write_text(const char *path, const char *text)
 {
@@ -406,6 +422,32 @@ what_was_left_out_is_said_and_said_again(void **state)
 	bkp_verify_result_free(&verdict);
 }
 
+/* What the backup told of a file excuses no loss of it. */
+static void
+a_loss_of_what_was_told_when_it_was_stored_is_a_failure(void **state)
+{
+	struct bkp_backup_result result;
+	struct bkp_verify_result verdict;
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(system("head -c 300001 /dev/urandom > tree/a"), 0);
+	is_restless = true;
+	must(back_up(&result, &err), &err);
+	is_restless = false;
+	assert_int_equal(result.omission_count, 1);
+	verify(BKP_VERIFY_SCRATCH, &verdict);
+	assert_true(verdict.is_proven);
+	assert_int_equal(verdict.omission_count, 1);
+	bkp_verify_result_free(&verdict);
+	assert_int_equal(system("find repo/packs -size +100k -delete"), 0);
+	verify(BKP_VERIFY_SCRATCH, &verdict);
+	assert_false(verdict.is_proven);
+	assert_int_equal(verdict.failed, 1);
+	assert_int_equal(check_of(&verdict, "/a")->status, BKP_CHECK_FAIL);
+	bkp_verify_result_free(&verdict);
+}
+
 static void
 a_file_that_a_full_disk_cuts_short_is_an_error_and_not_left(void **state)
 {
@@ -482,6 +524,7 @@ main(void)
 	    CASE(a_part_is_verified_with_totals_of_its_own),
 	    CASE(the_folder_of_a_killed_verification_is_told),
 	    CASE(what_was_left_out_is_said_and_said_again),
+	    CASE(a_loss_of_what_was_told_when_it_was_stored_is_a_failure),
 	    CASE(a_file_that_a_full_disk_cuts_short_is_an_error_and_not_left),
 	    CASE(a_damaged_snapshot_does_not_stop_the_next_backup),
 	    CASE(what_lay_in_a_lost_pack_is_stored_again),
