@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "formats/entry.h"
+#include "formats/version.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/history.h"
 #include "libbackup/repository/repository_impl.h"
@@ -216,6 +217,13 @@ bkp_opened_fini(struct bkp_opened *opened)
 	opened->repository = NULL;
 }
 
+/* Then older versions are chosen, too, which are beside the prefix. */
+static bool
+is_all(const struct bkp_chosen *chosen)
+{
+	return strcmp(chosen->selection, chosen->source->prefix) == 0;
+}
+
 int
 bkp_opened_count(const struct bkp_opened *opened,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
@@ -226,7 +234,7 @@ bkp_opened_count(const struct bkp_opened *opened,
 	struct fmt_entry entry = FMT_ENTRY_INIT;
 	int found;
 
-	if (strcmp(chosen->selection, chosen->source->prefix) == 0) {
+	if (is_all(chosen)) {
 		out->entries = chosen->source->entries;
 		out->bytes = chosen->source->bytes;
 		return 0;
@@ -253,6 +261,14 @@ bkp_opened_count(const struct bkp_opened *opened,
 	return 0;
 }
 
+static bool
+is_in(const struct bkp_chosen *chosen, const char *path)
+{
+	return bkp_path_is_within(path, chosen->selection) ||
+	       (is_all(chosen) &&
+		   fmt_version_is_path(chosen->source->prefix, path));
+}
+
 /* Recorded paths are escaped; selections are not. What cannot be told is, so
  * that nobody misses it. */
 static bool
@@ -266,7 +282,7 @@ is_chosen(const struct bkp_opened *opened, const char *recorded)
 		path = fmt_buf_text(&raw);
 	answer = path == NULL;
 	for (size_t i = 0; i < opened->chosen_count && !answer; i++)
-		answer = bkp_path_is_within(path, opened->chosen[i].selection);
+		answer = is_in(&opened->chosen[i], path);
 	fmt_buf_free(&raw);
 	return answer;
 }
@@ -301,17 +317,21 @@ bkp_opened_omission(const struct bkp_opened *opened, size_t n,
 	return false;
 }
 
-/* Both are escaped, which leaves what is below what as it was. */
+/* Both are escaped, which leaves what is below what as it was. is_whole: the
+ * selection is all of a source. */
 static bool
 find_overlap(const struct bkp_opened *opened, const char *selection,
-    const char **path, const char **reason)
+    bool is_whole, const char **path, const char **reason)
 {
 	size_t count = json_array_size(opened->snapshot.omissions);
 
 	for (size_t i = 0; i < count; i++) {
 		*path = read_omission(opened, i, reason);
-		if (*path != NULL && (bkp_path_is_within(*path, selection) ||
-					 bkp_path_is_within(selection, *path)))
+		if (*path == NULL)
+			continue;
+		if (bkp_path_is_within(*path, selection) ||
+		    bkp_path_is_within(selection, *path) ||
+		    (is_whole && fmt_version_is_path(selection, *path)))
 			return true;
 	}
 	return false;
@@ -324,14 +344,15 @@ bkp_opened_overlap(const struct bkp_opened *opened, const char **path,
 	int found = 0;
 
 	for (size_t i = 0; i < opened->chosen_count && found == 0; i++) {
+		const struct bkp_chosen *chosen = &opened->chosen[i];
 		struct fmt_buf escaped = FMT_BUF_INIT;
 		const char *text = NULL;
 
-		if (fmt_path_escape(opened->chosen[i].selection, &escaped) ==
-		    FMT_OK)
+		if (fmt_path_escape(chosen->selection, &escaped) == FMT_OK)
 			text = fmt_buf_text(&escaped);
 		found = text != NULL
-			    ? find_overlap(opened, text, path, reason)
+			    ? find_overlap(
+				  opened, text, is_all(chosen), path, reason)
 			    : bkp_fail_nomem(err, "looking at a snapshot");
 		fmt_buf_free(&escaped);
 	}
