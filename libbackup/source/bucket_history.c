@@ -323,8 +323,10 @@ recorded_path(struct bkp_bucket_history *history,
 		history->extra = 0;
 		return path;
 	}
-	if (!is_same_key)
+	if (!is_same_key) {
+		history->extra = 0;
 		return own_path(history, version, false, err);
+	}
 	/* Behind the one before it, and before any other key's. */
 	len = strlen(history->path);
 	if (history->extra > 0)
