@@ -12,7 +12,9 @@ struct bkp_bucket_removal {
 	struct bkp_s3_connection *connection;
 	const char *bucket;
 	struct bkp_supply *supply;
-	bool has_versions; /* every version was put, and every one goes */
+	/* Every version was put; of the keys that the snapshot has, every one
+	 * goes. */
+	bool has_versions;
 	bool *is_version_told;
 };
 
@@ -21,9 +23,9 @@ int bkp_bucket_remove(const struct bkp_bucket_removal *removal,
     const char *name, bool is_prefix, uint64_t *removed, struct bkp_error *err);
 
 /* Deletes every version of a key, or of all keys that begin so, for good. Adds
- * the keys to *removed. */
+ * the keys to *removed. kept: as of bkp_s3_delete_versions. */
 int bkp_bucket_remove_versions(struct bkp_s3_connection *connection,
-    const char *bucket, const char *name, bool is_prefix, uint64_t *removed,
-    struct bkp_error *err);
+    const char *bucket, const char *name, bool is_prefix, bkp_s3_kept_fn *kept,
+    void *arg, uint64_t *removed, struct bkp_error *err);
 
 #endif

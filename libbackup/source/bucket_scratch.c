@@ -62,7 +62,7 @@ remove_bucket(struct bucket_scratch *scratch)
 		uint64_t removed = 0;
 
 		(void)bkp_bucket_remove_versions(
-		    connection, bucket, "", true, &removed, NULL);
+		    connection, bucket, "", true, NULL, NULL, &removed, NULL);
 	}
 	while (delete_page(connection, bucket) == 1)
 		;

@@ -322,6 +322,61 @@ def test_no_version_of_an_object_of_who_was_erased_comes_back(
         "CANARY of another"] * 2
 
 
+def canary_in_versions(small, minio, s3, bucket, prefix=None):
+    """Every version of what is in the bucket is backed up, and who is named
+    CANARY erased since."""
+    for body in (b"x", b"y"):
+        s3.put_object(Bucket=bucket, Key="in/CANARY", Body=body)
+    small.stack.add_bucket("up", minio, bucket_name=bucket, versions="all",
+                           **({"prefix": prefix} if prefix else {}))
+    small.sql("INSERT INTO users VALUES (3, 'in/CANARY')")
+    small.snapshot = small.stack.create()["snapshot"]
+    small.sql("DELETE FROM users WHERE id = 3")
+    small.write_map(MAP + "files:\n"
+                    "  - {table: public.users, bucket: up, key: name}\n")
+    small.forget(3)
+
+
+def test_what_the_snapshot_does_not_have_is_not_taken_back(
+        small, minio, s3, bucket):
+    s3.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"1", b"2"):
+        s3.put_object(Bucket=bucket, Key="other/x", Body=body)
+    canary_in_versions(small, minio, s3, bucket, prefix="other/")
+    assert small.restored(small.snapshot)["objects"] == 0
+    assert [item["Key"] for item in s3.list_object_versions(
+        Bucket=bucket)["Versions"]] == ["in/CANARY"] * 2 + ["other/x"] * 2
+
+
+def test_versions_that_are_locked_are_hidden_and_named(small, minio, s3,
+                                                       bucket):
+    name = "locked-replay-" + bucket
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    canary_in_versions(small, minio, s3, name)
+    to = "locked-target-" + bucket
+    s3.create_bucket(Bucket=to, ObjectLockEnabledForBucket=True)
+    s3.put_object_lock_configuration(
+        Bucket=to, ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}})
+    small.stack.add_bucket("up", minio, bucket_name=to, versions="all")
+    done = small.restore(small.snapshot)
+    assert done.status == DEGRADED, str(done)
+    assert [event["path"] for event in done.of_type("omission")] == [
+        "bucket/up/in/CANARY"], str(done)
+    listed = s3.list_object_versions(Bucket=to)
+    assert len(listed["Versions"]) == 2
+    assert [item["IsLatest"] for item in listed["DeleteMarkers"]] == [True]
+    for bucket_name in (name, to):
+        listed = s3.list_object_versions(Bucket=bucket_name)
+        for item in listed["Versions"] + listed.get("DeleteMarkers", []):
+            s3.delete_object(Bucket=bucket_name, Key=item["Key"],
+                             VersionId=item["VersionId"],
+                             BypassGovernanceRetention=True)
+        s3.delete_bucket(Bucket=bucket_name)
+
+
 def archived(small):
     """Where the snapshot is in an archive."""
     archive = small.stack.path("one.tar.zst.age")
