@@ -20,7 +20,9 @@ static const char doing[] = "reading versions";
 /* What tells a version from others. */
 struct sign {
 	uint64_t size; /* UINT64_MAX: a delete marker */
-	uint64_t etag; /* its hash; 0: it tells nothing, as of encrypted ones */
+	uint64_t etag; /* its hash; 0: there is none */
+	/* Another ETag may be of the same bytes, as of encrypted ones. */
+	bool is_doubtful;
 };
 
 struct signs {
@@ -119,14 +121,15 @@ hash_etag(const char *etag)
 
 static int
 add_sign(struct signs *signs, bool is_marker, uint64_t size, const char *etag,
-    struct bkp_error *err)
+    bool is_doubtful, struct bkp_error *err)
 {
 	if (bkp_grow(&signs->items, signs->count, &signs->cap,
 		sizeof(*signs->items), err) < 0)
 		return -1;
 	signs->items[signs->count++] =
 	    (struct sign){.size = is_marker ? UINT64_MAX : size,
-		.etag = is_marker || etag == NULL ? 0 : hash_etag(etag)};
+		.etag = is_marker || etag == NULL ? 0 : hash_etag(etag),
+		.is_doubtful = is_doubtful || etag == NULL};
 	return 0;
 }
 
@@ -134,37 +137,51 @@ static int
 add_entry(
     struct signs *signs, const struct fmt_entry *entry, struct bkp_error *err)
 {
-	return add_sign(signs, bkp_bucket_is_marker(entry), entry->size,
-	    bkp_bucket_attrs_get(entry->attrs, "etag"), err);
+	const char *etag = bkp_bucket_attrs_get(entry->attrs, "etag");
+	bool is_doubtful = etag == NULL;
+
+	if (is_doubtful)
+		etag = bkp_bucket_attrs_get(entry->attrs, "etag_opaque");
+	return add_sign(signs, bkp_bucket_is_marker(entry), entry->size, etag,
+	    is_doubtful, err);
 }
 
+/* What is equal for certain, what may be, and what has the same size. */
+enum likeness { SURE, POSSIBLE, BY_SIZE };
+
 static bool
-is_alike(const struct sign *a, const struct sign *b, bool is_by_size)
+is_alike(const struct sign *a, const struct sign *b, enum likeness likeness)
 {
-	return a->size == b->size && (is_by_size || a->etag == 0 ||
-					 b->etag == 0 || a->etag == b->etag);
+	if (a->size != b->size)
+		return false;
+	if (a->size == UINT64_MAX || likeness == BY_SIZE)
+		return true;
+	if (likeness == POSSIBLE && (a->is_doubtful || b->is_doubtful))
+		return true;
+	return a->etag != 0 && a->etag == b->etag;
 }
 
 static bool
-are_alike(
-    const struct sign *a, const struct sign *b, size_t count, bool is_by_size)
+are_alike(const struct sign *a, const struct sign *b, size_t count,
+    enum likeness likeness)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!is_alike(&a[i], &b[i], is_by_size))
+		if (!is_alike(&a[i], &b[i], likeness))
 			return false;
 	return true;
 }
 
 bool
 bkp_bucket_lineages_go_on(
-    const struct bkp_bucket_lineages *lineages, size_t skipped)
+    const struct bkp_bucket_lineages *lineages, size_t skipped, bool is_sure)
 {
 	const struct signs *existing = &lineages->existing;
 	size_t count = existing->count - skipped;
 
 	return count <= lineages->wanted.count &&
-	       (count == 0 || are_alike(existing->items + skipped,
-				  lineages->wanted.items, count, false));
+	       (count == 0 ||
+		   are_alike(existing->items + skipped, lineages->wanted.items,
+		       count, is_sure ? SURE : POSSIBLE));
 }
 
 bool
@@ -176,7 +193,8 @@ bkp_bucket_lineages_are_there(
 
 	return existing->count >= count &&
 	       are_alike(existing->items + (existing->count - count),
-		   lineages->wanted.items, count, is_by_size);
+		   lineages->wanted.items, count,
+		   is_by_size ? BY_SIZE : POSSIBLE);
 }
 
 /* ---- opening ---- */
@@ -366,8 +384,9 @@ read_existing(struct bkp_bucket_lineages *lineages, const char *key,
 
 		if (order > 0)
 			break;
-		if (order == 0 && add_sign(signs, version->is_delete_marker,
-				      version->size, version->etag, err) < 0)
+		if (order == 0 &&
+		    add_sign(signs, version->is_delete_marker, version->size,
+			version->etag, false, err) < 0)
 			return -1;
 		lineages->has_version = false;
 	}

@@ -23,7 +23,8 @@ struct bkp_bucket_lineage {
 	size_t wanted, existing;         /* how many in all */
 	size_t there;                    /* of the wanted, from the oldest on */
 	bool is_clash;                   /* what exists is another history */
-	size_t put, left_out, refused;   /* what became of them */
+	bool is_doubtful; /* what is there may be others of the same sizes */
+	size_t put, left_out, refused; /* what became of them */
 	/* where bkp_bucket_lineage_next stands */
 	size_t given;
 };
@@ -53,10 +54,12 @@ int bkp_bucket_lineages_next(struct bkp_bucket_lineages *lineages,
     struct bkp_bucket_lineage **out, struct bkp_error *err);
 
 /* Of the key that was read last: whether the newest versions that exist, but
- * for the `skipped` oldest, are the oldest wanted; and whether the newest that
- * exist are all that are wanted, by their sizes alone where is_by_size. */
+ * for the `skipped` oldest, are the oldest wanted (is_sure: by their ETags;
+ * else what has one that tells nothing may be of the same bytes where its size
+ * is the same); and whether the newest that exist are all that are wanted, by
+ * their sizes alone where is_by_size. */
 bool bkp_bucket_lineages_go_on(
-    const struct bkp_bucket_lineages *lineages, size_t skipped);
+    const struct bkp_bucket_lineages *lineages, size_t skipped, bool is_sure);
 bool bkp_bucket_lineages_are_there(
     const struct bkp_bucket_lineages *lineages, bool is_by_size);
 
@@ -93,6 +96,11 @@ struct bkp_bucket_lineage_place {
 	/* Sends a version; any thread. What is left out has been noted. */
 	int (*put)(void *arg, unsigned thread, const char *key,
 	    const struct fmt_entry *entry, bool *is_left_out, bool *is_refused,
+	    struct bkp_error *err);
+	/* Locks again what is there; any thread. is_newest: the key's current
+	 * version is meant; others are not reached. What cannot be is noted. */
+	int (*lock)(void *arg, unsigned thread, const char *key,
+	    const struct fmt_entry *entry, bool is_newest,
 	    struct bkp_error *err);
 	/* A key is through; calling thread, in the order of keys. */
 	int (*done)(void *arg, const struct bkp_bucket_lineage *lineage,

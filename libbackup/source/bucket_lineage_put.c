@@ -89,7 +89,7 @@ bkp_bucket_lineage_check(
 		rc = bkp_bucket_lineages_next(lineages, &lineage, err);
 		if (rc < 0 || lineage == NULL)
 			break;
-		if (!bkp_bucket_lineages_go_on(lineages, 0))
+		if (!bkp_bucket_lineages_go_on(lineages, 0, false))
 			rc = fail_clash(place, lineage, err);
 		bkp_bucket_lineage_free(lineage);
 	}
@@ -112,14 +112,19 @@ struct restoring {
 static void
 plan(const struct restoring *restoring, struct bkp_bucket_lineage *lineage)
 {
+	const struct bkp_bucket_lineages *lineages = restoring->lineages;
 	size_t skipped = 0;
 
-	while (!bkp_bucket_lineages_go_on(restoring->lineages, skipped)) {
-		if (!restoring->place->is_overwrite) {
-			lineage->is_clash = true;
-			return;
-		}
-		skipped++;
+	if (restoring->place->is_overwrite) {
+		/* What may be another is put again, on top. */
+		while (!bkp_bucket_lineages_go_on(lineages, skipped, true))
+			skipped++;
+	} else if (!bkp_bucket_lineages_go_on(lineages, 0, false)) {
+		lineage->is_clash = true;
+		return;
+	} else {
+		lineage->is_doubtful =
+		    !bkp_bucket_lineages_go_on(lineages, 0, true);
 	}
 	lineage->there = lineage->existing - skipped;
 }
@@ -191,6 +196,64 @@ put_version(const struct restoring *restoring, unsigned thread,
 	return 0;
 }
 
+static bool
+is_doubtful(
+    const struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry)
+{
+	return lineage->is_doubtful && !bkp_bucket_is_marker(entry) &&
+	       bkp_bucket_attrs_get(entry->attrs, "etag") == NULL;
+}
+
+/* What cannot be asked is not known to be there. */
+static int
+pass_refused(const struct restoring *restoring, unsigned thread,
+    const struct bkp_error *why, struct bkp_error *err)
+{
+	const struct bkp_bucket_lineage_place *place = restoring->place;
+
+	if (why->code == BKP_NOTFOUND ||
+	    bkp_bucket_is_refused(
+		place->connections[thread], place->bucket, place->prefix, why))
+		return 0;
+	if (err != NULL)
+		*err = *why;
+	return -1;
+}
+
+/* Whether the newest that is there has the bytes of an entry whose ETag tells
+ * nothing of them. */
+static int
+look_at_bytes(const struct restoring *restoring, unsigned thread,
+    const struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry,
+    bool *has, struct bkp_error *err)
+{
+	const struct bkp_bucket_lineage_place *place = restoring->place;
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	*has = !is_doubtful(lineage, entry);
+	if (*has || !entry->has_sha256)
+		return 0;
+	if (bkp_bucket_has_bytes(place->connections[thread], place->bucket,
+		lineage->key, entry, has, &why) == 0)
+		return 0;
+	*has = false;
+	return pass_refused(restoring, thread, &why, err);
+}
+
+/* Others of the same size are another history; nothing goes on top of it. */
+static int
+leave_rest(const struct restoring *restoring,
+    struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry,
+    struct bkp_error *err)
+{
+	lineage->left_out += lineage->wanted - lineage->there + 1;
+	lineage->there--;
+	lineage->is_clash = true;
+	return bkp_run_omit(restoring->run, err, entry->path,
+	    "exists already, with other bytes of the same size, and none that "
+	    "followed it is restored; --overwrite puts all on top of them");
+}
+
 /* The newest that is there may have been put by a run that was stopped before
  * its tags were. */
 static int
@@ -200,19 +263,23 @@ look_there(const struct restoring *restoring, unsigned thread,
 {
 	const struct bkp_bucket_lineage_place *place = restoring->place;
 	struct bkp_error why = BKP_ERROR_INIT;
-	bool is_same = false;
+	bool has_bytes = true, is_same = false;
 
 	if (bkp_bucket_is_marker(entry))
 		return 0;
+	if (look_at_bytes(restoring, thread, lineage, entry, &has_bytes, err) <
+	    0)
+		return -1;
+	if (!has_bytes)
+		return leave_rest(restoring, lineage, entry, err);
 	if (bkp_bucket_is_same(place->connections[thread], place->bucket,
 		lineage->key, NULL, entry->attrs, false, &is_same, &why) < 0 &&
-	    why.code == BKP_CANCELLED) {
-		if (err != NULL)
-			*err = why;
+	    pass_refused(restoring, thread, &why, err) < 0)
 		return -1;
-	}
 	if (is_same)
-		return 0;
+		return place->lock(
+		    place->arg, thread, lineage->key, entry, true, err);
+	lineage->there--;
 	if (place->is_overwrite)
 		return put_version(restoring, thread, lineage, entry, err);
 	lineage->left_out++;
@@ -221,24 +288,46 @@ look_there(const struct restoring *restoring, unsigned thread,
 	    "puts it again");
 }
 
+/* One that is there beneath others. */
+static int
+look_beneath(const struct restoring *restoring, unsigned thread,
+    struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry,
+    struct bkp_error *err)
+{
+	const struct bkp_bucket_lineage_place *place = restoring->place;
+
+	if (bkp_bucket_is_marker(entry))
+		return 0;
+	if (!is_doubtful(lineage, entry))
+		return place->lock(
+		    place->arg, thread, lineage->key, entry, false, err);
+	lineage->there--;
+	lineage->left_out++;
+	return bkp_run_omit(restoring->run, err, entry->path,
+	    "a version of its size is in its place already, and nothing tells "
+	    "whether it is this one, for it was encrypted; restore into "
+	    "another bucket, or put all on top of them (--overwrite)");
+}
+
 static int
 put_all(const struct restoring *restoring, unsigned thread,
     struct bkp_bucket_lineage *lineage, struct bkp_error *err)
 {
+	const size_t there = lineage->there;
 	struct fmt_entry entry;
 	size_t at = 0;
-	int rc;
+	int rc = 0;
 
-	while ((rc = bkp_bucket_lineage_next(lineage, &entry, err)) == 1) {
+	while (!lineage->is_clash &&
+	       (rc = bkp_bucket_lineage_next(lineage, &entry, err)) == 1) {
 		uint64_t size = entry.size;
 
 		rc = bkp_run_check(restoring->run, err);
-		if (rc == 0 && at >= lineage->there)
-			rc = put_version(
+		if (rc == 0)
+			rc = (at >= there       ? put_version
+			      : at + 1 == there ? look_there
+						: look_beneath)(
 			    restoring, thread, lineage, &entry, err);
-		else if (rc == 0 && at + 1 == lineage->there)
-			rc =
-			    look_there(restoring, thread, lineage, &entry, err);
 		fmt_entry_free(&entry);
 		if (rc < 0)
 			return -1;

@@ -247,15 +247,15 @@ note_lock(struct bucket_target *target, const struct fmt_entry *entry,
 /* What an earlier run put without its lock gets it now. */
 static int
 lock_there(struct bucket_target *target, struct bkp_s3_connection *connection,
-    const struct fmt_entry *entry, struct bkp_error *err)
+    const char *key, const struct fmt_entry *entry, struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 	struct bkp_s3_lock lock;
 
 	if (!target->can_lock || !bkp_bucket_attrs_lock(entry->attrs, &lock))
 		return note_lock(target, entry, err);
-	if (bkp_bucket_lock_again(connection, target->bucket,
-		bkp_bucket_key_of(target->supply, entry), &lock, &why) == 0)
+	if (bkp_bucket_lock_again(
+		connection, target->bucket, key, &lock, &why) == 0)
 		return 0;
 	if (why.code == BKP_CORRUPT || is_refused(target, connection, &why))
 		return bkp_run_omit(bkp_supply_run(target->supply), err,
@@ -326,7 +326,9 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 	} else if (rc == 0 && !item->is_there) {
 		rc = put(target, connection, item, err);
 	} else if (rc == 0 && target->options.is_locking) {
-		rc = lock_there(target, connection, &item->entry, err);
+		rc = lock_there(target, connection,
+		    bkp_bucket_key_of(target->supply, &item->entry),
+		    &item->entry, err);
 	}
 	if (rc == 0)
 		bkp_run_count(run, item->entry.size, 1);
@@ -404,6 +406,27 @@ put_version(void *arg, unsigned thread, const char *key,
 	return rc;
 }
 
+/* Only the current version of a key is looked at. */
+static int
+lock_version(void *arg, unsigned thread, const char *key,
+    const struct fmt_entry *entry, bool is_newest, struct bkp_error *err)
+{
+	struct bucket_target *target = arg;
+	struct bkp_s3_lock lock;
+
+	if (!target->options.is_locking)
+		return 0;
+	if (is_newest || !target->can_lock)
+		return lock_there(target, target->access.connections[thread],
+		    key, entry, err);
+	if (!bkp_bucket_attrs_lock(entry->attrs, &lock))
+		return 0;
+	return bkp_run_omit(bkp_supply_run(target->supply), err, entry->path,
+	    "it was there already, beneath others, and whether it has its "
+	    "retention or legal hold was not looked at: restore into a bucket "
+	    "that is not there yet, or set it");
+}
+
 static int
 versions_done(
     void *arg, const struct bkp_bucket_lineage *lineage, struct bkp_error *err)
@@ -439,6 +462,7 @@ place_of(struct bucket_target *target, struct bkp_supply *supply)
 	    .exists = target->exists,
 	    .is_overwrite = target->options.is_overwrite,
 	    .put = put_version,
+	    .lock = lock_version,
 	    .done = versions_done,
 	    .arg = target};
 }

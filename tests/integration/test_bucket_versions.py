@@ -2,13 +2,17 @@
 """Every version of every object, with `versions: all`: backed up, kept, listed,
 restored as they followed one another, and proven."""
 
+import base64
+import datetime
 import json
 import os
 import threading
 
 import pytest
 from harness.gate import Gate
+from harness.minio import Minio
 from harness.stack import COMPLETE, DEGRADED, FAILED, patience
+from test_s3_refused import omitted
 
 MANY = int(os.environ.get("BACKUP_TEST_VERSIONS", "70"))
 
@@ -375,3 +379,123 @@ def test_the_snapshot_tells_how_many_there_are(stack, past):
     assert shown.status == COMPLETE
     text = json.dumps(shown.events)
     assert "bucket/up@versions/gone #" in text
+
+
+# ---- what cannot be read, told or locked ----
+
+def test_an_older_one_that_was_left_out_is_named_by_every_restore(
+        stack, s3, minio, bucket, past):
+    oldest = min((item for item in s3.list_object_versions(
+        Bucket=bucket, Prefix="a")["Versions"] if item["Key"] == "a"),
+        key=lambda item: item["LastModified"])["VersionId"]
+
+    def refuse(method, path):
+        if method == "GET" and "/a?" in path and oldest in path:
+            return 403, "AccessDenied"
+        return None
+
+    with Gate(minio, refuse) as gate:
+        stack.add_bucket("up", gate, bucket_name=bucket, versions="all")
+        done = stack.run("backup-create", "--json")
+    assert done.status == DEGRADED, str(done)
+    left, = omitted(done)
+    assert left.startswith("bucket/up@versions/a #"), left
+    stack.add_bucket("up", minio, bucket_name=bucket, versions="all")
+    done = stack.admin("backup-restore", "--json", "--to", bucket + "-new",
+                       "latest", "bucket/up")
+    assert done.status == DEGRADED and left in str(done), str(done)
+    done = stack.admin("backup-restore", "--delete", "--to", bucket + "-new",
+                       "latest", "bucket/up")
+    assert done.status == FAILED and left in done.message, str(done)
+
+
+class Encrypting(Minio):
+    """Has a key of its own, under which ETags tell nothing of the bytes."""
+    name = "minio-encrypting"
+
+    def run(self, argv, **environment):
+        super().run(argv, MINIO_KMS_SECRET_KEY="test:" + base64.b64encode(
+            b"k" * 32).decode(), **environment)
+
+
+@pytest.fixture
+def encrypting(minio, tmp_path):
+    server = Encrypting(str(tmp_path))
+    yield server
+    server.stop()
+
+
+def test_an_etag_that_tells_nothing_proves_nothing(stack, encrypting):
+    s3 = encrypting.client()
+
+    def fill(bucket, **keys):
+        s3.create_bucket(Bucket=bucket)
+        switch(s3, bucket)
+        for key, bodies in keys.items():
+            for body in bodies:
+                s3.put_object(Bucket=bucket, Key=key, Body=body,
+                              ServerSideEncryption="aws:kms")
+
+    def bodies(bucket):
+        return {key: [item[0] for item in items]
+                for key, items in history(s3, bucket).items()}
+
+    def restore(bucket, *options):
+        return stack.admin("backup-restore", "--json", "--to", bucket,
+                           *options, "latest", "bucket/up")
+
+    want = {"one": [b"good"], "two": [b"old!", b"new!"]}
+    fill("from", **want)
+    stack.add_bucket("up", encrypting, bucket_name="from", versions="all")
+    stack.create()
+    # One of the same size is not what was asked for: it is put on top ...
+    fill("over", one=[b"good", b"bad!"])
+    done = restore("over", "--overwrite")
+    assert done.status == COMPLETE, str(done)
+    assert bodies("over") == {**want, "one": [b"good", b"bad!", b"good"]}
+    # ... or named.
+    fill("beside", one=[b"bad!"], two=[b"bad!"])
+    done = restore("beside")
+    assert done.status == FAILED, str(done)
+    assert {path.split(" #")[0] for path in omitted(done)} == {
+        "bucket/up/one", "bucket/up@versions/two"}, str(done)
+    assert bodies("beside") == {"one": [b"bad!"], "two": [b"bad!"]}
+    # The newest is known by its bytes; those beneath are not known.
+    assert restore("new").status == COMPLETE
+    done = restore("new")
+    assert done.status == DEGRADED, str(done)
+    assert [path.split(" #")[0] for path in omitted(done)] == [
+        "bucket/up@versions/two"], str(done)
+    assert bodies("new") == want
+    # In its own place its ETags are the same.
+    done = restore("from")
+    assert done.status == COMPLETE, str(done)
+
+
+def test_a_second_restore_locks_the_current_ones_and_names_the_others(
+        stack, s3, minio, bucket):
+    until = datetime.datetime.now(datetime.timezone.utc).replace(
+        microsecond=0) + datetime.timedelta(days=2)
+    names = ["locked-%s-%s" % (which, bucket) for which in ("from", "to")]
+    for name in names:
+        s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    for body in (b"1", b"2"):
+        s3.put_object(Bucket=names[0], Key="kept", Body=body,
+                      ObjectLockMode="GOVERNANCE",
+                      ObjectLockRetainUntilDate=until)
+    stack.add_bucket("up", minio, bucket_name=names[0], versions="all")
+    stack.create()
+    stack.restore("latest", "bucket/up", "--to", names[1])
+    done = stack.admin("backup-restore", "--json", "latest", "bucket/up",
+                       "--to", names[1], "--locks")
+    assert done.status == DEGRADED, str(done)
+    left, = omitted(done)
+    assert left.startswith("bucket/up@versions/kept #"), left
+    head = s3.head_object(Bucket=names[1], Key="kept")
+    assert head["ObjectLockRetainUntilDate"] == until
+    for name in names:
+        for version in s3.list_object_versions(Bucket=name)["Versions"]:
+            s3.delete_object(Bucket=name, Key=version["Key"],
+                             VersionId=version["VersionId"],
+                             BypassGovernanceRetention=True)
+        s3.delete_bucket(Bucket=name)
