@@ -349,6 +349,30 @@ def test_what_the_snapshot_does_not_have_is_not_taken_back(
         Bucket=bucket)["Versions"]] == ["in/CANARY"] * 2 + ["other/x"] * 2
 
 
+def test_what_begins_so_and_is_in_the_snapshot_is_taken_back(
+        small, minio, s3, bucket):
+    s3.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("in/a b", "in/gone b", "in/gone"):
+        for body in (b"1", b"2"):
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
+    for key in ("in/gone b", "in/gone"):
+        s3.delete_object(Bucket=bucket, Key=key)
+    s3.put_object(Bucket=bucket, Key="inn", Body=b"of another")
+    small.stack.add_bucket("up", minio, bucket_name=bucket, versions="all")
+    small.sql("INSERT INTO users VALUES (3, 'in')")
+    small.snapshot = small.stack.create()["snapshot"]
+    small.sql("DELETE FROM users WHERE id = 3")
+    small.write_map(MAP + "files:\n  - {table: public.users, bucket: up,"
+                    " prefix: \"name || '/'\"}\n")
+    small.forget(3)
+    s3.put_object(Bucket=bucket, Key="in/new", Body=b"since")
+    small.restored(small.snapshot)
+    listed = s3.list_object_versions(Bucket=bucket)
+    assert "DeleteMarkers" not in listed, listed["DeleteMarkers"]
+    assert [item["Key"] for item in listed["Versions"]] == ["in/new", "inn"]
+
+
 def test_versions_that_are_locked_are_hidden_and_named(small, minio, s3,
                                                        bucket):
     name = "locked-replay-" + bucket
