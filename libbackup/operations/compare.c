@@ -183,16 +183,22 @@ split(const struct fmt_buf *text, struct lines *out, struct bkp_error *err)
 	/* An empty text may have no memory. */
 	const char *at = text->len > 0 ? (const char *)text->data : "";
 	const char *end = at + text->len;
+	bool is_heir = false;
 
 	while (at < end) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
 		const char *stop = newline != NULL ? newline : end;
+		bool has_comma = stop > at && stop[-1] == ',';
+
+		if (bkp_compare_is_heading(at, end))
+			is_heir = bkp_compare_is_heir(at, end);
 
 		if (bkp_grow(&out->items, out->count, &out->cap,
 			sizeof(*out->items), err) < 0)
 			return -1;
 		out->items[out->count].text = at;
-		out->items[out->count].len = (size_t)(stop - at);
+		out->items[out->count].len =
+		    (size_t)(stop - at) - (is_heir && has_comma ? 1 : 0);
 		out->count++;
 		at = stop + 1;
 	}

@@ -35,6 +35,18 @@ bool bkp_compare_json(const struct fmt_buf *recorded,
 int bkp_compare_order(const struct fmt_buf *recorded,
     const struct fmt_buf *found, struct fmt_buf *what, struct bkp_error *err);
 
+/* Whether an object of a catalogue begins here. (compare_order.c) */
+bool bkp_compare_is_heading(const char *at, const char *end);
+
+/*
+ * Whether this object of a catalogue, from its heading on, is a table that
+ * inherits. Its columns have no order of their own: those that it shares with
+ * its parents come first once it has been made again, whatever the order was
+ * that it was made with. So the comma that is behind all but the last tells
+ * nothing either. (compare_order.c)
+ */
+bool bkp_compare_is_heir(const char *heading, const char *end);
+
 /* Of one section of a text: `what` is how much is equal, or the differences. */
 typedef int bkp_tell_part_fn(void *arg, const char *section, bool is_equal,
     const char *what, struct bkp_error *err);

@@ -42,11 +42,35 @@ next_line(const char *at, const char *end)
 	return stop < end ? stop + 1 : end;
 }
 
-static bool
-is_heading(const char *at, const char *end)
+bool
+bkp_compare_is_heading(const char *at, const char *end)
 {
 	return (size_t)(end - at) >= strlen(HEADING) &&
 	       memcmp(at, HEADING, strlen(HEADING)) == 0;
+}
+
+bool
+bkp_compare_is_heir(const char *heading, const char *end)
+{
+	static const char *const types[] = {
+	    "; Type: TABLE;", "; Type: FOREIGN TABLE;"};
+	static const char inherits[] = "INHERITS (";
+	const char *at = line_end(heading, end);
+	bool is_table = false;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (memmem(heading, (size_t)(at - heading), types[i],
+			strlen(types[i])) != NULL)
+			is_table = true;
+	if (!is_table)
+		return false;
+	for (at = next_line(heading, end);
+	     at < end && !bkp_compare_is_heading(at, end);
+	     at = next_line(at, end))
+		if ((size_t)(end - at) >= strlen(inherits) &&
+		    memcmp(at, inherits, strlen(inherits)) == 0)
+			return true;
+	return false;
 }
 
 static int
@@ -79,7 +103,7 @@ split(const struct fmt_buf *text, struct parts *out, struct bkp_error *err)
 	const char *end = at + text->len;
 
 	for (; at < end; at = next_line(at, end)) {
-		if (!is_heading(at, end)) {
+		if (!bkp_compare_is_heading(at, end)) {
 			if (out->count > 0)
 				out->items[out->count - 1].end =
 				    next_line(at, end);
@@ -168,6 +192,66 @@ compare_part(const struct part *recorded, const struct part *found,
 	return 1;
 }
 
+static int
+compare_whole(const void *a, const void *b)
+{
+	const struct part *x = a, *y = b;
+
+	return compare_bytes(x->text, x->end, y->text, y->end);
+}
+
+/* The lines of an object in the order of their bytes, without commas. */
+static int
+sort_lines(const struct part *part, struct parts *out, struct bkp_error *err)
+{
+	for (const char *at = part->text; at < part->end;
+	     at = next_line(at, part->end)) {
+		const char *end = line_end(at, part->end);
+
+		if (bkp_grow(&out->items, out->count, &out->cap,
+			sizeof(*out->items), err) < 0)
+			return -1;
+		if (end > at && end[-1] == ',')
+			end--;
+		out->items[out->count].text = at;
+		out->items[out->count++].end = end;
+	}
+	if (out->count > 0)
+		qsort(
+		    out->items, out->count, sizeof(*out->items), compare_whole);
+	return 0;
+}
+
+/* In whatever order: but a line of one table is none of another. */
+static int
+compare_heirs(const struct part *recorded, const struct part *found,
+    struct fmt_buf *what, struct bkp_error *err)
+{
+	static const char nothing[] = "";
+	static const struct part none = {nothing, nothing};
+	struct parts a = {NULL, 0, 0}, b = {NULL, 0, 0};
+	int rc = -1, same;
+
+	if (sort_lines(recorded, &a, err) < 0 || sort_lines(found, &b, err) < 0)
+		goto out;
+	rc = 1;
+	for (size_t i = 0; rc == 1 && (i < a.count || i < b.count); i++) {
+		struct part x = i < a.count ? a.items[i] : none;
+		struct part y = i < b.count ? b.items[i] : none;
+
+		same = is_same_line(x.text, x.end, y.text, y.end, err);
+		if (same < 0)
+			rc = -1;
+		else if (same == 0)
+			rc = tell(
+			    recorded, x.text, x.end, y.text, y.end, what, err);
+	}
+out:
+	free(a.items);
+	free(b.items);
+	return rc;
+}
+
 int
 bkp_compare_order(const struct fmt_buf *recorded, const struct fmt_buf *found,
     struct fmt_buf *what, struct bkp_error *err)
@@ -179,7 +263,9 @@ bkp_compare_order(const struct fmt_buf *recorded, const struct fmt_buf *found,
 		goto out;
 	rc = 1;
 	for (size_t i = 0; rc == 1 && i < a.count && i < b.count; i++)
-		rc = compare_part(&a.items[i], &b.items[i], what, err);
+		rc = bkp_compare_is_heir(a.items[i].text, a.items[i].end)
+			 ? compare_heirs(&a.items[i], &b.items[i], what, err)
+			 : compare_part(&a.items[i], &b.items[i], what, err);
 out:
 	free(a.items);
 	free(b.items);

@@ -215,6 +215,13 @@ bkp_reported_is_late(const struct bkp_reported *reported)
 	       result->passed > result->about_passed;
 }
 
+bool
+bkp_reported_is_whole(const struct bkp_reported *reported)
+{
+	return reported->result != NULL && reported->result->is_whole &&
+	       reported->report->mode == BKP_VERIFY_SCRATCH;
+}
+
 int64_t
 bkp_reported_proven_us(const struct bkp_reported *reported)
 {
@@ -229,8 +236,7 @@ bkp_reported_proven_us(const struct bkp_reported *reported)
 	/* Also where the proof could not be kept. */
 	if ((reported->outcome == BKP_OUTCOME_PROVEN ||
 		reported->outcome == BKP_OUTCOME_DEGRADED) &&
-	    reported->result->is_whole && report->mode == BKP_VERIFY_SCRATCH &&
-	    report->ended_us > last)
+	    bkp_reported_is_whole(reported) && report->ended_us > last)
 		last = report->ended_us;
 	return last;
 }

@@ -49,24 +49,40 @@ put_path(struct bkp_report_text *out, const char *path)
 
 /* ---- the verdict ---- */
 
+/* What agrees, of a restore or of what is in use, and of a part or the whole:
+ * by itself, of a backup that has gaps, and outside of the limits. */
+static const struct agreed {
+	const char *plain, *has_gaps, *is_late;
+} agreed[2][2] = {
+    {{"What was tried of this backup restores",
+	 "What was tried of this backup restores, but it has gaps",
+	 "What was tried of this backup restores, but not within the limits"},
+	{"This backup restores", "This backup restores, but it has gaps",
+	    "This backup restores, but not within the limits"}},
+    {{"What was looked at of what is in use agrees with the backup",
+	 "What was looked at of what is in use agrees with a backup that has "
+	 "gaps",
+	 "What was looked at of what is in use agrees with the backup, but not "
+	 "within the limits"},
+	{"What is in use agrees with the backup",
+	    "What is in use agrees with a backup that has gaps",
+	    "What is in use agrees with the backup, but not within the "
+	    "limits"}}};
+
 static const char *
 headline(const struct bkp_reported *reported)
 {
+	bool is_all = reported->result != NULL && reported->result->is_whole;
+	const struct agreed *words = &agreed[is_live(reported)][is_all];
+
 	switch (reported->outcome) {
 	case BKP_OUTCOME_PROVEN:
-		if (is_live(reported))
-			return "What is in use agrees with the backup";
-		return reported->result->is_whole
-			   ? "This backup restores"
-			   : "What was tried of this backup restores";
+		return words->plain;
 	case BKP_OUTCOME_DEGRADED:
-		return is_live(reported)
-			   ? "What is in use agrees with a backup that has gaps"
-			   : "This backup restores, but it has gaps";
+		return words->has_gaps;
 	case BKP_OUTCOME_FAILED:
 		if (bkp_reported_is_late(reported))
-			return "This backup restores, but not within the "
-			       "limits";
+			return words->is_late;
 		return is_live(reported)
 			   ? "What is in use differs from the backup"
 			   : "This backup is not proven";
@@ -112,9 +128,17 @@ put_what_was_done(
 		bkp_report_add(
 		    out, " was compared with the places that are in use, by ");
 	else
-		bkp_report_add(out,
-		    " was restored into scratch places and compared with what "
-		    "was recorded when it was made, on ");
+		bkp_report_addf(out,
+		    " was %s and compared with what was recorded when it was "
+		    "made, on ",
+		    reported->result->level == BKP_LEVEL_FULL
+			? reported->result->is_whole
+			      ? "restored into scratch places"
+			      : "restored in part into scratch places"
+		    : reported->result->level == BKP_LEVEL_SAMPLE
+			? "read in part, its structure restored into scratch "
+			  "places,"
+			: "restored into scratch places without its contents");
 	put_text(out, reported->host);
 	bkp_report_add(out, ", on ");
 	bkp_report_time(out, reported->report->ended_us);

@@ -71,6 +71,10 @@ const char *bkp_reported_rest(
 /* Whether nothing failed but limits of age and time. */
 bool bkp_reported_is_late(const struct bkp_reported *reported);
 
+/* Whether there is a verdict that is about all of the snapshot, restored: not
+ * about a part, a sample, what a budget left or the places in use. */
+bool bkp_reported_is_whole(const struct bkp_reported *reported);
+
 /* The moment of the last proof of a whole snapshot; 0: none is known. */
 int64_t bkp_reported_proven_us(const struct bkp_reported *reported);
 

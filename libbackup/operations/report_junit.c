@@ -54,6 +54,8 @@ add_result_properties(
 	if (reported->snapshot != NULL)
 		add_property(out, "snapshot_host", reported->snapshot->host);
 	add_property(out, "level", bkp_level_word(result->level));
+	add_property(out, "is_whole",
+	    bkp_reported_is_whole(reported) ? "true" : "false");
 	if (result->recovery_ms > 0)
 		add_time_property(out, "rto_seconds", result->recovery_ms);
 	add_time_property(out, "rpo_seconds", result->age_ms);

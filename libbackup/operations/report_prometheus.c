@@ -91,6 +91,9 @@ add_result(const struct bkp_reported *reported, struct bkp_report_text *out)
 {
 	const struct bkp_verify_result *result = reported->result;
 
+	add_number(reported, PREFIX "is_whole",
+	    "Whether the verdict is about all of the snapshot, restored.",
+	    bkp_reported_is_whole(reported) ? 1 : 0, out);
 	add_checks(reported, out);
 	add_milliseconds(reported, PREFIX "duration_seconds",
 	    "How long the last verification took.",

@@ -182,15 +182,19 @@ static const char pinned[] =
     "-c bytea_output=hex -c quote_all_identifiers=off"
     " -c standard_conforming_strings=on -c default_transaction_read_only=off";
 
+static const char untimed[] = " -c statement_timeout=0 -c lock_timeout=0"
+			      " -c idle_in_transaction_session_timeout=0";
+
 /* Where conninfo has options of its own, libpq does not look at PGOPTIONS. */
 static int
-pin_settings(struct bkp_conninfo *info, char **env, struct bkp_error *err)
+pin_settings(struct bkp_conninfo *info, const char *more, char **env,
+    struct bkp_error *err)
 {
 	size_t at = find(info, "options");
 	const char *own =
 	    at < info->count ? info->values[at] : getenv("PGOPTIONS");
-	char *options = bkp_format(err, "%s%s%s", own != NULL ? own : "",
-	    own != NULL ? " " : "", pinned);
+	char *options = bkp_format(err, "%s%s%s%s", own != NULL ? own : "",
+	    own != NULL ? " " : "", pinned, more);
 
 	env[0] = bkp_strdup("PGTZ=UTC", err);
 	env[1] =
@@ -204,9 +208,9 @@ pin_settings(struct bkp_conninfo *info, char **env, struct bkp_error *err)
 	return env[0] != NULL && env[1] != NULL ? 0 : -1;
 }
 
-int
-bkp_pg_access_make(const struct bkp_postgres_config *config,
-    const char *database, struct bkp_pg_access *out, struct bkp_error *err)
+static int
+make_access(const struct bkp_postgres_config *config, const char *database,
+    const char *more, struct bkp_pg_access *out, struct bkp_error *err)
 {
 	struct bkp_conninfo info = BKP_CONNINFO_INIT;
 	struct bkp_pg_access access = BKP_PG_ACCESS_INIT;
@@ -223,7 +227,7 @@ bkp_pg_access_make(const struct bkp_postgres_config *config,
 	access.env[0] = bkp_strdup("PGCLIENTENCODING", err);
 	access.env[1] = bkp_strdup("PGDATABASE", err);
 	if (access.env[0] == NULL || access.env[1] == NULL ||
-	    pin_settings(&info, access.env + 2, err) < 0)
+	    pin_settings(&info, more, access.env + 2, err) < 0)
 		goto out;
 	if (password < info.count &&
 	    (access.env[4] = bkp_format(
@@ -238,6 +242,20 @@ out:
 	bkp_pg_access_free(&access);
 	bkp_conninfo_free(&info);
 	return rc;
+}
+
+int
+bkp_pg_access_make(const struct bkp_postgres_config *config,
+    const char *database, struct bkp_pg_access *out, struct bkp_error *err)
+{
+	return make_access(config, database, "", out, err);
+}
+
+int
+bkp_pg_access_make_untimed(const struct bkp_postgres_config *config,
+    const char *database, struct bkp_pg_access *out, struct bkp_error *err)
+{
+	return make_access(config, database, untimed, out, err);
 }
 
 void

@@ -9,6 +9,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/postgres/definitions.c \
 	libbackup/postgres/definitions.h \
 	libbackup/postgres/describe.c libbackup/postgres/describe.h \
+	libbackup/postgres/drop.c libbackup/postgres/drop.h \
 	libbackup/postgres/dump.c libbackup/postgres/dump.h \
 	libbackup/postgres/exchange.c libbackup/postgres/exchange.h \
 	libbackup/postgres/front.c libbackup/postgres/front.h \

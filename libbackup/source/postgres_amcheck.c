@@ -126,8 +126,8 @@ run_program(const struct bkp_pg_examined *in, const char *program,
 	char *jobs = bkp_format(err, "--jobs=%u", bkp_run_workers(run));
 	int rc = -1;
 
-	if (jobs != NULL &&
-	    bkp_pg_access_make(in->config, in->database, &access, err) == 0) {
+	if (jobs != NULL && bkp_pg_access_make_untimed(
+				in->config, in->database, &access, err) == 0) {
 		const char *argv[] = {program, "--no-password",
 		    "--heapallindexed", jobs, access.conninfo, NULL};
 		const struct bkp_child_options options = {.argv = argv,

@@ -321,7 +321,7 @@ bkp_pg_target_build(struct bkp_pg_target *target, struct bkp_supply *supply,
 		   (rc = build(target, supply, database, archive.path, err)) <
 		       0) {
 		if (!database->is_ready)
-			bkp_pg_place_drop(target, database);
+			bkp_pg_place_drop(target, supply, database);
 	} else {
 		bkp_supply_restored(supply, 1);
 	}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/postgres/drop.h"
 #include "libbackup/postgres/exchange.h"
 #include "libbackup/postgres/front.h"
 #include "libbackup/postgres/names.h"
@@ -103,19 +104,21 @@ bkp_pg_place_create(struct bkp_pg_target *target, struct bkp_supply *supply,
 }
 
 void
-bkp_pg_place_drop(
-    struct bkp_pg_target *target, struct bkp_pg_target_database *database)
+bkp_pg_place_drop(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database)
 {
+	struct bkp_error why = BKP_ERROR_INIT;
 	struct bkp_pg pg = BKP_PG_INIT;
 
 	/* Also when the run was cancelled: so without it. */
 	if (database->temporary != NULL &&
-	    bkp_pg_open_front(&pg, target->config, NULL, NULL) == 0)
-		(void)bkp_pg_run(&pg, NULL,
-		    bkp_pg_major(&pg) >= 13
-			? "DROP DATABASE IF EXISTS %I WITH (FORCE)"
-			: "DROP DATABASE IF EXISTS %I",
-		    database->temporary);
+	    (bkp_pg_open_front(&pg, target->config, NULL, &why) < 0 ||
+		bkp_pg_drop_restored(
+		    &pg, target->config, database->temporary, &why) < 0))
+		bkp_run_message(bkp_supply_run(supply), BKP_WARNING, NULL,
+		    "the unfinished database may still be there: %s. Remove "
+		    "it: DROP DATABASE \"%s\"",
+		    why.message, database->temporary);
 	bkp_pg_close(&pg);
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/postgres/drop.h"
 #include "libbackup/postgres/front.h"
 #include "libbackup/postgres/identity.h"
 #include "libbackup/postgres/names.h"
@@ -30,11 +31,8 @@ drop(struct server *server, struct bkp_pg *pg, const char *name)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 
-	if (bkp_pg_run(pg, &why,
-		bkp_pg_major(pg) >= 13
-		    ? "DROP DATABASE IF EXISTS %I WITH (FORCE)"
-		    : "DROP DATABASE IF EXISTS %I",
-		name) < 0)
+	if (bkp_pg_drop_restored(pg, &server->base.place.postgres, name, &why) <
+	    0)
 		bkp_run_message(server->run, BKP_WARNING, NULL,
 		    "the scratch database is still there: %s. Remove it: DROP "
 		    "DATABASE \"%s\"",
@@ -55,11 +53,11 @@ close_server(struct bkp_scratch *base)
 	for (size_t i = 0; i < server->renamed.count; i++)
 		if (is_there)
 			drop(server, &pg, server->renamed.real[i]);
-	if (!is_there)
-		bkp_run_message(server->run, BKP_WARNING, NULL,
-		    "databases whose names end in \"%s\" may be left on the "
-		    "server: %s",
-		    strrchr(server->renamed.real[0], '.'), why.message);
+		else
+			bkp_run_message(server->run, BKP_WARNING, NULL,
+			    "the scratch database may still be there: %s. "
+			    "Remove it: DROP DATABASE \"%s\"",
+			    why.message, server->renamed.real[i]);
 	bkp_pg_close(&pg);
 	bkp_pg_renamed_free(&server->renamed);
 	bkp_source_config_free(&base->place);

@@ -64,8 +64,8 @@ int bkp_pg_place_swap(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err);
 int bkp_pg_place_aside(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err);
-void bkp_pg_place_drop(
-    struct bkp_pg_target *target, struct bkp_pg_target_database *database);
+void bkp_pg_place_drop(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database);
 
 /* Says which databases a killed restore left on the server, and what to do
  * about them. */

@@ -4,6 +4,7 @@ it afterwards as it was."""
 
 import os
 import signal
+import socket
 
 import pytest
 from harness.postgres import Postgres
@@ -120,6 +121,55 @@ def test_a_password_is_not_taken_from_a_command_line(host, other):
                         other.tcp_conninfo("postgres") + " password=secret")
     assert result.status == FAILED
     assert "secret" not in result.err and "PGPASSFILE" in result.err
+
+
+@pytest.fixture
+def subscribed(host, postgres):
+    """A backup with a subscription, whose publisher is a socket."""
+    with socket.create_server(("127.0.0.1", 0)) as publisher:
+        publisher.setblocking(False)
+        postgres.execute("drilled", """
+            CREATE SUBSCRIPTION "its news" CONNECTION
+                'host=127.0.0.1 port=%d dbname=x connect_timeout=2'
+                PUBLICATION p WITH (connect = false, slot_name = its_slot);
+            """ % publisher.getsockname()[1])
+        try:
+            host.create()
+            yield publisher
+        finally:
+            postgres.execute(
+                "drilled",
+                'ALTER SUBSCRIPTION "its news" SET (slot_name = NONE);'
+                'DROP SUBSCRIPTION "its news"')
+    host.create()
+
+
+FAILING_VIEW = """
+CREATE FUNCTION fails() RETURNS int LANGUAGE plpgsql AS
+    'BEGIN IF current_database() <> ''drilled'' THEN RAISE ''no''; END IF;
+    RETURN 1; END';
+CREATE MATERIALIZED VIEW failing AS SELECT fails();
+"""
+
+
+def test_a_subscription_does_not_keep_a_scratch_database(
+        host, other, postgres, subscribed):
+    before = _seen(other)
+    result = _verify(host, other)
+    assert result.status == COMPLETE, str(result)
+    assert _seen(other) == before, str(result)
+    # Nor one whose restore fails after the subscription is there.
+    postgres.execute("drilled", FAILING_VIEW)
+    try:
+        host.create()
+        result = _verify(host, other)
+    finally:
+        postgres.execute("drilled", "DROP MATERIALIZED VIEW failing;"
+                         "DROP FUNCTION fails()")
+    assert result.status != COMPLETE, str(result)
+    assert _seen(other) == before, str(result)
+    with pytest.raises(BlockingIOError):
+        subscribed.accept()
 
 
 SLOW = """

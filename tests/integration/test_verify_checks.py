@@ -25,6 +25,9 @@ INSERT INTO sale (customer, price) SELECT n % 20 + 1, n
     FROM generate_series(1, 100) n;
 CREATE ROLE verify_reader;
 GRANT SELECT ON sale TO verify_reader;
+ALTER DATABASE checks SET statement_timeout = '1h';
+ALTER DATABASE checks SET lock_timeout = '1h';
+ALTER DATABASE checks SET idle_in_transaction_session_timeout = '1h';
 """
 
 # What is odd about it is so on its own server, too.
@@ -196,25 +199,42 @@ def test_samples_come_round_to_everything(shop):
     assert shop.result["rows"] == 120
 
 
-def test_what_pg_amcheck_finds_is_told(shop):
-    folder = shop.host.path("bin")
+def _with_amcheck(shop, name, script):
+    """A folder of programs in which pg_amcheck is this script."""
+    folder = shop.host.path(name)
     os.mkdir(folder)
     real = next(iter(SERVERS.values()))
     for name in os.listdir(real):
         os.symlink(os.path.join(real, name), os.path.join(folder, name))
     os.unlink(os.path.join(folder, "pg_amcheck"))
     with open(os.path.join(folder, "pg_amcheck"), "w",
-              opener=lambda p, f: os.open(p, f, 0o755)) as script:
-        script.write("#!/bin/sh\n"
-                     "test \"$1\" = --version && exec '%s/pg_amcheck' \"$@\"\n"
-                     "echo 'btree index \"checks.public.x\":'\n"
-                     "echo '    ERROR:  item order invariant violated'\n"
-                     "exit 2\n" % real)
+              opener=lambda p, f: os.open(p, f, 0o755)) as file:
+        file.write("#!/bin/sh\n"
+                   "test \"$1\" = --version && exec '%s/pg_amcheck' \"$@\"\n"
+                   % real + script + "exit 2\n")
     shop.host.add_postgres("app", shop.postgres, "checks", bindir=folder,
                            databases=["checks", "checks_odd"])
+
+
+def test_what_pg_amcheck_finds_is_told(shop):
+    _with_amcheck(shop, "bin",
+                  "echo 'btree index \"checks.public.x\":'\n"
+                  "echo '    ERROR:  item order invariant violated'\n")
     lines = shop.verify("latest", "postgres/app/checks", statuses=(FAILED,))
     assert failed(lines) == ["checks/amcheck"]
     assert "item order invariant violated" in lines["checks/amcheck"]["what"]
+
+
+def test_no_limit_of_the_database_ends_pg_amcheck(shop):
+    _with_amcheck(shop, "bin_limits",
+                  "for last; do :; done\n"
+                  "psql --no-psqlrc -Atc 'SELECT string_agg(name || setting,"
+                  " chr(32) ORDER BY name) FROM pg_settings WHERE name LIKE"
+                  " $$%_timeout$$ AND source IN ($$database$$, $$client$$)'"
+                  " \"$last\"\n")
+    lines = shop.verify("latest", "postgres/app/checks", statuses=(FAILED,))
+    assert ("idle_in_transaction_session_timeout0 lock_timeout0"
+            " statement_timeout0") in lines["checks/amcheck"]["what"]
 
 
 def test_too_old_is_not_proven_and_no_mark_on_the_snapshot(shop):

@@ -81,6 +81,52 @@ what_the_server_writes_otherwise_is_the_same(void **state)
 	    0);
 }
 
+#define TABLE(name, columns)                                                   \
+	"-- Name: " name "; Type: TABLE; Schema: s; Owner: o\n"                \
+	"CREATE TABLE s." name " (\n" columns ")\n"
+#define HEIR(name, columns) TABLE(name, columns) "INHERITS (s.mother);\n\n"
+
+/* A child that was made by itself and became one later. */
+static void
+inherited_columns_come_first_and_that_tells_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    compare(HEIR("joined", "    c integer,\n    a integer\n"),
+		HEIR("joined", "    a integer,\n    c integer\n")),
+	    1);
+	assert_string_equal(what, "");
+	assert_int_equal(
+	    compare(HEIR("joined", "    c integer,\n    a integer\n"),
+		HEIR("joined", "    a bigint,\n    c integer\n")),
+	    0);
+	assert_string_equal(what,
+	    "1 line missing: \"    a integer\"; 1 line extra: \"    a "
+	    "bigint\"");
+	assert_int_equal(
+	    compare(TABLE("alone", "    c integer,\n    a integer\n"),
+		TABLE("alone", "    a integer,\n    c integer\n")),
+	    0);
+	assert_int_equal(
+	    compare(
+		TABLE("alone",
+		    "    c integer,\n    a integer,\n") "INSIDE (s.mother);\n",
+		TABLE("alone",
+		    "    a integer,\n    c integer,\n") "INSIDE (s.mother);\n"),
+	    0);
+}
+
+static void
+a_column_that_went_to_another_child_is_told(void **state)
+{
+	(void)state;
+	assert_int_equal(compare(HEIR("a", "    x integer,\n    z integer\n")
+				     HEIR("b", "    y integer\n"),
+			     HEIR("a", "    x integer\n")
+				 HEIR("b", "    y integer,\n    z integer\n")),
+	    0);
+}
+
 static void
 other_texts_have_no_order(void **state)
 {
@@ -165,6 +211,9 @@ main(void)
 	    cmocka_unit_test(a_line_that_went_to_another_object_is_told),
 	    cmocka_unit_test(the_order_of_objects_tells_nothing),
 	    cmocka_unit_test(what_the_server_writes_otherwise_is_the_same),
+	    cmocka_unit_test(
+		inherited_columns_come_first_and_that_tells_nothing),
+	    cmocka_unit_test(a_column_that_went_to_another_child_is_told),
 	    cmocka_unit_test(other_texts_have_no_order),
 	    cmocka_unit_test(members_are_told_by_where_they_are),
 	    cmocka_unit_test(items_of_lists_are_found_by_name),

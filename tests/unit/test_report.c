@@ -315,6 +315,22 @@ prometheus_has_absolute_times_and_few_labels(void **state)
 	free(text);
 }
 
+/* Its value; fails where it is not there. */
+static long
+gauge(const char *text, const char *name)
+{
+	char start[64];
+	const char *at;
+
+	(void)snprintf(start, sizeof(start), "\nlibbackup_verify_%s{", name);
+	at = strstr(text, start);
+	if (at == NULL || (at = strstr(at, "\"} ")) == NULL) {
+		fail_msg("it lacks %s:\n%s", name, text);
+		abort();
+	}
+	return strtol(at + 3, NULL, 10);
+}
+
 static void
 a_part_or_a_live_place_proves_no_snapshot(void **state)
 {
@@ -326,11 +342,23 @@ a_part_or_a_live_place_proves_no_snapshot(void **state)
 	report.mode = BKP_VERIFY_LIVE;
 	text = put(&report, BKP_REPORT_PROMETHEUS);
 	lacks(text, "last_proven");
+	assert_int_equal(gauge(text, "is_whole"), 0);
 	free(text);
 	report.mode = BKP_VERIFY_SCRATCH;
+	text = put(&report, BKP_REPORT_PROMETHEUS);
+	assert_int_equal(gauge(text, "is_whole"), 1);
+	free(text);
+	text = put(&report, BKP_REPORT_JUNIT);
+	says(text, "<property name=\"is_whole\" value=\"true\"/>");
+	free(text);
 	result.is_whole = 0;
 	text = put(&report, BKP_REPORT_PROMETHEUS);
 	lacks(text, "last_proven");
+	assert_int_equal(gauge(text, "success"), 1);
+	assert_int_equal(gauge(text, "is_whole"), 0);
+	free(text);
+	text = put(&report, BKP_REPORT_JUNIT);
+	says(text, "<property name=\"is_whole\" value=\"false\"/>");
 	free(text);
 }
 
@@ -376,6 +404,39 @@ the_page_says_in_words_how_it_ended(void **state)
 	says(text, "<h1>There is no verdict</h1>");
 	says(text, "asked to stop");
 	says(text, "What to do");
+	free(text);
+}
+
+static void
+the_page_does_not_call_a_part_the_whole(void **state)
+{
+	struct bkp_verify_result result = result_of(true);
+	struct bkp_report report = report_of(&result, NULL);
+	char *text;
+
+	(void)state;
+	result.is_whole = 0;
+	result.omission_count = 2;
+	result.level = BKP_LEVEL_QUICK;
+	text = put(&report, BKP_REPORT_HTML);
+	says(text,
+	    "<h1>What was tried of this backup restores, but it has gaps</h1>");
+	says(text, "without its contents and compared");
+	free(text);
+	result = result_of(false);
+	result.is_whole = 0;
+	result.about_failed = result.failed;
+	text = put(&report, BKP_REPORT_HTML);
+	says(text,
+	    "<h1>What was tried of this backup restores, but not within the "
+	    "limits</h1>");
+	says(text, "restored in part into scratch places");
+	free(text);
+	report.mode = BKP_VERIFY_LIVE;
+	text = put(&report, BKP_REPORT_HTML);
+	says(text,
+	    "<h1>What was looked at of what is in use agrees with the backup, "
+	    "but not within the limits</h1>");
 	free(text);
 }
 
@@ -675,6 +736,7 @@ main(void)
 	    cmocka_unit_test(a_part_or_a_live_place_proves_no_snapshot),
 	    cmocka_unit_test(no_name_becomes_markup_on_the_page),
 	    cmocka_unit_test(the_page_says_in_words_how_it_ended),
+	    cmocka_unit_test(the_page_does_not_call_a_part_the_whole),
 	    cmocka_unit_test(the_history_is_drawn_and_told),
 	    cmocka_unit_test(any_bytes_make_well_formed_reports),
 	    cmocka_unit_test(every_allocation_of_a_report_may_fail),
