@@ -62,7 +62,7 @@ bkp_references_free(struct bkp_references *references)
 	*references = (struct bkp_references){.items = NULL};
 }
 
-static int
+static int __attribute__((format(printf, 3, 0)))
 settle(struct bkp_reference *reference, enum bkp_reference_state state,
     const char *format, va_list ap, struct bkp_error *err)
 {
