@@ -43,9 +43,11 @@ pread(int fd, void *data, size_t len, off_t offset)
 	static time_t now = 1000000;
 	struct stat st;
 
-	if (is_restless && fstat(fd, &st) == 0 && st.st_size == RESTLESS)
-		(void)futimens(fd,
-		    (struct timespec[2]){{.tv_sec = ++now}, {.tv_sec = now}});
+	if (is_restless && fstat(fd, &st) == 0 && st.st_size == RESTLESS) {
+		now++;
+		(void)futimens(
+		    fd, (struct timespec[2]){{.tv_sec = now}, {.tv_sec = now}});
+	}
 	return (ssize_t)syscall(SYS_pread64, fd, data, len, offset);
 }
 
