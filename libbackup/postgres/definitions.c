@@ -94,11 +94,16 @@ static const char changed_sql[] =
     "  AND d.version = x.was ->> 3"
     " WHERE d.kind IS NULL";
 
+/* A label that went with its type is in no row. */
+static const char renamed_sql[] =
+    " AND EXISTS (SELECT FROM pg_enum WHERE oid = (x.was ->> 1)::oid)";
+
 static int
-compare(
-    const char *touched, struct bkp_pg *now, char **out, struct bkp_error *err)
+compare(const char *touched, const char *further, struct bkp_pg *now,
+    char **out, struct bkp_error *err)
 {
-	char *sql = bkp_format(err, "%s%s", definitions, changed_sql);
+	char *sql =
+	    bkp_format(err, "%s%s%s", definitions, changed_sql, further);
 	PGresult *result = NULL;
 	int rc = -1;
 
@@ -113,16 +118,13 @@ compare(
 	return rc;
 }
 
-int
-bkp_pg_definitions_changed(struct bkp_pg_holder *holder,
-    const struct bkp_postgres_config *config, const char *kind, char **out,
-    struct bkp_error *err)
+/* What was touched by `which`, and is not as it was by `further`. */
+static int
+look(struct bkp_pg_holder *holder, const struct bkp_postgres_config *config,
+    const char *which, const char *further, char **out, struct bkp_error *err)
 {
 	struct bkp_pg now = BKP_PG_INIT;
-	char *sql = kind == NULL
-			? bkp_format(err, "%s%s", definitions, touched_sql)
-			: bkp_format(err, "%s%s AND kind = '%s'", definitions,
-			      touched_sql, kind);
+	char *sql = bkp_format(err, "%s%s%s", definitions, touched_sql, which);
 	char *touched = NULL;
 	int rc = -1;
 
@@ -134,10 +136,25 @@ bkp_pg_definitions_changed(struct bkp_pg_holder *holder,
 		rc = 0;
 	else if (bkp_pg_open(
 		     &now, config, holder->database, holder->pg.run, err) == 0)
-		rc = compare(touched, &now, out, err);
+		rc = compare(touched, further, &now, out, err);
 	bkp_pg_close(&now);
 out:
 	free(touched);
 	free(sql);
 	return rc < 0 ? bkp_fail_in(err, "looking for changed definitions") : 0;
+}
+
+int
+bkp_pg_definitions_changed(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, char **out, struct bkp_error *err)
+{
+	return look(holder, config, "", "", out, err);
+}
+
+int
+bkp_pg_labels_renamed(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, char **out, struct bkp_error *err)
+{
+	return look(
+	    holder, config, " AND kind = 'label'", renamed_sql, out, err);
 }

@@ -12,14 +12,19 @@
 #include "libbackup/postgres/holder.h"
 
 /*
- * The name of something (of one kind, such as "label" of an enum, or where
- * that is NULL of any) that has been replaced, renamed or dropped since the
+ * The name of something that has been replaced, renamed or dropped since the
  * holder's snapshot; *out is a new string, or NULL where there is nothing.
  * Looks at the catalogue once, and again by a new connection where somebody
  * has written to a row that the snapshot sees.
  */
 int bkp_pg_definitions_changed(struct bkp_pg_holder *holder,
-    const struct bkp_postgres_config *config, const char *kind, char **out,
+    const struct bkp_postgres_config *config, char **out,
+    struct bkp_error *err);
+
+/* The same for a label of an enum that is there and has another name: values
+ * come with the labels of now, their type with those of the snapshot. */
+int bkp_pg_labels_renamed(struct bkp_pg_holder *holder,
+    const struct bkp_postgres_config *config, char **out,
     struct bkp_error *err);
 
 #endif

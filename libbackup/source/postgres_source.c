@@ -235,12 +235,12 @@ try_schema(struct bkp_pg_source *source,
 	*obstacle = (struct obstacle){.changed = NULL};
 	if (rc == 0)
 		return bkp_pg_definitions_changed(
-		    holder, source->config, NULL, &obstacle->changed, err);
+		    holder, source->config, &obstacle->changed, err);
 	bkp_pg_holder_explain(holder, source->config, err);
 	obstacle->is_lock = bkp_pg_holder_is_waited_for(holder);
 	if (!obstacle->is_lock)
 		(void)bkp_pg_definitions_changed(
-		    holder, source->config, NULL, &obstacle->changed, NULL);
+		    holder, source->config, &obstacle->changed, NULL);
 	return -1;
 }
 
@@ -469,15 +469,13 @@ tell_skipped(const struct bkp_pg_source_database *database, struct bkp_run *run,
 	return 0;
 }
 
-/* Values of an enum come with the labels of now, their type with those of the
- * moment. */
 static int
 check_labels(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_error *err)
 {
 	char *name = NULL;
-	int rc = bkp_pg_definitions_changed(
-	    &database->holder, source->config, "label", &name, err);
+	int rc = bkp_pg_labels_renamed(
+	    &database->holder, source->config, &name, err);
 
 	if (rc == 0 && name != NULL)
 		rc = bkp_fail(err, BKP_RETRY,

@@ -260,8 +260,7 @@ DELETE FROM log_b WHERE at = %(n)s;
 SELECT nextval('ticket');
 INSERT INTO event VALUES ('2026-06-06', 'busy');
 SELECT lo_put(4711, 0, 'B');
-CREATE TABLE brief (n int);
-DROP TABLE brief
+CREATE TABLE IF NOT EXISTS brief_%(n)s (n int)
 """
 
 

@@ -340,7 +340,7 @@ EXPECTED = {
     "smoke": ("pass", "exit status 0"),
     "status": ("fail", "smoke: exit status 5; its output ends: of postgres/app "
                        "naming"),
-    "stuck": ("fail", "stuck: has not ended within 1 s, and is stopped; its "
+    "stuck": ("fail", "stuck: has not ended within 10 s, and is stopped; its "
                       "output ends: begun"),
     "files": ("pass", "exit status 0"),
     "elsewhere": ("skip", "its source was not restored into a place")}
@@ -359,7 +359,7 @@ def _asserted(application):
         "smoke": {"run": [smoke, "0"]},
         "status": {"run": [smoke, "5"]},
         "stuck": {"run": [write("stuck", STUCK % stack.path("left"), 0o700)],
-                  "timeout": "1s"},
+                  "timeout": "10s"},
         "noisy": {"run": [write("noisy", "#!/bin/sh\nseq 100000; exit 1\n",
                                 0o700)]},
         "files": {"source": "files/data", "run": [look, data]},

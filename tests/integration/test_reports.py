@@ -180,7 +180,7 @@ def test_a_bad_verdict_replaces_a_good_report(host, proven):
     assert reports.value("checks", "failed") > 0
     # The one before it stays the last that was proven.
     assert reports.value("last_proven_timestamp_seconds") == pytest.approx(
-        proven.value("last_proven_timestamp_seconds"), abs=5)
+        proven.value("last_proven_timestamp_seconds"), abs=patience(5))
     page = reports.page()
     assert "<h1>This backup is not proven</h1>" in page
     assert "backup-restore %s" % host.first[:12] in page
