@@ -32,12 +32,21 @@ def other(session_folder):
     server.stop()
 
 
+def _roles(server):
+    return {name for name, in server.execute(
+        "postgres", "SELECT quote_ident(rolname) FROM pg_roles"
+        " WHERE rolname !~ '^pg_'")}
+
+
 @pytest.fixture(scope="module")
-def host(postgres, session_folder):
+def host(postgres, other, session_folder):
     folder = os.path.join(session_folder, "drilled")
     os.mkdir(folder)
     stack = Stack(os.path.join(os.environ["top_builddir"], "tools"), folder)
     postgres.execute("postgres", "CREATE ROLE drill_owner")
+    # Other tests may have left roles on the server that they share.
+    for role in _roles(postgres) - _roles(other):
+        other.execute("postgres", "CREATE ROLE %s" % role)
     postgres.create_database("drilled")
     postgres.execute("drilled", SQL)
     postgres.execute("postgres", "ALTER DATABASE drilled SET work_mem = '7MB';"
