@@ -255,21 +255,17 @@ wait_for_server(struct scratch *scratch, struct bkp_error *err)
 
 /* ---- the place ---- */
 
-static int
-make_place(struct scratch *scratch, const struct bkp_source_config *config,
+int
+bkp_pg_scratch_place(struct bkp_source_config *place,
+    const struct bkp_source_config *config, char *conninfo,
     struct bkp_error *err)
 {
-	struct bkp_source_config *place = &scratch->base.place;
 	const char *bindir = config->postgres.bindir;
 
 	place->kind = BKP_KIND_POSTGRES;
 	place->name = bkp_strdup(config->name, err);
 	place->prefix = bkp_strdup(config->prefix, err);
-	/* Nothing of libpq's environment may lead elsewhere. */
-	place->postgres.conninfo = bkp_format(err,
-	    "host='%s' hostaddr='' port=5432 user='%s' dbname=template1 "
-	    "password='' options='' gssencmode=disable",
-	    scratch->socket, scratch->superuser);
+	place->postgres.conninfo = conninfo;
 	place->postgres.all_databases = true;
 	if (place->name == NULL || place->prefix == NULL ||
 	    place->postgres.conninfo == NULL)
@@ -278,6 +274,19 @@ make_place(struct scratch *scratch, const struct bkp_source_config *config,
 	    (place->postgres.bindir = bkp_strdup(bindir, err)) == NULL)
 		return -1;
 	return 0;
+}
+
+/* Nothing of libpq's environment may lead elsewhere. */
+static int
+make_place(struct scratch *scratch, const struct bkp_source_config *config,
+    struct bkp_error *err)
+{
+	return bkp_pg_scratch_place(&scratch->base.place, config,
+	    bkp_format(err,
+		"host='%s' hostaddr='' port=5432 user='%s' dbname=template1 "
+		"password='' options='' gssencmode=disable",
+		scratch->socket, scratch->superuser),
+	    err);
 }
 
 static void

@@ -14,4 +14,10 @@ int bkp_pg_scratch_open(const struct bkp_source_config *config,
     const json_t *info, const char *directory, struct bkp_run *run,
     struct bkp_scratch **out, struct bkp_error *err);
 
+/* Fills in an empty place for all databases of a source. Takes `conninfo`,
+ * which is allocated; NULL: there was no memory for it. */
+int bkp_pg_scratch_place(struct bkp_source_config *place,
+    const struct bkp_source_config *config, char *conninfo,
+    struct bkp_error *err);
+
 #endif

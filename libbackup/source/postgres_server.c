@@ -16,6 +16,7 @@
 #include "libbackup/postgres/identity.h"
 #include "libbackup/postgres/names.h"
 #include "libbackup/postgres/renamed.h"
+#include "libbackup/source/postgres_scratch.h"
 #include "libbackup/source/postgres_target.h"
 
 struct server {
@@ -156,27 +157,6 @@ static const struct bkp_scratch_ops server_ops = {
 /* ---- the place ---- */
 
 static int
-make_place(struct server *server, const struct bkp_source_config *config,
-    const char *conninfo, struct bkp_error *err)
-{
-	struct bkp_source_config *place = &server->base.place;
-	const char *bindir = config->postgres.bindir;
-
-	place->kind = BKP_KIND_POSTGRES;
-	place->name = bkp_strdup(config->name, err);
-	place->prefix = bkp_strdup(config->prefix, err);
-	place->postgres.conninfo = bkp_strdup(conninfo, err);
-	place->postgres.all_databases = true;
-	if (place->name == NULL || place->prefix == NULL ||
-	    place->postgres.conninfo == NULL)
-		return -1;
-	if (bindir != NULL &&
-	    (place->postgres.bindir = bkp_strdup(bindir, err)) == NULL)
-		return -1;
-	return 0;
-}
-
-static int
 name_databases(struct server *server, const json_t *info, struct bkp_error *err)
 {
 	const json_t *list = json_object_get(info, "databases");
@@ -245,7 +225,8 @@ bkp_pg_server_open(const struct bkp_source_config *config, const json_t *info,
 	server->base.ops = &server_ops;
 	server->run = run;
 	if (refuse_password(conninfo, err) < 0 ||
-	    make_place(server, config, conninfo, err) < 0 ||
+	    bkp_pg_scratch_place(&server->base.place, config,
+		bkp_strdup(conninfo, err), err) < 0 ||
 	    look(server, info, may_be_source, err) < 0 ||
 	    name_databases(server, info, err) < 0) {
 		/* Nothing has been made there. */
