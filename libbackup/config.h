@@ -44,11 +44,49 @@ BKP_API void bkp_config_free(struct bkp_config *config);
 /* The file that was loaded; borrowed until free. */
 BKP_API const char *bkp_config_path(const struct bkp_config *config);
 
+/*
+ * A file may have several jobs and several repositories. What the functions
+ * below answer is of the job and the repository that were chosen last: at first
+ * of no job, which is all sources, and of the first repository, or the one that
+ * $BACKUP_REPOSITORY says (a name or a location).
+ *
+ * A file without `jobs` has one, "default"; one without `repositories` has one
+ * of that name, too.
+ */
+
+/* The names of the jobs as the file has them; NULL beyond the end. */
+BKP_API const char *bkp_config_job(const struct bkp_config *config, size_t n);
+
+/* Narrows it to the job: its sources, tags, retention and the like, and the
+ * first of its repositories. NULL: to none again. BKP_INVALID: there is no such
+ * job. */
+BKP_API int bkp_config_use_job(
+    struct bkp_config *config, const char *name, struct bkp_error *err);
+
+/* The job that was chosen; NULL: none was, and there are some. */
+BKP_API const char *bkp_config_job_used(const struct bkp_config *config);
+
+/* The names of the job's repositories, or of all where there is no job; where
+ * one that is not configured was set, "default" alone. NULL beyond the end. */
+BKP_API const char *bkp_config_repository_name(
+    const struct bkp_config *config, size_t n);
+
+/* Makes one of the file the one that is meant below, with its keys, storage and
+ * retention. What was set by bkp_config_set_key_file and its like is to be set
+ * again. BKP_INVALID: there is none of that name. */
+BKP_API int bkp_config_use_repository(
+    struct bkp_config *config, const char *name, struct bkp_error *err);
+
+/* The name of that one; "default" where it has none. */
+BKP_API const char *bkp_config_repository_used(
+    const struct bkp_config *config);
+
 /* The repository's location; $BACKUP_REPOSITORY wins over the file. Borrowed
- * until free or set. */
+ * until free, use or set. */
 BKP_API const char *bkp_config_repository(const struct bkp_config *config);
 
-/* Overrides from a command line (copied). */
+/* Overrides from a command line (copied). The repository may also be the name
+ * of one that is configured; a name has no '/' and no ':'. */
 BKP_API int bkp_config_set_repository(struct bkp_config *config,
     const char *location, struct bkp_error *err);
 BKP_API int bkp_config_set_key_file(

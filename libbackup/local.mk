@@ -14,6 +14,7 @@ pkgincludesub_HEADERS = \
 	libbackup/error.h \
 	libbackup/events.h \
 	libbackup/export.h \
+	libbackup/job.h \
 	libbackup/key.h \
 	libbackup/libbackup.h \
 	libbackup/operations.h \
@@ -38,6 +39,7 @@ include libbackup/source/local.mk
 include libbackup/archive/local.mk
 include libbackup/subject/local.mk
 include libbackup/operations/local.mk
+include libbackup/jobs/local.mk
 
 libbackup_libbackup_la_SOURCES =
 libbackup_libbackup_la_LIBADD = libbackup/libbackup-internal.la

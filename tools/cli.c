@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OPTIONS_MAX 32
+#define OPTIONS_MAX 48
 #define WORKERS_MAX 64
 #define FIRST_LONG 256 /* values of options without a letter */
 
@@ -162,9 +162,12 @@ make_table(struct cli *cli, const struct cli_option *own, struct table *table)
 	if (takes & CLI_TAKES_CONFIG) {
 		add(table, "config", 'c', "FILE", "read this configuration",
 		    CLI_TEXT, &cli->config_file);
+		add(table, "job", 0, "NAME",
+		    "one of the configured jobs, not all sources", CLI_TEXT,
+		    &cli->job);
 		add(table, "repository", 'r', "DIR",
-		    "the repository, instead of the configured one", CLI_TEXT,
-		    &cli->repository);
+		    "the repository: a place, or the name of a configured one",
+		    CLI_TEXT, &cli->repository);
 		add(table, "key-file", 'k', "FILE",
 		    "the host key, which opens metadata", CLI_TEXT,
 		    &cli->key_file);

@@ -57,7 +57,7 @@ struct cli_option {
 /* Which of the common options a command takes, beside -q, -h and -V. */
 enum {
 	CLI_TAKES_JSON = 1,
-	CLI_TAKES_CONFIG = 2,   /* -c -r -k --passphrase-file */
+	CLI_TAKES_CONFIG = 2,   /* -c --job -r -k --passphrase-file */
 	CLI_TAKES_IDENTITY = 4, /* -i */
 	CLI_TAKES_WORKERS = 8,  /* -j */
 	CLI_TAKES_SNAPSHOT = 16, /* as its first operand */
@@ -91,7 +91,7 @@ struct cli {
 	const char *const *operands; /* borrowed from argv */
 	int operand_count;
 
-	const char *config_file, *repository, *key_file, *identity_file,
+	const char *config_file, *job, *repository, *key_file, *identity_file,
 	    *passphrase_file, *as_of;
 	unsigned workers;
 	bool is_json, is_quiet, is_help, is_version;

@@ -48,13 +48,27 @@ set_key_file(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
 	return bkp_config_set_key_file(config, cli->key_file, err);
 }
 
+/* The job that is named, or the one whose hook we are. Without a file there is
+ * none. */
+static int
+use_job(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
+{
+	const char *name = getenv("BACKUP_JOB");
+
+	if (cli->job != NULL)
+		return bkp_config_use_job(config, cli->job, err);
+	if (name == NULL || *name == '\0' || bkp_config_path(config) == NULL)
+		return 0;
+	return bkp_config_use_job(config, name, err);
+}
+
 static int
 override(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
 {
 	char secret[CLI_SECRET_SIZE];
-	int rc = 0;
+	int rc = use_job(cli, config, err);
 
-	if (cli->repository != NULL)
+	if (rc == 0 && cli->repository != NULL)
 		rc = bkp_config_set_repository(config, cli->repository, err);
 	if (rc == 0 && cli->key_file != NULL)
 		rc = set_key_file(cli, config, err);

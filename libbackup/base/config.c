@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libbackup/base/config_choice.h"
 #include "libbackup/base/config_fields.h"
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/config_read.h"
@@ -79,15 +80,23 @@ replace(char **slot, const char *text, struct bkp_error *err)
 	return 0;
 }
 
+static size_t
+count_sources(const struct bkp_config *config)
+{
+	return config->all_sources > 0 ? config->all_sources
+				       : config->source_count;
+}
+
 /* Sets the repository (also to what it is), and tells the sources that walk
  * folders about it: the repository is not backed up into itself. */
-static int
-use_repository(
+int
+bkp_config_set_location(
     struct bkp_config *config, const char *location, struct bkp_error *err)
 {
-	if (replace(&config->repository, location, err) < 0)
+	if (config->repository != location &&
+	    replace(&config->repository, location, err) < 0)
 		return -1;
-	for (size_t i = 0; i < config->source_count; i++) {
+	for (size_t i = 0; i < count_sources(config); i++) {
 		struct bkp_source_config *source = &config->sources[i];
 
 		if (source->kind == BKP_KIND_FILES &&
@@ -98,16 +107,11 @@ use_repository(
 	return 0;
 }
 
-static int
-apply_environment(struct bkp_config *config, struct bkp_error *err)
+int
+bkp_config_apply_passphrase(struct bkp_config *config, struct bkp_error *err)
 {
-	const char *location = getenv("BACKUP_REPOSITORY");
 	char *passphrase = NULL;
 
-	if (location == NULL || location[0] == '\0')
-		location = config->repository;
-	if (location != NULL && use_repository(config, location, err) < 0)
-		return -1;
 	if (bkp_secret_load("passphrase", NULL, NULL, "BACKUP_PASSPHRASE",
 		&passphrase, err) < 0)
 		return -1;
@@ -119,13 +123,27 @@ apply_environment(struct bkp_config *config, struct bkp_error *err)
 }
 
 int
+bkp_config_apply_environment(struct bkp_config *config, struct bkp_error *err)
+{
+	const char *location = getenv("BACKUP_REPOSITORY");
+
+	if (location != NULL && location[0] != '\0') {
+		if (bkp_config_choose_repository(config, location, err) < 0)
+			return bkp_fail_in(err, "BACKUP_REPOSITORY");
+	} else if (config->repository != NULL &&
+		   bkp_config_set_location(config, config->repository, err) < 0)
+		return -1;
+	return bkp_config_apply_passphrase(config, err);
+}
+
+int
 bkp_config_new(struct bkp_config **out, struct bkp_error *err)
 {
 	struct bkp_config *config = bkp_alloc(sizeof(*config), err);
 
 	if (config == NULL)
 		return -1;
-	if (apply_environment(config, err) < 0) {
+	if (bkp_config_apply_environment(config, err) < 0) {
 		bkp_config_free(config);
 		return -1;
 	}
@@ -161,7 +179,8 @@ bkp_config_load(
 	if ((config = bkp_alloc(sizeof(*config), err)) == NULL)
 		goto out;
 	if (load_file(path != NULL ? path : found, config, err) < 0 ||
-	    apply_environment(config, err) < 0)
+	    bkp_config_choice_begin(config, err) < 0 ||
+	    bkp_config_apply_environment(config, err) < 0)
 		goto out;
 	*out = config;
 	config = NULL;
@@ -177,12 +196,14 @@ bkp_config_free(struct bkp_config *config)
 {
 	if (config == NULL)
 		return;
+	bkp_config_choice_free(config);
 	for (size_t i = 0; i < config->source_count; i++)
 		bkp_source_config_free(&config->sources[i]);
 	free(config->sources);
 	bkp_config_references_free(config);
 	bkp_config_assertions_free(config);
 	bkp_config_fields_free(bkp_config_fields, config);
+	bkp_config_fields_free(bkp_config_job_fields, config);
 	free(config->path);
 	free(config);
 }
@@ -205,7 +226,7 @@ int
 bkp_config_set_repository(
     struct bkp_config *config, const char *location, struct bkp_error *err)
 {
-	return use_repository(config, location, err);
+	return bkp_config_choose_repository(config, location, err);
 }
 
 int

@@ -25,9 +25,47 @@ const struct config_field bkp_config_fields[] = {
     {"tags", FIELD_TEXTS, GLOBAL(tags), false},
     {"retention", FIELD_RETENTION, 0, false},
     {"verification", FIELD_LIMITS, 0, false},
-    {"references", FIELD_REFERENCES, 0, false},
+    {"prune", FIELD_PRUNE, GLOBAL(job.prunes_after), false},
+    {"hooks", FIELD_HOOKS, 0, false},
+    {"time_limit", FIELD_SPAN, GLOBAL(job.time_limit_ms), false},
+    {"window", FIELD_WINDOW, GLOBAL(job.window), false},
+    {"repositories", FIELD_REPOSITORIES, 0, false},
+    {"jobs", FIELD_JOBS, 0, false}, {"references", FIELD_REFERENCES, 0, false},
     {"assertions", FIELD_ASSERTIONS, 0, false},
     {"sources", FIELD_SOURCES, 0, false}, END};
+
+const struct config_field bkp_config_repository_fields[] = {
+    {"location", FIELD_LOCATION, GLOBAL(repository), true},
+    {"storage", FIELD_STORAGE, 0, false},
+    {"key_file", FIELD_PATH, GLOBAL(key_file), false},
+    {"identity_file", FIELD_PATH, GLOBAL(identity_file), false},
+    {"passphrase", FIELD_SECRET, GLOBAL(passphrase), false},
+    {"passphrase_file", FIELD_SECRET_FILE, GLOBAL(passphrase), false},
+    {"error_correction", FIELD_PERCENT, GLOBAL(error_correction), false},
+    {"retention", FIELD_RETENTION, 0, false}, END};
+
+const struct config_field bkp_config_job_fields[] = {
+    {"sources", FIELD_TEXTS, GLOBAL(job.sources), false},
+    {"repositories", FIELD_TEXTS, GLOBAL(job.repositories), false},
+    {"tags", FIELD_TEXTS, GLOBAL(tags), false},
+    {"retention", FIELD_RETENTION, 0, false},
+    {"verification", FIELD_LIMITS, 0, false},
+    {"prune", FIELD_PRUNE, GLOBAL(job.prunes_after), false},
+    {"hooks", FIELD_HOOKS, 0, false},
+    {"time_limit", FIELD_SPAN, GLOBAL(job.time_limit_ms), false},
+    {"window", FIELD_WINDOW, GLOBAL(job.window), false}, END};
+
+const struct config_field bkp_config_hooks_fields[] = {
+    {"before", FIELD_HOOK_LIST, GLOBAL(job.before), false},
+    {"after", FIELD_HOOK_LIST, GLOBAL(job.after), false},
+    {"failure", FIELD_HOOK_LIST, GLOBAL(job.failure), false},
+    {"always", FIELD_HOOK_LIST, GLOBAL(job.always), false}, END};
+
+const struct config_field bkp_config_hook_fields[] = {
+    {"run", FIELD_TEXTS, offsetof(struct bkp_hook_config, run), true},
+    {"timeout", FIELD_SPAN, offsetof(struct bkp_hook_config, timeout_ms),
+	false},
+    END};
 
 #define STORAGE(member) GLOBAL(storage.bucket.member)
 
@@ -133,6 +171,35 @@ bkp_strings_free(struct bkp_strings *strings)
 }
 
 static void
+free_hooks(struct bkp_hook_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		bkp_strings_free(&list->items[i].run);
+	free(list->items);
+	list->items = NULL;
+	list->count = 0;
+}
+
+/* The table of a map whose fields lie in the same struct; NULL: it is none. */
+static const struct config_field *
+part_of(enum field_type type)
+{
+	switch ((int)type) {
+	case FIELD_RETENTION:
+		return bkp_config_retention_fields;
+	case FIELD_LIMITS:
+		return bkp_config_verification_fields;
+	case FIELD_STORAGE:
+		return bkp_config_storage_fields;
+	case FIELD_OBJECT_LOCK:
+		return bkp_config_object_lock_fields;
+	case FIELD_HOOKS:
+		return bkp_config_hooks_fields;
+	}
+	return NULL;
+}
+
+static void
 free_field(const struct config_field *field, void *slot)
 {
 	char **text = slot;
@@ -159,13 +226,13 @@ free_field(const struct config_field *field, void *slot)
 		bkp_strings_free(slot);
 		break;
 	case FIELD_RETENTION:
-		bkp_config_fields_free(bkp_config_retention_fields, slot);
-		break;
 	case FIELD_STORAGE:
-		bkp_config_fields_free(bkp_config_storage_fields, slot);
-		break;
 	case FIELD_LIMITS:
-		bkp_config_fields_free(bkp_config_verification_fields, slot);
+	case FIELD_HOOKS:
+		bkp_config_fields_free(part_of(field->type), slot);
+		break;
+	case FIELD_HOOK_LIST:
+		free_hooks(slot);
 		break;
 	case FIELD_BOOL:
 	case FIELD_COPY:
@@ -173,6 +240,10 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_VERSIONS:
 	case FIELD_OBJECT_LOCK:
 	case FIELD_LOCK_MODE:
+	case FIELD_PRUNE:
+	case FIELD_WINDOW:
+	case FIELD_REPOSITORIES:
+	case FIELD_JOBS:
 	case FIELD_DAYS:
 	case FIELD_COUNT:
 	case FIELD_NUMBER:
@@ -190,7 +261,7 @@ free_field(const struct config_field *field, void *slot)
 void
 bkp_config_fields_free(const struct config_field *fields, void *base)
 {
-	for (; fields->name != NULL; fields++)
+	for (; fields != NULL && fields->name != NULL; fields++)
 		free_field(fields, bkp_config_slot(base, fields));
 }
 
@@ -235,6 +306,29 @@ copy_strings(const struct bkp_strings *from, struct bkp_strings *to,
 	return 0;
 }
 
+static int
+copy_hooks(const struct bkp_hook_list *from, struct bkp_hook_list *to,
+    struct bkp_error *err)
+{
+	if (from->count == 0)
+		return 0;
+	to->items = bkp_alloc_array(from->count, sizeof(*to->items), err);
+	if (to->items == NULL)
+		return -1;
+	for (; to->count < from->count; to->count++) {
+		const struct bkp_hook_config *hook = &from->items[to->count];
+
+		to->items[to->count].timeout_ms = hook->timeout_ms;
+		to->items[to->count].line = hook->line;
+		if (copy_strings(&hook->run, &to->items[to->count].run, err) <
+		    0) {
+			bkp_strings_free(&to->items[to->count].run);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 /* A slot that two keys name (password, password_file) is copied once. */
 static int
 copy_field(const struct config_field *field, const void *from, void *to,
@@ -263,28 +357,62 @@ copy_field(const struct config_field *field, const void *from, void *to,
 	case FIELD_BOOL:
 	case FIELD_SIGNATURE:
 	case FIELD_VERSIONS:
+	case FIELD_LOCK_MODE:
+	case FIELD_PRUNE:
 		*(bool *)to = *(const bool *)from;
 		return 0;
 	case FIELD_COPY:
-		*(unsigned *)to = *(const unsigned *)from;
-		return 0;
 	case FIELD_COUNT:
 	case FIELD_NUMBER:
 	case FIELD_PERCENT:
-	case FIELD_SPAN:
 	case FIELD_DROP:
 	case FIELD_LEVEL:
+	case FIELD_DAYS:
+		*(unsigned *)to = *(const unsigned *)from;
+		return 0;
+	case FIELD_SPAN:
+		*(uint64_t *)to = *(const uint64_t *)from;
+		return 0;
+	case FIELD_WINDOW:
+		*(struct bkp_window_config *)to =
+		    *(const struct bkp_window_config *)from;
+		return 0;
+	case FIELD_HOOK_LIST:
+		return copy_hooks(from, to, err);
 	case FIELD_LIMITS:
 	case FIELD_RETENTION:
 	case FIELD_STORAGE:
 	case FIELD_OBJECT_LOCK:
-	case FIELD_LOCK_MODE:
-	case FIELD_DAYS:
+	case FIELD_HOOKS:
+		return bkp_config_fields_copy(
+		    part_of(field->type), UINT32_MAX, from, to, err);
+	case FIELD_REPOSITORIES:
+	case FIELD_JOBS:
 	case FIELD_REFERENCES:
 	case FIELD_ASSERTIONS:
 	case FIELD_SOURCES:
 		break;
 	}
+	return 0;
+}
+
+int
+bkp_config_fields_copy(const struct config_field *fields, uint32_t given,
+    const void *from, void *to, struct bkp_error *err)
+{
+	size_t i;
+
+	if (fields == NULL)
+		return 0;
+	for (i = 0; fields[i].name != NULL; i++)
+		if (given >> i & 1)
+			free_field(&fields[i], bkp_config_slot(to, &fields[i]));
+	for (i = 0; fields[i].name != NULL; i++)
+		if ((given >> i & 1) &&
+		    copy_field(&fields[i],
+			(const char *)from + fields[i].offset,
+			bkp_config_slot(to, &fields[i]), err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -300,6 +428,8 @@ bkp_source_config_copy(const struct bkp_source_config *from,
 	copy.line = from->line;
 	if (from->kind == BKP_KIND_POSTGRES)
 		copy.postgres.all_databases = from->postgres.all_databases;
+	if (from->kind == BKP_KIND_FILES)
+		copy.files.repositories = from->files.repositories;
 	if (from->kind == BKP_KIND_FILES && from->files.repository != NULL &&
 	    (copy.files.repository = bkp_strdup(from->files.repository, err)) ==
 		NULL)

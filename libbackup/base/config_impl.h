@@ -75,6 +75,8 @@ struct bkp_files_config {
 		       it, and recorded without it. NULL: "/" itself */
 	char *repository; /* not a key: where the repository is, which is not
 			     backed up into itself; NULL: not on this machine */
+	const struct bkp_strings *repositories; /* not a key, borrowed: where
+		all are that are configured; NULL: that one */
 };
 
 struct bkp_command_config {
@@ -111,6 +113,7 @@ struct bkp_verification_config {
 	uint64_t budget_ms;       /* how long it may take */
 	uint64_t max_age_ms;      /* of the snapshot */
 	uint64_t max_recovery_ms; /* until all of it is back */
+	uint64_t every_ms;        /* backup-run(1): when the last is older */
 	char *server; /* libpq's conninfo, without a password: databases are
 			 tried there, not on one that is made for it */
 	unsigned max_drop; /* percent, below what earlier snapshots hold */
@@ -157,6 +160,46 @@ struct bkp_storage_config {
 	const struct bkp_cancel *cancel; /* borrowed; may be NULL */
 };
 
+/* A command before or after a run, without a shell. */
+struct bkp_hook_config {
+	struct bkp_strings run; /* argv */
+	uint64_t timeout_ms;
+	unsigned line;
+};
+
+struct bkp_hook_list {
+	struct bkp_hook_config *items;
+	size_t count;
+};
+
+/* The hours in which a run may begin, in minutes of the local day; `to` may be
+ * of the next. */
+struct bkp_window_config {
+	bool is_given;
+	unsigned from_min, to_min;
+};
+
+/* What backup-run(1) does beside the backup itself. */
+struct bkp_job_config {
+	struct bkp_strings sources;      /* prefixes; empty: all */
+	struct bkp_strings repositories; /* names; empty: all */
+	struct bkp_hook_list before, after, failure, always;
+	struct bkp_window_config window;
+	uint64_t time_limit_ms; /* 0: none */
+	bool prunes_after;
+};
+
+/* One of `repositories` or `jobs`: what it says beside what holds for all. */
+struct bkp_named_config {
+	char *name;
+	unsigned line;
+	unsigned sources_line, repositories_line; /* of a job's lists */
+	uint32_t given;            /* which fields of its table are there */
+	struct bkp_config *values; /* owned: those alone are filled */
+};
+
+/* What is plain here is what holds for the job and the repository that are
+ * chosen: config_choice.h. */
 struct bkp_config {
 	char *path;
 	char *repository;
@@ -173,8 +216,20 @@ struct bkp_config {
 	size_t reference_count;
 	struct bkp_assertion_config *assertions;
 	size_t assertion_count;
-	struct bkp_source_config *sources; /* sorted by prefix */
+	struct bkp_source_config *sources; /* sorted by prefix; behind those of
+					      the job the others */
 	size_t source_count;
+	struct bkp_job_config job;
+	struct bkp_named_config *repositories; /* as the file has them */
+	size_t repository_count;
+	struct bkp_named_config *jobs; /* the same */
+	size_t job_count;
+	struct bkp_config *defaults; /* what the file says for all; NULL: there
+					is nothing to choose from */
+	const struct bkp_named_config *chosen_job, *chosen_repository;
+	bool is_elsewhere; /* the repository is none of the configured ones */
+	struct bkp_strings locations; /* of all repositories */
+	size_t all_sources, all_references, all_assertions;
 };
 
 /* Deep copy and free of one source (the free wipes secrets; the struct itself

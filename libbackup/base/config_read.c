@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "libbackup/base/config_fields.h"
+#include "libbackup/base/config_jobs.h"
 #include "libbackup/base/config_references.h"
 #include "libbackup/base/config_verification.h"
 #include "libbackup/base/duration.h"
@@ -66,6 +67,13 @@ read_text(struct reader *r, const yaml_node_t *node,
 	return *slot != NULL ? 0 : -1;
 }
 
+bool
+bkp_config_is_name(const char *text)
+{
+	return text[0] != '\0' && text[strspn(text, name_bytes)] == '\0' &&
+	       strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
 static int
 read_name(struct reader *r, const yaml_node_t *node,
     const struct config_field *field, struct bkp_error *err)
@@ -75,8 +83,7 @@ read_name(struct reader *r, const yaml_node_t *node,
 	if (read_text(r, node, field, err) < 0)
 		return -1;
 	text = *(char **)bkp_config_slot(r->base, field);
-	if (text[strspn(text, name_bytes)] == '\0' && strcmp(text, ".") != 0 &&
-	    strcmp(text, "..") != 0)
+	if (bkp_config_is_name(text))
 		return 0;
 	return bkp_config_fail(r->file, node, err,
 	    "the name '%s' may hold only letters, digits, '.', '_' and '-'",
@@ -440,7 +447,21 @@ read_field(struct reader *r, const yaml_node_t *node,
 	case FIELD_LIMITS:
 	case FIELD_STORAGE:
 	case FIELD_OBJECT_LOCK:
+	case FIELD_HOOKS:
 		return read_part(r, node, field, err);
+	case FIELD_PRUNE:
+		return read_choice(r, node, field, "never", "after", err);
+	case FIELD_WINDOW:
+		return bkp_config_read_window(
+		    r->file, node, bkp_config_slot(r->base, field), err);
+	case FIELD_HOOK_LIST:
+		return bkp_config_read_hooks(r->file, r->config, field->name,
+		    node, bkp_config_slot(r->base, field), err);
+	case FIELD_REPOSITORIES:
+		return bkp_config_read_repositories(
+		    r->file, r->config, node, err);
+	case FIELD_JOBS:
+		return bkp_config_read_jobs(r->file, r->config, node, err);
 	case FIELD_REFERENCES:
 		return bkp_config_read_references(
 		    r->file, r->config, node, err);
@@ -554,7 +575,7 @@ read_part(struct reader *parent, const yaml_node_t *node,
 	    .config = parent->config,
 	    .what = "'retention'",
 	    .fields = bkp_config_retention_fields,
-	    .base = parent->config};
+	    .base = parent->base};
 
 	if (field->type == FIELD_LIMITS) {
 		r.what = "'verification'";
@@ -565,6 +586,9 @@ read_part(struct reader *parent, const yaml_node_t *node,
 	} else if (field->type == FIELD_OBJECT_LOCK) {
 		r.what = "'object_lock'";
 		r.fields = bkp_config_object_lock_fields;
+	} else if (field->type == FIELD_HOOKS) {
+		r.what = "'hooks'";
+		r.fields = bkp_config_hooks_fields;
 	}
 	return read_map(&r, node, err);
 }
@@ -741,6 +765,25 @@ bkp_config_read_map(struct config_file *file, struct bkp_config *config,
 }
 
 int
+bkp_config_read_given(struct config_file *file, struct bkp_config *config,
+    const char *what, const struct config_field *fields, void *base,
+    const yaml_node_t *node, uint32_t *given, struct bkp_error *err)
+{
+	struct reader r = {.file = file,
+	    .config = config,
+	    .what = what,
+	    .fields = fields,
+	    .base = base};
+
+	if (read_map(&r, node, err) < 0)
+		return -1;
+	for (size_t i = 0; fields[i].name != NULL; i++)
+		if (r.seen[i] > 0)
+			*given |= (uint32_t)1 << i;
+	return 0;
+}
+
+int
 bkp_config_read(
     struct config_file *file, struct bkp_config *config, struct bkp_error *err)
 {
@@ -752,7 +795,8 @@ bkp_config_read(
 	if (bkp_config_read_map(file, config, "the configuration",
 		bkp_config_fields, config, root, err) < 0 ||
 	    bkp_config_check_references(file, config, err) < 0 ||
-	    bkp_config_check_assertions(file, config, err) < 0)
+	    bkp_config_check_assertions(file, config, err) < 0 ||
+	    bkp_config_check_jobs(file, config, err) < 0)
 		return -1;
 	if (file->secret_line > 0 && !file->is_private)
 		return bkp_fail(err, BKP_INVALID,

@@ -14,6 +14,7 @@ const struct config_field bkp_config_verification_fields[] = {
     {"max_age", FIELD_SPAN, IN(max_age_ms), false},
     {"max_recovery", FIELD_SPAN, IN(max_recovery_ms), false},
     {"server", FIELD_TEXT, IN(server), false},
+    {"every", FIELD_SPAN, IN(every_ms), false},
     {"max_drop", FIELD_DROP, IN(max_drop), false},
     {NULL, FIELD_TEXT, 0, false}};
 

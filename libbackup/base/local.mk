@@ -7,7 +7,9 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/child_start.c libbackup/base/child_start.h \
 	libbackup/base/config.c libbackup/base/config_impl.h \
 	libbackup/base/config_assertions.c \
+	libbackup/base/config_choice.c libbackup/base/config_choice.h \
 	libbackup/base/config_fields.c libbackup/base/config_fields.h \
+	libbackup/base/config_jobs.c libbackup/base/config_jobs.h \
 	libbackup/base/config_read.c libbackup/base/config_read.h \
 	libbackup/base/config_references.c \
 	libbackup/base/config_references.h \

@@ -34,8 +34,8 @@ struct files_walk {
 	struct bkp_run *run;
 	bool is_digest_only;
 	const char *root; /* "" or the folder that stands for "/" */
-	bool has_repository;
-	struct stat repository; /* its folder, to be left out */
+	struct stat *repositories; /* their folders, to be left out */
+	size_t repository_count;
 	struct fmt_buf path;    /* of what is looked at */
 	struct frame *frames;
 	size_t depth, cap;
@@ -145,9 +145,12 @@ is_excluded(const struct files_walk *walk, const char *name)
 static bool
 is_repository(const struct files_walk *walk, const struct stat *st)
 {
-	return walk->has_repository && S_ISDIR(st->st_mode) &&
-	       st->st_dev == walk->repository.st_dev &&
-	       st->st_ino == walk->repository.st_ino;
+	for (size_t i = 0; i < walk->repository_count; i++)
+		if (S_ISDIR(st->st_mode) &&
+		    st->st_dev == walk->repositories[i].st_dev &&
+		    st->st_ino == walk->repositories[i].st_ino)
+			return true;
+	return false;
 }
 
 /* True where `path` is a configured path or lies above one: then the walk
@@ -435,6 +438,28 @@ add_roots(struct files_walk *walk, struct bkp_error *err)
 	return 0;
 }
 
+/* The folder of this backup's repository, and of the others on this machine. */
+static int
+find_repositories(struct files_walk *walk, const struct bkp_files_config *files,
+    struct bkp_error *err)
+{
+	size_t most = files->repositories != NULL ? files->repositories->count
+						  : 0;
+
+	walk->repositories =
+	    bkp_alloc_array(most + 1, sizeof(*walk->repositories), err);
+	if (walk->repositories == NULL)
+		return -1;
+	if (files->repository != NULL &&
+	    stat(files->repository, &walk->repositories[0]) == 0)
+		walk->repository_count = 1;
+	for (size_t i = 0; i < most; i++)
+		if (stat(files->repositories->items[i],
+			&walk->repositories[walk->repository_count]) == 0)
+			walk->repository_count++;
+	return 0;
+}
+
 int
 bkp_files_walk_new(const struct bkp_source_config *config,
     struct bkp_sink *sink, struct files_walk **out, struct bkp_error *err)
@@ -450,8 +475,8 @@ bkp_files_walk_new(const struct bkp_source_config *config,
 	walk->root = files->root != NULL && strcmp(files->root, "/") != 0
 			 ? files->root
 			 : "";
-	walk->has_repository = files->repository != NULL &&
-			       stat(files->repository, &walk->repository) == 0;
+	if (find_repositories(walk, files, err) < 0)
+		goto fail;
 	if ((walk->roots = json_array()) == NULL) {
 		(void)bkp_fail_nomem(err, "walking the files");
 		goto fail;
@@ -473,6 +498,7 @@ bkp_files_walk_free(struct files_walk *walk)
 	while (walk->depth > 0)
 		pop(walk);
 	free(walk->frames);
+	free(walk->repositories);
 	fmt_buf_free(&walk->path);
 	json_decref(walk->roots);
 	free(walk);

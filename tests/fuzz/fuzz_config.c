@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libbackup/base/config_choice.h"
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/config_read.h"
 
@@ -24,6 +25,24 @@ copy_sources(const struct bkp_config *config)
 	}
 }
 
+/* Every job and every repository, one after another. */
+static void
+choose_each(struct bkp_config *config)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	if (bkp_config_choice_begin(config, &err) < 0)
+		abort();
+	for (size_t i = 0; bkp_config_job(config, i) != NULL; i++)
+		if (bkp_config_use_job(
+			config, bkp_config_job(config, i), &err) < 0)
+			abort();
+	for (size_t i = 0; bkp_config_repository_name(config, i) != NULL; i++)
+		if (bkp_config_use_repository(config,
+			bkp_config_repository_name(config, i), &err) < 0)
+			abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -39,9 +58,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    bkp_config_new(&config, &err) < 0)
 		abort();
 	if (bkp_config_file_parse(&file, data, size, &err) == 0 &&
-	    bkp_config_read(&file, config, &err) == 0)
+	    bkp_config_read(&file, config, &err) == 0) {
 		copy_sources(config);
-	else if (err.code == BKP_OK || err.message[0] == '\0')
+		choose_each(config);
+	} else if (err.code == BKP_OK || err.message[0] == '\0')
 		abort();
 	bkp_config_free(config);
 	bkp_config_file_close(&file);

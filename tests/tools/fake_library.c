@@ -92,6 +92,23 @@ bkp_config_set_repository(
 	return 0;
 }
 
+const char *
+bkp_config_path(const struct bkp_config *config)
+{
+	(void)config;
+	return "fake.yaml";
+}
+
+int
+bkp_config_use_job(
+    struct bkp_config *config, const char *name, struct bkp_error *err)
+{
+	(void)config;
+	return strcmp(name, "nightly") == 0
+		   ? 0
+		   : fail(err, BKP_INVALID, "there is no such job");
+}
+
 int
 bkp_config_set_key_file(
     struct bkp_config *config, const char *path, struct bkp_error *err)

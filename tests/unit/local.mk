@@ -133,6 +133,13 @@ tests_unit_test_report_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_report_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_report_LDADD = $(UNIT_LIBS)
 # references and assertions
+UNIT_TESTS += tests/unit/test_config_jobs
+tests_unit_test_config_jobs_SOURCES = tests/unit/test_config_jobs.c \
+	$(FAILING_ALLOC)
+tests_unit_test_config_jobs_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_config_jobs_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_config_jobs_LDADD = $(UNIT_LIBS)
+
 UNIT_TESTS += tests/unit/test_config_references tests/unit/test_references
 tests_unit_test_config_references_SOURCES = \
 	tests/unit/test_config_references.c $(FAILING_ALLOC)

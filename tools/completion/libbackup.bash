@@ -10,7 +10,7 @@ _backup_given()
 	given=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-c | -r | -k | -i | --config | --repository | --key-file | \
+		-c | -r | -k | -i | --config | --job | --repository | --key-file | \
 			--identity-file | --passphrase-file)
 			given+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
 			;;
@@ -41,7 +41,7 @@ _backup_operand()
 	local i count=0
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-[crkijtRoms] | --config | --repository | --key-file | \
+		-[crkijtRoms] | --config | --job | --repository | --key-file | \
 			--identity-file | --as-of | --passphrase-file | --workers | \
 			--tag | --to | --recipient | --new-identity | \
 			--label | --new-passphrase-file | --check | \
@@ -67,18 +67,18 @@ _backup_complete()
 	local tool=${1##*/} word=$2 before=$3 options words=
 	COMPREPLY=()
 	case $tool in
-	backup-archive) options='--output --import --recipient --archive-passphrase-file --split --endpoint --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-cat) options='--config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-export) options='--map --source --database --snapshot --scratch-directory --erasure-map --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-import) options='--source --database --with --remap-keys --null-missing --fill --leave-out --append --files-to --export-passphrase-file --dry-run --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
-	backup-init) options='--recipient --new-identity --config --repository --key-file --passphrase-file --json --quiet --help --version' ;;
-	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
-	backup-list) options='--long --null --config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-prune) options='--dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --host --source --grace --no-repack --acknowledge --config --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-restore) options='--to --overwrite --delete --locks --swap --only --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-verify) options='--live --scratch-directory --server --allow-source-server --objects --map --without-erasures --level --budget --max-age --max-drop --max-recovery --junit --json-report --html --prometheus --config --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-archive) options='--output --import --recipient --archive-passphrase-file --split --endpoint --overwrite --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-cat) options='--config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-export) options='--map --source --database --snapshot --scratch-directory --erasure-map --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-import) options='--source --database --with --remap-keys --null-missing --fill --leave-out --append --files-to --export-passphrase-file --dry-run --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
+	backup-init) options='--recipient --new-identity --config --job --repository --key-file --passphrase-file --json --quiet --help --version' ;;
+	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
+	backup-list) options='--long --null --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-prune) options='--dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --host --source --grace --no-repack --acknowledge --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-restore) options='--to --overwrite --delete --locks --swap --only --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-verify) options='--live --scratch-directory --server --allow-source-server --objects --map --without-erasures --level --budget --max-age --max-drop --max-recovery --junit --json-report --html --prometheus --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	*) return ;;
 	esac
 	case $before in
@@ -109,7 +109,7 @@ _backup_complete()
 		mapfile -t COMPREPLY < <(compgen -W 'folder zip tar.zst' -- "$word")
 		return
 		;;
-	-j | -R | -s | --role | --only | --put-back | --drop-former | --subject | --link | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
+	-j | -R | -s | --role | --only | --put-back | --drop-former | --subject | --job | --link | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
 		--budget | \
 		--keep-* | --host | --grace | --fill | --leave-out) return ;;
 	esac
