@@ -452,10 +452,10 @@ ends 0 "a list with a repository in the environment" backup-list
 unset BACKUP_REPOSITORY
 ends 1 "a configuration that is named and missing" \
 	backup-list -r /srv/backup -c missing.yaml
-ends 0 "a job that is configured" backup-list --job nightly
-ends 1 "a job that is not" backup-list --job daily
-BACKUP_JOB=daily ends 1 "the same in the environment" backup-list
-BACKUP_JOB=daily ends 0 "the command line wins" backup-list --job nightly
+FAKE=file ends 0 "a job that is configured" backup-list --job nightly
+FAKE=file ends 1 "a job that is not" backup-list --job daily
+FAKE=file BACKUP_JOB=daily ends 1 "the same in the environment" backup-list
+FAKE=file BACKUP_JOB=daily ends 0 "the command line wins" backup-list --job nightly
 FAKE=no-place
 ends 2 "a configuration without a repository" backup-list
 says err 'no repository is named'
