@@ -10,6 +10,7 @@
 #include <libbackup/error.h>
 #include <libbackup/events.h>
 #include <libbackup/export.h>
+#include <libbackup/guard.h>
 #include <libbackup/job.h>
 #include <libbackup/key.h>
 #include <libbackup/operations.h>

@@ -15,6 +15,7 @@ pkgincludesub_HEADERS = \
 	libbackup/events.h \
 	libbackup/export.h \
 	libbackup/job.h \
+	libbackup/guard.h \
 	libbackup/key.h \
 	libbackup/libbackup.h \
 	libbackup/operations.h \

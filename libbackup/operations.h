@@ -99,6 +99,8 @@ struct bkp_restore_options {
 			       that they had; else none */
 	int is_delete;      /* buckets: objects that the snapshot has not are
 			       deleted, after all else went well */
+	int is_rehearsal; /* every place looks whether it could take back what
+			     it should, and nothing is done */
 };
 
 #define BKP_RESTORE_OPTIONS_INIT                                               \

@@ -6,6 +6,7 @@ dist_man_MANS += \
 	man/backup-check.1 \
 	man/backup-create.1 \
 	man/backup-export.1 \
+	man/backup-guard.1 \
 	man/backup-import.1 \
 	man/backup-init.1 \
 	man/backup-key.1 \

@@ -21,7 +21,7 @@
 /* ---- signals ---- */
 
 static struct bkp_cancel *cancel_of_signal;
-static char stopping[128];
+static char stopping[256], going_on[256]; /* "": the second signal ends us */
 
 /* The first signal asks to stop, so that scratch clusters and temporary files
  * go away; the second one ends the process as it would have without us. */
@@ -31,7 +31,10 @@ on_stop(int sig)
 	int saved = errno;
 	ssize_t n;
 
-	if (bkp_cancel_is_requested(cancel_of_signal)) {
+	if (bkp_cancel_is_requested(cancel_of_signal) && *going_on != '\0') {
+		n = write(STDERR_FILENO, going_on, strlen(going_on));
+		(void)n;
+	} else if (bkp_cancel_is_requested(cancel_of_signal)) {
 		(void)signal(sig, SIG_DFL);
 		(void)raise(sig);
 	} else {
@@ -100,6 +103,17 @@ cli_start(struct cli *cli)
 	/* A handler and not SIG_IGN: programs that are started (pg_dump, a
 	 * command source) get the default back. */
 	catch (SIGPIPE, on_pipe);
+}
+
+void
+cli_stop_once(struct cli *cli, const char *first, const char *again)
+{
+	const char *line = isatty(STDERR_FILENO) ? "\n" : "";
+
+	(void)snprintf(stopping, sizeof(stopping), "%s%s: %s\n", line,
+	    cli->command->name, first);
+	(void)snprintf(going_on, sizeof(going_on), "%s%s: %s\n", line,
+	    cli->command->name, again);
 }
 
 /* True where standard output is a pipe that nobody reads any more. */
@@ -200,11 +214,14 @@ make_table(struct cli *cli, const struct cli_option *own, struct table *table)
 
 /* What getopt_long wants of the table. */
 static void
-make_getopt(const struct table *table, struct option *longs, char *letters)
+make_getopt(const struct cli *cli, const struct table *table,
+    struct option *longs, char *letters)
 {
 	const struct cli_option *o;
 	size_t i;
 
+	if (cli->command->stops_at_operand)
+		*letters++ = '+';
 	*letters++ = ':'; /* tell a missing value from an unknown option */
 	for (i = 0; i < table->count; i++) {
 		o = &table->options[i];
@@ -425,13 +442,13 @@ enum cli_status
 cli_parse(struct cli *cli, const struct cli_option *own, int argc, char **argv)
 {
 	struct option longs[OPTIONS_MAX + 1];
-	char letters[OPTIONS_MAX * 2 + 2];
+	char letters[OPTIONS_MAX * 2 + 3];
 	enum cli_status status = CLI_GO_ON;
 	struct table table;
 	int c;
 
 	make_table(cli, own, &table);
-	make_getopt(&table, longs, letters);
+	make_getopt(cli, &table, longs, letters);
 	opterr = 0;
 	look_for_json(cli, &table, argc, argv, letters, longs);
 	while (status == CLI_GO_ON &&

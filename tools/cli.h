@@ -29,7 +29,8 @@ enum cli_status {
 	CLI_COMPLETE = 0,
 	CLI_FAILED = 1,
 	CLI_USAGE = 2,
-	CLI_DEGRADED = 3
+	CLI_DEGRADED = 3,
+	CLI_ACT_NOW = 4 /* backup-guard: not everything is as it was */
 };
 
 struct cli_list {
@@ -74,6 +75,7 @@ struct cli_command {
 	unsigned takes;
 	int operands_min, operands_max; /* max -1: any number */
 	bool only_prints; /* a reader that has enough (head) is no trouble */
+	bool stops_at_operand; /* what comes behind the first operand is its */
 };
 
 /* State of the progress line. */
@@ -113,6 +115,10 @@ struct cli {
 /* ---- cli.c: the course of a command ---- */
 
 void cli_start(struct cli *cli);
+
+/* After cli_start: no signal ends the command, however often it comes. The
+ * first asks to stop and writes `first`, others write `again`. */
+void cli_stop_once(struct cli *cli, const char *first, const char *again);
 
 /* Reads the command line. CLI_GO_ON, or the status to exit with: help and
  * version were printed, or the mistake was told. */

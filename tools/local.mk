@@ -6,6 +6,7 @@ bin_PROGRAMS += \
 	tools/backup-check \
 	tools/backup-create \
 	tools/backup-export \
+	tools/backup-guard \
 	tools/backup-import \
 	tools/backup-init \
 	tools/backup-key \
@@ -36,6 +37,8 @@ tools_backup_create_SOURCES = tools/backup-create.c
 tools_backup_create_LDADD = $(TOOL_LIBS)
 tools_backup_export_SOURCES = tools/backup-export.c
 tools_backup_export_LDADD = $(TOOL_LIBS)
+tools_backup_guard_SOURCES = tools/backup-guard.c
+tools_backup_guard_LDADD = $(TOOL_LIBS)
 tools_backup_import_SOURCES = tools/backup-import.c
 tools_backup_import_LDADD = $(TOOL_LIBS)
 tools_backup_init_SOURCES = tools/backup-init.c
@@ -60,8 +63,8 @@ dist_ci_SCRIPTS = tools/ci/restore-test
 # bash-completion looks for a file of the command's name.
 dist_bashcompletion_DATA += tools/completion/libbackup.bash
 COMPLETED = backup-archive backup-cat backup-check backup-create \
-	backup-export backup-import backup-init backup-key backup-list \
-	backup-prune backup-restore backup-verify
+	backup-export backup-guard backup-import backup-init backup-key \
+	backup-list backup-prune backup-restore backup-verify
 
 install-data-hook:
 	cd '$(DESTDIR)$(bashcompletiondir)' && for name in $(COMPLETED); do \

@@ -25,6 +25,13 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/compare_parts.c \
 	libbackup/operations/content.c libbackup/operations/content.h \
 	libbackup/operations/former.c \
+	libbackup/operations/guard.c libbackup/operations/guard_impl.h \
+	libbackup/operations/guard_back.c \
+	libbackup/operations/guard_command.c \
+	libbackup/operations/guard_journal.c \
+	libbackup/operations/guard_lines.c \
+	libbackup/operations/guard_new.c \
+	libbackup/operations/guard_preflight.c \
 	libbackup/operations/limits.c libbackup/operations/limits.h \
 	libbackup/operations/locks.c libbackup/operations/locks.h \
 	libbackup/operations/named_keys.c \
@@ -63,6 +70,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/retention_impl.h \
 	libbackup/operations/retention_reasons.c \
 	libbackup/operations/retention_rules.c \
+	libbackup/operations/room.c libbackup/operations/room.h \
 	libbackup/operations/scratch.c libbackup/operations/scratch.h \
 	libbackup/operations/scratch_folder.c \
 	libbackup/operations/scratch_room.c \

@@ -14,6 +14,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/replay.h"
+#include "libbackup/operations/room.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/repository/repository_own.h"
 
@@ -300,6 +301,9 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 		return -1;
 	bkp_run_phase(
 	    restore->run, 0, 0, "checking %s", chosen->source->prefix);
+	if (restore->options->is_rehearsal &&
+	    bkp_room_look(chosen, config, restore->run, err) < 0)
+		return -1;
 	return part->target->ops->check(part->target, part->supply, err);
 }
 
@@ -498,6 +502,15 @@ take_stock(struct restore *restore, struct bkp_restore_result *result,
 	return 0;
 }
 
+static int
+restore_parts(struct restore *restore, struct bkp_error *err)
+{
+	if (run_parts(restore, err) < 0 ||
+	    take_stock(restore, &restore->result, err) < 0)
+		return -1;
+	return repeat_omissions(restore, err);
+}
+
 /* Of parts it is databases that are counted. */
 static void
 add_amount(const struct restore *restore, const struct part *part,
@@ -544,10 +557,9 @@ bkp_restore(const struct bkp_restore_options *options,
 		options->path, err) < 0 ||
 	    bkp_opened_warn(&restore.opened, restore.run, err) < 0 ||
 	    bkp_opened_index(&restore.opened, restore.run, err) < 0 ||
-	    open_replay(&restore, err) < 0 || open_parts(&restore, err) < 0 ||
-	    run_parts(&restore, err) < 0 ||
-	    take_stock(&restore, &restore.result, err) < 0 ||
-	    repeat_omissions(&restore, err) < 0)
+	    open_replay(&restore, err) < 0 || open_parts(&restore, err) < 0)
+		goto out;
+	if (!options->is_rehearsal && restore_parts(&restore, err) < 0)
 		goto out;
 	*result = restore.result;
 	memcpy(result->snapshot, restore.opened.name, sizeof(result->snapshot));

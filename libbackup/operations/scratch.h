@@ -33,6 +33,10 @@ struct bkp_scratch_choice {
 	enum bkp_verify_objects objects;
 };
 
+/* Bytes of the databases that were chosen, as their server had them; 0 where
+ * one of them has no size. (scratch_room.c) */
+uint64_t bkp_scratch_recorded(const struct bkp_chosen *chosen);
+
 /* Bytes that a part of a snapshot takes in a scratch place below a folder, as
  * far as anybody can say before it is there; 0: none. (scratch_room.c) */
 uint64_t bkp_scratch_need(

@@ -23,10 +23,8 @@
 
 #define FILE_BLOCK 4096u
 
-/* Bytes of the databases that were chosen, as their server had them; 0 where
- * one of them has no size. */
-static uint64_t
-recorded_bytes(const struct bkp_chosen *chosen)
+uint64_t
+bkp_scratch_recorded(const struct bkp_chosen *chosen)
 {
 	const json_t *list = json_object_get(chosen->source->info, "databases");
 	uint64_t sum = 0;
@@ -53,7 +51,7 @@ static uint64_t
 need_of_databases(
     const struct bkp_chosen *chosen, const struct bkp_amount *amount)
 {
-	uint64_t bytes = recorded_bytes(chosen);
+	uint64_t bytes = bkp_scratch_recorded(chosen);
 
 	if (bytes == 0)
 		bytes = amount->bytes * GUESS;

@@ -261,6 +261,24 @@ export FAKE=degraded
 ends 3 "an import of what is partial" backup-import export.zip
 unset FAKE
 
+# ---- guard ----
+ends 0 "a command that goes well" backup-guard -- true --quiet
+says out '^state     the new one is kept$'
+says out '^    backup-restore --swap latest postgres/app$'
+ends 0 "the same without dashes before it" backup-guard ls --no-such-option
+FAKE=bad ends 1 "one that was put back" backup-guard -- migrate
+says out '^reason    migrate$'
+FAKE=worse ends 4 "one that was not" backup-guard -- migrate
+says out '^state     FAILED, and NOT everything is put back$'
+FAKE=worse ends 4 "the same in JSON" backup-guard --json -- migrate
+says out '"state":"broken".*"reason":"migrate"'
+FAKE=fail ends 1 "one that was not begun" backup-guard -- migrate
+ends 1 "one that had not been run" backup-guard --resume
+ends 0 "one that is forgotten" backup-guard --forget
+ends 2 "no command" backup-guard
+ends 2 "a command that is resumed" backup-guard --resume -- migrate
+ends 2 "both" backup-guard --resume --forget
+
 # ---- prune ----
 ends 0 "a prune" backup-prune
 says out '^goes   3f2a9c010000  20'

@@ -549,6 +549,56 @@ bkp_former_drop(const struct bkp_former_options *options, const char *name,
 }
 
 int
+bkp_guard(const struct bkp_guard_options *options,
+    struct bkp_guard_result *result, struct bkp_error *err)
+{
+	static const char *const lines[] = {
+	    "backup-restore --swap latest postgres/app"};
+	const char *fake = getenv("FAKE");
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	(void)snprintf(result->snapshot, sizeof(result->snapshot), NAME);
+	result->outcome = BKP_GUARD_KEPT;
+	if (fake != NULL && strcmp(fake, "bad") == 0)
+		result->outcome = BKP_GUARD_PUT_BACK;
+	if (fake != NULL && strcmp(fake, "worse") == 0)
+		result->outcome = BKP_GUARD_BROKEN;
+	if (result->outcome != BKP_GUARD_KEPT)
+		result->reason = options->command[0];
+	result->lines = lines;
+	result->line_count = 1;
+	return 0;
+}
+
+int
+bkp_guard_resume(const struct bkp_guard_options *options,
+    struct bkp_guard_result *result, struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	result->outcome = BKP_GUARD_UNTOUCHED;
+	return 0;
+}
+
+int
+bkp_guard_forget(const struct bkp_guard_options *options, struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	return play(&options->events, options->cancel, &omissions, err);
+}
+
+void
+bkp_guard_result_free(struct bkp_guard_result *result)
+{
+	result->line_count = 0;
+}
+
+int
 bkp_verify(const struct bkp_verify_options *options,
     struct bkp_verify_result *result, struct bkp_error *err)
 {

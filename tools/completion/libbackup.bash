@@ -52,6 +52,7 @@ _backup_operand()
 			--format | --export-passphrase-file | --audit | \
 			--junit | --json-report | --html | --prometheus | \
 			--role | --only | --put-back | --drop-former | --for | --link | --with | --files-to | \
+			--timeout | --health | --health-* | --stop | --start | --journal | \
 			--keep-* | --host | --source | --grace)
 			((i++))
 			;;
@@ -72,6 +73,7 @@ _backup_complete()
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-export) options='--map --source --database --snapshot --scratch-directory --erasure-map --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-guard) options='--source --timeout --health --health-timeout --health-retries --health-interval --stop --start --delete-new --no-restore --allow-omissions --journal --resume --forget --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-import) options='--source --database --with --remap-keys --null-missing --fill --leave-out --append --files-to --export-passphrase-file --dry-run --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --config --job --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
@@ -87,7 +89,7 @@ _backup_complete()
 		--passphrase-file | --new-passphrase-file | --check | \
 		--new-identity | --to | --output | \
 		--junit | --json-report | --html | --prometheus | \
-		--archive | --import | --archive-passphrase-file | --repository)
+		--archive | --import | --archive-passphrase-file | --journal | --repository)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames 2>/dev/null
 		return
@@ -111,6 +113,7 @@ _backup_complete()
 		;;
 	-j | -R | -s | --role | --only | --put-back | --drop-former | --subject | --job | --link | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
 		--budget | \
+		--timeout | --health | --health-* | --stop | --start | \
 		--keep-* | --host | --grace | --fill | --leave-out) return ;;
 	esac
 	case $tool:$word:$(_backup_operand) in
@@ -118,7 +121,11 @@ _backup_complete()
 	backup-key:*:0) words='show add remove host revoke rotate sheet' ;;
 	backup-export:*:0) words='plan check run explain forget audit' ;;
 	backup-export:*) ;;
-	backup-import:*)
+	backup-guard:*:0)
+		mapfile -t COMPREPLY < <(compgen -c -- "$word")
+		return
+		;;
+	backup-guard:* | backup-import:*)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames 2>/dev/null
 		return
@@ -132,6 +139,6 @@ _backup_complete()
 }
 
 complete -F _backup_complete backup-archive backup-cat backup-check \
-	backup-create backup-export backup-import backup-init backup-key \
+	backup-create backup-export backup-guard backup-import backup-init backup-key \
 	backup-list backup-prune \
 	backup-restore backup-verify

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything back as it was. Nothing is destroyed of which there is no copy:
+ * databases are kept under other names, and a snapshot of the failed state has
+ * the files and objects that are replaced or deleted. What cannot be put back
+ * keeps nothing else from it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libbackup/base/fail.h"
+#include "libbackup/operations.h"
+#include "libbackup/operations/guard_impl.h"
+
+#define NONE "-" /* the failed state is in no snapshot */
+
+static const char *
+path_of(const json_t *source)
+{
+	return json_string_value(json_object_get(source, "path"));
+}
+
+static bool
+is_kind(const json_t *source, const char *kind)
+{
+	const char *its = json_string_value(json_object_get(source, "kind"));
+
+	return its != NULL && strcmp(its, kind) == 0;
+}
+
+/* ---- the failed state ---- */
+
+static size_t
+choose_failed(const struct guard *guard, const char **paths)
+{
+	const json_t *sources = json_object_get(guard->state, "sources");
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(sources); i++) {
+		const json_t *source = json_array_get(sources, i);
+
+		if (is_kind(source, "files") || is_kind(source, "bucket"))
+			paths[count++] = path_of(source);
+	}
+	return count;
+}
+
+static int
+save_failed(struct guard *guard, const char **paths, size_t count,
+    struct bkp_backup_result *result, struct bkp_error *err)
+{
+	static const char *const tags[] = {"guard-failed"};
+	struct bkp_backup_options options = BKP_BACKUP_OPTIONS_INIT;
+
+	options.config = guard->options->config;
+	options.sources = paths;
+	options.source_count = count;
+	options.tags = tags;
+	options.tag_count = 1;
+	options.events = guard->options->events;
+	return bkp_backup(&options, result, err);
+}
+
+/* Without it nothing is deleted. */
+static void
+keep_failed(struct guard *guard)
+{
+	size_t all = json_array_size(json_object_get(guard->state, "sources"));
+	struct bkp_backup_result result = {.entries = 0};
+	struct bkp_error why = BKP_ERROR_INIT;
+	const char **paths, *name = NONE;
+	size_t count;
+
+	if (bkp_guard_text(guard, "failed")[0] != '\0')
+		return;
+	if ((paths = bkp_alloc_array(all + 1, sizeof(*paths), NULL)) == NULL)
+		return;
+	count = choose_failed(guard, paths);
+	if (count > 0) {
+		bkp_run_message(guard->run, BKP_INFO, NULL,
+		    "keeping files and objects as they are now in a snapshot");
+		if (save_failed(guard, paths, count, &result, &why) == 0)
+			name = result.snapshot;
+		else
+			bkp_run_message(guard->run, BKP_WARNING, NULL,
+			    "files and objects as they are now could not be "
+			    "kept in a snapshot, so that none is deleted: %s",
+			    why.message);
+	}
+	free(paths);
+	if (bkp_guard_set(guard, "failed", json_string(name), NULL) == 0 &&
+	    bkp_guard_set(guard, "is_failed_whole",
+		json_boolean(result.omission_count == 0), NULL) == 0)
+		bkp_guard_journal_note(guard, GUARD_BACK);
+}
+
+static bool
+has_failed(const struct guard *guard)
+{
+	const char *name = bkp_guard_text(guard, "failed");
+
+	return name[0] != '\0' && strcmp(name, NONE) != 0;
+}
+
+/* ---- databases beside ---- */
+
+static bool
+was_there(const json_t *source, const char *name)
+{
+	const json_t *formers = json_object_get(source, "formers");
+
+	for (size_t i = 0; i < json_array_size(formers); i++)
+		if (strcmp(json_string_value(json_array_get(formers, i)),
+			name) == 0)
+			return true;
+	return false;
+}
+
+static void
+former_options(const struct guard *guard, const json_t *source,
+    struct bkp_former_options *options)
+{
+	options->config = guard->options->config;
+	options->path = path_of(source);
+}
+
+/* What an earlier try, which was killed or could not rename, has built: it is
+ * built once more. */
+static void
+drop_unfinished(struct guard *guard, const json_t *source)
+{
+	struct bkp_former_options options = BKP_FORMER_OPTIONS_INIT;
+	struct bkp_former_result result = {.former_count = 0};
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	former_options(guard, source, &options);
+	if (bkp_former_list(&options, &result, &why) < 0)
+		return; /* the restore finds out, too */
+	for (size_t i = 0; i < result.former_count; i++) {
+		const struct bkp_former *former = &result.formers[i];
+
+		if (former->state == BKP_FORMER_KEPT ||
+		    former->connections > 0 || was_there(source, former->name))
+			continue;
+		if (bkp_former_drop(&options, former->name, &why) == 0)
+			bkp_run_message(guard->run, BKP_INFO, options.path,
+			    "\"%s\", which an earlier try to put it back left, "
+			    "is dropped",
+			    former->name);
+	}
+	bkp_former_result_free(&result);
+}
+
+/* Under which names the databases of the failed state are. */
+static void
+note_formers(struct guard *guard, const json_t *source)
+{
+	struct bkp_former_options options = BKP_FORMER_OPTIONS_INIT;
+	struct bkp_former_result result = {.former_count = 0};
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	former_options(guard, source, &options);
+	if (bkp_former_list(&options, &result, &why) < 0) {
+		bkp_run_message(guard->run, BKP_WARNING, options.path,
+		    "which databases are beside it cannot be told: %s",
+		    why.message);
+		return;
+	}
+	for (size_t i = 0; i < result.former_count; i++)
+		if (!was_there(source, result.formers[i].name))
+			(void)bkp_guard_add_text(&guard->formers, NULL, "%s %s",
+			    options.path, result.formers[i].name);
+	bkp_former_result_free(&result);
+}
+
+/* ---- one source ---- */
+
+static int
+restore(struct guard *guard, const json_t *source, struct bkp_error *err)
+{
+	struct bkp_restore_options options = BKP_RESTORE_OPTIONS_INIT;
+	struct bkp_restore_result result = {.entries = 0};
+
+	options.config = guard->options->config;
+	options.snapshot = bkp_guard_text(guard, "snapshot");
+	options.path = path_of(source);
+	options.events = guard->options->events;
+	options.is_swap = is_kind(source, "postgres");
+	options.is_overwrite = !options.is_swap;
+	options.is_delete = is_kind(source, "bucket") && has_failed(guard) &&
+			    bkp_guard_flag(guard, "is_failed_whole");
+	if (bkp_restore(&options, &result, err) < 0)
+		return -1;
+	if (result.omission_count > 0)
+		return bkp_fail(err, BKP_IO,
+		    "not all of it is back: what is not was named above");
+	if (is_kind(source, "bucket") && !options.is_delete)
+		return bkp_fail(err, BKP_IO,
+		    "objects that were created since are still there, for "
+		    "there is no whole snapshot of the failed state: look at "
+		    "them, then 'backup-restore --overwrite --delete'");
+	return 0;
+}
+
+static int
+put_back(struct guard *guard, json_t *source, struct bkp_error *err)
+{
+	/* Before, since a folder gets its time back with what is in it. */
+	if (has_failed(guard) &&
+	    (is_kind(source, "files") || is_kind(source, "bucket")) &&
+	    bkp_guard_see_new(
+		guard, path_of(source), is_kind(source, "files"), err) < 0)
+		return bkp_fail_in(err, "finding what was created since");
+	if (is_kind(source, "postgres"))
+		drop_unfinished(guard, source);
+	if (restore(guard, source, err) < 0)
+		return -1;
+	if (json_object_set_new(source, "is_back", json_true()) == 0)
+		bkp_guard_journal_note(guard, GUARD_BACK);
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+int
+bkp_guard_put_back(struct guard *guard, struct bkp_error *err)
+{
+	json_t *sources = json_object_get(guard->state, "sources");
+	struct bkp_error why = BKP_ERROR_INIT;
+	size_t failed = 0, i;
+
+	if (bkp_guard_run_shell(
+		guard, "stop", "the command to stop the application", &why) < 0)
+		bkp_run_message(guard->run, BKP_WARNING, NULL,
+		    "%s; it is put back all the same", why.message);
+	keep_failed(guard);
+	for (i = 0; i < json_array_size(sources); i++) {
+		json_t *source = json_array_get(sources, i);
+
+		if (json_is_true(json_object_get(source, "is_back")) ||
+		    put_back(guard, source, &why) == 0)
+			continue;
+		failed++;
+		bkp_run_message(guard->run, BKP_WARNING, path_of(source),
+		    "is NOT put back: %s", why.message);
+	}
+	for (i = 0; i < json_array_size(sources); i++)
+		if (is_kind(json_array_get(sources, i), "postgres"))
+			note_formers(guard, json_array_get(sources, i));
+	if (failed == 0)
+		return 0;
+	return bkp_fail(err, BKP_IO,
+	    "%zu of %zu sources could not be put back, as told above%s", failed,
+	    i,
+	    bkp_guard_text(guard, "start")[0] != '\0'
+		? "; the application is not started"
+		: "");
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBBACKUP_OPERATIONS_GUARD_IMPL_H
+#define LIBBACKUP_OPERATIONS_GUARD_IMPL_H
+
+/*
+ * What the parts of a guard share: the journal, which is also its state. An
+ * object of JSON:
+ *
+ *     stage      what is being done (below)
+ *     snapshot   the way back; from the stage "command" on
+ *     failed     that of the failed state; "-": it could not be made
+ *     reason     what failed first
+ *     command    the name of the program; its arguments are nobody's business
+ *     group, boot  its process group, and the boot of the machine that it ran
+ *                under
+ *     health, stop, start, health_timeout_ms, health_interval_ms,
+ *     health_tries, was_healthy, delete_new, arguments
+ *     sources    [{path, kind, is_back, formers: [...]}], in the order in
+ *                which they are put back; formers: what was beside its
+ *                databases before
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "libbackup/base/run.h"
+#include "libbackup/guard.h"
+
+/* Stages, as the journal has them. */
+#define GUARD_SNAPSHOT "snapshot" /* nothing has been run */
+#define GUARD_COMMAND "command"   /* the command may have been run */
+#define GUARD_HEALTH "health"     /* it went well; is the application well? */
+#define GUARD_LEFT "left"         /* it failed, and was left so, as asked */
+#define GUARD_BACK "back"         /* it failed; putting back */
+#define GUARD_AFTER "after"       /* all is back; is the application well? */
+
+struct guard_texts {
+	char **items; /* owned */
+	size_t count, cap;
+};
+
+struct guard {
+	const struct bkp_guard_options *options;
+	struct bkp_run *run; /* for messages */
+	char *journal;       /* owned: the file */
+	int lock;            /* held from opening to closing; -1: not */
+	json_t *state;       /* owned; NULL: there is none */
+	struct guard_texts lines, formers;
+	uint64_t new_files;
+};
+
+/* ---- the journal (guard_journal.c) ---- */
+
+/* Takes the lock and reads what is there. BKP_RETRY: somebody else has it. */
+int bkp_guard_journal_open(struct guard *guard, struct bkp_error *err);
+void bkp_guard_journal_close(struct guard *guard);
+/* On disk when it returns. */
+int bkp_guard_journal_save(
+    struct guard *guard, const char *stage, struct bkp_error *err);
+/* The same where there is no way back: that it cannot be written is told. */
+void bkp_guard_journal_note(struct guard *guard, const char *stage);
+int bkp_guard_journal_remove(struct guard *guard, struct bkp_error *err);
+
+bool bkp_guard_is_at(const struct guard *guard, const char *stage);
+/* "" where there is none; borrowed until it is set. */
+const char *bkp_guard_text(const struct guard *guard, const char *name);
+uint64_t bkp_guard_number(const struct guard *guard, const char *name);
+bool bkp_guard_flag(const struct guard *guard, const char *name);
+/* Takes the value; NULL: out of memory. */
+int bkp_guard_set(struct guard *guard, const char *name, json_t *value,
+    struct bkp_error *err);
+
+/* ---- before anything is run (guard_preflight.c) ---- */
+
+/* Fills the state from the options. */
+int bkp_guard_describe(struct guard *guard, struct bkp_error *err);
+/* What can be seen without a snapshot. */
+int bkp_guard_preflight(struct guard *guard, struct bkp_error *err);
+/* Whether every place could take back what the snapshot has. */
+int bkp_guard_rehearse(struct guard *guard, struct bkp_error *err);
+
+/* ---- programs (guard_command.c) ---- */
+
+int bkp_guard_run_command(struct guard *guard, struct bkp_error *err);
+/* BKP_RETRY where what the command started is still at work. */
+int bkp_guard_check_ended(const struct guard *guard, struct bkp_error *err);
+/* What the state has by this name, where it has one: 0 also where it has not.
+ * `what` for messages: "the command to stop the application". */
+int bkp_guard_run_shell(struct guard *guard, const char *name, const char *what,
+    struct bkp_error *err);
+/* So many tries as the state says; `cancel` may be NULL. */
+int bkp_guard_run_health(struct guard *guard, unsigned tries,
+    const struct bkp_cancel *cancel, struct bkp_error *err);
+
+/* ---- back (guard_back.c) ---- */
+
+/* All that is not back yet; -1: something is not, and was told. */
+int bkp_guard_put_back(struct guard *guard, struct bkp_error *err);
+
+/* ---- what was created since (guard_new.c) ---- */
+
+/* Tells of what the snapshot `failed` has below a source and the way back has
+ * not; deletes it where the source is of files and that was asked for. */
+int bkp_guard_see_new(struct guard *guard, const char *path, bool is_files,
+    struct bkp_error *err);
+
+/* ---- what to run (guard_lines.c) ---- */
+
+int bkp_guard_add_text(struct guard_texts *texts, struct bkp_error *err,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+void bkp_guard_texts_free(struct guard_texts *texts);
+/* The lines that put the sources back that are not. */
+int bkp_guard_add_lines(struct guard *guard, struct bkp_error *err);
+
+#endif
