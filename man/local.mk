@@ -28,3 +28,6 @@ dist_man_MANS += man/backup-export-map.5
 
 # what S3 servers can hold
 dist_man_MANS += man/libbackup-s3.7
+
+# backups that run by themselves
+dist_man_MANS += man/libbackup-schedule.7

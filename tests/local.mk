@@ -56,4 +56,5 @@ include tests/bench/local.mk
 include tests/tools/local.mk
 include tests/hygiene/local.mk
 include tests/model/local.mk
+include tests/packaging/local.mk
 include tests/examples/local.mk

@@ -14,10 +14,9 @@ PACKAGES_SERVERS="postgresql python3 python3-psycopg
 # shellcheck disable=SC2034
 PACKAGES_CHECK="python3-pytest python3-jsonschema python3-pil age zstd jq spin
 	strace faketime libarchive-tools chromium libxml2-utils
-	python3-prometheus-client python3-yaml"
+	python3-prometheus-client python3-yaml systemd cron"
 # shellcheck disable=SC2034
 PACKAGES_CI="clang libclang-rt-14-dev postgresql-postgis"
-
 packages_are_installed()
 {
 	# shellcheck disable=SC2016 # dpkg-query's own variables
