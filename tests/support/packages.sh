@@ -17,6 +17,10 @@ PACKAGES_CHECK="python3-pytest python3-jsonschema python3-pil age zstd jq spin
 	python3-prometheus-client python3-yaml systemd cron"
 # shellcheck disable=SC2034
 PACKAGES_CI="clang libclang-rt-14-dev postgresql-postgis"
+# What makes Debian packages, and tries them on a fresh system.
+# shellcheck disable=SC2034
+PACKAGES_DEBIAN="debhelper lintian debootstrap"
+
 packages_are_installed()
 {
 	# shellcheck disable=SC2016 # dpkg-query's own variables
