@@ -200,7 +200,8 @@ enum bkp_verify_mode {
 enum bkp_verify_objects {
 	BKP_OBJECTS_AS_CONFIGURED, /* scratch_bucket of the source */
 	BKP_OBJECTS_BUCKET,        /* into a bucket that is made for it */
-	BKP_OBJECTS_DIGEST /* nowhere: they are read back and digested */
+	BKP_OBJECTS_DIGEST, /* nowhere: they are read back and digested */
+	BKP_OBJECTS_FOLDER  /* into files below the scratch directory */
 };
 
 struct bkp_verify_options {

@@ -258,9 +258,13 @@ read_objects(const char *text, enum bkp_verify_objects *out)
 	*out = BKP_OBJECTS_AS_CONFIGURED;
 	if (text == NULL)
 		return true;
-	*out = strcmp(text, "bucket") == 0 ? BKP_OBJECTS_BUCKET
-					   : BKP_OBJECTS_DIGEST;
-	return *out == BKP_OBJECTS_BUCKET || strcmp(text, "digest") == 0;
+	if (strcmp(text, "bucket") == 0)
+		*out = BKP_OBJECTS_BUCKET;
+	else if (strcmp(text, "folder") == 0)
+		*out = BKP_OBJECTS_FOLDER;
+	else if (strcmp(text, "digest") == 0)
+		*out = BKP_OBJECTS_DIGEST;
+	return *out != BKP_OBJECTS_AS_CONFIGURED;
 }
 
 int
@@ -310,7 +314,7 @@ main(int argc, char **argv)
 		"also where that is the one that was backed up", CLI_FLAG,
 		&may_be_source},
 	    {"objects", 0, "WHERE",
-		"objects into a scratch bucket, or by digest (bucket, digest)",
+		"objects into a scratch 'bucket', a 'folder', or by 'digest'",
 		CLI_TEXT, &objects},
 	    {.name = NULL}};
 	enum cli_status status;
@@ -336,7 +340,7 @@ main(int argc, char **argv)
 		status = cli_usage(&cli, "--live compares in place and takes "
 					 "no --server and no --objects");
 	if (status == CLI_GO_ON && !read_objects(objects, &verifying.objects))
-		status = cli_usage(&cli, "--objects needs bucket or digest");
+		status = cli_usage(&cli, "--objects needs bucket, folder or digest");
 	verifying.may_be_source = may_be_source;
 	verifying.is_without_erasures = is_without;
 	verifying.mode = is_live ? BKP_VERIFY_LIVE : BKP_VERIFY_SCRATCH;

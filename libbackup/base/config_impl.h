@@ -65,6 +65,8 @@ struct bkp_bucket_config {
 	bool has_all_versions; /* of every object, not the current one alone */
 	bool asks_each; /* of every object whether its tags and metadata are
 			   what they were, although the listing says nothing */
+	const char *folder; /* not a key; borrowed: of a scratch place that is
+			       no bucket (source/bucket_folder.h); NULL: none */
 };
 
 struct bkp_files_config {

@@ -96,6 +96,9 @@ set_place(struct environment *env, const struct bkp_assertion_config *config,
 		return set(
 		    env, "BACKUP_SCRATCH_DIRECTORY", place->files.root, err);
 	case BKP_KIND_BUCKET:
+		if (place->bucket.folder != NULL)
+			return set(env, "BACKUP_SCRATCH_DIRECTORY",
+			    place->bucket.folder, err);
 		if (set(env, "BACKUP_SCRATCH_ENDPOINT", place->bucket.endpoint,
 			err) < 0)
 			return -1;

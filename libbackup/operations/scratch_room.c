@@ -9,6 +9,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/base/place.h"
 #include "libbackup/operations/scratch.h"
+#include "libbackup/source/bucket_folder.h"
 
 #define MIB ((uint64_t)1024 * 1024)
 
@@ -68,6 +69,9 @@ bkp_scratch_need(
 	case BKP_KIND_FILES:
 		return amount->bytes + amount->entries * FILE_BLOCK;
 	case BKP_KIND_BUCKET:
+		if (chosen->kind == &bkp_kind_bucket_folder)
+			return amount->bytes + amount->entries * FILE_BLOCK;
+		break;
 	case BKP_KIND_COMMAND:
 		break;
 	}

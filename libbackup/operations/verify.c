@@ -25,6 +25,7 @@
 #include "libbackup/operations/content.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/verify_impl.h"
+#include "libbackup/source/bucket_folder.h"
 
 /* ---- a scratch place ---- */
 
@@ -172,7 +173,11 @@ verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		verify->read_back++;
 		return read_back(verify, chosen, supply, err);
 	}
-	verify->restored++;
+	/* A folder takes no attributes: that is less than a restore. */
+	if (chosen->kind == &bkp_kind_bucket_folder)
+		verify->read_back++;
+	else
+		verify->restored++;
 	rc = scratch->ops->check == NULL
 		 ? 0
 		 : scratch->ops->check(scratch, supply, err);
@@ -323,6 +328,15 @@ end_verify(struct bkp_verify *verify)
 	bkp_run_free(verify->run);
 }
 
+/* Objects become files. */
+static void
+choose_folder(struct bkp_opened *opened)
+{
+	for (size_t i = 0; i < opened->chosen_count; i++)
+		if (opened->chosen[i].kind->kind == BKP_KIND_BUCKET)
+			opened->chosen[i].kind = &bkp_kind_bucket_folder;
+}
+
 static int
 begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 {
@@ -355,6 +369,8 @@ begin_verify(struct bkp_verify *verify, struct bkp_error *err)
 			  : options->config->verification.server,
 	    .may_be_source = options->may_be_source,
 	    .objects = options->objects};
+	if (options->objects == BKP_OBJECTS_FOLDER)
+		choose_folder(&verify->opened);
 	if (bkp_scratch_folder_open(&verify->folder, options->scratch_directory,
 		"backup-verify", verify->run, err) < 0)
 		return -1;

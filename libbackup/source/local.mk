@@ -18,6 +18,9 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket_changes.c libbackup/source/bucket_changes.h \
 	libbackup/source/bucket_delete.c libbackup/source/bucket_delete.h \
 	libbackup/source/bucket_fetch.c \
+	libbackup/source/bucket_folder.c libbackup/source/bucket_folder.h \
+	libbackup/source/bucket_folder_source.c \
+	libbackup/source/bucket_folder_target.c \
 	libbackup/source/bucket_history.c libbackup/source/bucket_history.h \
 	libbackup/source/bucket_history_open.c \
 	libbackup/source/bucket_item.c \

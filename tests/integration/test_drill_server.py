@@ -243,11 +243,11 @@ def test_objects_go_where_the_option_says(stack, minio, s3, bucket):
     stack.create()
     before = s3.list_buckets()["Buckets"]
     tried = {}
-    for where in ("bucket", "digest"):
+    for where in ("bucket", "digest", "folder"):
         result = stack.verify("--objects", where, "latest", "bucket/up")
         tried[where] = not result.result["except"]
         assert result.result["objects"] == 1
-    assert tried == {"bucket": True, "digest": False}
+    assert tried == {"bucket": True, "digest": False, "folder": False}
     assert s3.list_buckets()["Buckets"] == before
     # On a machine that does not know where they came from.
     stack.sources = []
@@ -255,3 +255,39 @@ def test_objects_go_where_the_option_says(stack, minio, s3, bucket):
     result = stack.admin("backup-verify", "--objects", "bucket")
     assert result.status == FAILED and "--objects digest" in result.err
     stack.verify("--objects", "digest")
+    stack.verify("--objects", "folder")
+
+
+# What a bucket can hold and a folder cannot, in so many names. (This server
+# lists no key that another one is the beginning of.)
+AWKWARD = ["a/b", "a!", "a%", "a%o", "a%d", "%2E", "tab\there", "end/",
+           "\u00e4/\U0001f4e6", "long/" + "n" * 200, "long/" + "n" * 201,
+           "long/" + "%" * 190 + "/t"]
+
+
+def test_objects_of_any_key_go_into_a_folder(
+        stack, minio, s3, bucket, tmp_path):
+    for key in AWKWARD:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode() * 3)
+    s3.put_bucket_versioning(
+        Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key="typed", Body=b"1",
+                  ContentType="text/x-own", Metadata={"m": "1"})
+    s3.put_object(Bucket=bucket, Key="typed", Body=b"22")
+    s3.put_object(Bucket=bucket, Key="deleted", Body=b"3")
+    s3.delete_object(Bucket=bucket, Key="deleted")
+    script = tmp_path / "look"
+    script.write_text('#!/bin/sh\ncd "$BACKUP_SCRATCH_DIRECTORY" &&'
+                      ' test "$(cat up/typed)" = 22\n')
+    script.chmod(0o755)
+    stack.options["assertions"] = [
+        {"name": "an own look", "source": "bucket/up", "run": [str(script)]}]
+    stack.add_bucket("up", minio, bucket_name=bucket, versions="all")
+    stack.create()
+    result = stack.verify("--json", "--objects", "folder")
+    checks = {(check["name"], check["status"]): check["what"]
+              for check in result.of_type("check")}
+    assert ("bucket/up/times", "pass") in checks, checks
+    assert "were not tried" in checks["bucket/up", "skip"]
+    assert ("assertions/an own look", "pass") in checks, sorted(checks)
+    assert result.result["objects"] == len(AWKWARD) + 3

@@ -442,7 +442,7 @@ ends 2 "three operands to verify" backup-verify latest a b
 ends 2 "an age that is none" backup-verify --max-age soon
 says err "max_age: 'soon' is no time"
 ends 2 "objects nowhere" backup-verify --objects nowhere
-says err "bucket or digest"
+says err "bucket, folder or digest"
 ends 2 "a server of what is compared in place" backup-verify --live --server ''
 ends 2 "a budget for what is there" backup-verify --live --budget 1h
 ends 2 "--live with a scratch directory" \

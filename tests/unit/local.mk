@@ -257,6 +257,9 @@ tests_unit_test_toc_choice_LDADD = $(UNIT_LIBS)
 
 # scratch places
 UNIT_TESTS += tests/unit/test_compare_order tests/unit/test_scratch
+UNIT_TESTS += tests/unit/test_bucket_folder
+tests_unit_test_bucket_folder_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bucket_folder_LDADD = $(UNIT_LIBS)
 tests_unit_test_compare_order_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_compare_order_LDADD = $(UNIT_LIBS)
 tests_unit_test_scratch_CFLAGS = $(UNIT_CFLAGS)
