@@ -57,10 +57,14 @@ struct bkp_init_options {
 	const char *key_file;	/* the host key to write; must not exist */
 	unsigned work_factor;	/* scrypt log2 N for the passphrase; 0: 18 */
 	const struct bkp_storage_config *storage; /* may be NULL */
+	/* A repository that is open (borrowed for the call): the new one takes
+	 * the secret of its chunk ids, so that a backup into both reads its
+	 * sources once. All other keys are new. NULL: it has its own. */
+	const struct bkp_repository *like;
 };
 
 #define BKP_INIT_OPTIONS_INIT                                                  \
-	{sizeof(struct bkp_init_options), 0, 0, 0, 0, 0, 0}
+	{sizeof(struct bkp_init_options), 0, 0, 0, 0, 0, 0, 0}
 
 /* Makes a repository in an empty or missing place and writes the host key file
  * (mode 0600). BKP_EXISTS where there is one already; nothing is changed. */
@@ -77,6 +81,11 @@ BKP_API void bkp_repository_close(struct bkp_repository *repository);
 
 /* 1 where the keys open contents, 0 where only metadata. */
 BKP_API int bkp_repository_can_read(const struct bkp_repository *repository);
+
+/* 1 where both name chunks by one secret (`like` above): a backup into both
+ * reads its sources once. */
+BKP_API int bkp_repository_is_like(
+    const struct bkp_repository *a, const struct bkp_repository *b);
 
 /* 32 hex digits; borrowed until close. */
 BKP_API const char *bkp_repository_id(const struct bkp_repository *repository);

@@ -27,6 +27,7 @@ static const struct cli_command command = {
 struct request {
 	struct cli_list recipients;
 	const char *new_identity;
+	const char *like, *like_key_file; /* NULL: it is like no other */
 	const char *location, *key_file;
 	char passphrase[CLI_SECRET_SIZE]; /* empty: none */
 	char recipient[63];               /* of the new identity; or empty */
@@ -104,7 +105,9 @@ find_places(
 {
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_keys keys = BKP_KEYS_INIT;
-	bool is_complete = cli->repository != NULL && cli->key_file != NULL;
+	bool is_complete =
+	    cli->repository != NULL && cli->key_file != NULL &&
+	    (request->like == NULL || request->like_key_file != NULL);
 	int rc = is_complete && cli->config_file == NULL
 		     ? bkp_config_new(config, &err)
 		     : bkp_config_load(cli->config_file, config, &err);
@@ -130,6 +133,23 @@ find_places(
 	return CLI_GO_ON;
 }
 
+/* The other repository, with its own key file or, where none is named, with
+ * what the configuration has. */
+static int
+open_like(const struct request *request, const struct bkp_config *config,
+    struct bkp_repository **out, struct bkp_error *err)
+{
+	struct bkp_keys keys = BKP_KEYS_INIT;
+
+	*out = NULL;
+	if (request->like == NULL)
+		return 0;
+	bkp_config_keys(config, &keys);
+	if (request->like_key_file != NULL)
+		keys.key_file = request->like_key_file;
+	return bkp_repository_open(request->like, &keys, out, err);
+}
+
 static int
 make(struct request *request, const struct bkp_config *config,
     struct bkp_error *err)
@@ -137,6 +157,7 @@ make(struct request *request, const struct bkp_config *config,
 	struct bkp_init_options options = BKP_INIT_OPTIONS_INIT;
 	struct cli_list *list = &request->recipients;
 	const char **all = calloc(list->count + 1, sizeof(*all));
+	struct bkp_repository *like = NULL;
 	int rc = -1;
 
 	if (all == NULL)
@@ -144,6 +165,9 @@ make(struct request *request, const struct bkp_config *config,
 		    err, BKP_NOMEM, ENOMEM, "making the repository");
 	if (list->count > 0)
 		memcpy(all, list->items, list->count * sizeof(*all));
+	if (open_like(request, config, &like, err) < 0)
+		goto out;
+	options.like = like;
 	options.recipients = all;
 	options.recipient_count = list->count;
 	if (request->new_identity != NULL) {
@@ -162,6 +186,7 @@ make(struct request *request, const struct bkp_config *config,
 	    (err->code == BKP_EXISTS || err->code == BKP_INVALID))
 		(void)unlink(request->new_identity);
 out:
+	bkp_repository_close(like);
 	free(all);
 	return rc;
 }
@@ -177,6 +202,11 @@ tell_people(const struct request *request)
 	(void)printf("\nhost key    ");
 	cli_print_escaped(stdout, request->key_file);
 	(void)printf("\n");
+	if (request->like != NULL) {
+		(void)printf("like        ");
+		cli_print_escaped(stdout, request->like);
+		(void)printf("\n");
+	}
 	for (i = 0; i < list->count; i++)
 		(void)printf("recipient   %s\n", list->items[i]);
 	if (*request->recipient != '\0')
@@ -213,10 +243,11 @@ result_event(const struct request *request)
 	if (*request->recipient != '\0')
 		(void)json_array_append_new(
 		    names, cli_json_text(request->recipient));
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b}", "type",
-	    "result", "command", command.name, "state", "complete",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b}",
+	    "type", "result", "command", command.name, "state", "complete",
 	    "repository", cli_json_path(request->location), "key_file",
-	    cli_json_path(request->key_file), "identity_file",
+	    cli_json_path(request->key_file), "like",
+	    cli_json_path(request->like), "identity_file",
 	    cli_json_path(request->new_identity), "recipients", names,
 	    "has_passphrase", *request->passphrase != '\0');
 }
@@ -259,11 +290,22 @@ main(int argc, char **argv)
 	    {"new-identity", 0, "FILE",
 		"make an identity in FILE that may open it", CLI_TEXT,
 		&request.new_identity},
+	    {"like", 0, "DIR",
+		"share chunk names with the repository DIR: a backup into both "
+		"reads once",
+		CLI_TEXT, &request.like},
+	    {"like-key-file", 0, "FILE", "the host key of that one", CLI_TEXT,
+		&request.like_key_file},
 	    {.name = NULL}};
 	enum cli_status status;
 
 	cli_start(&cli);
 	status = cli_parse(&cli, options, argc, argv);
+	if (status == CLI_GO_ON && request.like == NULL &&
+	    request.like_key_file != NULL)
+		status = cli_usage(&cli,
+		    "--like-key-file is about another repository; give --like "
+		    "DIR, too");
 	if (status == CLI_GO_ON)
 		status = init(&cli, &request);
 	cli_list_free(&request.recipients);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/archive_view.h"
 #include "libbackup/repository/copies.h"
 #include "libbackup/repository/key_objects.h"
 #include "libbackup/repository/repository_own.h"
@@ -37,6 +38,9 @@ check_options(const struct bkp_init_options *options, struct bkp_error *err)
 		    "(age1...) or a passphrase");
 	if (bkp_passphrase_check(
 		options->passphrase, options->work_factor, err) < 0)
+		return -1;
+	if (options->like != NULL && bkp_archive_view_refuse(options->like,
+					 "make a repository like", err) < 0)
 		return -1;
 	if (options->key_file == NULL || options->key_file[0] == '\0')
 		return bkp_fail(err, BKP_INVALID,
@@ -94,6 +98,21 @@ fail:
 	if (err != NULL)
 		*err = problem;
 	return -1;
+}
+
+/* All keys are new. The secret of chunk ids is the one that may be shared, and
+ * the chunker follows from it. */
+static int
+make_ring(struct making *making, struct bkp_error *err)
+{
+	const struct bkp_repository *like = making->options->like;
+
+	if (bkp_key_ring_new(&making->ring, err) < 0)
+		return -1;
+	if (like != NULL)
+		memcpy(making->ring.id_key, like->keys.id_key,
+		    sizeof(making->ring.id_key));
+	return 0;
 }
 
 /* ---- the objects ---- */
@@ -256,7 +275,7 @@ bkp_repository_init_store(struct bkp_store *store,
 
 	if (check_options(&options, err) == 0 &&
 	    add_recipients(&making, err) == 0 && check_empty(store, err) == 0 &&
-	    bkp_key_ring_new(&making.ring, err) == 0)
+	    make_ring(&making, err) == 0)
 		rc = make(&making, err);
 	if (rc < 0 && !making.is_uncertain)
 		bkp_store_undo_create(store);

@@ -255,6 +255,15 @@ bkp_repository_id(const struct bkp_repository *repository)
 	return repository->config.id;
 }
 
+int
+bkp_repository_is_like(
+    const struct bkp_repository *a, const struct bkp_repository *b)
+{
+	return a->archive == NULL && b->archive == NULL &&
+	       CRYPTO_memcmp(
+		   a->keys.id_key, b->keys.id_key, sizeof(a->keys.id_key)) == 0;
+}
+
 /* ---- index ---- */
 
 static int

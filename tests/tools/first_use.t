@@ -157,6 +157,21 @@ ends 1 "the key of another repository" backup-create -k second.key
 ends 1 "the identity of another repository" \
 	backup-cat -i second.identity latest command/greeting/text
 
+# ---- one like another ----
+ends 0 "a repository like another one" backup-init -r alike -k alike.key \
+	--like "$PWD/second" --like-key-file second.key \
+	--new-identity alike.identity
+says out '^like  *.*/second$'
+ends 1 "  has keys of its own" backup-create -r alike -k second.key
+says err 'belongs to repository'
+ends 0 "  and takes backups" backup-create -r alike -k alike.key
+ends 1 "one like another that the keys do not open" backup-init -r third \
+	-k third.key --like second --new-identity third.identity
+[ ! -e third ] && [ ! -e third.key ] && [ ! -e third.identity ]
+result $? "  and nothing was made"
+ends 2 "a key of another that is not named" backup-init -r third -k third.key \
+	--like-key-file second.key --new-identity third.identity
+
 # ---- a program that fails, a file that cannot be read ----
 sed 's/echo, good morning/"false"/' backup.yaml >fails.yaml
 ends 1 "a command that fails" backup-create -c fails.yaml command/greeting

@@ -59,6 +59,56 @@ count_names(struct fixture *fixture, const char *prefix)
 
 /* ---- making one ---- */
 
+/* Only what names chunks is shared: with it, the keys of the one open nothing
+ * of the other. */
+static void
+one_like_another_shares_the_names_of_chunks_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *recipients[1] = {fixture->recipient};
+	struct bkp_init_options options = fixture_options(fixture, recipients);
+	struct bkp_repository *first = fixture_open_host(fixture), *second;
+	struct bkp_store *store = NULL, *share = NULL;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_keys keys = BKP_KEYS_INIT;
+	char key_file[80];
+
+	(void)snprintf(
+	    key_file, sizeof(key_file), "%s/second.key", fixture->folder);
+	options.key_file = key_file;
+	options.like = first;
+	assert_int_equal(bkp_store_memory_new(&store, &err), 0);
+	assert_int_equal(bkp_store_memory_share(store, &share, &err), 0);
+	assert_int_equal(bkp_repository_init_store(share, &options, &err), 0);
+
+	keys.key_file = key_file;
+	assert_int_equal(bkp_store_memory_share(store, &share, &err), 0);
+	assert_int_equal(
+	    bkp_repository_open_store(share, &keys, &second, &err), 0);
+	assert_int_equal(bkp_repository_is_like(first, second), 1);
+	assert_memory_equal(first->keys.id_key, second->keys.id_key, 32);
+	assert_string_not_equal(
+	    bkp_repository_id(first), bkp_repository_id(second));
+	assert_memory_not_equal(
+	    &first->keys.metadata[0], &second->keys.metadata[0], 32);
+	assert_memory_not_equal(&first->keys.data_recipient,
+	    &second->keys.data_recipient, sizeof(struct fmt_age_recipient));
+	assert_memory_not_equal(
+	    first->keys.signing_seed, second->keys.signing_seed, 32);
+	assert_memory_not_equal(
+	    first->keys.admin_public, second->keys.admin_public, 32);
+	bkp_repository_close(second);
+
+	keys.key_file = fixture->key_file;
+	assert_int_equal(bkp_store_memory_share(store, &share, &err), 0);
+	second = NULL;
+	assert_int_equal(
+	    bkp_repository_open_store(share, &keys, &second, &err), -1);
+	assert_int_equal(err.code, BKP_AUTH);
+	bkp_repository_close(first);
+	bkp_store_close(store);
+}
+
 static void
 a_new_repository_has_keys_a_roster_and_config(void **state)
 {
@@ -701,6 +751,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE_INITIALISED(a_new_repository_has_keys_a_roster_and_config),
 	    CASE_INITIALISED(the_host_opens_metadata_and_the_administrator_all),
+	    CASE_INITIALISED(one_like_another_shares_the_names_of_chunks_alone),
 	    CASE(a_passphrase_opens_it_as_well),
 	    CASE(a_passphrase_alone_is_enough),
 	    CASE_INITIALISED(what_is_there_already_is_left_alone),
