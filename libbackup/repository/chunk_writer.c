@@ -31,6 +31,22 @@ set_up_zstd(struct bkp_chunk_writer *writer, struct bkp_error *err)
 	return 0;
 }
 
+static int
+set_up_outlets(struct bkp_chunk_writer *writer, struct bkp_session *first,
+    struct bkp_error *err)
+{
+	size_t count = 0;
+
+	for (struct bkp_session *it = first; it != NULL; it = it->next)
+		count++;
+	writer->outlets = bkp_alloc_array(count, sizeof(*writer->outlets), err);
+	if (writer->outlets == NULL)
+		return -1;
+	for (struct bkp_session *it = first; it != NULL; it = it->next)
+		writer->outlets[writer->outlet_count++].session = it;
+	return 0;
+}
+
 int
 bkp_chunk_writer_new_of(struct bkp_session *session, enum fmt_pack_kind kind,
     struct bkp_chunk_writer **out, struct bkp_error *err)
@@ -39,9 +55,9 @@ bkp_chunk_writer_new_of(struct bkp_session *session, enum fmt_pack_kind kind,
 
 	if (writer == NULL)
 		return -1;
-	writer->session = session;
 	writer->kind = kind;
-	if (bkp_chunk_hasher_init(&writer->hasher, session->repository, err) <
+	if (set_up_outlets(writer, session, err) < 0 ||
+	    bkp_chunk_hasher_init(&writer->hasher, session->repository, err) <
 		0 ||
 	    set_up_zstd(writer, err) < 0) {
 		bkp_chunk_writer_free(writer);
@@ -58,16 +74,35 @@ bkp_chunk_writer_new(struct bkp_session *session, struct bkp_chunk_writer **out,
 	return bkp_chunk_writer_new_of(session, FMT_PACK_DATA, out, err);
 }
 
+bool
+bkp_outlet_is_open(const struct bkp_outlet *outlet)
+{
+	return !atomic_load(&outlet->session->is_lost);
+}
+
 /* Chunks that are dropped here count as known elsewhere in the session. */
 static void
-drop_pack(struct bkp_chunk_writer *writer, struct bkp_pack **pack)
+drop_pack(struct bkp_outlet *outlet, struct bkp_pack **pack)
 {
 	if (*pack == NULL)
 		return;
-	atomic_store(&writer->session->has_failed, true);
-	atomic_fetch_sub(&writer->session->unflushed, 1);
+	atomic_store(&outlet->session->has_failed, true);
+	atomic_fetch_sub(&outlet->session->unflushed, 1);
 	bkp_pack_free(*pack);
 	*pack = NULL;
+}
+
+static void
+free_outlets(struct bkp_chunk_writer *writer)
+{
+	for (size_t i = 0; i < writer->outlet_count; i++) {
+		struct bkp_outlet *outlet = &writer->outlets[i];
+
+		for (size_t k = 0; k < 2; k++)
+			drop_pack(outlet, &outlet->packs[k]);
+		fmt_buf_free(&outlet->room);
+	}
+	free(writer->outlets);
 }
 
 void
@@ -75,15 +110,13 @@ bkp_chunk_writer_free(struct bkp_chunk_writer *writer)
 {
 	if (writer == NULL)
 		return;
-	for (size_t i = 0; i < 2; i++)
-		drop_pack(writer, &writer->packs[i]);
+	free_outlets(writer);
 	bkp_chunk_hasher_free(&writer->hasher);
 	(void)ZSTD_freeCCtx(writer->compressor);
 	(void)ZSTD_freeDCtx(writer->decompressor);
 	fmt_buf_free(&writer->frame);
 	fmt_buf_free(&writer->proof);
 	fmt_delta_lines_free(&writer->lines);
-	fmt_buf_free(&writer->base);
 	fmt_buf_free(&writer->delta);
 	bkp_sealer_free(writer->sealer);
 	free(writer);
@@ -189,88 +222,145 @@ bkp_chunk_writer_compress(struct bkp_chunk_writer *writer, int level,
 /* ---- packing ---- */
 
 static int
-flush(struct bkp_chunk_writer *writer, struct bkp_pack **filled,
-    struct bkp_error *err)
+flush(
+    struct bkp_outlet *outlet, struct bkp_pack **filled, struct bkp_error *err)
 {
+	struct bkp_session *session = outlet->session;
 	struct bkp_pack *pack = *filled;
 	int rc;
 
 	if (pack == NULL)
 		return 0;
+	if (!bkp_outlet_is_open(outlet)) {
+		drop_pack(outlet, filled);
+		return 0;
+	}
 	if (bkp_pack_finish(pack, err) < 0) {
-		drop_pack(writer, filled);
+		drop_pack(outlet, filled);
 		return -1;
 	}
 	*filled = NULL;
-	if ((rc = bkp_session_submit(writer->session, pack, err)) < 0)
-		atomic_store(&writer->session->has_failed, true);
-	atomic_fetch_sub(&writer->session->unflushed, 1);
+	if ((rc = bkp_session_submit(session, pack, err)) < 0)
+		atomic_store(&session->has_failed, true);
+	atomic_fetch_sub(&session->unflushed, 1);
 	return rc;
 }
 
 int
 bkp_chunk_writer_flush(struct bkp_chunk_writer *writer, struct bkp_error *err)
 {
-	for (size_t i = 0; i < 2; i++)
-		if (flush(writer, &writer->packs[i], err) < 0)
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	for (size_t i = 0; i < 2 * writer->outlet_count; i++) {
+		struct bkp_outlet *outlet = &writer->outlets[i / 2];
+
+		if (flush(outlet, &outlet->packs[i % 2], &problem) < 0 &&
+		    bkp_session_lose(outlet->session, &problem, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 
-int
-bkp_chunk_writer_append(struct bkp_chunk_writer *writer,
+static int
+append(struct bkp_chunk_writer *writer, struct bkp_outlet *outlet,
     const struct fmt_pack_chunk *chunk, struct bkp_error *err)
 {
-	struct bkp_pack **pack = &writer->packs[chunk->has_base];
+	struct bkp_pack **pack = &outlet->packs[chunk->has_base];
 
 	if (*pack != NULL && bkp_pack_is_full(*pack, writer->frame.len) &&
-	    flush(writer, pack, err) < 0)
+	    flush(outlet, pack, err) < 0)
 		return -1;
 	if (*pack == NULL) {
 		if (bkp_session_take_pack(
-			writer->session, writer->kind, pack, err) < 0)
+			outlet->session, writer->kind, pack, err) < 0)
 			return -1;
-		atomic_fetch_add(&writer->session->unflushed, 1);
+		atomic_fetch_add(&outlet->session->unflushed, 1);
 	}
 	return bkp_pack_add(
 	    *pack, chunk, writer->frame.data, writer->frame.len, err);
 }
 
-/* ---- chunks ---- */
-
 int
-bkp_chunk_writer_store(struct bkp_chunk_writer *writer,
-    const unsigned char id[FMT_ID_SIZE], const void *data, size_t len,
+bkp_chunk_writer_append(struct bkp_chunk_writer *writer,
+    struct bkp_outlet *outlet, const struct fmt_pack_chunk *chunk,
     struct bkp_error *err)
 {
-	struct fmt_pack_chunk chunk = {.raw_len = (uint32_t)len};
-	int rc =
-	    bkp_chunk_writer_compress(writer, BKP_CHUNK_LEVEL, data, len, err);
+	struct bkp_error problem = BKP_ERROR_INIT;
 
-	memcpy(chunk.id, id, sizeof(chunk.id));
-	if (rc == 0)
-		rc = bkp_chunk_writer_append(writer, &chunk, err);
+	if (append(writer, outlet, chunk, &problem) < 0 &&
+	    bkp_session_lose(outlet->session, &problem, err) < 0)
+		return -1;
+	outlet->is_due = false;
+	return 0;
+}
+
+/* ---- chunks ---- */
+
+void
+bkp_chunk_writer_shrink(struct bkp_chunk_writer *writer)
+{
 	if (writer->frame.cap > KEEP_FRAME)
 		fmt_buf_free(&writer->frame);
-	return rc;
+}
+
+int
+bkp_chunk_writer_give_up(struct bkp_chunk_writer *writer)
+{
+	for (size_t i = 0; i < writer->outlet_count; i++)
+		if (writer->outlets[i].is_due)
+			atomic_store(
+			    &writer->outlets[i].session->has_failed, true);
+	return -1;
 }
 
 /* Claims the chunk for this writer unless some writer has it. */
 static int
-claim(struct bkp_session *session, const unsigned char *id, bool *is_new,
+claim(struct bkp_chunk_writer *writer, struct bkp_outlet *outlet,
+    const unsigned char *id, struct bkp_error *err)
+{
+	struct bkp_session *session = outlet->session;
+
+	if (!bkp_session_finds(session, id) &&
+	    bkp_known_set_add(&session->known, id, &outlet->is_due, err) < 0)
+		return -1;
+	(void)bkp_presence_touch(session->presence, NULL);
+	if (writer->kind == FMT_PACK_DATA)
+		atomic_fetch_add(outlet->is_due ? &session->new_chunks
+						: &session->known_chunks,
+		    1);
+	return 0;
+}
+
+/* In each of the repositories. Where there is none left, why the first was
+ * lost is what the caller is to hear. */
+static int
+claim_all(struct bkp_chunk_writer *writer, const unsigned char *id,
     struct bkp_error *err)
 {
-	*is_new = false;
-	if (bkp_session_finds(session, id))
+	size_t open = 0;
+
+	for (size_t i = 0; i < writer->outlet_count; i++)
+		writer->outlets[i].is_due = false;
+	for (size_t i = 0; i < writer->outlet_count; i++) {
+		struct bkp_outlet *outlet = &writer->outlets[i];
+
+		if (!bkp_outlet_is_open(outlet))
+			continue;
+		open++;
+		if (claim(writer, outlet, id, err) < 0)
+			return bkp_chunk_writer_give_up(writer);
+	}
+	if (open > 0)
 		return 0;
-	return bkp_known_set_add(&session->known, id, is_new, err);
+	if (err != NULL)
+		*err = *bkp_session_lost(writer->outlets[0].session);
+	return -1;
 }
 
 int
 bkp_chunk_writer_name(struct bkp_chunk_writer *writer, const void *data,
-    size_t len, struct fmt_chunk_ref *ref, bool *is_new, struct bkp_error *err)
+    size_t len, struct fmt_chunk_ref *ref, struct bkp_error *err)
 {
-	struct bkp_session *session = writer->session;
 	unsigned char id[FMT_ID_SIZE];
 
 	if (len > UINT32_MAX / 2)
@@ -278,14 +368,34 @@ bkp_chunk_writer_name(struct bkp_chunk_writer *writer, const void *data,
 		    "a piece of %zu bytes is more than a chunk can hold", len);
 	if (bkp_chunk_hasher_id(
 		&writer->hasher, writer->kind, data, len, id, err) < 0 ||
-	    claim(session, id, is_new, err) < 0)
+	    claim_all(writer, id, err) < 0)
 		return -1;
-	(void)bkp_presence_touch(session->presence, NULL);
-	if (writer->kind == FMT_PACK_DATA)
-		atomic_fetch_add(
-		    *is_new ? &session->new_chunks : &session->known_chunks, 1);
 	memcpy(ref->id, id, sizeof(ref->id));
 	ref->len = (uint32_t)len;
+	return 0;
+}
+
+/* Compresses once, and stores wherever the chunk is due. */
+static int
+store(struct bkp_chunk_writer *writer, const struct fmt_chunk_ref *ref,
+    const void *data, struct bkp_error *err)
+{
+	struct fmt_pack_chunk chunk = {.raw_len = ref->len};
+	bool is_made = false;
+
+	memcpy(chunk.id, ref->id, sizeof(chunk.id));
+	for (size_t i = 0; i < writer->outlet_count; i++) {
+		struct bkp_outlet *outlet = &writer->outlets[i];
+
+		if (!outlet->is_due)
+			continue;
+		if (!is_made && bkp_chunk_writer_compress(writer,
+				    BKP_CHUNK_LEVEL, data, ref->len, err) < 0)
+			return -1;
+		is_made = true;
+		if (bkp_chunk_writer_append(writer, outlet, &chunk, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -293,14 +403,11 @@ int
 bkp_chunk_writer_put(struct bkp_chunk_writer *writer, const void *data,
     size_t len, struct fmt_chunk_ref *ref, struct bkp_error *err)
 {
-	bool is_new = false;
+	int rc;
 
-	if (bkp_chunk_writer_name(writer, data, len, ref, &is_new, err) < 0)
+	if (bkp_chunk_writer_name(writer, data, len, ref, err) < 0)
 		return -1;
-	if (is_new &&
-	    bkp_chunk_writer_store(writer, ref->id, data, len, err) < 0) {
-		atomic_store(&writer->session->has_failed, true);
-		return -1;
-	}
-	return 0;
+	rc = store(writer, ref, data, err);
+	bkp_chunk_writer_shrink(writer);
+	return rc < 0 ? bkp_chunk_writer_give_up(writer) : 0;
 }

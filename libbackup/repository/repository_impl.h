@@ -117,6 +117,22 @@ struct bkp_chunk_writer; /* one per worker thread */
 int bkp_session_begin(struct bkp_repository *repository,
     struct bkp_session **out, struct bkp_error *err);
 
+/*
+ * Joins a session of another repository that is like that of `first`
+ * (bkp_repository_is_like) with it, before anything is made of either: what is
+ * written through `first` is read, named and compressed once and stored in
+ * each of them that lacks it, and only what all of them have is taken over.
+ * One that fails is lost: the others go on. Each is committed on its own, and
+ * `first` is ended before the others.
+ */
+int bkp_session_join(struct bkp_session *first, struct bkp_session *other,
+    struct bkp_error *err);
+
+/* Why nothing more is stored in this one; NULL: nothing is wrong. While others
+ * that it is joined with go on this is the only sign of it. Borrowed; not while
+ * writers are at work. */
+const struct bkp_error *bkp_session_lost(const struct bkp_session *session);
+
 /* 0; -1 where an index object was left out because it is damaged, and err tells
  * which: what only that one knew is stored again. */
 int bkp_session_check_index(struct bkp_session *session, struct bkp_error *err);

@@ -66,6 +66,8 @@ struct tail {
 #define KILLED_S (3 * 24 * 3600)         /* a temporary file of nobody */
 
 struct bkp_row_cache {
+	const struct bkp_repository *repository; /* borrowed */
+	struct bkp_row_cache *next; /* borrowed; joined after this one */
 	char *directory, *path, *temporary; /* owned; temporary may be NULL */
 	unsigned char line_key[FMT_SIPHASH_KEY]; /* secret */
 	unsigned char mac_key[FMT_SIPHASH_KEY];  /* secret */
@@ -271,6 +273,7 @@ bkp_row_cache_open(const struct bkp_repository *repository, const char *name,
 	*out = NULL;
 	if (cache == NULL)
 		return -1;
+	cache->repository = repository;
 	cache->old_fd = cache->fd = -1;
 	pthread_mutex_init(&cache->lock, NULL);
 	if (find_directory(repository, &cache->directory, err) < 0 ||
@@ -311,6 +314,23 @@ bkp_row_cache_free(struct bkp_row_cache *cache)
 	free(cache->old);
 	free(cache->places);
 	free(cache);
+}
+
+void
+bkp_row_cache_join(struct bkp_row_cache *first, struct bkp_row_cache *cache)
+{
+	while (first->next != NULL)
+		first = first->next;
+	first->next = cache;
+}
+
+struct bkp_row_cache *
+bkp_row_cache_of(
+    struct bkp_row_cache *first, const struct bkp_repository *repository)
+{
+	while (first != NULL && first->repository != repository)
+		first = first->next;
+	return first;
 }
 
 const unsigned char *
@@ -542,7 +562,8 @@ bkp_row_cache_put_note(struct bkp_row_cache *cache, const char *name,
 	    fmt_buf_append(data, zeros, sizeof(zeros) - odd) != FMT_OK)
 		return bkp_fail_nomem(err, "remembering rows");
 	record.count = data->len / sizeof(uint64_t);
-	append(cache, &record, data->data);
+	for (; cache != NULL; cache = cache->next)
+		append(cache, &record, data->data);
 	return 0;
 }
 

@@ -52,6 +52,20 @@ struct bkp_row_base {
 int bkp_row_cache_open(const struct bkp_repository *repository,
     const char *name, struct bkp_row_cache **out, struct bkp_error *err);
 
+/*
+ * Caches of one database for several repositories that are alike, which share
+ * the keys: `cache` goes on behind the last one that was joined with `first`.
+ * Borrowed from each other. Ranges are each one's own; notes are put into all
+ * and got from `first`.
+ */
+void bkp_row_cache_join(
+    struct bkp_row_cache *first, struct bkp_row_cache *cache);
+
+/* That of a repository, among those joined with `first`; NULL: there is
+ * none. */
+struct bkp_row_cache *bkp_row_cache_of(
+    struct bkp_row_cache *first, const struct bkp_repository *repository);
+
 /* Puts what was put in the place of what was remembered before: once the
  * snapshot is there. */
 void bkp_row_cache_keep(struct bkp_row_cache *cache);

@@ -126,6 +126,7 @@ bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
 	if (session == NULL)
 		return -1;
 	session->repository = repository;
+	session->first = session;
 	pthread_mutex_init(&session->lock, NULL);
 	bkp_known_set_init(&session->known);
 	if (bkp_archive_view_refuse(repository, "back up into", err) < 0 ||
@@ -224,32 +225,6 @@ bkp_session_knows(
 {
 	return bkp_session_finds(session, id) ||
 	       bkp_known_set_has(&session->known, id);
-}
-
-bool
-bkp_session_has_entry(
-    struct bkp_session *session, const struct fmt_entry *entry)
-{
-	/* That it is not heard matters at the end, and is told there. */
-	(void)bkp_presence_touch(session->presence, NULL);
-	for (size_t i = 0; i < entry->chunk_count; i++)
-		if (!bkp_session_knows(session, entry->chunks[i].id))
-			return false;
-	return true;
-}
-
-int
-bkp_session_rows(struct bkp_session *session, const char *database,
-    struct bkp_row_cache **out, struct bkp_error *err)
-{
-	*out = NULL;
-	if (bkp_grow(&session->rows, session->row_count, &session->row_cap,
-		sizeof(*session->rows), err) < 0 ||
-	    bkp_row_cache_open(session->repository, database, out, err) < 0)
-		return -1;
-	if (*out != NULL)
-		session->rows[session->row_count++] = *out;
-	return 0;
 }
 
 const struct fmt_chunker *
@@ -451,11 +426,17 @@ int
 bkp_session_commit(struct bkp_session *session, struct fmt_snapshot *snapshot,
     char name[65], struct bkp_error *err)
 {
+	struct bkp_session *first = session->first;
 	char new_name[BKP_OBJECT_NAME];
 
-	if (session->lists != NULL &&
-	    bkp_chunk_writer_flush(session->lists, err) < 0)
+	if (first->lists != NULL &&
+	    bkp_chunk_writer_flush(first->lists, err) < 0)
 		return -1;
+	if (atomic_load(&session->is_lost)) {
+		if (err != NULL)
+			*err = session->lost;
+		return -1;
+	}
 	/* What went wrong while storing tells more than that something is
 	 * missing. */
 	if (bkp_background_drain(session->uploads, err) < 0 ||

@@ -20,6 +20,10 @@
  *               BKP_INDEX_CHUNKS, 24 MiB; the loaded ones are mapped files
  *
  * That is at most 225 MiB with two writers, whatever the size of the backup.
+ *
+ * Sessions that are joined share the writers: each more takes its own packs,
+ * bases of rows, known chunks and index, 190 MiB with two writers, and no
+ * compressor. A slow one holds back the others once what it has queued is full.
  */
 
 #include <pthread.h>
@@ -48,7 +52,11 @@ struct bkp_session {
 	_Atomic uint64_t new_chunks, known_chunks; /* of content */
 	_Atomic unsigned unflushed; /* writers that hold chunks */
 	_Atomic bool has_failed;    /* a chunk counts as known and is not */
+	_Atomic bool is_lost;       /* nothing more is stored here */
 	bool is_committed;
+	struct bkp_session *first; /* whose writers write here: itself, or the
+				      one that it has joined; borrowed */
+	struct bkp_session *next;  /* joined after this one; borrowed */
 	struct bkp_history history; /* as the commit read it */
 
 	pthread_mutex_t lock;              /* of what follows */
@@ -56,7 +64,16 @@ struct bkp_session {
 	size_t builder_chunks;
 	struct bkp_pack *spare; /* owned: packs to use again */
 	uint64_t stored_bytes;
+	struct bkp_error lost; /* is_lost: why */
 };
+
+/*
+ * What this one could not do. 0: others that are joined with it go on, and it
+ * is lost; -1, and err is set: there are none, or it is no matter of one
+ * repository (the run is cancelled, memory is short). Any thread.
+ */
+int bkp_session_lose(struct bkp_session *session,
+    const struct bkp_error *problem, struct bkp_error *err);
 
 /* True where a chunk need not be stored: it is in the repository, in a pack
  * that is not to go, and so is what it is a difference to; or this session

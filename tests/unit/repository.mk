@@ -15,6 +15,10 @@ tests_unit_test_repository_session_SOURCES = \
 	tests/unit/test_repository_session.c $(REPOSITORY_FIXTURE)
 tests_unit_test_repository_session_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_repository_session_LDADD = $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test_joined
+tests_unit_test_joined_SOURCES = tests/unit/test_joined.c $(REPOSITORY_FIXTURE)
+tests_unit_test_joined_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_joined_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += \
 	tests/unit/test_repository_damage
 tests_unit_test_repository_damage_SOURCES = \
