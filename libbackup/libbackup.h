@@ -7,6 +7,7 @@
 #include <libbackup/cancel.h>
 #include <libbackup/check.h>
 #include <libbackup/config.h>
+#include <libbackup/doctor.h>
 #include <libbackup/error.h>
 #include <libbackup/events.h>
 #include <libbackup/export.h>

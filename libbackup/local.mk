@@ -11,6 +11,7 @@ pkgincludesub_HEADERS = \
 	libbackup/cancel.h \
 	libbackup/check.h \
 	libbackup/config.h \
+	libbackup/doctor.h \
 	libbackup/error.h \
 	libbackup/events.h \
 	libbackup/export.h \
@@ -41,6 +42,7 @@ include libbackup/archive/local.mk
 include libbackup/subject/local.mk
 include libbackup/operations/local.mk
 include libbackup/jobs/local.mk
+include libbackup/doctor/local.mk
 
 libbackup_libbackup_la_SOURCES =
 libbackup_libbackup_la_LIBADD = libbackup/libbackup-internal.la

@@ -5,6 +5,7 @@ dist_man_MANS += \
 	man/backup-cat.1 \
 	man/backup-check.1 \
 	man/backup-create.1 \
+	man/backup-doctor.1 \
 	man/backup-export.1 \
 	man/backup-guard.1 \
 	man/backup-import.1 \

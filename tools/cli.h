@@ -154,6 +154,10 @@ enum {
 enum cli_status cli_config(
     struct cli *cli, unsigned needs, struct bkp_config **out);
 
+/* The same without telling what is wrong, and without asking: -1. */
+int cli_config_read(struct cli *cli, unsigned needs, struct bkp_config **out,
+    struct bkp_error *err);
+
 /* cli_config, and the repository opened. Both are the caller's. */
 enum cli_status cli_open(struct cli *cli, unsigned needs,
     struct bkp_config **config, struct bkp_repository **repository);

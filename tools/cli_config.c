@@ -112,6 +112,22 @@ complete_keys(unsigned needs, struct bkp_config *config, struct bkp_error *err)
 	return rc;
 }
 
+int
+cli_config_read(struct cli *cli, unsigned needs, struct bkp_config **out,
+    struct bkp_error *err)
+{
+	struct bkp_config *config = NULL;
+
+	if (load(cli, needs, &config, err) < 0 ||
+	    override(cli, config, err) < 0) {
+		bkp_config_free(config);
+		return -1;
+	}
+	bkp_config_set_cancel(config, &cli->cancel);
+	*out = config;
+	return 0;
+}
+
 enum cli_status
 cli_config(struct cli *cli, unsigned needs, struct bkp_config **out)
 {
@@ -119,12 +135,10 @@ cli_config(struct cli *cli, unsigned needs, struct bkp_config **out)
 	struct bkp_config *config = NULL;
 	enum cli_status status = CLI_GO_ON;
 
-	if (load(cli, needs, &config, &err) < 0 ||
-	    override(cli, config, &err) < 0) {
+	if (cli_config_read(cli, needs, &config, &err) < 0) {
 		status = cli_fail(cli, &err);
 		goto out;
 	}
-	bkp_config_set_cancel(config, &cli->cancel);
 	if (bkp_config_repository(config) == NULL &&
 	    !(needs & CLI_NEEDS_NO_REPOSITORY)) {
 		status = cli_usage(cli,

@@ -5,6 +5,7 @@ bin_PROGRAMS += \
 	tools/backup-cat \
 	tools/backup-check \
 	tools/backup-create \
+	tools/backup-doctor \
 	tools/backup-export \
 	tools/backup-guard \
 	tools/backup-import \
@@ -35,6 +36,8 @@ tools_backup_check_SOURCES = tools/backup-check.c
 tools_backup_check_LDADD = $(TOOL_LIBS)
 tools_backup_create_SOURCES = tools/backup-create.c
 tools_backup_create_LDADD = $(TOOL_LIBS)
+tools_backup_doctor_SOURCES = tools/backup-doctor.c
+tools_backup_doctor_LDADD = $(TOOL_LIBS)
 tools_backup_export_SOURCES = tools/backup-export.c
 tools_backup_export_LDADD = $(TOOL_LIBS)
 tools_backup_guard_SOURCES = tools/backup-guard.c
@@ -63,8 +66,8 @@ dist_ci_SCRIPTS = tools/ci/restore-test
 # bash-completion looks for a file of the command's name.
 dist_bashcompletion_DATA += tools/completion/libbackup.bash
 COMPLETED = backup-archive backup-cat backup-check backup-create \
-	backup-export backup-guard backup-import backup-init backup-key \
-	backup-list backup-prune backup-restore backup-verify
+	backup-doctor backup-export backup-guard backup-import backup-init \
+	backup-key backup-list backup-prune backup-restore backup-verify
 
 install-data-hook:
 	cd '$(DESTDIR)$(bashcompletiondir)' && for name in $(COMPLETED); do \

@@ -19,6 +19,9 @@
 
 struct bkp_s3_libs3; /* one connection's; one thread's */
 
+/* Whether this build has libs3. */
+bool bkp_s3_libs3_is_built(void);
+
 /* Whether libs3 is there and may be used with this endpoint. */
 int bkp_s3_libs3_check(const struct bkp_s3 *s3, bool accepts_unverified_tls,
     struct bkp_error *err);

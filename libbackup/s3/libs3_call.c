@@ -63,6 +63,12 @@ check_tls(const struct bkp_s3 *s3, bool accepts, struct bkp_error *err)
 	return 0;
 }
 
+bool
+bkp_s3_libs3_is_built(void)
+{
+	return true;
+}
+
 int
 bkp_s3_libs3_check(
     const struct bkp_s3 *s3, bool accepts_unverified_tls, struct bkp_error *err)

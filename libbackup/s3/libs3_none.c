@@ -12,6 +12,12 @@ refuse(struct bkp_error *err)
 	    "server knows version 4, leave out \"signature\"");
 }
 
+bool
+bkp_s3_libs3_is_built(void)
+{
+	return false;
+}
+
 int
 bkp_s3_libs3_check(
     const struct bkp_s3 *s3, bool accepts_unverified_tls, struct bkp_error *err)

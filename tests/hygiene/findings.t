@@ -28,4 +28,17 @@ unknown() {
 }
 
 check "every kind of finding is in backup-check(1)" unknown
+
+doctored() {
+	names=$(grep -h -o -E '\{"[a-z-]+", [a-z_]+, BKP_EXAM' \
+		libbackup/doctor/*.c | cut -d '"' -f 2)
+	[ "$(echo "$names" | wc -l)" -gt 50 ] || echo "few checks: $names"
+	page=$(sed -n '/^\.Sh FINDINGS/,/^\.Sh EVENTS/p' man/backup-doctor.1 |
+		grep '^\.It Cm ' | tr ' ' '\n')
+	for name in $names; do
+		echo "$page" | grep -q -x -e "$name" || echo "$name"
+	done
+}
+
+check "every finding of the doctor is in backup-doctor(1)" doctored
 plan

@@ -186,6 +186,29 @@ ends 1 "a check that failed" backup-check
 lacks out CLEAN
 unset FAKE
 
+# ---- doctor ----
+ends 0 "all is well" backup-doctor
+says out '^note     schedule               this machine$'
+says out '^         > a timer$'
+says out '^HEALTHY$'
+lacks out versions
+ends 0 "all is told" backup-doctor --all
+says out '^ok       versions '
+ends 0 "little is told" backup-doctor --quiet
+lacks out schedule
+FAKE=look ends 3 "a warning" backup-doctor
+says out '^warning  last-backup            files/a%1B$'
+says out '^NOTHING IS BROKEN'
+FAKE=bad ends 1 "an error" backup-doctor
+says out '^SOMETHING IS WRONG$'
+FAKE=bad ends 1 "an error in JSON" backup-doctor --json
+is_json out
+says out '"id":"lock-table","status":"error","subject":"postgres/app"'
+says out '"id":"versions","status":"ok"'
+says out '"state":"failed","errors":1,"warnings":1,"notes":1'
+FAKE=fail ends 1 "nothing could be looked at" backup-doctor
+lacks out HEALTHY
+
 # ---- archives ----
 ends 0 "an archive" backup-archive -o a.age -R age1x -R age1y latest
 says out '^snapshot  3f2a9c01'

@@ -727,6 +727,45 @@ bkp_check_result_free(struct bkp_check_result *result)
 	result->findings = NULL;
 }
 
+const char *
+bkp_health_name(enum bkp_health health)
+{
+	static const char *const names[] = {
+	    "ok", "note", "skipped", "warning", "error"};
+
+	return names[health];
+}
+
+int
+bkp_doctor(const struct bkp_doctor_options *options,
+    struct bkp_doctor_result *result, struct bkp_error *err)
+{
+	static const struct bkp_symptom symptoms[] = {
+	    {"versions", BKP_HEALTH_OK, "this machine", "some", ""},
+	    {"schedule", BKP_HEALTH_NOTE, "this machine", "nothing", "a timer"},
+	    {"last-backup", BKP_HEALTH_WARNING, "files/a\033", "3 d old",
+		"look why"},
+	    {"lock-table", BKP_HEALTH_ERROR, "postgres/app", "too small", ""}};
+	size_t count = is_fake("bad") ? 4 : is_fake("look") ? 3 : 2;
+
+	if (is_fake("fail"))
+		return fail(err, BKP_IO, "no more processes");
+	for (size_t i = 0; i < count; i++)
+		options->tell(options->arg, &symptoms[i]);
+	result->symptoms = symptoms;
+	result->symptom_count = count;
+	result->ok = result->notes = 1;
+	result->warnings = count > 2;
+	result->errors = count > 3;
+	return 0;
+}
+
+void
+bkp_doctor_result_free(struct bkp_doctor_result *result)
+{
+	result->symptoms = NULL;
+}
+
 /* What it takes is tried with the library itself. */
 int
 bkp_is_duration(const char *text)

@@ -11,6 +11,7 @@ FAKE_COMMANDS = \
 	tests/tools/fake-backup-check \
 	tests/tools/fake-backup-create \
 	tests/tools/fake-backup-guard \
+	tests/tools/fake-backup-doctor \
 	tests/tools/fake-backup-import \
 	tests/tools/fake-backup-init \
 	tests/tools/fake-backup-key \
@@ -30,6 +31,8 @@ tests_tools_fake_backup_create_SOURCES = tools/backup-create.c
 tests_tools_fake_backup_create_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_guard_SOURCES = tools/backup-guard.c
 tests_tools_fake_backup_guard_LDADD = $(FAKE_LIBS)
+tests_tools_fake_backup_doctor_SOURCES = tools/backup-doctor.c
+tests_tools_fake_backup_doctor_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_import_SOURCES = tools/backup-import.c
 tests_tools_fake_backup_import_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_init_SOURCES = tools/backup-init.c

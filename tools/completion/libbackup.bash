@@ -72,6 +72,7 @@ _backup_complete()
 	backup-cat) options='--config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-doctor) options='--all --offline --write --scratch-directory --time-limit --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-export) options='--map --source --database --snapshot --scratch-directory --erasure-map --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-guard) options='--source --timeout --health --health-timeout --health-retries --health-interval --stop --start --delete-new --no-restore --allow-omissions --journal --resume --forget --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-import) options='--source --database --with --remap-keys --null-missing --fill --leave-out --append --files-to --export-passphrase-file --dry-run --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
@@ -111,7 +112,7 @@ _backup_complete()
 		mapfile -t COMPREPLY < <(compgen -W 'folder zip tar.zst' -- "$word")
 		return
 		;;
-	-j | -R | -s | --role | --only | --put-back | --drop-former | --subject | --job | --link | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
+	-j | -R | -s | --role | --only | --put-back | --drop-former | --subject | --job | --link | --time-limit | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
 		--budget | \
 		--timeout | --health | --health-* | --stop | --start | \
 		--keep-* | --host | --grace | --fill | --leave-out) return ;;
@@ -130,7 +131,7 @@ _backup_complete()
 		compopt -o filenames 2>/dev/null
 		return
 		;;
-	backup-prune:* | backup-init:* | backup-check:* | backup-key:*) ;;
+	backup-prune:* | backup-init:* | backup-check:* | backup-doctor:* | backup-key:*) ;;
 	backup-create:*) words=$(_backup_prefixes) ;;
 	*:0) words=$(_backup_names) ;;
 	*:1) words=$(_backup_prefixes) ;;
@@ -139,6 +140,6 @@ _backup_complete()
 }
 
 complete -F _backup_complete backup-archive backup-cat backup-check \
-	backup-create backup-export backup-guard backup-import backup-init backup-key \
+	backup-create backup-doctor backup-export backup-guard backup-import backup-init backup-key \
 	backup-list backup-prune \
 	backup-restore backup-verify

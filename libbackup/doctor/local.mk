@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# Doctor: what is wrong, or will be, and what to do.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/doctor/bucket.c \
+	libbackup/doctor/bucket.h \
+	libbackup/doctor/configured.c \
+	libbackup/doctor/database.c \
+	libbackup/doctor/database.h \
+	libbackup/doctor/database_role.c \
+	libbackup/doctor/database_state.c \
+	libbackup/doctor/doctor.c \
+	libbackup/doctor/exam.c \
+	libbackup/doctor/exam.h \
+	libbackup/doctor/host.c \
+	libbackup/doctor/repository.c \
+	libbackup/doctor/repository.h \
+	libbackup/doctor/repository_age.c \
+	libbackup/doctor/repository_keys.c
