@@ -14,6 +14,7 @@
 #include <libbackup/guard.h>
 #include <libbackup/job.h>
 #include <libbackup/key.h>
+#include <libbackup/notify.h>
 #include <libbackup/operations.h>
 #include <libbackup/report.h>
 #include <libbackup/repository.h>

@@ -19,6 +19,7 @@ pkgincludesub_HEADERS = \
 	libbackup/guard.h \
 	libbackup/key.h \
 	libbackup/libbackup.h \
+	libbackup/notify.h \
 	libbackup/operations.h \
 	libbackup/report.h \
 	libbackup/repository.h \

@@ -63,6 +63,10 @@ cidir = $(pkgdatadir)/ci
 dist_ci_DATA = tools/ci/github.yml tools/ci/gitlab.yml
 dist_ci_SCRIPTS = tools/ci/restore-test
 
+# Told to others: what they read.
+monitoringdir = $(pkgdatadir)/monitoring
+dist_monitoring_DATA = tools/monitoring/webhook.schema.json
+
 # bash-completion looks for a file of the command's name.
 dist_bashcompletion_DATA += tools/completion/libbackup.bash
 COMPLETED = backup-archive backup-cat backup-check backup-create \

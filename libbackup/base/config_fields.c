@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libbackup/base/config_notifications.h"
 #include "libbackup/base/fail.h"
 
 #define GLOBAL(member) offsetof(struct bkp_config, member)
@@ -32,6 +33,8 @@ const struct config_field bkp_config_fields[] = {
     {"repositories", FIELD_REPOSITORIES, 0, false},
     {"jobs", FIELD_JOBS, 0, false}, {"references", FIELD_REFERENCES, 0, false},
     {"assertions", FIELD_ASSERTIONS, 0, false},
+    {"notifications", FIELD_TOLD, GLOBAL(notifications), false},
+    {"metrics_file", FIELD_PATH, GLOBAL(metrics_file), false},
     {"sources", FIELD_SOURCES, 0, false}, END};
 
 const struct config_field bkp_config_repository_fields[] = {
@@ -53,7 +56,8 @@ const struct config_field bkp_config_job_fields[] = {
     {"prune", FIELD_PRUNE, GLOBAL(job.prunes_after), false},
     {"hooks", FIELD_HOOKS, 0, false},
     {"time_limit", FIELD_SPAN, GLOBAL(job.time_limit_ms), false},
-    {"window", FIELD_WINDOW, GLOBAL(job.window), false}, END};
+    {"window", FIELD_WINDOW, GLOBAL(job.window), false},
+    {"notifications", FIELD_TOLD, GLOBAL(notifications), false}, END};
 
 const struct config_field bkp_config_hooks_fields[] = {
     {"before", FIELD_HOOK_LIST, GLOBAL(job.before), false},
@@ -234,6 +238,9 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_HOOK_LIST:
 		free_hooks(slot);
 		break;
+	case FIELD_TOLD:
+		bkp_config_notifications_free(slot);
+		break;
 	case FIELD_BOOL:
 	case FIELD_COPY:
 	case FIELD_SIGNATURE:
@@ -379,6 +386,8 @@ copy_field(const struct config_field *field, const void *from, void *to,
 		return 0;
 	case FIELD_HOOK_LIST:
 		return copy_hooks(from, to, err);
+	case FIELD_TOLD:
+		return bkp_config_notifications_copy(from, to, err);
 	case FIELD_LIMITS:
 	case FIELD_RETENTION:
 	case FIELD_STORAGE:

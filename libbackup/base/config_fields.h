@@ -44,7 +44,8 @@ enum field_type {
 	FIELD_JOBS,         /* the same */
 	FIELD_REFERENCES,   /* of struct bkp_config, a list of maps */
 	FIELD_ASSERTIONS,   /* the same */
-	FIELD_SOURCES       /* the same */
+	FIELD_TOLD,         /* struct bkp_notifications, a list of maps */
+	FIELD_SOURCES       /* of struct bkp_config, a list of maps */
 };
 
 struct config_field {

@@ -151,6 +151,37 @@ struct bkp_assertion_config {
 	char *database_name; /* as the server has it; NULL: with `source` */
 };
 
+/* When somebody is told. */
+enum {
+	BKP_ON_START = 1,
+	BKP_ON_SUCCESS = 2,
+	BKP_ON_FAILURE = 4,
+	BKP_ON_DEGRADED = 8,
+	BKP_ON_RECOVERY = 16 /* a success after something else */
+};
+
+/* One of ping, webhook and mail. */
+struct bkp_notification_config {
+	char *ping;           /* secret: the address */
+	bool has_exit_status; /* the end of a run is ADDRESS/N */
+	char *webhook;        /* secret: the address */
+	char *headers;        /* secret: lines "Name: value", or NULL */
+	char *signing_key;    /* secret: for HMAC-SHA256, or NULL */
+	char *ca_file;        /* PEM; NULL: the system's */
+	uint64_t timeout_ms;
+	struct bkp_strings mail;
+	char *from; /* NULL: as the mailer has it */
+	char *sendmail;
+	struct bkp_strings on;
+	unsigned moments; /* BKP_ON_...: of `on`, or the usual ones */
+	unsigned line;
+};
+
+struct bkp_notifications {
+	struct bkp_notification_config *items; /* owned */
+	size_t count;
+};
+
 /* How a repository that is in a bucket is reached: endpoint and credentials
  * alone; the bucket is in the location. */
 struct bkp_cancel;
@@ -218,6 +249,8 @@ struct bkp_config {
 	size_t reference_count;
 	struct bkp_assertion_config *assertions;
 	size_t assertion_count;
+	struct bkp_notifications notifications;
+	char *metrics_file; /* for a monitor; NULL: none */
 	struct bkp_source_config *sources; /* sorted by prefix; behind those of
 					      the job the others */
 	size_t source_count;

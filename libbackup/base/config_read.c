@@ -11,6 +11,7 @@
 
 #include "libbackup/base/config_fields.h"
 #include "libbackup/base/config_jobs.h"
+#include "libbackup/base/config_notifications.h"
 #include "libbackup/base/config_references.h"
 #include "libbackup/base/config_verification.h"
 #include "libbackup/base/duration.h"
@@ -468,6 +469,9 @@ read_field(struct reader *r, const yaml_node_t *node,
 	case FIELD_ASSERTIONS:
 		return bkp_config_read_assertions(
 		    r->file, r->config, node, err);
+	case FIELD_TOLD:
+		return bkp_config_read_notifications(r->file, r->config, node,
+		    bkp_config_slot(r->base, field), err);
 	case FIELD_SOURCES:
 		break;
 	}

@@ -10,12 +10,15 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/config_choice.c libbackup/base/config_choice.h \
 	libbackup/base/config_fields.c libbackup/base/config_fields.h \
 	libbackup/base/config_jobs.c libbackup/base/config_jobs.h \
+	libbackup/base/config_notifications.c \
+	libbackup/base/config_notifications.h \
 	libbackup/base/config_read.c libbackup/base/config_read.h \
 	libbackup/base/config_references.c \
 	libbackup/base/config_references.h \
 	libbackup/base/config_yaml.c libbackup/base/config_yaml.h \
 	libbackup/base/config_verification.c \
 	libbackup/base/config_verification.h \
+	libbackup/base/curl_start.c libbackup/base/curl_start.h \
 	libbackup/base/duration.c libbackup/base/duration.h \
 	libbackup/base/counted.c libbackup/base/counted.h \
 	libbackup/base/fail.c libbackup/base/fail.h \

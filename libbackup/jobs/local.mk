@@ -1,4 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs of jobs, and what is told of them.
 libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/jobs/metrics.c libbackup/jobs/metrics.h \
+	libbackup/jobs/metrics_file.c \
+	libbackup/jobs/metrics_save.c \
+	libbackup/jobs/notify.c libbackup/jobs/notify.h \
+	libbackup/jobs/notify_http.c \
+	libbackup/jobs/notify_mail.c \
+	libbackup/jobs/notify_text.c \
+	libbackup/jobs/notify_webhook.c \
 	libbackup/jobs/state_name.c

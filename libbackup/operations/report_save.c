@@ -64,14 +64,19 @@ open_beside(const char *file, char **path, struct bkp_error *err)
 }
 
 static int
-replace(const char *file, const void *data, size_t len, struct bkp_error *err)
+replace(const char *file, mode_t mode, const void *data, size_t len,
+    struct bkp_error *err)
 {
 	char *path = NULL;
-	int fd = open_beside(file, &path, err), rc;
+	int fd = open_beside(file, &path, err), rc = 0;
 
 	if (fd < 0)
 		return -1;
-	rc = write_to(fd, path, true, data, len, err);
+	if (mode != 0 && fchmod(fd, mode) < 0) {
+		rc = bkp_fail_errno(err, errno, "setting modes of %s", path);
+		(void)close(fd);
+	} else
+		rc = write_to(fd, path, true, data, len, err);
 	if (rc == 0 && rename(path, file) < 0)
 		rc = bkp_fail_errno(err, errno, "renaming %s", path);
 	if (rc == 0)
@@ -98,17 +103,24 @@ int
 bkp_report_file_write(
     const char *file, const void *data, size_t len, struct bkp_error *err)
 {
+	return bkp_report_file_write_mode(file, 0, data, len, err);
+}
+
+int
+bkp_report_file_write_mode(const char *file, mode_t mode, const void *data,
+    size_t len, struct bkp_error *err)
+{
 	struct stat there;
 	char *real;
 	int rc;
 
 	if (stat(file, &there) < 0)
-		return replace(file, data, len, err);
+		return replace(file, mode, data, len, err);
 	if (!S_ISREG(there.st_mode))
 		return write_through(file, data, len, err);
 	if ((real = realpath(file, NULL)) == NULL)
 		return bkp_fail_errno(err, errno, "finding it");
-	rc = replace(real, data, len, err);
+	rc = replace(real, mode, data, len, err);
 	free(real);
 	return rc;
 }

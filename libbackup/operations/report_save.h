@@ -5,6 +5,7 @@
 /* Files that others read while they are replaced. */
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "formats/buf.h"
 #include "libbackup/error.h"
@@ -13,6 +14,10 @@
  * readable by whom the umask lets. What is no regular file is written to. */
 int bkp_report_file_write(
     const char *file, const void *data, size_t len, struct bkp_error *err);
+
+/* The same with these modes, whatever the umask; 0: as above. */
+int bkp_report_file_write_mode(const char *file, mode_t mode, const void *data,
+    size_t len, struct bkp_error *err);
 
 /* Reads a regular file that is not large. -1: there is none. */
 int bkp_report_file_read(const char *file, struct fmt_buf *out);

@@ -143,6 +143,19 @@ bkp_report_path(struct bkp_report_text *out, const char *path)
 }
 
 static const char *
+in_plain(char character)
+{
+	(void)character;
+	return NULL;
+}
+
+void
+bkp_report_plain(struct bkp_report_text *out, const char *text)
+{
+	add_fit(out, text, in_plain);
+}
+
+static const char *
 in_label(char character)
 {
 	switch (character) {

@@ -35,6 +35,10 @@ void bkp_report_markup(struct bkp_report_text *out, const char *text);
 /* The same of a path, in which '%' is %25, so that it can be had back. */
 void bkp_report_path(struct bkp_report_text *out, const char *path);
 
+/* Text by itself: tabs, line ends, and %XX for other control characters and
+ * for what is not UTF-8. */
+void bkp_report_plain(struct bkp_report_text *out, const char *text);
+
 /* The value of a Prometheus label, without its quotes. */
 void bkp_report_label(struct bkp_report_text *out, const char *text);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
 
 #include "libbackup/base/config_impl.h"
+#include "libbackup/base/curl_start.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/s3/libs3.h"
 #include "libbackup/s3/request.h"
@@ -15,15 +15,6 @@
 #define CONNECT_MS 10000
 #define STALL_S 60
 #define CONCURRENCY 64
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-static CURLcode curl_ready;
-
-static void
-init_curl(void)
-{
-	curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 /* Cuts "https://host:port/" into what requests need. */
 static int
@@ -123,11 +114,8 @@ bkp_s3_new(const struct bkp_s3_options *options, struct bkp_s3 **out,
 	};
 	struct bkp_s3 *s3;
 
-	(void)pthread_once(&curl_once, init_curl);
-	if (curl_ready != CURLE_OK)
-		return bkp_fail(err, BKP_IO, "libcurl does not start: %s",
-		    curl_easy_strerror(curl_ready));
-	if ((s3 = bkp_alloc(sizeof(*s3), err)) == NULL)
+	if (bkp_curl_start(err) < 0 ||
+	    (s3 = bkp_alloc(sizeof(*s3), err)) == NULL)
 		return -1;
 	bkp_s3_limiter_init(
 	    &s3->limiter, or_default(options->concurrency, CONCURRENCY));

@@ -216,3 +216,7 @@ EXTRA_DIST += tests/integration/test_verify_checks.py \
 
 # doctor: what is planted is found
 EXTRA_DIST += tests/integration/test_doctor.py
+# notifications and metrics: told to real servers, and read by others
+check_PROGRAMS += tests/integration/notify_tool
+tests_integration_notify_tool_LDADD = libbackup/libbackup-internal.la
+EXTRA_DIST += tests/integration/test_notify.py tests/integration/test_metrics.py

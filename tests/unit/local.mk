@@ -140,6 +140,12 @@ tests_unit_test_config_jobs_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_config_jobs_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_config_jobs_LDADD = $(UNIT_LIBS)
 
+UNIT_TESTS += tests/unit/test_config_notifications
+tests_unit_test_config_notifications_SOURCES = \
+	tests/unit/test_config_notifications.c $(FAILING_ALLOC)
+tests_unit_test_config_notifications_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_config_notifications_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_config_notifications_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_config_references tests/unit/test_references
 tests_unit_test_config_references_SOURCES = \
 	tests/unit/test_config_references.c $(FAILING_ALLOC)
