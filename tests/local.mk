@@ -21,7 +21,8 @@ clean-local:
 
 # What a night has time for: a thousand commands that are killed, backups and
 # prunes against each other for longer, every object damaged in every way, tables
-# and values beyond the usual, more of the model, and the fuzzers, in a build of their own:
+# and values beyond the usual, more of the model, the container's root file system, and
+# the fuzzers, in a build of their own:
 #     make night NIGHT_SECONDS=3600
 NIGHT_KILLS = 1000
 NIGHT_SECONDS = 600
@@ -32,7 +33,7 @@ NIGHT_TESTS += tests/integration/run-odd
 endif
 
 night:
-	$(MAKE) -k night-tests night-fuzz
+	$(MAKE) -k night-tests check-container night-fuzz
 night-tests: all
 	BACKUP_TEST_ALL=1 BACKUP_TEST_KILLS=$(NIGHT_KILLS) \
 		BACKUP_TEST_ONLY="test_killed.py test_sizes.py" \
