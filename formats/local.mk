@@ -98,3 +98,8 @@ formats_libformats_la_SOURCES += \
 	formats/pgjson_array.c \
 	formats/pgjson_document.c
 dist_noinst_DATA += formats/pgjson.md
+# Backups that several processes make.
+formats_libformats_la_SOURCES += \
+	formats/share.c formats/share.h formats/share_impl.h \
+	formats/share_result.c
+dist_noinst_DATA += formats/share.md

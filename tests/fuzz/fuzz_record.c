@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signed records: checkpoints, condemned lists, sessions, proofs, erasures. The
- * bytes as they are; and, since nothing is signed by chance, as line 1 that is
+ * Signed records: checkpoints, condemned lists, sessions, proofs, erasures, what
+ * a shared backup is made of. The bytes as they are; and, since nothing is signed by chance, as line 1 that is
  * signed here. What is taken is written back and read again as the same. So are
  * the claims of proofs that several of them have.
  */
@@ -15,6 +15,7 @@
 #include "formats/presence.h"
 #include "formats/proof.h"
 #include "formats/record.h"
+#include "formats/share.h"
 #include "tests/fuzz/fuzz.h"
 
 static const unsigned char seed[32] = {1};
@@ -40,6 +41,9 @@ AGAIN(condemned)
 AGAIN(erasure)
 AGAIN(presence)
 AGAIN(proof)
+AGAIN(share_note)
+AGAIN(share_plan)
+AGAIN(share_result)
 
 static const struct {
 	const char *context;
@@ -50,6 +54,9 @@ static const struct {
     {"libbackup session v1", presence_again},
     {"libbackup proof v1", proof_again},
     {"libbackup erasure v1", erasure_again},
+    {FMT_SHARE_NOTE_CONTEXT, share_note_again},
+    {FMT_SHARE_PLAN_CONTEXT, share_plan_again},
+    {FMT_SHARE_RESULT_CONTEXT, share_result_again},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
