@@ -37,6 +37,11 @@ struct bkp_backup_options {
 	size_t tag_count;
 	struct bkp_events events;
 	const struct bkp_cancel *cancel;
+	const char *run; /* NULL: this process reads all. Else it leads a run of
+			    this name (bkp_backup_share) */
+	const char *time_limit; /* of a run: "6h"; NULL: none */
+	int is_finishing; /* of a run: commits when all shares are there, and
+			     not when bkp_backup_finish asks for it */
 };
 
 #define BKP_BACKUP_OPTIONS_INIT                                                \
@@ -63,6 +68,52 @@ struct bkp_backup_result {
 };
 
 BKP_API int bkp_backup(const struct bkp_backup_options *options,
+    struct bkp_backup_result *result, struct bkp_error *err);
+
+/*
+ * One backup that several processes make, on any hosts that reach the databases
+ * and the repository: bkp_backup with options.run holds the moment of all
+ * databases, reads what is no database, and commits; N shares read the tables in
+ * that moment; bkp_backup_finish waits for all of them, has the leader commit,
+ * and tells of the snapshot. Nothing else is shared between them, and they may
+ * begin in any order. A share that died is run again, and may be run twice. Where
+ * the leader ends early there is no snapshot (BKP_NOTFOUND), and all of them
+ * begin again.
+ */
+struct bkp_share_options {
+	size_t size;
+	const struct bkp_config *config;
+	const char *run;	/* 1 to 63 of a-z A-Z 0-9 . _ - */
+	uint32_t share, shares; /* from 0; for bkp_backup_finish unused */
+	const char *wait; /* "10m", which is NULL, too: for the plan; finish: for
+			     shares as well */
+	struct bkp_events events;
+	const struct bkp_cancel *cancel;
+};
+
+#define BKP_SHARE_OPTIONS_INIT                                                 \
+	{                                                                      \
+		.size = sizeof(struct bkp_share_options)                       \
+	}
+
+struct bkp_share_result {
+	uint64_t tasks, known_tasks; /* known: done by an earlier run of it */
+	uint64_t left_pieces; /* parts of them that the leader reads, for
+				 somebody waits for a lock on the table */
+	uint64_t bytes, rows; /* read now */
+	uint64_t new_chunks, known_chunks, stored_bytes;
+	uint64_t duration_ms;
+};
+
+/* 1 where a text is such a time: "90s", "30m", "1h30m", "2d". */
+BKP_API int bkp_is_span(const char *text);
+
+BKP_API int bkp_backup_share(const struct bkp_share_options *options,
+    struct bkp_share_result *result, struct bkp_error *err);
+
+/* Rows, objects and files of the result are not counted. BKP_RETRY: shares are
+ * missing, and named. */
+BKP_API int bkp_backup_finish(const struct bkp_share_options *options,
     struct bkp_backup_result *result, struct bkp_error *err);
 
 /* ---- restore ---- */

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* backup-create: all sources, or those named, into one new snapshot. */
+#include <string.h>
+
 #include "tools/cli.h"
 
 static const struct cli_command command = {
     .name = "backup-create",
     .summary = "Back up the configured sources into one new snapshot.",
-    .usage = (const char *const[]){"[SOURCE...]", NULL},
+    .usage = (const char *const[]){"[SOURCE...]",
+	"--plan --run NAME [--finish] [SOURCE...]", "--share I/N --run NAME",
+	"--finish --run NAME", NULL},
     .operands =
 	(const char *const[]){"SOURCE  a configured source, for example "
 			      "postgres/app; none: all of them",
@@ -17,6 +21,8 @@ static const struct cli_command command = {
 	NULL},
     .examples = (const char *const[]){"backup-create --tag nightly",
 	"backup-create --config /etc/libbackup/backup.yaml postgres/app",
+	"backup-create --run nightly --plan --finish   # one process leads,",
+	"backup-create --run nightly --share 0/4       # four read: 0/4 to 3/4",
 	"backup-create --archive /srv/nightly/$(date +%F).tar.zst.age -R "
 	"age1...",
 	NULL},
@@ -113,9 +119,196 @@ run(struct cli *cli, const struct bkp_backup_options *options,
 	return is_degraded(&result) ? CLI_DEGRADED : CLI_COMPLETE;
 }
 
+/* ---- one of several processes ---- */
+
+/* What was asked for. */
+struct sharing {
+	const char *run, *share, *wait, *time_limit;
+	bool is_plan, is_finish;
+	unsigned number, count; /* of --share */
+};
+
+static json_t *
+share_event(const struct sharing *sharing, const struct bkp_share_result *r)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, "
+			 "s:I, s:I, s:I, s:I, s:I}",
+	    "type", "result", "command", command.name, "state", "complete",
+	    "run", sharing->run, "share", (int)sharing->number, "shares",
+	    (int)sharing->count, "tasks", (json_int_t)r->tasks, "known_tasks",
+	    (json_int_t)r->known_tasks, "left_pieces",
+	    (json_int_t)r->left_pieces, "bytes", (json_int_t)r->bytes, "rows",
+	    (json_int_t)r->rows, "new_chunks", (json_int_t)r->new_chunks,
+	    "known_chunks", (json_int_t)r->known_chunks, "stored_bytes",
+	    (json_int_t)r->stored_bytes, "duration_ms",
+	    (json_int_t)r->duration_ms);
+}
+
+static void
+tell_share(
+    FILE *out, const struct sharing *sharing, const struct bkp_share_result *r)
+{
+	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE];
+
+	(void)fprintf(out, "share     %u/%u of run %s: %s tasks\n",
+	    sharing->number, sharing->count, sharing->run,
+	    cli_count(r->tasks, a));
+	if (r->known_tasks > 0)
+		(void)fprintf(out,
+		    "known     %s, done by an earlier run of it\n",
+		    cli_count(r->known_tasks, a));
+	(void)fprintf(out, "read      %s (%s rows)\n", cli_size(r->bytes, a),
+	    cli_count(r->rows, b));
+	(void)fprintf(out, "added     %s\n", cli_size(r->stored_bytes, a));
+	(void)fprintf(out, "time      %s\n", cli_duration(r->duration_ms, a));
+}
+
+static int
+run_share(struct cli *cli, const struct sharing *sharing,
+    const struct bkp_share_options *options, struct bkp_error *err)
+{
+	struct bkp_share_result result = {.tasks = 0};
+
+	if (bkp_backup_share(options, &result, err) < 0)
+		return -1;
+	cli_progress_clear(cli);
+	if (cli->is_json)
+		cli_emit(cli, share_event(sharing, &result));
+	else
+		tell_share(cli->events, sharing, &result);
+	return CLI_COMPLETE;
+}
+
+static int
+run_finish(struct cli *cli, const struct bkp_share_options *options,
+    struct bkp_error *err)
+{
+	struct bkp_backup_result result = {.entries = 0};
+	char a[CLI_TEXT_SIZE];
+
+	if (bkp_backup_finish(options, &result, err) < 0)
+		return -1;
+	cli_progress_clear(cli);
+	if (cli->is_json) {
+		cli_emit(cli, result_event(&result));
+	} else {
+		(void)fprintf(cli->events, "snapshot  %s\n", result.snapshot);
+		(void)fprintf(cli->events, "entries   %s\n",
+		    cli_count(result.entries, a));
+		(void)fprintf(
+		    cli->events, "size      %s\n", cli_size(result.bytes, a));
+		(void)fprintf(cli->events, "state     %s\n", state_of(&result));
+	}
+	return is_degraded(&result) ? CLI_DEGRADED : CLI_COMPLETE;
+}
+
+static enum cli_status
+take_part(struct cli *cli, const struct sharing *sharing)
+{
+	struct bkp_share_options options = BKP_SHARE_OPTIONS_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_config *config = NULL;
+	enum cli_status status;
+	int ended;
+
+	if ((status = cli_config(
+		 cli, sharing->is_finish ? 0 : CLI_NEEDS_SOURCES, &config)) !=
+	    CLI_GO_ON)
+		return status;
+	options.config = config;
+	options.run = sharing->run;
+	options.share = sharing->number;
+	options.shares = sharing->count;
+	options.wait = sharing->wait;
+	options.events = cli_events(cli);
+	options.cancel = &cli->cancel;
+	ended = sharing->is_finish ? run_finish(cli, &options, &err)
+				   : run_share(cli, sharing, &options, &err);
+	status = ended < 0 ? cli_fail(cli, &err) : (enum cli_status)ended;
+	bkp_config_free(config);
+	return status;
+}
+
+/* "3/8", and nothing else. */
+static enum cli_status
+read_share(struct cli *cli, struct sharing *sharing)
+{
+	static const char digits[] = "0123456789";
+	const char *text = sharing->share;
+	size_t first = strspn(text, digits);
+
+	if (first == 0 || first > 4 || text[first] != '/' ||
+	    strspn(text + first + 1, digits) != strlen(text + first + 1) ||
+	    strlen(text + first + 1) == 0 || strlen(text + first + 1) > 4 ||
+	    sscanf(text, "%u/%u", &sharing->number, &sharing->count) != 2)
+		return cli_usage(
+		    cli, "--share takes I/N, as in 0/4, not '%s'", text);
+	if (sharing->count == 0 || sharing->number >= sharing->count)
+		return cli_usage(cli,
+		    "there is no share %s: they are counted from 0, so that "
+		    "the last of %u is %u/%u",
+		    text, sharing->count,
+		    sharing->count > 0 ? sharing->count - 1 : 0,
+		    sharing->count);
+	return CLI_GO_ON;
+}
+
+static enum cli_status
+check_span(struct cli *cli, const char *option, const char *text)
+{
+	if (text == NULL || bkp_is_span(text))
+		return CLI_GO_ON;
+	return cli_usage(cli,
+	    "--%s takes a time, as in 90s, 30m or 1h30m, not '%s'", option,
+	    text);
+}
+
+static enum cli_status
+check_sharing(struct cli *cli, struct sharing *sharing, bool is_archive)
+{
+	bool is_any =
+	    sharing->is_plan || sharing->is_finish || sharing->share != NULL;
+	enum cli_status status;
+
+	if (!is_any && (sharing->run != NULL || sharing->wait != NULL ||
+			   sharing->time_limit != NULL))
+		return cli_usage(cli,
+		    "--run, --wait and --time-limit are about a backup that "
+		    "several processes make; give --plan, --share I/N or "
+		    "--finish, too");
+	if (is_any && sharing->run == NULL)
+		return cli_usage(cli,
+		    "the processes of a run find each other by its name: give "
+		    "--run NAME, the same to all of them");
+	if (is_any && is_archive)
+		return cli_usage(cli,
+		    "an archive is written by one process; --plan, --share and "
+		    "--finish need a repository");
+	if (sharing->share != NULL && (sharing->is_plan || sharing->is_finish))
+		return cli_usage(cli,
+		    "--share is a process of its own, beside that of --plan "
+		    "and that of --finish");
+	if (is_any && !sharing->is_plan && cli->operand_count > 0)
+		return cli_usage(cli,
+		    "which sources is said to --plan alone, not to --share or "
+		    "--finish");
+	if (sharing->time_limit != NULL && !sharing->is_plan)
+		return cli_usage(cli, "--time-limit is for --plan");
+	if (sharing->wait != NULL && sharing->is_plan)
+		return cli_usage(cli,
+		    "--wait is for --share and --finish; --plan waits until "
+		    "--time-limit is over");
+	status = sharing->share != NULL ? read_share(cli, sharing) : CLI_GO_ON;
+	if (status == CLI_GO_ON)
+		status = check_span(cli, "wait", sharing->wait);
+	if (status == CLI_GO_ON)
+		status = check_span(cli, "time-limit", sharing->time_limit);
+	return status;
+}
+
 static enum cli_status
 create(struct cli *cli, const struct cli_list *tags,
-    const struct bkp_archive_options *archive)
+    const struct bkp_archive_options *archive, const struct sharing *sharing)
 {
 	struct bkp_backup_options options = BKP_BACKUP_OPTIONS_INIT;
 	unsigned needs = CLI_NEEDS_SOURCES;
@@ -135,6 +328,11 @@ create(struct cli *cli, const struct cli_list *tags,
 	options.tag_count = tags->count;
 	options.events = cli_events(cli);
 	options.cancel = &cli->cancel;
+	if (sharing->is_plan) {
+		options.run = sharing->run;
+		options.is_finishing = sharing->is_finish;
+		options.time_limit = sharing->time_limit;
+	}
 	ended = run(cli, &options, archive, &err);
 	status = ended < 0 ? cli_fail(cli, &err) : (enum cli_status)ended;
 	bkp_config_free(config);
@@ -164,6 +362,7 @@ main(int argc, char **argv)
 	struct cli_archive archive = {.output = NULL};
 	struct bkp_archive_options written = BKP_ARCHIVE_OPTIONS_INIT;
 	char secret[CLI_SECRET_SIZE] = "";
+	struct sharing sharing = {.run = NULL};
 	const struct cli_option options[] = {
 	    {"tag", 't', "TAG", "put TAG on the snapshot; repeat for more",
 		CLI_LIST, &tags},
@@ -187,6 +386,25 @@ main(int argc, char **argv)
 	    {"scratch-directory", 0, "DIR",
 		"make it in DIR, which takes as much room again", CLI_TEXT,
 		&archive.scratch_directory},
+	    {"run", 0, "NAME",
+		"of a backup that several processes make: the same for all",
+		CLI_TEXT, &sharing.run},
+	    {"plan", 0, NULL,
+		"lead it: hold the moment until all is read, then commit",
+		CLI_FLAG, &sharing.is_plan},
+	    {"share", 0, "I/N",
+		"read share I of N, counted from 0 (0/4 to 3/4)", CLI_TEXT,
+		&sharing.share},
+	    {"finish", 0, NULL,
+		"have the leader commit when all shares are there; with "
+		"--plan, it does so by itself",
+		CLI_FLAG, &sharing.is_finish},
+	    {"wait", 0, "TIME",
+		"so long for the plan and (--finish) for shares; usually 10m",
+		CLI_TEXT, &sharing.wait},
+	    {"time-limit", 0, "TIME",
+		"with --plan: fail when it takes longer (6h)", CLI_TEXT,
+		&sharing.time_limit},
 	    {.name = NULL}};
 	enum cli_status status;
 
@@ -195,9 +413,13 @@ main(int argc, char **argv)
 	if (status == CLI_GO_ON)
 		status = check_request(&cli, &archive);
 	if (status == CLI_GO_ON)
-		status = cli_archive(&cli, &archive, secret, &written);
+		status = check_sharing(&cli, &sharing, archive.output != NULL);
 	if (status == CLI_GO_ON)
-		status = create(&cli, &tags, &written);
+		status = cli_archive(&cli, &archive, secret, &written);
+	if (status == CLI_GO_ON && sharing.run != NULL && !sharing.is_plan)
+		status = take_part(&cli, &sharing);
+	else if (status == CLI_GO_ON)
+		status = create(&cli, &tags, &written, &sharing);
 	cli_secret_wipe(secret);
 	cli_list_free(&archive.recipients);
 	cli_list_free(&tags);

@@ -17,11 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "libbackup/archive/input.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/backup_references.h"
 #include "libbackup/operations/locks.h"
 #include "libbackup/operations/opened.h"
+#include "libbackup/operations/shares.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/repository/history.h"
 #include "libbackup/repository/repository_own.h"
@@ -36,6 +36,7 @@ struct part {
 	struct fmt_snapshot earlier; /* owned: what `previous` points into */
 	struct bkp_previous previous;
 	char earlier_name[65];
+	bool is_led; /* others read it, too */
 };
 
 struct backup {
@@ -44,7 +45,8 @@ struct backup {
 	struct bkp_repository *repository;
 	struct bkp_session *session;
 	struct bkp_contents *contents;
-	struct part *parts; /* in the order of prefixes */
+	struct bkp_lead *lead; /* owned; NULL: nobody else reads */
+	struct part *parts;    /* in the order of prefixes */
 	size_t part_count;
 	size_t problem_count; /* of earlier snapshots */
 	struct bkp_references references;
@@ -157,32 +159,8 @@ load_previous(struct backup *backup, struct part *part,
 static int
 open_repository(struct backup *backup, struct bkp_error *err)
 {
-	struct bkp_keys keys = BKP_KEYS_INIT;
-
-	if (backup->config->repository == NULL)
-		return bkp_fail(err, BKP_INVALID,
-		    "no repository is named; give 'repository:' in the "
-		    "configuration or --repository");
-	bkp_config_keys(backup->config, &keys);
-	/* A backup needs the host's key and nothing else: what opens contents
-	 * stays out of the process. */
-	keys.identity_file = NULL;
-	keys.passphrase = NULL;
-	if (!bkp_store_is_bucket(backup->config->repository) &&
-	    bkp_archive_is_location(backup->config->repository))
-		return bkp_fail(err, BKP_INVALID,
-		    "%s is an archive, not a repository: there is no way to "
-		    "back up into it; --archive FILE writes another one",
-		    backup->config->repository);
-	if (keys.key_file == NULL)
-		return bkp_fail(err, BKP_INVALID,
-		    "no key file is named; give 'key_file:' in the "
-		    "configuration or --key-file (backup-init made it)");
-	if (bkp_repository_open(backup->config->repository, &keys,
-		&backup->repository, err) < 0)
-		return -1;
-	if (bkp_repository_keep_parity(
-		backup->repository, backup->config->error_correction, err) < 0)
+	if (bkp_opened_for_writing(backup->config, &backup->repository, err) <
+	    0)
 		return -1;
 	/* Not for us; a disk that is full by now says so soon enough. */
 	(void)bkp_reserve_keep(backup->repository->store, NULL);
@@ -369,9 +347,48 @@ run_part(struct backup *backup, size_t n, struct bkp_error *err)
 	return 0;
 }
 
+/* Others read databases: what is no database is read meanwhile. */
 static int
-run_parts(struct backup *backup, struct bkp_error *err)
+run_led_parts(struct backup *backup, const struct bkp_backup_options *options,
+    struct bkp_error *err)
 {
+	for (size_t i = 0; i < backup->part_count; i++)
+		if (!backup->parts[i].is_led && run_part(backup, i, err) < 0)
+			return -1;
+	if (bkp_lead_wait(backup->lead, options->is_finishing != 0, err) < 0)
+		return -1;
+	for (size_t i = 0; i < backup->part_count; i++)
+		if (backup->parts[i].is_led && run_part(backup, i, err) < 0)
+			return -1;
+	return bkp_contents_flush(backup->contents, err);
+}
+
+static int
+lead_parts(struct backup *backup, const struct bkp_backup_options *options,
+    struct bkp_error *err)
+{
+	if (options->run == NULL)
+		return 0;
+	if (bkp_lead_begin(options->run, options->time_limit,
+		backup->repository, backup->session, backup->run, &backup->lead,
+		err) < 0)
+		return -1;
+	for (size_t i = 0; i < backup->part_count; i++) {
+		struct part *part = &backup->parts[i];
+
+		if (bkp_lead_add(backup->lead, part->source, part->sink,
+			&part->is_led, err) < 0)
+			return bkp_fail_in(err, "%s", part->config->prefix);
+	}
+	return bkp_lead_publish(backup->lead, err);
+}
+
+static int
+run_parts(struct backup *backup, const struct bkp_backup_options *options,
+    struct bkp_error *err)
+{
+	if (backup->lead != NULL)
+		return run_led_parts(backup, options, err);
 	for (size_t i = 0; i < backup->part_count; i++)
 		if (backup->parts[i].config->kind == BKP_KIND_POSTGRES &&
 		    run_part(backup, i, err) < 0)
@@ -538,6 +555,7 @@ end_backup(struct backup *backup)
 	}
 	free(backup->parts);
 	bkp_references_free(&backup->references);
+	bkp_lead_free(backup->lead);
 	bkp_contents_free(backup->contents);
 	bkp_session_end(backup->session);
 	bkp_repository_close(backup->repository);
@@ -576,7 +594,9 @@ bkp_backup(const struct bkp_backup_options *options,
 	    begin_snapshot(&backup, err) < 0 ||
 	    add_tags(&backup, options, err) < 0 ||
 	    open_parts(&backup, err) < 0 || prepare_parts(&backup, err) < 0 ||
-	    read_references(&backup, err) < 0 || run_parts(&backup, err) < 0 ||
+	    read_references(&backup, err) < 0 ||
+	    lead_parts(&backup, options, err) < 0 ||
+	    run_parts(&backup, options, err) < 0 ||
 	    add_omissions(&backup, &omission_count, err) < 0)
 		goto out;
 	bkp_run_phase(backup.run, 0, 0, "committing");
@@ -589,6 +609,8 @@ bkp_backup(const struct bkp_backup_options *options,
 out:
 	if (rc < 0)
 		advise_room(&backup, err);
+	if (backup.lead != NULL)
+		bkp_lead_end(backup.lead, rc == 0 ? name : NULL, err);
 	end_backup(&backup);
 	return rc;
 }

@@ -94,3 +94,12 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/verify_replay.c \
 	libbackup/operations/verify_sample.c \
 	libbackup/operations/verify_times.c
+# A backup that several processes make.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/operations/finish.c \
+	libbackup/operations/lead.c \
+	libbackup/operations/share.c \
+	libbackup/operations/share_collect.c \
+	libbackup/operations/share_deal.c \
+	libbackup/operations/shares.h \
+	libbackup/operations/writing.c

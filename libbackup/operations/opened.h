@@ -70,6 +70,11 @@ int bkp_opened_overlap(const struct bkp_opened *opened, const char **path,
 /* Whether `inner` is `outer` or below it. */
 bool bkp_path_is_within(const char *inner, const char *outer);
 
+/* The repository of the configuration with the key of this host alone, to back
+ * up into it (writing.c). The caller closes it. */
+int bkp_opened_for_writing(const struct bkp_config *config,
+    struct bkp_repository **out, struct bkp_error *err);
+
 /* Workers of a run: as configured, or one a processor up to 8. */
 unsigned bkp_worker_count(const struct bkp_config *config);
 

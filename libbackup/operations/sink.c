@@ -22,6 +22,7 @@ struct bkp_sink {
 	struct bkp_error damage;      /* of the list of `previous` */
 	bkp_watch_fn *watch;          /* NULL: nobody */
 	void *watch_arg;
+	const struct bkp_shared *shared; /* NULL: nobody else reads */
 
 	/* digest only */
 	const struct bkp_comparison *comparisons;
@@ -107,6 +108,18 @@ bkp_sink_watch(struct bkp_sink *sink, bkp_watch_fn *fn, void *arg)
 {
 	sink->watch = fn;
 	sink->watch_arg = arg;
+}
+
+void
+bkp_sink_share(struct bkp_sink *sink, const struct bkp_shared *shared)
+{
+	sink->shared = shared;
+}
+
+const struct bkp_shared *
+bkp_sink_shared(const struct bkp_sink *sink)
+{
+	return sink->shared;
 }
 
 int

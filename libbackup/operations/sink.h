@@ -47,6 +47,9 @@ typedef int bkp_watch_fn(
     void *arg, const struct fmt_entry *entry, struct bkp_error *err);
 void bkp_sink_watch(struct bkp_sink *sink, bkp_watch_fn *fn, void *arg);
 
+/* What others have read for this sink's source; borrowed. */
+void bkp_sink_share(struct bkp_sink *sink, const struct bkp_shared *shared);
+
 /* Ends the list: the refs are the caller's. */
 int bkp_sink_finish(struct bkp_sink *sink, struct fmt_chunk_ref **refs,
     size_t *count, struct bkp_error *err);

@@ -11,6 +11,7 @@
 #include "libbackup/repository/checker.h"
 #include "libbackup/repository/copies.h"
 #include "libbackup/repository/reserve.h"
+#include "libbackup/repository/shares.h"
 #include "libbackup/store/store_parity.h"
 
 #define HEX "0123456789abcdef"
@@ -69,7 +70,8 @@ is_ours(const char *path)
 	if (strncmp(path, BKP_COPIES, strlen(BKP_COPIES)) == 0)
 		path += strlen(BKP_COPIES);
 	return strcmp(path, "config") == 0 || strcmp(path, BKP_RESERVE) == 0 ||
-	       is_in_folder(path) || is_pack(path) || is_session(path);
+	       is_in_folder(path) || is_pack(path) || is_session(path) ||
+	       bkp_shares_is_object(path);
 }
 
 /* In a folder of a repository, so that nobody else has a use for it. */
@@ -87,6 +89,7 @@ is_among_ours(const char *path)
 	}
 	return strncmp(path, "packs/", 6) == 0 ||
 	       strncmp(path, "sessions/", 9) == 0 ||
+	       strncmp(path, BKP_SHARES, strlen(BKP_SHARES)) == 0 ||
 	       strncmp(path, BKP_COPIES, strlen(BKP_COPIES)) == 0 ||
 	       strncmp(path, BKP_PARITY_FOLDER, strlen(BKP_PARITY_FOLDER)) == 0;
 }

@@ -117,3 +117,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/repair_places.c \
 	libbackup/repository/repair_rest.c \
 	libbackup/repository/repair_strays.c
+# Backups that several processes make.
+libbackup_libbackup_internal_la_SOURCES += \
+	libbackup/repository/session_share.c \
+	libbackup/repository/shares.c libbackup/repository/shares.h

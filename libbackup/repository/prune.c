@@ -13,6 +13,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/repository/prune_own.h"
 #include "libbackup/repository/reserve.h"
+#include "libbackup/repository/shares.h"
 
 struct prune {
 	struct bkp_repository *repository;
@@ -607,6 +608,8 @@ run(struct prune *prune, struct bkp_error *err)
 	rc = condemn_all(prune, err);
 	if (rc == 0 && !prune->limits->is_dry_run)
 		rc = act(prune, &dead, err);
+	if (rc == 0 && !prune->limits->is_dry_run)
+		rc = bkp_shares_clear(prune->repository, prune->presence, err);
 	if (rc == 0) {
 		count_condemned(prune, &dead);
 		rc = count_indexes(prune, err);

@@ -218,6 +218,31 @@ void bkp_list_writer_free(struct bkp_list_writer *writer);
 int bkp_session_commit(struct bkp_session *session,
     struct fmt_snapshot *snapshot, char name[65], struct bkp_error *err);
 
+/*
+ * A backup that several processes make: each has a session, and the one that
+ * began first, before the others stored anything, is committed
+ * (session_share.c). `id` is borrowed; touch gives a sign of life, and fails
+ * where the session does not count any more.
+ */
+const char *bkp_session_id(const struct bkp_session *session);
+int bkp_session_touch(struct bkp_session *session, struct bkp_error *err);
+
+/* Instead of a commit: what was written is stored and in the index when this
+ * returns. Every chunk writer must have been flushed. May be called again. */
+int bkp_session_settle(struct bkp_session *session, struct bkp_error *err);
+
+/* Before chunks of others are counted on: reads the index and lists the packs
+ * again. Nobody may be at work with the session. */
+int bkp_session_look_again(struct bkp_session *session, struct bkp_error *err);
+bool bkp_session_has_chunk(
+    struct bkp_session *session, const unsigned char id[FMT_ID_SIZE]);
+
+/* What the session has stored so far; and adds what others have. */
+void bkp_session_counts(struct bkp_session *session, uint64_t *new_chunks,
+    uint64_t *known_chunks, uint64_t *stored_bytes);
+void bkp_session_count(struct bkp_session *session, uint64_t new_chunks,
+    uint64_t known_chunks, uint64_t stored_bytes);
+
 /* Instead of a commit: true, and its name, where a snapshot is there that
  * holds just what `snapshot` would, and nothing of that had to be stored. */
 int bkp_session_find_same(struct bkp_session *session,

@@ -95,8 +95,9 @@ announce(struct bkp_session *session, struct bkp_error *err)
 
 /* A pack that a check on this machine found damaged holds nothing to build
  * upon: what lies there is stored once more while its source still has it. */
-static int
-shun_damaged(struct bkp_repository *repository, struct bkp_error *err)
+int
+bkp_session_shun_damaged(
+    struct bkp_repository *repository, struct bkp_error *err)
 {
 	struct bkp_check_memory memory = {NULL, 0};
 	struct bkp_error problem = BKP_ERROR_INIT;
@@ -136,7 +137,7 @@ bkp_session_begin(struct bkp_repository *repository, struct bkp_session **out,
 	    announce(session, err) < 0 ||
 	    bkp_index_set_check_packs(
 		&repository->index, repository->store, err) < 0 ||
-	    shun_damaged(repository, err) < 0 ||
+	    bkp_session_shun_damaged(repository, err) < 0 ||
 	    bkp_background_start(
 		bkp_store_is_bucket(repository->store->location)
 		    ? BUCKET_UPLOAD_THREADS
@@ -235,8 +236,8 @@ bkp_session_chunker(const struct bkp_session *session)
 
 /* ---- commit ---- */
 
-static int
-check_whole(struct bkp_session *session, struct bkp_error *err)
+int
+bkp_session_check_whole(struct bkp_session *session, struct bkp_error *err)
 {
 	unsigned unflushed = atomic_load(&session->unflushed);
 
@@ -440,7 +441,7 @@ bkp_session_commit(struct bkp_session *session, struct fmt_snapshot *snapshot,
 	/* What went wrong while storing tells more than that something is
 	 * missing. */
 	if (bkp_background_drain(session->uploads, err) < 0 ||
-	    check_whole(session, err) < 0 ||
+	    bkp_session_check_whole(session, err) < 0 ||
 	    check_standing(session, "", err) < 0 ||
 	    bkp_session_write_index(session, err) < 0 ||
 	    fill_snapshot(session, snapshot, err) < 0 ||

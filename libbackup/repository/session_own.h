@@ -101,6 +101,13 @@ int bkp_session_submit(
 /* Writes what is stored and in no index yet as an index object. */
 int bkp_session_write_index(struct bkp_session *session, struct bkp_error *err);
 
+/* Nothing of this session was lost on its way, and nothing waits. */
+int bkp_session_check_whole(struct bkp_session *session, struct bkp_error *err);
+
+/* Packs that are known on this machine to be damaged are not built upon. */
+int bkp_session_shun_damaged(
+    struct bkp_repository *repository, struct bkp_error *err);
+
 extern const struct bkp_background_ops bkp_session_upload_ops;
 
 #endif

@@ -58,6 +58,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_load_table.c \
 	libbackup/source/postgres_objects.c \
 	libbackup/source/postgres_part.c \
+	libbackup/source/postgres_pieces.c \
+	libbackup/source/postgres_pieces.h \
 	libbackup/source/postgres_place.c \
 	libbackup/source/postgres_plan.c \
 	libbackup/source/postgres_queue.c libbackup/source/postgres_queue.h \
@@ -69,6 +71,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_scratch.c \
 	libbackup/source/postgres_scratch.h \
 	libbackup/source/postgres_server.c \
+	libbackup/source/postgres_share.c \
+	libbackup/source/postgres_share_run.c \
 	libbackup/source/postgres_server.h \
 	libbackup/source/postgres_source.c \
 	libbackup/source/postgres_source.h \

@@ -63,4 +63,5 @@ const struct bkp_kind bkp_kind_postgres = {.kind = BKP_KIND_POSTGRES,
     .target_open = bkp_pg_target_open,
     .scratch_open = bkp_pg_scratch_open,
     .examine = bkp_pg_examine,
-    .comparisons = comparisons};
+    .comparisons = comparisons,
+    .share = bkp_pg_share};

@@ -584,12 +584,31 @@ session(struct bkp_source *base, const char *path)
 	return NULL;
 }
 
+static int
+keep(struct bkp_source *base, struct bkp_error *err)
+{
+	struct bkp_pg_source *source = (struct bkp_pg_source *)base;
+
+	for (size_t i = 0; i < source->database_count; i++) {
+		struct bkp_pg_holder *holder = &source->databases[i].holder;
+
+		if (bkp_pg_holder_ping(holder, err) < 0) {
+			bkp_pg_holder_explain(holder, source->config, err);
+			return bkp_fail_in(
+			    err, "database %s", holder->database);
+		}
+	}
+	return 0;
+}
+
 static const struct bkp_source_ops source_ops = {.kind = "postgres",
     .prepare = prepare,
     .run = run,
     .info = info,
     .close = close_source,
-    .session = session};
+    .session = session,
+    .plan = bkp_pg_source_plan,
+    .keep = keep};
 
 int
 bkp_pg_source_open(const struct bkp_source_config *config,

@@ -53,6 +53,18 @@ int bkp_pg_source_tables(struct bkp_pg_source *source,
     struct bkp_pg_source_database *database, struct bkp_sink *sink,
     struct bkp_error *err);
 
+/* Sets form and ranges of the tables in the catalogue. */
+int bkp_pg_source_ranges(struct bkp_pg_source *source,
+    struct bkp_pg_source_database *database, struct bkp_sink *sink,
+    struct bkp_error *err);
+
+/* Reading together with others (postgres_share.c, postgres_share_run.c). */
+int bkp_pg_source_plan(struct bkp_source *source, struct bkp_sink *sink,
+    struct bkp_share_planning *planning, struct bkp_error *err);
+int bkp_pg_share(const struct bkp_source_config *config,
+    const struct bkp_share_work *work, struct bkp_sink *sink,
+    struct bkp_error *err);
+
 /* Cuts a catalogue (postgres_sections.c). */
 bool bkp_pg_next_part(
     const char **at, const char *end, struct bkp_text_part *out);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "formats/entry.h"
+#include "formats/share.h"
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/run.h"
 #include "libbackup/repository/repository_impl.h"
@@ -98,6 +99,30 @@ bool bkp_sink_has_entry(
 /* True where bytes are digested and dropped (verification). */
 bool bkp_sink_is_digest_only(const struct bkp_sink *sink);
 
+/* ---- sharing: several processes read one thing in one moment ---- */
+
+/* What others have read for the leader; one a task of the plan. */
+struct bkp_shared {
+	const struct fmt_share_plan *plan;
+	const struct fmt_share_done *done;
+};
+
+/* NULL: this process reads all by itself. Borrowed. */
+const struct bkp_shared *bkp_sink_shared(const struct bkp_sink *sink);
+
+/* A plan that is being made. */
+struct bkp_share_planning {
+	struct fmt_share_plan plan;
+	size_t database_cap, table_cap, task_cap;
+};
+
+/* Of those who read for the leader. */
+struct bkp_share_work {
+	const struct fmt_share_plan *plan;
+	const bool *is_chosen;       /* one a task: to be done now */
+	struct fmt_share_done *done; /* one a task: of those it is filled */
+};
+
 /* ---- source ---- */
 
 struct bkp_source;
@@ -122,6 +147,14 @@ struct bkp_source_ops {
 	 * prepare and run, on the calling thread. NULL: there is none. NULL
 	 * member: nor of this kind. */
 	struct bkp_pg *(*session)(struct bkp_source *source, const char *path);
+	/* Adds to the plan what other processes can read, between prepare and
+	 * run; run then finds it by bkp_sink_shared, and reads what is not
+	 * there. NULL member: this kind is read by one process. */
+	int (*plan)(struct bkp_source *source, struct bkp_sink *sink,
+	    struct bkp_share_planning *planning, struct bkp_error *err);
+	/* From time to time between plan and run: -1 where the moment is
+	 * gone. */
+	int (*keep)(struct bkp_source *source, struct bkp_error *err);
 };
 
 struct bkp_source {
@@ -344,6 +377,12 @@ struct bkp_kind {
 	    struct bkp_supply *supply, bool is_scratch, bkp_remark_fn *tell,
 	    void *arg, struct bkp_error *err);
 	const struct bkp_comparison *comparisons; /* entry_kind NULL ends */
+	/* Reads what of the chosen tasks is of this source, in the moment that
+	 * the leader holds. BKP_NOTFOUND: it is held no more. NULL member:
+	 * sources of this kind have no tasks. */
+	int (*share)(const struct bkp_source_config *config,
+	    const struct bkp_share_work *work, struct bkp_sink *sink,
+	    struct bkp_error *err);
 	/* What tar can say of an entry beside its name: type, size, owner,
 	 * times. NULL member: a plain file that belongs to nobody. */
 	int (*to_tar)(const struct fmt_entry *entry, struct archive_entry *out,

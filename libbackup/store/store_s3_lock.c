@@ -77,9 +77,9 @@ static bool
 is_purgeable(const char *name)
 {
 	static const char *const folders[] = {"packs/", "index/", "snapshots/",
-	    "checkpoints/", "sessions/", "condemned/", "copies/checkpoints/",
-	    "parity/packs/", "parity/index/", "parity/snapshots/",
-	    "parity/checkpoints/", "tmp-", NULL};
+	    "checkpoints/", "sessions/", "condemned/", "runs/",
+	    "copies/checkpoints/", "parity/packs/", "parity/index/",
+	    "parity/snapshots/", "parity/checkpoints/", "tmp-", NULL};
 
 	return begins_with_any(name, folders);
 }

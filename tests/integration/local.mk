@@ -220,3 +220,5 @@ EXTRA_DIST += tests/integration/test_doctor.py
 check_PROGRAMS += tests/integration/notify_tool
 tests_integration_notify_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_notify.py tests/integration/test_metrics.py
+# share: backups that several processes make
+EXTRA_DIST += tests/integration/test_share.py

@@ -243,6 +243,30 @@ ends 2 "no size at all" backup-archive -o a.age --split 0 latest
 ends 2 "too large a size" backup-archive -o a.age --split 99999999E latest
 ends 2 "an import and an output" backup-archive --import a.age -o b.age
 ends 2 "an import of a snapshot" backup-archive --import a.age latest
+# several processes
+ends 0 "a leader" backup-create --plan --run night --time-limit 6h t
+ends 0 "a leader that finishes by itself" backup-create --plan --finish --run night
+ends 0 "a share" backup-create --run night --share 2/4 --wait 90s
+says out '^share     2/4 of run night: 24 tasks$'
+says out '^known     2, done by an earlier run of it$'
+ends 0 "a share in JSON" backup-create --run night --share 0/1 --json
+says out '"known_tasks":2'
+ends 0 "the end of a run" backup-create --run night --finish
+says out '^state     complete$'
+ends 2 "a run without a part in it" backup-create --run night
+says err "give --plan, --share I/N or --finish"
+ends 2 "a share of no run" backup-create --share 0/4
+says err "give --run NAME"
+for i in 4/4 0/0 1 /4 1/ 1/4x x/4 -1/4 00000/4; do
+	ends 2 "a share that there is not: $i" backup-create --run a --share "$i"
+done
+ends 2 "a leader that takes a share" backup-create --run a --plan --share 0/4
+ends 2 "a share of a source" backup-create --run a --share 0/4 postgres/app
+ends 2 "a share with a limit" backup-create --run a --share 0/4 --time-limit 1h
+ends 2 "a leader that waits" backup-create --run a --plan --wait 1h
+ends 2 "a wait that is none" backup-create --run a --finish --wait soon
+says err "not 'soon'"
+ends 2 "an archive of several" backup-create --run a --plan --archive - -R age1x
 ends 2 "a backup in parts without an archive" backup-create --split 4G
 echo 'archive words' >archive-words
 ends 2 "recipients and a passphrase" backup-archive -o a.age -R age1x \

@@ -427,6 +427,37 @@ bkp_backup(const struct bkp_backup_options *options,
 }
 
 int
+bkp_backup_share(const struct bkp_share_options *options,
+    struct bkp_share_result *result, struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	result->tasks = options->share * 10 + options->shares;
+	result->known_tasks = 2;
+	result->rows = 1000;
+	result->bytes = 3ULL << 30;
+	result->stored_bytes = 1 << 20;
+	result->duration_ms = 62000;
+	return 0;
+}
+
+int
+bkp_backup_finish(const struct bkp_share_options *options,
+    struct bkp_backup_result *result, struct bkp_error *err)
+{
+	size_t omissions = 0;
+
+	if (play(&options->events, options->cancel, &omissions, err) < 0)
+		return -1;
+	(void)snprintf(result->snapshot, sizeof(result->snapshot), NAME);
+	result->entries = 7;
+	result->omission_count = omissions;
+	return 0;
+}
+
+int
 bkp_backup_archive(const struct bkp_backup_options *backup,
     const struct bkp_archive_options *archive, struct bkp_backup_result *result,
     struct bkp_archive_result *archived, struct bkp_error *err)
@@ -766,7 +797,14 @@ bkp_doctor_result_free(struct bkp_doctor_result *result)
 	result->symptoms = NULL;
 }
 
-/* What it takes is tried with the library itself. */
+/* What these take is tried with the library itself. */
+int
+bkp_is_span(const char *text)
+{
+	return strchr("0123456789", *text) != NULL &&
+	       strchr("smhdw", text[strlen(text) - 1]) != NULL;
+}
+
 int
 bkp_is_duration(const char *text)
 {

@@ -47,7 +47,7 @@ _backup_operand()
 			--label | --new-passphrase-file | --check | \
 			--scratch-directory | --archive | --output | \
 			--import | --archive-passphrase-file | --split | \
-			--endpoint | --max-age | --budget | \
+			--endpoint | --max-age | --budget | --run | --share | --wait | --time-limit | \
 			--map | --erasure-map | --database | --snapshot | --table | --subject | \
 			--format | --export-passphrase-file | --audit | \
 			--junit | --json-report | --html | --prometheus | \
@@ -71,7 +71,7 @@ _backup_complete()
 	backup-archive) options='--output --import --recipient --archive-passphrase-file --split --endpoint --overwrite --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-cat) options='--config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --run --plan --share --finish --wait --time-limit --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-doctor) options='--all --offline --write --scratch-directory --time-limit --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-export) options='--map --source --database --snapshot --scratch-directory --erasure-map --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-guard) options='--source --timeout --health --health-timeout --health-retries --health-interval --stop --start --delete-new --no-restore --allow-omissions --journal --resume --forget --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
