@@ -63,9 +63,11 @@ cidir = $(pkgdatadir)/ci
 dist_ci_DATA = tools/ci/github.yml tools/ci/gitlab.yml
 dist_ci_SCRIPTS = tools/ci/restore-test
 
-# Told to others: what they read.
+# For those who are told of runs: rules, a dashboard, the form of a webhook.
 monitoringdir = $(pkgdatadir)/monitoring
-dist_monitoring_DATA = tools/monitoring/webhook.schema.json
+dist_monitoring_DATA = tools/monitoring/alerts.yml \
+	tools/monitoring/alerts_test.yml tools/monitoring/dashboard.json \
+	tools/monitoring/webhook.schema.json
 
 # bash-completion looks for a file of the command's name.
 dist_bashcompletion_DATA += tools/completion/libbackup.bash

@@ -222,3 +222,5 @@ tests_integration_notify_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_notify.py tests/integration/test_metrics.py
 # share: backups that several processes make
 EXTRA_DIST += tests/integration/test_share.py
+EXTRA_DIST += tests/integration/test_alerts.py \
+	tests/integration/test_metrics.py tests/integration/test_notify.py
