@@ -24,6 +24,9 @@ dist_man_MANS += man/libbackup-repository.5
 # getting everything back without the project
 dist_man_MANS += man/libbackup-recovery.7
 
+# being told of backups
+dist_man_MANS += man/libbackup-monitoring.7
+
 # what an export of one subject holds
 dist_man_MANS += man/backup-export-map.5
 

@@ -491,7 +491,7 @@ cli_usage(struct cli *cli, const char *format, ...)
 			     "usage", "text", cli_json_text(text)));
 	if (cli->is_json && cli->events == stderr)
 		return CLI_USAGE;
-	cli_say(cli, "%s", text);
+	cli_complain(cli, text);
 	(void)fprintf(stderr, "Try '%s --help'.\n", cli->command->name);
 	return CLI_USAGE;
 }

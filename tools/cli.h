@@ -206,6 +206,9 @@ enum cli_status cli_fail(struct cli *cli, const struct bkp_error *err);
 void cli_say(struct cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The same, for what makes the command fail: an error for the journal. */
+void cli_complain(struct cli *cli, const char *text);
+
 /* Fills `err` for what went wrong in a command itself. Returns -1. */
 int cli_error(struct bkp_error *err, enum bkp_error_code code, int sys,
     const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -3,7 +3,10 @@
 #include "tools/cli.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *
 code_name(int code)
@@ -43,11 +46,38 @@ cli_emit(struct cli *cli, json_t *event)
 	json_decref(event);
 }
 
+/* How much a line matters, in the numbers of syslog(3). */
+enum priority {
+	PRIORITY_ERROR = 3,
+	PRIORITY_WARNING,
+	PRIORITY_NOTICE,
+	PRIORITY_INFO
+};
+
+/* Whether standard error leads to the journal, as systemd.exec(5) has it: a
+ * command of ours whose lines are a program's has another one. */
+static bool
+writes_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat here;
+
+	return stream != NULL &&
+	       sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &here) == 0 &&
+	       (unsigned long long)here.st_dev == device &&
+	       (unsigned long long)here.st_ino == inode;
+}
+
 static void
-say_line(struct cli *cli, const char *label, const char *path, const char *text)
+say_line(struct cli *cli, enum priority priority, const char *label,
+    const char *path, const char *text)
 {
 	cli_progress_clear(cli);
 	(void)fflush(stdout);
+	if (writes_journal())
+		(void)fprintf(stderr, "<%d>", (int)priority);
 	(void)fprintf(stderr, "%s: %s", cli->command->name, label);
 	/* A text often begins with the thing it speaks of. */
 	if (path != NULL && strncmp(text, path, strlen(path)) != 0) {
@@ -67,7 +97,13 @@ cli_say(struct cli *cli, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	say_line(cli, "", NULL, text);
+	say_line(cli, PRIORITY_NOTICE, "", NULL, text);
+}
+
+void
+cli_complain(struct cli *cli, const char *text)
+{
+	say_line(cli, PRIORITY_ERROR, "", NULL, text);
 }
 
 int
@@ -102,7 +138,7 @@ cli_fail(struct cli *cli, const struct bkp_error *err)
 				  "code", code_name(err->code), "text",
 				  cli_json_text(text), "sys", err->sys));
 	if (!cli->is_json || cli->events != stderr)
-		say_line(cli, "", NULL, text);
+		cli_complain(cli, text);
 	return CLI_FAILED;
 }
 
@@ -128,7 +164,7 @@ on_message(void *arg, enum bkp_level level, const char *path, const char *text)
 		cli_emit(cli, message_event(level, path, text));
 		return;
 	}
-	say_line(cli,
+	say_line(cli, level == BKP_INFO ? PRIORITY_INFO : PRIORITY_WARNING,
 	    level == BKP_INFO      ? ""
 	    : level == BKP_WARNING ? "warning: "
 				   : "left out: ",

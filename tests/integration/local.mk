@@ -223,4 +223,5 @@ EXTRA_DIST += tests/integration/test_notify.py tests/integration/test_metrics.py
 # share: backups that several processes make
 EXTRA_DIST += tests/integration/test_share.py
 EXTRA_DIST += tests/integration/test_alerts.py \
+	tests/integration/test_journal.py \
 	tests/integration/test_metrics.py tests/integration/test_notify.py
