@@ -67,7 +67,8 @@ BKP_API int bkp_config_use_job(
 BKP_API const char *bkp_config_job_used(const struct bkp_config *config);
 
 /* The names of the job's repositories, or of all where there is no job; where
- * one that is not configured was set, "default" alone. NULL beyond the end. */
+ * one that is not configured was set, "default" alone. NULL beyond the end.
+ * Borrowed until free. */
 BKP_API const char *bkp_config_repository_name(
     const struct bkp_config *config, size_t n);
 

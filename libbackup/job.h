@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <libbackup/cancel.h>
+#include <libbackup/config.h>
+#include <libbackup/error.h>
+#include <libbackup/events.h>
 #include <libbackup/export.h>
 
 #ifdef __cplusplus
@@ -20,8 +24,8 @@ enum bkp_job_state {
 	BKP_JOB_NONE,       /* never, or not known */
 	BKP_JOB_RUNNING,    /* begun and not ended */
 	BKP_JOB_COMPLETE,   /* all that was to be done is done */
-	BKP_JOB_DEGRADED,   /* there is a backup; what it lacks was named */
-	BKP_JOB_FAILED,     /* something that was to be done is not */
+	BKP_JOB_DEGRADED,   /* there is a backup; what is not right was named */
+	BKP_JOB_FAILED,     /* a backup is not made, or not proven */
 	BKP_JOB_OVERLAPPED, /* not begun: the run before has not ended */
 	BKP_JOB_OUTSIDE,    /* not begun: not in its hours */
 	BKP_JOB_NOT_DUE     /* not begun: the last good one is young enough */
@@ -85,6 +89,74 @@ struct bkp_job_report {
 	{                                                                      \
 		.size = sizeof(struct bkp_job_report)                          \
 	}
+
+/*
+ * Running a job: its hooks, a backup into each of its repositories, and what
+ * is to be done with them then. The commands are child processes, so that one
+ * that crashes or hangs is told of.
+ *
+ *     bkp_job_run      does it, and says what became of it
+ *     bkp_job_report   that
+ *     bkp_job_free
+ */
+
+struct bkp_job;
+
+/* All is borrowed while the job runs. */
+struct bkp_job_options {
+	size_t size;
+	const char *job;        /* NULL: "default" */
+	const char *repository; /* this one alone, a name or a location; NULL:
+				   those of the job */
+	const char *programs;   /* the folder of the commands; NULL: PATH */
+	const char *const *arguments; /* more for each command; NULL ended, or
+					 NULL */
+	int has_content_key;          /* what opens contents is among them */
+	int is_forced;                /* also out of its hours */
+	const char *if_missed; /* "24h": only where the last good backup is
+				  older; NULL: always */
+	uint64_t grace_ms;     /* for a command that is to end; 0: a minute */
+	int errors_fd; /* where the commands write their standard error; 0:
+			  their last lines are told where they fail */
+	struct bkp_events events; /* what is told beside `line` */
+	const struct bkp_cancel *cancel;
+	void *arg; /* of the next two, which may be NULL */
+	/* A line that a command wrote, JSON. */
+	void (*line)(void *arg, const char *step, const char *repository,
+	    const char *line);
+	/* A step that is over. */
+	void (*step)(void *arg, const struct bkp_job_step *step);
+};
+
+#define BKP_JOB_OPTIONS_INIT                                                   \
+	{                                                                      \
+		.size = sizeof(struct bkp_job_options)                         \
+	}
+
+/*
+ * Runs it. 0: it is known what became of it, which may be that it failed; -1:
+ * it was not begun. Chooses the job in `config`. While it runs no other process
+ * of this host runs the same job of the same file: then it is
+ * BKP_JOB_OVERLAPPED. What became of it is kept below the state directory:
+ * backup-run(1). Calls bkp_notify and bkp_metrics_save. The caller owns *out.
+ */
+BKP_API int bkp_job_run(struct bkp_config *config,
+    const struct bkp_job_options *options, struct bkp_job **out,
+    struct bkp_error *err);
+
+/* Whether the texts in them can be understood. BKP_INVALID. */
+BKP_API int bkp_job_check(
+    const struct bkp_job_options *options, struct bkp_error *err);
+
+/* What is known of the last run, or of the one that runs. BKP_NOTFOUND: there
+ * was none on this host. The caller owns *out. */
+BKP_API int bkp_job_last(const struct bkp_config *config, const char *job,
+    struct bkp_job **out, struct bkp_error *err);
+
+/* Borrowed until free. */
+BKP_API const struct bkp_job_report *bkp_job_report(const struct bkp_job *job);
+
+BKP_API void bkp_job_free(struct bkp_job *job); /* NULL is fine */
 
 #ifdef __cplusplus
 }

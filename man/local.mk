@@ -14,6 +14,7 @@ dist_man_MANS += \
 	man/backup-list.1 \
 	man/backup-prune.1 \
 	man/backup-restore.1 \
+	man/backup-run.1 \
 	man/backup-verify.1 \
 	man/backup.yaml.5 \
 	man/libbackup.3

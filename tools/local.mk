@@ -14,6 +14,7 @@ bin_PROGRAMS += \
 	tools/backup-list \
 	tools/backup-prune \
 	tools/backup-restore \
+	tools/backup-run \
 	tools/backup-verify
 
 noinst_LTLIBRARIES += tools/libcli.la
@@ -54,6 +55,8 @@ tools_backup_prune_SOURCES = tools/backup-prune.c
 tools_backup_prune_LDADD = $(TOOL_LIBS)
 tools_backup_restore_SOURCES = tools/backup-restore.c
 tools_backup_restore_LDADD = $(TOOL_LIBS)
+tools_backup_run_SOURCES = tools/backup-run.c
+tools_backup_run_LDADD = $(TOOL_LIBS)
 tools_backup_verify_SOURCES = tools/backup-verify.c \
 	tools/verify_reports.c tools/verify_reports.h
 tools_backup_verify_LDADD = $(TOOL_LIBS)
@@ -74,6 +77,8 @@ dist_bashcompletion_DATA += tools/completion/libbackup.bash
 COMPLETED = backup-archive backup-cat backup-check backup-create \
 	backup-doctor backup-export backup-guard backup-import backup-init \
 	backup-key backup-list backup-prune backup-restore backup-verify
+	backup-export backup-import backup-init backup-key backup-list \
+	backup-prune backup-restore backup-run backup-verify
 
 install-data-hook:
 	cd '$(DESTDIR)$(bashcompletiondir)' && for name in $(COMPLETED); do \

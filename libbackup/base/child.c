@@ -328,6 +328,22 @@ bkp_child_finish(struct bkp_child *child, struct bkp_error *err)
 	return judge(child, err);
 }
 
+void
+bkp_child_wait_for(struct bkp_child *child, uint64_t limit_ms,
+    const struct bkp_cancel *cancel)
+{
+	child->cancel = cancel;
+	child->limit_ms =
+	    limit_ms > 0 ? now_ms() - child->began_ms + limit_ms : 0;
+}
+
+void
+bkp_child_signal(struct bkp_child *child, int signal)
+{
+	if (!bkp_child_has_ended(child))
+		(void)kill(-child->pid, signal);
+}
+
 bool
 bkp_child_has_ended(struct bkp_child *child)
 {

@@ -92,6 +92,15 @@ bool bkp_child_has_ended(struct bkp_child *child);
 int bkp_child_stop(struct bkp_child *child, int signal, unsigned grace_ms,
     struct bkp_error *err);
 
+/* From now on write and finish wait for so long, and look at this. 0 and NULL:
+ * for ever, at nothing. So a program that was asked to end is listened to while
+ * it does. */
+void bkp_child_wait_for(struct bkp_child *child, uint64_t limit_ms,
+    const struct bkp_cancel *cancel);
+
+/* Sends a signal to all of its group, and waits for nothing. */
+void bkp_child_signal(struct bkp_child *child, int signal);
+
 pid_t bkp_child_pid(const struct bkp_child *child);
 
 /* The wait status as waitpid gives it; -1 before the end is known. */

@@ -64,10 +64,17 @@ bkp_config_repository_name(const struct bkp_config *config, size_t n)
 	if (config->is_elsewhere || config->repository_count == 0)
 		return n == 0 && config->repository != NULL ? default_name
 							    : NULL;
-	if (listed->count > 0)
-		return n < listed->count ? listed->items[n] : NULL;
-	return n < config->repository_count ? config->repositories[n].name
-					    : NULL;
+	/* The name as the file has it: the list is made anew by each choice. */
+	if (n < listed->count) {
+		const struct bkp_named_config *it =
+		    bkp_config_find_named(config->repositories,
+			config->repository_count, listed->items[n]);
+
+		return it != NULL ? it->name : NULL;
+	}
+	if (listed->count > 0 || n >= config->repository_count)
+		return NULL;
+	return config->repositories[n].name;
 }
 
 const char *

@@ -19,7 +19,7 @@ missing_sections() {
 	done
 }
 
-for name in archive cat check create doctor guard import init key list prune restore verify; do
+for name in archive cat check create doctor guard import init key list prune restore run verify; do
 	tool=backup-$name
 	page=$top_srcdir/man/$tool.1
 	"$top_builddir/tests/tools/fake-$tool" --help >"$work/help"

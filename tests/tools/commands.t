@@ -39,7 +39,7 @@ is_empty() { [ ! -s "$1" ]; result $? "  and $1 is empty"; }
 
 # is_json FILE: every line is an object with one of the types.
 is_json() {
-	! grep -v -q -E '^\{"type":"(message|former|progress|omission|result|error|check|finding|step|snapshot|entry|decision|administrator|host)",.*\}$' "$1"
+	! grep -v -q -E '^\{"type":"(message|output|former|progress|omission|result|error|check|finding|step|snapshot|entry|decision|administrator|host)",.*\}$' "$1"
 	result $? "  and every line of $1 is an event"
 }
 
@@ -325,6 +325,39 @@ ends 0 "one that is forgotten" backup-guard --forget
 ends 2 "no command" backup-guard
 ends 2 "a command that is resumed" backup-guard --resume -- migrate
 ends 2 "both" backup-guard --resume --forget
+
+# ---- jobs ----
+ends 0 "a job" backup-run nightly
+says out '^nightly: complete in 0:00$'
+says out '^  before   sync  complete in 0:00$'
+says out '^  backup   offsite  complete in 0:00: snapshot 3f2a9c010000, 2.0 KiB stored$'
+says err "^backup-run: warning: before: sync: a hook's line$"
+ends 0 "all jobs" backup-run
+says out '^nightly: complete'
+ends 0 "a quiet job" backup-run --quiet
+is_empty out
+ends 0 "a job in JSON" backup-run --json nightly
+is_json out
+says out '^{"type":"omission",.*"job":"nightly","step":"backup","repository":"offsite"}$'
+says out '"type":"output","text":"no JSON","job":"nightly"'
+says out '"type":"message","level":"warning",.*"job":"nightly"'
+says out '"type":"step","name":"backup","repository":"offsite",.*"job":"nightly"'
+says out '"type":"result","command":"backup-run","job":"nightly",.*"exit_status":0'
+export FAKE=degraded
+ends 3 "a degraded job" backup-run --quiet nightly
+says out '^nightly: degraded in 0:00: backup: left out: files/etc/shadow$'
+export FAKE=bad
+ends 1 "a failed job" backup-run nightly nightly
+says out '^nightly: failed in 0:00: backup: '
+export FAKE=fail
+ends 1 "a job that was not begun" backup-run --json nightly
+is_json out
+unset FAKE
+ends 2 "a job that is not configured" backup-run nightly daily
+is_empty out
+ends 2 "a time that is none" backup-run --if-missed often
+says err '^backup-run: --if-missed: that is no time$'
+ends 0 "a time" backup-run --if-missed 24h --now
 
 # ---- prune ----
 ends 0 "a prune" backup-prune

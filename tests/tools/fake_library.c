@@ -875,3 +875,119 @@ bkp_prune_result_free(struct bkp_prune_result *result)
 {
 	result->decisions = NULL;
 }
+
+/* ---- jobs ---- */
+
+const char *
+bkp_config_job(const struct bkp_config *config, size_t n)
+{
+	(void)config;
+	return n == 0 ? "nightly" : NULL;
+}
+
+const char *
+bkp_config_job_used(const struct bkp_config *config)
+{
+	(void)config;
+	return NULL;
+}
+
+struct bkp_job {
+	struct bkp_job_report report;
+	struct bkp_job_step steps[2];
+	struct bkp_job_repository repository;
+};
+
+const char *
+bkp_job_state_name(enum bkp_job_state state)
+{
+	return state == BKP_JOB_COMPLETE     ? "complete"
+	       : state == BKP_JOB_DEGRADED   ? "degraded"
+	       : state == BKP_JOB_FAILED     ? "failed"
+	       : state == BKP_JOB_OVERLAPPED ? "overlapped"
+					     : "none";
+}
+
+int
+bkp_job_check(const struct bkp_job_options *options, struct bkp_error *err)
+{
+	if (options->if_missed != NULL &&
+	    strcmp(options->if_missed, "24h") != 0)
+		return fail(err, BKP_INVALID, "that is no time");
+	return 0;
+}
+
+static void
+fill_job(struct bkp_job *job, const char *name)
+{
+	struct bkp_job_report report = BKP_JOB_REPORT_INIT;
+
+	job->repository.name = "offsite";
+	job->repository.location = "/srv/backup";
+	job->repository.state = BKP_JOB_COMPLETE;
+	job->repository.snapshot = NAME;
+	job->repository.stored_bytes = 2048;
+	job->steps[0].name = "before";
+	job->steps[0].what = "sync";
+	job->steps[0].state = BKP_JOB_COMPLETE;
+	job->steps[1].name = "backup";
+	job->steps[1].repository = "offsite";
+	job->steps[1].state = BKP_JOB_COMPLETE;
+	job->report = report;
+	job->report.job = name;
+	job->report.host = "host";
+	job->report.state = BKP_JOB_COMPLETE;
+	job->report.steps = job->steps;
+	job->report.step_count = 2;
+	job->report.repositories = &job->repository;
+	job->report.repository_count = 1;
+}
+
+static void
+worsen(struct bkp_job_report *report, enum bkp_job_state state, int status)
+{
+	report->state = state;
+	report->exit_status = status;
+	report->failed_step = "backup";
+	report->error = "left out: files/etc/shadow";
+}
+
+int
+bkp_job_run(struct bkp_config *config, const struct bkp_job_options *options,
+    struct bkp_job **out, struct bkp_error *err)
+{
+	struct bkp_job *job;
+
+	(void)config;
+	if (is_fake("fail"))
+		return fail(err, BKP_INVALID, "there is no such job");
+	if ((job = calloc(1, sizeof(*job))) == NULL)
+		abort();
+	fill_job(job, options->job);
+	if (options->line != NULL) {
+		options->line(options->arg, "backup", "offsite",
+		    "{\"type\":\"omission\",\"path\":\"a\",\"text\":\"b\"}");
+		options->line(options->arg, "backup", "offsite", "no JSON");
+	}
+	options->events.message(
+	    options->events.arg, BKP_WARNING, "before: sync", "a hook's line");
+	options->step(options->arg, &job->steps[1]);
+	if (is_fake("degraded"))
+		worsen(&job->report, BKP_JOB_DEGRADED, 3);
+	if (is_fake("bad"))
+		worsen(&job->report, BKP_JOB_FAILED, 1);
+	*out = job;
+	return 0;
+}
+
+const struct bkp_job_report *
+bkp_job_report(const struct bkp_job *job)
+{
+	return &job->report;
+}
+
+void
+bkp_job_free(struct bkp_job *job)
+{
+	free(job);
+}

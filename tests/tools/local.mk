@@ -18,6 +18,7 @@ FAKE_COMMANDS = \
 	tests/tools/fake-backup-list \
 	tests/tools/fake-backup-prune \
 	tests/tools/fake-backup-restore \
+	tests/tools/fake-backup-run \
 	tests/tools/fake-backup-verify
 check_PROGRAMS += $(FAKE_COMMANDS)
 FAKE_LIBS = tools/libcli.la tests/tools/libfake.la
@@ -45,6 +46,8 @@ tests_tools_fake_backup_prune_SOURCES = tools/backup-prune.c
 tests_tools_fake_backup_prune_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_restore_SOURCES = tools/backup-restore.c
 tests_tools_fake_backup_restore_LDADD = $(FAKE_LIBS)
+tests_tools_fake_backup_run_SOURCES = tools/backup-run.c
+tests_tools_fake_backup_run_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_verify_SOURCES = tools/backup-verify.c \
 	tools/verify_reports.c tools/verify_reports.h
 tests_tools_fake_backup_verify_LDADD = $(FAKE_LIBS)

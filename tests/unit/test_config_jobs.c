@@ -245,7 +245,9 @@ a_job_narrows_what_is_backed_up_and_says_how(void **state)
 	assert_int_equal(config->job.window.to_min, 30 * 60);
 	assert_int_equal(config->retention.keep_monthly, 12);
 	check_hooks(&config->job);
-	use_repository(config, "local");
+	/* What was asked for stays where it is. */
+	use_repository(config, bkp_config_repository_name(config, 0));
+	use_repository(config, bkp_config_repository_name(config, 1));
 	assert_int_equal(config->retention.keep_daily, 7);
 	assert_int_equal(config->tags.count, 2);
 	bkp_config_free(config);

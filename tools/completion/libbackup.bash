@@ -47,7 +47,7 @@ _backup_operand()
 			--label | --new-passphrase-file | --check | \
 			--scratch-directory | --archive | --output | \
 			--import | --archive-passphrase-file | --split | \
-			--endpoint | --max-age | --budget | --run | --share | --wait | --time-limit | \
+			--endpoint | --max-age | --if-missed | --budget | --run | --share | --wait | --time-limit | \
 			--map | --erasure-map | --database | --snapshot | --table | --subject | \
 			--format | --export-passphrase-file | --audit | \
 			--junit | --json-report | --html | --prometheus | \
@@ -81,6 +81,7 @@ _backup_complete()
 	backup-list) options='--long --null --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-prune) options='--dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --host --source --grace --no-repack --acknowledge --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-restore) options='--to --overwrite --delete --locks --swap --only --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-run) options='--if-missed --now --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-verify) options='--live --scratch-directory --server --allow-source-server --objects --map --without-erasures --level --budget --max-age --max-drop --max-recovery --junit --json-report --html --prometheus --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	*) return ;;
 	esac
@@ -112,7 +113,7 @@ _backup_complete()
 		mapfile -t COMPREPLY < <(compgen -W 'folder zip tar.zst' -- "$word")
 		return
 		;;
-	-j | -R | -s | --role | --only | --put-back | --drop-former | --subject | --job | --link | --time-limit | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | \
+	-j | -R | -s | --role | --only | --put-back | --drop-former | --subject | --job | --link | --time-limit | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | --if-missed | \
 		--budget | \
 		--timeout | --health | --health-* | --stop | --start | \
 		--keep-* | --host | --grace | --fill | --leave-out) return ;;
@@ -133,6 +134,7 @@ _backup_complete()
 		;;
 	backup-prune:* | backup-init:* | backup-check:* | backup-doctor:* | backup-key:*) ;;
 	backup-create:*) words=$(_backup_prefixes) ;;
+	backup-run:*) ;;
 	*:0) words=$(_backup_names) ;;
 	*:1) words=$(_backup_prefixes) ;;
 	esac
@@ -142,4 +144,4 @@ _backup_complete()
 complete -F _backup_complete backup-archive backup-cat backup-check \
 	backup-create backup-doctor backup-export backup-guard backup-import backup-init backup-key \
 	backup-list backup-prune \
-	backup-restore backup-verify
+	backup-restore backup-run backup-verify

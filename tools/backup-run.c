@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backup-run: jobs of the configuration, one after the other. */
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/cli.h"
+
+#define ARGUMENTS_MAX 12
+
+static const struct cli_command command = {
+    .name = "backup-run",
+    .summary = "Run jobs of the configuration: hooks, a backup into each "
+	       "repository, prune and\nverification where they are due; tell "
+	       "what became of it.",
+    .usage = (const char *const[]){"[JOB...]", NULL},
+    .operands = (const char *const[]){"JOB  a job of the configuration; none: "
+				      "all of them, or, where the",
+	"     file has no `jobs`, all of the file as the job \"default\"",
+	NULL},
+    .statuses = (const char *const[]){"0  complete, or not due",
+	"1  a backup or a proof failed, or the job was not begun: it runs "
+	"already, or",
+	"   it is not the time", "2  wrong usage",
+	"3  degraded: there are backups; what is not right was named", NULL},
+    .examples = (const char *const[]){"backup-run nightly",
+	"backup-run --if-missed 24h", NULL},
+    .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
+	     CLI_TAKES_WORKERS,
+    .operands_max = -1,
+};
+
+/* What the callbacks need. */
+struct running {
+	struct cli *cli;
+	const char *job;
+};
+
+/* ---- JSON ---- */
+
+static json_t *
+time_json(int64_t us)
+{
+	char text[CLI_TEXT_SIZE];
+
+	return us == 0 ? json_null() : json_string(cli_time_utc(us, text));
+}
+
+static json_t *
+duration_json(int64_t began_us, int64_t ended_us)
+{
+	return json_integer(
+	    ended_us > began_us ? (json_int_t)(ended_us - began_us) / 1000 : 0);
+}
+
+/* An event of a command, with the job and the step that it is of. */
+static void
+on_line(void *arg, const char *step, const char *repository, const char *line)
+{
+	struct running *running = arg;
+	json_t *event = json_loads(line, 0, NULL);
+
+	if (!json_is_object(event)) {
+		json_decref(event);
+		event = json_pack("{s:s, s:o}", "type", "output", "text",
+		    cli_json_text(line));
+	}
+	event = cli_with(event, "job", cli_json_text(running->job));
+	event = cli_with(event, "step", json_string(step));
+	cli_emit(running->cli,
+	    cli_with(event, "repository", cli_json_text(repository)));
+}
+
+static void
+on_message(void *arg, enum bkp_level level, const char *path, const char *text)
+{
+	struct running *running = arg;
+	struct bkp_events events = cli_events(running->cli);
+
+	if (!running->cli->is_json) {
+		events.message(events.arg, level, path, text);
+		return;
+	}
+	if (running->cli->is_quiet && level == BKP_INFO)
+		return;
+	cli_emit(running->cli,
+	    json_pack("{s:s, s:s, s:o, s:o, s:o}", "type", "message", "level",
+		level == BKP_INFO ? "info" : "warning", "path",
+		cli_json_text(path), "text", cli_json_text(text), "job",
+		cli_json_text(running->job)));
+}
+
+static void
+on_progress(void *arg, const struct bkp_progress *progress)
+{
+	struct running *running = arg;
+
+	cli_progress_show(running->cli, progress);
+}
+
+static json_t *
+step_json(const struct bkp_job_step *step)
+{
+	return json_pack("{s:s, s:o, s:o, s:s, s:i, s:i, s:o, s:o, s:o}",
+	    "name", step->name, "repository", cli_json_text(step->repository),
+	    "what", cli_json_text(step->what), "state",
+	    bkp_job_state_name(step->state), "exit_status", step->exit_status,
+	    "signal", step->signal_number, "error", cli_json_text(step->error),
+	    "began", time_json(step->began_us), "duration_ms",
+	    duration_json(step->began_us, step->ended_us));
+}
+
+static void
+on_step(void *arg, const struct bkp_job_step *step)
+{
+	struct running *running = arg;
+	json_t *event, *members;
+
+	if (!running->cli->is_json)
+		return;
+	event = json_pack("{s:s}", "type", "step");
+	members = step_json(step);
+	if (json_object_update(event, members) != 0) {
+		json_decref(event);
+		event = NULL;
+	}
+	json_decref(members);
+	cli_emit(
+	    running->cli, cli_with(event, "job", cli_json_text(running->job)));
+}
+
+static json_t *
+repository_json(const struct bkp_job_repository *it)
+{
+	return json_pack(
+	    "{s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "name",
+	    cli_json_text(it->name), "location", cli_json_text(it->location),
+	    "state", bkp_job_state_name(it->state), "snapshot",
+	    cli_json_text(it->snapshot), "bytes", (json_int_t)it->bytes,
+	    "stored_bytes", (json_int_t)it->stored_bytes, "entries",
+	    (json_int_t)it->entries, "omissions", (json_int_t)it->omissions,
+	    "last_success", time_json(it->last_success_us), "last_proof",
+	    time_json(it->last_proof_us), "last_prune",
+	    time_json(it->last_prune_us));
+}
+
+static void
+emit_report(struct cli *cli, const struct bkp_job_report *r)
+{
+	json_t *steps = json_array(), *repositories = json_array();
+
+	for (size_t i = 0; i < r->step_count; i++)
+		(void)json_array_append_new(steps, step_json(&r->steps[i]));
+	for (size_t i = 0; i < r->repository_count; i++)
+		(void)json_array_append_new(
+		    repositories, repository_json(&r->repositories[i]));
+	cli_emit(cli,
+	    json_pack(
+		"{s:s, s:s, s:o, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, "
+		"s:o}",
+		"type", "result", "command", command.name, "job",
+		cli_json_text(r->job), "host", cli_json_text(r->host), "state",
+		bkp_job_state_name(r->state), "previous",
+		bkp_job_state_name(r->previous), "exit_status", r->exit_status,
+		"failed_step", cli_json_text(r->failed_step), "error",
+		cli_json_text(r->error), "began", time_json(r->began_us),
+		"duration_ms", duration_json(r->began_us, r->ended_us), "steps",
+		steps, "repositories", repositories));
+}
+
+/* ---- lines for people ---- */
+
+static void
+print_step(FILE *out, const struct bkp_job_step *step,
+    const struct bkp_job_report *report)
+{
+	char a[CLI_TEXT_SIZE];
+	size_t i;
+
+	(void)fprintf(out, "  %-8s ", step->name);
+	if (step->repository != NULL || step->what != NULL)
+		cli_print_escaped(out,
+		    step->repository != NULL ? step->repository : step->what);
+	(void)fprintf(out, "  %s in %s", bkp_job_state_name(step->state),
+	    cli_duration(
+		(uint64_t)(step->ended_us - step->began_us) / 1000, a));
+	for (i = 0;
+	     strcmp(step->name, "backup") == 0 && i < report->repository_count;
+	     i++) {
+		const struct bkp_job_repository *it = &report->repositories[i];
+
+		if (it->snapshot != NULL &&
+		    strcmp(it->name, step->repository) == 0)
+			(void)fprintf(out, ": snapshot %.12s, %s stored",
+			    it->snapshot, cli_size(it->stored_bytes, a));
+	}
+	(void)fputc('\n', out);
+}
+
+static void
+print_report(struct cli *cli, const struct bkp_job_report *r)
+{
+	FILE *out = stdout;
+	char a[CLI_TEXT_SIZE];
+
+	cli_progress_clear(cli);
+	if (cli->is_quiet && r->exit_status == 0)
+		return;
+	cli_print_escaped(out, r->job);
+	(void)fprintf(out, ": %s", bkp_job_state_name(r->state));
+	if (r->step_count > 0)
+		(void)fprintf(out, " in %s",
+		    cli_duration(
+			(uint64_t)(r->ended_us - r->began_us) / 1000, a));
+	if (r->error != NULL) {
+		(void)fputs(": ", out);
+		if (r->failed_step != NULL)
+			(void)fprintf(out, "%s: ", r->failed_step);
+		cli_print_escaped(out, r->error);
+	}
+	(void)fputc('\n', out);
+	for (size_t i = 0; i < r->step_count; i++)
+		print_step(out, &r->steps[i], r);
+	(void)fflush(out);
+}
+
+/* ---- running ---- */
+
+/* The commands beside this one, as they were built or installed together. */
+static const char *
+find_programs(char folder[PATH_MAX + 20])
+{
+	ssize_t len = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+	char *slash;
+	size_t end;
+
+	if (len <= 0)
+		return NULL;
+	folder[len] = '\0';
+	if ((slash = strrchr(folder, '/')) == NULL)
+		return NULL;
+	end = (size_t)(slash - folder);
+	(void)snprintf(slash, PATH_MAX + 20 - end, "/backup-create");
+	if (access(folder, X_OK) < 0)
+		return NULL;
+	folder[end] = '\0';
+	return folder;
+}
+
+/* What the command line says of keys, for each command. */
+static void
+make_arguments(const struct cli *cli, char workers[16],
+    const char *arguments[ARGUMENTS_MAX])
+{
+	size_t n = 0;
+
+	if (cli->key_file != NULL) {
+		arguments[n++] = "--key-file";
+		arguments[n++] = cli->key_file;
+	}
+	if (cli->identity_file != NULL) {
+		arguments[n++] = "--identity-file";
+		arguments[n++] = cli->identity_file;
+	}
+	if (cli->passphrase_file != NULL) {
+		arguments[n++] = "--passphrase-file";
+		arguments[n++] = cli->passphrase_file;
+	}
+	if (cli->workers > 0) {
+		(void)snprintf(workers, 16, "%u", cli->workers);
+		arguments[n++] = "--workers";
+		arguments[n++] = workers;
+	}
+	arguments[n] = NULL;
+}
+
+static enum cli_status
+run_job(struct cli *cli, struct bkp_config *config,
+    struct bkp_job_options *options, const char *name)
+{
+	struct running running = {.cli = cli, .job = name};
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_job *job = NULL;
+	int status;
+
+	options->job = name;
+	options->arg = &running;
+	options->events.arg = &running;
+	if (bkp_job_run(config, options, &job, &err) < 0)
+		return cli_fail(cli, &err);
+	status = bkp_job_report(job)->exit_status;
+	if (cli->is_json)
+		emit_report(cli, bkp_job_report(job));
+	else
+		print_report(cli, bkp_job_report(job));
+	bkp_job_free(job);
+	return (enum cli_status)status;
+}
+
+static enum cli_status
+worse(enum cli_status a, enum cli_status b)
+{
+	if (a == CLI_FAILED || b == CLI_FAILED)
+		return CLI_FAILED;
+	return a == CLI_DEGRADED ? a : b;
+}
+
+/* All are tried, unless somebody asks to stop. */
+static enum cli_status
+run_jobs(
+    struct cli *cli, struct bkp_config *config, struct bkp_job_options *options)
+{
+	const char *chosen = bkp_config_job_used(config), *name;
+	enum cli_status status = CLI_COMPLETE;
+	int i;
+
+	for (i = 0; i < cli->operand_count; i++)
+		if (!bkp_cancel_is_requested(&cli->cancel))
+			status = worse(status,
+			    run_job(cli, config, options, cli->operands[i]));
+	if (cli->operand_count > 0)
+		return status;
+	if (chosen != NULL)
+		return run_job(cli, config, options, chosen);
+	for (i = 0; (name = bkp_config_job(config, (size_t)i)) != NULL; i++)
+		if (!bkp_cancel_is_requested(&cli->cancel))
+			status =
+			    worse(status, run_job(cli, config, options, name));
+	return status;
+}
+
+/* A name that is wrong is told before the first one runs. */
+static enum cli_status
+check_jobs(struct cli *cli, struct bkp_config *config)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+
+	for (int i = 0; i < cli->operand_count; i++)
+		if (bkp_config_use_job(config, cli->operands[i], &err) < 0)
+			return cli_usage(cli, "%s", err.message);
+	return CLI_GO_ON;
+}
+
+static enum cli_status
+run(struct cli *cli, struct bkp_job_options *options)
+{
+	char folder[PATH_MAX + 20], workers[16];
+	const char *arguments[ARGUMENTS_MAX];
+	struct bkp_config *config = NULL;
+	enum cli_status status;
+
+	make_arguments(cli, workers, arguments);
+	options->arguments = arguments;
+	options->repository = cli->repository;
+	options->programs = find_programs(folder);
+	options->has_content_key =
+	    cli->identity_file != NULL || cli->passphrase_file != NULL;
+	options->cancel = &cli->cancel;
+	options->events.message = on_message;
+	options->events.progress = on_progress;
+	options->step = on_step;
+	if (cli->is_json) {
+		options->line = on_line;
+		options->errors_fd = STDERR_FILENO;
+	}
+	status = cli_config(
+	    cli, CLI_NEEDS_SOURCES | CLI_NEEDS_NO_REPOSITORY, &config);
+	if (status == CLI_GO_ON)
+		status = check_jobs(cli, config);
+	if (status == CLI_GO_ON)
+		status = run_jobs(cli, config, options);
+	bkp_config_free(config);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli cli = CLI_INIT(&command);
+	struct bkp_job_options running = BKP_JOB_OPTIONS_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+	bool is_forced = false;
+	const struct cli_option options[] = {
+	    {"if-missed", 0, "TIME",
+		"only where the last good backup is older (24h)", CLI_TEXT,
+		&running.if_missed},
+	    {"now", 0, NULL, "also outside the job's window", CLI_FLAG,
+		&is_forced},
+	    {.name = NULL}};
+	enum cli_status status;
+
+	cli_start(&cli);
+	status = cli_parse(&cli, options, argc, argv);
+	if (status == CLI_GO_ON && bkp_job_check(&running, &err) < 0)
+		status = cli_usage(&cli, "--if-missed: %s", err.message);
+	running.is_forced = is_forced;
+	if (status == CLI_GO_ON)
+		status = run(&cli, &running);
+	return cli_finish(&cli, status);
+}
