@@ -226,3 +226,5 @@ EXTRA_DIST += tests/integration/test_share.py
 EXTRA_DIST += tests/integration/test_alerts.py \
 	tests/integration/test_journal.py \
 	tests/integration/test_metrics.py tests/integration/test_notify.py
+EXTRA_DIST += tests/integration/test_share.py \
+	tests/integration/test_share_hosts.py

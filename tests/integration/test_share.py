@@ -3,11 +3,15 @@
 
 import json
 import os
+import re
 import signal
+import threading
 import time
 
 import pytest
-from harness.stack import COMPLETE, FAILED, USAGE, finish, patience
+import yaml
+from harness.proxy import Stall
+from harness.stack import COMPLETE, FAILED, Stack, finish, patience
 
 TABLES = """
 CREATE TABLE large (id int, word text);
@@ -154,3 +158,228 @@ def test_what_several_processes_make_is_what_one_makes(host, postgres):
     assert host.create()["new_chunks"] > 0
     check = host.admin("backup-check", "--read-data")
     assert check.status == COMPLETE, str(check)
+
+
+def test_what_came_back_of_it_is_proven(host, postgres):
+    leader = Leader(host, "proof", "--finish")
+    share_all(host, "proof", 2)
+    led = leader.end()
+    assert led.status == COMPLETE, str(led)
+    assert runs(host) == []
+    verified = host.verify()
+    assert any(event.get("rows") == 316000 for event in verified.events), str(
+        verified)
+    host.restore("latest", "postgres/app", "--to", host.database + "-back")
+    assert postgres.execute(
+        host.database + "-back",
+        "SELECT count(*), sum(hashtext(l::text)::bigint) FROM large l"
+    ) == postgres.execute(
+        host.database,
+        "SELECT count(*), sum(hashtext(l::text)::bigint) FROM large l")
+
+
+def test_a_share_that_was_killed_is_run_again(host, postgres, tmp_path_of_test):
+    one = host.create()["snapshot"]
+    leader = Leader(host, "killed", "--finish")
+    other = elsewhere(host, "other")
+    with Stall(postgres.port, 300000) as stall:
+        other.add_postgres("app", postgres, host.database)
+        point_at(other, stall.port)
+        dying = other.start("backup-create", "--run", "killed", "--share",
+                            "1/2", "--json")
+        assert stall.has_stalled.wait(patience(60))
+        os.killpg(dying.pid, signal.SIGKILL)
+        finish(dying)
+    assert share(host, "killed", "0/2").status == COMPLETE
+    # Nothing is made of what is not there.
+    late = end(host, "killed", "--wait", "1s")
+    assert late.status == FAILED
+    assert "shares are missing: 1/2 " in late.message, str(late)
+    again = share(host, "killed", "1/2")
+    assert again.status == COMPLETE, str(again)
+    assert again.result["known_tasks"] == 0
+    led = leader.end()
+    assert led.status == COMPLETE, str(led)
+    assert_same(host, one, led.result["snapshot"])
+
+
+def test_a_share_may_be_run_twice_and_any_number_of_them_will_do(host):
+    one = host.create()["snapshot"]
+    leader = Leader(host, "twice", "--finish")
+    both = [host.start("backup-create", "--json", "--run", "twice", "--share",
+                       "0/3") for _ in range(2)]
+    for process in both:
+        ended = finish(process)
+        assert ended.status == COMPLETE, str(ended)
+    again = share(host, "twice", "0/3")
+    assert again.result["known_tasks"] == again.result["tasks"] > 0
+    assert again.result["rows"] == 0
+    # Somebody counts otherwise: all is there once he is done.
+    share_all(host, "twice", 2)
+    led = leader.end()
+    assert led.status == COMPLETE, str(led)
+    assert_same(host, one, led.result["snapshot"])
+    # What was stored twice is garbage, and no more than that.
+    pruned = host.admin("backup-prune", "--json", "--keep-last", "2",
+                        "--grace", "0")
+    assert pruned.status == COMPLETE, str(pruned)
+    check = host.admin("backup-check", "--read-data")
+    assert check.status == COMPLETE, str(check)
+
+
+def test_without_its_leader_a_run_comes_to_nothing(host):
+    host.create()
+    leader = Leader(host, "gone")
+    assert share(host, "gone", "0/2").status == COMPLETE
+    leader.kill()
+    for result in share(host, "gone", "1/2"), end(host, "gone"):
+        assert result.status == FAILED, str(result)
+        assert "leader" in result.message
+        assert "new" in result.message and "--plan" in result.message
+    assert len(host.snapshots()) == 1
+    # Another one takes its place, and its name.
+    leader = Leader(host, "gone", "--finish")
+    share_all(host, "gone", 2)
+    assert leader.end().status == COMPLETE
+    assert len(host.snapshots()) == 2
+    assert runs(host) == []
+
+
+def test_a_leader_that_stops_says_so(host):
+    leader = Leader(host, "stopped")
+    assert share(host, "stopped", "2/3").status == COMPLETE
+    waiting = host.start("backup-create", "--json", "--run", "stopped",
+                         "--finish", "--wait", "1h")
+    while b"waiting for shares" not in waiting.stdout.readline():
+        assert waiting.poll() is None
+    leader.process.send_signal(signal.SIGTERM)
+    assert leader.end().status == FAILED
+    told = finish(waiting)
+    assert told.status == FAILED
+    assert "its leader (host " in told.message, str(told)
+    assert " has failed: " in told.message, str(told)
+    late = share(host, "stopped", "0/3", "--wait", "1s")
+    assert late.status == FAILED
+    assert "there is no run stopped" in late.message
+    assert not os.path.exists(os.path.join(host.repository, "snapshots"))
+
+
+def test_a_leader_does_not_wait_for_ever(host):
+    led = Leader(host, "limited", "--time-limit", "1s").end()
+    assert led.status == FAILED
+    assert "time limit (1 s) is over, and shares are missing: all of them" in (
+        led.message), str(led)
+
+
+def test_a_prune_in_between_takes_nothing_away(host):
+    one = host.create()["snapshot"]
+    elder = Leader(host, "pruned")
+    assert share(host, "pruned", "0/2").status == COMPLETE
+    for _ in range(2):
+        pruned = host.admin("backup-prune", "--json", "--keep-last", "1",
+                            "--grace", "0")
+        assert pruned.status in (COMPLETE, 3), str(pruned)
+    assert share(host, "pruned", "1/2").status == COMPLETE
+    check = host.admin("backup-check", "--json")
+    assert not [event for event in check.of_type("finding")], str(check)
+    ended = end(host, "pruned")
+    assert ended.status == COMPLETE, str(ended)
+    assert elder.end().status == COMPLETE
+    assert_same(host, one, ended.result["snapshot"])
+    check = host.admin("backup-check", "--read-data")
+    assert check.status == COMPLETE, str(check)
+
+
+def test_a_table_that_somebody_waits_for_is_read_by_the_leader(host, postgres):
+    one = host.create()["snapshot"]
+    leader = Leader(host, "waits", "--finish")
+    waiting = threading.Thread(target=postgres.execute, args=(
+        host.database, "ALTER TABLE large ADD later int"))
+    waiting.start()
+    until = time.monotonic() + patience(30)
+    while not postgres.execute(host.database, "SELECT 1 FROM pg_locks"
+                               " WHERE mode = 'AccessExclusiveLock' AND NOT"
+                               " granted"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    results = share_all(host, "waits", 2)
+    assert sum(result["left_pieces"] for result in results) > 0
+    led = leader.end()
+    waiting.join()
+    assert led.status == COMPLETE, str(led)
+    assert_same(host, one, led.result["snapshot"])
+
+
+def test_what_is_not_of_a_run_does_not_count(host, postgres):
+    leader = Leader(host, "strange", "--finish")
+    folder = os.path.join(host.repository, "runs")
+    plan, = os.listdir(folder)
+    session = plan.split(".")[0]
+    forged = os.path.join(folder, session + ".0-1.0123456789abcdef")
+    with open(forged, "wb") as out:
+        out.write(b"age-encryption.org/v1 and so on")
+    # A server that is another one.
+    other = elsewhere(host, "other")
+    other.add_postgres("app", postgres, "postgres")
+    other.add_postgres("another", postgres, "postgres")
+    other.sources = [source for source in other.sources
+                     if source[1] == "another"]
+    other.write()
+    lost = share(other, "strange", "0/1")
+    assert lost.status == FAILED
+    assert "names no source 'postgres/app'" in lost.message
+    assert share(host, "strange", "0/1").status == COMPLETE
+    led = leader.end()
+    assert led.status == COMPLETE, str(led)
+    assert any("does not count" in event["text"]
+               for event in led.of_type("message")), str(led)
+    assert runs(host) == []
+
+
+def test_the_jobs_of_the_manifest_make_a_backup(host):
+    """What the pods are told to run, run here."""
+    manifest = os.path.join(os.environ.get("top_srcdir", "."), "tools",
+                            "kubernetes", "indexed-job.yaml")
+    with open(manifest) as text:
+        jobs = {job["metadata"]["name"]: job["spec"]
+                for job in yaml.safe_load_all(text) if job}
+    leader, shares = jobs["libbackup-leader"], jobs["libbackup-shares"]
+    assert shares["completionMode"] == "Indexed"
+    assert shares["completions"] == shares["parallelism"]
+    running = []
+    for spec, count in (leader, 1), (shares, shares["completions"]):
+        pod = spec["template"]["spec"]
+        container, = pod["containers"]
+        # podFailurePolicy and backoffLimitPerIndex ask for this.
+        assert pod["restartPolicy"] == "Never"
+        assert {mount["name"] for mount in container["volumeMounts"]} == {
+            volume["name"] for volume in pod["volumes"]}
+        for index in range(count):
+            name, *args = [arg.replace("$(SHARE)", str(index))
+                           for arg in container["args"]]
+            assert not any("$(" in arg for arg in args)
+            running.append(host.start(name, *args))
+    for process in running:
+        ended = finish(process)
+        assert ended.status == COMPLETE, str(ended)
+    assert len(host.snapshots()) == 1
+
+
+def elsewhere(host, name):
+    """Another host with the same repository and key."""
+    folder = host.path(name)
+    os.mkdir(folder)
+    other = Stack(host.commands.tools, folder)
+    other.repository = host.repository
+    other.key_file = host.key_file
+    other.options = dict(host.options)
+    other.write()
+    return other
+
+
+def point_at(host, port):
+    """The databases are behind that port."""
+    for _, _, options in host.sources:
+        options["conninfo"] = re.sub(
+            r"port='?[0-9]+'?", "port=%d" % port, options["conninfo"])
+    host.write()

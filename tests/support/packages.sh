@@ -13,7 +13,7 @@ PACKAGES_SERVERS="postgresql python3 python3-psycopg
 	python3-boto3 ca-certificates"
 # shellcheck disable=SC2034
 PACKAGES_CHECK="python3-pytest python3-jsonschema python3-pil age zstd jq spin
-	strace faketime libarchive-tools chromium libxml2-utils msmtp
+	strace faketime iproute2 libarchive-tools chromium libxml2-utils msmtp
 	prometheus python3-prometheus-client python3-yaml systemd cron
 	shellcheck"
 # shellcheck disable=SC2034

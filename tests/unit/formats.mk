@@ -96,3 +96,12 @@ tests_unit_test_pgcopy_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pgcopy_LDADD = $(UNIT_LIBS)
 tests_unit_test_delta_binary_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_delta_binary_LDADD = $(UNIT_LIBS)
+# Backups that several processes make.
+UNIT_TESTS += tests/unit/test_share_record tests/unit/test_share_deal
+tests_unit_test_share_record_SOURCES = tests/unit/test_share_record.c \
+	$(FAILING_ALLOC)
+tests_unit_test_share_record_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_share_record_LDFLAGS = $(WRAP_ALLOC_FLAGS)
+tests_unit_test_share_record_LDADD = $(UNIT_LIBS)
+tests_unit_test_share_deal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_share_deal_LDADD = $(UNIT_LIBS)

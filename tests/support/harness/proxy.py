@@ -12,14 +12,14 @@ class Proxy:
     drops the connection that has brought so many bytes from the server, and
     refuses all others from then on: the server is gone."""
 
-    def __init__(self, port, cut_after=None):
+    def __init__(self, port, cut_after=None, host="127.0.0.1"):
         self._target = port
         self._left = cut_after
         self.was_cut = False
         self.connections = 0
         self._sockets = []
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -93,6 +93,30 @@ class Proxy:
 
     def __exit__(self, *exc):
         self.close()
+
+
+class Stall(Proxy):
+    """Lets so many bytes of the server pass, then nothing more: whoever waits
+    for them is in the middle of his work."""
+
+    def __init__(self, port, after):
+        self._after = after
+        self.has_stalled = threading.Event()
+        self._never = threading.Event()
+        super().__init__(port)
+
+    def _may_pass(self, count):
+        with self._lock:
+            self._after -= count
+            stalls = self._after < 0
+        if stalls:
+            self.has_stalled.set()
+            self._never.wait()
+        return not stalls
+
+    def close(self):
+        self._never.set()
+        super().close()
 
 
 def _exactly(sock, count):
