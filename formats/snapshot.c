@@ -82,6 +82,7 @@ check_snapshot(const struct fmt_snapshot *snapshot)
 		!fmt_is_hex(snapshot->previous, 64)) ||
 	    (snapshot->session[0] != '\0' &&
 		!fmt_is_hex(snapshot->session, 32)) ||
+	    (snapshot->run[0] != '\0' && !fmt_is_hex(snapshot->run, 32)) ||
 	    snapshot->host == NULL || !fmt_utf8_is_valid(snapshot->host) ||
 	    (snapshot->omissions != NULL &&
 		!json_is_array(snapshot->omissions)) ||
@@ -168,6 +169,8 @@ snapshot_value(const struct fmt_snapshot *s)
 	    root, "sequence", json_integer((json_int_t)s->sequence), &failed);
 	fmt_json_set(root, "previous", json_string(s->previous), &failed);
 	fmt_json_set(root, "session", json_string(s->session), &failed);
+	if (s->run[0] != '\0')
+		fmt_json_set(root, "run", json_string(s->run), &failed);
 	fmt_json_set(
 	    root, "seen", fmt_json_names(s->seen, s->seen_count, 64), &failed);
 	fmt_json_set(

@@ -34,6 +34,8 @@ struct fmt_snapshot {
 	uint64_t sequence;   /* 1, 2, 3... of this writer */
 	char previous[65];   /* name of this writer's previous one, or "" */
 	char session[33];    /* id of the session that wrote it, or "" */
+	char run[33];        /* id of the run: that of snapshots in other
+				repositories that are of the same moment; or "" */
 	char (*seen)[65];    /* owned: names of the snapshots, of any writer,
 				that nothing came after when it was made */
 	size_t seen_count;

@@ -179,6 +179,8 @@ fill(const json_t *root, void *arg)
 		status = get_hex_or_none(root, "previous", 64, out->previous);
 	if (status == FMT_OK)
 		status = get_hex_or_none(root, "session", 32, out->session);
+	if (status == FMT_OK && json_object_get(root, "run") != NULL)
+		status = get_hex_or_none(root, "run", 32, out->run);
 	if (status == FMT_OK)
 		status = get_seen(root, out);
 	if (status == FMT_OK)

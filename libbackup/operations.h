@@ -42,6 +42,8 @@ struct bkp_backup_options {
 	const char *time_limit; /* of a run: "6h"; NULL: none */
 	int is_finishing; /* of a run: commits when all shares are there, and
 			     not when bkp_backup_finish asks for it */
+	int is_everywhere; /* into all repositories of the job, or of the
+			      configuration; 0: the one that is chosen */
 };
 
 #define BKP_BACKUP_OPTIONS_INIT                                                \
@@ -49,6 +51,20 @@ struct bkp_backup_options {
 		.size = sizeof(struct bkp_backup_options)                      \
 	}
 
+#define BKP_BACKUP_REPOSITORIES 16 /* at most */
+
+/* What became of one repository. */
+struct bkp_backup_repository {
+	char name[65];	       /* as configured */
+	char snapshot[65];     /* "": there is no new one */
+	struct bkp_error why;  /* then: why not */
+	uint64_t stored_bytes; /* added to it */
+	uint64_t new_chunks, known_chunks;
+	size_t omission_count, problem_count; /* as below */
+};
+
+/* Of several repositories, what is of one is of the first that has a new
+ * snapshot. */
 struct bkp_backup_result {
 	char snapshot[65];
 	uint64_t entries;
@@ -65,8 +81,19 @@ struct bkp_backup_result {
 			      snapshot, and nothing was added */
 	uint64_t reused_bytes; /* of `bytes`: known to be as they were at the
 				  backup before, and not read again */
+	/* In the order of the configuration; the backup is degraded where one
+	 * has no snapshot. */
+	struct bkp_backup_repository repositories[BKP_BACKUP_REPOSITORIES];
+	size_t repository_count;
 };
 
+/*
+ * Into one repository, or several at once. Of those that name chunks in one way
+ * (backup-init --like) each source is read once, and only what all of them have
+ * is taken over from earlier backups; each of the others is read for again. One
+ * that cannot be reached or fails on the way is left behind and told of. -1
+ * where none has a new snapshot.
+ */
 BKP_API int bkp_backup(const struct bkp_backup_options *options,
     struct bkp_backup_result *result, struct bkp_error *err);
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* backup-create: all sources, or those named, into one new snapshot. */
-#include <string.h>
-
 #include "tools/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 static const struct cli_command command = {
     .name = "backup-create",
-    .summary = "Back up the configured sources into one new snapshot.",
+    .summary = "Back up the configured sources into one new snapshot, in each "
+	       "of the configured\nrepositories.",
     .usage = (const char *const[]){"[SOURCE...]",
 	"--plan --run NAME [--finish] [SOURCE...]", "--share I/N --run NAME",
 	"--finish --run NAME", NULL},
@@ -16,8 +18,8 @@ static const struct cli_command command = {
 	    NULL},
     .statuses = (const char *const[]){"0  complete",
 	"1  failed: there is no new snapshot", "2  wrong usage",
-	"3  degraded: there is a snapshot; what it lacks, or what is wrong "
-	"with earlier ones, was named",
+	"3  degraded: there is a snapshot; what it lacks, what is wrong with "
+	"earlier ones, or which repository has no new one was named",
 	NULL},
     .examples = (const char *const[]){"backup-create --tag nightly",
 	"backup-create --config /etc/libbackup/backup.yaml postgres/app",
@@ -31,10 +33,42 @@ static const struct cli_command command = {
     .operands_max = -1,
 };
 
+static size_t
+count_missing(const struct bkp_backup_result *r)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < r->repository_count; i++)
+		count += *r->repositories[i].snapshot == '\0';
+	return count;
+}
+
+static size_t
+count_problems(const struct bkp_backup_result *r)
+{
+	size_t count = r->repository_count == 0 ? r->problem_count : 0;
+
+	for (size_t i = 0; i < r->repository_count; i++)
+		count += r->repositories[i].problem_count;
+	return count;
+}
+
+static size_t
+count_omissions(const struct bkp_backup_result *r)
+{
+	size_t count = r->omission_count;
+
+	for (size_t i = 0; i < r->repository_count; i++)
+		if (r->repositories[i].omission_count > count)
+			count = r->repositories[i].omission_count;
+	return count;
+}
+
 static bool
 is_degraded(const struct bkp_backup_result *r)
 {
-	return r->omission_count > 0 || r->problem_count > 0;
+	return count_omissions(r) > 0 || count_problems(r) > 0 ||
+	       count_missing(r) > 0;
 }
 
 static const char *
@@ -44,11 +78,42 @@ state_of(const struct bkp_backup_result *r)
 }
 
 static json_t *
+repository_value(const struct bkp_backup_repository *it)
+{
+	bool is_there = *it->snapshot != '\0';
+
+	return json_pack("{s:o, s:s, s:s?, s:o, s:I, s:I, s:I, s:I, s:I}",
+	    "name", cli_json_text(it->name), "state",
+	    is_there ? "complete" : "failed", "snapshot",
+	    is_there ? it->snapshot : NULL, "why",
+	    cli_json_text(is_there ? NULL : it->why.message), "stored_bytes",
+	    (json_int_t)it->stored_bytes, "new_chunks",
+	    (json_int_t)it->new_chunks, "known_chunks",
+	    (json_int_t)it->known_chunks, "omissions",
+	    (json_int_t)it->omission_count, "problems",
+	    (json_int_t)it->problem_count);
+}
+
+static json_t *
+repositories_value(const struct bkp_backup_result *r)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < r->repository_count; i++)
+		if (json_array_append_new(
+			array, repository_value(&r->repositories[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
+static json_t *
 result_event(const struct bkp_backup_result *r)
 {
 	return json_pack(
 	    "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-	    "s:I, s:I, s:I}",
+	    "s:I, s:I, s:I, s:o}",
 	    "type", "result", "command", command.name, "state", state_of(r),
 	    "snapshot", r->snapshot, "entries", (json_int_t)r->entries, "bytes",
 	    (json_int_t)r->bytes, "stored_bytes", (json_int_t)r->stored_bytes,
@@ -58,7 +123,52 @@ result_event(const struct bkp_backup_result *r)
 	    (json_int_t)r->omission_count, "problems",
 	    (json_int_t)r->problem_count, "duration_ms",
 	    (json_int_t)r->duration_ms, "bytes_taken_over",
-	    (json_int_t)r->reused_bytes);
+	    (json_int_t)r->reused_bytes, "repositories", repositories_value(r));
+}
+
+/* A line for each of several. */
+static void
+tell_repositories(FILE *out, const struct bkp_backup_result *r)
+{
+	char a[CLI_TEXT_SIZE];
+
+	for (size_t i = 0; i < r->repository_count; i++) {
+		const struct bkp_backup_repository *it = &r->repositories[i];
+
+		(void)fputs(i == 0 ? "into      " : "          ", out);
+		cli_print_escaped(out, it->name);
+		if (*it->snapshot != '\0')
+			(void)fprintf(out, ": snapshot %.12s, added %s\n",
+			    it->snapshot, cli_size(it->stored_bytes, a));
+		else
+			(void)fprintf(
+			    out, ": NO NEW SNAPSHOT, why was told above\n");
+	}
+}
+
+static void
+tell_state(FILE *out, const struct bkp_backup_result *r)
+{
+	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE];
+	size_t missing = count_missing(r), problems = count_problems(r);
+
+	if (missing > 0)
+		(void)fprintf(out,
+		    "state     degraded: %s of %s repositories without a new "
+		    "snapshot\n",
+		    cli_count(missing, a), cli_count(r->repository_count, b));
+	else if (count_omissions(r) > 0)
+		(void)fprintf(out,
+		    "state     degraded: %s left out, named above\n",
+		    cli_count(count_omissions(r), a));
+	else if (problems > 0)
+		(void)fprintf(out,
+		    "state     degraded: this snapshot is whole, but %s with "
+		    "earlier ones, named above\n",
+		    problems == 1 ? "something is wrong"
+				  : "several things are wrong");
+	else
+		(void)fprintf(out, "state     complete\n");
 }
 
 static void
@@ -80,18 +190,9 @@ tell_people(FILE *out, const struct bkp_backup_result *r)
 	    cli_size(r->stored_bytes, a), cli_count(r->new_chunks, b),
 	    cli_count(r->known_chunks, c));
 	(void)fprintf(out, "time      %s\n", cli_duration(r->duration_ms, a));
-	if (r->omission_count > 0)
-		(void)fprintf(out,
-		    "state     degraded: %s left out, named above\n",
-		    cli_count(r->omission_count, a));
-	else if (r->problem_count > 0)
-		(void)fprintf(out,
-		    "state     degraded: this snapshot is whole, but %s with "
-		    "earlier ones, named above\n",
-		    r->problem_count == 1 ? "something is wrong"
-					  : "several things are wrong");
-	else
-		(void)fprintf(out, "state     complete\n");
+	if (r->repository_count > 1)
+		tell_repositories(out, r);
+	tell_state(out, r);
 }
 
 /* The repository, or an archive in its place. */
@@ -306,6 +407,23 @@ check_sharing(struct cli *cli, struct sharing *sharing, bool is_archive)
 	return status;
 }
 
+/* All that are configured, but where one is named. */
+static enum cli_status
+choose_repositories(struct cli *cli, const struct bkp_config *config,
+    struct bkp_backup_options *options)
+{
+	const char *named = getenv("BACKUP_REPOSITORY");
+
+	options->is_everywhere =
+	    cli->repository == NULL && (named == NULL || *named == '\0');
+	if (options->is_everywhere && cli->key_file != NULL &&
+	    bkp_config_repository_name(config, 1) != NULL)
+		return cli_usage(cli,
+		    "--key-file is of one repository, and the backup goes into "
+		    "several; choose one by --repository NAME");
+	return CLI_GO_ON;
+}
+
 static enum cli_status
 create(struct cli *cli, const struct cli_list *tags,
     const struct bkp_archive_options *archive, const struct sharing *sharing)
@@ -332,9 +450,14 @@ create(struct cli *cli, const struct cli_list *tags,
 		options.run = sharing->run;
 		options.is_finishing = sharing->is_finish;
 		options.time_limit = sharing->time_limit;
+	} else if (archive->output == NULL) {
+		status = choose_repositories(cli, config, &options);
 	}
-	ended = run(cli, &options, archive, &err);
-	status = ended < 0 ? cli_fail(cli, &err) : (enum cli_status)ended;
+	if (status == CLI_GO_ON) {
+		ended = run(cli, &options, archive, &err);
+		status =
+		    ended < 0 ? cli_fail(cli, &err) : (enum cli_status)ended;
+	}
 	bkp_config_free(config);
 	return status;
 }

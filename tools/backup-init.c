@@ -117,11 +117,12 @@ find_places(
 		rc = bkp_config_new(config, &err);
 	if (rc < 0)
 		return cli_fail(cli, &err);
+	if (cli->repository != NULL &&
+	    bkp_config_set_repository(*config, cli->repository, &err) < 0)
+		return cli_fail(cli, &err);
 	bkp_config_set_cancel(*config, &cli->cancel);
 	bkp_config_keys(*config, &keys);
-	request->location = cli->repository != NULL
-				? cli->repository
-				: bkp_config_repository(*config);
+	request->location = bkp_config_repository(*config);
 	request->key_file =
 	    cli->key_file != NULL ? cli->key_file : keys.key_file;
 	if (request->location == NULL)
@@ -133,21 +134,27 @@ find_places(
 	return CLI_GO_ON;
 }
 
-/* The other repository, with its own key file or, where none is named, with
- * what the configuration has. */
+/* The other repository. Where there is a configuration it may be one of that,
+ * with keys and storage of its own. */
 static int
 open_like(const struct request *request, const struct bkp_config *config,
-    struct bkp_repository **out, struct bkp_error *err)
+    struct bkp_config **other, struct bkp_repository **out,
+    struct bkp_error *err)
 {
+	const char *file = bkp_config_path(config);
 	struct bkp_keys keys = BKP_KEYS_INIT;
 
-	*out = NULL;
 	if (request->like == NULL)
 		return 0;
-	bkp_config_keys(config, &keys);
+	if ((file != NULL ? bkp_config_load(file, other, err)
+			  : bkp_config_new(other, err)) < 0 ||
+	    bkp_config_set_repository(*other, request->like, err) < 0)
+		return -1;
+	bkp_config_keys(*other, &keys);
 	if (request->like_key_file != NULL)
 		keys.key_file = request->like_key_file;
-	return bkp_repository_open(request->like, &keys, out, err);
+	return bkp_repository_open(
+	    bkp_config_repository(*other), &keys, out, err);
 }
 
 static int
@@ -158,6 +165,7 @@ make(struct request *request, const struct bkp_config *config,
 	struct cli_list *list = &request->recipients;
 	const char **all = calloc(list->count + 1, sizeof(*all));
 	struct bkp_repository *like = NULL;
+	struct bkp_config *other = NULL;
 	int rc = -1;
 
 	if (all == NULL)
@@ -165,7 +173,7 @@ make(struct request *request, const struct bkp_config *config,
 		    err, BKP_NOMEM, ENOMEM, "making the repository");
 	if (list->count > 0)
 		memcpy(all, list->items, list->count * sizeof(*all));
-	if (open_like(request, config, &like, err) < 0)
+	if (open_like(request, config, &other, &like, err) < 0)
 		goto out;
 	options.like = like;
 	options.recipients = all;
@@ -187,6 +195,7 @@ make(struct request *request, const struct bkp_config *config,
 		(void)unlink(request->new_identity);
 out:
 	bkp_repository_close(like);
+	bkp_config_free(other);
 	free(all);
 	return rc;
 }

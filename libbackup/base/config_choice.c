@@ -259,6 +259,31 @@ bkp_config_use_repository(
 }
 
 int
+bkp_config_of_repository(const struct bkp_config *config, const char *name,
+    struct bkp_config **out, struct bkp_error *err)
+{
+	const struct bkp_named_config *it = bkp_config_find_named(
+	    config->repositories, config->repository_count, name);
+	struct bkp_config *view;
+
+	if (it == NULL)
+		return bkp_fail(err, BKP_INVALID,
+		    "there is no repository named '%s'", name);
+	if ((view = bkp_alloc(sizeof(*view), err)) == NULL)
+		return -1;
+	if (bkp_config_fields_copy(bkp_config_repository_fields, UINT32_MAX,
+		config->defaults, view, err) < 0 ||
+	    bkp_config_fields_copy(bkp_config_repository_fields, it->given,
+		it->values, view, err) < 0) {
+		bkp_config_free(view);
+		return -1;
+	}
+	view->storage.cancel = config->storage.cancel;
+	*out = view;
+	return 0;
+}
+
+int
 bkp_config_choose_repository(
     struct bkp_config *config, const char *text, struct bkp_error *err)
 {

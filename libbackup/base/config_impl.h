@@ -267,6 +267,11 @@ struct bkp_config {
 	size_t all_sources, all_references, all_assertions;
 };
 
+/* What holds for a configured repository, and nothing else of the configuration.
+ * The caller owns *out. */
+int bkp_config_of_repository(const struct bkp_config *config, const char *name,
+    struct bkp_config **out, struct bkp_error *err);
+
 /* Deep copy and free of one source (the free wipes secrets; the struct itself
  * is the caller's). Used to point a source at another place. */
 int bkp_source_config_copy(const struct bkp_source_config *from,

@@ -2,14 +2,15 @@
 /*
  * A backup:
  *
- *   open the repository and begin a session
+ *   open the repositories and begin a session in each (places.h)
  *   prepare every source: from here on all of them show one moment
  *   read which objects the databases name (references.h)
  *   run each source into the session; databases first, since an open database
  *     snapshot holds back vacuum, and each is let go as soon as it is copied
  *   commit: packs, index, and last the snapshot object
  *
- * Until the last step the repository is as it was, whatever happens.
+ * Until the last step the repositories are as they were, whatever happens.
+ * Those that are not alike have a turn each, one after the other.
  */
 #include "libbackup/operations.h"
 
@@ -17,15 +18,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/sign.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/backup_references.h"
-#include "libbackup/operations/locks.h"
 #include "libbackup/operations/opened.h"
+#include "libbackup/operations/places.h"
 #include "libbackup/operations/shares.h"
 #include "libbackup/operations/sink.h"
-#include "libbackup/repository/history.h"
-#include "libbackup/repository/repository_own.h"
-#include "libbackup/repository/reserve.h"
 
 /* One source of the run. */
 struct part {
@@ -42,8 +41,8 @@ struct part {
 struct backup {
 	const struct bkp_config *config;
 	struct bkp_run *run;
-	struct bkp_repository *repository;
-	struct bkp_session *session;
+	struct bkp_group *group;     /* borrowed: where it goes */
+	struct bkp_session *session; /* borrowed: of all of them */
 	struct bkp_contents *contents;
 	struct bkp_lead *lead; /* owned; NULL: nobody else reads */
 	struct part *parts;    /* in the order of prefixes */
@@ -52,6 +51,17 @@ struct backup {
 	struct bkp_references references;
 	struct fmt_snapshot snapshot;
 };
+
+/* A program that was built against an older header gives less. */
+static struct bkp_backup_options
+adopt(const struct bkp_backup_options *given)
+{
+	struct bkp_backup_options options = BKP_BACKUP_OPTIONS_INIT;
+
+	memcpy(&options, given,
+	    given->size < sizeof(options) ? given->size : sizeof(options));
+	return options;
+}
 
 /* ---- which sources ---- */
 
@@ -88,17 +98,23 @@ check_names(const struct bkp_backup_options *options, struct bkp_error *err)
 }
 
 static int
+check_sources(const struct bkp_backup_options *options, struct bkp_error *err)
+{
+	if (check_names(options, err) < 0)
+		return -1;
+	if (options->config->source_count == 0)
+		return bkp_fail(err, BKP_INVALID,
+		    "the configuration names no source, so there is nothing "
+		    "to back up; add one under 'sources:'");
+	return 0;
+}
+
+static int
 choose_parts(struct backup *backup, const struct bkp_backup_options *options,
     struct bkp_error *err)
 {
 	const struct bkp_config *config = options->config;
 
-	if (check_names(options, err) < 0)
-		return -1;
-	if (config->source_count == 0)
-		return bkp_fail(err, BKP_INVALID,
-		    "the configuration names no source, so there is nothing "
-		    "to back up; add one under 'sources:'");
 	backup->parts =
 	    bkp_alloc_array(config->source_count, sizeof(*backup->parts), err);
 	if (backup->parts == NULL)
@@ -130,14 +146,16 @@ static int
 load_previous(struct backup *backup, struct part *part,
     const struct bkp_snapshot_list *list, struct bkp_error *err)
 {
+	struct bkp_repository *repository =
+	    bkp_group_first(backup->group)->repository;
 	size_t i = list->count;
 
 	while (i > 0 && !has_source(&list->items[i - 1], part->config->prefix))
 		i--;
 	if (i == 0)
 		return 0;
-	if (bkp_repository_snapshot(backup->repository, list->items[i - 1].name,
-		&part->earlier, err) < 0)
+	if (bkp_repository_snapshot(
+		repository, list->items[i - 1].name, &part->earlier, err) < 0)
 		return -1;
 	memcpy(part->earlier_name, list->items[i - 1].name,
 	    sizeof(part->earlier_name));
@@ -147,7 +165,7 @@ load_previous(struct backup *backup, struct part *part,
 
 		if (strcmp(source->prefix, part->config->prefix) != 0)
 			continue;
-		part->previous.repository = backup->repository;
+		part->previous.repository = repository;
 		part->previous.list = source->list;
 		part->previous.list_count = source->list_count;
 	}
@@ -155,53 +173,6 @@ load_previous(struct backup *backup, struct part *part,
 }
 
 /* ---- the steps ---- */
-
-static int
-open_repository(struct backup *backup, struct bkp_error *err)
-{
-	if (bkp_opened_for_writing(backup->config, &backup->repository, err) <
-	    0)
-		return -1;
-	/* Not for us; a disk that is full by now says so soon enough. */
-	(void)bkp_reserve_keep(backup->repository->store, NULL);
-	return bkp_session_begin(backup->repository, &backup->session, err);
-}
-
-/* Earlier snapshots only save work: that one of them is damaged or missing
- * must not keep new ones from being made. But whoever reads the log is told. */
-static int
-list_snapshots(struct backup *backup, struct bkp_snapshot_list *list,
-    struct bkp_error *err)
-{
-	const struct bkp_snapshot_problem *problem;
-	struct bkp_error damage = BKP_ERROR_INIT;
-
-	if (bkp_session_check_index(backup->session, &damage) < 0) {
-		bkp_run_message(backup->run, BKP_WARNING, NULL,
-		    "an index object is damaged or gone, so that more may be "
-		    "stored than has changed: %s; backup-check --repair puts "
-		    "the index right",
-		    damage.message);
-		backup->problem_count++;
-	}
-	backup->problem_count +=
-	    bkp_locks_remind(backup->repository, backup->config, backup->run);
-	if (bkp_snapshot_list(backup->repository, list, err) < 0)
-		return -1;
-	for (size_t i = 0;
-	     (problem = bkp_snapshot_list_problem(list, i)) != NULL; i++) {
-		/* That there is none is over with this one. */
-		bool is_note =
-		    problem->is_note ||
-		    strcmp(problem->kind,
-			bkp_history_kind_name(BKP_HISTORY_NONE)) == 0;
-
-		bkp_run_message(backup->run, is_note ? BKP_INFO : BKP_WARNING,
-		    NULL, "%s", problem->text);
-		backup->problem_count += !is_note;
-	}
-	return 0;
-}
 
 static int
 open_parts(struct backup *backup, struct bkp_error *err)
@@ -212,7 +183,7 @@ open_parts(struct backup *backup, struct bkp_error *err)
 	if (bkp_contents_new(backup->session, bkp_run_workers(backup->run),
 		&backup->contents, err) < 0)
 		return -1;
-	if (list_snapshots(backup, &list, err) < 0)
+	if (bkp_group_list(backup->group, backup->run, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; i < backup->part_count; i++) {
 		struct part *part = &backup->parts[i];
@@ -339,6 +310,7 @@ run_part(struct backup *backup, size_t n, struct bkp_error *err)
 		    part->earlier_name, damage->message);
 		backup->problem_count++;
 	}
+	bkp_group_tell(backup->group, backup->run);
 	tally = bkp_sink_tally(part->sink);
 	source->entries = tally->entries;
 	source->bytes = tally->bytes;
@@ -370,8 +342,8 @@ lead_parts(struct backup *backup, const struct bkp_backup_options *options,
 	if (options->run == NULL)
 		return 0;
 	if (bkp_lead_begin(options->run, options->time_limit,
-		backup->repository, backup->session, backup->run, &backup->lead,
-		err) < 0)
+		bkp_group_first(backup->group)->repository, backup->session,
+		backup->run, &backup->lead, err) < 0)
 		return -1;
 	for (size_t i = 0; i < backup->part_count; i++) {
 		struct part *part = &backup->parts[i];
@@ -402,12 +374,27 @@ run_parts(struct backup *backup, const struct bkp_backup_options *options,
 
 /* ---- the snapshot ---- */
 
+/* By which snapshots in several repositories are known to be of one moment. */
+static int
+name_run(struct fmt_snapshot *snapshot, struct bkp_error *err)
+{
+	unsigned char id[16];
+	enum fmt_status status = fmt_random(id, sizeof(id));
+
+	if (status != FMT_OK)
+		return bkp_fail_format(err, status, "naming the run");
+	fmt_hex(id, sizeof(id), snapshot->run);
+	return 0;
+}
+
 static int
 begin_snapshot(struct backup *backup, struct bkp_error *err)
 {
 	struct fmt_snapshot *snapshot = &backup->snapshot;
 	char host[256] = "unknown";
 
+	if (name_run(snapshot, err) < 0)
+		return -1;
 	(void)gethostname(host, sizeof(host) - 1);
 	if ((snapshot->host = bkp_strdup(host, err)) == NULL)
 		return -1;
@@ -497,33 +484,12 @@ out:
 	return 0;
 }
 
-/* The snapshot is made; that this machine cannot miss it costs no backup. */
+/* What came through the sinks: the same for all of the group. */
 static void
-remember(struct backup *backup, const char *name)
-{
-	struct bkp_error problem = BKP_ERROR_INIT;
-
-	if (bkp_session_remember(
-		backup->session, &backup->snapshot, name, &problem) < 0)
-		bkp_run_message(backup->run, BKP_WARNING, NULL,
-		    "the new snapshot is not remembered on this machine, so "
-		    "it would not be missed here: %s",
-		    problem.message);
-}
-
-static void
-fill_result(struct backup *backup, const char *name, uint64_t began_ms,
-    size_t omission_count, struct bkp_backup_result *result)
+fill_tally(const struct backup *backup, struct bkp_backup_result *result)
 {
 	const struct fmt_snapshot *snapshot = &backup->snapshot;
 
-	memset(result, 0, sizeof(*result));
-	memcpy(result->snapshot, name, sizeof(result->snapshot));
-	result->stored_bytes = snapshot->stored_bytes;
-	result->new_chunks = snapshot->new_chunks;
-	result->known_chunks = snapshot->known_chunks;
-	result->omission_count = omission_count;
-	result->problem_count = backup->problem_count;
 	for (size_t i = 0; i < backup->part_count; i++) {
 		const struct part *part = &backup->parts[i];
 		const struct bkp_tally *tally = bkp_sink_tally(part->sink);
@@ -539,7 +505,28 @@ fill_result(struct backup *backup, const char *name, uint64_t began_ms,
 		if (part->config->kind == BKP_KIND_FILES)
 			result->files += tally->contents;
 	}
-	result->duration_ms = bkp_clock_ms() - began_ms;
+}
+
+/* The members that are of one repository: the first that has a snapshot. */
+static void
+fill_result(const struct backup *backup, size_t omission_count,
+    struct bkp_backup_result *result)
+{
+	const struct bkp_backup_repository *first;
+
+	for (size_t i = 0; i < backup->group->count; i++)
+		backup->group->items[i]->result.problem_count +=
+		    backup->problem_count;
+	if (result->snapshot[0] != '\0')
+		return;
+	first = &bkp_group_first(backup->group)->result;
+	memcpy(result->snapshot, first->snapshot, sizeof(result->snapshot));
+	result->stored_bytes = first->stored_bytes;
+	result->new_chunks = first->new_chunks;
+	result->known_chunks = first->known_chunks;
+	result->omission_count = omission_count;
+	result->problem_count = first->problem_count;
+	fill_tally(backup, result);
 }
 
 static void
@@ -557,41 +544,26 @@ end_backup(struct backup *backup)
 	bkp_references_free(&backup->references);
 	bkp_lead_free(backup->lead);
 	bkp_contents_free(backup->contents);
-	bkp_session_end(backup->session);
-	bkp_repository_close(backup->repository);
+	bkp_group_end(backup->group);
 	fmt_snapshot_free(&backup->snapshot);
-	bkp_run_free(backup->run);
 }
 
-/* Where it is the disk of the repository that is full, and no other one. */
-static void
-advise_room(const struct backup *backup, struct bkp_error *err)
+/* All of the story, for repositories that are alike. */
+static int
+back_up(const struct bkp_backup_options *options, struct bkp_group *group,
+    struct bkp_run *run, struct bkp_backup_result *result,
+    struct bkp_error *err)
 {
-	if (err == NULL || backup->repository == NULL ||
-	    !bkp_reserve_is_full(err) ||
-	    strstr(err->message, backup->repository->store->location) == NULL)
-		return;
-	(void)bkp_fail_in(err,
-	    "no room is left where the repository is (backup-prune --grace 0 "
-	    "gives back at once what no snapshot needs, on a full disk, too)");
-}
-
-int
-bkp_backup(const struct bkp_backup_options *options,
-    struct bkp_backup_result *result, struct bkp_error *err)
-{
-	struct backup backup = {.config = options->config};
-	uint64_t began_ms = bkp_clock_ms();
+	struct backup backup = {
+	    .config = options->config, .run = run, .group = group};
 	size_t omission_count = 0;
-	char name[65];
 	int rc = -1;
 
-	if (bkp_run_new(bkp_worker_count(options->config), &options->events,
-		options->cancel, &backup.run, err) < 0)
-		goto out;
 	if (choose_parts(&backup, options, err) < 0 ||
-	    open_repository(&backup, err) < 0 ||
-	    begin_snapshot(&backup, err) < 0 ||
+	    bkp_group_begin(group, run, err) < 0)
+		goto out;
+	backup.session = bkp_group_session(group);
+	if (begin_snapshot(&backup, err) < 0 ||
 	    add_tags(&backup, options, err) < 0 ||
 	    open_parts(&backup, err) < 0 || prepare_parts(&backup, err) < 0 ||
 	    read_references(&backup, err) < 0 ||
@@ -599,18 +571,96 @@ bkp_backup(const struct bkp_backup_options *options,
 	    run_parts(&backup, options, err) < 0 ||
 	    add_omissions(&backup, &omission_count, err) < 0)
 		goto out;
-	bkp_run_phase(backup.run, 0, 0, "committing");
-	if (bkp_run_check(backup.run, err) < 0 ||
-	    bkp_session_commit(backup.session, &backup.snapshot, name, err) < 0)
+	bkp_run_phase(run, 0, 0, "committing");
+	if (bkp_run_check(run, err) < 0 ||
+	    bkp_group_commit(
+		group, &backup.snapshot, omission_count, run, err) < 0)
 		goto out;
-	remember(&backup, name);
-	fill_result(&backup, name, began_ms, omission_count, result);
+	fill_result(&backup, omission_count, result);
 	rc = 0;
 out:
-	if (rc < 0)
-		advise_room(&backup, err);
+	if (rc < 0) {
+		bkp_group_tell(group, run);
+		bkp_group_advise(group, err);
+	}
 	if (backup.lead != NULL)
-		bkp_lead_end(backup.lead, rc == 0 ? name : NULL, err);
+		bkp_lead_end(backup.lead,
+		    rc == 0 ? group->items[0]->result.snapshot : NULL, err);
 	end_backup(&backup);
+	return rc;
+}
+
+/* What was left out is of one group; so is the run. */
+static int
+renew_run(const struct bkp_backup_options *options, struct bkp_run **run,
+    struct bkp_error *err)
+{
+	bkp_run_free(*run);
+	*run = NULL;
+	return bkp_run_new(bkp_worker_count(options->config), &options->events,
+	    options->cancel, run, err);
+}
+
+/* One group after the other. -1 where none has a snapshot, with the reason that
+ * was there first. */
+static int
+back_up_all(const struct bkp_backup_options *options, struct bkp_places *places,
+    struct bkp_run **run, struct bkp_backup_result *result,
+    struct bkp_error *err)
+{
+	struct bkp_error first = BKP_ERROR_INIT, problem = BKP_ERROR_INIT;
+	struct bkp_group group;
+	int rc = 0;
+
+	for (size_t n = 0; rc == 0 && bkp_places_next(places, &group); n++) {
+		if (n > 0 && renew_run(options, run, &problem) < 0)
+			rc = -1;
+		else if (back_up(options, &group, *run, result, &problem) < 0) {
+			if (first.code == BKP_OK)
+				first = problem;
+			if (!group.is_alone)
+				bkp_group_fail(&group, *run, &problem);
+			rc = problem.code == BKP_CANCELLED ||
+				     problem.code == BKP_NOMEM
+				 ? -1
+				 : 0;
+		}
+	}
+	if (result->snapshot[0] != '\0')
+		return 0;
+	if (err != NULL)
+		*err = first.code != BKP_OK ? first : problem;
+	return -1;
+}
+
+int
+bkp_backup(const struct bkp_backup_options *given,
+    struct bkp_backup_result *result, struct bkp_error *err)
+{
+	struct bkp_backup_options options = adopt(given);
+	struct bkp_places *places = bkp_alloc(sizeof(*places), err);
+	struct bkp_backup_result made = {.entries = 0};
+	uint64_t began_ms = bkp_clock_ms();
+	struct bkp_run *run = NULL;
+	int rc = -1;
+
+	if (places == NULL)
+		return -1;
+	if (renew_run(&options, &run, err) < 0 ||
+	    check_sources(&options, err) < 0 ||
+	    bkp_places_init(places, &options, err) < 0 ||
+	    bkp_places_open(places, run, err) < 0 ||
+	    back_up_all(&options, places, &run, &made, err) < 0)
+		goto out;
+	made.duration_ms = bkp_clock_ms() - began_ms;
+	made.repository_count = places->count;
+	for (size_t i = 0; i < places->count; i++)
+		made.repositories[i] = places->items[i].result;
+	*result = made;
+	rc = 0;
+out:
+	bkp_places_fini(places);
+	free(places);
+	bkp_run_free(run);
 	return rc;
 }

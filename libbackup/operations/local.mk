@@ -39,6 +39,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/opened.c libbackup/operations/opened.h \
 	libbackup/operations/past.c libbackup/operations/past.h \
 	libbackup/operations/past_objects.c \
+	libbackup/operations/places.c libbackup/operations/places.h \
 	libbackup/operations/prune.c \
 	libbackup/operations/references.c \
 	libbackup/operations/references.h \

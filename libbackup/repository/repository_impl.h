@@ -128,6 +128,14 @@ int bkp_session_begin(struct bkp_repository *repository,
 int bkp_session_join(struct bkp_session *first, struct bkp_session *other,
     struct bkp_error *err);
 
+/*
+ * What this one could not do. 0: others that are joined with it go on, and it
+ * is lost; -1, and err is set: there are none, or it is no matter of one
+ * repository (the run is cancelled, memory is short). Any thread.
+ */
+int bkp_session_lose(struct bkp_session *session,
+    const struct bkp_error *problem, struct bkp_error *err);
+
 /* Why nothing more is stored in this one; NULL: nothing is wrong. While others
  * that it is joined with go on this is the only sign of it. Borrowed; not while
  * writers are at work. */

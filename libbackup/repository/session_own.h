@@ -67,14 +67,6 @@ struct bkp_session {
 	struct bkp_error lost; /* is_lost: why */
 };
 
-/*
- * What this one could not do. 0: others that are joined with it go on, and it
- * is lost; -1, and err is set: there are none, or it is no matter of one
- * repository (the run is cancelled, memory is short). Any thread.
- */
-int bkp_session_lose(struct bkp_session *session,
-    const struct bkp_error *problem, struct bkp_error *err);
-
 /* True where a chunk need not be stored: it is in the repository, in a pack
  * that is not to go, and so is what it is a difference to; or this session
  * stores it. Whoever builds upon a chunk asks this, not the index. */

@@ -188,7 +188,8 @@ EXTRA_DIST += tests/integration/test_nested.py
 EXTRA_DIST += tests/integration/test_canaries.py
 
 # swap: a restored database in the place of one that is in use
-EXTRA_DIST += tests/integration/test_swap.py
+EXTRA_DIST += tests/integration/test_swap.py \
+	tests/integration/test_two_repositories.py
 
 # managed: roles that may do little
 EXTRA_DIST += tests/integration/test_managed.py

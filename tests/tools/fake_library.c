@@ -83,6 +83,13 @@ bkp_config_repository(const struct bkp_config *config)
 	return config->repository;
 }
 
+const char *
+bkp_config_repository_name(const struct bkp_config *config, size_t n)
+{
+	(void)config;
+	return n == 0 ? "default" : NULL;
+}
+
 int
 bkp_config_set_repository(
     struct bkp_config *config, const char *location, struct bkp_error *err)
