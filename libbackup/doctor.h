@@ -52,7 +52,7 @@ struct bkp_doctor_options {
 	size_t size;
 	struct bkp_config *config; /* NULL: it could not be loaded. Which of its
 				      repositories is used is as before */
-	const char *config_file; /* that was to be loaded; NULL: as config */
+	const char *config_file;   /* that was to be loaded; NULL: as config */
 	const struct bkp_error *config_error; /* why there is none */
 	int is_offline; /* ask no server and no repository */
 	int may_write;  /* put a trifle into the repository and remove it */
@@ -81,6 +81,39 @@ struct bkp_doctor_result {
 BKP_API int bkp_doctor(const struct bkp_doctor_options *options,
     struct bkp_doctor_result *result, struct bkp_error *err);
 BKP_API void bkp_doctor_result_free(struct bkp_doctor_result *result);
+
+/* ---- a bundle for whoever helps ---- */
+
+/*
+ * Versions, findings, the shape of the configuration, how the last runs ended
+ * and the end of a log, in a zip that anybody can open. Of the configuration
+ * only keys that are known, numbers and words of a list are told; names of
+ * hosts, databases, buckets, roles and paths are replaced by others ("host-1");
+ * no content of any row, object or file is in it.
+ *
+ * Before anything is given to `fn`, every secret that the configuration knows,
+ * and canaries that were planted beside them, are looked for in every file, in
+ * all the forms that they may take. BKP_AUTH: one is there. Nothing was given
+ * out, and err names the field, not the value.
+ */
+struct bkp_bundle_options {
+	size_t size;
+	struct bkp_config *config; /* as for bkp_doctor; so the next */
+	const char *config_file;
+	const struct bkp_doctor_result *result;
+	const char *log_file; /* lines of these commands in it; may be NULL */
+	int is_text; /* all files as one text, to look at, and no zip */
+	bkp_bytes_fn *fn;
+	void *arg;
+};
+
+#define BKP_BUNDLE_OPTIONS_INIT                                                \
+	{                                                                      \
+		.size = sizeof(struct bkp_bundle_options)                      \
+	}
+
+BKP_API int bkp_doctor_bundle(
+    const struct bkp_bundle_options *options, struct bkp_error *err);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,10 @@
 /* backup-doctor: what is wrong, or will be, and what to do about it. */
 #include "tools/cli.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const struct cli_command command = {
     .name = "backup-doctor",
@@ -16,13 +19,16 @@ static const struct cli_command command = {
 	"2  wrong usage", "3  there are warnings", NULL},
     .examples = (const char *const[]){"backup-doctor",
 	"backup-doctor --config backup.yaml --offline",
-	"backup-doctor --all --write", "backup-doctor --json", NULL},
+	"backup-doctor --all --write", "backup-doctor --json",
+	"backup-doctor --bundle for-help.zip --log /var/log/backup.log", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY,
 };
 
 struct request {
 	bool is_all, is_offline, may_write;
 	const char *scratch_directory, *limit;
+	const char *bundle, *log_file;
+	bool is_show;
 };
 
 /* ---- what is told ---- */
@@ -31,6 +37,7 @@ struct teller {
 	struct cli *cli;
 	bool is_all;
 	bool has_told;
+	bool is_silent; /* standard output belongs to a bundle */
 };
 
 static bool
@@ -60,6 +67,8 @@ tell(void *arg, const struct bkp_symptom *symptom)
 {
 	struct teller *teller = arg;
 
+	if (teller->is_silent)
+		return;
 	if (teller->cli->is_json) {
 		emit(teller->cli, symptom);
 		return;
@@ -118,13 +127,100 @@ tell_sum(struct teller *teller, const struct bkp_doctor_result *r)
 				     : "HEALTHY");
 }
 
+/* ---- a bundle ---- */
+
+struct output {
+	const char *path; /* NULL: standard output */
+	FILE *file;       /* owned; of the path */
+	struct cli *cli;
+};
+
+/* Nothing comes before everything was looked through, so there is no file until
+ * then. */
+static int
+write_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
+{
+	struct output *output = arg;
+	FILE *file = output->path != NULL ? output->file : stdout;
+
+	if (file == NULL) {
+		file = output->file = fopen(output->path, "wxe");
+		if (file == NULL)
+			return cli_error(err,
+			    errno == EEXIST ? BKP_EXISTS : BKP_IO, errno,
+			    "making %s", output->path);
+	}
+	if (fwrite(data, 1, len, file) == len)
+		return 0;
+	if (output->path == NULL)
+		output->cli->output_errno = errno;
+	return cli_error(err, BKP_IO, errno, "writing the bundle");
+}
+
+static int
+close_output(struct output *output, int rc, struct bkp_error *err)
+{
+	if (output->file == NULL)
+		return rc;
+	if (fclose(output->file) != 0 && rc == 0)
+		rc = cli_error(err, BKP_IO, errno, "writing %s", output->path);
+	if (rc < 0)
+		(void)unlink(output->path);
+	return rc;
+}
+
+static enum cli_status
+put_bundle(struct cli *cli, const struct request *request,
+    const struct bkp_doctor_options *looked,
+    const struct bkp_doctor_result *result)
+{
+	struct bkp_bundle_options options = BKP_BUNDLE_OPTIONS_INIT;
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct output output = {.cli = cli};
+	mode_t mask;
+	int rc;
+
+	if (request->bundle != NULL && strcmp(request->bundle, "-") != 0)
+		output.path = request->bundle;
+	options.config = looked->config;
+	options.config_file = looked->config_file;
+	options.result = result;
+	options.log_file = request->log_file;
+	options.is_text = request->is_show;
+	options.fn = write_bytes;
+	options.arg = &output;
+	/* It is for whoever made it to give away. */
+	mask = umask(077);
+	rc = bkp_doctor_bundle(&options, &err);
+	(void)umask(mask);
+	rc = close_output(&output, rc, &err);
+	if (rc < 0)
+		return cli_fail(cli, &err);
+	if (output.path != NULL && !cli->is_quiet)
+		cli_say(cli,
+		    "wrote %s; look at it with --show, or unpack it, before "
+		    "you send it",
+		    output.path);
+	return CLI_COMPLETE;
+}
+
+static bool
+wants_bundle(const struct request *request)
+{
+	return request->bundle != NULL || request->is_show;
+}
+
 /* ---- its work ---- */
 
 static enum cli_status
 examine(struct cli *cli, const struct request *request,
     struct bkp_doctor_options *options)
 {
-	struct teller teller = {.cli = cli, .is_all = request->is_all};
+	struct teller teller = {.cli = cli,
+	    .is_all = request->is_all,
+	    .is_silent =
+		request->is_show ||
+		(request->bundle != NULL && strcmp(request->bundle, "-") == 0)};
 	struct bkp_doctor_result result = {.memory = NULL};
 	struct bkp_error err = BKP_ERROR_INIT;
 	enum cli_status status = CLI_COMPLETE;
@@ -135,8 +231,11 @@ examine(struct cli *cli, const struct request *request,
 		return err.code == BKP_INVALID
 			   ? cli_usage(cli, "--time-limit: %s", err.message)
 			   : cli_fail(cli, &err);
-	tell_sum(&teller, &result);
-	if (result.errors > 0)
+	if (!teller.is_silent)
+		tell_sum(&teller, &result);
+	if (wants_bundle(request))
+		status = put_bundle(cli, request, options, &result);
+	else if (result.errors > 0)
 		status = CLI_FAILED;
 	else if (result.warnings > 0)
 		status = CLI_DEGRADED;
@@ -185,11 +284,29 @@ main(int argc, char **argv)
 		&request.scratch_directory},
 	    {"time-limit", 0, "TIME", "of each check (30s)", CLI_TEXT,
 		&request.limit},
+	    {"bundle", 0, "FILE",
+		"write a zip for whoever helps, without secrets (-)", CLI_TEXT,
+		&request.bundle},
+	    {"show", 0, NULL, "print what would be in it", CLI_FLAG,
+		&request.is_show},
+	    {"log", 0, "FILE", "put the end of this log into it", CLI_TEXT,
+		&request.log_file},
 	    {.name = NULL}};
 	enum cli_status status;
 
 	cli_start(&cli);
 	status = cli_parse(&cli, own, argc, argv);
+	if (status == CLI_GO_ON && request.bundle != NULL && request.is_show)
+		status = cli_usage(
+		    &cli, "--show prints what --bundle would write; give one");
+	if (status == CLI_GO_ON && request.log_file != NULL &&
+	    !wants_bundle(&request))
+		status =
+		    cli_usage(&cli, "--log goes with --bundle or --show only");
+	if (status == CLI_GO_ON && cli.is_json && wants_bundle(&request) &&
+	    (request.is_show || strcmp(request.bundle, "-") == 0))
+		status = cli_usage(&cli, "events and a bundle cannot both go "
+					 "to standard output");
 	if (status == CLI_GO_ON)
 		status = run(&cli, &request);
 	return cli_finish(&cli, status);

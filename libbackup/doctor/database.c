@@ -117,8 +117,8 @@ bkp_exam_tell_names(struct bkp_exam *exam, struct bkp_pg *pg,
 		return -1;
 	if (PQntuples(result) > 0) {
 		exam->has_found = true;
-		rc = bkp_exam_tell(exam, health, subject, advice, err, "%s: %s",
-		    what, bkp_exam_names(result, names));
+		rc = bkp_exam_tell(exam, health, subject, advice, err,
+		    "%s: " BKP_NAMED, what, bkp_exam_names(result, names));
 	}
 	PQclear(result);
 	return rc;
@@ -171,7 +171,7 @@ check_reachable(struct bkp_exam *exam, struct bkp_error *err)
 		&row, err) < 0)
 		return -1;
 	server->is_superuser = bkp_exam_is_true(row, 2);
-	rc = bkp_exam_ok(exam, err, "PostgreSQL %s answers role %s",
+	rc = bkp_exam_ok(exam, err, "PostgreSQL %s answers role " BKP_NAMED,
 	    PQgetvalue(row, 0, 0), PQgetvalue(row, 0, 1));
 	PQclear(row);
 	return rc;
@@ -306,7 +306,7 @@ tell_uncovered(struct bkp_exam *exam, const char *names, struct bkp_error *err)
 	return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
 	    "add them to `databases:` or write `databases: all`, or know that "
 	    "they are not needed",
-	    err, "not backed up by this configuration: %s", names);
+	    err, "not backed up by this configuration: " BKP_NAMED, names);
 }
 
 static int
@@ -377,7 +377,9 @@ check_present(struct bkp_exam *exam, struct bkp_error *err)
 		missing++;
 		rc = bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "take it out of the configuration, or look why it is gone",
-		    err, "database %s is configured and not on the server",
+		    err,
+		    "database " BKP_NAMED
+		    " is configured and not on the server",
 		    wanted->items[i]);
 	}
 	if (rc == 0 && missing == 0)

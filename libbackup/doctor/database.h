@@ -5,6 +5,7 @@
 /* What the checks of a server share. */
 
 #include "libbackup/doctor/exam.h"
+#include "libbackup/doctor/redact.h"
 #include "libbackup/postgres/session.h"
 
 struct bkp_exam_server {

@@ -44,17 +44,17 @@ bkp_exam_role(struct bkp_exam *exam, struct bkp_error *err)
 	if (bkp_exam_is_true(row, 4))
 		rc = bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
 		    "ALTER ROLE ... VALID UNTIL", err,
-		    "the password of role %s is valid until %s",
+		    "the password of role " BKP_NAMED " is valid until %s",
 		    PQgetvalue(row, 0, 0), PQgetvalue(row, 0, 5));
 	else if (bkp_exam_is_true(row, 1))
-		rc = bkp_exam_ok(
-		    exam, err, "role %s is a superuser", PQgetvalue(row, 0, 0));
+		rc = bkp_exam_ok(exam, err, "role " BKP_NAMED " is a superuser",
+		    PQgetvalue(row, 0, 0));
 	else if (!bkp_exam_is_true(row, 2))
 		rc = bkp_exam_tell(exam, BKP_HEALTH_NOTE, NULL,
 		    "GRANT pg_read_all_data TO the role, and tables that are "
 		    "made tomorrow can be read, too",
 		    err,
-		    "role %s is neither a superuser nor a member of "
+		    "role " BKP_NAMED " is neither a superuser nor a member of "
 		    "pg_read_all_data",
 		    PQgetvalue(row, 0, 0));
 	else if (!bkp_exam_is_true(row, 3))
@@ -62,12 +62,13 @@ bkp_exam_role(struct bkp_exam *exam, struct bkp_error *err)
 		    "give roles their passwords after a restore, or back up as "
 		    "a superuser",
 		    err,
-		    "role %s reads all data and no passwords of roles, which "
+		    "role " BKP_NAMED
+		    " reads all data and no passwords of roles, which "
 		    "are not in the backup",
 		    PQgetvalue(row, 0, 0));
 	else
-		rc = bkp_exam_ok(
-		    exam, err, "role %s reads all data", PQgetvalue(row, 0, 0));
+		rc = bkp_exam_ok(exam, err, "role " BKP_NAMED " reads all data",
+		    PQgetvalue(row, 0, 0));
 	PQclear(row);
 	return rc;
 }

@@ -220,7 +220,8 @@ bkp_exam_wraparound(struct bkp_exam *exam, struct bkp_error *err)
 		    age > AGE_ERROR ? BKP_HEALTH_ERROR : BKP_HEALTH_WARNING,
 		    NULL, "VACUUM FREEZE, and look what keeps autovacuum away",
 		    err,
-		    "the oldest transaction id, in %s, is %llu million old; "
+		    "the oldest transaction id, in " BKP_NAMED
+		    ", is %llu million old; "
 		    "at 2147 million the server takes no more writes",
 		    PQgetvalue(row, 0, 1), (unsigned long long)age / 1000000);
 	PQclear(row);
@@ -319,7 +320,8 @@ look_at_collations(struct bkp_exam *exam, struct bkp_pg *pg,
 		    "REINDEX DATABASE, then ALTER DATABASE (or COLLATION) ... "
 		    "REFRESH VERSION: indexes of text may miss rows",
 		    err,
-		    "collation %s was made with version %s of its library, "
+		    "collation " BKP_NAMED
+		    " was made with version %s of its library, "
 		    "which is %s now",
 		    name != NULL ? name : "?", was, is);
 	}

@@ -8,6 +8,7 @@
 #include "libbackup/base/arena.h"
 #include "libbackup/base/duration.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/doctor/bundle.h"
 #include "libbackup/doctor/exam.h"
 #include "libbackup/operations/opened.h"
 
@@ -17,8 +18,9 @@ struct ward {
 	struct bkp_doctor_options options;
 	uint64_t limit_ms;
 	struct bkp_arena arena;
-	struct bkp_symptom *items; /* owned */
-	size_t count, cap;
+	struct bkp_symptom *items;  /* owned */
+	struct bkp_symptom *marked; /* owned: the same, names marked */
+	size_t count, cap, marked_cap;
 	uint64_t of[BKP_HEALTH_ERROR + 1];
 };
 
@@ -38,6 +40,41 @@ keep(struct ward *ward, const char *text, struct bkp_error *err)
 	    text ? strlen(text) : 0, err);
 }
 
+/* As it came. */
+static int
+keep_marked(
+    struct ward *ward, const struct bkp_symptom *symptom, struct bkp_error *err)
+{
+	struct bkp_symptom copy = *symptom;
+
+	copy.id = keep(ward, symptom->id, err);
+	copy.subject = keep(ward, symptom->subject, err);
+	copy.seen = keep(ward, symptom->seen, err);
+	copy.advice = keep(ward, symptom->advice, err);
+	if (copy.id == NULL || copy.subject == NULL || copy.seen == NULL ||
+	    copy.advice == NULL ||
+	    bkp_grow(&ward->marked, ward->count, &ward->marked_cap,
+		sizeof(*ward->marked), err) < 0)
+		return -1;
+	ward->marked[ward->count] = copy;
+	return 0;
+}
+
+/* For people, names need no marks. */
+static char *
+keep_unmarked(struct ward *ward, const char *text, struct bkp_error *err)
+{
+	char *copy = keep(ward, text, err), *to = copy;
+
+	if (copy == NULL)
+		return NULL;
+	for (const char *at = copy; *at != '\0'; at++)
+		if (*at != BKP_NAME_BEGIN && *at != BKP_NAME_END)
+			*to++ = *at;
+	*to = '\0';
+	return copy;
+}
+
 static int
 take(void *arg, const struct bkp_symptom *symptom, struct bkp_error *err)
 {
@@ -46,10 +83,12 @@ take(void *arg, const struct bkp_symptom *symptom, struct bkp_error *err)
 
 	if ((unsigned)copy.health > BKP_HEALTH_ERROR)
 		copy.health = BKP_HEALTH_ERROR;
+	if (keep_marked(ward, symptom, err) < 0)
+		return -1;
 	copy.id = keep(ward, symptom->id, err);
-	copy.subject = keep(ward, symptom->subject, err);
-	copy.seen = keep(ward, symptom->seen, err);
-	copy.advice = keep(ward, symptom->advice, err);
+	copy.subject = keep_unmarked(ward, symptom->subject, err);
+	copy.seen = keep_unmarked(ward, symptom->seen, err);
+	copy.advice = keep_unmarked(ward, symptom->advice, err);
 	if (copy.id == NULL || copy.subject == NULL || copy.seen == NULL ||
 	    copy.advice == NULL ||
 	    bkp_grow(&ward->items, ward->count, &ward->cap,
@@ -164,7 +203,7 @@ read_limit(struct ward *ward, struct bkp_error *err)
 
 struct memory {
 	struct bkp_arena arena;
-	struct bkp_symptom *items; /* owned */
+	struct bkp_symptom *items, *marked; /* owned */
 };
 
 static void
@@ -173,6 +212,7 @@ free_memory(struct memory *memory)
 	if (memory == NULL)
 		return;
 	free(memory->items);
+	free(memory->marked);
 	bkp_arena_free(&memory->arena);
 	free(memory);
 }
@@ -190,7 +230,7 @@ bkp_doctor(const struct bkp_doctor_options *options,
 		return -1;
 	if (read_limit(&ward, err) == 0)
 		rc = look_at_all(&ward, err);
-	*memory = (struct memory){ward.arena, ward.items};
+	*memory = (struct memory){ward.arena, ward.items, ward.marked};
 	if (rc < 0) {
 		free_memory(memory);
 		return -1;
@@ -212,4 +252,12 @@ bkp_doctor_result_free(struct bkp_doctor_result *result)
 {
 	free_memory(result->memory);
 	*result = (struct bkp_doctor_result){.symptoms = NULL};
+}
+
+const struct bkp_symptom *
+bkp_doctor_marked(const struct bkp_doctor_result *result)
+{
+	const struct memory *memory = result->memory;
+
+	return memory != NULL ? memory->marked : result->symptoms;
 }

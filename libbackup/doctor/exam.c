@@ -22,6 +22,7 @@
 #include "formats/buf.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/write.h"
+#include "libbackup/doctor/redact.h"
 
 #define WAIT_MS 100
 #define SEEN_MAX 2000
@@ -49,7 +50,9 @@ static void
 make_printable(char *text)
 {
 	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || (unsigned char)*text == 0x7f)
+		if (((unsigned char)*text < ' ' && *text != BKP_NAME_BEGIN &&
+			*text != BKP_NAME_END) ||
+		    (unsigned char)*text == 0x7f)
 			*text = ' ';
 }
 

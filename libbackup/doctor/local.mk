@@ -3,6 +3,9 @@
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/doctor/bucket.c \
 	libbackup/doctor/bucket.h \
+	libbackup/doctor/bundle.c \
+	libbackup/doctor/bundle.h \
+	libbackup/doctor/bundle_parts.c \
 	libbackup/doctor/configured.c \
 	libbackup/doctor/database.c \
 	libbackup/doctor/database.h \
@@ -12,7 +15,11 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/doctor/exam.c \
 	libbackup/doctor/exam.h \
 	libbackup/doctor/host.c \
+	libbackup/doctor/redact.c \
+	libbackup/doctor/redact.h \
+	libbackup/doctor/redact_scan.c \
 	libbackup/doctor/repository.c \
 	libbackup/doctor/repository.h \
 	libbackup/doctor/repository_age.c \
-	libbackup/doctor/repository_keys.c
+	libbackup/doctor/repository_keys.c \
+	libbackup/doctor/shape.c

@@ -149,11 +149,12 @@ tell_session(struct bkp_exam *exam, const struct bkp_presence_info *session,
 	if (is_late)
 		return bkp_exam_tell(exam, BKP_HEALTH_NOTE, NULL,
 		    "the next backup-prune takes it away", err,
-		    "a %s of host %s did not end well and left its session",
+		    "a %s of host " BKP_NAMED
+		    " did not end well and left its session",
 		    session->what, session->host);
 	return bkp_exam_tell(exam, BKP_HEALTH_NOTE, NULL, NULL, err,
-	    "a %s of host %s is at work, last heard of %s ago", session->what,
-	    session->host, age.text);
+	    "a %s of host " BKP_NAMED " is at work, last heard of %s ago",
+	    session->what, session->host, age.text);
 }
 
 static int

@@ -5,6 +5,7 @@
 /* What the checks of a repository share. */
 
 #include "libbackup/doctor/bucket.h"
+#include "libbackup/doctor/redact.h"
 #include "libbackup/repository.h"
 #include "libbackup/store/store.h"
 

@@ -66,18 +66,20 @@ bkp_exam_host_key(struct bkp_exam *exam, struct bkp_error *err)
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "an administrator makes a new key file by backup-key "
 		    "host",
-		    err, "the repository does not know the key of host %s",
+		    err,
+		    "the repository does not know the key of host " BKP_NAMED,
 		    repository->keys.writer);
 	if (self->revoked_us != 0)
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "an administrator makes a new key file by backup-key "
 		    "host",
 		    err,
-		    "the key of host %s has been revoked: what it writes is "
+		    "the key of host " BKP_NAMED
+		    " has been revoked: what it writes is "
 		    "not believed",
 		    repository->keys.writer);
-	return bkp_exam_ok(exam, err, "host %s may write%s", self->name,
-	    self->may_prune ? " and prune" : "");
+	return bkp_exam_ok(exam, err, "host " BKP_NAMED " may write%s",
+	    self->name, self->may_prune ? " and prune" : "");
 }
 
 int

@@ -2,11 +2,14 @@
 """backup-doctor: a stack that is well gives no alarm, and each trouble that is
 planted is found by its own name."""
 
+import base64
+import json
 import os
 import socket
 import subprocess
-import threading
 import time
+import urllib.parse
+import zipfile
 
 import psycopg
 import pytest
@@ -437,6 +440,99 @@ def test_several_repositories_and_jobs(stack, second_key):
     assert len(findings.of("last-backup", "files/a")) == 2
     assert "no job backs it up" in findings.seen("jobs", "files/c")
     assert findings.worst("programs", "job/weekly") == "error"
+
+
+# ---- bundles ----
+
+def _forms(secret):
+    """As somebody would look for it."""
+    raw = secret.encode()
+    yield from (raw, raw[::-1], raw.hex().encode(), base64.b64encode(raw),
+                raw[:len(raw) // 2], raw[len(raw) // 2:],
+                urllib.parse.quote(secret, safe="").encode())
+
+
+def _bundle(stack, *args, status=COMPLETE, **options):
+    path = stack.path("bundle.zip")
+    if os.path.exists(path):
+        os.unlink(path)
+    result = stack.run("backup-doctor", "--bundle", path, *args, **options)
+    assert result.status == status, str(result)
+    with zipfile.ZipFile(path) as bundle:
+        return {name: bundle.read(name) for name in bundle.namelist()}
+
+
+def test_a_bundle_holds_findings_and_no_secret(
+        stack, postgres, database, minio, s3, bucket):
+    """Of everything that is told in it nothing is anybody's."""
+    role = "role_of_%s" % database
+    table = "clients_of_miller"
+    postgres.execute(database, "CREATE TABLE %s (id int)" % table)
+    postgres.execute("postgres", "CREATE ROLE %s LOGIN PASSWORD '%s'"
+                     % (role, postgres.password))
+    _as(stack, postgres, database, role, databases=[database, "gone_for_good"])
+    s3.put_object(Bucket=bucket, Key="canary-object", Body=b"")
+    stack.add_bucket("attachments", minio, bucket_name=bucket)
+    stack.add("command", "redis", run=["no-program", "argument-of-ours"],
+              output="dump")
+    stack.options["passphrase_file"] = stack.secret(
+        "passphrase", "a passphrase of ours")
+    stack.write()
+    log = stack.path("log")
+    with open(log, "w") as out:
+        out.write("backup-create: connecting with password=%s to \"%s\"\n"
+                  "cron: a line of somebody with %s in it\n"
+                  "Nov 21 03:00:01 dbhost backup-create[7]: secret_key: %s\n"
+                  % (postgres.password, database, table, minio.secret_key))
+    try:
+        files = _bundle(stack, "--log", log)
+        shown = stack.run("backup-doctor", "--show", "--log", log)
+    finally:
+        postgres.execute("postgres", "DROP ROLE %s" % role)
+    assert sorted(files) == ["README.txt", "configuration.json",
+                             "findings.json", "log.txt", "runs.json",
+                             "system.json"]
+    everything = b"\n".join(files.values()) + shown.out.encode()
+    with open(stack.key_file) as text:
+        key = max(text.read().split(), key=len)
+    for secret in (postgres.password, minio.secret_key, key,
+                   "a passphrase of ours"):
+        for form in _forms(secret):
+            assert form not in everything, (form, files)
+    for name in (database, role, table, bucket, "gone_for_good",
+                 "canary-object", "argument-of-ours", "dbhost",
+                 stack.folder, "attachments"):
+        assert name.encode() not in everything, (name, files)
+    findings = json.loads(files["findings.json"])
+    assert "role-tables" in {finding["id"] for finding in findings
+                             if finding["status"] == "error"}
+    assert "PostgreSQL" in files["findings.json"].decode()
+    shape = json.loads(files["configuration.json"])
+    assert shape["key_file"].startswith("path-")
+    assert shape["passphrase_file"] == "(a file)"
+    assert shape["sources"][0]["conninfo"]["port"] == str(postgres.port)
+    assert "somebody" not in files["log.txt"].decode()
+    assert "password=[secret]" in files["log.txt"].decode()
+    assert "==> findings.json <==" in shown.out
+
+
+def test_a_bundle_of_a_configuration_that_cannot_be_read(stack):
+    with open(stack.config, "a") as out:
+        out.write("secrit_key: swordfish-of-ours\n")
+    files = _bundle(stack)
+    everything = b"\n".join(files.values())
+    assert b"swordfish" not in everything and b"secrit" not in everything
+    assert json.loads(files["configuration.json"])["(unknown keys)"] == 1
+
+
+def test_a_bundle_replaces_nothing(stack):
+    path = stack.path("bundle.zip")
+    with open(path, "w") as out:
+        out.write("mine")
+    result = stack.run("backup-doctor", "--bundle", path)
+    assert result.status == FAILED, str(result)
+    with open(path) as text:
+        assert text.read() == "mine"
 
 
 def test_wrong_uses(stack):

@@ -208,6 +208,24 @@ says out '"id":"versions","status":"ok"'
 says out '"state":"failed","errors":1,"warnings":1,"notes":1'
 FAKE=fail ends 1 "nothing could be looked at" backup-doctor
 lacks out HEALTHY
+FAKE=bad ends 0 "a bundle" backup-doctor --bundle bundle.zip
+says bundle.zip '^as a zip$'
+says err 'wrote bundle.zip'
+says out '^SOMETHING IS WRONG$'
+ends 1 "no second one in its place" backup-doctor --bundle bundle.zip
+says bundle.zip '^as a zip$'
+rm -f bundle.zip
+FAKE=leak ends 1 "one that would not be clean" backup-doctor --bundle none.zip
+says err 'password is in findings.json'
+ends 0 "that left no file behind" backup-doctor --bundle none.zip
+ends 0 "a bundle to look at" backup-doctor --show
+says out '^as text$'
+lacks out HEALTHY
+ends 0 "a bundle into a pipe" backup-doctor --bundle -
+says out '^as a zip$'
+ends 2 "a log for nothing" backup-doctor --log x
+ends 2 "a bundle among events" backup-doctor --json --show
+ends 2 "two bundles" backup-doctor --bundle x --show
 
 # ---- archives ----
 ends 0 "an archive" backup-archive -o a.age -R age1x -R age1y latest

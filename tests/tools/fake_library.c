@@ -798,6 +798,17 @@ bkp_doctor(const struct bkp_doctor_options *options,
 	return 0;
 }
 
+int
+bkp_doctor_bundle(
+    const struct bkp_bundle_options *options, struct bkp_error *err)
+{
+	const char *text = options->is_text ? "as text" : "as a zip";
+
+	if (is_fake("leak"))
+		return fail(err, BKP_AUTH, "password is in findings.json");
+	return options->fn(options->arg, text, strlen(text), err);
+}
+
 void
 bkp_doctor_result_free(struct bkp_doctor_result *result)
 {

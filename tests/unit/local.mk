@@ -275,3 +275,8 @@ if HAVE_CMOCKA
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
+
+# doctor: bundles
+UNIT_TESTS += tests/unit/test_bundle
+tests_unit_test_bundle_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bundle_LDADD = $(UNIT_LIBS) $(JANSSON_LIBS)
