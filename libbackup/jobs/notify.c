@@ -2,6 +2,7 @@
 #include "libbackup/jobs/notify.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "libbackup/base/fail.h"
 
@@ -60,11 +61,29 @@ warn(const struct bkp_events *events, const struct bkp_notification_config *it,
 	events->message(events->arg, BKP_WARNING, NULL, text);
 }
 
+static int
+tell_one(const struct bkp_notification_config *it, const struct bkp_told *told,
+    const struct bkp_events *events)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	int rc = 0;
+
+	if ((it->moments & told->moments) != 0)
+		rc = send_one(it, told, &err);
+	else if (told->report->state == BKP_JOB_RUNNING && it->mail.count > 0)
+		rc = bkp_notify_mail_check(it, &err);
+	if (rc < 0)
+		warn(events, it, &err);
+	return rc;
+}
+
 size_t
 bkp_notify(const struct bkp_config *config, const struct bkp_notice *notice,
     const struct bkp_events *events, const struct bkp_cancel *cancel)
 {
+	const struct bkp_notifications *list = &config->notifications;
 	const struct bkp_job_report *report = notice->report;
+	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_told told = {
 	    .notice = notice, .report = report, .cancel = cancel};
 	size_t failed = 0;
@@ -73,20 +92,15 @@ bkp_notify(const struct bkp_config *config, const struct bkp_notice *notice,
 	told.is_recovery =
 	    report->state == BKP_JOB_COMPLETE && was_bad(report->previous);
 	told.moments = moments_of(report, told.is_recovery);
-	for (size_t i = 0; i < config->notifications.count; i++) {
-		const struct bkp_notification_config *it =
-		    &config->notifications.items[i];
-		struct bkp_error err = BKP_ERROR_INIT;
-		int rc = 0;
-
-		if ((it->moments & told.moments) != 0)
-			rc = send_one(it, &told, &err);
-		else if (report->state == BKP_JOB_RUNNING && it->mail.count > 0)
-			rc = bkp_notify_mail_check(it, &err);
-		if (rc < 0) {
-			warn(events, it, &err);
-			failed++;
-		}
+	/* Nothing is sent of which nobody knows what is secret in it. */
+	if (list->count > 0 &&
+	    bkp_secrets_collect(config, &told.secrets, &err) < 0) {
+		warn(events, &list->items[0], &err);
+		failed = list->count;
 	}
+	for (size_t i = 0; err.code == BKP_OK && i < list->count; i++)
+		if (tell_one(&list->items[i], &told, events) < 0)
+			failed++;
+	free(told.secrets.items);
 	return failed;
 }

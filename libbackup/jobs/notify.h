@@ -8,12 +8,29 @@
 #include "libbackup/base/config_impl.h"
 #include "libbackup/notify.h"
 
+/* Every secret of a configuration, borrowed from it. */
+struct bkp_secrets {
+	struct bkp_secret_text {
+		const char *text;
+		size_t len;
+	} * items; /* owned */
+	size_t count, cap;
+};
+
+int bkp_secrets_collect(const struct bkp_config *config,
+    struct bkp_secrets *secrets, struct bkp_error *err);
+
+/* Writes "[secret]" in their place. */
+int bkp_secrets_remove(const struct bkp_secrets *secrets, struct fmt_buf *text,
+    struct bkp_error *err);
+
 /* A notice with what is the same for everybody who is told. */
 struct bkp_told {
 	const struct bkp_notice *notice;
 	const struct bkp_job_report *report; /* the notice's */
 	const struct bkp_cancel *cancel;     /* may be NULL */
-	unsigned moments;                    /* BKP_ON_...; 0: nobody is told */
+	struct bkp_secrets secrets;
+	unsigned moments; /* BKP_ON_...; 0: nobody is told */
 	bool is_recovery;
 	const char *host;
 };

@@ -211,6 +211,7 @@ cut(struct fmt_buf *buf, size_t most)
 	while (most > 0 && (buf->data[most] & 0xc0) == 0x80)
 		most--;
 	buf->len = most;
+	buf->data[most] = '\0';
 }
 
 int
@@ -227,6 +228,12 @@ bkp_notice_text(const struct bkp_told *told, size_t most, struct fmt_buf *out,
 	 * it is cut below, which the end of the log should not be. */
 	if (told->notice->log != NULL && used < most)
 		add_log(told->notice->log, most - used, &text);
-	cut(&text.buf, most);
-	return finish(&text, out, err);
+	if (finish(&text, out, err) < 0)
+		return -1;
+	if (bkp_secrets_remove(&told->secrets, out, err) < 0) {
+		fmt_buf_free(out);
+		return -1;
+	}
+	cut(out, most);
+	return 0;
 }

@@ -20,9 +20,9 @@
 
 /* ---- values ---- */
 
-/* What is not UTF-8 becomes %XX; NULL is null. */
+/* Without secrets; what is not UTF-8 becomes %XX; NULL is null. */
 static json_t *
-text_of(const char *text)
+text_of(const struct bkp_told *told, const char *text)
 {
 	struct bkp_report_text fit = BKP_REPORT_TEXT_INIT;
 	const char *written = NULL;
@@ -31,7 +31,8 @@ text_of(const char *text)
 	if (text == NULL)
 		return json_null();
 	bkp_report_plain(&fit, text);
-	if (fit.status == FMT_OK)
+	if (fit.status == FMT_OK &&
+	    bkp_secrets_remove(&told->secrets, &fit.buf, NULL) == 0)
 		written = fmt_buf_text(&fit.buf);
 	value = written != NULL ? json_string(written) : NULL;
 	fmt_buf_free(&fit.buf);
@@ -66,14 +67,15 @@ state_of(enum bkp_job_state state)
 /* ---- parts ---- */
 
 static json_t *
-repository_json(const struct bkp_job_repository *it, bool *failed)
+repository_json(const struct bkp_told *told,
+    const struct bkp_job_repository *it, bool *failed)
 {
 	json_t *object = json_object();
 
-	fmt_json_set(object, "name", text_of(it->name), failed);
-	fmt_json_set(object, "location", text_of(it->location), failed);
+	fmt_json_set(object, "name", text_of(told, it->name), failed);
+	fmt_json_set(object, "location", text_of(told, it->location), failed);
 	fmt_json_set(object, "state", state_of(it->state), failed);
-	fmt_json_set(object, "snapshot", text_of(it->snapshot), failed);
+	fmt_json_set(object, "snapshot", text_of(told, it->snapshot), failed);
 	fmt_json_set(
 	    object, "last_success", time_of(it->last_success_us), failed);
 	fmt_json_set(
@@ -90,14 +92,16 @@ repository_json(const struct bkp_job_repository *it, bool *failed)
 }
 
 static json_t *
-step_json(const struct bkp_job_step *it, bool *failed)
+step_json(
+    const struct bkp_told *told, const struct bkp_job_step *it, bool *failed)
 {
 	json_t *object = json_object();
 
-	fmt_json_set(object, "name", text_of(it->name), failed);
-	fmt_json_set(object, "repository", text_of(it->repository), failed);
+	fmt_json_set(object, "name", text_of(told, it->name), failed);
+	fmt_json_set(
+	    object, "repository", text_of(told, it->repository), failed);
 	fmt_json_set(object, "state", state_of(it->state), failed);
-	fmt_json_set(object, "what", text_of(it->what), failed);
+	fmt_json_set(object, "what", text_of(told, it->what), failed);
 	fmt_json_set(object, "exit_status", status_of(it->exit_status), failed);
 	fmt_json_set(object, "signal",
 	    it->signal_number > 0 ? json_integer(it->signal_number)
@@ -105,7 +109,7 @@ step_json(const struct bkp_job_step *it, bool *failed)
 	    failed);
 	fmt_json_set(object, "began", time_of(it->began_us), failed);
 	fmt_json_set(object, "ended", time_of(it->ended_us), failed);
-	fmt_json_set(object, "error", text_of(it->error), failed);
+	fmt_json_set(object, "error", text_of(told, it->error), failed);
 	return object;
 }
 
@@ -118,7 +122,7 @@ append(json_t *array, json_t *value, bool *failed)
 
 /* The last lines. */
 static json_t *
-log_json(const char *log)
+log_json(const struct bkp_told *told, const char *log)
 {
 	size_t len = log != NULL ? strlen(log) : 0;
 	const char *cut;
@@ -127,7 +131,7 @@ log_json(const char *log)
 		cut = strchr(log + (len - LOG_MAX), '\n');
 		log = cut != NULL ? cut + 1 : log + (len - LOG_MAX);
 	}
-	return text_of(log);
+	return text_of(told, log);
 }
 
 static void
@@ -138,9 +142,9 @@ set_run(const struct bkp_told *told, json_t *root, bool *failed)
 
 	fmt_json_set(
 	    root, "event", json_string(bkp_notice_event(told)), failed);
-	fmt_json_set(root, "job", text_of(report->job), failed);
-	fmt_json_set(root, "host", text_of(told->host), failed);
-	fmt_json_set(root, "run", text_of(told->notice->run_id), failed);
+	fmt_json_set(root, "job", text_of(told, report->job), failed);
+	fmt_json_set(root, "host", text_of(told, told->host), failed);
+	fmt_json_set(root, "run", text_of(told, told->notice->run_id), failed);
 	fmt_json_set(root, "state", state_of(report->state), failed);
 	fmt_json_set(root, "exit_status",
 	    is_over ? status_of(report->exit_status) : json_null(), failed);
@@ -148,8 +152,8 @@ set_run(const struct bkp_told *told, json_t *root, bool *failed)
 	fmt_json_set(root, "ended", time_of(report->ended_us), failed);
 	fmt_json_set(
 	    root, "sent", time_of((int64_t)time(NULL) * 1000000), failed);
-	fmt_json_set(root, "error", text_of(report->error), failed);
-	fmt_json_set(root, "log", log_json(told->notice->log), failed);
+	fmt_json_set(root, "error", text_of(told, report->error), failed);
+	fmt_json_set(root, "log", log_json(told, told->notice->log), failed);
 }
 
 static char *
@@ -168,10 +172,11 @@ make_json(const struct bkp_told *told)
 	set_run(told, root, &failed);
 	for (size_t i = 0; i < report->repository_count; i++)
 		append(repositories,
-		    repository_json(&report->repositories[i], &failed),
+		    repository_json(told, &report->repositories[i], &failed),
 		    &failed);
 	for (size_t i = 0; i < report->step_count; i++)
-		append(steps, step_json(&report->steps[i], &failed), &failed);
+		append(steps, step_json(told, &report->steps[i], &failed),
+		    &failed);
 	fmt_json_set(root, "repositories", repositories, &failed);
 	fmt_json_set(root, "steps", steps, &failed);
 	if (!failed && root != NULL)

@@ -393,6 +393,45 @@ def test_names_are_text_in_json_whatever_they_hold(teller, recorder):
     assert body["job"] == odd.replace("\r", "%0D").replace("\x7f", "%7F")
 
 
+# ---- secrets ----
+
+def test_secrets_of_the_configuration_are_in_nothing_that_is_sent(
+        teller, recorder, smtp, mailer):
+    """Whatever a hook writes."""
+    address = recorder.url + "/" + CANARY
+    headers = teller.write("headers", "Authorization: Bearer t0ken-t0ken\n")
+    secrets = {"passphrase": "pass phrase 1", "key": 'q"u\\ote-key',
+               "s3": "s3-secret-key", "pg": "pg-password"}
+    with open(teller.config, "w") as out:
+        json.dump({
+            "repositories": {
+                "a": {"location": "s3://bucket",
+                      "storage": {"access_key": "user",
+                                  "secret_key": secrets["s3"]}},
+                "b": {"location": "/b", "passphrase": secrets["passphrase"]}},
+            "sources": [{"postgres": "app", "password": secrets["pg"]}],
+            "notifications": [
+                {"ping": address},
+                {"webhook": recorder.url, "headers_file": headers,
+                 "signing_key": secrets["key"]},
+                {"mail": ["root"], "sendmail": mailer}]}, out)
+    os.chmod(teller.config, 0o600)
+    log = " ".join([address, "t0ken-t0ken", *secrets.values(), "the end"])
+    step = dict(FAILED["steps"][1], error=log)
+    teller.tell(dict(FAILED, error=log, log=log, steps=[step]))
+    ping, webhook = (request[2].decode() for request in recorder.requests)
+    body = hook(recorder, 1)[1]
+    clean = " ".join(["[secret]"] * 6 + ["the end"])
+    assert body["error"] == body["log"] == clean
+    assert body["steps"][0]["error"] == clean
+    (_, mail), = smtp.mails
+    for text in (ping, webhook, mail.get_content()):
+        assert text.count("the end") == 3, text
+        for secret in (CANARY, "t0ken", "s3-secret", "pg-pass", "phrase",
+                       "ote-key"):
+            assert secret not in text, text
+
+
 # ---- when ----
 
 def test_recovery_is_the_first_success_after_something_else(teller, recorder):
