@@ -224,6 +224,26 @@ print_report(struct cli *cli, const struct bkp_job_report *r)
 	(void)fflush(out);
 }
 
+/* The report is on standard output, where all lines weigh the same to the
+ * journal. */
+static void
+tell_journal(struct cli *cli, const struct bkp_job_report *r)
+{
+	struct bkp_events events = cli_events(cli);
+	char text[1000];
+
+	if (r->exit_status == 0 || !cli_writes_journal())
+		return;
+	(void)snprintf(text, sizeof(text), "%s: %s%s%s%s%s", r->job,
+	    bkp_job_state_name(r->state), r->failed_step != NULL ? ": " : "",
+	    r->failed_step != NULL ? r->failed_step : "",
+	    r->error != NULL ? ": " : "", r->error != NULL ? r->error : "");
+	if (r->state == BKP_JOB_DEGRADED)
+		events.message(events.arg, BKP_WARNING, NULL, text);
+	else
+		cli_complain(cli, text);
+}
+
 /* ---- running ---- */
 
 /* The commands beside this one, as they were built or installed together. */
@@ -293,6 +313,8 @@ run_job(struct cli *cli, struct bkp_config *config,
 		emit_report(cli, bkp_job_report(job));
 	else
 		print_report(cli, bkp_job_report(job));
+	if (!cli->is_json)
+		tell_journal(cli, bkp_job_report(job));
 	bkp_job_free(job);
 	return (enum cli_status)status;
 }

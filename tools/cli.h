@@ -209,6 +209,9 @@ void cli_say(struct cli *cli, const char *format, ...)
 /* The same, for what makes the command fail: an error for the journal. */
 void cli_complain(struct cli *cli, const char *text);
 
+/* Whether standard error is the journal. */
+bool cli_writes_journal(void);
+
 /* Fills `err` for what went wrong in a command itself. Returns -1. */
 int cli_error(struct bkp_error *err, enum bkp_error_code code, int sys,
     const char *format, ...) __attribute__((format(printf, 4, 5)));

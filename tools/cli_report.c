@@ -56,8 +56,8 @@ enum priority {
 
 /* Whether standard error leads to the journal, as systemd.exec(5) has it: a
  * command of ours whose lines are a program's has another one. */
-static bool
-writes_journal(void)
+bool
+cli_writes_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
@@ -76,7 +76,7 @@ say_line(struct cli *cli, enum priority priority, const char *label,
 {
 	cli_progress_clear(cli);
 	(void)fflush(stdout);
-	if (writes_journal())
+	if (cli_writes_journal())
 		(void)fprintf(stderr, "<%d>", (int)priority);
 	(void)fprintf(stderr, "%s: %s", cli->command->name, label);
 	/* A text often begins with the thing it speaks of. */
