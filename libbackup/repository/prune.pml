@@ -30,6 +30,9 @@
  * never full, and each prune removes the one snapshot that its number names.
  * That is for a step of which two writers and two prunes are needed to see what
  * it is good for: with all of the above their runs are too many for a search.
+ *
+ * -DSHARES: a session may end without a snapshot when it has stored its packs,
+ * and another one build upon these.
  */
 
 #ifndef WRITERS
@@ -110,6 +113,14 @@ proctype writer(byte self)
 		packs = packs | BIT(self);
 		index = index | BIT(self)
 	fi;
+#ifdef SHARES
+	/* A share has stored what it read, and makes no snapshot. The other
+	 * one leads: it may read the index at any time after its lists. */
+	if
+	:: goto end
+	:: skip
+	fi;
+#endif
 #ifndef CALM
 	/* A sign of life: looks, then puts the object again */
 	if

@@ -231,3 +231,5 @@ EXTRA_DIST += tests/integration/test_share.py \
 	tests/integration/test_share_hosts.py
 	tests/integration/test_metrics.py tests/integration/test_notify.py \
 	tests/integration/test_run_told.py
+	tests/integration/test_share_hosts.py \
+	tests/integration/test_share_leader.py

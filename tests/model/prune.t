@@ -66,6 +66,8 @@ cp "$model" "$scratch/prune.pml" || exit 99
 
 check "one backup, one prune" holds_whole "-DWRITERS=1 -DPRUNES=1"
 check "two backups, one prune" holds_whole "-DWRITERS=2 -DPRUNES=1"
+check "a backup and a share of it, one prune" \
+	holds_whole "-DWRITERS=2 -DPRUNES=1 -DSHARES"
 check "one backup, two prunes" holds_whole "-DWRITERS=1 -DPRUNES=2"
 check "two backups, two prunes, for $seconds seconds" \
 	holds "" "-DBITSTATE -DMEMLIM=1500" "$seconds"
