@@ -24,7 +24,8 @@ def promtool(*words):
 
 
 # What others emit and these use.
-OF_OTHERS = {"node_textfile_mtime_seconds", "node_textfile_scrape_error"}
+OF_OTHERS = {"node_textfile_mtime_seconds", "node_textfile_scrape_error",
+             "libbackup_verify_last_proven_timestamp_seconds"}
 
 
 @pytest.fixture
