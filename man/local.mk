@@ -36,3 +36,9 @@ dist_man_MANS += man/libbackup-s3.7
 
 # backups that run by themselves
 dist_man_MANS += man/libbackup-schedule.7
+
+# what people read first, on the bad day, before they choose, and after years
+dist_man_MANS += man/libbackup-comparison.7 \
+	man/libbackup-runbook.7 \
+	man/libbackup-tutorial.7 \
+	man/libbackup-upgrade.7

@@ -6,6 +6,7 @@ HYGIENE_TESTS = \
 	tests/hygiene/headers.t \
 	tests/hygiene/includes.t \
 	tests/hygiene/packed.t \
+	tests/hygiene/pages.t \
 	tests/hygiene/pitfalls.t \
 	tests/hygiene/s3servers.t \
 	tests/hygiene/usage.t \

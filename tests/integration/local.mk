@@ -233,3 +233,6 @@ EXTRA_DIST += tests/integration/test_share.py \
 	tests/integration/test_run_told.py
 	tests/integration/test_share_hosts.py \
 	tests/integration/test_share_leader.py
+
+# documentation: what people are told to type
+EXTRA_DIST += tests/integration/test_documentation.py
