@@ -236,3 +236,6 @@ EXTRA_DIST += tests/integration/test_share.py \
 
 # documentation: what people are told to type
 EXTRA_DIST += tests/integration/test_documentation.py
+
+# service: what its unit leaves of root is enough
+EXTRA_DIST += tests/integration/test_service.py
