@@ -63,20 +63,60 @@ fmt_proof_free(struct fmt_proof *proof)
 	free(proof->host);
 	free(proof->path);
 	free(proof->program);
+	if (proof->sample != NULL)
+		free(proof->sample->host);
+	free(proof->sample);
 	*proof = (struct fmt_proof)FMT_PROOF_INIT;
 }
 
-/* A verdict that contradicts its own counts is none. */
+/* A verdict that contradicts its own counts is none; nor is a sample that
+ * proved all of a snapshot. */
 static bool
 is_valid(const struct fmt_proof *p)
 {
 	return fmt_is_hex(p->repository, 32) && fmt_is_hex(p->snapshot, 64) &&
 	       p->host != NULL && p->path != NULL &&
 	       (unsigned)p->level < FMT_PROOF_LEVELS &&
+	       (p->sample == NULL || p->path[0] != '\0' || !p->is_proven) &&
 	       (!p->is_proven || (p->passed > 0 && p->failed == 0));
 }
 
 /* ---- writing ---- */
+
+/* Slices that were read at the same time follow one another. */
+static json_t *
+runs_of(const int64_t *read_us)
+{
+	json_t *runs = json_array();
+	size_t from = 0;
+
+	for (size_t i = 1; i <= FMT_PROOF_SLICES; i++) {
+		if (i < FMT_PROOF_SLICES && read_us[i] == read_us[from])
+			continue;
+		if (json_array_append_new(
+			runs, json_pack("[I, I]", (json_int_t)(i - from),
+				  (json_int_t)read_us[from])) < 0) {
+			json_decref(runs);
+			return NULL;
+		}
+		from = i;
+	}
+	return runs;
+}
+
+static json_t *
+sample_of(const struct fmt_proof_sample *sample)
+{
+	json_t *root = json_object();
+	bool failed = root == NULL;
+
+	fmt_json_set(root, "host", json_string(sample->host), &failed);
+	fmt_json_set(root, "read", runs_of(sample->read_us), &failed);
+	if (!failed)
+		return root;
+	json_decref(root);
+	return NULL;
+}
 
 /* The whole of line 1, or NULL: no memory. */
 static json_t *
@@ -106,6 +146,8 @@ body_of(const struct fmt_proof *p)
 			    &failed);
 	if (p->program != NULL)
 		fmt_json_set(root, "program", json_string(p->program), &failed);
+	if (p->sample != NULL)
+		fmt_json_set(root, "sample", sample_of(p->sample), &failed);
 	if (failed) {
 		json_decref(root);
 		return NULL;
@@ -121,7 +163,8 @@ fmt_proof_encode(const struct fmt_proof *proof, const unsigned char seed[32],
 	json_t *root;
 
 	if (!is_valid(proof) || !fmt_utf8_is_valid(proof->host) ||
-	    (proof->program != NULL && !fmt_utf8_is_valid(proof->program)))
+	    (proof->program != NULL && !fmt_utf8_is_valid(proof->program)) ||
+	    (proof->sample != NULL && !fmt_utf8_is_valid(proof->sample->host)))
 		return FMT_MALFORMED;
 	for (size_t i = 0; i < COUNTS; i++)
 		if (number_at(proof, counts[i].offset) > INT64_MAX)
@@ -168,6 +211,46 @@ get_head(const json_t *root, struct fmt_proof *out)
 	return status;
 }
 
+static enum fmt_status
+get_runs(const json_t *runs, int64_t *read_us)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < json_array_size(runs); i++) {
+		const json_t *run = json_array_get(runs, i);
+		json_int_t count, us;
+
+		if (json_array_size(run) != 2 ||
+		    !json_is_integer(json_array_get(run, 0)) ||
+		    !json_is_integer(json_array_get(run, 1)))
+			return FMT_MALFORMED;
+		count = json_integer_value(json_array_get(run, 0));
+		us = json_integer_value(json_array_get(run, 1));
+		if (count <= 0 || us < 0 ||
+		    count > (json_int_t)(FMT_PROOF_SLICES - at))
+			return FMT_MALFORMED;
+		while (count-- > 0)
+			read_us[at++] = us;
+	}
+	return at == FMT_PROOF_SLICES ? FMT_OK : FMT_MALFORMED;
+}
+
+static enum fmt_status
+get_sample(const json_t *root, struct fmt_proof *out)
+{
+	const json_t *sample = json_object_get(root, "sample");
+	const char *host = json_string_value(json_object_get(sample, "host"));
+
+	if (sample == NULL)
+		return FMT_OK;
+	if (host == NULL)
+		return FMT_MALFORMED;
+	if ((out->sample = calloc(1, sizeof(*out->sample))) == NULL ||
+	    (out->sample->host = strdup(host)) == NULL)
+		return FMT_NOMEM;
+	return get_runs(json_object_get(sample, "read"), out->sample->read_us);
+}
+
 /* What need not be there, and is of its type where it is. */
 static enum fmt_status
 get_more(const json_t *root, struct fmt_proof *out)
@@ -206,6 +289,8 @@ fill(const json_t *root, void *arg)
 		    (uint64_t *)((char *)out + counts[i].offset));
 	if (status == FMT_OK)
 		status = get_more(root, out);
+	if (status == FMT_OK)
+		status = get_sample(root, out);
 	if (status == FMT_OK && !is_valid(out))
 		status = FMT_MALFORMED;
 	return status;

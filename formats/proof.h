@@ -24,6 +24,16 @@ enum fmt_proof_level {
 /* "read", "partly restored", "restored". */
 const char *fmt_proof_level_name(enum fmt_proof_level level);
 
+/* Chunks by the first twelve bits of their ids. */
+#define FMT_PROOF_SLICES 4096u
+
+/* What samples of a part have read back, each adding to those before it. */
+struct fmt_proof_sample {
+	char *host; /* owned: whose backups they are of */
+	int64_t read_us[FMT_PROOF_SLICES]; /* when each slice last was, as it
+					      was then; 0: never */
+};
+
 struct fmt_proof {
 	char repository[33]; /* hex id of the repository it belongs to */
 	char snapshot[65];
@@ -39,7 +49,9 @@ struct fmt_proof {
 	uint64_t recovery_ms; /* of it, until all was restored and answered */
 	uint64_t bytes;       /* plaintext of what was tried */
 	char *program;        /* owned: "libbackup 0.1.0" */
-	unsigned char signer[32]; /* Ed25519 public key; set by decode */
+	struct fmt_proof_sample *sample; /* owned: `path` was not looked at as a
+					    whole, but so far */
+	unsigned char signer[32];        /* Ed25519 public key; set by decode */
 };
 
 #define FMT_PROOF_INIT                                                         \

@@ -87,9 +87,9 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/verify.c libbackup/operations/verify_impl.h \
 	libbackup/operations/verify_compare.c \
 	libbackup/operations/verify_assertions.c \
-	libbackup/operations/verify_digest.c \
 	libbackup/operations/verify_drop.c \
 	libbackup/operations/verify_level.c \
+	libbackup/operations/verify_read.c \
 	libbackup/operations/verify_record.c \
 	libbackup/operations/verify_references.c \
 	libbackup/operations/verify_replay.c \

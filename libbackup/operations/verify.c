@@ -319,6 +319,7 @@ end_verify(struct bkp_verify *verify)
 {
 	bkp_scratch_folder_close(&verify->folder);
 	free(verify->named);
+	bkp_verify_free_samples(verify);
 	bkp_contents_free(verify->contents);
 	bkp_replay_close(verify->replay);
 	bkp_references_free(&verify->references);

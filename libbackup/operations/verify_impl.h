@@ -4,6 +4,7 @@
 
 /* What the files of the verification share. */
 
+#include "formats/proof.h"
 #include "libbackup/operations/assertions.h"
 #include "libbackup/operations/limits.h"
 #include "libbackup/operations/opened.h"
@@ -12,6 +13,12 @@
 #include "libbackup/operations/scratch.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/operations/verdict.h"
+
+/* How far the samples of a part have come. */
+struct bkp_sample {
+	char *path; /* owned */
+	struct fmt_proof_sample covered;
+};
 
 struct bkp_verify {
 	const struct bkp_verify_options *options;
@@ -37,6 +44,8 @@ struct bkp_verify {
 	bool is_structure;     /* what is compared has no contents */
 	uint64_t began_ms;     /* by the monotonic clock */
 	uint64_t proven_bytes; /* restored and compared since */
+	struct bkp_sample *samples; /* owned: of the sources so far */
+	size_t sample_count, sample_cap;
 	struct bkp_references references;
 	struct bkp_assertions assertions;
 };
@@ -82,8 +91,28 @@ int bkp_verify_is_excused(struct bkp_verify *verify,
 void bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,
     const struct fmt_entry *entry);
 
-/* Reads every selected entry back and compares size and digests; one line for
- * all that agree, one for each that does not. (verify_digest.c) */
+/* Of which slices (formats/proof.md) pieces are read. */
+struct bkp_slices {
+	bool is_chosen[FMT_PROOF_SLICES];
+};
+
+unsigned bkp_slice_of(const struct fmt_chunk_ref *ref);
+
+struct bkp_read_back {
+	uint64_t entries; /* that agreed, where they were read whole */
+	uint64_t pieces, bytes, failed;
+};
+
+/* Reads every selected entry back and compares size and digests; with slices,
+ * those pieces of each that are in them. One line for each that does not
+ * agree; adds to *out. (verify_read.c) */
+int bkp_verify_read_back(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    const struct bkp_slices *slices, struct bkp_read_back *out,
+    struct bkp_error *err);
+
+/* Reads all of a source back; one line for all that agree, and what that does
+ * not prove. */
 int bkp_verify_digests(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
     struct bkp_error *err);
@@ -133,13 +162,16 @@ int bkp_verify_less(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, enum bkp_verify_level level,
     struct bkp_error *err);
 
-/* Reads a part of the contents back, each time another. (verify_sample.c) */
+/* Reads a part of the contents back, each time another: what was never read
+ * first, and then what was not for longest. (verify_sample.c) */
 int bkp_verify_sample(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
     struct bkp_error *err);
 
 /* Whether much is missing that earlier snapshots have. (verify_drop.c) */
 int bkp_verify_drop(struct bkp_verify *verify, struct bkp_error *err);
+
+void bkp_verify_free_samples(struct bkp_verify *verify);
 
 /* How old the snapshot is and how long it took to come back, against their
  * limits. (verify_times.c) */

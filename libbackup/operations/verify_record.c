@@ -31,17 +31,23 @@ holds(const struct bkp_verify_result *result)
 	       result->failed == result->about_failed;
 }
 
-/* Whether the verdict says something of the snapshot. What differs from a place
- * in use may have changed there; and a part that is proven is no whole. */
+/* An archive keeps nothing; and what differs from a place in use may have
+ * changed there. */
+static bool
+is_of_use(const struct bkp_verify *verify)
+{
+	return verify->opened.repository->archive == NULL &&
+	       verify->options->mode == BKP_VERIFY_SCRATCH;
+}
+
+/* Whether the verdict says something of the snapshot. A part that is proven is
+ * no whole. */
 static bool
 is_kept(const struct bkp_verify *verify, const struct bkp_verify_result *result)
 {
 	const char *path = verify->options->path;
 
-	/* An archive keeps nothing. */
-	if (verify->opened.repository->archive != NULL)
-		return false;
-	if (verify->options->mode != BKP_VERIFY_SCRATCH)
+	if (!is_of_use(verify))
 		return false;
 	/* Nor is one that was looked at in part. */
 	if (holds(result) && verify->is_partial)
@@ -51,12 +57,12 @@ is_kept(const struct bkp_verify *verify, const struct bkp_verify_result *result)
 
 static int
 put(struct bkp_verify *verify, const struct bkp_verify_result *result,
-    bool *is_local, struct bkp_error *err)
+    const char *path, struct fmt_proof_sample *sample, bool *is_local,
+    struct bkp_error *err)
 {
-	const char *path = verify->options->path;
 	struct fmt_proof proof = {.time_us = bkp_clock_utc_us(),
 	    .is_proven = holds(result),
-	    .level = level_of(verify),
+	    .level = sample != NULL ? FMT_PROOF_READ : level_of(verify),
 	    .passed = result->passed - result->about_passed,
 	    .failed = result->failed - result->about_failed,
 	    .skipped = result->skipped,
@@ -65,7 +71,8 @@ put(struct bkp_verify *verify, const struct bkp_verify_result *result,
 	    .files = result->files,
 	    .duration_ms = result->duration_ms,
 	    .recovery_ms = result->recovery_ms,
-	    .bytes = verify->bytes};
+	    .bytes = verify->bytes,
+	    .sample = sample};
 	char host[HOST_SIZE] = "";
 	int rc = -1;
 
@@ -78,8 +85,25 @@ put(struct bkp_verify *verify, const struct bkp_verify_result *result,
 	if (proof.host != NULL && proof.path != NULL && proof.program != NULL)
 		rc = bkp_proof_put(
 		    verify->opened.repository, &proof, is_local, err);
+	proof.sample = NULL; /* the caller's */
 	fmt_proof_free(&proof);
 	return rc;
+}
+
+/* Samples that found nothing, each by itself. Without a key that may say so
+ * the next one is chosen by the clock. */
+static int
+put_samples(struct bkp_verify *verify, const struct bkp_verify_result *result,
+    bool *is_local, struct bkp_error *err)
+{
+	if (!verify->opened.repository->keys.has_admin ||
+	    verify->opened.repository->store->is_past)
+		return 0;
+	for (size_t i = 0; i < verify->sample_count; i++)
+		if (put(verify, result, verify->samples[i].path,
+			&verify->samples[i].covered, is_local, err) < 0)
+			return -1;
+	return 0;
 }
 
 void
@@ -88,10 +112,14 @@ bkp_verify_record(
 {
 	struct bkp_error error = BKP_ERROR_INIT;
 	bool is_local = false;
+	int rc = 0;
 
-	if (!is_kept(verify, result))
-		return;
-	if (put(verify, result, &is_local, &error) < 0)
+	if (is_kept(verify, result))
+		rc = put(verify, result, verify->options->path, NULL, &is_local,
+		    &error);
+	else if (is_of_use(verify) && holds(result))
+		rc = put_samples(verify, result, &is_local, &error);
+	if (rc < 0)
 		bkp_run_message(verify->run, BKP_WARNING, NULL,
 		    "the verdict stands, but could not be kept with the "
 		    "repository: %s",

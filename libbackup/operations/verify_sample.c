@@ -1,220 +1,337 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A part of the contents, read back: every piece is authenticated, and its id
- * and length are computed again, so what is read is what was stored.
+ * A part of the contents, read back: slices of all pieces, by their ids, and so
+ * the same ones in whatever snapshot they are. Those come first that were never
+ * read, then those that were not for longest, until an eleventh of the bytes is
+ * through: eleven samples have seen everything. How far they have come is kept
+ * with the repository (formats/proof.md).
  *
- * Of SLICES pieces of each content one is read, and of contents that are one
- * piece each one in so many. Which ones is a matter of day and minute: whoever
- * looks every day, every week or every month comes round to all of them.
+ * With a budget few slices are read at a time. What is begun is ended, so that
+ * what is kept of a sample that was cut short is true.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "libbackup/base/duration.h"
 #include "libbackup/base/fail.h"
-#include "libbackup/base/pipeline.h"
 #include "libbackup/operations/verify_impl.h"
+#include "libbackup/repository/proofs.h"
 
-/* A prime, and so not a part of the days of a week or month. */
-#define SLICES 11
+#define PART 11
 #define MINUTE_US (INT64_C(60) * 1000000)
 
-struct sample {
-	struct bkp_verify *verify;
-	struct bkp_supply *supply;
-	struct bkp_entry_stream *stream;
-	unsigned slice;
+/* What there is in each slice. */
+struct holding {
+	uint64_t pieces[FMT_PROOF_SLICES], bytes[FMT_PROOF_SLICES];
+	uint64_t all_pieces, all_bytes;
+};
+
+struct plan {
+	struct holding holding;
+	unsigned order[FMT_PROOF_SLICES]; /* slices, those first that are most
+					     in need of it */
+	size_t at;                        /* the next of these */
+	struct bkp_slices slices;         /* of now */
+	struct bkp_read_back read;        /* so far */
+	int64_t now_us;
 	bool is_cut; /* the budget ended it */
-	uint64_t pieces, all_pieces, bytes;
 };
 
-struct item {
-	struct fmt_entry entry;
-	uint64_t pieces, bytes;
-	bool has_failed;
-	struct bkp_error error;
-};
-
-static unsigned
-slice_of_now(void)
-{
-	int64_t minutes = bkp_clock_utc_us() / MINUTE_US;
-
-	return (unsigned)((minutes / 1440 + minutes % 1440) % SLICES);
-}
-
-/* FNV-1a: where the pieces of a content begin to be counted. */
-static unsigned
-place_of(const char *path)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *path != '\0'; path++)
-		hash = (hash ^ (unsigned char)*path) * 16777619u;
-	return hash % SLICES;
-}
+/* ---- what there is ---- */
 
 static void
-discard(void *arg, void *taken)
+hold(struct holding *holding, const struct fmt_entry *entry)
 {
-	struct item *item = taken;
+	for (size_t i = 0; i < entry->chunk_count; i++) {
+		unsigned slice = bkp_slice_of(&entry->chunks[i]);
 
-	(void)arg;
-	fmt_entry_free(&item->entry);
-	free(item);
+		holding->pieces[slice]++;
+		holding->bytes[slice] += entry->chunks[i].len;
+		holding->all_pieces++;
+		holding->all_bytes += entry->chunks[i].len;
+	}
 }
 
 static int
-next(void *arg, void **out, struct bkp_error *err)
+look_through(
+    struct bkp_supply *supply, struct holding *out, struct bkp_error *err)
 {
-	struct sample *sample = arg;
-	struct item *item;
+	struct bkp_entry_stream *stream = NULL;
+	struct fmt_entry entry = FMT_ENTRY_INIT;
 	int got;
 
-	*out = NULL;
-	if (bkp_verify_is_late(sample->verify)) {
-		sample->is_cut = true;
-		return 0;
-	}
-	if ((item = bkp_alloc(sizeof(*item), err)) == NULL)
+	if (bkp_supply_entries(
+		supply, bkp_supply_selection(supply), &stream, err) < 0)
 		return -1;
-	do {
-		fmt_entry_free(&item->entry);
-		got = bkp_entry_stream_next(sample->stream, &item->entry, err);
-	} while (got == 1 &&
-		 !bkp_supply_is_selected(sample->supply, item->entry.path));
-	if (got != 1) {
-		discard(NULL, item);
-		return got;
+	while ((got = bkp_entry_stream_next(stream, &entry, err)) == 1) {
+		if (entry.has_content &&
+		    bkp_supply_is_selected(supply, entry.path))
+			hold(out, &entry);
+		fmt_entry_free(&entry);
 	}
-	*out = item;
-	return 0;
+	bkp_entry_stream_close(stream);
+	return got;
 }
 
-static int
-read_pieces(struct sample *sample, struct bkp_chunk_reader *reader,
-    struct item *item, struct bkp_error *err)
+/* ---- which ones ---- */
+
+/* The newest sample of this path, or NULL. */
+static const struct fmt_proof_sample *
+newest_of(const struct bkp_proofs *proofs, const char *path, const char *host)
 {
-	unsigned from = place_of(item->entry.path);
-	struct fmt_buf piece = FMT_BUF_SECRET_INIT;
-	int rc = 0;
+	const struct fmt_proof *newest = NULL;
 
-	for (size_t i = 0; rc == 0 && i < item->entry.chunk_count; i++) {
-		const struct fmt_chunk_ref *ref = &item->entry.chunks[i];
+	for (size_t i = 0; i < proofs->count; i++) {
+		const struct fmt_proof *p = &proofs->items[i].proof;
 
-		if ((from + i) % SLICES != sample->slice)
-			continue;
-		fmt_buf_clear(&piece);
-		rc = bkp_chunk_reader_get(reader, ref, &piece, err);
-		if (rc == 0) {
-			item->pieces++;
-			item->bytes += ref->len;
-			bkp_run_count(sample->verify->run, ref->len, 0);
-			rc = bkp_run_check(sample->verify->run, err);
+		if (p->sample != NULL && p->is_proven &&
+		    strcmp(p->path, path) == 0 &&
+		    strcmp(p->sample->host, host) == 0 &&
+		    (newest == NULL || p->time_us > newest->time_us))
+			newest = p;
+	}
+	return newest != NULL ? newest->sample : NULL;
+}
+
+/* Where nobody knows what was read, day and minute say where to begin, for
+ * nobody may be able to write that down. */
+static unsigned
+slice_of_now(int64_t now_us)
+{
+	int64_t minutes = now_us / MINUTE_US;
+
+	return (unsigned)((minutes / 1440 + minutes % 1440) *
+			  (FMT_PROOF_SLICES / PART) % FMT_PROOF_SLICES);
+}
+
+/* Slices by the time that they were read. There are few times, and slices of
+ * the same are taken as they come. */
+static void
+put_in_order(unsigned *order, const int64_t *read_us, unsigned from)
+{
+	size_t count = 0;
+	int64_t last = -1;
+
+	while (count < FMT_PROOF_SLICES) {
+		int64_t least = INT64_MAX;
+
+		for (size_t i = 0; i < FMT_PROOF_SLICES; i++)
+			if (read_us[i] > last && read_us[i] < least)
+				least = read_us[i];
+		for (unsigned i = 0; i < FMT_PROOF_SLICES; i++) {
+			unsigned slice = (from + i) % FMT_PROOF_SLICES;
+
+			if (read_us[slice] == least)
+				order[count++] = slice;
 		}
+		last = least;
 	}
-	fmt_buf_free(&piece);
-	return rc;
 }
 
-/* A damaged piece is a finding, and the others are still looked at. */
+/* What cannot be read of earlier samples is as if there had been none. */
 static int
-work(void *arg, unsigned worker, void *taken, struct bkp_error *err)
+begin(struct bkp_verify *verify, struct bkp_sample *sample, struct plan *plan,
+    struct bkp_error *err)
 {
-	struct sample *sample = arg;
-	struct item *item = taken;
+	struct bkp_repository *repository = verify->opened.repository;
+	const char *host = verify->opened.snapshot.host;
+	const struct fmt_proof_sample *before = NULL;
+	struct bkp_proofs proofs = BKP_PROOFS_INIT;
+	struct bkp_error why = BKP_ERROR_INIT;
 
-	if (!item->entry.has_content ||
-	    read_pieces(sample, bkp_supply_reader(sample->supply, worker), item,
-		&item->error) == 0)
-		return 0;
-	if (item->error.code == BKP_CANCELLED ||
-	    item->error.code == BKP_NOMEM) {
-		if (err != NULL)
-			*err = item->error;
+	plan->now_us = bkp_clock_utc_us();
+	sample->covered.host = bkp_strdup(host != NULL ? host : "", err);
+	if (sample->covered.host == NULL)
 		return -1;
-	}
-	item->has_failed = true;
+	if (repository->archive == NULL &&
+	    bkp_proofs_load(repository, &proofs, &why) == 0)
+		before = newest_of(&proofs, sample->path, sample->covered.host);
+	else if (why.code == BKP_NOMEM || why.code == BKP_CANCELLED)
+		return bkp_fail(err, why.code, "%s", why.message);
+	if (before != NULL)
+		memcpy(sample->covered.read_us, before->read_us,
+		    sizeof(before->read_us));
+	put_in_order(plan->order, sample->covered.read_us,
+	    before != NULL ? 0 : slice_of_now(plan->now_us));
+	bkp_proofs_free(&proofs);
 	return 0;
 }
 
-static int
-done(void *arg, void *taken, struct bkp_error *err)
-{
-	struct sample *sample = arg;
-	struct item *item = taken;
-	int rc = 0;
+/* ---- a sample ---- */
 
-	bkp_run_count(sample->verify->run, 0, 1);
-	if (item->entry.has_content)
-		sample->all_pieces += item->entry.chunk_count;
-	sample->pieces += item->pieces;
-	sample->bytes += item->bytes;
-	if (item->has_failed)
-		rc = bkp_verdict_add(sample->verify->verdict, BKP_CHECK_FAIL,
-		    err, item->entry.path, "%s", item->error.message);
-	discard(NULL, item);
-	return rc;
+/* Takes the next slices, until there are `bytes` in them. Those of which there
+ * is nothing are passed. */
+static bool
+take_slices(struct plan *plan, uint64_t bytes)
+{
+	uint64_t taken = 0;
+
+	memset(&plan->slices, 0, sizeof(plan->slices));
+	for (; plan->at < FMT_PROOF_SLICES && taken < bytes; plan->at++) {
+		unsigned slice = plan->order[plan->at];
+
+		plan->slices.is_chosen[slice] = true;
+		taken += plan->holding.bytes[slice];
+	}
+	return taken > 0;
 }
 
 static void
-tick(void *arg)
+cover(struct bkp_sample *sample, const struct plan *plan)
 {
-	struct sample *sample = arg;
+	for (size_t i = 0; i < FMT_PROOF_SLICES; i++)
+		if (plan->slices.is_chosen[i])
+			sample->covered.read_us[i] = plan->now_us;
+}
 
-	bkp_run_tick(sample->verify->run);
+/* All at once, or with a budget first one slice and then, as long as it lasts,
+ * twice as much each time. */
+static int
+read_slices(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, struct bkp_sample *sample, struct plan *plan,
+    struct bkp_error *err)
+{
+	uint64_t whole = plan->holding.all_bytes / PART + 1, done = 0;
+	uint64_t step = verify->limits.budget_ms > 0 ? 1 : whole;
+
+	while (done < whole) {
+		if (bkp_verify_is_late(verify)) {
+			plan->is_cut = true;
+			return 0;
+		}
+		if (step > whole - done)
+			step = whole - done;
+		if (!take_slices(plan, step))
+			return 0;
+		if (bkp_verify_read_back(verify, chosen, supply, &plan->slices,
+			&plan->read, err) < 0)
+			return -1;
+		cover(sample, plan);
+		done = plan->read.bytes > done ? plan->read.bytes : done + step;
+		step = done;
+	}
+	return 0;
+}
+
+/* How much of it samples have read, and the oldest of that. */
+static uint64_t
+covered_so_far(const struct bkp_sample *sample, const struct holding *holding,
+    int64_t *oldest_us)
+{
+	uint64_t pieces = 0;
+
+	*oldest_us = INT64_MAX;
+	for (size_t i = 0; i < FMT_PROOF_SLICES; i++) {
+		int64_t us = sample->covered.read_us[i];
+
+		if (us == 0 || holding->pieces[i] == 0)
+			continue;
+		pieces += holding->pieces[i];
+		if (us < *oldest_us)
+			*oldest_us = us;
+	}
+	return pieces;
+}
+
+static char *
+describe(const struct bkp_sample *sample, const struct plan *plan,
+    struct bkp_error *err)
+{
+	const struct holding *holding = &plan->holding;
+	int64_t oldest_us;
+	uint64_t covered = covered_so_far(sample, holding, &oldest_us);
+	const char *cut = plan->is_cut ? ", as far as the budget went" : "";
+
+	if (covered < holding->all_pieces)
+		return bkp_format(err,
+		    "%llu of %llu pieces read back, %llu bytes%s; with the "
+		    "samples before it %llu of them",
+		    (unsigned long long)plan->read.pieces,
+		    (unsigned long long)holding->all_pieces,
+		    (unsigned long long)plan->read.bytes, cut,
+		    (unsigned long long)covered);
+	return bkp_format(err,
+	    "%llu of %llu pieces read back, %llu bytes%s; with the samples "
+	    "before it all of them, none longer ago than %s",
+	    (unsigned long long)plan->read.pieces,
+	    (unsigned long long)holding->all_pieces,
+	    (unsigned long long)plan->read.bytes, cut,
+	    bkp_span((uint64_t)(plan->now_us - oldest_us) / 1000).text);
 }
 
 static int
-tell(struct sample *sample, const char *prefix, struct bkp_error *err)
+tell(struct bkp_verify *verify, const char *prefix,
+    const struct bkp_sample *sample, const struct plan *plan,
+    struct bkp_error *err)
 {
-	struct bkp_verdict *verdict = sample->verify->verdict;
-	char *name = bkp_format(err, "%s/sample", prefix);
+	char *name = bkp_format(err, "%s/sample", prefix), *what = NULL;
 	int rc = -1;
 
-	if (name != NULL && sample->pieces > 0)
-		rc = bkp_verdict_add(verdict, BKP_CHECK_PASS, err, name,
-		    "%llu of %llu pieces read back, %llu bytes (slice %u of "
-		    "%u%s)",
-		    (unsigned long long)sample->pieces,
-		    (unsigned long long)sample->all_pieces,
-		    (unsigned long long)sample->bytes, sample->slice + 1,
-		    SLICES,
-		    sample->is_cut ? ", as far as the budget went" : "");
-	else if (name != NULL)
-		rc = bkp_verdict_add(verdict, BKP_CHECK_SKIP, err, name,
-		    sample->is_cut ? "the budget was used up before a piece "
-				     "was read%s"
-				   : "none of its pieces is in the slice of "
-				     "now%s",
-		    "");
+	if (name != NULL && plan->read.pieces > 0) {
+		what = describe(sample, plan, err);
+		if (what != NULL)
+			rc = bkp_verdict_add(verify->verdict, BKP_CHECK_PASS,
+			    err, name, "%s", what);
+	} else if (name != NULL) {
+		rc = bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err, name,
+		    "%s",
+		    plan->is_cut ? "the budget was used up before a piece "
+				   "was read"
+				 : "no piece was read back");
+	}
+	free(what);
 	free(name);
 	return rc;
+}
+
+static int
+take_sample(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, struct bkp_sample *sample, struct plan *plan,
+    struct bkp_error *err)
+{
+	if (begin(verify, sample, plan, err) < 0 ||
+	    look_through(supply, &plan->holding, err) < 0)
+		return -1;
+	bkp_run_phase(verify->run, plan->holding.all_bytes / PART, 0,
+	    "reading back a sample of %s", chosen->source->prefix);
+	if (read_slices(verify, chosen, supply, sample, plan, err) < 0)
+		return -1;
+	return tell(verify, chosen->source->prefix, sample, plan, err);
 }
 
 int
 bkp_verify_sample(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, struct bkp_error *err)
 {
-	static const struct bkp_pipeline_ops ops = {.next = next,
-	    .work = work,
-	    .done = done,
-	    .discard = discard,
-	    .tick = tick};
-	struct sample sample = {
-	    .verify = verify, .supply = supply, .slice = slice_of_now()};
-	unsigned workers = bkp_run_workers(verify->run);
-	int rc;
+	struct bkp_sample *sample;
+	struct plan *plan;
+	int rc = -1;
 
-	bkp_run_phase(verify->run, verify->selected.bytes / SLICES,
-	    verify->selected.entries, "reading back a sample of %s",
-	    chosen->source->prefix);
-	if (bkp_supply_entries(
-		supply, bkp_supply_selection(supply), &sample.stream, err) < 0)
+	if (bkp_grow(&verify->samples, verify->sample_count,
+		&verify->sample_cap, sizeof(*verify->samples), err) < 0 ||
+	    (plan = bkp_alloc(sizeof(*plan), err)) == NULL)
 		return -1;
-	rc = bkp_pipeline_run(workers, workers * 16, &ops, &sample,
-	    bkp_run_cancel(verify->run), err);
-	bkp_entry_stream_close(sample.stream);
-	if (rc < 0)
-		return -1;
-	return tell(&sample, chosen->source->prefix, err);
+	sample = &verify->samples[verify->sample_count++];
+	memset(sample, 0, sizeof(*sample));
+	sample->path = bkp_strdup(chosen->selection, err);
+	if (sample->path != NULL)
+		rc = take_sample(verify, chosen, supply, sample, plan, err);
+	/* What nothing was read for has nothing to keep. */
+	if (rc == 0 && plan->read.pieces == 0) {
+		free(sample->path);
+		free(sample->covered.host);
+		verify->sample_count--;
+	}
+	free(plan);
+	return rc;
+}
+
+void
+bkp_verify_free_samples(struct bkp_verify *verify)
+{
+	for (size_t i = 0; i < verify->sample_count; i++) {
+		free(verify->samples[i].path);
+		free(verify->samples[i].covered.host);
+	}
+	free(verify->samples);
 }

@@ -214,6 +214,7 @@ EXTRA_DIST += tests/integration/test_verify_checks.py
 # references: keys that rows name; assertions
 EXTRA_DIST += tests/integration/test_references.py
 EXTRA_DIST += tests/integration/test_verify_checks.py \
+	tests/integration/test_verify_sample.py \
 	tests/integration/test_verify_drop.py
 
 # doctor: what is planted is found

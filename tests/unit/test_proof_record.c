@@ -172,6 +172,61 @@ later_members_may_be_missing_and_must_fit(void **state)
 }
 
 static void
+how_far_samples_came_is_read_back(void **state)
+{
+	static struct fmt_proof_sample sample = {.host = host};
+	struct fmt_proof p = example(), read = FMT_PROOF_INIT;
+	struct fmt_buf buf = FMT_BUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < FMT_PROOF_SLICES; i++)
+		sample.read_us[i] = i < 7 ? 0 : i < 4095 ? 5 : 9;
+	p.sample = &sample;
+	assert_int_equal(fmt_proof_encode(&p, seed, &buf), FMT_OK);
+	assert_non_null(strstr((char *)buf.data,
+	    "\"sample\":{\"host\":\"proof-host\",\"read\":[[7,0],[4088,5],"
+	    "[1,9]]}"));
+	assert_int_equal(fmt_proof_decode(buf.data, buf.len, &read), FMT_OK);
+	assert_non_null(read.sample);
+	assert_string_equal(read.sample->host, host);
+	assert_memory_equal(
+	    read.sample->read_us, sample.read_us, sizeof(sample.read_us));
+	fmt_proof_free(&read);
+	/* Nobody takes it for a proof of all. */
+	p.path = nothing;
+	fmt_buf_clear(&buf);
+	assert_int_equal(fmt_proof_encode(&p, seed, &buf), FMT_MALFORMED);
+	fmt_buf_free(&buf);
+}
+
+static void
+a_sample_must_be_of_all_slices(void **state)
+{
+	static const char *const good[] = {"[[4096,0]]", "[[1,7],[4095,3]]"};
+	static const char *const bad[] = {"[]", "[[4095,0]]", "[[4097,0]]",
+	    "[[4096,0],[1,0]]", "[[0,1],[4096,0]]", "[[-1,0],[4096,0]]",
+	    "[[4096,-1]]", "[[4096]]", "[[4096,0,0]]", "[4096,0]",
+	    "[[\"4096\",0]]", "{}", "7"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(
+		    decode_with("sample",
+			json_pack("{s:s, s:o}", "host", "h", "read",
+			    json_loads(good[i], JSON_DECODE_ANY, NULL))),
+		    FMT_OK);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(
+		    decode_with("sample",
+			json_pack("{s:s, s:o}", "host", "h", "read",
+			    json_loads(bad[i], JSON_DECODE_ANY, NULL))),
+		    FMT_MALFORMED);
+	assert_int_equal(decode_with("sample", json_integer(1)), FMT_MALFORMED);
+	assert_int_equal(decode_with("sample", json_pack("{s:s}", "host", "h")),
+	    FMT_MALFORMED);
+}
+
+static void
 a_verdict_that_its_counts_contradict_is_none(void **state)
 {
 	struct fmt_proof p = example();
@@ -226,6 +281,8 @@ main(void)
 	    cmocka_unit_test(a_changed_byte_is_found),
 	    cmocka_unit_test(every_member_must_be_there_and_fit),
 	    cmocka_unit_test(later_members_may_be_missing_and_must_fit),
+	    cmocka_unit_test(how_far_samples_came_is_read_back),
+	    cmocka_unit_test(a_sample_must_be_of_all_slices),
 	    cmocka_unit_test(a_verdict_that_its_counts_contradict_is_none),
 	    cmocka_unit_test(every_allocation_may_fail),
 	};

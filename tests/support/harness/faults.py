@@ -48,6 +48,7 @@ class Faults:
         self.secret_key = minio.secret_key
         self.minio = minio
         self.rate, self.delay, self.silence = rate, delay, silence
+        self.delayed = ""  # only requests for paths with this are
         self.is_gone = False
         self.met = dict.fromkeys(KINDS, 0)
         self.requests = 0
@@ -121,7 +122,8 @@ def _handler(faults):
         def serve(self):
             if faults.is_gone:
                 raise Reset
-            time.sleep(faults.delay)
+            if faults.delayed in self.path:
+                time.sleep(faults.delay)
             length = int(self.headers.get("Content-Length") or 0)
             name = self.path.split("?")[0]
             is_object = name.count("/") > 1 and "?" not in self.path

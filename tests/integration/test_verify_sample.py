@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Samples: each reads other pieces than those before it, whatever snapshot they
+are taken of, and after eleven of them everything was read."""
+
+import os
+import random
+import re
+
+import pytest
+from harness.faults import Faults
+from harness.stack import COMPLETE, FAILED
+
+FILES = 60
+ROUND = 11
+SAMPLE = re.compile(r"(\d+) of (\d+) pieces read back, \d+ bytes(, as far as the"
+                    r" budget went)?; with the samples before it (\d+ of|all)")
+
+
+def _write(folder, number, seed=0):
+    with open(os.path.join(folder, "f%d" % number), "wb") as file:
+        file.write(random.Random(seed + number).randbytes(20000 + number))
+
+
+@pytest.fixture
+def host(stack):
+    stack.files = stack.path("data")
+    os.mkdir(stack.files)
+    for number in range(FILES):
+        _write(stack.files, number)
+    stack.add("files", "data", paths=[stack.files])
+    stack.create()
+    return stack
+
+
+class Sample:
+    def __init__(self, result):
+        check, = [check for check in result.of_type("check")
+                  if check["name"] == "files/data/sample"]
+        self.text = check["what"]
+        read, there, cut, before = SAMPLE.match(self.text).groups()
+        self.read, self.there = int(read), int(there)
+        self.is_cut = cut is not None
+        self.covered = (self.there if before == "all"
+                        else int(before.split()[0]))
+
+
+def _sample(host, *args):
+    return Sample(host.verify("--level", "sample", *args))
+
+
+def test_eleven_samples_have_read_everything(host):
+    read, covered = 0, []
+    while not covered or covered[-1] < FILES:
+        sample = _sample(host)
+        read += sample.read
+        covered.append(sample.covered)
+        assert sample.there == FILES
+        # None twice before all were read once.
+        assert sample.covered == read, covered
+    assert len(covered) <= ROUND, covered
+    # It goes on with those that were not read for longest.
+    assert _sample(host).covered == FILES
+    # None is a proof of the snapshot, and only the last one is kept.
+    snapshot, = host.run("backup-list", "--json").of_type("snapshot")
+    assert not snapshot.get("proven"), snapshot
+    assert len(os.listdir(host.path("repository", "proofs"))) == 1
+
+
+def test_what_was_read_is_known_in_the_next_snapshot_and_what_is_new_is_read(
+        host):
+    for _ in range(4):
+        before = _sample(host)
+    os.unlink(os.path.join(host.files, "f0"))
+    _write(host.files, FILES)
+    host.create()
+    after = _sample(host)
+    assert after.there == FILES
+    # The one that is gone and the one that is new may have been counted.
+    assert after.covered + 1 >= before.covered + after.read, (
+        before.text, after.text)
+    count = 1
+    while after.covered < FILES:
+        after = _sample(host)
+        count += 1
+    assert count <= ROUND - 4 + 1
+
+
+def _damage(host, seed):
+    """Changes one byte of one pack, in its middle."""
+    paths = sorted(os.path.join(where, name) for where, _, names in
+                   os.walk(host.path("repository", "packs"))
+                   for name in names)
+    path = max(paths, key=os.path.getsize)
+    os.chmod(path, 0o600)
+    with open(path, "r+b") as file:
+        file.seek(random.Random(seed).randrange(
+            os.path.getsize(path) // 4, os.path.getsize(path) // 2))
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_damage_is_found_within_eleven_samples_and_stays_found(host, seed):
+    _damage(host, seed)
+    results = []
+    while not results or results[-1].status == COMPLETE:
+        assert len(results) < ROUND
+        results.append(host.verify("--level", "sample",
+                                   statuses=(COMPLETE, FAILED)))
+    failed = [check["name"] for check in results[-1].of_type("check")
+              if check["status"] == "fail"]
+    assert len(failed) == 1 and failed[0].startswith("files/data/"), failed
+    again = host.verify("--level", "sample", statuses=(FAILED,))
+    assert failed[0] in [check["name"] for check in again.of_type("check")
+                         if check["status"] == "fail"]
+
+
+@pytest.mark.parametrize("stack", ["bucket"], indirect=True)
+def test_a_budget_that_ends_in_a_sample_leaves_what_was_read(
+        host, minio, repository):
+    with Faults(minio, rate=0) as faults:
+        host.use_bucket(faults, repository)
+        for number in range(FILES):
+            with open(os.path.join(host.files, "f%d" % number), "ab") as file:
+                file.write(random.Random(number).randbytes(200000))
+        host.create()
+        faults.delayed, faults.delay = "/packs/", 0.5
+        for budget in 1, 2, 4, 8, 16, 32:
+            result = host.verify("--level", "sample", "--budget",
+                                 "%ds" % budget, "--workers", "1")
+            if "before a piece was read" not in result.out:
+                break
+    cut = Sample(result)
+    assert cut.is_cut and 0 < cut.read == cut.covered, cut.text
+    host.use_bucket(minio, repository)
+    after = _sample(host)
+    assert after.covered == cut.covered + after.read, after.text
+    assert after.read > cut.read
+
+
+def test_without_a_key_that_signs_the_clock_says_what_is_read(host):
+    where = host.path("out.tar")
+    result = host.admin("backup-archive", "--output", where, "latest")
+    if result.status != COMPLETE:
+        pytest.fail(str(result))
+    result = host.admin("backup-verify", "--json", "--level", "sample",
+                        "--repository", where)
+    assert Sample(result).read > 0, str(result)
