@@ -110,7 +110,8 @@ def test_damage_is_found_within_eleven_samples_and_stays_found(host, seed):
                                    statuses=(COMPLETE, FAILED)))
     failed = [check["name"] for check in results[-1].of_type("check")
               if check["status"] == "fail"]
-    assert len(failed) == 1 and failed[0].startswith("files/data/"), failed
+    # Pieces that are stored together may be hurt together.
+    assert failed and failed[0].startswith("files/data/"), failed
     again = host.verify("--level", "sample", statuses=(FAILED,))
     assert failed[0] in [check["name"] for check in again.of_type("check")
                          if check["status"] == "fail"]
