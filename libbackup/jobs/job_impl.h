@@ -107,6 +107,10 @@ int bkp_job_hooks(struct job_run *run, const char *name,
  * of memory; what went wrong otherwise is in the step. */
 int bkp_job_backup(struct job_run *run, struct bkp_job_repository *repository,
     struct bkp_error *err);
+
+/* The same for all of the job's, which have names in the configuration. */
+int bkp_job_backup_all(struct job_run *run, struct bkp_error *err);
+
 int bkp_job_prune(struct job_run *run, struct bkp_job_repository *repository,
     struct bkp_error *err);
 int bkp_job_verify(struct job_run *run, struct bkp_job_repository *repository,

@@ -419,17 +419,32 @@ use(struct job_run *run, const struct bkp_job_repository *it,
 	return bkp_config_use_repository(run->config, it->name, err);
 }
 
+/* A key file on the command line is of one repository. */
+static bool
+is_for_all(const struct job_run *run)
+{
+	const char *const *at = run->options->arguments;
+
+	for (; at != NULL && *at != NULL; at++)
+		if (strcmp(*at, "--key-file") == 0)
+			return false;
+	return !run->is_one && run->job->report.repository_count > 1;
+}
+
 /* Into each repository, also where another one failed. */
 static int
 back_up(struct job_run *run, bool *all_made, struct bkp_error *err)
 {
 	struct bkp_job *job = run->job;
+	bool is_one_command = is_for_all(run);
 
 	*all_made = true;
+	if (is_one_command && goes_on(run) && bkp_job_backup_all(run, err) < 0)
+		return -1;
 	for (size_t i = 0; i < job->report.repository_count; i++) {
 		struct bkp_job_repository *it = &job->repositories[i];
 
-		if (goes_on(run) &&
+		if (!is_one_command && goes_on(run) &&
 		    (use(run, it, err) < 0 || bkp_job_backup(run, it, err) < 0))
 			return -1;
 		if (it->state != BKP_JOB_COMPLETE &&

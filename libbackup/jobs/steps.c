@@ -363,6 +363,103 @@ out:
 	return rc;
 }
 
+/* What the one command says of this repository; NULL: nothing. */
+static const json_t *
+find_part(const struct command *command, const char *name)
+{
+	const json_t *parts = json_object_get(command->result, "repositories");
+
+	for (size_t i = 0; i < json_array_size(parts); i++) {
+		const json_t *part = json_array_get(parts, i);
+
+		if (strcmp(string_in(part, "name"), name) == 0)
+			return part;
+	}
+	return NULL;
+}
+
+static int
+take_part(struct job_run *run, struct bkp_job_repository *it,
+    const struct command *command, const json_t *part, struct bkp_error *err)
+{
+	if (take_result(run, it, command->result, err) < 0)
+		return -1;
+	it->stored_bytes = number_in(part, "stored_bytes");
+	it->omissions = number_in(part, "omissions");
+	it->snapshot = bkp_job_text(run->job, string_in(part, "snapshot"), err);
+	if (it->snapshot == NULL)
+		return -1;
+	it->last_success_us = bkp_job_now_us();
+	if (it->state == BKP_JOB_COMPLETE)
+		it->last_complete_us = it->last_success_us;
+	return 0;
+}
+
+/* Ends the step of one repository. `why`: of the whole command. */
+static int
+end_part(struct job_run *run, struct bkp_job_repository *it,
+    const struct command *command, struct bkp_job_step *step, const char *why,
+    struct bkp_error *err)
+{
+	const json_t *part = find_part(command, it->name);
+	bool is_there = part != NULL && *string_in(part, "snapshot") != '\0';
+	uint64_t flaws =
+	    number_in(part, "omissions") + number_in(part, "problems");
+
+	if (is_there) {
+		it->state = flaws > 0 ? BKP_JOB_DEGRADED : BKP_JOB_COMPLETE;
+		step->exit_status = flaws > 0 ? 3 : 0;
+		step->signal_number = 0;
+		if (take_part(run, it, command, part, err) < 0)
+			return -1;
+		return bkp_job_step_end(
+		    run, step, it->state, flaws > 0 ? why : NULL, err);
+	}
+	it->state = BKP_JOB_FAILED;
+	if (part != NULL) {
+		step->exit_status = 1;
+		why = string_in(part, "why");
+	}
+	return bkp_job_step_end(run, step, it->state, why, err);
+}
+
+/* One command, so that what can be read once is; a step for each. */
+int
+bkp_job_backup_all(struct job_run *run, struct bkp_error *err)
+{
+	struct command command = {
+	    .run = run, .step = "backup", .program = "backup-create"};
+	struct bkp_job *job = run->job;
+	struct bkp_job_step *step = bkp_job_step_begin(
+	    run, "backup", job->repositories[0].name, NULL, err);
+	enum bkp_job_state state = BKP_JOB_FAILED;
+	struct bkp_job_step first;
+	char why[1200];
+	int rc = -1;
+
+	if (step == NULL ||
+	    run_step(&command, NULL, step, &state, why, sizeof(why), err) < 0)
+		goto out;
+	first = *step;
+	rc = end_part(run, &job->repositories[0], &command, step, why, err);
+	for (size_t i = 1; rc == 0 && i < job->report.repository_count; i++) {
+		struct bkp_job_repository *it = &job->repositories[i];
+
+		step = bkp_job_step_begin(run, "backup", it->name, NULL, err);
+		if (step == NULL) {
+			rc = -1;
+			break;
+		}
+		step->began_us = first.began_us;
+		step->exit_status = first.exit_status;
+		step->signal_number = first.signal_number;
+		rc = end_part(run, it, &command, step, why, err);
+	}
+out:
+	json_decref(command.result);
+	return rc;
+}
+
 /* ---- the prune ---- */
 
 /* The backup is there whatever becomes of the prune. */

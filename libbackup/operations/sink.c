@@ -7,6 +7,7 @@
 #include "formats/version.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/content.h"
+#include "libbackup/repository/joined.h"
 
 struct bkp_sink {
 	struct bkp_run *run;
@@ -170,19 +171,38 @@ bkp_sink_previous(
 	return bkp_sink_previous_below(sink, NULL, out, err);
 }
 
+/* The repository that has the earlier list is one of several: the others are
+ * written without it. */
+static int
+forgive(struct bkp_sink *sink, const struct bkp_error *problem,
+    struct bkp_error *err)
+{
+	if (bkp_session_is_joined(sink->session) &&
+	    problem->code != BKP_NOMEM && problem->code != BKP_CANCELLED) {
+		sink->damage = *problem;
+		return 0;
+	}
+	if (err != NULL)
+		*err = *problem;
+	return -1;
+}
+
 int
 bkp_sink_previous_below(struct bkp_sink *sink, const char *prefix,
     struct bkp_entry_stream **out, struct bkp_error *err)
 {
 	const struct bkp_previous *previous = &sink->previous;
+	struct bkp_error problem = BKP_ERROR_INIT;
 
 	*out = NULL;
 	if (previous->repository == NULL)
 		return 0;
 	if (bkp_entry_stream_open(previous->repository, previous->list,
-		previous->list_count, prefix, out, err) < 0)
-		return -1;
+		previous->list_count, prefix, out, &problem) < 0)
+		return forgive(sink, &problem, err);
 	bkp_entry_stream_forgive(*out, &sink->damage);
+	if (bkp_session_is_joined(sink->session))
+		bkp_entry_stream_forgive_all(*out);
 	return 0;
 }
 

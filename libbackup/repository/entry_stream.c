@@ -10,6 +10,7 @@
 
 #include "formats/json.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/joined.h"
 #include "libbackup/repository/repository_own.h"
 
 struct bkp_entry_stream {
@@ -26,6 +27,7 @@ struct bkp_entry_stream {
 	bool has_ended;       /* the last wanted entry was given */
 	struct bkp_repository *repository;
 	struct bkp_error *forgiven; /* borrowed; NULL: damage is an error */
+	bool forgives_all;          /* and not only damage */
 	bkp_lost_list_fn *lost;     /* NULL: damage ends the list */
 	void *lost_arg;
 	char *behind; /* owned: the last path, where `lost` is told it */
@@ -303,6 +305,12 @@ bkp_entry_stream_forgive(
 	stream->forgiven = damage;
 }
 
+void
+bkp_entry_stream_forgive_all(struct bkp_entry_stream *stream)
+{
+	stream->forgives_all = true;
+}
+
 /* What lies in the packs of this chunk is not to be built upon. */
 static int
 lose_packs(struct bkp_entry_stream *stream, size_t n, struct bkp_error *err)
@@ -326,14 +334,18 @@ forgive(struct bkp_entry_stream *stream, const struct bkp_error *problem,
 	    problem->code == BKP_CORRUPT || problem->code == BKP_AUTH ||
 	    problem->code == BKP_NOTFOUND || problem->code == BKP_UNSUPPORTED;
 
-	if (stream->forgiven == NULL || !is_damage) {
+	bool is_common =
+	    problem->code == BKP_NOMEM || problem->code == BKP_CANCELLED;
+
+	if (stream->forgiven == NULL ||
+	    (!is_damage && (!stream->forgives_all || is_common))) {
 		if (err != NULL)
 			*err = *problem;
 		return -1;
 	}
 	*stream->forgiven = *problem;
 	stream->has_ended = true;
-	return lose_packs(stream, stream->at, err);
+	return is_damage ? lose_packs(stream, stream->at, err) : 0;
 }
 
 /* What `lost` is told. */

@@ -37,6 +37,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/row_cache.c libbackup/repository/row_cache.h \
 	libbackup/repository/row_seal.c libbackup/repository/row_seal.h \
 	libbackup/repository/row_writer.c \
+	libbackup/repository/joined.h \
 	libbackup/repository/session.c libbackup/repository/session_joined.c \
 	libbackup/repository/session_own.h \
 	libbackup/repository/snapshot_list.c \

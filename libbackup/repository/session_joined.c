@@ -5,6 +5,7 @@
  * needs of the sessions: which of them go on, and what all of them have.
  */
 #include "libbackup/base/fail.h"
+#include "libbackup/repository/joined.h"
 #include "libbackup/repository/row_cache.h"
 #include "libbackup/repository/session_own.h"
 
@@ -24,6 +25,12 @@ bkp_session_join(
 	last->next = other;
 	other->first = first;
 	return 0;
+}
+
+bool
+bkp_session_is_joined(const struct bkp_session *session)
+{
+	return session->first->next != NULL;
 }
 
 static bool

@@ -299,3 +299,42 @@ def test_rows_are_differences_in_both(pair, postgres, database):
     for name in made:
         pair.verify(name)
         pair.check(name)
+
+
+def test_a_job_reads_its_sources_once_for_both(pair):
+    stack = pair.stack
+    count = stack.path("count")
+    stack.add("command", "said", output="text",
+              run=["sh", "-c", "echo x >>%s; date +%%N" % count])
+    put_files(stack, 2)
+    done = stack.run("backup-run", "--json")
+    assert done.status == COMPLETE, str(done)
+    with open(count) as file:
+        assert file.read() == "x\n"
+    made = {it["name"]: it["snapshot"] for it in done.result["repositories"]}
+    assert (pair.lists("local", made["local"]) ==
+            pair.lists("offsite", made["offsite"]))
+    assert [(step["name"], step["repository"], step["state"])
+            for step in done.result["steps"]] == [
+                ("backup", "local", "complete"),
+                ("backup", "offsite", "complete")]
+
+
+def test_earlier_lists_that_cannot_be_read_cost_a_reading_and_no_backup(pair):
+    """Of the first repository, which saves work; the other one goes on."""
+    stack = pair.stack
+    put_files(stack, 30)
+    pair.create()
+    # Packs of the local one that hold entry lists go away.
+    packs = stack.path("repository", "packs")
+    for where, _, names in os.walk(packs):
+        for name in names:
+            path = os.path.join(where, name)
+            if os.path.getsize(path) < 100000:
+                os.unlink(path)
+    made = pair.create(statuses=(COMPLETE, DEGRADED))
+    assert made["local"]["snapshot"] and made["offsite"]["snapshot"]
+    assert (pair.lists("local", made["local"]["snapshot"]) ==
+            pair.lists("offsite", made["offsite"]["snapshot"]))
+    pair.verify("local")
+    pair.verify("offsite")
