@@ -225,15 +225,11 @@ tests_integration_notify_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_notify.py tests/integration/test_metrics.py
 # share: backups that several processes make
 EXTRA_DIST += tests/integration/test_share.py
-EXTRA_DIST += tests/integration/test_alerts.py \
-	tests/integration/test_journal.py \
-	tests/integration/test_metrics.py tests/integration/test_notify.py
-EXTRA_DIST += tests/integration/test_share.py \
-	tests/integration/test_share_hosts.py
-	tests/integration/test_metrics.py tests/integration/test_notify.py \
-	tests/integration/test_run_told.py
-	tests/integration/test_share_hosts.py \
-	tests/integration/test_share_leader.py
+EXTRA_DIST += tests/integration/test_share_hosts.py
+EXTRA_DIST += tests/integration/test_share_leader.py
+EXTRA_DIST += tests/integration/test_alerts.py
+EXTRA_DIST += tests/integration/test_journal.py
+EXTRA_DIST += tests/integration/test_run_told.py
 
 # documentation: what people are told to type
 EXTRA_DIST += tests/integration/test_documentation.py
