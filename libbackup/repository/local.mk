@@ -61,8 +61,6 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/sheet_lines.h
 EXTRA_DIST += libbackup/repository/roster.md
 EXTRA_DIST += libbackup/repository/prune.md libbackup/repository/prune.pml
-	libbackup/repository/upload.c \
-	libbackup/repository/writers.c libbackup/repository/writers.h
 # An archive in place of one.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/archive_view.c libbackup/repository/archive_view.h

@@ -3,11 +3,13 @@
 type, in the order in which they stand there, as a person would type them.
 A line that is not run is in NOT_RUN, with the reason."""
 
+import glob
 import os
 import re
 import subprocess
 
 import pytest
+import yaml
 from harness import minio as minio_module
 from harness.stack import patience
 
@@ -293,6 +295,38 @@ def test_every_line_of_the_runbook_works(machine):
 def test_every_line_of_another_page_works(machine, page):
     prepared(machine)
     walk(machine, page)
+
+
+def given_away():
+    """The configurations that containers and clusters begin with."""
+    with open(os.path.join(TOP, "tools/container/backup.yaml"),
+              encoding="utf-8") as file:
+        yield file.read()
+    for path in sorted(glob.glob(os.path.join(TOP, "tools/kubernetes/*.yaml"))):
+        with open(path, encoding="utf-8") as file:
+            for document in yaml.safe_load_all(file):
+                if document["kind"] == "ConfigMap":
+                    yield from document["data"].values()
+
+
+def test_configurations_that_are_given_away_are_read(stack):
+    secrets = stack.path("secrets")
+    os.mkdir(secrets)
+    found = [text for text in given_away() if "sources:" in text]
+    assert len(found) >= 2
+    for text in found:
+        for name in re.findall(r"/run/secrets/(?:\w+/)?([\w.]+)", text):
+            stack.secret(os.path.join("secrets", name), "a secret")
+        text = re.sub(r"/run/secrets/(?:libbackup/)?", secrets + "/", text)
+        with open(stack.config, "w", encoding="utf-8") as out:
+            out.write(text)
+        told = stack.run("backup-doctor", "--offline", "--json", "--all")
+        problems = [event for event in told.events if event.get("id") in
+                    ("configuration", "secret-files")
+                    and event["status"] in ("error", "warning")]
+        assert not problems, "%s\n%s" % (problems, text)
+        assert any(event.get("id") == "configuration"
+                   for event in told.events), str(told)
 
 
 def test_no_command_stands_there_without_a_prompt():
