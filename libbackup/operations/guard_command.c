@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The programs of a guard: the command, the health check, stop and start. */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "libbackup/operations/guard_impl.h"
 
 #define PAUSE_MS 100
+#define GONE_TRIES 20
 #define STEP_MS 600000 /* for stopping or starting an application */
 
 static int
@@ -97,6 +99,59 @@ bkp_guard_run_command(struct guard *guard, struct bkp_error *err)
 	return rc;
 }
 
+/* "123 (name) S 1 123 ...": whether it is of the group, and not only waits for
+ * somebody to ask how it ended. The name may hold anything. */
+static bool
+is_at_work(const char *process, pid_t group)
+{
+	struct fmt_buf text = FMT_BUF_INIT;
+	char path[300], state = 'Z';
+	const char *at = NULL;
+	int parent, its = -1;
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/stat", process);
+	if (bkp_place_read(path, &text, NULL) == 0 &&
+	    fmt_buf_text(&text) != NULL)
+		at = strrchr((const char *)text.data, ')');
+	if (at == NULL ||
+	    sscanf(at + 1, " %c %d %d", &state, &parent, &its) != 3)
+		its = -1;
+	fmt_buf_free(&text);
+	return its == group && state != 'Z' && state != 'X';
+}
+
+static bool
+has_members(pid_t group)
+{
+	DIR *processes;
+	const struct dirent *process;
+	bool has = false;
+
+	if (kill(-group, 0) < 0 && errno == ESRCH)
+		return false;
+	if ((processes = opendir("/proc")) == NULL)
+		return true;
+	while (!has && (process = readdir(processes)) != NULL)
+		has = process->d_name[0] >= '1' && process->d_name[0] <= '9' &&
+		      is_at_work(process->d_name, group);
+	(void)closedir(processes);
+	return has;
+}
+
+/* What was killed with us may need a moment. */
+static bool
+stays(pid_t group)
+{
+	const struct timespec pause = {0, PAUSE_MS * 1000000L};
+
+	for (int i = 0; i < GONE_TRIES; i++) {
+		if (!has_members(group))
+			return false;
+		(void)nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 int
 bkp_guard_check_ended(const struct guard *guard, struct bkp_error *err)
 {
@@ -107,7 +162,7 @@ bkp_guard_check_ended(const struct guard *guard, struct bkp_error *err)
 	is_same = boot != NULL && strcmp(json_string_value(boot),
 				      bkp_guard_text(guard, "boot")) == 0;
 	json_decref(boot);
-	if (group <= 0 || !is_same || (kill(-group, 0) < 0 && errno == ESRCH))
+	if (group <= 0 || !is_same || !stays(group))
 		return 0;
 	return bkp_fail(err, BKP_RETRY,
 	    "something that %s started is still at work (process group %d, "

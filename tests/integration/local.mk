@@ -118,6 +118,7 @@ EXTRA_DIST += tests/integration/test_golden.py \
 # hard: what is hard to read in one moment
 EXTRA_DIST += tests/integration/test_guard.py
 EXTRA_DIST += tests/integration/test_job.py
+EXTRA_DIST += tests/integration/test_guard_killed.py
 EXTRA_DIST += tests/integration/test_hard_moment.py \
 	tests/integration/test_many_tables.py \
 	tests/integration/test_sizes.py \
