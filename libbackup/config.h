@@ -99,6 +99,17 @@ BKP_API int bkp_config_set_passphrase(struct bkp_config *config,
 BKP_API int bkp_config_set_workers(
     struct bkp_config *config, unsigned workers, struct bkp_error *err);
 
+/* No faster than so many bytes a second, "10MiB" or "500K": what goes to
+ * repositories and buckets, and what comes from them, over all connections.
+ * Wins over `limits`; before anything is done with the configuration. NULL: as
+ * it was. BKP_INVALID: that is none. */
+BKP_API int bkp_config_set_limits(struct bkp_config *config,
+    const char *upload, const char *download, struct bkp_error *err);
+
+/* 1 where the configuration says that whoever has something to do goes first
+ * (`priority: idle`): it is for the application to ask the system for that. */
+BKP_API int bkp_config_is_idle(const struct bkp_config *config);
+
 /* A configuration without a file, for commands that can do with a repository
  * and keys alone (list, cat, verify). The caller owns *out. */
 BKP_API int bkp_config_new(struct bkp_config **out, struct bkp_error *err);

@@ -31,7 +31,7 @@ static const struct cli_command command = {
 	    "| ssh safe 'cat > app.age'",
 	    "backup-restore -r shop.tar.zst.age -i admin.txt latest", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS,
+	     CLI_TAKES_WORKERS | CLI_TAKES_LIMITS | CLI_YIELDS,
     .operands_max = 2,
 };
 

@@ -21,7 +21,7 @@ static const struct cli_command command = {
 	    "backup-check --max-age=30d --budget=100G",
 	    "backup-check --read-data --identity-file identity.txt", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS,
+	     CLI_TAKES_WORKERS | CLI_TAKES_LIMITS | CLI_YIELDS,
 };
 
 #define SHOWN 10 /* entries that are named to people, of one finding */

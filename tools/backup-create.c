@@ -29,7 +29,7 @@ static const struct cli_command command = {
 	"age1...",
 	NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS,
+	     CLI_TAKES_WORKERS | CLI_TAKES_LIMITS | CLI_YIELDS,
     .operands_max = -1,
 };
 

@@ -29,7 +29,7 @@ static const struct cli_command command = {
 	"      --health 'curl -fsS http://localhost:8000/health' -- ./upgrade",
 	NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS,
+	     CLI_TAKES_WORKERS | CLI_TAKES_LIMITS,
     .operands_max = -1,
     .stops_at_operand = true,
 };

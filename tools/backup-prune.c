@@ -20,7 +20,7 @@ static const struct cli_command command = {
     .examples = (const char *const[]){"backup-prune --dry-run",
 	"backup-prune --keep-daily 7 --keep-weekly 4 --keep-monthly 12", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS,
+	     CLI_TAKES_WORKERS | CLI_TAKES_LIMITS | CLI_YIELDS,
     .operands_max = 0,
 };
 

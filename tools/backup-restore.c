@@ -22,7 +22,7 @@ static const struct cli_command command = {
 	"backup-restore --swap latest postgres/app/shop",
 	"backup-restore --to /tmp/look 3f2a9c01 files/stack", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS | CLI_TAKES_TIME,
+	     CLI_TAKES_WORKERS | CLI_TAKES_TIME | CLI_TAKES_LIMITS,
     .operands_min = 1,
     .operands_max = 2,
 };

@@ -25,7 +25,8 @@ static const struct cli_command command = {
 	"backup-verify --live latest postgres/app",
 	"backup-verify --junit verify.xml --html verify.html", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
-	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT | CLI_TAKES_TIME,
+	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT | CLI_TAKES_TIME |
+	     CLI_TAKES_LIMITS | CLI_YIELDS,
     .operands_max = 2,
 };
 

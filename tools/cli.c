@@ -201,6 +201,14 @@ make_table(struct cli *cli, const struct cli_option *own, struct table *table)
 	if (takes & CLI_TAKES_WORKERS)
 		add(table, "workers", 'j', "N", "work on N things at a time",
 		    CLI_NUMBER, &cli->workers);
+	if (takes & CLI_TAKES_LIMITS) {
+		add(table, "limit-upload", 0, "RATE",
+		    "write and send RATE bytes a second at the most (10MiB)",
+		    CLI_TEXT, &cli->limit_upload);
+		add(table, "limit-download", 0, "RATE",
+		    "read and get RATE bytes a second at the most", CLI_TEXT,
+		    &cli->limit_download);
+	}
 	if (takes & CLI_TAKES_JSON)
 		add(table, "json", 0, NULL, "write events as lines of JSON",
 		    CLI_FLAG, &cli->is_json);

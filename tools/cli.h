@@ -62,7 +62,9 @@ enum {
 	CLI_TAKES_IDENTITY = 4, /* -i */
 	CLI_TAKES_WORKERS = 8,  /* -j */
 	CLI_TAKES_SNAPSHOT = 16, /* as its first operand */
-	CLI_TAKES_TIME = 32      /* --as-of */
+	CLI_TAKES_TIME = 32,     /* --as-of */
+	CLI_TAKES_LIMITS = 64,   /* --limit-upload --limit-download */
+	CLI_YIELDS = 128 /* no option: `priority: idle` is about it */
 };
 
 struct cli_command {
@@ -94,7 +96,7 @@ struct cli {
 	int operand_count;
 
 	const char *config_file, *job, *repository, *key_file, *identity_file,
-	    *passphrase_file, *as_of;
+	    *passphrase_file, *as_of, *limit_upload, *limit_download;
 	unsigned workers;
 	bool is_json, is_quiet, is_help, is_version;
 
@@ -161,6 +163,12 @@ int cli_config_read(struct cli *cli, unsigned needs, struct bkp_config **out,
 /* cli_config, and the repository opened. Both are the caller's. */
 enum cli_status cli_open(struct cli *cli, unsigned needs,
     struct bkp_config **config, struct bkp_repository **repository);
+
+/* ---- cli_priority.c ---- */
+
+/* From now on this process and those that it starts leave processor and disks
+ * to whoever wants them. What the system refuses is told. */
+void cli_yield(struct cli *cli);
 
 /* ---- cli_secret.c ---- */
 

@@ -79,6 +79,9 @@ override(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
 		rc = bkp_config_set_as_of(config, cli->as_of, err);
 	if (rc == 0 && cli->workers != 0)
 		rc = bkp_config_set_workers(config, cli->workers, err);
+	if (rc == 0)
+		rc = bkp_config_set_limits(
+		    config, cli->limit_upload, cli->limit_download, err);
 	if (rc == 0 && cli->passphrase_file != NULL) {
 		rc = cli_secret_read(cli->passphrase_file, secret, err);
 		if (rc == 0)
@@ -123,6 +126,8 @@ cli_config_read(struct cli *cli, unsigned needs, struct bkp_config **out,
 		bkp_config_free(config);
 		return -1;
 	}
+	if ((cli->command->takes & CLI_YIELDS) && bkp_config_is_idle(config))
+		cli_yield(cli);
 	bkp_config_set_cancel(config, &cli->cancel);
 	*out = config;
 	return 0;

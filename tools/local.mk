@@ -22,6 +22,7 @@ tools_libcli_la_SOURCES = \
 	tools/cli.c tools/cli.h \
 	tools/cli_archive.c \
 	tools/cli_config.c \
+	tools/cli_priority.c \
 	tools/cli_progress.c \
 	tools/cli_report.c \
 	tools/cli_secret.c \

@@ -10,6 +10,7 @@
 #include "libbackup/base/config_choice.h"
 #include "libbackup/base/config_fields.h"
 #include "libbackup/base/config_impl.h"
+#include "libbackup/base/config_limits.h"
 #include "libbackup/base/config_read.h"
 #include "libbackup/base/config_references.h"
 #include "libbackup/base/config_yaml.h"
@@ -143,7 +144,8 @@ bkp_config_new(struct bkp_config **out, struct bkp_error *err)
 
 	if (config == NULL)
 		return -1;
-	if (bkp_config_apply_environment(config, err) < 0) {
+	if (bkp_config_limits_begin(config, err) < 0 ||
+	    bkp_config_apply_environment(config, err) < 0) {
 		bkp_config_free(config);
 		return -1;
 	}
@@ -179,6 +181,7 @@ bkp_config_load(
 	if ((config = bkp_alloc(sizeof(*config), err)) == NULL)
 		goto out;
 	if (load_file(path != NULL ? path : found, config, err) < 0 ||
+	    bkp_config_limits_begin(config, err) < 0 ||
 	    bkp_config_choice_begin(config, err) < 0 ||
 	    bkp_config_apply_environment(config, err) < 0)
 		goto out;
@@ -197,6 +200,7 @@ bkp_config_free(struct bkp_config *config)
 	if (config == NULL)
 		return;
 	bkp_config_choice_free(config);
+	bkp_config_limits_free(config);
 	for (size_t i = 0; i < config->source_count; i++)
 		bkp_source_config_free(&config->sources[i]);
 	free(config->sources);

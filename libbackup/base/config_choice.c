@@ -279,6 +279,7 @@ bkp_config_of_repository(const struct bkp_config *config, const char *name,
 		return -1;
 	}
 	view->storage.cancel = config->storage.cancel;
+	view->storage.bucket.limits = config->limits;
 	*out = view;
 	return 0;
 }

@@ -30,6 +30,8 @@ const struct config_field bkp_config_fields[] = {
     {"hooks", FIELD_HOOKS, 0, false},
     {"time_limit", FIELD_SPAN, GLOBAL(job.time_limit_ms), false},
     {"window", FIELD_WINDOW, GLOBAL(job.window), false},
+    {"limits", FIELD_RATES, 0, false},
+    {"priority", FIELD_PRIORITY, GLOBAL(is_idle), false},
     {"repositories", FIELD_REPOSITORIES, 0, false},
     {"jobs", FIELD_JOBS, 0, false}, {"references", FIELD_REFERENCES, 0, false},
     {"assertions", FIELD_ASSERTIONS, 0, false},
@@ -64,6 +66,10 @@ const struct config_field bkp_config_hooks_fields[] = {
     {"after", FIELD_HOOK_LIST, GLOBAL(job.after), false},
     {"failure", FIELD_HOOK_LIST, GLOBAL(job.failure), false},
     {"always", FIELD_HOOK_LIST, GLOBAL(job.always), false}, END};
+
+const struct config_field bkp_config_rates_fields[] = {
+    {"upload", FIELD_RATE, GLOBAL(limits_wanted.upload), false},
+    {"download", FIELD_RATE, GLOBAL(limits_wanted.download), false}, END};
 
 const struct config_field bkp_config_hook_fields[] = {
     {"run", FIELD_TEXTS, offsetof(struct bkp_hook_config, run), true},
@@ -199,6 +205,8 @@ part_of(enum field_type type)
 		return bkp_config_object_lock_fields;
 	case FIELD_HOOKS:
 		return bkp_config_hooks_fields;
+	case FIELD_RATES:
+		return bkp_config_rates_fields;
 	}
 	return NULL;
 }
@@ -258,6 +266,9 @@ free_field(const struct config_field *field, void *slot)
 	case FIELD_SPAN:
 	case FIELD_DROP:
 	case FIELD_LEVEL:
+	case FIELD_PRIORITY:
+	case FIELD_RATE:
+	case FIELD_RATES:
 	case FIELD_REFERENCES:
 	case FIELD_ASSERTIONS:
 	case FIELD_SOURCES:
@@ -366,6 +377,7 @@ copy_field(const struct config_field *field, const void *from, void *to,
 	case FIELD_VERSIONS:
 	case FIELD_LOCK_MODE:
 	case FIELD_PRUNE:
+	case FIELD_PRIORITY:
 		*(bool *)to = *(const bool *)from;
 		return 0;
 	case FIELD_COPY:
@@ -378,6 +390,7 @@ copy_field(const struct config_field *field, const void *from, void *to,
 		*(unsigned *)to = *(const unsigned *)from;
 		return 0;
 	case FIELD_SPAN:
+	case FIELD_RATE:
 		*(uint64_t *)to = *(const uint64_t *)from;
 		return 0;
 	case FIELD_WINDOW:
@@ -393,6 +406,7 @@ copy_field(const struct config_field *field, const void *from, void *to,
 	case FIELD_STORAGE:
 	case FIELD_OBJECT_LOCK:
 	case FIELD_HOOKS:
+	case FIELD_RATES:
 		return bkp_config_fields_copy(
 		    part_of(field->type), UINT32_MAX, from, to, err);
 	case FIELD_REPOSITORIES:
@@ -437,6 +451,8 @@ bkp_source_config_copy(const struct bkp_source_config *from,
 	copy.line = from->line;
 	if (from->kind == BKP_KIND_POSTGRES)
 		copy.postgres.all_databases = from->postgres.all_databases;
+	if (from->kind == BKP_KIND_BUCKET)
+		copy.bucket.limits = from->bucket.limits;
 	if (from->kind == BKP_KIND_FILES)
 		copy.files.repositories = from->files.repositories;
 	if (from->kind == BKP_KIND_FILES && from->files.repository != NULL &&

@@ -36,6 +36,9 @@ enum field_type {
 	FIELD_OBJECT_LOCK,  /* the same, in `storage` */
 	FIELD_LOCK_MODE,    /* bool: is it `compliance`, not `governance` */
 	FIELD_DAYS,         /* unsigned, 1 to 36,500 */
+	FIELD_PRIORITY,     /* bool: is it `idle`, not `normal` */
+	FIELD_RATE,         /* uint64_t, bytes a second of "10MiB" */
+	FIELD_RATES,        /* of struct bkp_config, a map of its own */
 	FIELD_PRUNE,        /* bool: is it `after`, not `never` */
 	FIELD_WINDOW,       /* struct bkp_window_config, "22:00-06:00" */
 	FIELD_HOOKS,        /* of struct bkp_config, a map of its own */
@@ -68,6 +71,7 @@ extern const struct config_field bkp_config_storage_fields[];
 extern const struct config_field bkp_config_verification_fields[];
 
 extern const struct config_field bkp_config_hooks_fields[];
+extern const struct config_field bkp_config_rates_fields[];
 
 /* What one of `repositories` and one of `jobs` may say for itself; of struct
  * bkp_config, too. */

@@ -24,6 +24,7 @@ struct bkp_strings {
 };
 
 struct bkp_pg_renamed;
+struct bkp_limits;
 
 /* How rows are read. */
 enum bkp_copy {
@@ -67,6 +68,8 @@ struct bkp_bucket_config {
 			   what they were, although the listing says nothing */
 	const char *folder; /* not a key; borrowed: of a scratch place that is
 			       no bucket (source/bucket_folder.h); NULL: none */
+	struct bkp_limits *limits; /* not a key, borrowed: how fast; NULL: as
+				      fast as it goes (base/rate.h) */
 };
 
 struct bkp_files_config {
@@ -231,6 +234,11 @@ struct bkp_named_config {
 	struct bkp_config *values; /* owned: those alone are filled */
 };
 
+/* Bytes a second; 0: as fast as it goes. */
+struct bkp_limits_config {
+	uint64_t upload, download;
+};
+
 /* What is plain here is what holds for the job and the repository that are
  * chosen: config_choice.h. */
 struct bkp_config {
@@ -264,6 +272,9 @@ struct bkp_config {
 	const struct bkp_named_config *chosen_job, *chosen_repository;
 	bool is_elsewhere; /* the repository is none of the configured ones */
 	struct bkp_strings locations; /* of all repositories */
+	struct bkp_limits_config limits_wanted;
+	struct bkp_limits *limits; /* owned: of all that is done with this */
+	bool is_idle; /* whoever has time to spare goes first */
 	size_t all_sources, all_references, all_assertions;
 };
 

@@ -442,6 +442,7 @@ read_field(struct reader *r, const yaml_node_t *node,
 	case FIELD_SPAN:
 	case FIELD_DROP:
 	case FIELD_LEVEL:
+	case FIELD_RATE:
 		return bkp_config_read_limit(
 		    r->file, node, field, r->base, err);
 	case FIELD_RETENTION:
@@ -450,6 +451,10 @@ read_field(struct reader *r, const yaml_node_t *node,
 	case FIELD_OBJECT_LOCK:
 	case FIELD_HOOKS:
 		return read_part(r, node, field, err);
+	case FIELD_RATES:
+		return read_part(r, node, field, err);
+	case FIELD_PRIORITY:
+		return read_choice(r, node, field, "normal", "idle", err);
 	case FIELD_PRUNE:
 		return read_choice(r, node, field, "never", "after", err);
 	case FIELD_WINDOW:
@@ -593,6 +598,9 @@ read_part(struct reader *parent, const yaml_node_t *node,
 	} else if (field->type == FIELD_HOOKS) {
 		r.what = "'hooks'";
 		r.fields = bkp_config_hooks_fields;
+	} else if (field->type == FIELD_RATES) {
+		r.what = "'limits'";
+		r.fields = bkp_config_rates_fields;
 	}
 	return read_map(&r, node, err);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "libbackup/base/duration.h"
+#include "libbackup/base/rate.h"
 
 #define IN(member) offsetof(struct bkp_config, verification.member)
 
@@ -59,6 +60,19 @@ bkp_drop_read(const char *text, unsigned *out)
 }
 
 static int
+read_rate(const struct config_file *file, const yaml_node_t *node,
+    const struct config_field *field, const char *text, uint64_t *out,
+    struct bkp_error *err)
+{
+	struct bkp_error error = BKP_ERROR_INIT;
+
+	if (bkp_rate_read(text, out, &error) == 0)
+		return 0;
+	return bkp_config_fail(
+	    file, node, err, "'%s': %s", field->name, error.message);
+}
+
+static int
 read_span(const struct config_file *file, const yaml_node_t *node,
     const struct config_field *field, const char *text, uint64_t *out,
     struct bkp_error *err)
@@ -83,6 +97,8 @@ bkp_config_read_limit(const struct config_file *file, const yaml_node_t *node,
 		return -1;
 	if (field->type == FIELD_SPAN)
 		rc = read_span(file, node, field, text, slot, err);
+	else if (field->type == FIELD_RATE)
+		rc = read_rate(file, node, field, text, slot, err);
 	else if (field->type == FIELD_DROP && !bkp_drop_read(text, slot))
 		rc = bkp_config_fail(file, node, err,
 		    "'%s' needs a percentage from 1%% to 100%%", field->name);

@@ -12,6 +12,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/config_jobs.c libbackup/base/config_jobs.h \
 	libbackup/base/config_notifications.c \
 	libbackup/base/config_notifications.h \
+	libbackup/base/config_limits.c libbackup/base/config_limits.h \
 	libbackup/base/config_read.c libbackup/base/config_read.h \
 	libbackup/base/config_references.c \
 	libbackup/base/config_references.h \
@@ -28,6 +29,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/pipeline.c libbackup/base/pipeline.h \
 	libbackup/base/background.c \
 	libbackup/base/place.c libbackup/base/place.h \
+	libbackup/base/rate.c libbackup/base/rate.h \
 	libbackup/base/run.c libbackup/base/run.h \
 	libbackup/base/schedule.c libbackup/base/schedule.h \
 	libbackup/base/slots.c libbackup/base/slots.h \

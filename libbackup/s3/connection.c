@@ -97,6 +97,7 @@ bkp_s3_options_of(const struct bkp_bucket_config *config)
 	    .is_virtual_host = config->is_virtual_host,
 	    .is_v2 = config->is_v2,
 	    .accepts_unverified_tls = config->accepts_unverified_tls,
+	    .limits = config->limits,
 	};
 }
 
@@ -121,6 +122,7 @@ bkp_s3_new(const struct bkp_s3_options *options, struct bkp_s3 **out,
 	    &s3->limiter, or_default(options->concurrency, CONCURRENCY));
 	s3->is_virtual_host = options->is_virtual_host;
 	s3->is_v2 = options->is_v2;
+	s3->limits = options->limits;
 	s3->tries = or_default(options->tries, TRIES);
 	s3->backoff_ms = or_default(options->backoff_ms, BACKOFF_MS);
 	s3->connect_ms = or_default(options->connect_ms, CONNECT_MS);

@@ -77,6 +77,7 @@ give_bytes(int room, char *to, void *arg)
 		return -1;
 	if (len > left)
 		len = (size_t)left;
+	len = bkp_s3_piece(call->connection, len);
 	got = len;
 	if (body->data != NULL)
 		memcpy(to, (const char *)body->data + call->sent, len);
@@ -88,6 +89,7 @@ give_bytes(int room, char *to, void *arg)
 		return -1;
 	}
 	call->sent += got;
+	bkp_s3_pay(call->connection, true, got);
 	return (int)got;
 }
 
@@ -312,6 +314,7 @@ take_bytes(int len, const char *data, void *arg)
 		return S3StatusAbortedByCallback;
 	}
 	call->received += (uint64_t)len;
+	bkp_s3_pay(call->connection, false, (size_t)len);
 	if (request->write(request->arg, data, (size_t)len, &call->error) < 0)
 		return S3StatusAbortedByCallback;
 	return S3StatusOK;

@@ -24,6 +24,7 @@ struct bkp_s3 {
 	bool is_virtual_host;
 	bool is_v2;
 	unsigned tries, backoff_ms, connect_ms, stall_s;
+	struct bkp_limits *limits; /* borrowed; NULL: none */
 	struct bkp_s3_limiter limiter;
 	atomic_llong clock_offset; /* seconds; this and the limiter change */
 };
@@ -79,6 +80,12 @@ int bkp_s3_ask(struct bkp_s3_connection *connection,
 int bkp_s3_ask_document(struct bkp_s3_connection *connection,
     const char *bucket, const char *key, const char *version_id,
     const char *question, bkp_s3_xml_fn *fn, void *arg, struct bkp_error *err);
+
+/* Bytes that come and go, as they do: waits where there is a limit. The second
+ * tells how many of `len` are best sent at once (transfer.c). */
+void bkp_s3_pay(
+    const struct bkp_s3_connection *connection, bool is_upload, size_t len);
+size_t bkp_s3_piece(const struct bkp_s3_connection *connection, size_t len);
 
 /* How a try ended. */
 enum bkp_s3_end {

@@ -55,6 +55,7 @@
 #include "libbackup/error.h"
 #include "libbackup/s3/fields.h"
 
+struct bkp_limits;
 struct bkp_s3;
 struct bkp_s3_connection;
 
@@ -78,6 +79,7 @@ struct bkp_s3_options {
 	/* Requests at the same time, of all connections, at most: 64. Fewer
 	 * while the server says SlowDown or falls silent. */
 	unsigned concurrency;
+	struct bkp_limits *limits; /* base/rate.h; borrowed until bkp_s3_free */
 };
 
 /* What the configuration says of a bucket; borrowed from it. */

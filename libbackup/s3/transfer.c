@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/base/rate.h"
 #include "libbackup/s3/libs3.h"
 #include "libbackup/s3/request.h"
 #include "libbackup/s3/xml.h"
@@ -28,6 +29,28 @@ struct transfer {
 	uint64_t sent, received;
 	bool has_begun;
 };
+
+void
+bkp_s3_pay(
+    const struct bkp_s3_connection *connection, bool is_upload, size_t len)
+{
+	struct bkp_limits *limits = connection->s3->limits;
+
+	if (limits != NULL)
+		bkp_rate_wait(is_upload ? &limits->upload : &limits->download,
+		    len, connection->cancel);
+}
+
+size_t
+bkp_s3_piece(const struct bkp_s3_connection *connection, size_t len)
+{
+	const struct bkp_limits *limits = connection->s3->limits;
+
+	return limits == NULL || limits->upload.per_second == 0 ||
+		       len < BKP_RATE_PIECE
+		   ? len
+		   : BKP_RATE_PIECE;
+}
 
 /* ---- callbacks ---- */
 
@@ -110,6 +133,7 @@ on_body(char *data, size_t size, size_t count, void *arg)
 	size_t len = size * count;
 
 	transfer->received += len;
+	bkp_s3_pay(transfer->connection, false, len);
 	if (is_good(transfer) && request->write != NULL) {
 		if (begin_answer(transfer) < 0 ||
 		    request->write(request->arg, data, len, &transfer->error) <
@@ -139,6 +163,7 @@ on_read(char *to, size_t size, size_t count, void *arg)
 
 	if (len > left)
 		len = (size_t)left;
+	len = bkp_s3_piece(transfer->connection, len);
 	if (body->data != NULL) {
 		memcpy(to, (const char *)body->data + transfer->sent, len);
 		got = len;
@@ -147,6 +172,7 @@ on_read(char *to, size_t size, size_t count, void *arg)
 		return CURL_READFUNC_ABORT;
 	}
 	transfer->sent += got;
+	bkp_s3_pay(transfer->connection, true, got);
 	return got;
 }
 

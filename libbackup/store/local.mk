@@ -4,6 +4,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/store/store.c libbackup/store/store.h \
 	libbackup/store/store_directory.c \
 	libbackup/store/store_fault.c libbackup/store/store_fault.h \
+	libbackup/store/store_limit.c libbackup/store/store_limit.h \
 	libbackup/store/store_memory.c \
 	libbackup/store/parity_repair.c \
 	libbackup/store/s3_pool.c libbackup/store/s3_pool.h \

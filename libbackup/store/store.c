@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/store/store_limit.h"
 #include "libbackup/store/store_s3.h"
 
 #define NAME_MAX_BYTES 200
@@ -183,6 +184,22 @@ bkp_store_reads(const struct bkp_store *store)
 	return bkp_store_is_bucket(store->location) ? 5 : 1;
 }
 
+/* A folder is limited here; buckets are in their requests. */
+static int
+limit(const struct bkp_storage_config *storage, struct bkp_store **store,
+    struct bkp_error *err)
+{
+	struct bkp_limits *limits =
+	    storage != NULL ? storage->bucket.limits : NULL;
+	struct bkp_store *inner = *store;
+
+	if (limits == NULL || (limits->upload.per_second == 0 &&
+				  limits->download.per_second == 0))
+		return 0;
+	*store = NULL;
+	return bkp_store_limit_new(inner, limits, storage->cancel, store, err);
+}
+
 int
 bkp_store_open_at(const char *location,
     const struct bkp_storage_config *storage, enum bkp_store_mode mode,
@@ -206,7 +223,9 @@ bkp_store_open_at(const char *location,
 		    "%s: repositories at '%.*s://' are not supported; name a "
 		    "directory, or s3://BUCKET/PREFIX",
 		    location, (int)(scheme_end - location), location);
-	return bkp_store_directory_open(location, mode, out, err);
+	if (bkp_store_directory_open(location, mode, out, err) < 0)
+		return -1;
+	return limit(storage, out, err);
 }
 
 int

@@ -116,6 +116,7 @@ EXTRA_DIST += tests/integration/test_golden.py \
 	tests/golden/erased tests/golden/mixed
 
 # hard: what is hard to read in one moment
+EXTRA_DIST += tests/integration/test_limits.py
 EXTRA_DIST += tests/integration/test_guard.py
 EXTRA_DIST += tests/integration/test_job.py
 EXTRA_DIST += tests/integration/test_guard_killed.py

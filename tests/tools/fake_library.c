@@ -145,6 +145,24 @@ bkp_config_set_passphrase(
 }
 
 int
+bkp_config_set_limits(struct bkp_config *config, const char *upload,
+    const char *download, struct bkp_error *err)
+{
+	(void)config;
+	(void)upload;
+	(void)download;
+	(void)err;
+	return 0;
+}
+
+int
+bkp_config_is_idle(const struct bkp_config *config)
+{
+	(void)config;
+	return 0;
+}
+
+int
 bkp_config_set_workers(
     struct bkp_config *config, unsigned workers, struct bkp_error *err)
 {

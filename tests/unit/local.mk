@@ -198,6 +198,11 @@ tests_unit_test_age_memory_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_age_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
 	-Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup
 tests_unit_test_age_memory_LDADD = $(UNIT_LIBS)
+# limits of bytes a second
+UNIT_TESTS += tests/unit/test_rate
+tests_unit_test_rate_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rate_LDADD = $(UNIT_LIBS)
+
 # s3
 UNIT_TESTS += tests/unit/test_s3_sigv4
 tests_unit_test_s3_sigv4_CFLAGS = $(UNIT_CFLAGS)

@@ -52,6 +52,7 @@ _backup_operand()
 			--format | --export-passphrase-file | --audit | \
 			--junit | --json-report | --html | --prometheus | \
 			--role | --only | --put-back | --drop-former | --for | --link | --with | --files-to | \
+			--limit-* | \
 			--timeout | --health | --health-* | --stop | --start | --journal | \
 			--keep-* | --host | --source | --grace)
 			((i++))
@@ -68,21 +69,21 @@ _backup_complete()
 	local tool=${1##*/} word=$2 before=$3 options words=
 	COMPREPLY=()
 	case $tool in
-	backup-archive) options='--output --import --recipient --archive-passphrase-file --split --endpoint --overwrite --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-archive) options='--output --import --recipient --archive-passphrase-file --split --endpoint --overwrite --config --job --repository --key-file --identity-file --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
 	backup-cat) options='--config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --run --plan --share --finish --wait --time-limit --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --job --repository --key-file --identity-file --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
+	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --run --plan --share --finish --wait --time-limit --config --job --repository --key-file --identity-file --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
 	backup-doctor) options='--all --offline --write --scratch-directory --time-limit --bundle --show --log --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-export) options='--map --source --database --snapshot --scratch-directory --erasure-map --table --subject --format --portability --csv --no-files --recipient --export-passphrase-file --no-encryption --split --endpoint --link --audit --for --overwrite --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-guard) options='--source --timeout --health --health-timeout --health-retries --health-interval --stop --start --delete-new --no-restore --allow-omissions --journal --resume --forget --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-guard) options='--source --timeout --health --health-timeout --health-retries --health-interval --stop --start --delete-new --no-restore --allow-omissions --journal --resume --forget --config --job --repository --key-file --identity-file --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
 	backup-import) options='--source --database --with --remap-keys --null-missing --fill --leave-out --append --files-to --export-passphrase-file --dry-run --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-init) options='--recipient --new-identity --like --like-key-file --config --job --repository --key-file --passphrase-file --json --quiet --help --version' ;;
 	backup-key) options='--label --new-identity --new-passphrase-file --may-prune --check --to --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
 	backup-list) options='--long --null --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-prune) options='--dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --host --source --grace --no-repack --acknowledge --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-restore) options='--to --overwrite --delete --locks --swap --only --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-prune) options='--dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --host --source --grace --no-repack --acknowledge --config --job --repository --key-file --identity-file --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
+	backup-restore) options='--to --overwrite --delete --locks --swap --only --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
 	backup-run) options='--if-missed --now --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
-	backup-verify) options='--live --scratch-directory --server --allow-source-server --objects --map --without-erasures --level --budget --max-age --max-drop --max-recovery --junit --json-report --html --prometheus --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-verify) options='--live --scratch-directory --server --allow-source-server --objects --map --without-erasures --level --budget --max-age --max-drop --max-recovery --junit --json-report --html --prometheus --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
 	*) return ;;
 	esac
 	case $before in
@@ -115,6 +116,7 @@ _backup_complete()
 		;;
 	-j | -R | -s | --role | --only | --put-back | --drop-former | --subject | --job | --link | --time-limit | --database | --table | --for | --workers | --recipient | --label | --tag | --split | --endpoint | --max-age | --if-missed | \
 		--budget | \
+		--limit-* | \
 		--timeout | --health | --health-* | --stop | --start | \
 		--keep-* | --host | --grace | --fill | --leave-out) return ;;
 	esac
