@@ -42,16 +42,22 @@ def start(guarded, *options, command):
 def gate(guarded, name):
     """Shell text that says that it was reached and then waits."""
     mark = guarded.stack.path(name)
-    return mark, "touch %s; while :; do sleep 0.05; done" % mark
+    return mark, "touch %s; sleep 300" % mark
+
+
+def kill(running):
+    """What the command started does not die with it, and keeps the pipes."""
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    running.stdout.close()
+    running.stderr.close()
 
 
 def kill_at(guarded, mark, *options, command):
     running = start(guarded, *options, command=command)
     wait_for(lambda: os.path.exists(mark) or running.poll() is not None, mark)
     assert running.poll() is None, running.communicate()
-    running.send_signal(signal.SIGKILL)
-    running.communicate()
-    # What the command started and is not its own does not die with it.
+    kill(running)
     return journal(guarded)
 
 
@@ -105,8 +111,7 @@ def test_killed_while_the_snapshot_is_taken(guarded):
         wait_for(lambda: glob.glob(os.path.join(
             guarded.stack.commands.home,
             ".local/state/libbackup/guard/*.json")), "there is no journal")
-        running.send_signal(signal.SIGKILL)
-        running.communicate()
+        kill(running)
     assert resume(guarded)["state"] == "untouched"
     assert not os.path.exists(guarded.stack.path("ran"))
     no_journal(guarded)
@@ -147,8 +152,7 @@ def test_killed_around_the_swap(guarded, when):
                    for name in guarded.formers())
 
     wait_for(is_there, "nothing is restored")
-    running.send_signal(signal.SIGKILL)
-    running.communicate()
+    kill(running)
     event = resume(guarded)
     guarded.assert_as_it_was(event["snapshot"], has_new=True)
     names = guarded.formers()
