@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "libbackup/base/child.h"
-#include "libbackup/base/config_fields.h"
 #include "libbackup/base/config_yaml.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/doctor/exam.h"
@@ -112,28 +111,18 @@ look_at_secret(struct bkp_exam *exam, const char *key, const char *path,
 	    (unsigned)st.st_mode & 07777);
 }
 
+/* "password_file", "headers_file", and whatever comes: the others are few. */
 static bool
-is_secret_file(const struct config_field *fields, const char *key)
+is_secret_file(const char *key)
 {
-	for (; fields->name != NULL; fields++)
-		if (fields->type == FIELD_SECRET_FILE &&
-		    strcmp(fields->name, key) == 0)
-			return true;
-	return false;
-}
+	static const char *const others[] = {
+	    "key_file", "identity_file", "ca_file", "metrics_file", NULL};
+	size_t len = strlen(key);
 
-static bool
-is_any_secret_file(const char *key)
-{
-	const struct config_kind *kind = bkp_config_kinds;
-
-	if (is_secret_file(bkp_config_fields, key) ||
-	    is_secret_file(bkp_config_storage_fields, key))
-		return true;
-	for (; kind->name != NULL; kind++)
-		if (is_secret_file(kind->fields, key))
-			return true;
-	return false;
+	for (size_t i = 0; others[i] != NULL; i++)
+		if (strcmp(others[i], key) == 0)
+			return false;
+	return len > 5 && strcmp(key + len - 5, "_file") == 0;
 }
 
 static int
@@ -182,7 +171,7 @@ check_secrets(struct bkp_exam *exam, struct bkp_error *err)
 			const char *key = bkp_config_scalar(
 			    yaml_document_get_node(&file.document, pair->key));
 
-			if (key == NULL || !is_any_secret_file(key) ||
+			if (key == NULL || !is_secret_file(key) ||
 			    bkp_config_scalar(value) == NULL)
 				continue;
 			rc = look_at_pair(exam, &file, key, value, err);

@@ -149,18 +149,39 @@ find_in(const char *folder, const char *suffix, char *found, size_t size)
 	return answer;
 }
 
+/* Timers that are switched on are links there; a unit of a package alone starts
+ * nothing. */
+static bool
+find_timer(char *found, size_t size)
+{
+	static const char folder[] = "/etc/systemd/system/timers.target.wants";
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	bool answer = false;
+
+	if (dir == NULL)
+		return false;
+	while (!answer && (entry = readdir(dir)) != NULL) {
+		answer = strstr(entry->d_name, "backup") != NULL;
+		(void)snprintf(found, size, "%s/%s", folder, entry->d_name);
+	}
+	(void)closedir(dir);
+	return answer;
+}
+
 static int
 check_schedule(struct bkp_exam *exam, struct bkp_error *err)
 {
 	static const struct {
 		const char *folder, *suffix;
-	} places[] = {{"/etc/systemd/system", ".service"},
-	    {"/usr/lib/systemd/system", ".service"},
-	    {"/lib/systemd/system", ".service"}, {"/etc/cron.d", ""},
+	} places[] = {{"/etc/systemd/system", ".service"}, {"/etc/cron.d", ""},
 	    {"/etc/cron.daily", ""}, {"/etc/cron.hourly", ""},
 	    {"/var/spool/cron/crontabs", ""}, {"/var/spool/cron", ""}};
 	char found[LINE_MAX_BYTES];
 
+	if (find_timer(found, sizeof(found)))
+		return bkp_exam_ok(
+		    exam, err, "backups are started by %s", found);
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		if (find_in(places[i].folder, places[i].suffix, found,
 			sizeof(found)))

@@ -215,13 +215,17 @@ struct look {
 };
 
 static bool
+has(const void *data, size_t len, const struct fmt_buf *form)
+{
+	return len > 0 && memmem(data, len, form->data, form->len) != NULL;
+}
+
+static bool
 is_in(const struct look *look, const struct fmt_buf *form)
 {
-	if (form->len < BKP_REDACT_LEAST)
-		return false;
-	return memmem(look->data, look->len, form->data, form->len) != NULL ||
-	       memmem(look->dense, look->dense_len, form->data, form->len) !=
-		   NULL;
+	return form->len >= BKP_REDACT_LEAST &&
+	       (has(look->data, look->len, form) ||
+		   has(look->dense, look->dense_len, form));
 }
 
 static int

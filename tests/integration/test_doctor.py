@@ -272,6 +272,18 @@ def test_what_is_wrong_inside_of_a_database(stack, postgres, database):
     assert findings.worst("replication-slots") == "warning"
 
 
+def test_more_tables_than_locks(stack, postgres, database):
+    """The server has room for 64 locks of each of 60 connections."""
+    postgres.execute(database, "DO $$ BEGIN FOR i IN 1..1000 LOOP"
+                     " EXECUTE format('CREATE TABLE t%s (id int)', i);"
+                     " END LOOP; END $$")
+    stack.add_postgres("app", postgres, database)
+    findings = examine(stack, "--scratch-directory", "/proc")
+    assert findings.worst("lock-table") == "warning"
+    assert "1000 tables" in findings.seen("lock-table")
+    assert findings.worst("scratch-room") == "warning"
+
+
 def test_programs_of_another_place(stack, postgres, database):
     stack.add_postgres("app", postgres, database,
                        bindir=stack.path("nowhere"))

@@ -282,6 +282,8 @@ TESTS += $(UNIT_TESTS)
 endif
 
 # doctor: bundles
-UNIT_TESTS += tests/unit/test_bundle
+UNIT_TESTS += tests/unit/test_bundle tests/unit/test_exam
 tests_unit_test_bundle_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_bundle_LDADD = $(UNIT_LIBS) $(JANSSON_LIBS)
+tests_unit_test_exam_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_exam_LDADD = $(UNIT_LIBS)
