@@ -54,7 +54,9 @@ until_true() {
 start() {
 	rm -rf "$work/run" "$work/state"
 	mkdir "$work/state"
-	BACKUP_JOBS=$1 "$container/entrypoint" schedule >"$work/out" 2>&1 &
+	# In a session of its own, which can be ended as a whole.
+	BACKUP_JOBS=$1 setsid "$container/entrypoint" schedule \
+		>"$work/out" 2>&1 </dev/null &
 	entrypoint=$!
 	until_true have_ended "$2" || echo "no job ended: $(cat "$work/out")"
 }
@@ -71,7 +73,7 @@ stop() {
 	kill -TERM "$entrypoint"
 	if ! until_true has_gone; then
 		echo "the schedule does not end"
-		kill -KILL "$entrypoint"
+		kill -KILL -- "-$entrypoint"
 	fi
 	wait "$entrypoint" || echo "the schedule ended with $?"
 }
