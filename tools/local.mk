@@ -62,6 +62,10 @@ tools_backup_verify_SOURCES = tools/backup-verify.c \
 	tools/verify_reports.c tools/verify_reports.h
 tools_backup_verify_LDADD = $(TOOL_LIBS)
 
+# What a configuration may hold, for editors.
+schemadir = $(pkgdatadir)
+dist_schema_DATA = tools/schema/backup.schema.json
+
 # Restore tests in CI: to be copied, and the command that they run.
 cidir = $(pkgdatadir)/ci
 dist_ci_DATA = tools/ci/github.yml tools/ci/gitlab.yml

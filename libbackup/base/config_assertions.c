@@ -10,7 +10,7 @@
 
 #define TIMEOUT_MS ((uint64_t)10 * 60 * 1000)
 
-static const struct config_field assertion_fields[] = {
+const struct config_field bkp_config_assertion_fields[] = {
     {"name", FIELD_TEXT, IN(name), true},
     {"database", FIELD_TEXT, IN(database), false},
     {"source", FIELD_TEXT, IN(source), false},
@@ -96,7 +96,7 @@ bkp_config_read_assertions(struct config_file *file, struct bkp_config *config,
 {
 	static const struct config_list list = {.name = "assertions",
 	    .what = "an assertion",
-	    .fields = assertion_fields,
+	    .fields = bkp_config_assertion_fields,
 	    .size = sizeof(struct bkp_assertion_config),
 	    .complete = complete_assertion};
 
@@ -134,7 +134,7 @@ bkp_config_assertions_free(struct bkp_config *config)
 	for (size_t i = 0; i < config->assertion_count; i++) {
 		struct bkp_assertion_config *it = &config->assertions[i];
 
-		bkp_config_fields_free(assertion_fields, it);
+		bkp_config_fields_free(bkp_config_assertion_fields, it);
 		free(it->prefix);
 		free(it->path);
 		free(it->database_name);

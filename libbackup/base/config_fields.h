@@ -78,6 +78,12 @@ extern const struct config_field bkp_config_rates_fields[];
 extern const struct config_field bkp_config_repository_fields[];
 extern const struct config_field bkp_config_job_fields[];
 
+/* One of `references`, `assertions` and `notifications`; of the structs that
+ * are named so. */
+extern const struct config_field bkp_config_reference_fields[];
+extern const struct config_field bkp_config_assertion_fields[];
+extern const struct config_field bkp_config_notification_fields[];
+
 /* One of the commands in `hooks`; of struct bkp_hook_config. */
 extern const struct config_field bkp_config_hook_fields[];
 

@@ -15,7 +15,7 @@
 #define TIMEOUT_MOST_MS ((uint64_t)5 * 60 * 1000)
 #define SENDMAIL "/usr/sbin/sendmail"
 
-static const struct config_field notification_fields[] = {
+const struct config_field bkp_config_notification_fields[] = {
     {"ping", FIELD_SECRET, IN(ping), false},
     {"ping_file", FIELD_SECRET_FILE, IN(ping), false},
     {"exit_status", FIELD_BOOL, IN(has_exit_status), false},
@@ -252,7 +252,7 @@ bkp_config_read_notifications(struct config_file *file,
 {
 	static const struct config_list list = {.name = "notifications",
 	    .what = "a notification",
-	    .fields = notification_fields,
+	    .fields = bkp_config_notification_fields,
 	    .size = sizeof(struct bkp_notification_config),
 	    .complete = complete_notification};
 
@@ -276,8 +276,8 @@ bkp_config_notifications_copy(const struct bkp_notifications *from,
 
 		copy->moments = it->moments;
 		copy->line = it->line;
-		if (bkp_config_fields_copy(
-			notification_fields, UINT32_MAX, it, copy, err) < 0)
+		if (bkp_config_fields_copy(bkp_config_notification_fields,
+			UINT32_MAX, it, copy, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -288,7 +288,7 @@ bkp_config_notifications_free(struct bkp_notifications *notifications)
 {
 	for (size_t i = 0; i < notifications->count; i++)
 		bkp_config_fields_free(
-		    notification_fields, &notifications->items[i]);
+		    bkp_config_notification_fields, &notifications->items[i]);
 	free(notifications->items);
 	notifications->items = NULL;
 	notifications->count = 0;

@@ -155,7 +155,7 @@ bkp_config_check_database(const struct config_file *file,
 
 #define IN(member) offsetof(struct bkp_reference_config, member)
 
-static const struct config_field reference_fields[] = {
+const struct config_field bkp_config_reference_fields[] = {
     {"column", FIELD_TEXT, IN(column), false},
     {"table", FIELD_TEXT, IN(table), false},
     {"bucket", FIELD_TEXT, IN(bucket), true},
@@ -224,7 +224,7 @@ bkp_config_read_references(struct config_file *file, struct bkp_config *config,
 {
 	static const struct config_list list = {.name = "references",
 	    .what = "a reference",
-	    .fields = reference_fields,
+	    .fields = bkp_config_reference_fields,
 	    .size = sizeof(struct bkp_reference_config),
 	    .complete = complete_reference};
 
@@ -261,7 +261,7 @@ bkp_config_references_free(struct bkp_config *config)
 	for (size_t i = 0; i < config->reference_count; i++) {
 		struct bkp_reference_config *it = &config->references[i];
 
-		bkp_config_fields_free(reference_fields, it);
+		bkp_config_fields_free(bkp_config_reference_fields, it);
 		free(it->source);
 		free(it->path);
 		free(it->database);

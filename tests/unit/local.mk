@@ -133,7 +133,9 @@ tests_unit_test_report_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_report_LDFLAGS = $(WRAP_ALLOC_FLAGS)
 tests_unit_test_report_LDADD = $(UNIT_LIBS)
 # references and assertions
-UNIT_TESTS += tests/unit/test_config_jobs
+UNIT_TESTS += tests/unit/test_config_jobs tests/unit/test_config_schema
+tests_unit_test_config_schema_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_config_schema_LDADD = $(UNIT_LIBS)
 tests_unit_test_config_jobs_SOURCES = tests/unit/test_config_jobs.c \
 	$(FAILING_ALLOC)
 tests_unit_test_config_jobs_CFLAGS = $(UNIT_CFLAGS)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON Schema of the configuration says of a file what the commands say of
+it, and of every example that is shown to people that it is right."""
+
+import json
+import os
+import re
+
+import jsonschema
+import pytest
+import yaml
+
+SOURCE = os.environ.get("top_srcdir", ".")
+
+with open(os.path.join(SOURCE, "tools/schema/backup.schema.json")) as file:
+    VALIDATOR = jsonschema.Draft202012Validator(json.load(file))
+
+FILES = "sources: [{files: etc, paths: [/etc]}]\n"
+
+
+def complaints(text):
+    return [error.message
+            for error in VALIDATOR.iter_errors(yaml.safe_load(text))]
+
+
+def examples():
+    """The configurations of the manual page and of the README."""
+    with open(os.path.join(SOURCE, "man/backup.yaml.5")) as page:
+        for block in re.findall(r"\.Bd -literal.*?\n(.*?)\.Ed\n", page.read(),
+                                re.S):
+            if re.search(r"(?m)^[a-z_]+:", block):
+                yield block.replace("\\&", "").replace("\\e", "\\")
+    with open(os.path.join(SOURCE, "README.md")) as page:
+        for block in re.findall(r"(?:\n    [^\n]*|\n)+", page.read()):
+            text = re.sub(r"(?m)^    ", "", block)
+            if re.search(r"(?m)^sources:", text):
+                start = re.search(r"(?m)^[a-z_]+: *\S*$", text).start()
+                yield text[start:].split("\nEOF")[0]
+
+
+EXAMPLES = list(examples())
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) >= 2
+
+
+@pytest.mark.parametrize("text", EXAMPLES,
+                         ids=[str(n) for n in range(len(EXAMPLES))])
+def test_an_example_is_right(text):
+    assert complaints(text) == []
+
+
+WRONG = {
+    "an unknown key": "colour: red\n" + FILES,
+    "both forms": "repository: /a\nrepositories: {a: {location: /a}}\n",
+    "a repository nowhere": "repositories: {a: {key_file: /a}}\n",
+    "a name with a slash": "repositories: {a/b: {location: /a}}\n",
+    "a job of no sources": FILES + "jobs: {n: {sources: []}}\n",
+    "prune at any time": FILES + "jobs: {n: {prune: always}}\n",
+    "half a window": "window: '22:00'\n",
+    "a window of 25 hours": "window: 25:00-06:00\n",
+    "a limit without a unit": "time_limit: '6'\n",
+    "a hook of nothing": "hooks: {before: [{timeout: 5m}]}\n",
+    "a hook that is a text": "hooks: {before: [sync]}\n",
+    "many workers": "workers: 65\n",
+    "two kinds": "sources: [{postgres: a, files: b, paths: [/a]}]\n",
+    "no kind": "sources: [{paths: [/a]}]\n",
+    "files without paths": "sources: [{files: a}]\n",
+    "a command without output": "sources: [{command: a, run: [b]}]\n",
+    "a lock without days": "storage: {object_lock: {mode: compliance}}\n",
+    "a level that is none": "verification: {level: whole}\n",
+    "a retention in words": "retention: {keep_daily: many}\n",
+}
+
+
+@pytest.mark.parametrize("text", WRONG.values(), ids=WRONG.keys())
+def test_what_the_commands_refuse_the_schema_refuses(stack, text):
+    assert complaints(text)
+    with open(stack.config, "w") as out:
+        out.write(text)
+    run = stack.run("backup-list")
+    assert run.status == 1, str(run)
+    assert re.search(r"backup\.yaml:\d+: ", run.err), str(run)
+
+
+RIGHT = {
+    "jobs": FILES + """
+repositories:
+  local: {location: local, retention: {keep_daily: 7, keep_within: 1y6m}}
+  far: {location: "s3://b/c", storage: {endpoint: http://h, access_key: a,
+        secret_key: b}, error_correction: 5%}
+verification: {every: 7d, level: sample, max_drop: 20}
+time_limit: 6h
+jobs:
+  all:
+  nightly:
+    sources: [files/etc]
+    repositories: [far, local]
+    prune: after
+    window: 22:00-06:00
+    hooks: {before: [{run: [sync], timeout: 1m30s}], always: []}
+""",
+    "variables": "repository: ${HOME}/r\ntime_limit: ${LIMIT:-6h}\n" + FILES,
+    "lists that nobody has filled in": "repository: r\nsources:\njobs:\n",
+    "a bucket": """
+sources:
+  - {bucket: b, bucket_name: c, virtual_host: yes, versions: all}
+""",
+}
+
+
+@pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT.keys())
+def test_what_the_commands_take_the_schema_takes(stack, text):
+    assert complaints(text) == []
+    with open(stack.config, "w") as out:
+        out.write(text)
+    os.chmod(stack.config, 0o600)
+    run = stack.run("backup-list", "--repository", "/nowhere/at/all")
+    assert not re.search(r"backup\.yaml:\d+: ", run.err), str(run)
