@@ -19,6 +19,9 @@ dist_man_MANS += \
 	man/backup.yaml.5 \
 	man/libbackup.3
 
+# what stands around a database
+dist_man_MANS += man/libbackup-recipes.7
+
 # the repository on disk
 dist_man_MANS += man/libbackup-repository.5
 

@@ -121,7 +121,8 @@ EXTRA_DIST += tests/integration/test_guard.py
 EXTRA_DIST += tests/integration/test_job.py
 EXTRA_DIST += tests/integration/test_guard_killed.py
 EXTRA_DIST += tests/integration/test_job.py \
-	tests/integration/test_schema.py
+	tests/integration/test_schema.py \
+	tests/integration/test_recipes.py
 EXTRA_DIST += tests/integration/test_hard_moment.py \
 	tests/integration/test_many_tables.py \
 	tests/integration/test_sizes.py \
