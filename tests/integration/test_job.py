@@ -365,6 +365,29 @@ def test_one_repository_that_fails_keeps_no_other_from_its_backup(jobs):
     assert jobs.state["failures"] == 0
 
 
+def test_a_source_is_read_once_for_repositories_that_are_alike(jobs):
+    third, key = jobs.stack.path("third"), jobs.stack.path("third.key")
+    count = jobs.stack.path("count")
+    jobs.sources = [{"command": "counted", "output": "x", "run": [
+        "sh", "-c", "echo once >> %s; echo x" % count]}]
+    jobs.write(repositories={
+        "local": {"location": jobs.stack.repository,
+                  "key_file": jobs.stack.key_file},
+        "third": {"location": third, "key_file": key}},
+        jobs={"nightly": {}})
+    made = jobs.stack.run(
+        "backup-init", "--like", "local", "--repository", "third",
+        "--recipient", recipient_of(jobs.stack.identity))
+    assert made.status == COMPLETE, str(made)
+    result = jobs.result()
+    assert steps(result) == [("backup", "local", "complete"),
+                             ("backup", "third", "complete")]
+    snapshots = [it["snapshot"] for it in result["repositories"]]
+    assert all(snapshots) and snapshots[0] != snapshots[1]
+    with open(count) as file:
+        assert file.read() == "once\n"
+
+
 def test_several_jobs_are_all_tried_and_the_worst_counts(jobs):
     jobs.sources.append({"files": "none", "paths": [jobs.stack.path("gone")]})
     jobs.write(jobs={
