@@ -118,7 +118,6 @@ EXTRA_DIST += tests/integration/test_golden.py \
 # hard: what is hard to read in one moment
 EXTRA_DIST += tests/integration/test_limits.py
 EXTRA_DIST += tests/integration/test_guard.py
-EXTRA_DIST += tests/integration/test_job.py
 EXTRA_DIST += tests/integration/test_guard_killed.py
 EXTRA_DIST += tests/integration/test_job.py \
 	tests/integration/test_schema.py \

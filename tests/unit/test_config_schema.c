@@ -109,6 +109,7 @@ the_schema_has_the_keys_of_the_tables_and_no_others(void **state)
 	agree_part("retention", bkp_config_retention_fields);
 	agree_part("verification", bkp_config_verification_fields);
 	agree_part("hooks", bkp_config_hooks_fields);
+	agree_part("limits", bkp_config_rates_fields);
 	agree_part("hook", bkp_config_hook_fields);
 	agree_part("reference", bkp_config_reference_fields);
 	agree_part("assertion", bkp_config_assertion_fields);
