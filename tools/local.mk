@@ -81,9 +81,8 @@ dist_monitoring_DATA = tools/monitoring/alerts.yml \
 dist_bashcompletion_DATA += tools/completion/libbackup.bash
 COMPLETED = backup-archive backup-cat backup-check backup-create \
 	backup-doctor backup-export backup-guard backup-import backup-init \
-	backup-key backup-list backup-prune backup-restore backup-verify
-	backup-export backup-import backup-init backup-key backup-list \
-	backup-prune backup-restore backup-run backup-verify
+	backup-key backup-list backup-prune backup-restore backup-run \
+	backup-verify
 
 install-data-hook:
 	cd '$(DESTDIR)$(bashcompletiondir)' && for name in $(COMPLETED); do \

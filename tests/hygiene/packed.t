@@ -26,5 +26,16 @@ missing() {
 	comm -13 "$work/packed" "$work/there"
 }
 
+# A list whose last line but one has no backslash ends there: the rest is in no
+# list, and automake does not mind.
+broken_off() {
+	(cd "$top_srcdir" && find . -name '*.mk' ! -path './build*' \
+		-exec awk '
+		/^\t/ && !rule && last !~ /\\$/ { print FILENAME ": " $0 }
+		/^[^\t#]/ && !/^(if|else|endif)/ && last !~ /\\$/ { rule = /^[^=]*:([^=]|$)/ }
+		{ last = $0 }' {} +)
+}
+
+check "no list is broken off" broken_off
 check "every source, test and page is packed" missing
 plan
