@@ -9,6 +9,7 @@ import shutil
 import pytest
 from harness.gate import Gate
 from harness.stack import COMPLETE, DEGRADED, FAILED, USAGE, recipient_of
+from test_incremental import summarising  # noqa: F401  (a fixture)
 
 TABLES = 6
 SCHEMA = "".join("""
@@ -338,3 +339,39 @@ def test_earlier_lists_that_cannot_be_read_cost_a_reading_and_no_backup(pair):
             pair.lists("offsite", made["offsite"]["snapshot"]))
     pair.verify("local")
     pair.verify("offsite")
+
+
+def test_pages_are_taken_over_where_both_have_them(pair, summarising):
+    """By the server's summaries of WAL, which tell nothing of repositories."""
+    stack = pair.stack
+    database = "two_incremental"
+    summarising.execute("postgres", "CREATE DATABASE " + database)
+    summarising.execute(database, """
+        CREATE TABLE item (id int PRIMARY KEY, note text);
+        INSERT INTO item SELECT n, repeat(md5(n::text), 8)
+            FROM generate_series(1, 20000) n""")
+    summarising.execute(database, "VACUUM (FREEZE)")
+    summarising.execute(database, "CHECKPOINT")
+    stack.add_postgres("app", summarising, database, incremental=True,
+                       bindir=summarising.bindir)
+    env = {"BACKUP_CACHE_DIR": stack.path("home", "cache")}
+    pair.create(env=env)
+    pair.create(env=env)
+    assert pair.event["bytes_taken_over"] > 2000000
+
+    # What changes while the second one is away is in the first alone.
+    good = pair.places["offsite"]["location"]
+    pair.places["offsite"]["location"] = stack.path("nowhere")
+    pair.write()
+    summarising.execute(database, "UPDATE item SET note = note || 'x'")
+    pair.create(statuses=(DEGRADED,), env=env)
+    pair.places["offsite"]["location"] = good
+    pair.write()
+    made = pair.create(env=env)
+    assert pair.event["bytes_taken_over"] < 2000000
+    assert made["offsite"]["new_chunks"] > made["local"]["new_chunks"]
+    pair.create(env=env)
+    assert pair.event["bytes_taken_over"] > 2000000
+    for name in made:
+        pair.verify(name)
+        pair.check(name)
