@@ -317,6 +317,26 @@ bkp_opened_omission(const struct bkp_opened *opened, size_t n,
 	return false;
 }
 
+int
+bkp_opened_omissions(const struct bkp_opened *opened, struct bkp_omitted **out,
+    size_t *count, struct bkp_error *err)
+{
+	size_t all = json_array_size(opened->snapshot.omissions), found = 0;
+	struct bkp_omitted *items = bkp_alloc_array(all, sizeof(*items), err);
+
+	if (items == NULL)
+		return -1;
+	for (size_t i = 0; i < all; i++) {
+		const char *why, *text = read_omission(opened, i, &why);
+
+		if (text != NULL && is_chosen(opened, text))
+			items[found++] = (struct bkp_omitted){text, why};
+	}
+	*out = items;
+	*count = found;
+	return 0;
+}
+
 /* Both are escaped, which leaves what is below what as it was. is_whole: the
  * selection is all of a source. */
 static bool

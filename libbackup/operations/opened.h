@@ -62,6 +62,14 @@ int bkp_opened_count(const struct bkp_opened *opened,
 bool bkp_opened_omission(const struct bkp_opened *opened, size_t n,
     const char **path, const char **reason);
 
+struct bkp_omitted {
+	const char *path, *reason; /* borrowed; the path is escaped */
+};
+
+/* All of them, as they were recorded; *out is the caller's (free()). */
+int bkp_opened_omissions(const struct bkp_opened *opened,
+    struct bkp_omitted **out, size_t *count, struct bkp_error *err);
+
 /* One that is within what was chosen or that what was chosen is within. 1 and
  * its {path, reason}, as above; 0; -1. */
 int bkp_opened_overlap(const struct bkp_opened *opened, const char **path,

@@ -281,6 +281,25 @@ bkp_verify_tally(struct bkp_verify *verify, enum bkp_source_kind kind,
 		verify->files++;
 }
 
+static int
+tell_recorded(struct bkp_verify *verify, struct bkp_verify_result *result,
+    struct bkp_error *err)
+{
+	struct bkp_omitted *omitted = NULL;
+	size_t count = 0;
+	int rc = bkp_opened_omissions(&verify->opened, &omitted, &count, err);
+
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		result->omission_count++;
+		rc = bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err,
+		    omitted[i].path,
+		    "was left out when the backup was made: %s",
+		    omitted[i].reason);
+	}
+	free(omitted);
+	return rc;
+}
+
 /* What was left out is part of the verdict: now it is a failure to restore,
  * also where the backup had told something else about the same thing; when the
  * backup was made it was told, and is said again. */
@@ -289,7 +308,6 @@ tell_omissions(struct bkp_verify *verify, struct bkp_verify_result *result,
     struct bkp_error *err)
 {
 	const struct bkp_omission *omissions;
-	const char *path, *reason;
 	size_t count;
 
 	omissions = bkp_run_omissions(verify->run, &count);
@@ -303,15 +321,7 @@ tell_omissions(struct bkp_verify *verify, struct bkp_verify_result *result,
 			omissions[i].path, "%s", omissions[i].reason) < 0)
 			return -1;
 	}
-	for (size_t n = 0;
-	     bkp_opened_omission(&verify->opened, n, &path, &reason); n++) {
-		result->omission_count++;
-		if (bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err, path,
-			"was left out when the backup was made: %s",
-			reason) < 0)
-			return -1;
-	}
-	return 0;
+	return tell_recorded(verify, result, err);
 }
 
 static void
@@ -319,6 +329,7 @@ end_verify(struct bkp_verify *verify)
 {
 	bkp_scratch_folder_close(&verify->folder);
 	free(verify->named);
+	free(verify->omitted);
 	bkp_verify_free_samples(verify);
 	bkp_contents_free(verify->contents);
 	bkp_replay_close(verify->replay);

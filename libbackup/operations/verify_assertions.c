@@ -41,28 +41,58 @@ judge(struct bkp_verify *verify, struct bkp_assertion *it,
 	return rc;
 }
 
+/* Whether a database (its path) is without rows that the backup left out. */
+static int
+lacks_rows(struct bkp_verify *verify, const char *path, struct bkp_error *err)
+{
+	char *data = bkp_format(err, "%s/data", path);
+	int lacks =
+	    data != NULL ? bkp_verify_lacks_rows(verify, data, err) : -1;
+
+	free(data);
+	return lacks;
+}
+
+/* The same of any database of a source. */
+static int
+lacks_any_rows(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_error *err)
+{
+	const json_t *list = json_object_get(chosen->source->info, "databases");
+	int lacks = 0;
+
+	for (size_t i = 0; lacks == 0 && i < json_array_size(list); i++) {
+		const char *path = json_string_value(
+		    json_object_get(json_array_get(list, i), "path"));
+
+		if (path != NULL)
+			lacks = lacks_rows(verify, path, err);
+	}
+	return lacks;
+}
+
 /* Why it cannot be judged in *why; NULL where it can. */
 static int
 find_obstacle(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     const struct bkp_supply *supply, const struct bkp_assertion_config *config,
     const char **why, struct bkp_error *err)
 {
-	char *data;
 	int lacks;
 
 	*why = NULL;
 	if (config->database_name == NULL) {
+		lacks = lacks_any_rows(verify, chosen, err);
 		if (!bkp_supply_is_selected(supply, config->prefix))
 			*why = "no more than a part of its source was restored";
-		return 0;
+		else if (lacks > 0)
+			*why = "tables of its source have no rows, which were "
+			       "left out when the backup was made";
+		return lacks < 0 ? -1 : 0;
 	}
 	*why = bkp_verify_lacks_database(verify, chosen, config->path);
 	if (*why != NULL)
 		return 0;
-	if ((data = bkp_format(err, "%s/data", config->path)) == NULL)
-		return -1;
-	lacks = bkp_verify_lacks_rows(verify, data, err);
-	free(data);
+	lacks = lacks_rows(verify, config->path, err);
 	if (lacks > 0)
 		*why = "tables of its database have no rows, which were left "
 		       "out when the backup was made";

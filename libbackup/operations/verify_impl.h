@@ -36,6 +36,9 @@ struct bkp_verify {
 	const char **named; /* owned, in order: what was left out so far, and so
 			       has its own line */
 	size_t named_count;
+	struct bkp_omitted *omitted; /* owned, in order: what the backup left
+					out; NULL: not looked at yet */
+	size_t omitted_count;
 	struct bkp_replay *replay; /* NULL: not asked for yet */
 	uint64_t erasures, erased_subjects;
 	struct bkp_verification_config limits;

@@ -254,3 +254,29 @@ def test_too_old_is_not_proven_and_no_mark_on_the_snapshot(shop):
     lines = shop.verify("--live", "--max-age", "1s", "latest",
                         "postgres/app/checks", statuses=(FAILED,))
     assert failed(lines) == ["age"]
+
+
+def test_what_takes_too_long_to_recover_is_not_proven(
+        stack, postgres, database):
+    postgres.execute(database, "CREATE TABLE t AS SELECT 1 AS n;"
+                     "CREATE MATERIALIZED VIEW slow AS"
+                     " SELECT n, pg_sleep(1.5)::text FROM t")
+    stack.add_postgres("app", postgres, database)
+    stack.create()
+
+    def recovery(*args, statuses=(COMPLETE,)):
+        check, = [check for check in stack.verify(
+            *args, statuses=statuses).of_type("check")
+            if check["name"] == "recovery"]
+        return check["status"], check["what"]
+
+    status, what = recovery("--max-recovery", "1s", statuses=(FAILED,))
+    assert status == "fail" and "at most 1 s is allowed" in what
+    status, what = recovery("--max-recovery", "1h")
+    assert status == "pass" and "of at most 1 h" in what
+    status, what = recovery("--max-recovery", "1h", "latest",
+                            "postgres/app/" + database)
+    assert status == "skip" and "not all was restored" in what
+    # The snapshot is as good as it was.
+    snapshot, = stack.run("backup-list", "--json").of_type("snapshot")
+    assert snapshot["proven"] and not snapshot.get("failed"), snapshot
