@@ -4,10 +4,14 @@ every test. An error in setting a test up is that test's failure.
 
 BACKUP_TEST_AGAIN=N lets N cases that fail run once more, for machines on which
 anything may take any time. One that passes then is reported as unsteady, with
-what was wrong the first time in the log: it is to be mended, as a failure is."""
+what was wrong the first time in the log: it is to be mended, as a failure is.
+
+BACKUP_TEST_UNTIL=SECONDS, since 1970, lets no case begin after that time: the
+others are reported as skipped, with that reason."""
 
 import os
 import sys
+import time
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -16,6 +20,7 @@ SLOW = 5
 
 _reported = 0
 _again = int(os.environ.get("BACKUP_TEST_AGAIN", "0"))
+_until = int(os.environ.get("BACKUP_TEST_UNTIL", "0"))
 _unsteady = set()
 
 
@@ -74,6 +79,12 @@ def pytest_runtest_protocol(item, nextitem):
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    if _until > 0 and time.time() > _until:
+        pytest.skip("no time is left")
 
 
 def pytest_runtest_logreport(report):
