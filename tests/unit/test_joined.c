@@ -538,6 +538,46 @@ only_what_both_have_is_taken_over(void **state)
 	close_pair(&pair);
 }
 
+/* Each has a base of its own: what is made for the one is not stored in the
+ * other. */
+static void
+bases_may_differ(void **state)
+{
+	struct night night = {NULL, 0, NULL, 0};
+	char *text = malloc(TEXT);
+	struct pair pair;
+
+	open_pair(&pair, *state);
+	assert_non_null(text);
+	night.text = text;
+	night.len = make_rows(text, 0);
+	assert_int_equal(run(&pair, &night), 0);
+
+	/* All rows are other ones, which the second never sees. */
+	pair.sides[1].fault.fail_at = 1;
+	pair.sides[1].fault.calls = 0;
+	pair.sides[1].fault.is_killed_after = true;
+	night.len = make_rows(text, 97);
+	assert_int_equal(run(&pair, &night), 0);
+	assert_false(is_difference(&pair, 0, pair.sides[0].name));
+	memset(&pair.sides[1].fault, 0, sizeof(pair.sides[1].fault));
+
+	/* Few to the first, all to the second; and then few to both. */
+	for (int i = 0; i < 3; i++) {
+		text[night.len - 2 - (size_t)i] ^= 1;
+		assert_int_equal(run(&pair, &night), 0);
+		for (int n = 0; n < 2; n++) {
+			assert_whole(&pair, n, &night);
+			assert_int_equal(
+			    is_difference(&pair, n, pair.sides[n].name),
+			    n == 0 || i > 0);
+		}
+		assert_same_lists(&pair);
+	}
+	close_pair(&pair);
+	free(text);
+}
+
 /* How one fails at its n-th call, while the other goes on. */
 struct failing {
 	int side;
@@ -784,6 +824,7 @@ main(void)
 	    CASE(each_has_all_of_it_and_the_same_lists),
 	    CASE(what_one_missed_is_stored_there_and_nowhere_twice),
 	    CASE(only_what_both_have_is_taken_over),
+	    CASE(bases_may_differ),
 	    CASE(the_second_may_fail_at_any_call),
 	    CASE(the_second_may_go_away_at_any_call),
 	    CASE(the_first_may_go_away_at_any_call),
