@@ -24,8 +24,9 @@
  * division is not older than those N, and at most N of them.
  *
  * Whatever the rules say, each group keeps its newest one, its last good one
- * and the last one that was proven; and one from the future stays and counts
- * for nothing, for somebody's clock is wrong.
+ * and the last one that was proven; what has the tag of a guard stays for seven
+ * days; and one from the future stays and counts for nothing, for somebody's
+ * clock is wrong.
  *
  * So a larger number, or one more rule, never keeps less.
  */
@@ -36,6 +37,9 @@
 
 /* One of these is not yet from the future: clocks differ. */
 #define BKP_RETENTION_SKEW_US ((int64_t)3600 * 1000000)
+
+/* How long the way back of a guard stays whatever the rules say. */
+#define BKP_RETENTION_GUARD_US ((int64_t)7 * 24 * 3600 * 1000000)
 
 /* A snapshot. Everything is borrowed. */
 struct bkp_candidate {

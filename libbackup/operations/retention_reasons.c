@@ -88,6 +88,27 @@ is_within(const struct bkp_retention_course *course,
 	       age_us <= course->within_us;
 }
 
+/* What a guard may still go back to, and what it has replaced: rules would take
+ * it away from under a command that runs, or from whoever has to finish. */
+static int
+keep_for_guard(const struct bkp_retention_course *course,
+    struct bkp_retention_member *member, struct bkp_error *err)
+{
+	const struct bkp_candidate *c = member->candidate;
+	int64_t age_us;
+
+	if (__builtin_sub_overflow(course->now_us, c->time_us, &age_us) ||
+	    age_us > BKP_RETENTION_GUARD_US)
+		return 0;
+	for (size_t t = 0; t < c->tag_count; t++)
+		if (strcmp(c->tags[t], "guard") == 0 ||
+		    strcmp(c->tags[t], "guard-failed") == 0)
+			return bkp_retention_keep(member,
+			    bkp_strdup("a guard's way back, for 7 days", err),
+			    err);
+	return 0;
+}
+
 static int
 keep_by_rules(const struct bkp_retention_course *course,
     const struct bkp_retention_group *group,
@@ -112,7 +133,7 @@ keep_by_rules(const struct bkp_retention_course *course,
 			    bkp_retention_keep(member,
 				bkp_format(err, "tag %s", c->tags[t]), err) < 0)
 				return -1;
-	return 0;
+	return keep_for_guard(course, member, err);
 }
 
 /* The newest member that a question is true of, or NULL. */

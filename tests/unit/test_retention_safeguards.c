@@ -446,6 +446,33 @@ every_allocation_may_fail(void **state)
 	free_crowd(&crowd);
 }
 
+static void
+the_way_back_of_a_guard_stays_for_seven_days(void **state)
+{
+	static const char *const guard[] = {"guard"}, *const failed[] = {
+							  "x", "guard-failed"};
+	struct story story = begin();
+	char text[65];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct bkp_candidate *c = add(&story, "db1",
+		    (const char *[]){"2026-11-10 02:00", "2026-11-12 02:00",
+			"2026-11-13 02:00"}[i]);
+
+		c->tags = i == 2 ? failed : guard;
+		c->tag_count = i == 2 ? 2 : 1;
+	}
+	add(&story, "db1", "2026-11-14 02:00");
+	add(&story, "db1", "2026-11-18 02:00");
+	story.now_us = at("2026-11-18 03:00");
+	story.retention.keep_last = 1;
+	assert_string_equal(outcome(&story, text), "gkkgk");
+	expect(&story, 1, 1, "a guard's way back, for 7 days");
+	expect(&story, 2, 1, "a guard's way back, for 7 days");
+	end(&story);
+}
+
 int
 main(void)
 {
@@ -464,6 +491,7 @@ main(void)
 		no_group_is_emptied_and_every_decision_has_a_reason),
 	    cmocka_unit_test(to_keep_more_never_keeps_less),
 	    cmocka_unit_test(to_prune_again_at_once_takes_nothing_more),
+	    cmocka_unit_test(the_way_back_of_a_guard_stays_for_seven_days),
 	    cmocka_unit_test(ten_thousand_are_decided_at_once),
 	    cmocka_unit_test(every_allocation_may_fail),
 	};
