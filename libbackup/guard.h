@@ -46,6 +46,8 @@ struct bkp_guard_options {
 	int may_lack;        /* goes on with a snapshot that lacks something */
 	int is_deleting_new; /* files that were created since are deleted, when
 				they are in the snapshot of the failed state */
+	int is_without_copy; /* replaces files and objects also where those that
+				are there are in no snapshot */
 	const char *journal; /* a file; NULL: in the state folder of this
 				machine, one for each configuration */
 	const char *arguments; /* that the commands to go back with are given:
@@ -63,7 +65,8 @@ struct bkp_guard_options {
 enum bkp_guard_outcome {
 	BKP_GUARD_KEPT,      /* all went well: the new state stays */
 	BKP_GUARD_UNTOUCHED, /* resumed, and the command had not been run */
-	BKP_GUARD_PUT_BACK,  /* it failed, and all is as it was */
+	BKP_GUARD_PUT_BACK,  /* it failed, and all is as it was, but for
+				new_files */
 	BKP_GUARD_LEFT,      /* it failed, and nothing was put back, as asked */
 	BKP_GUARD_BROKEN     /* it failed, and not all is as it was */
 };
@@ -83,13 +86,14 @@ struct bkp_guard_result {
 	const char *const *formers;
 	size_t former_count;
 	uint64_t new_files; /* created since, and still there */
+	int is_new_unknown; /* there may be more of them: nobody could look */
 	uint64_t duration_ms;
 	void *memory;
 };
 
 /*
  * 0: the command was run, and the outcome says what came of it. -1: it was not,
- * and nothing was changed. BKP_EXISTS: an earlier one has not been finished;
+ * or could not be started, and nothing was changed. BKP_EXISTS: an earlier one has not been finished;
  * BKP_RETRY: another one is at work; BKP_AUTH: no key opens contents.
  */
 BKP_API int bkp_guard(const struct bkp_guard_options *options,
@@ -98,8 +102,8 @@ BKP_API int bkp_guard(const struct bkp_guard_options *options,
 /*
  * Finishes what the journal tells of, or begins what is_leaving left to be
  * done. The command, the sources and how to look after the application are as
- * they were; of the options config, output_fd, journal, arguments, events and
- * cancel are looked at. BKP_NOTFOUND: there is nothing to be finished.
+ * they were; of the options config, output_fd, is_without_copy, journal,
+ * arguments, events and cancel are looked at. BKP_NOTFOUND: there is nothing to be finished.
  */
 BKP_API int bkp_guard_resume(const struct bkp_guard_options *options,
     struct bkp_guard_result *result, struct bkp_error *err);

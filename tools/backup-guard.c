@@ -89,19 +89,41 @@ add_argument(struct arguments *arguments, const char *option, const char *value,
 	return rc;
 }
 
+/* Whoever runs the line later may not have that. */
+static const char *
+or_environment(const char *given, const char *name)
+{
+	const char *text = given != NULL ? given : getenv(name);
+
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+/* backup-create goes into all repositories, and a key file opens one. */
+static const char *
+choose_repository(const struct cli *cli, const struct bkp_config *config)
+{
+	const char *named =
+	    or_environment(cli->repository, "BACKUP_REPOSITORY");
+
+	if (named == NULL && cli->key_file != NULL &&
+	    bkp_config_repository_name(config, 1) != NULL)
+		return bkp_config_repository_name(config, 0);
+	return named;
+}
+
 static int
 make_arguments(const struct cli *cli, const struct bkp_config *config,
     struct arguments *arguments, struct bkp_error *err)
 {
 	/* Without one it may be a name in the configuration. */
-	bool has_slash =
-	    cli->repository != NULL && strchr(cli->repository, '/') != NULL;
+	const char *repository = choose_repository(cli, config);
+	bool has_slash = repository != NULL && strchr(repository, '/') != NULL;
 	const struct {
 		const char *option, *value;
 		bool is_file;
 	} given[] = {{"--config", bkp_config_path(config), true},
-	    {"--job", cli->job, false},
-	    {"--repository", cli->repository, has_slash},
+	    {"--job", or_environment(cli->job, "BACKUP_JOB"), false},
+	    {"--repository", repository, has_slash},
 	    {"--key-file", cli->key_file, true},
 	    {"--identity-file", cli->identity_file, true},
 	    {"--passphrase-file", cli->passphrase_file, true}};
@@ -171,26 +193,35 @@ name_of(const char *snapshot)
 static json_t *
 result_event(const struct bkp_guard_result *r)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I}",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
 	    "type", "result", "command", command.name, "state",
 	    state_of(r->outcome), "snapshot", name_of(r->snapshot), "failed",
 	    name_of(r->failed), "reason", cli_json_text(r->reason), "run",
 	    texts_of(r->lines, r->line_count), "former",
 	    texts_of(r->formers, r->former_count), "new_files",
-	    (json_int_t)r->new_files, "duration_ms",
-	    (json_int_t)r->duration_ms);
+	    r->is_new_unknown ? json_null()
+			      : json_integer((json_int_t)r->new_files),
+	    "duration_ms", (json_int_t)r->duration_ms);
 }
 
+#define SENTENCE_SIZE 128
+
 static const char *
-sentence_of(enum bkp_guard_outcome outcome)
+sentence_of(const struct bkp_guard_result *r, char text[SENTENCE_SIZE])
 {
-	switch (outcome) {
+	switch (r->outcome) {
 	case BKP_GUARD_KEPT:
 		return "the new one is kept";
 	case BKP_GUARD_UNTOUCHED:
 		return "as it was: the command had not been run";
 	case BKP_GUARD_PUT_BACK:
-		return "put back: everything is as it was";
+		if (r->new_files == 0 && !r->is_new_unknown)
+			return "put back: everything is as it was";
+		(void)snprintf(text, SENTENCE_SIZE,
+		    "put back; %s%llu files created since are still there",
+		    r->is_new_unknown ? "at least " : "",
+		    (unsigned long long)r->new_files);
+		return text;
 	case BKP_GUARD_LEFT:
 		return "FAILED, and left so, as asked";
 	case BKP_GUARD_BROKEN:
@@ -202,7 +233,7 @@ sentence_of(enum bkp_guard_outcome outcome)
 static void
 tell_people(FILE *out, const struct bkp_guard_result *r)
 {
-	char text[CLI_TEXT_SIZE];
+	char text[CLI_TEXT_SIZE], sentence[SENTENCE_SIZE];
 
 	if (r->snapshot[0] != '\0')
 		(void)fprintf(out, "snapshot  %s\n", r->snapshot);
@@ -217,7 +248,7 @@ tell_people(FILE *out, const struct bkp_guard_result *r)
 		    r->failed);
 	(void)fprintf(
 	    out, "time      %s\n", cli_duration(r->duration_ms, text));
-	(void)fprintf(out, "state     %s\n", sentence_of(r->outcome));
+	(void)fprintf(out, "state     %s\n", sentence_of(r, sentence));
 	if (r->line_count > 0)
 		(void)fprintf(out, "\n%s:\n",
 		    r->outcome == BKP_GUARD_KEPT
@@ -234,7 +265,8 @@ tell_people(FILE *out, const struct bkp_guard_result *r)
 struct request {
 	struct bkp_guard_options options;
 	struct cli_list sources;
-	bool is_resume, is_forget, is_leaving, may_lack, is_deleting_new;
+	bool is_resume, is_forget, is_leaving, may_lack, is_deleting_new,
+	    is_without_copy;
 };
 
 static enum cli_status
@@ -294,6 +326,7 @@ guard(struct cli *cli, struct request *request)
 	request->options.is_leaving = request->is_leaving;
 	request->options.may_lack = request->may_lack;
 	request->options.is_deleting_new = request->is_deleting_new;
+	request->options.is_without_copy = request->is_without_copy;
 	request->options.events = cli_events(cli);
 	request->options.cancel = &cli->cancel;
 	status = run(cli, request, &err);
@@ -347,6 +380,9 @@ main(int argc, char **argv)
 	    {"delete-new", 0, NULL,
 		"delete files that were created since, putting back", CLI_FLAG,
 		&request.is_deleting_new},
+	    {"without-copy", 0, NULL,
+		"replace files and objects also without a copy of them",
+		CLI_FLAG, &request.is_without_copy},
 	    {"no-restore", 0, NULL,
 		"put nothing back after a failure, and tell how", CLI_FLAG,
 		&request.is_leaving},

@@ -39,6 +39,24 @@ copy_name(char out[65], const char *name)
 		memcpy(out, name, len + 1);
 }
 
+/* Also by earlier processes. */
+static void
+count_new(const struct guard *guard, struct bkp_guard_result *result)
+{
+	const json_t *sources = json_object_get(guard->state, "sources");
+
+	for (size_t i = 0; i < json_array_size(sources); i++) {
+		const json_t *count =
+		    json_object_get(json_array_get(sources, i), "new_files");
+
+		if (json_is_null(count))
+			result->is_new_unknown = 1;
+		else
+			result->new_files +=
+			    (uint64_t)json_integer_value(count);
+	}
+}
+
 /* The texts are the result's, and so is the state, which has others. */
 static void
 fill_result(struct guard *guard, enum bkp_guard_outcome outcome,
@@ -51,7 +69,7 @@ fill_result(struct guard *guard, enum bkp_guard_outcome outcome,
 	result->outcome = outcome;
 	copy_name(result->snapshot, bkp_guard_text(guard, "snapshot"));
 	copy_name(result->failed, bkp_guard_text(guard, "failed"));
-	result->new_files = guard->new_files;
+	count_new(guard, result);
 	result->duration_ms = bkp_clock_ms() - began_ms;
 	if (kept == NULL)
 		return;
@@ -103,15 +121,9 @@ forget(struct guard *guard)
 static void
 tell_resume(struct guard *guard)
 {
-	const char *arguments = bkp_guard_text(guard, "arguments");
-	const char *journal = guard->options->journal;
 	struct bkp_error why = BKP_ERROR_INIT;
 
-	if (bkp_guard_add_text(&guard->lines, &why,
-		"backup-guard %s%s--resume%s%s%s", arguments,
-		arguments[0] != '\0' ? " " : "",
-		journal != NULL ? " --journal '" : "",
-		journal != NULL ? journal : "", journal != NULL ? "'" : "") < 0)
+	if (bkp_guard_add_resume(guard, &why) < 0)
 		warn(guard, why.message);
 }
 
@@ -162,8 +174,16 @@ go_back(struct guard *guard)
 	bkp_run_message(guard->run, BKP_INFO, NULL,
 	    "putting everything back as it was in snapshot %.12s",
 	    bkp_guard_text(guard, "snapshot"));
-	outcome = bkp_guard_put_back(guard, &why) < 0 ? end_broken(guard, &why)
-						      : go_after(guard);
+	if (bkp_guard_find_way(guard, &why) < 0) {
+		(void)bkp_fail_in(&why,
+		    "nothing is stopped and nothing put back, for the snapshot "
+		    "to go back to cannot be found");
+		outcome = end_broken(guard, &why);
+	} else if (bkp_guard_put_back(guard, &why) < 0) {
+		outcome = end_broken(guard, &why);
+	} else {
+		outcome = go_after(guard);
+	}
 	bkp_config_set_cancel(config, guard->options->cancel);
 	return outcome;
 }
@@ -201,16 +221,27 @@ have_run(struct guard *guard)
 	return BKP_GUARD_KEPT;
 }
 
-static enum bkp_guard_outcome
-run_command(struct guard *guard)
+/* -1: it could not even be started. */
+static int
+run_command(
+    struct guard *guard, enum bkp_guard_outcome *outcome, struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 
 	bkp_run_message(guard->run, BKP_INFO, NULL, "running %s",
 	    bkp_guard_text(guard, "command"));
-	if (bkp_guard_run_command(guard, &why) < 0)
-		return have_failed(guard, why.message);
-	return have_run(guard);
+	if (bkp_guard_run_command(guard, &why) == 0) {
+		*outcome = have_run(guard);
+		return 0;
+	}
+	if (guard->has_started) {
+		*outcome = have_failed(guard, why.message);
+		return 0;
+	}
+	(void)bkp_fail_in(&why, "nothing was run, and nothing is changed");
+	if (err != NULL)
+		*err = why;
+	return -1;
 }
 
 /* ---- before ---- */
@@ -293,6 +324,7 @@ bkp_guard(const struct bkp_guard_options *options,
 {
 	uint64_t began_ms = bkp_clock_ms();
 	struct guard guard = GUARD_INIT;
+	enum bkp_guard_outcome outcome;
 	bool is_ours = false;
 	int rc = -1;
 
@@ -303,7 +335,9 @@ bkp_guard(const struct bkp_guard_options *options,
 	if (rc == 0)
 		rc = bkp_guard_journal_save(&guard, GUARD_COMMAND, err);
 	if (rc == 0)
-		fill_result(&guard, run_command(&guard), began_ms, result);
+		rc = run_command(&guard, &outcome, err);
+	if (rc == 0)
+		fill_result(&guard, outcome, began_ms, result);
 	else if (is_ours)
 		forget(&guard);
 out:

@@ -5,14 +5,16 @@
  * the files and objects that are replaced or deleted. What cannot be put back
  * keeps nothing else from it.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations.h"
 #include "libbackup/operations/guard_impl.h"
-
-#define NONE "-" /* the failed state is in no snapshot */
+#include "libbackup/repository.h"
 
 static const char *
 path_of(const json_t *source)
@@ -30,6 +32,19 @@ is_kind(const json_t *source, const char *kind)
 
 /* ---- the failed state ---- */
 
+static bool
+is_replaced(const json_t *source)
+{
+	return is_kind(source, "files") || is_kind(source, "bucket");
+}
+
+static bool
+is_back(const json_t *source)
+{
+	return json_is_true(json_object_get(source, "is_back"));
+}
+
+/* What is back already may have been worked with since. */
 static size_t
 choose_failed(const struct guard *guard, const char **paths)
 {
@@ -39,10 +54,39 @@ choose_failed(const struct guard *guard, const char **paths)
 	for (size_t i = 0; i < json_array_size(sources); i++) {
 		const json_t *source = json_array_get(sources, i);
 
-		if (is_kind(source, "files") || is_kind(source, "bucket"))
+		if (is_replaced(source) && !is_back(source))
 			paths[count++] = path_of(source);
 	}
 	return count;
+}
+
+/* Of the configured paths of a source, how many are not there: a backup omits
+ * each, and of nothing there is nothing to lose. */
+static size_t
+count_absent(const struct bkp_config *config, const char *prefix)
+{
+	size_t absent = 0;
+
+	for (size_t i = 0; i < config->source_count; i++) {
+		const struct bkp_source_config *source = &config->sources[i];
+		const struct bkp_files_config *files = &source->files;
+
+		if (source->kind != BKP_KIND_FILES ||
+		    strcmp(source->prefix, prefix) != 0)
+			continue;
+		for (size_t k = 0; k < files->paths.count; k++) {
+			struct stat st;
+			char *path = bkp_format(NULL, "%s%s",
+			    files->root != NULL ? files->root : "",
+			    files->paths.items[k]);
+
+			if (path != NULL && lstat(path, &st) < 0 &&
+			    errno == ENOENT)
+				absent++;
+			free(path);
+		}
+	}
+	return absent;
 }
 
 static int
@@ -61,45 +105,77 @@ save_failed(struct guard *guard, const char **paths, size_t count,
 	return bkp_backup(&options, result, err);
 }
 
-/* Without it nothing is deleted. */
+static void
+note_failed(struct guard *guard, const char *name)
+{
+	const char *earlier = bkp_guard_text(guard, "failed");
+	json_t *before = json_object_get(guard->state, "failed_before");
+
+	if (before == NULL &&
+	    bkp_guard_set(guard, "failed_before", json_array(), NULL) == 0)
+		before = json_object_get(guard->state, "failed_before");
+	if (earlier[0] != '\0') {
+		(void)json_array_append_new(before, json_string(earlier));
+		bkp_run_message(guard->run, BKP_INFO, NULL,
+		    "as an earlier run found them they are in snapshot %.12s",
+		    earlier);
+	}
+	guard->has_copy =
+	    bkp_guard_set(guard, "failed", json_string(name), NULL) == 0;
+	bkp_guard_journal_note(guard, GUARD_BACK);
+}
+
+/* In each process anew: since an earlier one has ended, the application may
+ * have gone on for days. */
 static void
 keep_failed(struct guard *guard)
 {
 	size_t all = json_array_size(json_object_get(guard->state, "sources"));
+	const char **paths = bkp_alloc_array(all + 1, sizeof(*paths), NULL);
 	struct bkp_backup_result result = {.entries = 0};
 	struct bkp_error why = BKP_ERROR_INIT;
-	const char **paths, *name = NONE;
-	size_t count;
+	size_t count = 0, absent = 0;
 
-	if (bkp_guard_text(guard, "failed")[0] != '\0')
-		return;
-	if ((paths = bkp_alloc_array(all + 1, sizeof(*paths), NULL)) == NULL)
-		return;
-	count = choose_failed(guard, paths);
+	if (paths != NULL)
+		count = choose_failed(guard, paths);
+	for (size_t i = 0; i < count; i++)
+		absent += count_absent(guard->options->config, paths[i]);
 	if (count > 0) {
 		bkp_run_message(guard->run, BKP_INFO, NULL,
 		    "keeping files and objects as they are now in a snapshot");
-		if (save_failed(guard, paths, count, &result, &why) == 0)
-			name = result.snapshot;
-		else
+		if (save_failed(guard, paths, count, &result, &why) == 0) {
+			guard->is_copy_whole = result.omission_count <= absent;
+			note_failed(guard, result.snapshot);
+		} else {
 			bkp_run_message(guard->run, BKP_WARNING, NULL,
 			    "files and objects as they are now could not be "
-			    "kept in a snapshot, so that none is deleted: %s",
+			    "kept in a snapshot: %s",
 			    why.message);
+		}
 	}
 	free(paths);
-	if (bkp_guard_set(guard, "failed", json_string(name), NULL) == 0 &&
-	    bkp_guard_set(guard, "is_failed_whole",
-		json_boolean(result.omission_count == 0), NULL) == 0)
-		bkp_guard_journal_note(guard, GUARD_BACK);
 }
 
 static bool
-has_failed(const struct guard *guard)
+is_without_copy(const struct guard *guard)
 {
-	const char *name = bkp_guard_text(guard, "failed");
+	return guard->options->is_without_copy ||
+	       bkp_guard_flag(guard, "without_copy");
+}
 
-	return name[0] != '\0' && strcmp(name, NONE) != 0;
+/* What was allowed to be lacking in the way back may be lacking here. */
+static int
+check_copy(const struct guard *guard, struct bkp_error *err)
+{
+	if (is_without_copy(guard) ||
+	    (guard->has_copy &&
+		(guard->is_copy_whole || bkp_guard_flag(guard, "may_lack"))))
+		return 0;
+	return bkp_fail(err, BKP_IO,
+	    "what is there now is in no snapshot, or not all of it, as told "
+	    "above, so that nothing of it is replaced or deleted: mend that "
+	    "and run 'backup-guard --resume' again, or give what is there up "
+	    "('backup-guard --resume --without-copy')");
 }
 
 /* ---- databases beside ---- */
@@ -187,8 +263,8 @@ restore(struct guard *guard, const json_t *source, struct bkp_error *err)
 	options.events = guard->options->events;
 	options.is_swap = is_kind(source, "postgres");
 	options.is_overwrite = !options.is_swap;
-	options.is_delete = is_kind(source, "bucket") && has_failed(guard) &&
-			    bkp_guard_flag(guard, "is_failed_whole");
+	options.is_delete = is_kind(source, "bucket") &&
+			    (guard->is_copy_whole || is_without_copy(guard));
 	if (bkp_restore(&options, &result, err) < 0)
 		return -1;
 	if (result.omission_count > 0)
@@ -198,19 +274,41 @@ restore(struct guard *guard, const json_t *source, struct bkp_error *err)
 		return bkp_fail(err, BKP_IO,
 		    "objects that were created since are still there, for "
 		    "there is no whole snapshot of the failed state: look at "
-		    "them, then 'backup-restore --overwrite --delete'");
+		    "them, then 'backup-guard --resume --without-copy', which "
+		    "deletes them");
+	return 0;
+}
+
+/* Before it is put back, since a folder gets its time back with what is in
+ * it. */
+static int
+see_new(struct guard *guard, json_t *source, struct bkp_error *err)
+{
+	bool is_files = is_kind(source, "files");
+	json_t *count;
+
+	guard->new_files = 0;
+	if (guard->has_copy &&
+	    bkp_guard_see_new(guard, path_of(source), is_files, err) < 0)
+		return bkp_fail_in(err, "finding what was created since");
+	if (!guard->has_copy && is_files)
+		bkp_run_message(guard->run, BKP_WARNING, path_of(source),
+		    "without a copy of what is there nobody can tell what was "
+		    "created since: it stays");
+	count = guard->has_copy || !is_files
+		    ? json_integer((json_int_t)guard->new_files)
+		    : json_null();
+	if (json_object_set_new(source, "new_files", count) < 0)
+		return bkp_fail_nomem(err, "keeping the journal");
 	return 0;
 }
 
 static int
 put_back(struct guard *guard, json_t *source, struct bkp_error *err)
 {
-	/* Before, since a folder gets its time back with what is in it. */
-	if (has_failed(guard) &&
-	    (is_kind(source, "files") || is_kind(source, "bucket")) &&
-	    bkp_guard_see_new(
-		guard, path_of(source), is_kind(source, "files"), err) < 0)
-		return bkp_fail_in(err, "finding what was created since");
+	if (is_replaced(source) &&
+	    (check_copy(guard, err) < 0 || see_new(guard, source, err) < 0))
+		return -1;
 	if (is_kind(source, "postgres"))
 		drop_unfinished(guard, source);
 	if (restore(guard, source, err) < 0)
@@ -223,6 +321,27 @@ put_back(struct guard *guard, json_t *source, struct bkp_error *err)
 /* ---- all of them ---- */
 
 int
+bkp_guard_find_way(const struct guard *guard, struct bkp_error *err)
+{
+	const struct bkp_config *config = guard->options->config;
+	struct bkp_repository *repository = NULL;
+	struct bkp_entries *entries = NULL;
+	struct bkp_keys keys = BKP_KEYS_INIT;
+	int rc;
+
+	bkp_config_keys(config, &keys);
+	rc = bkp_repository_open(
+	    bkp_config_repository(config), &keys, &repository, err);
+	if (rc == 0)
+		rc = bkp_entries_open(repository,
+		    bkp_guard_text(guard, "snapshot"), "", &entries, err);
+	if (entries != NULL)
+		bkp_entries_close(entries);
+	bkp_repository_close(repository);
+	return rc;
+}
+
+int
 bkp_guard_put_back(struct guard *guard, struct bkp_error *err)
 {
 	json_t *sources = json_object_get(guard->state, "sources");
@@ -233,12 +352,13 @@ bkp_guard_put_back(struct guard *guard, struct bkp_error *err)
 		guard, "stop", "the command to stop the application", &why) < 0)
 		bkp_run_message(guard->run, BKP_WARNING, NULL,
 		    "%s; it is put back all the same", why.message);
+	if (bkp_guard_end_group(guard, err) < 0)
+		return -1;
 	keep_failed(guard);
 	for (i = 0; i < json_array_size(sources); i++) {
 		json_t *source = json_array_get(sources, i);
 
-		if (json_is_true(json_object_get(source, "is_back")) ||
-		    put_back(guard, source, &why) == 0)
+		if (is_back(source) || put_back(guard, source, &why) == 0)
 			continue;
 		failed++;
 		bkp_run_message(guard->run, BKP_WARNING, path_of(source),

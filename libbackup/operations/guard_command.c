@@ -17,8 +17,9 @@
 #include "libbackup/operations/guard_impl.h"
 
 #define PAUSE_MS 100
-#define GONE_TRIES 20
-#define STEP_MS 600000 /* for stopping or starting an application */
+#define GONE_TRIES 20   /* pauses */
+#define GRACE_TRIES 100 /* between SIGTERM and SIGKILL, and after it */
+#define STEP_MS 600000  /* for stopping or starting an application */
 
 static int
 run_program(struct guard *guard, struct bkp_child_options *options,
@@ -82,22 +83,7 @@ note_group(struct guard *guard, pid_t group)
 		bkp_guard_journal_note(guard, GUARD_COMMAND);
 }
 
-int
-bkp_guard_run_command(struct guard *guard, struct bkp_error *err)
-{
-	struct bkp_child_options options = {.argv = guard->options->command,
-	    .limit_ms = bkp_guard_number(guard, "timeout_ms"),
-	    .cancel = guard->options->cancel};
-	struct bkp_child *child = NULL;
-	int rc = run_program(guard, &options, &child, err);
-
-	if (rc == 0) {
-		note_group(guard, bkp_child_pid(child));
-		rc = bkp_child_finish(child, err);
-	}
-	bkp_child_free(child);
-	return rc;
-}
+/* ---- what it leaves at work ---- */
 
 /* "123 (name) S 1 123 ...": whether it is of the group, and not only waits for
  * somebody to ask how it ended. The name may hold anything. */
@@ -138,18 +124,18 @@ has_members(pid_t group)
 	return has;
 }
 
-/* What was killed with us may need a moment. */
+/* True where it is gone before so many pauses are over. */
 static bool
-stays(pid_t group)
+await_end(pid_t group, int pauses)
 {
 	const struct timespec pause = {0, PAUSE_MS * 1000000L};
 
-	for (int i = 0; i < GONE_TRIES; i++) {
+	for (int i = 0; i < pauses; i++) {
 		if (!has_members(group))
-			return false;
+			return true;
 		(void)nanosleep(&pause, NULL);
 	}
-	return true;
+	return !has_members(group);
 }
 
 int
@@ -162,7 +148,8 @@ bkp_guard_check_ended(const struct guard *guard, struct bkp_error *err)
 	is_same = boot != NULL && strcmp(json_string_value(boot),
 				      bkp_guard_text(guard, "boot")) == 0;
 	json_decref(boot);
-	if (group <= 0 || !is_same || !stays(group))
+	/* What was killed with us may need a moment. */
+	if (group <= 0 || !is_same || await_end(group, GONE_TRIES))
 		return 0;
 	return bkp_fail(err, BKP_RETRY,
 	    "something that %s started is still at work (process group %d, "
@@ -170,6 +157,57 @@ bkp_guard_check_ended(const struct guard *guard, struct bkp_error *err)
 	    "then run this again",
 	    bkp_guard_text(guard, "command"), (int)group, (int)group,
 	    (int)group);
+}
+
+/* Whoever still writes would do so into what is put back. */
+int
+bkp_guard_end_group(struct guard *guard, struct bkp_error *err)
+{
+	const char *command = bkp_guard_text(guard, "command");
+	pid_t group = guard->group;
+
+	guard->group = 0;
+	if (group <= 0 || !has_members(group))
+		return 0;
+	bkp_run_message(guard->run, BKP_WARNING, NULL,
+	    "something that %s started is still at work (process group %d): it "
+	    "is ended",
+	    command, (int)group);
+	(void)kill(-group, SIGTERM);
+	if (await_end(group, GRACE_TRIES))
+		return 0;
+	bkp_run_message(guard->run, BKP_WARNING, NULL,
+	    "process group %d does not end when asked to: it is killed",
+	    (int)group);
+	(void)kill(-group, SIGKILL);
+	if (await_end(group, GRACE_TRIES))
+		return 0;
+	return bkp_fail(err, BKP_RETRY,
+	    "something that %s started cannot be ended (process group %d), so "
+	    "that nothing is put back",
+	    command, (int)group);
+}
+
+int
+bkp_guard_run_command(struct guard *guard, struct bkp_error *err)
+{
+	struct bkp_child_options options = {.argv = guard->options->command,
+	    .limit_ms = bkp_guard_number(guard, "timeout_ms"),
+	    .cancel = guard->options->cancel};
+	struct bkp_child *child = NULL;
+	int rc = run_program(guard, &options, &child, err);
+
+	if (rc == 0) {
+		guard->has_started = true;
+		guard->group = bkp_child_pid(child);
+		note_group(guard, guard->group);
+		rc = bkp_child_finish(child, err);
+	}
+	bkp_child_free(child);
+	/* From its end on the number may be given to others. */
+	if (guard->group > 0 && !has_members(guard->group))
+		guard->group = 0;
+	return rc;
 }
 
 /* ---- the application ---- */

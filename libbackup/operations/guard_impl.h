@@ -8,16 +8,18 @@
  *
  *     stage      what is being done (below)
  *     snapshot   the way back; from the stage "command" on
- *     failed     that of the failed state; "-": it could not be made
+ *     failed     the last one of the failed state
+ *     failed_before  [...], those that earlier processes have made
  *     reason     what failed first
  *     command    the name of the program; its arguments are nobody's business
  *     group, boot  its process group, and the boot of the machine that it ran
  *                under
  *     health, stop, start, health_timeout_ms, health_interval_ms,
- *     health_tries, was_healthy, delete_new, arguments
- *     sources    [{path, kind, is_back, formers: [...]}], in the order in
- *                which they are put back; formers: what was beside its
- *                databases before
+ *     health_tries, was_healthy, delete_new, may_lack, without_copy, arguments
+ *     sources    [{path, kind, is_back, new_files, formers: [...]}], in the
+ *                order in which they are put back; new_files: how many were
+ *                created since and stay, null: nobody knows; formers: what was
+ *                beside its databases before
  */
 
 #include <jansson.h>
@@ -46,7 +48,11 @@ struct guard {
 	int lock;            /* held from opening to closing; -1: not */
 	json_t *state;       /* owned; NULL: there is none */
 	struct guard_texts lines, formers;
-	uint64_t new_files;
+	uint64_t new_files;  /* of the source that is put back */
+	bool has_started;    /* the command */
+	pid_t group;         /* what it left at work, in this process; 0: none */
+	bool has_copy;       /* `failed` is of this process */
+	bool is_copy_whole;
 };
 
 /* ---- the journal (guard_journal.c) ---- */
@@ -82,6 +88,8 @@ int bkp_guard_rehearse(struct guard *guard, struct bkp_error *err);
 /* ---- programs (guard_command.c) ---- */
 
 int bkp_guard_run_command(struct guard *guard, struct bkp_error *err);
+/* Ends what the command left at work, and tells so. -1: it stays. */
+int bkp_guard_end_group(struct guard *guard, struct bkp_error *err);
 /* BKP_RETRY where what the command started is still at work. */
 int bkp_guard_check_ended(const struct guard *guard, struct bkp_error *err);
 /* What the state has by this name, where it has one: 0 also where it has not.
@@ -94,6 +102,8 @@ int bkp_guard_run_health(struct guard *guard, unsigned tries,
 
 /* ---- back (guard_back.c) ---- */
 
+/* Whether there is a snapshot to go back to. */
+int bkp_guard_find_way(const struct guard *guard, struct bkp_error *err);
 /* All that is not back yet; -1: something is not, and was told. */
 int bkp_guard_put_back(struct guard *guard, struct bkp_error *err);
 
@@ -109,6 +119,8 @@ int bkp_guard_see_new(struct guard *guard, const char *path, bool is_files,
 int bkp_guard_add_text(struct guard_texts *texts, struct bkp_error *err,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 void bkp_guard_texts_free(struct guard_texts *texts);
+/* The line that goes on with what the journal tells of. */
+int bkp_guard_add_resume(struct guard *guard, struct bkp_error *err);
 /* The lines that put the sources back that are not. */
 int bkp_guard_add_lines(struct guard *guard, struct bkp_error *err);
 

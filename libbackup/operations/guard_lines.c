@@ -37,12 +37,108 @@ bkp_guard_texts_free(struct guard_texts *texts)
 	memset(texts, 0, sizeof(*texts));
 }
 
+/* As a shell takes it for one word, whatever is in it. */
+static char *
+quote(const char *text, struct bkp_error *err)
+{
+	char *quoted = bkp_alloc(4 * strlen(text) + 3, err), *to = quoted;
+
+	if (quoted == NULL)
+		return NULL;
+	*to++ = '\'';
+	for (; *text != '\0'; text++)
+		if (*text == '\'') {
+			memcpy(to, "'\\''", 4);
+			to += 4;
+		} else {
+			*to++ = *text;
+		}
+	memcpy(to, "'", 2);
+	return quoted;
+}
+
+/* The line may be run elsewhere, so that the file has its whole name. */
+int
+bkp_guard_add_resume(struct guard *guard, struct bkp_error *err)
+{
+	const char *arguments = bkp_guard_text(guard, "arguments");
+	const char *space = arguments[0] != '\0' ? " " : "";
+	char *whole, *quoted;
+	int rc = -1;
+
+	if (guard->options->journal == NULL)
+		return bkp_guard_add_text(&guard->lines, err,
+		    "backup-guard %s%s--resume", arguments, space);
+	whole = realpath(guard->journal, NULL);
+	quoted = quote(whole != NULL ? whole : guard->journal, err);
+	if (quoted != NULL)
+		rc = bkp_guard_add_text(&guard->lines, err,
+		    "backup-guard %s%s--resume --journal %s", arguments, space,
+		    quoted);
+	free(quoted);
+	free(whole);
+	return rc;
+}
+
+/* ---- to go back later ---- */
+
+static const char *
+kind_of(const json_t *source)
+{
+	return json_string_value(json_object_get(source, "kind"));
+}
+
+/* Puts it behind what there is. */
+static int
+extend(char **text, const char *between, char *more, struct bkp_error *err)
+{
+	char *whole = NULL;
+
+	if (more != NULL)
+		whole = bkp_format(err, "%s%s%s", *text != NULL ? *text : "",
+		    *text != NULL ? between : "", more);
+	free(more);
+	free(*text);
+	*text = whole;
+	return whole != NULL ? 0 : -1;
+}
+
+/* What the next ones replace and delete is kept first. */
+static int
+add_copy(const struct guard *guard, char **text, struct bkp_error *err)
+{
+	const json_t *sources = json_object_get(guard->state, "sources");
+	const char *arguments = bkp_guard_text(guard, "arguments");
+
+	for (size_t i = 0; i < json_array_size(sources); i++) {
+		const json_t *source = json_array_get(sources, i);
+		const char *kind = kind_of(source);
+
+		if (strcmp(kind, "files") != 0 && strcmp(kind, "bucket") != 0)
+			continue;
+		if (*text == NULL &&
+		    extend(text, "",
+			bkp_format(err, "backup-create %s%s--tag guard-failed",
+			    arguments, arguments[0] != '\0' ? " " : ""),
+			err) < 0)
+			return -1;
+		if (extend(text, " ",
+			bkp_strdup(
+			    json_string_value(json_object_get(source, "path")),
+			    err),
+			err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The paths of sources are plain words. */
 static int
-add_restore(struct guard *guard, const json_t *source, struct bkp_error *err)
+add_restore(const struct guard *guard, const json_t *source, char **text,
+    struct bkp_error *err)
 {
 	const char *path = json_string_value(json_object_get(source, "path"));
-	const char *kind = json_string_value(json_object_get(source, "kind"));
+	const char *kind = kind_of(source);
 	const char *arguments = bkp_guard_text(guard, "arguments");
 	const char *how = strcmp(kind, "postgres") == 0 ? "--swap "
 			  : strcmp(kind, "bucket") == 0
@@ -50,25 +146,42 @@ add_restore(struct guard *guard, const json_t *source, struct bkp_error *err)
 			  : strcmp(kind, "files") == 0 ? "--overwrite "
 						       : "";
 
-	return bkp_guard_add_text(&guard->lines, err,
-	    "backup-restore %s%s%s%s %s", arguments,
-	    arguments[0] != '\0' ? " " : "", how,
-	    bkp_guard_text(guard, "snapshot"), path);
+	return extend(text, " &&\n    ",
+	    bkp_format(err, "backup-restore %s%s%s%s %s", arguments,
+		arguments[0] != '\0' ? " " : "", how,
+		bkp_guard_text(guard, "snapshot"), path),
+	    err);
+}
+
+/* One command for a shell, of many lines: where one fails, none that comes
+ * behind it is run. */
+static int
+add_way(struct guard *guard, struct bkp_error *err)
+{
+	const json_t *sources = json_object_get(guard->state, "sources");
+	char *text = NULL;
+	int rc = add_copy(guard, &text, err);
+
+	for (size_t i = 0; rc == 0 && i < json_array_size(sources); i++)
+		rc = add_restore(guard, json_array_get(sources, i), &text, err);
+	if (rc == 0)
+		rc = bkp_guard_add_text(
+		    &guard->lines, err, "%s", text != NULL ? text : "true");
+	free(text);
+	return rc;
 }
 
 int
 bkp_guard_add_lines(struct guard *guard, struct bkp_error *err)
 {
-	const json_t *sources = json_object_get(guard->state, "sources");
 	const char *stop = bkp_guard_text(guard, "stop");
 	const char *start = bkp_guard_text(guard, "start");
 
 	if (stop[0] != '\0' &&
 	    bkp_guard_add_text(&guard->lines, err, "%s", stop) < 0)
 		return -1;
-	for (size_t i = 0; i < json_array_size(sources); i++)
-		if (add_restore(guard, json_array_get(sources, i), err) < 0)
-			return -1;
+	if (add_way(guard, err) < 0)
+		return -1;
 	return start[0] != '\0'
 		   ? bkp_guard_add_text(&guard->lines, err, "%s", start)
 		   : 0;

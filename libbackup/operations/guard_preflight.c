@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether there would be a way back, before anything is run. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "libbackup/base/child.h"
 #include "libbackup/base/config_impl.h"
@@ -139,12 +142,38 @@ bkp_guard_describe(struct guard *guard, struct bkp_error *err)
 	    bkp_guard_set(guard, "health_tries", json_integer(tries), err) <
 		0 ||
 	    bkp_guard_set(guard, "delete_new",
-		json_boolean(options->is_deleting_new), err) < 0)
+		json_boolean(options->is_deleting_new), err) < 0 ||
+	    bkp_guard_set(
+		guard, "may_lack", json_boolean(options->may_lack), err) < 0 ||
+	    bkp_guard_set(guard, "without_copy",
+		json_boolean(options->is_without_copy), err) < 0)
 		return -1;
 	return describe_sources(guard, err);
 }
 
 /* ---- what can be seen without a snapshot ---- */
+
+static int
+check_program(const char *name, struct bkp_error *err)
+{
+	char *program = bkp_child_find(name, err);
+	struct stat st;
+	int rc = 0;
+
+	if (program == NULL)
+		return -1;
+	if (stat(program, &st) < 0)
+		rc = bkp_fail_errno(
+		    err, errno, "looking for the program %s", program);
+	else if (!S_ISREG(st.st_mode))
+		rc = bkp_fail(err, BKP_INVALID, "%s is no program", program);
+	else if (access(program, X_OK) < 0)
+		rc = bkp_fail_errno(err, errno,
+		    "%s may not be run ('chmod +x' makes a file a program)",
+		    program);
+	free(program);
+	return rc;
+}
 
 static int
 check_names(const struct bkp_guard_options *options, struct bkp_error *err)
@@ -218,13 +247,10 @@ bkp_guard_preflight(struct guard *guard, struct bkp_error *err)
 {
 	const struct bkp_guard_options *options = guard->options;
 	struct bkp_error why = BKP_ERROR_INIT;
-	char *program = bkp_child_find(options->command[0], err);
 	bool was_healthy;
 
-	if (program == NULL)
-		return -1;
-	free(program);
-	if (check_names(options, err) < 0 || check_kinds(options, err) < 0 ||
+	if (check_program(options->command[0], err) < 0 ||
+	    check_names(options, err) < 0 || check_kinds(options, err) < 0 ||
 	    check_keys(options, err) < 0 || bkp_guard_describe(guard, err) < 0)
 		return -1;
 	was_healthy =

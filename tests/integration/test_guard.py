@@ -125,19 +125,32 @@ def test_what_goes_well_stays_and_the_printed_lines_lead_back(guarded):
     assert guarded.sql("SELECT count(*) FROM t") == [(100,)]
     snapshot = [line.split()[1] for line in done.out.split("\n")
                 if line.startswith("snapshot")][0]
-    lines = [line.strip() for line in done.out.split("\n")
-             if line.startswith("    backup-")]
-    assert len(lines) == 3, str(done)
+    lines = done.out.split("run this in this order:\n")[1]
+    words = [line.split()[0] for line in lines.strip().split("\n")]
+    assert words == ["backup-create"] + ["backup-restore"] * 3, str(done)
     no_journal(guarded)
 
-    for line in lines:
-        guarded.stack.commands.env["PATH"] = (
-            guarded.stack.commands.tools + ":" + os.environ["PATH"])
-        assert os.system("cd / && HOME=%s PATH=%s:$PATH; %s" % (
-            guarded.stack.commands.home, guarded.stack.commands.tools,
-            line + " >/dev/null 2>&1")) == 0, line
+    # A copy that cannot be made keeps all the rest from being run.
+    os.rename(guarded.files, guarded.files + "-away")
+    assert follow(guarded, lines) != 0
+    os.rename(guarded.files + "-away", guarded.files)
+    assert guarded.sql("SELECT count(*) FROM t") == [(100,)]
+    assert "four" in guarded.keys() and guarded.read("conf") == "version 2\n"
+
+    assert follow(guarded, lines) == 0
     guarded.assert_as_it_was(snapshot, has_new=True)
     assert guarded.read("new/file") == "x\n"
+    copy = guarded.stack.snapshots()[-1]
+    assert "bucket/%s/four" % guarded.bucket in guarded.stack.entries(copy)
+
+
+def follow(guarded, lines):
+    """What was printed, as somebody pastes it."""
+    path = guarded.stack.path("pasted")
+    with open(path, "w") as out:
+        out.write("cd /\nexport HOME=%s PATH=%s:$PATH\n%s" % (
+            guarded.stack.commands.home, guarded.stack.commands.tools, lines))
+    return os.system("sh %s >/dev/null 2>&1" % path)
 
 
 def test_the_result_is_an_event(guarded):
@@ -147,7 +160,9 @@ def test_the_result_is_an_event(guarded):
     event = done.result
     assert event["state"] == "kept" and event["reason"] is None
     assert event["snapshot"] in guarded.stack.snapshots()
-    assert [line.split()[0] for line in event["run"]] == ["backup-restore"] * 3
+    (way,) = event["run"]
+    assert [line.split()[0] for line in way.split("&&")] == [
+        "backup-create"] + ["backup-restore"] * 3
     assert "not among events" in done.err
 
 
@@ -172,6 +187,86 @@ def test_a_migration_that_fails_half_way_is_put_back(guarded):
     assert "files/app%s/new/file" % guarded.files in told
     assert event["new_files"] == 2 and guarded.read("new/file") == "x\n"
     no_journal(guarded)
+
+
+def test_what_the_command_leaves_at_work_is_ended(guarded):
+    worker = ("trap 'echo asked >>%s' TERM; while sleep 0.1; do"
+              " echo worker >FILES/conf; done" % guarded.stack.path("asked"))
+    path = guarded.script("(%s) &" % worker, "exit 1")
+    done = ended(guarded.run("--json", command=[path]), FAILED)
+    guarded.assert_as_it_was(done.result["snapshot"])
+    assert os.path.exists(guarded.stack.path("asked"))
+    assert any("still at work" in e["text"] for e in done.of_type("message"))
+
+
+def test_files_that_stay_are_counted_in_the_sentence(guarded):
+    path = guarded.break_all("false")
+    done = ended(guarded.run(command=[path]), FAILED)
+    assert "put back; 2 files created since are still there" in done.out
+
+
+def test_a_folder_that_is_gone_has_nothing_to_be_copied(guarded):
+    path = guarded.script("rm -r FILES", "false")
+    event = ended(guarded.run("--json", command=[path]), FAILED).result
+    guarded.assert_as_it_was(event["snapshot"])
+
+
+@pytest.mark.parametrize("how", ["mended", "given up"])
+def test_without_a_copy_files_are_not_replaced(guarded, how):
+    """Stopping the application takes the key away that a copy needs."""
+    path = guarded.break_all("false")
+    key, mended = guarded.stack.key_file, guarded.stack.path("mended")
+    stop = "test -e %s || mv %s %s.away" % (mended, key, key)
+    done = ended(guarded.run("--json", "--stop", stop, command=[path]),
+                 ACT_NOW)
+    assert done.result["state"] == "broken" and done.result["failed"] is None
+    told = [e["text"] for e in done.of_type("message")
+            if e["path"] == "files/app" and "NOT put back" in e["text"]]
+    assert len(told) == 1 and "--without-copy" in told[0]
+    assert guarded.read("conf") == "version 2\n"
+    assert guarded.sql("SELECT count(*) FROM t") == [(500,)]
+
+    open(mended, "w").close()
+    options = ["--without-copy"] if how == "given up" else []
+    if how == "mended":
+        os.rename(key + ".away", key)
+    event = ended(guarded.run("--json", "--resume", *options), FAILED).result
+    assert event["state"] == "put-back"
+    assert guarded.read("conf") == "version 1"
+    if how == "mended":
+        assert event["new_files"] == 2
+        assert "files/app%s/conf" % guarded.files in guarded.stack.entries(
+            event["failed"])
+    else:
+        assert event["new_files"] is None and event["failed"] is None
+    no_journal(guarded)
+
+
+def test_without_a_snapshot_to_go_back_to_nothing_is_stopped(guarded):
+    away = guarded.stack.repository + "-away"
+    stopped = guarded.stack.path("stopped")
+    path = guarded.break_all("mv %s %s; false" % (
+        guarded.stack.repository, away))
+    done = ended(guarded.run("--json", "--stop", "touch " + stopped,
+                             command=[path]), ACT_NOW)
+    assert not os.path.exists(stopped) and done.result["state"] == "broken"
+    os.rename(away, guarded.stack.repository)
+    event = ended(guarded.run("--json", "--resume"), FAILED).result
+    guarded.assert_as_it_was(event["snapshot"], has_new=True)
+
+
+def test_printed_lines_have_what_the_environment_gave(guarded):
+    path = guarded.script("false")
+    journal = guarded.stack.path("home", "it's.json")
+    del guarded.stack.options["repository"]
+    guarded.stack.write()
+    event = ended(guarded.run(
+        "--json", "--no-restore", "--journal", "it's.json", command=[path],
+        env={"BACKUP_REPOSITORY": guarded.stack.repository}), ACT_NOW).result
+    (line,) = event["run"]
+    words = shlex.split(line)
+    assert words[words.index("--repository") + 1] == guarded.stack.repository
+    assert words[words.index("--journal") + 1] == journal
 
 
 def test_files_created_since_are_deleted_where_that_was_asked_for(guarded):
@@ -328,6 +423,27 @@ def test_what_could_not_be_put_back_is_refused(guarded):
 def test_a_program_that_is_not_there_is_told_before_the_snapshot(guarded):
     done = ended(guarded.run(command=["no-such-program"]), FAILED)
     assert "no-such-program" in done.err and guarded.stack.snapshots() == []
+
+
+def test_a_path_that_cannot_be_run_is_told_before_the_snapshot(guarded):
+    path = guarded.stack.path("text")
+    with open(path, "w") as out:
+        out.write("no program\n")
+    for name in (path, path + "-none", guarded.files):
+        done = ended(guarded.run(command=[name]), FAILED)
+        assert name in done.err and guarded.stack.snapshots() == []
+
+
+def test_what_cannot_be_started_changes_nothing(guarded):
+    stopped = guarded.stack.path("stopped")
+    path = guarded.script()
+    with open(path, "w") as out:
+        out.write("#!/no/such/interpreter\n")
+    done = ended(guarded.run("--stop", "touch " + stopped, command=[path]),
+                 FAILED)
+    assert "nothing was run" in done.err and not os.path.exists(stopped)
+    assert guarded.formers() == []
+    no_journal(guarded)
 
 
 def test_wrong_uses_are_told(guarded):

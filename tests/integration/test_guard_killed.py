@@ -126,7 +126,7 @@ def test_killed_during_the_health_check_it_decides(guarded):
     assert state["stage"] == "health"
     with open(mark + "-on", "w"):
         event = resume(guarded, 0)
-    assert event["state"] == "kept" and len(event["run"]) == 3
+    assert event["state"] == "kept" and len(event["run"]) == 1
     assert guarded.read("conf") == "version 2\n"
 
 
@@ -265,7 +265,15 @@ def test_a_folder_in_the_place_of_a_file_is_told_and_mended(guarded):
             if e["path"] == "files/app" and "NOT put back" in e["text"]]
     assert len(told) == 1 and "is a folder" in told[0]
     os.rmdir(os.path.join(guarded.files, "conf"))
-    guarded.assert_as_it_was(resume(guarded)["snapshot"])
+    # What is written until somebody goes on is kept, too.
+    guarded.write("since", "a day later")
+    guarded.write("left", "a day later")
+    event = resume(guarded)
+    guarded.assert_as_it_was(event["snapshot"], has_new=True)
+    assert event["new_files"] == 1 and event["failed"] != done.result["failed"]
+    assert "files/app%s/since" % guarded.files in guarded.stack.entries(
+        event["failed"])
+    assert guarded.read("left") == "alone"
 
 
 # ---- others at work ----
