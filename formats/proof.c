@@ -112,6 +112,9 @@ sample_of(const struct fmt_proof_sample *sample)
 
 	fmt_json_set(root, "host", json_string(sample->host), &failed);
 	fmt_json_set(root, "read", runs_of(sample->read_us), &failed);
+	if (sample->since_us > 0)
+		fmt_json_set(
+		    root, "since_us", json_integer(sample->since_us), &failed);
 	if (!failed)
 		return root;
 	json_decref(root);
@@ -240,14 +243,16 @@ get_sample(const json_t *root, struct fmt_proof *out)
 {
 	const json_t *sample = json_object_get(root, "sample");
 	const char *host = json_string_value(json_object_get(sample, "host"));
+	const json_t *since = json_object_get(sample, "since_us");
 
 	if (sample == NULL)
 		return FMT_OK;
-	if (host == NULL)
+	if (host == NULL || (since != NULL && json_integer_value(since) <= 0))
 		return FMT_MALFORMED;
 	if ((out->sample = calloc(1, sizeof(*out->sample))) == NULL ||
 	    (out->sample->host = strdup(host)) == NULL)
 		return FMT_NOMEM;
+	out->sample->since_us = json_integer_value(since);
 	return get_runs(json_object_get(sample, "read"), out->sample->read_us);
 }
 

@@ -29,7 +29,9 @@ const char *fmt_proof_level_name(enum fmt_proof_level level);
 
 /* What samples of a part have read back, each adding to those before it. */
 struct fmt_proof_sample {
-	char *host; /* owned: whose backups they are of */
+	char *host;       /* owned: whose backups they are of */
+	int64_t since_us; /* since then all were of one snapshot; 0: it is not
+			     known */
 	int64_t read_us[FMT_PROOF_SLICES]; /* when each slice last was, as it
 					      was then; 0: never */
 };

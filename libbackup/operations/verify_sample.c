@@ -3,8 +3,12 @@
  * A part of the contents, read back: slices of all pieces, by their ids, and so
  * the same ones in whatever snapshot they are. Those come first that were never
  * read, then those that were not for longest, until an eleventh of the bytes is
- * through: eleven samples have seen everything. How far they have come is kept
- * with the repository (formats/proof.md).
+ * through: eleven samples of a snapshot have seen all of it. How far they have
+ * come is kept with the repository (formats/proof.md).
+ *
+ * That a slice was read says nothing of the pieces that another snapshot has in
+ * it. So what was read is told of the samples of this snapshot alone, and of
+ * the others only where they have been.
  *
  * With a budget few slices are read at a time. What is begun is ended, so that
  * what is kept of a sample that was cut short is true.
@@ -76,7 +80,7 @@ look_through(
 /* ---- which ones ---- */
 
 /* The newest sample of this path, or NULL. */
-static const struct fmt_proof_sample *
+static const struct fmt_proof *
 newest_of(const struct bkp_proofs *proofs, const char *path, const char *host)
 {
 	const struct fmt_proof *newest = NULL;
@@ -90,7 +94,7 @@ newest_of(const struct bkp_proofs *proofs, const char *path, const char *host)
 		    (newest == NULL || p->time_us > newest->time_us))
 			newest = p;
 	}
-	return newest != NULL ? newest->sample : NULL;
+	return newest;
 }
 
 /* Where nobody knows what was read, day and minute say where to begin, for
@@ -128,6 +132,25 @@ put_in_order(unsigned *order, const int64_t *read_us, unsigned from)
 	}
 }
 
+/* Samples of one snapshot after another add up; of another one they begin anew,
+ * and no slice was read since that. */
+static void
+go_on(struct bkp_verify *verify, const struct fmt_proof *before,
+    struct fmt_proof_sample *covered, int64_t now_us)
+{
+	const struct fmt_proof_sample *sample = before->sample;
+
+	memcpy(covered->read_us, sample->read_us, sizeof(covered->read_us));
+	covered->since_us = sample->since_us;
+	if (sample->since_us > 0 && sample->since_us <= now_us &&
+	    strcmp(before->snapshot, verify->opened.name) == 0)
+		return;
+	covered->since_us = now_us;
+	for (size_t i = 0; i < FMT_PROOF_SLICES; i++)
+		if (covered->read_us[i] >= now_us)
+			covered->read_us[i] = now_us - 1;
+}
+
 /* What cannot be read of earlier samples is as if there had been none. */
 static int
 begin(struct bkp_verify *verify, struct bkp_sample *sample, struct plan *plan,
@@ -135,7 +158,7 @@ begin(struct bkp_verify *verify, struct bkp_sample *sample, struct plan *plan,
 {
 	struct bkp_repository *repository = verify->opened.repository;
 	const char *host = verify->opened.snapshot.host;
-	const struct fmt_proof_sample *before = NULL;
+	const struct fmt_proof *before = NULL;
 	struct bkp_proofs proofs = BKP_PROOFS_INIT;
 	struct bkp_error why = BKP_ERROR_INIT;
 
@@ -148,9 +171,9 @@ begin(struct bkp_verify *verify, struct bkp_sample *sample, struct plan *plan,
 		before = newest_of(&proofs, sample->path, sample->covered.host);
 	else if (why.code == BKP_NOMEM || why.code == BKP_CANCELLED)
 		return bkp_fail(err, why.code, "%s", why.message);
+	sample->covered.since_us = plan->now_us;
 	if (before != NULL)
-		memcpy(sample->covered.read_us, before->read_us,
-		    sizeof(before->read_us));
+		go_on(verify, before, &sample->covered, plan->now_us);
 	put_in_order(plan->order, sample->covered.read_us,
 	    before != NULL ? 0 : slice_of_now(plan->now_us));
 	bkp_proofs_free(&proofs);
@@ -176,11 +199,12 @@ take_slices(struct plan *plan, uint64_t bytes)
 	return taken > 0;
 }
 
+/* Where there was nothing, nothing was read. */
 static void
 cover(struct bkp_sample *sample, const struct plan *plan)
 {
 	for (size_t i = 0; i < FMT_PROOF_SLICES; i++)
-		if (plan->slices.is_chosen[i])
+		if (plan->slices.is_chosen[i] && plan->holding.pieces[i] > 0)
 			sample->covered.read_us[i] = plan->now_us;
 }
 
@@ -213,24 +237,36 @@ read_slices(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	return 0;
 }
 
-/* How much of it samples have read, and the oldest of that. */
-static uint64_t
-covered_so_far(const struct bkp_sample *sample, const struct holding *holding,
-    int64_t *oldest_us)
+/* What samples have read of the snapshot, and where those of others have been
+ * as well. */
+struct reach {
+	uint64_t pieces;      /* by samples of this snapshot */
+	int64_t oldest_us;    /* when the first of these was read */
+	unsigned places, all; /* slices with pieces: those that any sample has
+				 read, and how many there are */
+};
+
+static struct reach
+reach_of(const struct fmt_proof_sample *covered, const struct holding *holding)
 {
-	uint64_t pieces = 0;
+	struct reach reach = {.oldest_us = INT64_MAX};
 
-	*oldest_us = INT64_MAX;
 	for (size_t i = 0; i < FMT_PROOF_SLICES; i++) {
-		int64_t us = sample->covered.read_us[i];
+		int64_t us = covered->read_us[i];
 
-		if (us == 0 || holding->pieces[i] == 0)
+		if (holding->pieces[i] == 0)
 			continue;
-		pieces += holding->pieces[i];
-		if (us < *oldest_us)
-			*oldest_us = us;
+		reach.all++;
+		if (us == 0)
+			continue;
+		reach.places++;
+		if (us < covered->since_us)
+			continue;
+		reach.pieces += holding->pieces[i];
+		if (us < reach.oldest_us)
+			reach.oldest_us = us;
 	}
-	return pieces;
+	return reach;
 }
 
 static char *
@@ -238,25 +274,26 @@ describe(const struct bkp_sample *sample, const struct plan *plan,
     struct bkp_error *err)
 {
 	const struct holding *holding = &plan->holding;
-	int64_t oldest_us;
-	uint64_t covered = covered_so_far(sample, holding, &oldest_us);
+	struct reach reach = reach_of(&sample->covered, holding);
 	const char *cut = plan->is_cut ? ", as far as the budget went" : "";
 
-	if (covered < holding->all_pieces)
+	if (reach.pieces < holding->all_pieces)
 		return bkp_format(err,
 		    "%llu of %llu pieces read back, %llu bytes%s; with the "
-		    "samples before it %llu of them",
+		    "samples of this snapshot before it %llu of them; samples "
+		    "of any have been in %u of the %u places they are in, and "
+		    "what came there later is not counted as read",
 		    (unsigned long long)plan->read.pieces,
 		    (unsigned long long)holding->all_pieces,
 		    (unsigned long long)plan->read.bytes, cut,
-		    (unsigned long long)covered);
+		    (unsigned long long)reach.pieces, reach.places, reach.all);
 	return bkp_format(err,
-	    "%llu of %llu pieces read back, %llu bytes%s; with the samples "
-	    "before it all of them, none longer ago than %s",
+	    "%llu of %llu pieces read back, %llu bytes%s; with the samples of "
+	    "this snapshot before it all of them, none longer ago than %s",
 	    (unsigned long long)plan->read.pieces,
 	    (unsigned long long)holding->all_pieces,
 	    (unsigned long long)plan->read.bytes, cut,
-	    bkp_span((uint64_t)(plan->now_us - oldest_us) / 1000).text);
+	    bkp_span((uint64_t)(plan->now_us - reach.oldest_us) / 1000).text);
 }
 
 static int

@@ -174,7 +174,7 @@ later_members_may_be_missing_and_must_fit(void **state)
 static void
 how_far_samples_came_is_read_back(void **state)
 {
-	static struct fmt_proof_sample sample = {.host = host};
+	static struct fmt_proof_sample sample = {.host = host, .since_us = 8};
 	struct fmt_proof p = example(), read = FMT_PROOF_INIT;
 	struct fmt_buf buf = FMT_BUF_INIT;
 
@@ -185,10 +185,11 @@ how_far_samples_came_is_read_back(void **state)
 	assert_int_equal(fmt_proof_encode(&p, seed, &buf), FMT_OK);
 	assert_non_null(strstr((char *)buf.data,
 	    "\"sample\":{\"host\":\"proof-host\",\"read\":[[7,0],[4088,5],"
-	    "[1,9]]}"));
+	    "[1,9]],\"since_us\":8}"));
 	assert_int_equal(fmt_proof_decode(buf.data, buf.len, &read), FMT_OK);
 	assert_non_null(read.sample);
 	assert_string_equal(read.sample->host, host);
+	assert_int_equal(read.sample->since_us, 8);
 	assert_memory_equal(
 	    read.sample->read_us, sample.read_us, sizeof(sample.read_us));
 	fmt_proof_free(&read);
@@ -221,6 +222,12 @@ a_sample_must_be_of_all_slices(void **state)
 			json_pack("{s:s, s:o}", "host", "h", "read",
 			    json_loads(bad[i], JSON_DECODE_ANY, NULL))),
 		    FMT_MALFORMED);
+	for (int since = 0; since < 2; since++)
+		assert_int_equal(
+		    decode_with(
+			"sample", json_pack("{s:s, s:[[i,i]], s:i}", "host",
+				      "h", "read", 4096, 1, "since_us", since)),
+		    since > 0 ? FMT_OK : FMT_MALFORMED);
 	assert_int_equal(decode_with("sample", json_integer(1)), FMT_MALFORMED);
 	assert_int_equal(decode_with("sample", json_pack("{s:s}", "host", "h")),
 	    FMT_MALFORMED);
