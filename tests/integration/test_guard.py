@@ -148,7 +148,8 @@ def follow(guarded, lines):
     """What was printed, as somebody pastes it."""
     path = guarded.stack.path("pasted")
     with open(path, "w") as out:
-        out.write("cd /\nexport HOME=%s PATH=%s:$PATH\n%s" % (
+        out.write("cd /\nunset BACKUP_STATE_DIR BACKUP_CACHE_DIR\n"
+                  "export HOME=%s PATH=%s:$PATH\n%s" % (
             guarded.stack.commands.home, guarded.stack.commands.tools, lines))
     return os.system("sh %s >/dev/null 2>&1" % path)
 

@@ -232,7 +232,8 @@ def test_a_database_that_cannot_be_swapped_keeps_its_place(guarded):
 
         guarded.postgres.execute("postgres", "ALTER ROLE %s SUPERUSER" % name)
         guarded.write("conf", "by hand, since")
-        assert os.system("PATH=%s:$PATH HOME=%s; %s >/dev/null 2>&1" % (
+        assert os.system("unset BACKUP_STATE_DIR; PATH=%s:$PATH HOME=%s; "
+                         "%s >/dev/null 2>&1" % (
             guarded.stack.commands.tools, guarded.stack.commands.home,
             line)) >> 8 == FAILED
         # What was back already is not touched once more.
