@@ -5,13 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "libbackup/base/child.h"
+#include "libbackup/base/config_fields.h"
 #include "libbackup/base/config_yaml.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/doctor/exam.h"
+#include "libbackup/store/store.h"
 
 #define PATH_SIZE 4096
 
@@ -205,8 +208,10 @@ check_identity_file(struct bkp_exam *exam, struct bkp_error *err)
 {
 	const struct bkp_config *config = exam->config;
 
-	if (config == NULL ||
-	    (config->identity_file == NULL && config->passphrase == NULL))
+	if (config == NULL)
+		return bkp_exam_tell(exam, BKP_HEALTH_SKIPPED, NULL, NULL, err,
+		    "the configuration could not be read");
+	if (config->identity_file == NULL && config->passphrase == NULL)
 		return bkp_exam_ok(
 		    exam, err, "no key here opens the contents of backups");
 	if (config->identity_file != NULL &&
@@ -437,27 +442,103 @@ check_paths(struct bkp_exam *exam, struct bkp_error *err)
 	return rc;
 }
 
-/* Passwords that go over a network where anybody can read them. */
+bool
+bkp_exam_is_said(const struct config_field *fields,
+    const struct bkp_named_config *named, const char *key)
+{
+	for (size_t i = 0; fields[i].name != NULL; i++)
+		if (strcmp(fields[i].name, key) == 0)
+			return (named->given & ((uint32_t)1 << i)) != 0;
+	return false;
+}
+
+/* Whether it is an address of this machine, which nobody listens in on. */
+static bool
+is_loopback(const char *host)
+{
+	size_t len = strcspn(host, ":/?#");
+
+	if (strncmp(host, "[::1]", 5) == 0)
+		return true;
+	return (len == 9 && strncasecmp(host, "localhost", len) == 0) ||
+	       (strncmp(host, "127.", 4) == 0 &&
+		   strspn(host, "0123456789.") == len);
+}
+
+/* What goes over a network where anybody can read it, or be the one whom it is
+ * meant for. */
+static int
+look_at_tls(struct bkp_exam *exam, const char *subject,
+    const struct bkp_bucket_config *bucket, struct bkp_error *err)
+{
+	static const char plain[] = "http://";
+	const char *endpoint = bucket->endpoint;
+
+	if (endpoint != NULL &&
+	    strncasecmp(endpoint, plain, strlen(plain)) == 0) {
+		if (is_loopback(endpoint + strlen(plain)))
+			return 0;
+		exam->has_found = true;
+		return bkp_exam_tell(exam, BKP_HEALTH_WARNING, subject,
+		    "use https, or be sure of everybody on the network in "
+		    "between",
+		    err,
+		    "its endpoint is http, which whoever is on the way "
+		    "can read and change");
+	}
+	if (!bucket->accepts_unverified_tls)
+		return 0;
+	exam->has_found = true;
+	return bkp_exam_tell(exam, BKP_HEALTH_WARNING, subject,
+	    "use signature v4, which verifies, where the server can", err,
+	    "whom https is spoken with is not verified");
+}
+
+/* One of `repositories:` (NULL: there is no such list). */
+static int
+look_at_repository(struct bkp_exam *exam, const struct bkp_named_config *named,
+    const struct bkp_config *values, struct bkp_error *err)
+{
+	const struct bkp_bucket_config *bucket = &values->storage.bucket;
+	char *subject;
+	int rc;
+
+	if (values->repository == NULL ||
+	    !bkp_store_is_bucket(values->repository))
+		return 0;
+	if (named == NULL)
+		return look_at_tls(exam, "repository", bucket, err);
+	if (exam->config->defaults != NULL &&
+	    !bkp_exam_is_said(bkp_config_repository_fields, named, "storage"))
+		bucket = &exam->config->defaults->storage.bucket;
+	subject = bkp_format(err, "repository/%s", named->name);
+	rc = subject != NULL ? look_at_tls(exam, subject, bucket, err) : -1;
+	free(subject);
+	return rc;
+}
+
 static int
 check_tls(struct bkp_exam *exam, struct bkp_error *err)
 {
 	const struct bkp_config *config = exam->config;
-	int rc = 0, found = 0;
+	int rc = 0;
 
-	for (size_t i = 0;
-	     config != NULL && rc == 0 && i < config->source_count; i++) {
-		const struct bkp_source_config *source = &config->sources[i];
-
-		if (source->kind != BKP_KIND_BUCKET ||
-		    !source->bucket.accepts_unverified_tls)
-			continue;
-		found++;
-		rc = bkp_exam_tell(exam, BKP_HEALTH_WARNING, source->prefix,
-		    "use signature v4, which verifies, where the server can",
-		    err, "whom https is spoken with is not verified");
-	}
-	if (rc == 0 && found == 0)
-		rc = bkp_exam_ok(exam, err, "https is verified");
+	if (config == NULL)
+		return bkp_exam_tell(exam, BKP_HEALTH_SKIPPED, NULL, NULL, err,
+		    "the configuration could not be read");
+	if (config->repository_count == 0 || config->is_elsewhere)
+		rc = look_at_repository(exam, NULL, config, err);
+	else
+		for (size_t i = 0; rc == 0 && i < config->repository_count; i++)
+			rc = look_at_repository(exam, &config->repositories[i],
+			    config->repositories[i].values, err);
+	for (size_t i = 0; rc == 0 && i < config->source_count; i++)
+		if (config->sources[i].kind == BKP_KIND_BUCKET)
+			rc = look_at_tls(exam, config->sources[i].prefix,
+			    &config->sources[i].bucket, err);
+	if (rc == 0 && !exam->has_found)
+		rc = bkp_exam_ok(exam, err,
+		    "https is verified, and http goes to this machine alone");
 	return rc;
 }
 

@@ -279,24 +279,22 @@ is_covered(struct bkp_exam *exam, const char *name)
 }
 
 /* By another source of the same server, perhaps. */
-static bool
-is_elsewhere(struct bkp_exam *exam, const char *name)
+static int
+look_elsewhere(struct bkp_exam *exam, const char *name, bool *is_there,
+    struct bkp_error *err)
 {
 	const struct bkp_config *config = exam->config;
-	const char *own = exam->source->postgres.conninfo;
 
-	for (size_t i = 0; i < config->source_count; i++) {
+	*is_there = false;
+	for (size_t i = 0; !*is_there && i < config->source_count; i++) {
 		const struct bkp_source_config *other = &config->sources[i];
 
-		if (other->kind != BKP_KIND_POSTGRES || other == exam->source)
-			continue;
-		if (other->postgres.all_databases ||
-		    is_named(&other->postgres.databases, name) ||
-		    (own != NULL && other->postgres.conninfo != NULL &&
-			strstr(other->postgres.conninfo, name) != NULL))
-			return true;
+		if (other->kind == BKP_KIND_POSTGRES && other != exam->source &&
+		    bkp_exam_backs_up(&other->postgres, &exam->source->postgres,
+			name, is_there, err) < 0)
+			return -1;
 	}
-	return false;
+	return 0;
 }
 
 /* "postgres" is there for maintenance, and usually empty. */
@@ -323,8 +321,11 @@ look_at_databases(
 		return -1;
 	for (int i = 0; i < PQntuples(result); i++) {
 		const char *name = PQgetvalue(result, i, 0);
+		bool is_elsewhere = false;
 		char *copy;
 
+		if (look_elsewhere(exam, name, &is_elsewhere, err) < 0)
+			return -1;
 		if (is_covered(exam, name)) {
 			if ((copy = bkp_strdup(name, err)) == NULL)
 				return -1;
@@ -332,8 +333,7 @@ look_at_databases(
 			    copy;
 			server->bytes +=
 			    strtoull(PQgetvalue(result, i, 1), NULL, 10);
-		} else if (strcmp(name, "postgres") != 0 &&
-			   !is_elsewhere(exam, name) &&
+		} else if (strcmp(name, "postgres") != 0 && !is_elsewhere &&
 			   used + strlen(name) + 3 < sizeof(names)) {
 			used +=
 			    (size_t)snprintf(names + used, sizeof(names) - used,

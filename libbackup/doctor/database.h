@@ -66,4 +66,10 @@ int bkp_exam_collations(struct bkp_exam *exam, struct bkp_error *err);
 int bkp_exam_extensions(struct bkp_exam *exam, struct bkp_error *err);
 int bkp_exam_checksums(struct bkp_exam *exam, struct bkp_error *err);
 
+/* Whether a source is of the same server as `own`, by what both say of it, and
+ * backs that database up. */
+int bkp_exam_backs_up(const struct bkp_postgres_config *source,
+    const struct bkp_postgres_config *own, const char *database, bool *answer,
+    struct bkp_error *err);
+
 #endif

@@ -72,6 +72,11 @@ typedef int bkp_exam_take_fn(
 int bkp_exam_run(struct bkp_exam *exam, bkp_exam_take_fn *take, void *arg,
     struct bkp_error *err);
 
+/* Whether one of `repositories` or `jobs` says something of its own there. */
+struct config_field;
+bool bkp_exam_is_said(const struct config_field *fields,
+    const struct bkp_named_config *named, const char *key);
+
 /* ---- the kinds ---- */
 
 extern const struct bkp_exam_kind bkp_exam_host;       /* host.c */

@@ -2,12 +2,9 @@
 /* The machine that the backups run on. */
 #include <archive.h>
 #include <curl/curl.h>
-#include <dirent.h>
 #include <libpq-fe.h>
 #include <openssl/crypto.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,10 +13,11 @@
 #include "formats/buf.h"
 #include "libbackup/base/place.h"
 #include "libbackup/doctor/exam.h"
+#include "libbackup/doctor/starter.h"
 #include "libbackup/s3/libs3.h"
 #include "libbackup/version.h"
 
-#define LINE_MAX_BYTES 4096
+#define PATH_SIZE 4096
 #define MIB ((uint64_t)1024 * 1024)
 #define YEAR_BUILT 2026 /* no clock that is right is before this */
 
@@ -109,87 +107,14 @@ check_cache(struct bkp_exam *exam, struct bkp_error *err)
 
 /* ---- who starts it ---- */
 
-static bool
-mentions_backup(const char *path)
-{
-	char line[LINE_MAX_BYTES];
-	FILE *file = fopen(path, "re");
-	bool answer = false;
-
-	if (file == NULL)
-		return false;
-	while (!answer && fgets(line, sizeof(line), file) != NULL)
-		answer = line[0] != '#' &&
-			 (strstr(line, "backup-run") != NULL ||
-			     strstr(line, "backup-create") != NULL);
-	(void)fclose(file);
-	return answer;
-}
-
-/* The first file of a folder that names one of our commands, into `found`. */
-static bool
-find_in(const char *folder, const char *suffix, char *found, size_t size)
-{
-	DIR *dir = opendir(folder);
-	const struct dirent *entry;
-	bool answer = false;
-
-	if (dir == NULL)
-		return false;
-	while (!answer && (entry = readdir(dir)) != NULL) {
-		size_t len = strlen(entry->d_name), tail = strlen(suffix);
-
-		if (entry->d_name[0] == '.' || len < tail ||
-		    strcmp(entry->d_name + len - tail, suffix) != 0)
-			continue;
-		(void)snprintf(found, size, "%s/%s", folder, entry->d_name);
-		answer = mentions_backup(found);
-	}
-	(void)closedir(dir);
-	return answer;
-}
-
-/* Timers that are switched on are links there; a unit of a package alone starts
- * nothing. */
-static bool
-find_timer(char *found, size_t size)
-{
-	static const char folder[] = "/etc/systemd/system/timers.target.wants";
-	DIR *dir = opendir(folder);
-	const struct dirent *entry;
-	bool answer = false;
-
-	if (dir == NULL)
-		return false;
-	while (!answer && (entry = readdir(dir)) != NULL) {
-		answer = strstr(entry->d_name, "backup") != NULL;
-		(void)snprintf(found, size, "%s/%s", folder, entry->d_name);
-	}
-	(void)closedir(dir);
-	return answer;
-}
-
 static int
 check_schedule(struct bkp_exam *exam, struct bkp_error *err)
 {
-	static const struct {
-		const char *folder, *suffix;
-	} places[] = {{"/etc/systemd/system", ".service"}, {"/etc/cron.d", ""},
-	    {"/etc/cron.daily", ""}, {"/etc/cron.hourly", ""},
-	    {"/var/spool/cron/crontabs", ""}, {"/var/spool/cron", ""}};
-	char found[LINE_MAX_BYTES];
+	char found[PATH_SIZE];
 
-	if (find_timer(found, sizeof(found)))
+	if (bkp_exam_starter("", found, sizeof(found)))
 		return bkp_exam_ok(
 		    exam, err, "backups are started by %s", found);
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (find_in(places[i].folder, places[i].suffix, found,
-			sizeof(found)))
-			return bkp_exam_ok(
-			    exam, err, "backups are started by %s", found);
-	if (mentions_backup("/etc/crontab"))
-		return bkp_exam_ok(
-		    exam, err, "backups are started by /etc/crontab");
 	return bkp_exam_tell(exam, BKP_HEALTH_NOTE, NULL,
 	    "a systemd timer, a cron line, or whatever starts things here "
 	    "should run it every night",

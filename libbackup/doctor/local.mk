@@ -10,6 +10,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/doctor/database.c \
 	libbackup/doctor/database.h \
 	libbackup/doctor/database_role.c \
+	libbackup/doctor/database_same.c \
 	libbackup/doctor/database_state.c \
 	libbackup/doctor/doctor.c \
 	libbackup/doctor/exam.c \
@@ -22,4 +23,6 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/doctor/repository.h \
 	libbackup/doctor/repository_age.c \
 	libbackup/doctor/repository_keys.c \
-	libbackup/doctor/shape.c
+	libbackup/doctor/shape.c \
+	libbackup/doctor/starter.c \
+	libbackup/doctor/starter.h

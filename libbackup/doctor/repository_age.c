@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "libbackup/base/config_fields.h"
 #include "libbackup/base/duration.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/doctor/repository.h"
@@ -12,7 +13,8 @@
 
 #define HOUR_MS ((uint64_t)3600 * 1000)
 #define BACKUP_MS (26 * HOUR_MS)
-#define PROOF_MS (7 * 24 * HOUR_MS)
+#define PROOF_MS (7 * 24 * HOUR_MS)      /* where nothing is configured */
+#define PROOF_LATE_MS (2 * 24 * HOUR_MS) /* beside what is */
 #define AHEAD_US ((int64_t)300 * 1000000)
 
 #define MIB ((uint64_t)1024 * 1024)
@@ -60,13 +62,27 @@ has_source(const struct bkp_snapshot *snapshot, const char *prefix)
 	return false;
 }
 
-/* The newest with this source (NULL: any), or NULL. */
+/* What backup-guard kept of a state that had failed is no backup. */
+static bool
+is_of_failure(const struct bkp_snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->tag_count; i++)
+		if (strcmp(snapshot->tags[i], "guard-failed") == 0)
+			return true;
+	return false;
+}
+
+/* The newest backup with this source (NULL: any), or NULL. */
 static const struct bkp_snapshot *
 newest(const struct bkp_snapshot_list *list, const char *prefix)
 {
-	for (size_t i = list->count; i > 0; i--)
-		if (prefix == NULL || has_source(&list->items[i - 1], prefix))
-			return &list->items[i - 1];
+	for (size_t i = list->count; i > 0; i--) {
+		const struct bkp_snapshot *one = &list->items[i - 1];
+
+		if (!is_of_failure(one) &&
+		    (prefix == NULL || has_source(one, prefix)))
+			return one;
+	}
 	return NULL;
 }
 
@@ -152,57 +168,140 @@ bkp_exam_last_backup(struct bkp_exam *exam, struct bkp_error *err)
 	return 0;
 }
 
+/* Of one source (NULL: any). One that shares its snapshot with a source before
+ * it says no more than that one. */
+static int
+look_for_omissions(struct bkp_exam *exam, const struct bkp_snapshot_list *list,
+    size_t n, const struct bkp_snapshot *last, struct bkp_error *err)
+{
+	const struct bkp_config *config = exam->config;
+
+	if (last->omission_count == 0)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (is_wanted(config, config->sources[i].prefix) &&
+		    newest(list, config->sources[i].prefix) == last)
+			return 0;
+	exam->has_found = true;
+	return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
+	    "backup-list SNAPSHOT names what", err,
+	    "snapshot %.12s, the last one%s%s, left %zu things out", last->name,
+	    n < config->source_count ? " of " : "",
+	    n < config->source_count ? config->sources[n].prefix : "",
+	    last->omission_count);
+}
+
 int
 bkp_exam_omissions(struct bkp_exam *exam, struct bkp_error *err)
 {
+	const struct bkp_config *config = exam->config;
 	const struct bkp_snapshot_list *list;
 	const struct bkp_snapshot *last;
+	size_t count = 0;
 
 	if (bkp_exam_snapshots(exam, &list, err) < 0)
 		return -1;
-	if ((last = newest(list, NULL)) == NULL)
+	for (size_t i = 0; i == 0 || i < config->source_count; i++) {
+		const char *prefix =
+		    config->source_count > 0 ? config->sources[i].prefix : NULL;
+
+		if ((prefix != NULL && !is_wanted(config, prefix)) ||
+		    (last = newest(list, prefix)) == NULL)
+			continue;
+		count++;
+		if (look_for_omissions(exam, list, i, last, err) < 0)
+			return -1;
+	}
+	if (count == 0)
 		return bkp_exam_tell(exam, BKP_HEALTH_SKIPPED, NULL, NULL, err,
 		    "there is no snapshot yet");
-	if (last->omission_count == 0)
-		return bkp_exam_ok(
-		    exam, err, "the last backup left nothing out");
-	return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
-	    "backup-list SNAPSHOT names what", err,
-	    "snapshot %.12s, the last one, left %zu things out", last->name,
-	    last->omission_count);
+	if (exam->has_found)
+		return 0;
+	return bkp_exam_ok(exam, err, "the last backups left nothing out");
+}
+
+/* ---- proofs ---- */
+
+/* What a job says of verifications stands in place of what the file says. */
+static uint64_t
+every_of(const struct bkp_config *config, const struct bkp_named_config *job)
+{
+	if (bkp_exam_is_said(bkp_config_job_fields, job, "verification"))
+		return job->values->verification.every_ms;
+	return config->verification.every_ms;
+}
+
+/* How old the last proof may be: what backup-run does every so often may take
+ * its time, and wait for the next night. Of several jobs, the strictest. */
+static uint64_t
+proof_limit(const struct bkp_config *config)
+{
+	bool is_open = config->job_count > 0 && config->chosen_job == NULL &&
+		       !config->is_elsewhere;
+	uint64_t every = is_open ? 0 : config->verification.every_ms;
+
+	for (size_t i = 0; is_open && i < config->job_count; i++) {
+		const struct bkp_named_config *job = &config->jobs[i];
+		uint64_t own = every_of(config, job);
+
+		if (is_in(&job->values->job.repositories,
+			bkp_config_repository_used(config)) &&
+		    own > 0 && (every == 0 || own < every))
+			every = own;
+	}
+	return every > 0 ? every + PROOF_LATE_MS : PROOF_MS;
+}
+
+/* The one whose verification failed last and was not made good by a later proof
+ * of any, or the newest where it failed itself; NULL: none. */
+static const struct bkp_snapshot *
+doubtful(const struct bkp_snapshot_list *list, int64_t proven_us)
+{
+	const struct bkp_snapshot *last = newest(list, NULL), *found = NULL;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct bkp_snapshot *one = &list->items[i];
+
+		if (one->failed_us > proven_us &&
+		    (found == NULL || one->failed_us >= found->failed_us))
+			found = one;
+	}
+	if (found == NULL && last != NULL && last->failed_us > last->proven_us)
+		found = last;
+	return found;
 }
 
 int
 bkp_exam_last_proof(struct bkp_exam *exam, struct bkp_error *err)
 {
+	uint64_t limit = proof_limit(exam->config);
 	const struct bkp_snapshot_list *list;
-	const struct bkp_snapshot *last;
+	const struct bkp_snapshot *failed;
 	int64_t proven_us = 0;
 
 	if (bkp_exam_snapshots(exam, &list, err) < 0)
 		return -1;
-	if ((last = newest(list, NULL)) == NULL)
+	if (list->count == 0)
 		return bkp_exam_tell(exam, BKP_HEALTH_SKIPPED, NULL, NULL, err,
 		    "there is no snapshot yet");
 	for (size_t i = 0; i < list->count; i++)
 		if (list->items[i].proven_us > proven_us)
 			proven_us = list->items[i].proven_us;
-	if (last->failed_us > last->proven_us)
+	if ((failed = doubtful(list, proven_us)) != NULL)
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "run backup-verify again and read what fails", err,
-		    "the last verification of snapshot %.12s, the newest, "
-		    "failed",
-		    last->name);
+		    "the last verification of snapshot %.12s failed",
+		    failed->name);
 	if (proven_us == 0)
 		return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
 		    "run backup-verify with an administrator's key: a backup "
 		    "that was never restored is a hope",
 		    err, "no snapshot was ever proven");
-	if (age_ms(proven_us) > PROOF_MS)
+	if (age_ms(proven_us) > limit)
 		return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
 		    "run backup-verify; every week is a good rule", err,
-		    "the last proof is %s old",
-		    bkp_span(age_ms(proven_us)).text);
+		    "the last proof is %s old, and may be %s",
+		    bkp_span(age_ms(proven_us)).text, bkp_span(limit).text);
 	return bkp_exam_ok(exam, err, "the last proof is %s old",
 	    bkp_span(age_ms(proven_us)).text);
 }

@@ -78,7 +78,8 @@ is_word(const char *text)
 	static const char *const words[] = {"true", "false", "yes", "no", "on",
 	    "off", "all", "current", "v2", "v4", "text", "binary", "quick",
 	    "sample", "full", "governance", "compliance", "after", "never",
-	    "start", "success", "failure", "degraded", "recovery", NULL};
+	    "start", "success", "failure", "degraded", "recovery", "idle",
+	    "normal", NULL};
 
 	for (size_t i = 0; words[i] != NULL; i++)
 		if (strcasecmp(text, words[i]) == 0)
@@ -348,6 +349,8 @@ tell_scalar(struct walk *walk, const struct config_field *field,
 	case FIELD_DAYS:
 	case FIELD_PRUNE:
 	case FIELD_WINDOW:
+	case FIELD_PRIORITY:
+	case FIELD_RATE:
 		value = plain(text);
 		break;
 	default:
@@ -517,6 +520,8 @@ fields_of(enum field_type type)
 		return bkp_config_object_lock_fields;
 	case FIELD_HOOKS:
 		return bkp_config_hooks_fields;
+	case FIELD_RATES:
+		return bkp_config_rates_fields;
 	default:
 		return NULL;
 	}

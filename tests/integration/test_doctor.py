@@ -3,8 +3,10 @@
 planted is found by its own name."""
 
 import base64
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -13,8 +15,9 @@ import zipfile
 
 import psycopg
 import pytest
-from harness.stack import (COMPLETE, DEGRADED, FAILED, USAGE, recipient_of)
-from test_prune import _faked
+from harness.stack import (COMPLETE, DEGRADED, FAILED, USAGE, patience,
+                           recipient_of)
+from test_prune import _faked, small_disk  # noqa: F401
 
 DAY = 86400
 
@@ -130,6 +133,36 @@ def test_a_configuration_that_cannot_be_read_is_the_first_finding(stack):
     assert findings.worst("configuration") == "error"
     assert "retention" in findings.seen("configuration")
     assert findings.worst("versions") == "ok"
+    for unknown in ("key-file", "administrator-key", "paths", "tls"):
+        assert findings.statuses(unknown) == {"skipped"}, unknown
+
+
+def test_who_can_read_along_is_told(stack):
+    for name, endpoint in {
+            "near": "http://127.0.0.1:9000", "here": "http://LocalHost",
+            "six": "http://[::1]:9000", "safe": "https://s3.example.com",
+            "far": "http://minio.example.com:9000",
+            "odd": "http://127.0.0.1.example.com"}.items():
+        stack.add("bucket", name, endpoint=endpoint,
+                  access_key_file=stack.secret("access", "a"),
+                  secret_key_file=stack.secret("secret", "b"))
+    stack.options["repository"] = "s3://backups/x"
+    stack.options["storage"] = {"endpoint": "http://minio.example.com"}
+    stack.write()
+    findings = examine(stack, "--offline")
+    assert {finding["subject"] for finding in findings.of("tls")} == {
+        "bucket/far", "bucket/odd", "repository"}
+    assert findings.statuses("tls") == {"warning"}
+    del stack.options["repository"]
+    stack.options["repositories"] = {
+        "first": {"location": stack.repository},
+        "second": {"location": "s3://backups/x"},
+        "third": {"location": "s3://backups/y", "storage": {
+            "endpoint": "https://s3.example.com"}}}
+    stack.write()
+    findings = examine(stack, "--offline")
+    assert {finding["subject"] for finding in findings.of("tls")} == {
+        "bucket/far", "bucket/odd", "repository/second"}
 
 
 def test_secrets_that_others_can_read_are_named(stack, postgres, database):
@@ -241,6 +274,15 @@ def test_databases_that_nobody_backs_up_are_named(stack, postgres, database):
     findings = examine(stack, status=FAILED)
     assert other not in findings.seen("databases-covered")
     assert "never_was" in findings.seen("databases-present")
+    stack.add_postgres("app", postgres, database)
+    stack.add("postgres", "far", conninfo="host=127.0.0.1 port=1 user=x"
+              " dbname=%s" % other, databases="all")
+    stack.add_postgres("near", postgres, other + "_old")
+    findings = examine(stack, status=FAILED)
+    assert other in findings.seen("databases-covered", "postgres/app")
+    stack.add_postgres("near", postgres, other)
+    findings = examine(stack, status=FAILED)
+    assert other not in findings.seen("databases-covered", "postgres/app")
 
 
 def test_what_is_wrong_inside_of_a_database(stack, postgres, database):
@@ -359,14 +401,64 @@ def test_ages_go_by_the_configuration(stack):
     assert findings.worst("last-backup") == "warning"
     assert "1 d" in findings.seen("last-backup")
     assert findings.worst("last-proof") == "warning"
+    stack.options["assertions"] = [
+        {"name": "never", "source": "files/data", "run": ["false"]}]
+    stack.write()
+    stack.verify(statuses=(FAILED,))
+    del stack.options["assertions"]
     stack.add("files", "more", paths=[stack.config])
     findings = examine(stack)
     assert "no snapshot has it" in findings.seen("last-backup", "files/more")
     stack.create()
+    assert examine(stack).worst("last-proof") == "error"
     stack.verify()
     findings = examine(stack)
     assert findings.statuses("last-backup") == {"ok"}
     assert findings.worst("last-proof") == "ok"
+
+
+def test_the_age_of_a_proof_goes_by_how_often_one_is_made(stack):
+    stack.add("files", "data", paths=[stack.key_file])
+    stack.create()
+    stack.verify()
+
+    def after(days):
+        later = time.strftime("%Y-%m-%d %H:%M:%S",
+                              time.gmtime(time.time() + days * DAY))
+        return examine(stack, env=_faked(later)).worst("last-proof")
+
+    assert after(6) == "ok"
+    assert after(8) == "warning"
+    stack.options["verification"] = {"every": "14d"}
+    stack.write()
+    assert after(15) == "ok"
+    assert after(17) == "warning"
+    stack.options["jobs"] = {
+        "nightly": {"verification": {"level": "quick"}},
+        "weekly": {"verification": {"every": "30d"}}}
+    stack.write()
+    assert after(31) == "ok"
+    assert after(33) == "warning"
+
+
+def test_what_another_job_left_out_is_not_hidden(stack):
+    """Each source by its own last backup; what was kept of a failure is
+    none."""
+    os.mkdir(stack.path("data"))
+    os.mkfifo(stack.path("data", "pipe"))
+    stack.add("files", "a", paths=[stack.path("gone"), stack.path("data")])
+    stack.add("files", "b", paths=[stack.key_file])
+    result = stack.create("files/a", statuses=(DEGRADED,))
+    stack.create("files/b")
+    findings = examine(stack)
+    assert findings.worst("last-backup-whole") == "warning"
+    assert result["snapshot"][:12] in findings.seen("last-backup-whole")
+    os.mkdir(stack.path("gone"))
+    stack.create("--tag", "guard-failed")
+    findings = examine(stack)
+    assert findings.worst("last-backup-whole") == "warning"
+    stack.create()
+    assert examine(stack).statuses("last-backup-whole") == {"ok"}
 
 
 def test_a_key_that_was_revoked(stack):
@@ -454,6 +546,42 @@ def test_several_repositories_and_jobs(stack, second_key):
     assert findings.worst("programs", "job/weekly") == "error"
 
 
+def test_what_waits_in_a_repository_is_told(stack):
+    """What a prune leaves to the next one, and a backup that was killed."""
+    os.mkdir(stack.path("data"))
+    stack.add("files", "data", paths=[stack.path("data")])
+    for _ in range(2):
+        with open(stack.path("data", "new"), "wb") as out:
+            out.write(os.urandom(1 << 20))
+        stack.create()
+    findings = examine(stack)
+    assert findings.statuses("condemned") == {"ok"}
+    assert findings.statuses("sessions") == {"ok"}
+    pruned = stack.run("backup-prune", "--keep-last", "1")
+    assert pruned.status == COMPLETE, str(pruned)
+    stack.add("command", "slow", run=["sleep", "60"], output="dump")
+    process = stack.start("backup-create", stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + patience(30)
+        while "is at work" not in examine(stack).seen("sessions"):
+            assert process.poll() is None and time.monotonic() < end
+    finally:
+        process.kill()
+        process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    findings = examine(stack)
+    assert findings.worst("condemned") == "note"
+    assert "wait to be deleted" in findings.seen("condemned")
+    assert "did not end well" in findings.seen("sessions")
+
+
+def test_a_full_disk_is_found(small_disk):
+    small_disk.create()
+    assert examine(small_disk).worst("repository-room") == "error"
+
+
 # ---- bundles ----
 
 def _forms(secret):
@@ -489,6 +617,8 @@ def test_a_bundle_holds_findings_and_no_secret(
               output="dump")
     stack.options["passphrase_file"] = stack.secret(
         "passphrase", "a passphrase of ours")
+    stack.options["limits"] = {"upload": "10MiB"}
+    stack.options["priority"] = "idle"
     stack.write()
     log = stack.path("log")
     with open(log, "w") as out:
@@ -522,6 +652,8 @@ def test_a_bundle_holds_findings_and_no_secret(
     shape = json.loads(files["configuration.json"])
     assert shape["key_file"].startswith("path-")
     assert shape["passphrase_file"] == "(a file)"
+    assert shape["limits"] == {"upload": "10MiB"}
+    assert shape["priority"] == "idle"
     assert shape["sources"][0]["conninfo"]["port"] == str(postgres.port)
     assert "somebody" not in files["log.txt"].decode()
     assert "password=[secret]" in files["log.txt"].decode()

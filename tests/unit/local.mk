@@ -284,8 +284,10 @@ TESTS += $(UNIT_TESTS)
 endif
 
 # doctor: bundles
-UNIT_TESTS += tests/unit/test_bundle tests/unit/test_exam
+UNIT_TESTS += tests/unit/test_bundle tests/unit/test_doctor tests/unit/test_exam
 tests_unit_test_bundle_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_bundle_LDADD = $(UNIT_LIBS) $(JANSSON_LIBS)
+tests_unit_test_doctor_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_doctor_LDADD = $(UNIT_LIBS)
 tests_unit_test_exam_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_exam_LDADD = $(UNIT_LIBS)
