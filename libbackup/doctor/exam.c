@@ -72,7 +72,7 @@ text_of(const char *text)
 	return value;
 }
 
-static int
+__attribute__((format(printf, 5, 0))) static int
 tell(struct bkp_exam *exam, enum bkp_health health, const char *subject,
     const char *advice, const char *format, va_list ap, struct bkp_error *err)
 {

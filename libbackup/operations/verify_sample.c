@@ -170,7 +170,8 @@ begin(struct bkp_verify *verify, struct bkp_sample *sample, struct plan *plan,
 	    bkp_proofs_load(repository, &proofs, &why) == 0)
 		before = newest_of(&proofs, sample->path, sample->covered.host);
 	else if (why.code == BKP_NOMEM || why.code == BKP_CANCELLED)
-		return bkp_fail(err, why.code, "%s", why.message);
+		return bkp_fail(
+		    err, (enum bkp_error_code)why.code, "%s", why.message);
 	sample->covered.since_us = plan->now_us;
 	if (before != NULL)
 		go_on(verify, before, &sample->covered, plan->now_us);
