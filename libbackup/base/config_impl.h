@@ -301,4 +301,8 @@ void bkp_secret_free(char *secret);
 int bkp_secret_load(const char *what, const char *value, const char *file,
     const char *env_name, char **out, struct bkp_error *err);
 
+/* What of the environment is secret, and is neither told nor shown; NULL
+ * ended. */
+extern const char *const bkp_secret_variables[];
+
 #endif

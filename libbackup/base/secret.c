@@ -13,6 +13,9 @@
 
 #define SECRET_MAX ((size_t)64 * 1024)
 
+const char *const bkp_secret_variables[] = {"PGPASSWORD", "BACKUP_PASSPHRASE",
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", NULL};
+
 void
 bkp_secret_free(char *secret)
 {

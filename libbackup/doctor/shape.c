@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "libbackup/base/config_fields.h"
+#include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/base/place.h"
 #include "libbackup/doctor/bundle.h"
@@ -628,9 +629,7 @@ learn_config(struct walk *walk, struct bkp_config *config)
 static void
 learn_environment(struct walk *walk)
 {
-	static const char *const names[] = {"PGPASSWORD", "BACKUP_PASSPHRASE",
-	    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-	    NULL};
+	const char *const *names = bkp_secret_variables;
 	static const char *const files[] = {
 	    "PGPASSWORD_FILE", "BACKUP_PASSPHRASE_FILE", NULL};
 

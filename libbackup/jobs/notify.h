@@ -8,7 +8,8 @@
 #include "libbackup/base/config_impl.h"
 #include "libbackup/notify.h"
 
-/* Every secret of a configuration, borrowed from it. */
+/* Every secret of a configuration and of the environment, borrowed from them.
+ */
 struct bkp_secrets {
 	struct bkp_secret_text {
 		const char *text;

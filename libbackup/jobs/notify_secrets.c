@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is told is made of messages without secrets, but a hook may write what
- * it likes: what the configuration knows to be secret is taken out. */
+ * it likes: what the configuration and the environment know to be secret is
+ * taken out. */
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libbackup/base/config_fields.h"
+#include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/jobs/notify.h"
 
 #define LEAST 6 /* bytes: what is shorter is a word of every day */
 #define MARK "[secret]"
 
-/* Borrowed from the configuration. */
+/* Borrowed from the configuration or the environment. */
 static int
 add(struct bkp_secrets *secrets, const char *text, size_t len,
     struct bkp_error *err)
@@ -97,13 +99,23 @@ add_notification(struct bkp_secrets *secrets,
 	return add_headers(secrets, it->headers, err);
 }
 
+static int
+add_environment(struct bkp_secrets *secrets, struct bkp_error *err)
+{
+	for (size_t i = 0; bkp_secret_variables[i] != NULL; i++)
+		if (add_text(secrets, getenv(bkp_secret_variables[i]), err) < 0)
+			return -1;
+	return 0;
+}
+
 int
 bkp_secrets_collect(const struct bkp_config *config,
     struct bkp_secrets *secrets, struct bkp_error *err)
 {
 	size_t i;
 
-	if (add_places(secrets, config, err) < 0)
+	if (add_environment(secrets, err) < 0 ||
+	    add_places(secrets, config, err) < 0)
 		return -1;
 	for (i = 0; i < config->repository_count; i++)
 		if (add_places(secrets, config->repositories[i].values, err) <

@@ -395,7 +395,7 @@ def test_names_are_text_in_json_whatever_they_hold(teller, recorder):
 
 # ---- secrets ----
 
-def test_secrets_of_the_configuration_are_in_nothing_that_is_sent(
+def test_secrets_are_in_nothing_that_is_sent(
         teller, recorder, smtp, mailer):
     """Whatever a hook writes."""
     address = recorder.url + "/" + CANARY
@@ -416,12 +416,16 @@ def test_secrets_of_the_configuration_are_in_nothing_that_is_sent(
                  "signing_key": secrets["key"]},
                 {"mail": ["root"], "sendmail": mailer}]}, out)
     os.chmod(teller.config, 0o600)
-    log = " ".join([address, "t0ken-t0ken", *secrets.values(), "the end"])
+    given = {"PGPASSWORD": "given pg-pass", "BACKUP_PASSPHRASE": "a phrase 2",
+             "AWS_SECRET_ACCESS_KEY": "given s3-secret",
+             "AWS_SESSION_TOKEN": "given t0ken"}
+    log = " ".join([address, "t0ken-t0ken", *secrets.values(),
+                    *given.values(), "the end"])
     step = dict(FAILED["steps"][1], error=log)
-    teller.tell(dict(FAILED, error=log, log=log, steps=[step]))
+    teller.tell(dict(FAILED, error=log, log=log, steps=[step]), **given)
     ping, webhook = (request[2].decode() for request in recorder.requests)
     body = hook(recorder, 1)[1]
-    clean = " ".join(["[secret]"] * 6 + ["the end"])
+    clean = " ".join(["[secret]"] * 10 + ["the end"])
     assert body["error"] == body["log"] == clean
     assert body["steps"][0]["error"] == clean
     (_, mail), = smtp.mails
