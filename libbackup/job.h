@@ -64,6 +64,8 @@ struct bkp_job_repository {
 	int64_t last_proof_us;       /* when a snapshot was last proven */
 	const char *proven_snapshot; /* that one; NULL */
 	int64_t last_prune_us;
+	int is_unproven; /* it was asked in this run, and no snapshot in it is
+			    proven */
 };
 
 /* Everything is borrowed by whoever is given it. */

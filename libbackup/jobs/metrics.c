@@ -193,6 +193,8 @@ told_of_repository(const struct bkp_job_report *report,
 	case BACKUP_COMPLETE:
 		return put_time(value, it->last_complete_us);
 	case PROVEN_TIME:
+		if (it->is_unproven)
+			return put_number(value, 0);
 		return put_time(value, it->last_proof_us);
 	case PRUNED_TIME:
 		return put_time(value, it->last_prune_us);

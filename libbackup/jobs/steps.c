@@ -547,6 +547,7 @@ ask_proofs(struct job_run *run, struct bkp_job_repository *repository,
 		rc = -1;
 	} else if (command.result != NULL) {
 		repository->last_proof_us = command.proven_us;
+		repository->is_unproven = command.proven_us == 0;
 		repository->proven_snapshot = NULL;
 		if (command.proven_us > 0)
 			repository->proven_snapshot =
@@ -592,6 +593,7 @@ prove(struct job_run *run, struct bkp_job_repository *repository,
 	if (rc == 0 && state != BKP_JOB_FAILED &&
 	    json_is_true(json_object_get(command.result, "is_proven"))) {
 		repository->last_proof_us = bkp_job_now_us();
+		repository->is_unproven = 0;
 		repository->proven_snapshot = repository->snapshot;
 	}
 	/* A verdict is not an error event: it says why in its own way. */

@@ -64,6 +64,7 @@ read_repository(const json_t *from)
 	    .last_success_us = number(from, "last_success_us"),
 	    .last_complete_us = number(from, "last_complete_us"),
 	    .last_proof_us = number(from, "last_proof_us"),
+	    .is_unproven = (int)number(from, "is_unproven"),
 	    .last_prune_us = number(from, "last_prune_us")};
 }
 

@@ -162,6 +162,15 @@ def test_a_failure_leaves_what_was_known_of_the_last_success(monitor):
     assert set(after) == set(before)
 
 
+def test_a_proof_that_the_repository_does_not_know_of_is_none(monitor):
+    name = "libbackup_proof_last_success_timestamp_seconds"
+    monitor.save(report(repository=dict(GOOD, last_proof_us=at(64))))
+    monitor.save(report(repository=GOOD))
+    assert monitor.values()[name, "default", "default"] == BEGAN + 64
+    monitor.save(report(repository=dict(GOOD, is_unproven=1)))
+    assert monitor.values()[name, "default", "default"] == 0
+
+
 def test_a_failure_never_looks_like_anything_else(monitor):
     for status in (0, 3, -1, 1, 137):
         monitor.save(report(state="failed", exit_status=status))
