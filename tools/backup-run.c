@@ -327,7 +327,22 @@ worse(enum cli_status a, enum cli_status b)
 	return a == CLI_DEGRADED ? a : b;
 }
 
-/* All are tried, unless somebody asks to stop. */
+/* All are tried, unless somebody asks to stop: then the others are named. */
+static enum cli_status
+run_next(struct cli *cli, struct bkp_config *config,
+    struct bkp_job_options *options, const char *name)
+{
+	struct running running = {.cli = cli, .job = name};
+	char text[300];
+
+	if (!bkp_cancel_is_requested(&cli->cancel))
+		return run_job(cli, config, options, name);
+	(void)snprintf(text, sizeof(text),
+	    "the job '%s' was not begun: stopped on request", name);
+	on_message(&running, BKP_WARNING, NULL, text);
+	return CLI_FAILED;
+}
+
 static enum cli_status
 run_jobs(
     struct cli *cli, struct bkp_config *config, struct bkp_job_options *options)
@@ -337,17 +352,14 @@ run_jobs(
 	int i;
 
 	for (i = 0; i < cli->operand_count; i++)
-		if (!bkp_cancel_is_requested(&cli->cancel))
-			status = worse(status,
-			    run_job(cli, config, options, cli->operands[i]));
+		status = worse(
+		    status, run_next(cli, config, options, cli->operands[i]));
 	if (cli->operand_count > 0)
 		return status;
 	if (chosen != NULL)
 		return run_job(cli, config, options, chosen);
 	for (i = 0; (name = bkp_config_job(config, (size_t)i)) != NULL; i++)
-		if (!bkp_cancel_is_requested(&cli->cancel))
-			status =
-			    worse(status, run_job(cli, config, options, name));
+		status = worse(status, run_next(cli, config, options, name));
 	return status;
 }
 

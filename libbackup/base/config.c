@@ -168,6 +168,16 @@ load_file(const char *path, struct bkp_config *config, struct bkp_error *err)
 	return replace(&config->path, path, err);
 }
 
+/* The environment or a command may name another one then. */
+static int
+note_repository(struct bkp_config *config, struct bkp_error *err)
+{
+	if (config->repository == NULL)
+		return 0;
+	config->own_repository = bkp_strdup(config->repository, err);
+	return config->own_repository != NULL ? 0 : -1;
+}
+
 int
 bkp_config_load(
     const char *path, struct bkp_config **out, struct bkp_error *err)
@@ -181,6 +191,7 @@ bkp_config_load(
 	if ((config = bkp_alloc(sizeof(*config), err)) == NULL)
 		goto out;
 	if (load_file(path != NULL ? path : found, config, err) < 0 ||
+	    note_repository(config, err) < 0 ||
 	    bkp_config_limits_begin(config, err) < 0 ||
 	    bkp_config_choice_begin(config, err) < 0 ||
 	    bkp_config_apply_environment(config, err) < 0)
@@ -209,6 +220,7 @@ bkp_config_free(struct bkp_config *config)
 	bkp_config_fields_free(bkp_config_fields, config);
 	bkp_config_fields_free(bkp_config_job_fields, config);
 	free(config->path);
+	free(config->own_repository);
 	free(config);
 }
 

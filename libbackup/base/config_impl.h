@@ -271,6 +271,8 @@ struct bkp_config {
 					is nothing to choose from */
 	const struct bkp_named_config *chosen_job, *chosen_repository;
 	bool is_elsewhere; /* the repository is none of the configured ones */
+	char *own_repository; /* as the file has it for all; NULL: it has none
+				 */
 	struct bkp_strings locations; /* of all repositories */
 	struct bkp_limits_config limits_wanted;
 	struct bkp_limits *limits; /* owned: of all that is done with this */

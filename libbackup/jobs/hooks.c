@@ -32,6 +32,18 @@ add(struct facts *facts, struct bkp_error *err, const char *name,
 	return 0;
 }
 
+/* A hook does not have it. */
+static int
+take_away(struct facts *facts, struct bkp_error *err, const char *name)
+{
+	char *text = bkp_strdup(name, err);
+
+	if (text == NULL)
+		return -1;
+	facts->items[facts->count++] = text;
+	return 0;
+}
+
 static int
 add_number(
     struct facts *facts, struct bkp_error *err, const char *name, uint64_t n)
@@ -98,7 +110,9 @@ collect(struct facts *facts, const struct job_run *run, const char *name,
 
 	if (!is_before && state == BKP_JOB_RUNNING)
 		state = BKP_JOB_COMPLETE;
-	if (add(facts, err, "BACKUP_JOB", report->job) < 0 ||
+	/* A hook is no part of the backup, and writes what it likes. */
+	if (take_away(facts, err, "BACKUP_PASSPHRASE") < 0 ||
+	    add(facts, err, "BACKUP_JOB", report->job) < 0 ||
 	    add(facts, err, "BACKUP_HOOK", name) < 0 ||
 	    add(facts, err, "BACKUP_STATE", bkp_job_state_name(state)) < 0 ||
 	    add(facts, err, "BACKUP_STEP", report->failed_step) < 0 ||

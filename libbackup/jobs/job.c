@@ -31,6 +31,7 @@ bkp_job_free(struct bkp_job *job)
 	bkp_arena_free(&job->arena);
 	free(job->steps);
 	free(job->repositories);
+	free(job->kept);
 	free(job);
 }
 

@@ -21,6 +21,9 @@ struct bkp_job {
 	size_t step_cap;
 	struct bkp_job_repository *repositories; /* the same */
 	size_t repository_cap;
+	struct bkp_job_repository *kept; /* owned; of runs before, and not in
+					    this one: for the state alone */
+	size_t kept_count, kept_cap;
 };
 
 /* ---- job.c: memory ---- */
@@ -48,6 +51,8 @@ struct job_run {
 	const struct bkp_job_options *options;
 	const char *location;  /* of options->repository, where that is none of
 				  the configured ones; NULL */
+	const char *elsewhere; /* the same where the file has another one; such
+				  a run has a state of its own; NULL */
 	bool is_one;           /* of the repositories, whatever the job has */
 	uint64_t if_missed_ms; /* 0: always */
 	char *config_file;     /* owned; absolute; NULL: none */
@@ -92,6 +97,19 @@ struct bkp_job_time {
 };
 
 struct bkp_job_time bkp_job_time(int64_t us);
+
+/* ---- before.c ---- */
+
+/* The job and the host. */
+int bkp_job_name_it(struct job_run *run, struct bkp_error *err);
+
+/* The repositories of this run, each with where it is. */
+int bkp_job_list_repositories(struct job_run *run, struct bkp_error *err);
+
+/* What the run takes over from the state at `path` (NULL: none), and warnings
+ * about that. `is_alone`: no other one can be running. -1: out of memory. */
+int bkp_job_recall(struct job_run *run, const char *path, bool is_alone,
+    struct bkp_error *err);
 
 /* ---- hooks.c ---- */
 

@@ -23,163 +23,6 @@ struct places {
 	int lock_fd;
 };
 
-/* ---- what is known before ---- */
-
-static int
-name_it(struct job_run *run, struct bkp_error *err)
-{
-	struct bkp_job_report *report = &run->job->report;
-	const char *job = bkp_config_job_used(run->config);
-	char host[256] = "localhost";
-
-	(void)gethostname(host, sizeof(host) - 1);
-	report->job =
-	    bkp_job_text(run->job, job != NULL ? job : "default", err);
-	report->host = bkp_job_text(run->job, host, err);
-	report->state = BKP_JOB_RUNNING;
-	report->began_us = bkp_job_now_us();
-	return report->job != NULL && report->host != NULL ? 0 : -1;
-}
-
-static int
-add_repository(struct job_run *run, const char *name, struct bkp_error *err)
-{
-	struct bkp_job_repository *it;
-
-	if (run->location == NULL &&
-	    bkp_config_use_repository(run->config, name, err) < 0)
-		return -1;
-	if ((it = bkp_job_add_repository(run->job, name, err)) == NULL)
-		return -1;
-	it->location =
-	    bkp_job_text(run->job, bkp_config_repository(run->config), err);
-	return it->location != NULL ? 0 : -1;
-}
-
-/* The repositories of this run, each with where it is. */
-static int
-list_repositories(struct job_run *run, struct bkp_error *err)
-{
-	const char *name;
-
-	if (run->is_one)
-		return add_repository(
-		    run, bkp_config_repository_used(run->config), err);
-
-	for (size_t i = 0;
-	     (name = bkp_config_repository_name(run->config, i)) != NULL; i++)
-		if (add_repository(run, name, err) < 0)
-			return -1;
-	if (run->job->report.repository_count > 0)
-		return 0;
-	return bkp_fail(err, BKP_INVALID,
-	    "the job '%s' has no repository: write `repository:` or "
-	    "`repositories:` into the configuration, or name one with "
-	    "--repository",
-	    run->job->report.job);
-}
-
-static bool
-named_outside(void)
-{
-	const char *text = getenv("BACKUP_REPOSITORY");
-
-	return text != NULL && text[0] != '\0';
-}
-
-/* The job, and a repository where one is given. */
-static int
-choose(struct job_run *run, struct bkp_error *err)
-{
-	const struct bkp_job_options *options = run->options;
-	struct bkp_config *config = run->config;
-	const char *job = options->job;
-
-	if (job == NULL && config->job_count == 0)
-		job = "default";
-	if (bkp_config_use_job(config, job, err) < 0)
-		return -1;
-	if (config->source_count == 0)
-		return bkp_fail(err, BKP_INVALID,
-		    "%s lists no sources to back up: write `sources:`",
-		    bkp_config_path(config) != NULL ? bkp_config_path(config)
-						    : "the configuration");
-	if (options->repository != NULL &&
-	    bkp_config_set_repository(config, options->repository, err) < 0)
-		return -1;
-	run->is_one = options->repository != NULL || named_outside();
-	if (config->is_elsewhere ||
-	    (options->repository != NULL && config->repository_count == 0))
-		run->location = bkp_config_repository(config);
-	return 0;
-}
-
-/* What this run takes over from the one before. */
-static int
-take_over(
-    struct job_run *run, const struct bkp_job *before, struct bkp_error *err)
-{
-	struct bkp_job_report *report = &run->job->report;
-	const struct bkp_job_report *old = &before->report;
-
-	report->previous = old->state;
-	report->previous_began_us = old->began_us;
-	report->previous_ended_us = old->ended_us;
-	report->failures = old->failures;
-	/* We hold the lock, so that one is over: it has not said how. */
-	if (old->state == BKP_JOB_RUNNING) {
-		report->previous = BKP_JOB_FAILED;
-		report->failures++;
-		bkp_job_tell(run, BKP_WARNING, NULL,
-		    "the run that began at %s never said how it ended: it was "
-		    "killed, or the machine went down",
-		    bkp_job_time(old->began_us).text);
-	}
-	for (size_t i = 0; i < old->repository_count; i++) {
-		const struct bkp_job_repository *from = &old->repositories[i];
-		struct bkp_job_repository *to =
-		    bkp_job_find_repository(run->job, from->name);
-
-		if (to == NULL || from->location == NULL ||
-		    strcmp(from->location, to->location) != 0)
-			continue;
-		to->last_success_us = from->last_success_us;
-		to->last_complete_us = from->last_complete_us;
-		to->last_proof_us = from->last_proof_us;
-		to->last_prune_us = from->last_prune_us;
-		if (from->proven_snapshot != NULL &&
-		    (to->proven_snapshot = bkp_job_text(
-			 run->job, from->proven_snapshot, err)) == NULL)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-recall(struct job_run *run, const struct places *places, struct bkp_error *err)
-{
-	struct bkp_error problem = BKP_ERROR_INIT;
-	struct bkp_job *before = NULL;
-	int rc;
-
-	if (places->state == NULL)
-		return 0;
-	if (bkp_job_state_read(places->state, &before, &problem) < 0) {
-		if (problem.code == BKP_NOMEM) {
-			*err = problem;
-			return -1;
-		}
-		if (problem.code != BKP_NOTFOUND)
-			bkp_job_tell(run, BKP_WARNING, NULL,
-			    "what is remembered of this job is not used: %s",
-			    problem.message);
-		return 0;
-	}
-	rc = take_over(run, before, err);
-	bkp_job_free(before);
-	return rc;
-}
-
 /* ---- telling others ---- */
 
 /* A UUID of chance. Without one, a run is told without a name. */
@@ -218,7 +61,9 @@ save_metrics(struct job_run *run)
 	struct bkp_error problem = BKP_ERROR_INIT;
 	struct bkp_notice notice = notice_of(run);
 
-	if (bkp_metrics_save(run->config, &notice, &problem) < 0)
+	/* Of what is done elsewhere, a monitor knows nothing. */
+	if (bkp_metrics_save(run->config,
+		run->elsewhere == NULL ? &notice : NULL, &problem) < 0)
 		bkp_job_tell(run, BKP_WARNING, NULL,
 		    "the metrics are not written: %s", problem.message);
 }
@@ -335,36 +180,31 @@ decline_window(struct job_run *run, struct bkp_error *err)
 
 /* A machine that can keep nothing still makes backups, and says what it lacks:
  * two runs at once are then not kept apart. */
-static int
-find_places(struct job_run *run, struct places *places, struct bkp_error *err)
+static void
+find_places(struct job_run *run, struct places *places)
 {
 	struct bkp_error problem = BKP_ERROR_INIT;
 	const char *job = run->job->report.job;
 
-	places->state =
-	    bkp_job_state_path(run->config_file, job, ".json", &problem);
+	places->state = bkp_job_state_path(
+	    run->config_file, job, run->elsewhere, ".json", &problem);
 	if (places->state != NULL)
 		places->lock = bkp_job_state_path(
-		    run->config_file, job, ".lock", &problem);
+		    run->config_file, job, NULL, ".lock", &problem);
 	if (places->state != NULL && places->lock != NULL)
-		return 0;
-	if (problem.code == BKP_NOMEM) {
-		*err = problem;
-		return -1;
-	}
+		return;
 	free(places->state);
 	places->state = NULL;
 	bkp_job_tell(run, BKP_WARNING, NULL,
 	    "nothing can be remembered of this job, and runs are not kept "
 	    "apart: %s; name a folder with BACKUP_STATE_DIR",
 	    problem.message);
-	return 0;
 }
 
-/* 0: it is ours, or cannot be had; 1: another run has it, `who` tells. */
+/* 0: it is ours, or cannot be had, which is told; 1: another run has it, `who`
+ * tells. */
 static int
-lock(struct job_run *run, struct places *places, char *who, size_t size,
-    struct bkp_error *err)
+lock(struct job_run *run, struct places *places, char *who, size_t size)
 {
 	struct bkp_error problem = BKP_ERROR_INIT;
 	int rc;
@@ -374,17 +214,17 @@ lock(struct job_run *run, struct places *places, char *who, size_t size,
 	rc = bkp_job_lock(places->lock, &places->lock_fd, who, size, &problem);
 	if (rc > 0)
 		return 1;
-	if (rc == 0) {
-		(void)snprintf(run->lock_text, sizeof(run->lock_text),
-		    "process %ld, since %s\n", (long)getpid(),
-		    bkp_job_time(run->job->report.began_us).text);
-		rc = bkp_job_lock_sign(
-		    places->lock_fd, run->lock_text, &problem);
-	}
 	if (rc < 0) {
-		*err = problem;
-		return -1;
+		bkp_job_tell(run, BKP_WARNING, NULL,
+		    "runs of this job are not kept apart: %s", problem.message);
+		return 0;
 	}
+	(void)snprintf(run->lock_text, sizeof(run->lock_text),
+	    "process %ld, since %s\n", (long)getpid(),
+	    bkp_job_time(run->job->report.began_us).text);
+	if (bkp_job_lock_sign(places->lock_fd, run->lock_text, &problem) < 0)
+		bkp_job_tell(run, BKP_WARNING, NULL, "%s: %s", places->lock,
+		    problem.message);
 	return 0;
 }
 
@@ -394,8 +234,8 @@ save(struct job_run *run, const struct places *places)
 	struct bkp_error problem = BKP_ERROR_INIT;
 
 	if (places->state != NULL &&
-	    bkp_job_state_write(places->state, run->config_file,
-		&run->job->report, &problem) < 0)
+	    bkp_job_state_write(
+		places->state, run->config_file, run->job, &problem) < 0)
 		bkp_job_tell(run, BKP_WARNING, NULL,
 		    "what became of this run is not remembered: %s",
 		    problem.message);
@@ -538,22 +378,40 @@ run_now(struct job_run *run, const struct places *places, struct bkp_error *err)
 	return rc;
 }
 
+/* A run that cannot be begun has failed: it is remembered, and told. */
+static int
+give_up(struct job_run *run, const struct places *places,
+    const struct bkp_error *problem)
+{
+	bool any;
+
+	(void)bkp_job_worsen(run, BKP_JOB_FAILED, NULL, problem->message, NULL);
+	(void)bkp_job_hooks(run, "failure", &run->config->job.failure,
+	    BKP_JOB_FAILED, &any, NULL);
+	conclude(&run->job->report);
+	save(run, places);
+	tell_end(run);
+	return 0;
+}
+
 static int
 begin(struct job_run *run, struct places *places, struct bkp_error *err)
 {
+	struct bkp_error problem = BKP_ERROR_INIT, other = BKP_ERROR_INIT;
+	bool is_ready;
 	char who[200] = "";
-	int rc;
 
-	if (choose(run, err) < 0 || name_it(run, err) < 0 ||
-	    list_repositories(run, err) < 0 ||
-	    find_places(run, places, err) < 0)
+	if (bkp_job_name_it(run, err) < 0)
 		return -1;
-	if ((rc = lock(run, places, who, sizeof(who), err)) < 0)
-		return -1;
-	if (rc > 0)
+	is_ready = bkp_job_list_repositories(run, &problem) == 0;
+	find_places(run, places);
+	if (lock(run, places, who, sizeof(who)) > 0)
 		return decline_overlap(run, who, err);
-	if (recall(run, places, err) < 0)
-		return -1;
+	if (bkp_job_recall(run, places->state, places->lock_fd >= 0, &other) <
+	    0)
+		return give_up(run, places, is_ready ? &other : &problem);
+	if (!is_ready)
+		return give_up(run, places, &problem);
 	if (is_young(run))
 		return decline(run, BKP_JOB_NOT_DUE, 0,
 		    "the last good backup is young enough", err);

@@ -39,16 +39,19 @@ bkp_job_config_file(const struct bkp_config *config, struct bkp_error *err)
 }
 
 char *
-bkp_job_state_path(const char *config_file, const char *job, const char *ending,
-    struct bkp_error *err)
+bkp_job_state_path(const char *config_file, const char *job,
+    const char *elsewhere, const char *ending, struct bkp_error *err)
 {
 	const char *file = config_file != NULL ? config_file : "";
 	char *folder = bkp_state_directory("jobs", err), *path;
+	XXH64_hash_t digits = XXH64(file, strlen(file), 0);
 
 	if (folder == NULL)
 		return NULL;
+	if (elsewhere != NULL)
+		digits = XXH64(elsewhere, strlen(elsewhere), digits);
 	path = bkp_format(err, "%s/%s.%08x%s", folder, job,
-	    (unsigned)(XXH64(file, strlen(file), 0) & 0xffffffff), ending);
+	    (unsigned)(digits & 0xffffffff), ending);
 	free(folder);
 	return path;
 }
@@ -107,8 +110,9 @@ repository_object(const struct bkp_job_repository *it)
 }
 
 static json_t *
-report_object(const char *config_file, const struct bkp_job_report *report)
+report_object(const char *config_file, const struct bkp_job *job)
 {
+	const struct bkp_job_report *report = &job->report;
 	json_t *steps = json_array(), *repositories = json_array();
 
 	for (size_t i = 0; i < report->step_count; i++)
@@ -117,6 +121,9 @@ report_object(const char *config_file, const struct bkp_job_report *report)
 	for (size_t i = 0; i < report->repository_count; i++)
 		(void)json_array_append_new(
 		    repositories, repository_object(&report->repositories[i]));
+	for (size_t i = 0; i < job->kept_count; i++)
+		(void)json_array_append_new(
+		    repositories, repository_object(&job->kept[i]));
 	return json_pack(
 	    "{s:i, s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:o, "
 	    "s:I, s:o, s:o}",
@@ -134,9 +141,9 @@ report_object(const char *config_file, const struct bkp_job_report *report)
 
 int
 bkp_job_state_write(const char *path, const char *config_file,
-    const struct bkp_job_report *report, struct bkp_error *err)
+    const struct bkp_job *job, struct bkp_error *err)
 {
-	json_t *object = report_object(config_file, report);
+	json_t *object = report_object(config_file, job);
 	char *text = object != NULL ? json_dumps(object, JSON_INDENT(1)) : NULL;
 	int rc;
 
@@ -320,7 +327,7 @@ bkp_job_last(const struct bkp_config *config, const char *name,
 	    (file = bkp_job_config_file(config, err)) == NULL)
 		return -1;
 	path = bkp_job_state_path(
-	    file, name != NULL ? name : "default", ".json", err);
+	    file, name != NULL ? name : "default", NULL, ".json", err);
 	if (path != NULL)
 		rc = bkp_job_state_read(path, out, err);
 	free(path);

@@ -46,8 +46,9 @@ class Jobs:
             "second": {"location": self.second,
                        "key_file": self.second_key}},
             "sources": self.sources, **top}
-        with open(self.stack.config, "w") as out:
-            json.dump(config, out)  # JSON is YAML
+        with open(self.stack.config, "w") as out:  # JSON is YAML
+            json.dump({key: value for key, value in config.items()
+                       if value is not None}, out)
         os.chmod(self.stack.config, 0o600)
 
     def run(self, *args, **options):
@@ -69,6 +70,11 @@ class Jobs:
         run = self.stack.run("backup-list", "--json", "--repository", name)
         assert run.status == COMPLETE, str(run)
         return [event["name"] for event in run.of_type("snapshot")]
+
+    def proofs(self, name):
+        run = self.stack.run("backup-list", "--json", "--repository", name)
+        return [event["proven"] for event in run.of_type("snapshot")
+                if event["proven"]]
 
     def wait_for(self, path, process=None):
         until = time.monotonic() + patience(60)
@@ -127,8 +133,10 @@ def test_a_job_goes_into_each_repository_and_looks_after_it(jobs):
         assert jobs.snapshots(name)
     state = jobs.state
     assert state["state"] == state["previous"] == "complete"
-    assert [it["last_proof"][:19] for it in state["repositories"]] == [
-        it["last_proof"][:19] for it in first["repositories"]]
+    for it in state["repositories"]:
+        # As the repository says, and not this machine.
+        [proof] = jobs.proofs(it["name"])
+        assert it["last_proof"][:19] == proof[:19]
 
 
 def test_a_verification_without_a_key_is_told_each_time(jobs):
@@ -454,10 +462,125 @@ def test_others_are_told_of_a_run(jobs, pings):
     assert asked == ["/ping/start", "/ping"] or asked == [
         "/ping/start", "/ping/0"], asked
     with open(metrics) as file:
-        assert 'job="nightly"' in file.read()
+        assert 'backup_job="nightly"' in file.read()
     os.rename(jobs.data, jobs.data + ".away")
     os.rename(jobs.stack.repository, jobs.stack.repository + ".away")
     del asked[:]
     jobs.result(status=FAILED)
     assert asked[0] == "/ping/start"
     assert asked[1] in ("/ping/fail", "/ping/1"), asked
+
+
+def test_a_run_that_cannot_begin_has_failed_and_is_told(jobs, pings):
+    asked, address = pings
+    metrics, seen = jobs.stack.path("backup.prom"), jobs.stack.path("seen")
+    jobs.write(repositories=None, metrics_file=metrics, jobs={"nightly": {
+        "notifications": [{"ping": address}],
+        "hooks": {"failure": [shell("env > %s" % seen)]}}})
+    result = jobs.result(status=FAILED)
+    assert result["state"] == "failed"
+    assert "has no repository" in result["error"]
+    assert asked in (["/ping/fail"], ["/ping/1"]), asked
+    with open(metrics) as file:
+        assert 'job_last_exit_status{backup_job="nightly"} 1' in file.read()
+    assert "has no repository" in facts(seen)["BACKUP_ERROR"]
+    assert jobs.state["failures"] == 1
+    assert "has no repository" in jobs.state["error"]
+
+
+def test_what_cannot_be_remembered_keeps_no_backup_from_being_made(jobs):
+    jobs.write(jobs={"nightly": {}})
+    jobs.result()
+    folder = os.path.join(
+        jobs.stack.commands.home, ".local/state/libbackup/jobs")
+    for name in os.listdir(folder):
+        os.remove(os.path.join(folder, name))
+        os.mkdir(os.path.join(folder, name))
+    run = jobs.run("--json")
+    assert run.status == COMPLETE, str(run)
+    told = "\n".join(event["text"] for event in run.of_type("message"))
+    assert "runs of this job are not kept apart" in told, told
+    assert "what is remembered of this job is not used" in told, told
+    assert "what became of this run is not remembered" in told, told
+    assert len(jobs.snapshots("local")) == 2
+
+
+def test_jobs_that_a_signal_keeps_from_beginning_are_named(jobs):
+    mailer = jobs.stack.path("sendmail")
+    with open(mailer, "w") as out:
+        out.write("#!/bin/sh\ncat >/dev/null\nkill -TERM $PPID\n")
+    os.chmod(mailer, 0o755)
+    jobs.write(jobs={"first": {"notifications": [{
+        "mail": ["root"], "sendmail": mailer, "on": ["success"]}]},
+        "second": {}})
+    for args in ([], ["first", "second"]):
+        run = jobs.run("--json", *args)
+        assert run.status == FAILED, str(run)
+        assert [(event["job"], event["state"])
+                for event in run.of_type("result")
+                if event["command"] == "backup-run"] == [
+                    ("first", "complete")]
+        assert [event["text"] for event in run.of_type("message")
+                if event.get("job") == "second"] == [
+                    "the job 'second' was not begun: stopped on request"]
+
+
+@pytest.mark.parametrize("has_names", [True, False])
+def test_a_run_elsewhere_hides_no_failure(jobs, has_names):
+    metrics = jobs.stack.path("backup.prom")
+    local = {"location": jobs.stack.repository,
+             "key_file": jobs.stack.key_file}
+    top = {"repositories": {"local": local}} if has_names else {
+        "repositories": None, "repository": local["location"],
+        "key_file": local["key_file"]}
+    jobs.write(metrics_file=metrics, jobs={"nightly": {}}, **top)
+    os.rename(jobs.stack.repository, jobs.stack.repository + ".away")
+    jobs.result(status=FAILED)
+    with open(metrics) as file:
+        known = file.read()
+    [path] = glob.glob(os.path.join(
+        jobs.stack.commands.home, ".local/state/libbackup/jobs/*.json"))
+    with open(path) as file:
+        state = file.read()
+    args = ("--repository", jobs.second, "--key-file", jobs.second_key)
+    result = jobs.result(*args)
+    assert steps(result) == [("backup", jobs.second, "complete")]
+    assert result["repositories"][0]["name"] == jobs.second
+    assert result["previous"] == "none"
+    with open(metrics) as file:
+        assert file.read() == known
+    with open(path) as file:
+        assert file.read() == state
+    # It has a memory of its own.
+    assert jobs.result("--if-missed", "1h", *args)["state"] == "not due"
+    os.rename(jobs.stack.repository + ".away", jobs.stack.repository)
+    result = jobs.result("--repository", jobs.stack.repository)
+    assert result["repositories"][0]["name"] == (
+        "local" if has_names else "default")
+    assert result["previous"] == "failed"
+
+
+def test_a_run_into_one_repository_forgets_nothing_of_the_others(jobs):
+    jobs.write(jobs={"nightly": {}})
+    jobs.result()
+    before = {it["name"]: it for it in jobs.state["repositories"]}
+    result = jobs.result("--repository", "second")
+    assert [it["name"] for it in result["repositories"]] == ["second"]
+    after = {it["name"]: it for it in jobs.state["repositories"]}
+    assert sorted(after) == ["local", "second"]
+    assert after["local"]["state"] == "none"
+    for name in ("last_success", "last_complete", "location"):
+        assert after["local"][name] == before["local"][name]
+    assert after["second"]["last_success"] > before["second"]["last_success"]
+    assert jobs.result("--if-missed", "1h")["state"] == "not due"
+
+
+def test_a_hook_has_no_passphrase(jobs):
+    seen = jobs.stack.path("seen")
+    jobs.write(jobs={"nightly": {"repositories": ["local"], "hooks": {
+        "before": [shell("env > %s; exit 1" % seen)]}}})
+    jobs.result(status=FAILED, env={"BACKUP_PASSPHRASE": "pass phrase 1"})
+    with open(seen) as file:
+        text = file.read()
+    assert "BACKUP_HOOK=before" in text
+    assert "BACKUP_PASSPHRASE" not in text and "pass phrase" not in text
