@@ -20,37 +20,9 @@
 
 #include "formats/sign.h"
 #include "libbackup/base/fail.h"
-#include "libbackup/operations/backup_references.h"
+#include "libbackup/operations/backup_impl.h"
 #include "libbackup/operations/opened.h"
-#include "libbackup/operations/places.h"
 #include "libbackup/operations/shares.h"
-#include "libbackup/operations/sink.h"
-
-/* One source of the run. */
-struct part {
-	const struct bkp_source_config *config;
-	const struct bkp_kind *kind;
-	struct bkp_source *source;
-	struct bkp_sink *sink;
-	struct fmt_snapshot earlier; /* owned: what `previous` points into */
-	struct bkp_previous previous;
-	char earlier_name[65];
-	bool is_led; /* others read it, too */
-};
-
-struct backup {
-	const struct bkp_config *config;
-	struct bkp_run *run;
-	struct bkp_group *group;     /* borrowed: where it goes */
-	struct bkp_session *session; /* borrowed: of all of them */
-	struct bkp_contents *contents;
-	struct bkp_lead *lead; /* owned; NULL: nobody else reads */
-	struct part *parts;    /* in the order of prefixes */
-	size_t part_count;
-	size_t problem_count; /* of earlier snapshots */
-	struct bkp_references references;
-	struct fmt_snapshot snapshot;
-};
 
 /* A program that was built against an older header gives less. */
 static struct bkp_backup_options
@@ -63,154 +35,13 @@ adopt(const struct bkp_backup_options *given)
 	return options;
 }
 
-/* ---- which sources ---- */
-
-static bool
-is_wanted(const struct bkp_backup_options *options, const char *prefix)
-{
-	if (options->source_count == 0)
-		return true;
-	for (size_t i = 0; i < options->source_count; i++)
-		if (strcmp(options->sources[i], prefix) == 0)
-			return true;
-	return false;
-}
-
-static int
-check_names(const struct bkp_backup_options *options, struct bkp_error *err)
-{
-	const struct bkp_config *config = options->config;
-
-	for (size_t i = 0; i < options->source_count; i++) {
-		bool is_known = false;
-
-		for (size_t k = 0; k < config->source_count; k++)
-			if (strcmp(options->sources[i],
-				config->sources[k].prefix) == 0)
-				is_known = true;
-		if (!is_known)
-			return bkp_fail(err, BKP_INVALID,
-			    "the configuration names no source '%s'; a source "
-			    "is named by kind and name, as in 'postgres/app'",
-			    options->sources[i]);
-	}
-	return 0;
-}
-
-static int
-check_sources(const struct bkp_backup_options *options, struct bkp_error *err)
-{
-	if (check_names(options, err) < 0)
-		return -1;
-	if (options->config->source_count == 0)
-		return bkp_fail(err, BKP_INVALID,
-		    "the configuration names no source, so there is nothing "
-		    "to back up; add one under 'sources:'");
-	return 0;
-}
-
-static int
-choose_parts(struct backup *backup, const struct bkp_backup_options *options,
-    struct bkp_error *err)
-{
-	const struct bkp_config *config = options->config;
-
-	backup->parts =
-	    bkp_alloc_array(config->source_count, sizeof(*backup->parts), err);
-	if (backup->parts == NULL)
-		return -1;
-	for (size_t i = 0; i < config->source_count; i++) {
-		struct part *part = &backup->parts[backup->part_count];
-
-		if (!is_wanted(options, config->sources[i].prefix))
-			continue;
-		part->config = &config->sources[i];
-		part->kind = bkp_kind_of(part->config->kind);
-		backup->part_count++;
-	}
-	return 0;
-}
-
-/* ---- what was there before ---- */
-
-static bool
-has_source(const struct bkp_snapshot *snapshot, const char *prefix)
-{
-	for (size_t i = 0; i < snapshot->source_count; i++)
-		if (strcmp(snapshot->sources[i].prefix, prefix) == 0)
-			return true;
-	return false;
-}
-
-static int
-load_previous(struct backup *backup, struct part *part,
-    const struct bkp_snapshot_list *list, struct bkp_error *err)
-{
-	struct bkp_repository *repository =
-	    bkp_group_first(backup->group)->repository;
-	size_t i = list->count;
-
-	while (i > 0 && !has_source(&list->items[i - 1], part->config->prefix))
-		i--;
-	if (i == 0)
-		return 0;
-	if (bkp_repository_snapshot(
-		repository, list->items[i - 1].name, &part->earlier, err) < 0)
-		return -1;
-	memcpy(part->earlier_name, list->items[i - 1].name,
-	    sizeof(part->earlier_name));
-	for (size_t k = 0; k < part->earlier.source_count; k++) {
-		const struct fmt_snapshot_source *source =
-		    &part->earlier.sources[k];
-
-		if (strcmp(source->prefix, part->config->prefix) != 0)
-			continue;
-		part->previous.repository = repository;
-		part->previous.list = source->list;
-		part->previous.list_count = source->list_count;
-	}
-	return 0;
-}
-
 /* ---- the steps ---- */
-
-static int
-open_parts(struct backup *backup, struct bkp_error *err)
-{
-	struct bkp_snapshot_list list = BKP_SNAPSHOT_LIST_INIT;
-	int rc = -1;
-
-	if (bkp_contents_new(backup->session, bkp_run_workers(backup->run),
-		&backup->contents, err) < 0)
-		return -1;
-	if (bkp_group_list(backup->group, backup->run, &list, err) < 0)
-		return -1;
-	for (size_t i = 0; i < backup->part_count; i++) {
-		struct part *part = &backup->parts[i];
-
-		if (load_previous(backup, part, &list, err) < 0)
-			goto out;
-		if (bkp_sink_new(backup->run, backup->contents, backup->session,
-			part->config->prefix, &part->previous, &part->sink,
-			err) < 0)
-			goto out;
-		if (part->kind->source_open(part->config, &part->source, err) <
-		    0) {
-			(void)bkp_fail_in(err, "%s", part->config->prefix);
-			goto out;
-		}
-	}
-	rc = 0;
-out:
-	bkp_snapshot_list_free(&list);
-	return rc;
-}
 
 static int
 prepare_parts(struct backup *backup, struct bkp_error *err)
 {
 	for (size_t i = 0; i < backup->part_count; i++) {
-		struct part *part = &backup->parts[i];
+		struct backup_part *part = &backup->parts[i];
 
 		bkp_run_phase(
 		    backup->run, 0, 0, "preparing %s", part->config->prefix);
@@ -265,7 +96,7 @@ read_references(struct backup *backup, struct bkp_error *err)
 
 /* Runs a source, and looks at its objects beside the keys that rows name. */
 static int
-run_matched(struct backup *backup, struct part *part, json_t **info,
+run_matched(struct backup *backup, struct backup_part *part, json_t **info,
     struct bkp_error *err)
 {
 	struct bkp_reference_bucket bucket;
@@ -287,10 +118,9 @@ run_matched(struct backup *backup, struct part *part, json_t **info,
 static int
 run_part(struct backup *backup, size_t n, struct bkp_error *err)
 {
-	struct part *part = &backup->parts[n];
+	struct backup_part *part = &backup->parts[n];
 	struct fmt_snapshot_source *source = &backup->snapshot.sources[n];
 	const struct bkp_tally *tally;
-	const struct bkp_error *damage;
 
 	bkp_run_phase(backup->run, 0, 0, "backing up %s", part->config->prefix);
 	if (bkp_run_check(backup->run, err) < 0)
@@ -302,14 +132,7 @@ run_part(struct backup *backup, size_t n, struct bkp_error *err)
 	if (bkp_sink_finish(
 		part->sink, &source->list, &source->list_count, err) < 0)
 		return bkp_fail_in(err, "%s", part->config->prefix);
-	if ((damage = bkp_sink_damage(part->sink)) != NULL) {
-		bkp_run_message(backup->run, BKP_WARNING, part->config->prefix,
-		    "an earlier snapshot (%.12s) is damaged, so that more was "
-		    "read and stored than had changed: %s; backup-check tells "
-		    "what else is hurt",
-		    part->earlier_name, damage->message);
-		backup->problem_count++;
-	}
+	bkp_backup_tell_earlier(backup, part);
 	bkp_group_tell(backup->group, backup->run);
 	tally = bkp_sink_tally(part->sink);
 	source->entries = tally->entries;
@@ -346,7 +169,7 @@ lead_parts(struct backup *backup, const struct bkp_backup_options *options,
 		backup->run, &backup->lead, err) < 0)
 		return -1;
 	for (size_t i = 0; i < backup->part_count; i++) {
-		struct part *part = &backup->parts[i];
+		struct backup_part *part = &backup->parts[i];
 
 		if (bkp_lead_add(backup->lead, part->source, part->sink,
 			&part->is_led, err) < 0)
@@ -404,7 +227,7 @@ begin_snapshot(struct backup *backup, struct bkp_error *err)
 		return -1;
 	for (size_t i = 0; i < backup->part_count; i++) {
 		struct fmt_snapshot_source *source = &snapshot->sources[i];
-		const struct part *part = &backup->parts[i];
+		const struct backup_part *part = &backup->parts[i];
 
 		snapshot->source_count++;
 		source->prefix = bkp_strdup(part->config->prefix, err);
@@ -491,7 +314,7 @@ fill_tally(const struct backup *backup, struct bkp_backup_result *result)
 	const struct fmt_snapshot *snapshot = &backup->snapshot;
 
 	for (size_t i = 0; i < backup->part_count; i++) {
-		const struct part *part = &backup->parts[i];
+		const struct backup_part *part = &backup->parts[i];
 		const struct bkp_tally *tally = bkp_sink_tally(part->sink);
 
 		result->entries += tally->entries;
@@ -514,9 +337,6 @@ fill_result(const struct backup *backup, size_t omission_count,
 {
 	const struct bkp_backup_repository *first;
 
-	for (size_t i = 0; i < backup->group->count; i++)
-		backup->group->items[i]->result.problem_count +=
-		    backup->problem_count;
 	if (result->snapshot[0] != '\0')
 		return;
 	first = &bkp_group_first(backup->group)->result;
@@ -532,15 +352,7 @@ fill_result(const struct backup *backup, size_t omission_count,
 static void
 end_backup(struct backup *backup)
 {
-	for (size_t i = 0; i < backup->part_count; i++) {
-		struct part *part = &backup->parts[i];
-
-		if (part->source != NULL)
-			part->source->ops->close(part->source);
-		bkp_sink_free(part->sink);
-		fmt_snapshot_free(&part->earlier);
-	}
-	free(backup->parts);
+	bkp_backup_parts_free(backup);
 	bkp_references_free(&backup->references);
 	bkp_lead_free(backup->lead);
 	bkp_contents_free(backup->contents);
@@ -559,13 +371,14 @@ back_up(const struct bkp_backup_options *options, struct bkp_group *group,
 	size_t omission_count = 0;
 	int rc = -1;
 
-	if (choose_parts(&backup, options, err) < 0 ||
+	if (bkp_backup_choose_parts(&backup, options, err) < 0 ||
 	    bkp_group_begin(group, run, err) < 0)
 		goto out;
 	backup.session = bkp_group_session(group);
 	if (begin_snapshot(&backup, err) < 0 ||
 	    add_tags(&backup, options, err) < 0 ||
-	    open_parts(&backup, err) < 0 || prepare_parts(&backup, err) < 0 ||
+	    bkp_backup_open_parts(&backup, err) < 0 ||
+	    prepare_parts(&backup, err) < 0 ||
 	    read_references(&backup, err) < 0 ||
 	    lead_parts(&backup, options, err) < 0 ||
 	    run_parts(&backup, options, err) < 0 ||
@@ -647,7 +460,7 @@ bkp_backup(const struct bkp_backup_options *given,
 	if (places == NULL)
 		return -1;
 	if (renew_run(&options, &run, err) < 0 ||
-	    check_sources(&options, err) < 0 ||
+	    bkp_backup_check_sources(&options, err) < 0 ||
 	    bkp_places_init(places, &options, err) < 0 ||
 	    bkp_places_open(places, run, err) < 0 ||
 	    back_up_all(&options, places, &run, &made, err) < 0)

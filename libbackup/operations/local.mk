@@ -16,6 +16,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/assertions.h \
 	libbackup/operations/backup.c \
 	libbackup/operations/backup_archive.c \
+	libbackup/operations/backup_impl.h \
+	libbackup/operations/backup_parts.c \
 	libbackup/operations/backup_references.c \
 	libbackup/operations/backup_references.h \
 	libbackup/operations/check.c \

@@ -338,12 +338,46 @@ def test_earlier_lists_that_cannot_be_read_cost_a_reading_and_no_backup(pair):
             path = os.path.join(where, name)
             if os.path.getsize(path) < 100000:
                 os.unlink(path)
-    made = pair.create(statuses=(COMPLETE, DEGRADED))
+    made = pair.create(statuses=(DEGRADED,))
     assert made["local"]["snapshot"] and made["offsite"]["snapshot"]
+    assert made["local"]["problems"] > 0 and made["offsite"]["problems"] == 0
     assert (pair.lists("local", made["local"]["snapshot"]) ==
             pair.lists("offsite", made["offsite"]["snapshot"]))
     pair.verify("local")
     pair.verify("offsite")
+
+
+def test_an_earlier_snapshot_that_cannot_be_read_costs_no_backup(pair, minio):
+    """Whenever the first repository is asked for it: another one goes on, and
+    so does the first where the snapshot only saves work."""
+    put_files(pair.stack, 3)
+    pair.places = {"offsite": pair.places["offsite"],
+                   "local": pair.places["local"]}
+    pair.write()
+    newest = pair.create()["offsite"]["snapshot"]
+    asked, refused, without = 0, 0, 0
+
+    def refuse(method, path):
+        nonlocal asked
+        if method != "GET" or not path.endswith("/snapshots/" + newest):
+            return None
+        asked += 1
+        return (403, "AccessDenied") if asked == refused else None
+
+    with Gate(minio, refuse) as gate:
+        pair.places["offsite"]["storage"]["endpoint"] = gate.endpoint
+        pair.write()
+        while asked >= refused:
+            asked, refused = 0, refused + 1
+            made = pair.create(statuses=(COMPLETE, DEGRADED))
+            local, offsite = made["local"], made["offsite"]
+            assert local["snapshot"] and local["problems"] == 0
+            if offsite["snapshot"]:
+                newest = offsite["snapshot"]
+                if asked >= refused:
+                    without += 1
+                    assert offsite["problems"] == 1
+    assert refused > 2 and without > 0
 
 
 def test_pages_are_taken_over_where_both_have_them(pair, summarising):
