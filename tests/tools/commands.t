@@ -696,9 +696,10 @@ done
 exec 9>&-
 
 # ---- signals ----
-# The fake sends SIGUSR1 to this shell once it runs.
+# The fake sends SIGUSR1 to this shell once it runs, which may be before the
+# next line of it.
 for sig in INT TERM HUP; do
-	trap 'kill -$sig "$child"' USR1
+	trap 'kill -$sig "$!"' USR1
 	# A shell ignores SIGINT in what it puts into the background; env has
 	# the default back.
 	FAKE=wait env --default-signal="$sig" \

@@ -28,6 +28,8 @@ def run(name, *args, columns=80, answers=(), fake="", term="xterm"):
     pid = os.fork()
     if pid == 0:
         os.setsid()
+        # Whoever runs this in the background may have it ignored.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
         for fd in range(3):
             os.dup2(slave, fd)
