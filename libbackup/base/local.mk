@@ -14,8 +14,10 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/base/config_notifications.h \
 	libbackup/base/config_limits.c libbackup/base/config_limits.h \
 	libbackup/base/config_read.c libbackup/base/config_read.h \
+	libbackup/base/config_reader.h \
 	libbackup/base/config_references.c \
 	libbackup/base/config_references.h \
+	libbackup/base/config_sources.c libbackup/base/config_values.c \
 	libbackup/base/config_yaml.c libbackup/base/config_yaml.h \
 	libbackup/base/config_verification.c \
 	libbackup/base/config_verification.h \
