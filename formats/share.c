@@ -81,6 +81,25 @@ is_valid_task(
 	       task->first <= UINT32_MAX; /* there are no more pages */
 }
 
+/* Whoever reads a plan finds what is of one database, and of one table, in one
+ * place. */
+static bool
+is_ordered(const struct fmt_share_plan *plan)
+{
+	for (size_t i = 1; i < plan->table_count; i++)
+		if (plan->tables[i].database < plan->tables[i - 1].database)
+			return false;
+	for (size_t i = 1; i < plan->task_count; i++) {
+		const struct fmt_share_task *last = &plan->tasks[i - 1];
+		const struct fmt_share_task *task = &plan->tasks[i];
+
+		if (task->table < last->table ||
+		    (task->table == last->table && task->first <= last->first))
+			return false;
+	}
+	return true;
+}
+
 static bool
 is_valid(const struct fmt_share_plan *plan)
 {
@@ -94,7 +113,7 @@ is_valid(const struct fmt_share_plan *plan)
 	for (size_t i = 0; i < plan->task_count; i++)
 		if (!is_valid_task(plan, &plan->tasks[i]))
 			return false;
-	return true;
+	return is_ordered(plan);
 }
 
 /* ---- writing ---- */

@@ -112,6 +112,16 @@ check_moment(const struct bkp_postgres_config *config,
 
 /* ---- a catalogue from the plan ---- */
 
+static bool
+is_ours(const struct share *share, size_t task)
+{
+	const struct fmt_share_plan *plan = share->work->plan;
+
+	return share->work->is_chosen[task] &&
+	       plan->tables[plan->tasks[task].table].database ==
+		   share->database;
+}
+
 static int
 make_table(const struct fmt_share_table *planned, struct bkp_arena *arena,
     struct bkp_pg_table *out, struct bkp_error *err)
@@ -170,20 +180,19 @@ make_catalogue(
 		if (make_table(&plan->tables[t], &out->arena,
 			&out->tables[out->table_count++], err) < 0)
 			return -1;
+	/* Tables of one database are in one place: pieces count on it. */
+	for (size_t i = 0; i < plan->task_count; i++)
+		if (is_ours(share, i) &&
+		    (plan->tasks[i].table < share->first_table ||
+			plan->tasks[i].table >= end))
+			return bkp_fail(err, BKP_CORRUPT,
+			    "the plan of run %s: the tables of a database are "
+			    "not in one place",
+			    plan->run);
 	return 0;
 }
 
 /* ---- pieces ---- */
-
-static bool
-is_ours(const struct share *share, size_t task)
-{
-	const struct fmt_share_plan *plan = share->work->plan;
-
-	return share->work->is_chosen[task] &&
-	       plan->tables[plan->tasks[task].table].database ==
-		   share->database;
-}
 
 static size_t
 next_task(const struct share *share, size_t from)

@@ -255,7 +255,10 @@ a_plan_that_makes_no_sense_is_none(void **state)
 	    "[[0,0,0,false,1]]", "[[0,1,1,false,1]]", "[[0,0,65537,true,1]]",
 	    "[[1,0,2,true,1]]", "[[1,0,1,false,1]]", "[[0,0,1,0,1]]",
 	    "[[0,0,1,true]]", "[[0,-128,1,true,1]]", "[[0,0,1,true,-1]]",
-	    "[[0,549755813888,1,true,1]]", "[7]", "{}"};
+	    "[[0,549755813888,1,true,1]]", "[7]", "{}",
+	    "[[1,0,1,true,0],[0,0,1,true,1]]",
+	    "[[0,128,1,true,1],[0,0,1,false,1]]",
+	    "[[0,0,1,true,1],[0,0,1,true,1]]"};
 	const struct kind *plan = &kinds[0];
 
 	(void)state;
@@ -263,12 +266,44 @@ a_plan_that_makes_no_sense_is_none(void **state)
 		assert_int_equal(
 		    read_as(plan, "tasks", tasks[i]), FMT_MALFORMED);
 	assert_int_equal(read_as(plan, "tasks", "[]"), FMT_OK);
+	assert_int_equal(
+	    read_as(plan, "tasks", "[[0,0,1,true,1],[1,0,1,true,1]]"), FMT_OK);
 	assert_int_equal(read_as(plan, "databases", "[]"), FMT_MALFORMED);
 	assert_int_equal(read_as(plan, "tables", "[]"), FMT_MALFORMED);
 	assert_int_equal(read_as(plan, "tables", "[7]"), FMT_MALFORMED);
 	assert_int_equal(read_as(plan, "run", "\"a b\""), FMT_MALFORMED);
 	assert_int_equal(read_as(plan, "run", "\"\""), FMT_MALFORMED);
 	assert_int_equal(read_as(plan, "time_us", "-1"), FMT_MALFORMED);
+}
+
+/* Whoever reads it counts on what is of one database being in one place. */
+static void
+a_plan_is_in_order(void **state)
+{
+	static const uint32_t orders[][4] = {
+	    {0, 0, 1, 1}, {0, 1, 0, 1}, {1, 0, 0, 0}, {0, 0, 1, 0}};
+	const struct kind *plan = &kinds[0];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
+		json_t *body = body_of(plan->line), *tables = json_array();
+		json_t *databases = json_object_get(body, "databases");
+		json_t *table =
+		    json_array_get(json_object_get(body, "tables"), 0);
+
+		json_array_append_new(
+		    databases, json_deep_copy(json_array_get(databases, 0)));
+		for (size_t t = 0; t < 4; t++) {
+			json_t *copy = json_deep_copy(table);
+
+			json_object_set_new(
+			    copy, "database", json_integer(orders[i][t]));
+			json_array_append_new(tables, copy);
+		}
+		json_object_set_new(body, "tables", tables);
+		assert_int_equal(
+		    read_body(plan, body), i == 0 ? FMT_OK : FMT_MALFORMED);
+	}
 }
 
 static void
@@ -357,6 +392,7 @@ main(void)
 	    cmocka_unit_test(every_member_must_be_there_and_fit),
 	    cmocka_unit_test(a_record_of_one_kind_is_none_of_another),
 	    cmocka_unit_test(a_plan_that_makes_no_sense_is_none),
+	    cmocka_unit_test(a_plan_is_in_order),
 	    cmocka_unit_test(a_result_that_makes_no_sense_is_none),
 	    cmocka_unit_test(names_of_runs_are_simple),
 	    cmocka_unit_test(every_allocation_may_fail),
