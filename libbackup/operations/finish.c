@@ -207,7 +207,9 @@ run_finish(struct finish *finish, struct bkp_backup_result *result,
 	if (bkp_share_wait_ms(options, &finish->wait_ms, err) < 0 ||
 	    bkp_opened_for_writing(options->config, &finish->repository, err) <
 		0 ||
-	    bkp_share_wait_plan(finish->repository, options->run,
+	    /* Who is at work has made no snapshot yet: one that is found in the
+	     * end is of this run. */
+	    bkp_share_wait_plan(finish->repository, options->run, true,
 		finish->wait_ms, finish->run, &finish->plan, err) < 0 ||
 	    bkp_share_collect_begin(finish->repository, &finish->plan,
 		&finish->collection, err) < 0 ||

@@ -153,26 +153,60 @@ has_chosen(const struct share *share, const char *source)
 }
 
 static int
+get_source(struct share *share, const char *prefix,
+    const struct bkp_source_config **config, const struct bkp_kind **kind,
+    struct bkp_error *err)
+{
+	*config = find_source(share->options->config, prefix);
+	if (*config == NULL)
+		return bkp_fail(err, BKP_INVALID,
+		    "the configuration here names no source '%s', of which run "
+		    "%s has tasks: all processes of a run need the same "
+		    "sources",
+		    prefix, share->plan.run);
+	*kind = bkp_kind_of((*config)->kind);
+	if ((*kind)->share == NULL || (*kind)->check_share == NULL)
+		return bkp_fail(err, BKP_UNSUPPORTED,
+		    "%s: this version cannot read a share of it", prefix);
+	return 0;
+}
+
+/* Where nothing is left to be read: the results may be of a run whose leader
+ * was killed, and who is not missed yet. */
+static int
+check_moments(struct share *share, struct bkp_error *err)
+{
+	for (size_t i = 0; i < share->plan.database_count; i++) {
+		const struct fmt_share_database *database =
+		    &share->plan.databases[i];
+		const struct bkp_source_config *config;
+		const struct bkp_kind *kind;
+
+		if (!is_first_of_source(&share->plan, i))
+			continue;
+		if (get_source(share, database->source, &config, &kind, err) <
+		    0)
+			return -1;
+		if (kind->check_share(config, database, share->run, err) < 0)
+			return bkp_fail_in(err, "run %s, share %u/%u: %s",
+			    share->options->run, share->options->share,
+			    share->options->shares, database->source);
+	}
+	return 0;
+}
+
+static int
 read_source(struct share *share, const char *prefix, struct bkp_error *err)
 {
-	const struct bkp_source_config *config =
-	    find_source(share->options->config, prefix);
+	const struct bkp_source_config *config;
 	const struct bkp_share_work work = {
 	    &share->plan, share->is_chosen, share->done};
 	const struct bkp_kind *kind;
 	struct bkp_sink *sink = NULL;
 	int rc;
 
-	if (config == NULL)
-		return bkp_fail(err, BKP_INVALID,
-		    "the configuration here names no source '%s', of which run "
-		    "%s has tasks: all processes of a run need the same "
-		    "sources",
-		    prefix, share->plan.run);
-	kind = bkp_kind_of(config->kind);
-	if (kind->share == NULL)
-		return bkp_fail(err, BKP_UNSUPPORTED,
-		    "%s: this version cannot read a share of it", prefix);
+	if (get_source(share, prefix, &config, &kind, err) < 0)
+		return -1;
 	if (bkp_sink_new(share->run, share->contents, share->session, prefix,
 		NULL, &sink, err) < 0)
 		return -1;
@@ -301,12 +335,12 @@ run_share(struct share *share, struct bkp_error *err)
 	if (bkp_share_wait_ms(options, &wait_ms, err) < 0 ||
 	    bkp_opened_for_writing(options->config, &share->repository, err) <
 		0 ||
-	    bkp_share_wait_plan(share->repository, options->run, wait_ms,
+	    bkp_share_wait_plan(share->repository, options->run, false, wait_ms,
 		share->run, &share->plan, err) < 0 ||
 	    deal(share, err) < 0 || find_left(share, err) < 0)
 		return -1;
 	if (!choose_batch(share))
-		return 0;
+		return check_moments(share, err);
 	if (begin(share, err) < 0)
 		return -1;
 	while (choose_batch(share))

@@ -52,8 +52,8 @@ bkp_share_wait_ms(const struct bkp_share_options *options, uint64_t *ms,
 
 int
 bkp_share_wait_plan(struct bkp_repository *repository, const char *name,
-    uint64_t wait_ms, struct bkp_run *run, struct fmt_share_plan *out,
-    struct bkp_error *err)
+    bool is_heard, uint64_t wait_ms, struct bkp_run *run,
+    struct fmt_share_plan *out, struct bkp_error *err)
 {
 	uint64_t began_ms = bkp_clock_ms();
 	unsigned pauses = 0;
@@ -62,7 +62,7 @@ bkp_share_wait_plan(struct bkp_repository *repository, const char *name,
 	bkp_run_phase(run, 0, 0, "waiting for the plan of run %s", name);
 	for (;;) {
 		if (bkp_shares_find_plan(
-			repository, name, out, &is_there, err) < 0)
+			repository, name, is_heard, out, &is_there, err) < 0)
 			return -1;
 		if (is_there)
 			return 0;
@@ -70,7 +70,8 @@ bkp_share_wait_plan(struct bkp_repository *repository, const char *name,
 			return bkp_fail(err, BKP_NOTFOUND,
 			    "there is no run %s (waited %s): its leader, "
 			    "backup-create --plan --run %s, has not begun, or "
-			    "has ended; --wait waits longer",
+			    "has ended or is gone; begin again with a new "
+			    "--plan, or wait longer with --wait",
 			    name, bkp_span(wait_ms).text, name);
 		if (bkp_share_pause(run, &pauses, err) < 0)
 			return -1;

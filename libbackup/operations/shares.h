@@ -59,10 +59,11 @@ int bkp_share_pause(
 int bkp_share_wait_ms(const struct bkp_share_options *options, uint64_t *ms,
     struct bkp_error *err);
 
-/* The plan of a run; where it is not there yet it is waited for. */
+/* The plan of a run; where it is not there yet, or its leader not any more, it
+ * is waited for. `is_heard`: as bkp_shares_find_plan. */
 int bkp_share_wait_plan(struct bkp_repository *repository, const char *name,
-    uint64_t wait_ms, struct bkp_run *run, struct fmt_share_plan *out,
-    struct bkp_error *err);
+    bool is_heard, uint64_t wait_ms, struct bkp_run *run,
+    struct fmt_share_plan *out, struct bkp_error *err);
 
 /* ---- the leader ---- */
 

@@ -341,42 +341,106 @@ list_paths(struct bkp_repository *repository, const char *session,
 	return -1;
 }
 
-/* What is no plan for us is none: it may go any moment, or be somebody's who
- * has no say. */
+/* What is no plan for us is none: it may go any moment, be somebody's who has
+ * no say, or of a newer version, which must not stop every run. */
 static bool
 is_none(const struct bkp_error *problem)
 {
 	return problem->code == BKP_NOTFOUND || problem->code == BKP_AUTH ||
-	       problem->code == BKP_CORRUPT;
+	       problem->code == BKP_CORRUPT || problem->code == BKP_UNSUPPORTED;
+}
+
+struct leaders {
+	struct paths paths;                 /* items owned: of all runs */
+	struct bkp_presence_info *sessions; /* owned */
+	size_t count;
+	int64_t now_us;
+	bool is_heard;
+};
+
+/* Somebody who was killed elsewhere seems to be there for a while yet. */
+static bool
+is_led(const struct leaders *leaders, const char *session)
+{
+	char end[BKP_SHARE_PATH];
+
+	(void)snprintf(end, sizeof(end), BKP_SHARES "%s.end", session);
+	for (size_t i = 0; i < leaders->paths.count; i++)
+		if (strcmp(leaders->paths.items[i], end) == 0)
+			return false;
+	for (size_t i = 0; i < leaders->count; i++) {
+		const struct bkp_presence_info *info = &leaders->sessions[i];
+
+		if (strcmp(info->id, session) == 0)
+			return !info->is_ended && !info->is_given_up &&
+			       !info->is_gone && !info->is_expired &&
+			       (!leaders->is_heard ||
+				   bkp_presence_is_at_work(
+				       info, leaders->now_us));
+	}
+	return false;
+}
+
+/* A leader's session was there before his plan: the plans are listed first. */
+static int
+find_leaders(struct bkp_repository *repository, struct leaders *leaders,
+    struct bkp_error *err)
+{
+	bool is_any = false;
+
+	if (list_paths(repository, "", &leaders->paths, err) < 0)
+		return -1;
+	for (size_t i = 0; i < leaders->paths.count; i++)
+		if (strcmp(rest_of(leaders->paths.items[i]), "plan") == 0)
+			is_any = true;
+	if (!is_any)
+		return 0;
+	return bkp_presence_list(repository, NULL, &leaders->sessions,
+	    &leaders->count, &leaders->now_us, err);
+}
+
+/* *is_there: it is one of this run. */
+static int
+try_plan(struct bkp_repository *repository, const char *path, const char *run,
+    struct fmt_share_plan *out, bool *is_there, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+
+	*is_there = false;
+	if (get_plan(repository, path, out, &problem) < 0) {
+		if (is_none(&problem))
+			return 0;
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	*is_there = strcmp(out->run, run) == 0;
+	if (!*is_there)
+		fmt_share_plan_free(out);
+	return 0;
 }
 
 int
 bkp_shares_find_plan(struct bkp_repository *repository, const char *run,
-    struct fmt_share_plan *out, bool *is_there, struct bkp_error *err)
+    bool is_heard, struct fmt_share_plan *out, bool *is_there,
+    struct bkp_error *err)
 {
 	struct fmt_share_plan newest = FMT_SHARE_PLAN_INIT;
-	struct paths paths = {.items = NULL};
-	int rc;
+	struct leaders leaders = {.is_heard = is_heard};
+	int rc = find_leaders(repository, &leaders, err);
 
 	*is_there = false;
-	if (list_paths(repository, "", &paths, err) < 0)
-		return -1;
-	rc = 0;
-	for (size_t i = 0; rc == 0 && i < paths.count; i++) {
+	for (size_t i = 0; rc == 0 && i < leaders.paths.count; i++) {
 		struct fmt_share_plan plan = FMT_SHARE_PLAN_INIT;
-		struct bkp_error problem = BKP_ERROR_INIT;
+		const char *path = leaders.paths.items[i];
+		bool is_of_run;
 
-		if (strcmp(rest_of(paths.items[i]), "plan") != 0)
+		if (strcmp(rest_of(path), "plan") != 0)
 			continue;
-		if (get_plan(repository, paths.items[i], &plan, &problem) < 0) {
-			if (!is_none(&problem)) {
-				rc = -1;
-				if (err != NULL)
-					*err = problem;
-			}
+		rc = try_plan(repository, path, run, &plan, &is_of_run, err);
+		if (rc < 0 || !is_of_run)
 			continue;
-		}
-		if (strcmp(plan.run, run) == 0 &&
+		if (is_led(&leaders, plan.session) &&
 		    (!*is_there || plan.time_us >= newest.time_us)) {
 			fmt_share_plan_free(&newest);
 			newest = plan;
@@ -385,7 +449,8 @@ bkp_shares_find_plan(struct bkp_repository *repository, const char *run,
 			fmt_share_plan_free(&plan);
 		}
 	}
-	free(paths.items);
+	free(leaders.paths.items);
+	free(leaders.sessions);
 	if (rc == 0 && *is_there)
 		*out = newest;
 	else

@@ -34,10 +34,12 @@ int bkp_shares_put_note(struct bkp_repository *repository, const char *session,
 
 /* ---- reading ---- */
 
-/* The newest plan of a run by this name; false in *is_there where there is
- * none. */
+/* The newest plan of a run by this name whose leader is there, by what is known
+ * here (`is_heard`: and who gave a sign of life of late); false in *is_there
+ * where there is none. What an earlier run left is no plan. */
 int bkp_shares_find_plan(struct bkp_repository *repository, const char *run,
-    struct fmt_share_plan *out, bool *is_there, struct bkp_error *err);
+    bool is_heard, struct fmt_share_plan *out, bool *is_there,
+    struct bkp_error *err);
 
 /* What there is of a run. */
 struct bkp_shares_listing {

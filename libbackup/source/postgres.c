@@ -64,4 +64,5 @@ const struct bkp_kind bkp_kind_postgres = {.kind = BKP_KIND_POSTGRES,
     .scratch_open = bkp_pg_scratch_open,
     .examine = bkp_pg_examine,
     .comparisons = comparisons,
-    .share = bkp_pg_share};
+    .share = bkp_pg_share,
+    .check_share = bkp_pg_share_check};

@@ -348,6 +348,14 @@ share_database(const struct bkp_source_config *config,
 }
 
 int
+bkp_pg_share_check(const struct bkp_source_config *config,
+    const struct fmt_share_database *database, struct bkp_run *run,
+    struct bkp_error *err)
+{
+	return check_moment(&config->postgres, database, run, err);
+}
+
+int
 bkp_pg_share(const struct bkp_source_config *config,
     const struct bkp_share_work *work, struct bkp_sink *sink,
     struct bkp_error *err)

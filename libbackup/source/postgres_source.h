@@ -64,6 +64,9 @@ int bkp_pg_source_plan(struct bkp_source *source, struct bkp_sink *sink,
 int bkp_pg_share(const struct bkp_source_config *config,
     const struct bkp_share_work *work, struct bkp_sink *sink,
     struct bkp_error *err);
+int bkp_pg_share_check(const struct bkp_source_config *config,
+    const struct fmt_share_database *database, struct bkp_run *run,
+    struct bkp_error *err);
 
 /* Cuts a catalogue (postgres_sections.c). */
 bool bkp_pg_next_part(

@@ -383,6 +383,11 @@ struct bkp_kind {
 	int (*share)(const struct bkp_source_config *config,
 	    const struct bkp_share_work *work, struct bkp_sink *sink,
 	    struct bkp_error *err);
+	/* Whether that moment is held yet; BKP_NOTFOUND: it is not. NULL
+	 * member: as above. */
+	int (*check_share)(const struct bkp_source_config *config,
+	    const struct fmt_share_database *database, struct bkp_run *run,
+	    struct bkp_error *err);
 	/* What tar can say of an entry beside its name: type, size, owner,
 	 * times. NULL member: a plain file that belongs to nobody. */
 	int (*to_tar)(const struct fmt_entry *entry, struct archive_entry *out,

@@ -2,10 +2,11 @@
 """Backups that several processes make, and the one that leads them ends."""
 
 import os
+import shutil
 import signal
 
 from harness.stack import COMPLETE, DEGRADED, FAILED, finish
-from test_share import Leader, end, host, runs, share, share_all
+from test_share import (Leader, elsewhere, end, host, runs, share, share_all)
 
 __all__ = ["host"]  # a fixture
 
@@ -15,7 +16,8 @@ def test_without_its_leader_a_run_comes_to_nothing(host):
     leader = Leader(host, "gone")
     assert share(host, "gone", "0/2").status == COMPLETE
     leader.kill()
-    for result in share(host, "gone", "1/2"), end(host, "gone"):
+    for result in (share(host, "gone", "1/2", "--wait", "1s"),
+                   end(host, "gone", "--wait", "1s")):
         assert result.status == FAILED, str(result)
         assert "leader" in result.message
         assert "new" in result.message and "--plan" in result.message
@@ -31,6 +33,51 @@ def test_without_its_leader_a_run_comes_to_nothing(host):
     assert leader.end().status == COMPLETE
     assert len(host.snapshots()) == 2
     assert runs(host) == []
+
+
+def test_what_an_earlier_run_left_is_no_run(host):
+    """As in a repository where nothing can be removed."""
+    folder = os.path.join(host.repository, "runs")
+    leader = Leader(host, "night")
+    assert share(host, "night", "0/1").status == COMPLETE
+    shutil.copytree(folder, host.path("kept"))
+    elder = end(host, "night")
+    assert elder.status == leader.end().status == COMPLETE
+    shutil.copytree(host.path("kept"), folder, dirs_exist_ok=True)
+    assert len(runs(host)) == 2
+    for result in (share(host, "night", "0/1", "--wait", "1s"),
+                   end(host, "night", "--wait", "1s")):
+        assert result.status == FAILED, str(result)
+        assert "there is no run night" in result.message, str(result)
+    # Who comes before the leader waits for him.
+    late = [host.start("backup-create", "--json", "--run", "night", *args)
+            for args in (("--share", "0/1"), ("--finish",))]
+    for process in late:
+        while b"waiting for the plan" not in process.stdout.readline():
+            assert process.poll() is None
+    leader = Leader(host, "night")
+    read, ended = map(finish, late)
+    assert read.status == COMPLETE, str(read)
+    assert read.result["known_tasks"] == 0
+    assert ended.status == COMPLETE, str(ended)
+    assert ended.result["snapshot"] == leader.end().result["snapshot"]
+    assert ended.result["snapshot"] != elder.result["snapshot"]
+
+
+def test_a_leader_that_was_killed_elsewhere_holds_no_moment(host, postgres):
+    leader = Leader(host, "night")
+    assert share(host, "night", "0/1").status == COMPLETE
+    other = elsewhere(host, "other")
+    other.add_postgres("app", postgres, host.database)
+    again = share(other, "night", "0/1")
+    assert again.status == COMPLETE, str(again)
+    assert again.result["known_tasks"] == again.result["tasks"] > 0
+    leader.kill()
+    # For all that is known there he is at work.
+    late = share(other, "night", "0/1")
+    assert late.status == FAILED, str(late)
+    assert "moment of this run is gone" in late.message, str(late)
+    assert "begin again with a new --plan" in late.message
 
 
 def test_a_leader_that_stops_says_so(host):
