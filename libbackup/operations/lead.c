@@ -204,10 +204,12 @@ check_piece(struct bkp_lead *lead, const struct fmt_share_piece *piece,
     struct bkp_error *err)
 {
 	for (size_t i = 0; i < piece->ref_count; i++)
-		if (!bkp_session_has_chunk(lead->session, piece->refs[i].id))
+		if (!bkp_session_has_chunk(
+			lead->session, piece->refs[i].id, piece->refs[i].len))
 			return bkp_fail(err, BKP_RETRY,
 			    "run %s: what a share has stored is not there any "
-			    "more; run all of it again",
+			    "more, or is not as long as it said; run all of it "
+			    "again",
 			    lead->planning.plan.run);
 	return 0;
 }

@@ -140,6 +140,51 @@ check_result(const struct fmt_share_plan *plan,
 	return 0;
 }
 
+/* All read in one moment: of what two of them read there is one truth. */
+static int
+compare_done(const struct bkp_share_collection *collection,
+    const struct fmt_share_done *first, const struct fmt_share_done *second,
+    struct bkp_error *err)
+{
+	const struct fmt_share_plan *plan = collection->plan;
+	const struct fmt_share_table *table =
+	    &plan->tables[plan->tasks[first->task].table];
+
+	for (size_t i = 0; i < first->piece_count; i++) {
+		const struct fmt_share_piece *a = &first->pieces[i];
+		const struct fmt_share_piece *b = &second->pieces[i];
+
+		if (!a->is_left && !b->is_left &&
+		    (a->bytes != b->bytes ||
+			!fmt_rowhash_is_equal(&a->hash, &b->hash)))
+			return bkp_fail(err, BKP_CORRUPT,
+			    "run %s: two shares read other rows in one moment "
+			    "(%s, table %s.%s: %llu rows and %llu): they did "
+			    "not reach the same server, or a type was changed "
+			    "meanwhile; begin again with a new --plan",
+			    plan->run, plan->databases[table->database].path,
+			    table->schema, table->name,
+			    (unsigned long long)a->hash.rows,
+			    (unsigned long long)b->hash.rows);
+	}
+	return 0;
+}
+
+static int
+compare_result(const struct bkp_share_collection *collection,
+    const struct fmt_share_result *result, struct bkp_error *err)
+{
+	for (size_t i = 0; i < result->task_count; i++) {
+		const struct fmt_share_done *done =
+		    &collection->done[result->tasks[i].task];
+
+		if (done->pieces != NULL &&
+		    compare_done(collection, done, &result->tasks[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The first one counts: any would do. */
 static void
 take_result(
@@ -182,6 +227,10 @@ read_result(struct bkp_share_collection *collection, struct bkp_run *run,
 	    collection->plan->session, &result, &problem);
 	if (rc == 0)
 		rc = check_result(collection->plan, &result, path, &problem);
+	if (rc == 0 && compare_result(collection, &result, err) < 0) {
+		fmt_share_result_free(&result);
+		return -1;
+	}
 	if (rc == 0)
 		take_result(collection, &result);
 	fmt_share_result_free(&result);

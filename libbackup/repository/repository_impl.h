@@ -242,8 +242,9 @@ int bkp_session_settle(struct bkp_session *session, struct bkp_error *err);
 /* Before chunks of others are counted on: reads the index and lists the packs
  * again. Nobody may be at work with the session. */
 int bkp_session_look_again(struct bkp_session *session, struct bkp_error *err);
-bool bkp_session_has_chunk(
-    struct bkp_session *session, const unsigned char id[FMT_ID_SIZE]);
+/* Of this length: a snapshot that says another could not be read. */
+bool bkp_session_has_chunk(struct bkp_session *session,
+    const unsigned char id[FMT_ID_SIZE], uint64_t len);
 
 /* What the session has stored so far; and adds what others have. */
 void bkp_session_counts(struct bkp_session *session, uint64_t *new_chunks,

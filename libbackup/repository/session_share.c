@@ -50,9 +50,15 @@ bkp_session_look_again(struct bkp_session *session, struct bkp_error *err)
 }
 
 bool
-bkp_session_has_chunk(
-    struct bkp_session *session, const unsigned char id[FMT_ID_SIZE])
+bkp_session_has_chunk(struct bkp_session *session,
+    const unsigned char id[FMT_ID_SIZE], uint64_t len)
 {
+	struct bkp_index_set *index = &session->repository->index;
+	struct fmt_index_place place;
+
+	for (size_t n = 0; bkp_index_set_find_copy(index, id, n, &place); n++)
+		if (place.chunk.raw_len != len)
+			return false;
 	return bkp_session_finds(session, id);
 }
 

@@ -80,6 +80,22 @@ def test_a_leader_that_was_killed_elsewhere_holds_no_moment(host, postgres):
     assert "begin again with a new --plan" in late.message
 
 
+def test_shares_that_contradict_each_other_make_no_snapshot(host, postgres):
+    """What a label of an enum is, no moment holds."""
+    postgres.execute(host.database, "CREATE TABLE hues (c colour);"
+                     "INSERT INTO hues VALUES ('red')")
+    leader = Leader(host, "torn")
+    share_all(host, "torn", 2)
+    postgres.execute(host.database,
+                     "ALTER TYPE colour RENAME VALUE 'red' TO 'blue'")
+    assert share(host, "torn", "0/1").status == COMPLETE
+    led = leader.end()
+    assert led.status == FAILED, str(led)
+    assert "two shares read other rows in one moment" in led.message, str(led)
+    assert "public.hues: 1 rows and 1" in led.message
+    assert not os.path.exists(os.path.join(host.repository, "snapshots"))
+
+
 def test_a_leader_that_stops_says_so(host):
     leader = Leader(host, "stopped")
     assert share(host, "stopped", "2/3").status == COMPLETE
