@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +19,9 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
+#include "libbackup/source/files_places.h"
 
 #define WINDOW 16
-
-/* A configured path of the source, and where it goes. */
-struct root {
-	char *path;  /* owned: "/etc/app"; "" for "/" */
-	char *place; /* owned: "/etc/app", with the links above it resolved */
-};
 
 /* A hard link whose first name is not restored: this name is instead. */
 struct stand_in {
@@ -48,9 +42,7 @@ struct files_target {
 	struct bkp_target_options options; /* copied; strings borrowed */
 	struct bkp_supply *supply;
 	struct bkp_run *run;
-	char *folder; /* owned: what stands for "/", resolved; "" for "/" */
-	struct root *roots;
-	size_t root_count;
+	struct files_places places;
 	void *stand_ins; /* tsearch tree */
 	void *absent;    /* tsearch tree of places: files that are not there */
 	uint64_t wanted; /* entries but folders */
@@ -68,172 +60,6 @@ struct item {
 	bool is_done;
 	bool is_left_out; /* and that was noted */
 };
-
-/* ---- where things go ---- */
-
-/* Resolves as much of a path as exists; the rest is appended. */
-static char *
-resolve(const char *path, struct bkp_error *err)
-{
-	char *known = bkp_strdup(path[0] != '\0' ? path : "/", err);
-	char *resolved = NULL, *answer = NULL;
-
-	while (known != NULL) {
-		char *slash = strrchr(known, '/');
-
-		if ((resolved = realpath(known, NULL)) != NULL)
-			break;
-		if (errno != ENOENT || slash == NULL) {
-			(void)bkp_fail_errno(err, errno, "%s", path);
-			break;
-		}
-		if (slash == known)
-			slash++;
-		if (*slash == '\0')
-			break;
-		*slash = '\0';
-	}
-	if (resolved != NULL) {
-		const char *rest = path + strlen(known);
-
-		answer = bkp_format(err, "%s%s%s",
-		    strcmp(resolved, "/") == 0 ? "" : resolved,
-		    *rest != '\0' && *rest != '/' ? "/" : "",
-		    strcmp(rest, "/") == 0 ? "" : rest);
-	}
-	free(resolved);
-	free(known);
-	return answer;
-}
-
-/* What stands for "/": the folder named by `to`, else the source's root. */
-static int
-resolve_folder(struct files_target *target, struct bkp_error *err)
-{
-	const char *to = target->options.to;
-	char *here = NULL, *whole = NULL;
-
-	if (to == NULL)
-		to = target->config->files.root;
-	if (to == NULL)
-		to = "/";
-	if (to[0] != '/') {
-		if ((here = getcwd(NULL, 0)) == NULL)
-			return bkp_fail_errno(err, errno, "%s", to);
-		whole = bkp_format(err, "%s/%s", here, to);
-		free(here);
-		if (whole == NULL)
-			return -1;
-	}
-	target->folder = resolve(whole != NULL ? whole : to, err);
-	free(whole);
-	return target->folder != NULL ? 0 : -1;
-}
-
-static bool
-is_below(const char *path, const char *root)
-{
-	size_t len = strlen(root);
-
-	return strncmp(path, root, len) == 0 &&
-	       (path[len] == '/' || path[len] == '\0');
-}
-
-/* In place, the folder above a configured path may be reached through links
- * (/var/run); elsewhere the whole path is made as plain folders. */
-static int
-add_root(
-    struct files_target *target, const json_t *value, struct bkp_error *err)
-{
-	struct root *root = &target->roots[target->root_count];
-	char *whole = NULL, *parent = NULL, *slash;
-	int rc = -1;
-
-	if ((root->path = bkp_files_path_text(value, err)) == NULL)
-		return -1;
-	target->root_count++;
-	if (strcmp(root->path, "/") == 0)
-		root->path[0] = '\0';
-	whole = bkp_format(err, "%s%s", target->folder, root->path);
-	if (whole == NULL)
-		goto out;
-	slash = strrchr(whole, '/');
-	if (target->options.to != NULL || target->options.is_scratch ||
-	    slash == NULL || slash == whole) {
-		root->place = whole;
-		whole = NULL;
-		rc = 0;
-		goto out;
-	}
-	*slash = '\0';
-	if ((parent = resolve(whole, err)) == NULL)
-		goto out;
-	root->place = bkp_format(err, "%s/%s", parent, slash + 1);
-	rc = root->place != NULL ? 0 : -1;
-out:
-	free(parent);
-	free(whole);
-	return rc;
-}
-
-static int
-resolve_roots(struct files_target *target, struct bkp_error *err)
-{
-	const json_t *paths =
-	    json_object_get(bkp_supply_info(target->supply), "paths");
-	size_t count = json_array_size(paths);
-
-	target->roots = bkp_alloc_array(count, sizeof(*target->roots), err);
-	if (target->roots == NULL)
-		return -1;
-	for (size_t i = 0; i < count; i++)
-		if (add_root(target, json_array_get(paths, i), err) < 0)
-			return -1;
-	return 0;
-}
-
-/* No component of an entry's path may lead elsewhere. */
-static bool
-is_plain_path(const char *path)
-{
-	while (*path != '\0') {
-		size_t len;
-
-		if (*path++ != '/')
-			return false;
-		len = strcspn(path, "/");
-		if (len == 0 || (len == 1 && path[0] == '.') ||
-		    (len == 2 && path[0] == '.' && path[1] == '.'))
-			return false;
-		path += len;
-	}
-	return true;
-}
-
-/* Where the entry at `path` goes; the caller frees. */
-static char *
-place_of(struct files_target *target, const char *path, struct bkp_error *err)
-{
-	size_t prefix_len = strlen(bkp_supply_prefix(target->supply));
-	const char *recorded = path + prefix_len;
-
-	if (strncmp(path, bkp_supply_prefix(target->supply), prefix_len) != 0 ||
-	    !is_plain_path(recorded)) {
-		(void)bkp_fail(err, BKP_CORRUPT,
-		    "the path of the entry '%s' leads out of its source; "
-		    "nothing of it is restored",
-		    path);
-		return NULL;
-	}
-	for (size_t i = 0; i < target->root_count; i++) {
-		const struct root *root = &target->roots[i];
-
-		if (is_below(recorded, root->path))
-			return bkp_format(err, "%s%s", root->place,
-			    recorded + strlen(root->path));
-	}
-	return bkp_format(err, "%s%s", target->folder, recorded);
-}
 
 /* ---- entries, one after another ---- */
 
@@ -282,7 +108,7 @@ static int
 check_nesting(
     struct check *check, const struct fmt_entry *entry, struct bkp_error *err)
 {
-	if (check->leaf != NULL && is_below(entry->path, check->leaf))
+	if (check->leaf != NULL && bkp_files_is_below(entry->path, check->leaf))
 		return bkp_fail(err, BKP_CORRUPT,
 		    "the entry '%s' lies below '%s', which is no folder; "
 		    "nothing of it is restored",
@@ -304,7 +130,8 @@ check_entry(struct files_target *target, struct check *check,
 	int rc = 0;
 
 	if (check_nesting(check, entry, err) < 0 ||
-	    (place = place_of(target, entry->path, err)) == NULL)
+	    (place = bkp_files_place_of(&target->places, entry->path, err)) ==
+		NULL)
 		return -1;
 	if (entry->has_content)
 		check->bytes += entry->size;
@@ -325,7 +152,7 @@ check_entry(struct files_target *target, struct check *check,
 static int
 check_folder(struct files_target *target, uint64_t bytes, struct bkp_error *err)
 {
-	char *path = bkp_format(err, "%s/", target->folder), *slash;
+	char *path = bkp_format(err, "%s/", target->places.folder), *slash;
 	struct statvfs fs;
 	uint64_t free_bytes;
 	int rc = 0;
@@ -361,7 +188,8 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 
 	target->supply = supply;
 	target->run = bkp_supply_run(supply);
-	if (resolve_folder(target, err) < 0 || resolve_roots(target, err) < 0 ||
+	if (bkp_files_places_init(&target->places, target->config,
+		&target->options, supply, err) < 0 ||
 	    open_stream(target, err) < 0)
 		return -1;
 	while ((got = next_selected(target, &entry, err)) == 1) {
@@ -518,8 +346,9 @@ finish_link(
 	if (key.link == NULL)
 		return -1;
 	found = tfind(&key, &target->stand_ins, compare_stand_ins);
-	first = found != NULL ? bkp_strdup((*found)->place, err)
-			      : place_of(target, key.link, err);
+	first = found != NULL
+		    ? bkp_strdup((*found)->place, err)
+		    : bkp_files_place_of(&target->places, key.link, err);
 	if (first != NULL &&
 	    tfind(first, &target->absent, compare_text) != NULL) {
 		item->is_left_out = true;
@@ -576,7 +405,8 @@ static int
 prepare_item(
     struct files_target *target, struct item *item, struct bkp_error *err)
 {
-	if ((item->place = place_of(target, item->entry.path, err)) == NULL)
+	if ((item->place = bkp_files_place_of(
+		 &target->places, item->entry.path, err)) == NULL)
 		return -1;
 	if (item->place[0] == '\0') { /* "/" itself */
 		item->is_done = true;
@@ -742,11 +572,7 @@ close_target(struct bkp_target *base)
 {
 	struct files_target *target = (struct files_target *)base;
 
-	for (size_t i = 0; i < target->root_count; i++) {
-		free(target->roots[i].path);
-		free(target->roots[i].place);
-	}
-	free(target->roots);
+	bkp_files_places_fini(&target->places);
 	for (unsigned i = 0; i < target->writer_count; i++)
 		bkp_files_writer_free(target->writers[i]);
 	free(target->writers);
@@ -758,7 +584,6 @@ close_target(struct bkp_target *base)
 	for (size_t i = 0; i < target->old_count; i++)
 		free(target->old_folders[i].place);
 	free(target->old_folders);
-	free(target->folder);
 	free(target);
 }
 

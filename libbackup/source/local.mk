@@ -4,6 +4,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/command.c \
 	libbackup/source/files.c libbackup/source/files_impl.h \
 	libbackup/source/files_attrs.c \
+	libbackup/source/files_places.c libbackup/source/files_places.h \
 	libbackup/source/files_source.c \
 	libbackup/source/files_target.c \
 	libbackup/source/files_walk.c \
