@@ -52,16 +52,54 @@ split_of(const struct bkp_s3_entries *page)
 	return first < page->count ? first : 0;
 }
 
-/* AWS and MinIO mix versions and delete markers as they follow each other;
- * other servers write all versions of a page, then all markers, or first the
- * markers. */
-static int
-merge_markers(struct bkp_s3_entries *page, struct bkp_error *err)
+/* Whether two entries of one key cannot have followed each other as they are
+ * listed, `older` behind `newer`. The date of a multipart object says nothing:
+ * it may be that of the beginning of its upload. */
+static bool
+is_contradiction(
+    const struct bkp_s3_entry *newer, const struct bkp_s3_entry *older)
 {
+	if (older->is_latest)
+		return true;
+	if (is_in_order(newer->id) && is_in_order(older->id))
+		return strcmp(newer->id, older->id) < 0;
+	return newer->modified_us < older->modified_us &&
+	       (newer->is_marker || strchr(newer->etag, '-') == NULL);
+}
+
+/* A page whose versions and delete markers happen to be apart, and are in one
+ * order all the same, as those of servers that mix them. */
+static bool
+is_listed_in_order(const struct bkp_s3_pages *pages, size_t split)
+{
+	const struct bkp_s3_entry *items = pages->page.items;
+	const struct bkp_s3_entry *next = &items[split];
+	int order = strcmp(items[split - 1].key, next->key);
+
+	if (order != 0)
+		return order < 0 && next->is_latest;
+	/* The first key may have begun on the page before. */
+	if (!items[0].is_latest &&
+	    (pages->last_key == NULL ||
+		strcmp(pages->last_key, items[0].key) != 0))
+		return false;
+	for (size_t i = split; i-- > 0 && strcmp(items[i].key, next->key) == 0;)
+		if (is_contradiction(&items[i], next))
+			return false;
+	return true;
+}
+
+/* AWS and MinIO mix versions and delete markers as they follow each other, and
+ * the order of one key's is the server's word; other servers write all versions
+ * of a page, then all markers, or first the markers. */
+static int
+merge_markers(struct bkp_s3_pages *pages, struct bkp_error *err)
+{
+	struct bkp_s3_entries *page = &pages->page;
 	size_t split = split_of(page), a = 0, b = split, at = 0;
 	struct bkp_s3_entry *merged;
 
-	if (split == 0)
+	if (split == 0 || is_listed_in_order(pages, split))
 		return 0;
 	merged = bkp_alloc_array(page->count, sizeof(*merged), err);
 	if (merged == NULL)
@@ -119,7 +157,7 @@ check_versions(struct bkp_s3_pages *pages, struct bkp_error *err)
 {
 	const char *key = pages->last_key, *id = pages->last_id;
 
-	if (merge_markers(&pages->page, err) < 0)
+	if (merge_markers(pages, err) < 0)
 		return -1;
 	for (size_t i = 0; i < pages->page.count; i++) {
 		const struct bkp_s3_entry *entry = &pages->page.items[i];

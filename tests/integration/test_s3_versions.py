@@ -11,11 +11,12 @@ from test_s3 import CORRUPT, NOTFOUND, Fake, answer, real, refused, tool
 real = real  # the fixture
 
 
-def entry(key, version, is_latest, kind="Version", when="00:00:00"):
+def entry(key, version, is_latest, kind="Version", when="00:00:00",
+          etag="e"):
     return ("<%s><Key>%s</Key><VersionId>%s</VersionId><IsLatest>%s</IsLatest>"
             "<LastModified>2026-01-01T%s.000Z</LastModified>%s</%s>"
             % (kind, key, version, str(is_latest).lower(), when,
-               "<Size>1</Size><ETag>&quot;e&quot;</ETag>"
+               "<Size>1</Size><ETag>&quot;%s&quot;</ETag>" % etag
                if kind == "Version" else "", kind))
 
 
@@ -142,6 +143,36 @@ def test_names_in_the_order_of_time_tell_more_than_dates():
             marker("a", ids[2] + "X", False, "00:00:02"))) as fake:
         done = tool(fake.endpoint, "versions", "bucket")
     assert [line[1][8] for line in listed(done)] == ["3", "2", "0"]
+
+
+@pytest.mark.parametrize("start", ([], [entry("A", "9", True)]),
+                         ids=("alone", "behind_another"))
+def test_the_order_of_a_listing_stays_where_a_date_is_of_the_beginning(start):
+    """AWS dates a multipart object by the beginning of its upload, and no
+    other; versions and markers that happen to be apart are in order."""
+    with Fake(page(*start,
+                   entry("a", "4", True, when="00:00:09"),
+                   entry("a", "3", False, when="00:00:01", etag="e-2"),
+                   marker("a", "2", False, "00:00:05"),
+                   marker("b", "1", True))) as fake:
+        done = tool(fake.endpoint, "versions", "bucket")
+    assert [line[1] for line in listed(done)][len(start):] == [
+        "4", "3", "2", "1"]
+
+
+def test_one_key_whose_markers_are_behind_its_versions_is_put_in_order():
+    with Fake(page(entry("a", "4", True, when="00:00:09"),
+                   entry("a", "2", False, when="00:00:03"),
+                   entry("a", "1", False, when="00:00:01", etag="e-2"),
+                   marker("a", "3", False, "00:00:05"))) as fake:
+        done = tool(fake.endpoint, "versions", "bucket")
+    assert [line[1] for line in listed(done)] == ["4", "3", "2", "1"]
+    # Behind those of the page before.
+    with Fake(page(entry("a", "5", True, when="00:00:09"), more=("a", "5")),
+              page(entry("a", "2", False, when="00:00:03"),
+                   marker("a", "3", False, "00:00:05"))) as fake:
+        done = tool(fake.endpoint, "versions", "bucket")
+    assert [line[1] for line in listed(done)] == ["5", "3", "2"]
 
 
 # ---- MinIO ----
