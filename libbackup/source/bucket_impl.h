@@ -184,11 +184,11 @@ int bkp_bucket_is_same(struct bkp_s3_connection *connection, const char *bucket,
 
 /* ---- what is there already (bucket_there.c) ---- */
 
-/* Whether an object has the bytes of an entry, whose SHA-256 is known: reads
- * all of them. */
+/* Whether an object (version_id NULL: the current version) has the bytes of an
+ * entry, whose SHA-256 is known: reads all of them. */
 int bkp_bucket_has_bytes(struct bkp_s3_connection *connection,
-    const char *bucket, const char *key, const struct fmt_entry *entry,
-    bool *has, struct bkp_error *err);
+    const char *bucket, const char *key, const char *version_id,
+    const struct fmt_entry *entry, bool *has, struct bkp_error *err);
 
 /* Gives an object that is there the lock that it had, where its own is less. */
 int bkp_bucket_lock_again(struct bkp_s3_connection *connection,

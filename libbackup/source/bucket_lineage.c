@@ -23,6 +23,7 @@ struct sign {
 	uint64_t etag; /* its hash; 0: there is none */
 	/* Another ETag may be of the same bytes, as of encrypted ones. */
 	bool is_doubtful;
+	char *id; /* owned: the server's; NULL where nobody needs it */
 };
 
 struct signs {
@@ -36,10 +37,12 @@ struct bkp_bucket_lineages {
 	struct bkp_entry_stream *currents, *olders; /* NULL: at the end */
 	struct fmt_entry current, older;            /* next; path NULL: none */
 	struct fmt_buf older_key;                   /* of `older`; text */
+	struct fmt_buf olders_chosen;    /* what version.h says of them; text */
 	struct bkp_s3_versions *listing; /* NULL: at its end, or none */
 	struct bkp_s3_version version;   /* the next, if has_version */
 	bool has_version;
 	struct signs wanted, existing; /* of the key at hand; oldest first */
+	bool is_any_doubtful;          /* of the wanted */
 };
 
 /* ---- one key ---- */
@@ -52,6 +55,10 @@ bkp_bucket_lineage_free(struct bkp_bucket_lineage *lineage)
 	for (size_t i = 0; i < lineage->older_count; i++)
 		fmt_entry_free(&lineage->older[i]);
 	free(lineage->older);
+	for (size_t i = 0; lineage->doubtful != NULL && i < lineage->existing;
+	     i++)
+		free(lineage->doubtful[i]);
+	free(lineage->doubtful);
 	if (lineage->stream != NULL)
 		bkp_entry_stream_close(lineage->stream);
 	fmt_entry_free(&lineage->current);
@@ -119,6 +126,14 @@ hash_etag(const char *etag)
 	return hash != 0 ? hash : 1;
 }
 
+static void
+clear_signs(struct signs *signs)
+{
+	for (size_t i = 0; i < signs->count; i++)
+		free(signs->items[i].id);
+	signs->count = 0;
+}
+
 static int
 add_sign(struct signs *signs, bool is_marker, uint64_t size, const char *etag,
     bool is_doubtful, struct bkp_error *err)
@@ -134,14 +149,17 @@ add_sign(struct signs *signs, bool is_marker, uint64_t size, const char *etag,
 }
 
 static int
-add_entry(
-    struct signs *signs, const struct fmt_entry *entry, struct bkp_error *err)
+add_wanted(struct bkp_bucket_lineages *lineages, const struct fmt_entry *entry,
+    struct bkp_error *err)
 {
+	struct signs *signs = &lineages->wanted;
 	const char *etag = bkp_bucket_attrs_get(entry->attrs, "etag");
 	bool is_doubtful = etag == NULL;
 
 	if (is_doubtful)
 		etag = bkp_bucket_attrs_get(entry->attrs, "etag_opaque");
+	if (is_doubtful && !bkp_bucket_is_marker(entry))
+		lineages->is_any_doubtful = true;
 	return add_sign(signs, bkp_bucket_is_marker(entry), entry->size, etag,
 	    is_doubtful, err);
 }
@@ -195,6 +213,29 @@ bkp_bucket_lineages_are_there(
 	       are_alike(existing->items + (existing->count - count),
 		   lineages->wanted.items, count,
 		   is_by_size ? BY_SIZE : POSSIBLE);
+}
+
+int
+bkp_bucket_lineages_doubt(struct bkp_bucket_lineages *lineages,
+    struct bkp_bucket_lineage *lineage, struct bkp_error *err)
+{
+	struct signs *existing = &lineages->existing;
+	size_t count = existing->count;
+
+	if (!lineages->is_any_doubtful || count == 0)
+		return 0;
+	lineage->doubtful =
+	    bkp_alloc_array(count, sizeof(*lineage->doubtful), err);
+	if (lineage->doubtful == NULL)
+		return -1;
+	for (size_t i = 0; i < count && i < lineages->wanted.count; i++) {
+		if (is_alike(
+			&existing->items[i], &lineages->wanted.items[i], SURE))
+			continue;
+		lineage->doubtful[i] = existing->items[i].id;
+		existing->items[i].id = NULL;
+	}
+	return 0;
 }
 
 /* ---- opening ---- */
@@ -260,6 +301,9 @@ close_stream(struct bkp_entry_stream **stream)
 void
 bkp_bucket_lineages_close(struct bkp_bucket_lineages *lineages)
 {
+	fmt_buf_free(&lineages->olders_chosen);
+	clear_signs(&lineages->wanted);
+	clear_signs(&lineages->existing);
 	if (lineages == NULL)
 		return;
 	close_stream(&lineages->currents);
@@ -366,6 +410,24 @@ fill_version(struct bkp_bucket_lineages *lineages, struct bkp_error *err)
 	}
 	return rc < 0 ? -1 : 0;
 }
+/* Where an entry has no ETag that tells of its bytes, those of the version
+ * there are looked at, by its id. */
+static int
+add_existing(struct bkp_bucket_lineages *lineages, struct bkp_error *err)
+{
+	const struct bkp_s3_version *version = &lineages->version;
+	struct signs *signs = &lineages->existing;
+
+	if (add_sign(signs, version->is_delete_marker, version->size,
+		version->etag, false, err) < 0)
+		return -1;
+	if (!lineages->is_any_doubtful || version->is_delete_marker)
+		return 0;
+	signs->items[signs->count - 1].id =
+	    bkp_strdup(version->version_id, err);
+	return signs->items[signs->count - 1].id != NULL ? 0 : -1;
+}
+
 
 /* ---- a key ---- */
 
@@ -377,16 +439,14 @@ read_existing(struct bkp_bucket_lineages *lineages, const char *key,
 	const struct bkp_s3_version *version = &lineages->version;
 	struct signs *signs = &lineages->existing;
 
-	signs->count = 0;
+	clear_signs(signs);
 	while (fill_version(lineages, err) == 0) {
 		int order =
 		    lineages->has_version ? strcmp(version->key, key) : 1;
 
 		if (order > 0)
 			break;
-		if (order == 0 &&
-		    add_sign(signs, version->is_delete_marker, version->size,
-			version->etag, false, err) < 0)
+		if (order == 0 && add_existing(lineages, err) < 0)
 			return -1;
 		lineages->has_version = false;
 	}
@@ -429,7 +489,7 @@ static int
 take_older(struct bkp_bucket_lineages *lineages,
     struct bkp_bucket_lineage *lineage, struct bkp_error *err)
 {
-	if (add_entry(&lineages->wanted, &lineages->older, err) < 0)
+	if (add_wanted(lineages, &lineages->older, err) < 0)
 		return -1;
 	if (lineage->stream == NULL && lineage->older_count == FEW &&
 	    turn_to_stream(lineages, lineage, err) < 0)
@@ -452,7 +512,8 @@ read_wanted(struct bkp_bucket_lineages *lineages,
 {
 	const char *key = lineage->key;
 
-	lineages->wanted.count = 0;
+	clear_signs(&lineages->wanted);
+	lineages->is_any_doubtful = false;
 	for (;;) {
 		if (fill_older(lineages, err) < 0)
 			return -1;
@@ -468,7 +529,7 @@ read_wanted(struct bkp_bucket_lineages *lineages,
 		return 0;
 	lineage->current = lineages->current;
 	lineages->current = (struct fmt_entry)FMT_ENTRY_INIT;
-	return add_entry(&lineages->wanted, &lineage->current, err);
+	return add_wanted(lineages, &lineage->current, err);
 }
 
 /* The key that comes first; NULL: there is none any more. */

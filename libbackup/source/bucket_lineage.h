@@ -23,7 +23,9 @@ struct bkp_bucket_lineage {
 	size_t wanted, existing;         /* how many in all */
 	size_t there;                    /* of the wanted, from the oldest on */
 	bool is_clash;                   /* what exists is another history */
-	bool is_doubtful; /* what is there may be others of the same sizes */
+	/* Owned: the ids of those there that may be others of the same sizes;
+	 * NULL where one is known by its ETag. NULL: all of them are. */
+	char **doubtful;
 	size_t put, left_out, refused; /* what became of them */
 	/* where bkp_bucket_lineage_next stands */
 	size_t given;
@@ -62,6 +64,11 @@ bool bkp_bucket_lineages_go_on(
     const struct bkp_bucket_lineages *lineages, size_t skipped, bool is_sure);
 bool bkp_bucket_lineages_are_there(
     const struct bkp_bucket_lineages *lineages, bool is_by_size);
+
+/* Gives the key that was read last the ids of what exists and whose bytes alone
+ * can tell whether it is what is wanted in its place (`doubtful`). */
+int bkp_bucket_lineages_doubt(struct bkp_bucket_lineages *lineages,
+    struct bkp_bucket_lineage *lineage, struct bkp_error *err);
 
 /* ---- putting them back (bucket_lineage_put.c) ---- */
 

@@ -109,10 +109,11 @@ struct restoring {
 
 /* Where to go on: behind those that an earlier run has put. What was there
  * before it was allowed to go on top stays beneath. */
-static void
-plan(const struct restoring *restoring, struct bkp_bucket_lineage *lineage)
+static int
+plan(const struct restoring *restoring, struct bkp_bucket_lineage *lineage,
+    struct bkp_error *err)
 {
-	const struct bkp_bucket_lineages *lineages = restoring->lineages;
+	struct bkp_bucket_lineages *lineages = restoring->lineages;
 	size_t skipped = 0;
 
 	if (restoring->place->is_overwrite) {
@@ -121,10 +122,9 @@ plan(const struct restoring *restoring, struct bkp_bucket_lineage *lineage)
 			skipped++;
 	} else if (!bkp_bucket_lineages_go_on(lineages, 0, false)) {
 		lineage->is_clash = true;
-		return;
-	} else {
-		lineage->is_doubtful =
-		    !bkp_bucket_lineages_go_on(lineages, 0, true);
+		return 0;
+	} else if (bkp_bucket_lineages_doubt(lineages, lineage, err) < 0) {
+		return -1;
 	}
 	lineage->there = lineage->existing - skipped;
 }
@@ -138,8 +138,10 @@ next(void *arg, void **out, struct bkp_error *err)
 	*out = NULL;
 	if (bkp_bucket_lineages_next(restoring->lineages, &lineage, err) < 0)
 		return -1;
-	if (lineage != NULL)
-		plan(restoring, lineage);
+	if (lineage != NULL && plan(restoring, lineage, err) < 0) {
+		bkp_bucket_lineage_free(lineage);
+		return -1;
+	}
 	*out = lineage;
 	return 0;
 }
@@ -147,6 +149,7 @@ next(void *arg, void **out, struct bkp_error *err)
 static void
 discard(void *arg, void *item)
 {
+	return 0;
 	(void)arg;
 	bkp_bucket_lineage_free(item);
 }
@@ -196,14 +199,6 @@ put_version(const struct restoring *restoring, unsigned thread,
 	return 0;
 }
 
-static bool
-is_doubtful(
-    const struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry)
-{
-	return lineage->is_doubtful && !bkp_bucket_is_marker(entry) &&
-	       bkp_bucket_attrs_get(entry->attrs, "etag") == NULL;
-}
-
 /* What cannot be asked is not known to be there. */
 static int
 pass_refused(const struct restoring *restoring, unsigned thread,
@@ -220,21 +215,21 @@ pass_refused(const struct restoring *restoring, unsigned thread,
 	return -1;
 }
 
-/* Whether the newest that is there has the bytes of an entry whose ETag tells
- * nothing of them. */
+/* Whether what is there in its place, the oldest being 0, has the bytes of an
+ * entry whose ETag tells nothing of them. */
 static int
 look_at_bytes(const struct restoring *restoring, unsigned thread,
-    const struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry,
-    bool *has, struct bkp_error *err)
+    const struct bkp_bucket_lineage *lineage, size_t at,
+    const struct fmt_entry *entry, bool *has, struct bkp_error *err)
 {
 	const struct bkp_bucket_lineage_place *place = restoring->place;
 	struct bkp_error why = BKP_ERROR_INIT;
 
-	*has = !is_doubtful(lineage, entry);
+	*has = id == NULL;
 	if (*has || !entry->has_sha256)
 		return 0;
 	if (bkp_bucket_has_bytes(place->connections[thread], place->bucket,
-		lineage->key, entry, has, &why) == 0)
+		lineage->key, id, entry, has, &why) == 0)
 		return 0;
 	*has = false;
 	return pass_refused(restoring, thread, &why, err);
@@ -246,8 +241,10 @@ leave_rest(const struct restoring *restoring,
     struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry,
     struct bkp_error *err)
 {
-	lineage->left_out += lineage->wanted - lineage->there + 1;
-	lineage->there--;
+	lineage->left_out += lineage->wanted - at;
+	lineage->there = at;
+	const char *id =
+	    lineage->doubtful != NULL ? lineage->doubtful[at] : NULL;
 	lineage->is_clash = true;
 	return bkp_run_omit(restoring->run, err, entry->path,
 	    "exists already, with other bytes of the same size, and none that "
@@ -258,20 +255,13 @@ leave_rest(const struct restoring *restoring,
  * its tags were. */
 static int
 look_there(const struct restoring *restoring, unsigned thread,
-    struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry,
-    struct bkp_error *err)
+    struct bkp_bucket_lineage *lineage, size_t at,
+    const struct fmt_entry *entry, struct bkp_error *err)
 {
 	const struct bkp_bucket_lineage_place *place = restoring->place;
 	struct bkp_error why = BKP_ERROR_INIT;
-	bool has_bytes = true, is_same = false;
+	bool is_same = false;
 
-	if (bkp_bucket_is_marker(entry))
-		return 0;
-	if (look_at_bytes(restoring, thread, lineage, entry, &has_bytes, err) <
-	    0)
-		return -1;
-	if (!has_bytes)
-		return leave_rest(restoring, lineage, entry, err);
 	if (bkp_bucket_is_same(place->connections[thread], place->bucket,
 		lineage->key, NULL, entry->attrs, false, &is_same, &why) < 0 &&
 	    pass_refused(restoring, thread, &why, err) < 0)
@@ -288,25 +278,25 @@ look_there(const struct restoring *restoring, unsigned thread,
 	    "puts it again");
 }
 
-/* One that is there beneath others. */
+/* One that is there, the oldest being 0. Those beneath others are not asked for
+ * their headers. */
 static int
-look_beneath(const struct restoring *restoring, unsigned thread,
-    struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry,
-    struct bkp_error *err)
+look(const struct restoring *restoring, unsigned thread,
+    struct bkp_bucket_lineage *lineage, size_t at,
+    const struct fmt_entry *entry, struct bkp_error *err)
 {
 	const struct bkp_bucket_lineage_place *place = restoring->place;
 
 	if (bkp_bucket_is_marker(entry))
 		return 0;
-	if (!is_doubtful(lineage, entry))
-		return place->lock(
-		    place->arg, thread, lineage->key, entry, false, err);
-	lineage->there--;
-	lineage->left_out++;
-	return bkp_run_omit(restoring->run, err, entry->path,
-	    "a version of its size is in its place already, and nothing tells "
-	    "whether it is this one, for it was encrypted; restore into "
-	    "another bucket, or put all on top of them (--overwrite)");
+	if (look_at_bytes(
+		restoring, thread, lineage, at, entry, &has_bytes, err) < 0)
+		return -1;
+	if (!has_bytes)
+		return leave_rest(restoring, lineage, at, entry, err);
+	if (at + 1 == lineage->there)
+		return look_there(restoring, thread, lineage, entry, err);
+	return place->lock(place->arg, thread, lineage->key, entry, false, err);
 }
 
 static int
@@ -315,6 +305,7 @@ put_all(const struct restoring *restoring, unsigned thread,
 {
 	const size_t there = lineage->there;
 	struct fmt_entry entry;
+	bool has_bytes = true;
 	size_t at = 0;
 	int rc = 0;
 
@@ -324,10 +315,10 @@ put_all(const struct restoring *restoring, unsigned thread,
 
 		rc = bkp_run_check(restoring->run, err);
 		if (rc == 0)
-			rc = (at >= there       ? put_version
-			      : at + 1 == there ? look_there
-						: look_beneath)(
-			    restoring, thread, lineage, &entry, err);
+			rc = at < there ? look(restoring, thread, lineage, at,
+					      &entry, err)
+					: put_version(restoring, thread,
+					      lineage, &entry, err);
 		fmt_entry_free(&entry);
 		if (rc < 0)
 			return -1;

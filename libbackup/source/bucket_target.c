@@ -215,7 +215,7 @@ look_there(struct bucket_target *target, struct bkp_s3_connection *connection,
 	int rc = 0;
 
 	if (!item->is_alike && item->may_be_alike)
-		rc = bkp_bucket_has_bytes(connection, target->bucket, key,
+		rc = bkp_bucket_has_bytes(connection, target->bucket, key, NULL,
 		    entry, &item->is_alike, &why);
 	if (rc == 0 && item->is_alike)
 		rc = bkp_bucket_is_same(connection, target->bucket, key, NULL,

@@ -16,12 +16,12 @@ hash(void *arg, const void *data, size_t len, struct bkp_error *err)
 
 int
 bkp_bucket_has_bytes(struct bkp_s3_connection *connection, const char *bucket,
-    const char *key, const struct fmt_entry *entry, bool *has,
-    struct bkp_error *err)
+    const char *key, const char *version_id, const struct fmt_entry *entry,
+    bool *has, struct bkp_error *err)
 {
 	EVP_MD_CTX *sha256 = EVP_MD_CTX_new();
 	const struct bkp_s3_get_options options = {
-	    .write = hash, .arg = sha256};
+	    .version_id = version_id, .write = hash, .arg = sha256};
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	int rc = -1;
 
