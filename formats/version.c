@@ -64,6 +64,25 @@ fmt_version_group(const char *prefix, const char *key, struct fmt_buf *out)
 }
 
 enum fmt_status
+fmt_version_selection(const char *prefix, const char *key, struct fmt_buf *out)
+{
+	enum fmt_status status = fmt_version_root(prefix, out);
+
+	return status == FMT_OK ? append_key(key, out) : status;
+}
+
+bool
+fmt_version_is_selected(const char *path, const char *selection)
+{
+	size_t len = strlen(selection);
+
+	if (strncmp(path, selection, len) != 0)
+		return false;
+	return (len > 0 && selection[len - 1] == '/') || path[len] == '/' ||
+	       (path[len] == MARK && path[len + 1] == END_OF_KEY);
+}
+
+enum fmt_status
 fmt_version_path(
     const char *prefix, const char *key, int64_t us, struct fmt_buf *out)
 {

@@ -21,6 +21,14 @@ enum fmt_status fmt_version_root(const char *prefix, struct fmt_buf *out);
 enum fmt_status fmt_version_group(
     const char *prefix, const char *key, struct fmt_buf *out);
 
+/* What the paths of all versions begin with of the keys that a selection takes
+ * in: `key` itself, those below it by component, or, where it ends in '/' or is
+ * "", those that begin with it. Appended to `out`. And whether a path is of one
+ * of them; both may have been escaped alike (path.h). */
+enum fmt_status fmt_version_selection(
+    const char *prefix, const char *key, struct fmt_buf *out);
+bool fmt_version_is_selected(const char *path, const char *selection);
+
 /* The whole path; us: microseconds since 1970, in the years 1970 to 9999. */
 enum fmt_status fmt_version_path(
     const char *prefix, const char *key, int64_t us, struct fmt_buf *out);

@@ -177,6 +177,10 @@ struct bkp_restore_options {
 			       that they had; else none */
 	int is_delete;      /* buckets: objects that the snapshot has not are
 			       deleted, after all else went well */
+	int is_every_version; /* buckets: of a part that `path` chooses the
+				 older versions and delete markers go back, too,
+				 as they do with all of a source; BKP_INVALID
+				 where the snapshot has none */
 	int is_rehearsal; /* every place looks whether it could take back what
 			     it should, and nothing is done */
 };

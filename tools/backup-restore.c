@@ -220,6 +220,7 @@ main(int argc, char **argv)
 	struct bkp_restore_options restoring = BKP_RESTORE_OPTIONS_INIT;
 	bool is_overwrite = false, is_without = false, is_swap = false;
 	bool is_schema_only = false, is_delete = false, is_locking = false;
+	bool is_versions = false;
 	bool is_unowned = false, is_ungranted = false, is_skipping = false;
 	struct beside beside = {.is_list = false};
 	struct cli_list only = {.count = 0};
@@ -232,6 +233,8 @@ main(int argc, char **argv)
 	    {"delete", 0, NULL,
 		"delete objects that the snapshot has not (buckets)", CLI_FLAG,
 		&is_delete},
+	    {"all-versions", 0, NULL, "every version, also of a part (buckets)",
+		CLI_FLAG, &is_versions},
 	    {"locks", 0, NULL,
 		"give objects their retention and legal hold (buckets)",
 		CLI_FLAG, &is_locking},
@@ -274,6 +277,7 @@ main(int argc, char **argv)
 	restoring.is_without_erasures = is_without;
 	restoring.is_delete = is_delete;
 	restoring.is_locking = is_locking;
+	restoring.is_every_version = is_versions;
 	restoring.is_swap = is_swap;
 	restoring.only = only.items;
 	restoring.only_count = only.count;

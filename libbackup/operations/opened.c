@@ -217,11 +217,48 @@ bkp_opened_fini(struct bkp_opened *opened)
 	opened->repository = NULL;
 }
 
-/* Then older versions are chosen, too, which are beside the prefix. */
 static bool
 is_all(const struct bkp_chosen *chosen)
 {
 	return strcmp(chosen->selection, chosen->source->prefix) == 0;
+}
+
+/* Older versions are beside the prefix. */
+static int
+select_versions(
+    const struct bkp_chosen *chosen, struct fmt_buf *out, struct bkp_error *err)
+{
+	const char *prefix = chosen->source->prefix;
+	const char *key = chosen->selection + strlen(prefix);
+
+	if (fmt_version_selection(prefix, *key == '/' ? key + 1 : key, out) !=
+		FMT_OK ||
+	    fmt_buf_text(out) == NULL)
+		return bkp_fail_nomem(err, "looking at a snapshot");
+	return 0;
+}
+
+static int
+add_up(struct bkp_supply *supply, const char *selection, bool is_of_versions,
+    struct bkp_amount *amount, struct bkp_error *err)
+{
+	struct bkp_entry_stream *stream = NULL;
+	struct fmt_entry entry = FMT_ENTRY_INIT;
+	int found;
+
+	if (bkp_supply_entries(supply, selection, &stream, err) < 0)
+		return -1;
+	while ((found = bkp_entry_stream_next(stream, &entry, err)) > 0) {
+		if (is_of_versions
+			? fmt_version_is_selected(entry.path, selection)
+			: bkp_supply_is_selected(supply, entry.path)) {
+			amount->entries++;
+			amount->bytes += entry.has_content ? entry.size : 0;
+		}
+		fmt_entry_free(&entry);
+	}
+	bkp_entry_stream_close(stream);
+	return found < 0 ? -1 : 0;
 }
 
 int
@@ -230,26 +267,23 @@ bkp_opened_count(const struct bkp_opened *opened,
     struct bkp_amount *out, struct bkp_error *err)
 {
 	struct bkp_amount amount = {0, 0};
-	struct bkp_entry_stream *stream = NULL;
-	struct fmt_entry entry = FMT_ENTRY_INIT;
-	int found;
+	struct fmt_buf versions = FMT_BUF_INIT;
+	int rc;
 
 	if (is_all(chosen)) {
 		out->entries = chosen->source->entries;
 		out->bytes = chosen->source->bytes;
 		return 0;
 	}
-	if (bkp_supply_entries(supply, chosen->selection, &stream, err) < 0)
-		return -1;
-	while ((found = bkp_entry_stream_next(stream, &entry, err)) > 0) {
-		if (bkp_supply_is_selected(supply, entry.path)) {
-			amount.entries++;
-			amount.bytes += entry.has_content ? entry.size : 0;
-		}
-		fmt_entry_free(&entry);
+	rc = add_up(supply, chosen->selection, false, &amount, err);
+	if (rc == 0 && chosen->has_versions) {
+		rc = select_versions(chosen, &versions, err);
+		if (rc == 0)
+			rc = add_up(supply, fmt_buf_text(&versions), true,
+			    &amount, err);
+		fmt_buf_free(&versions);
 	}
-	bkp_entry_stream_close(stream);
-	if (found < 0)
+	if (rc < 0)
 		return -1;
 	if (amount.entries == 0 && bkp_supply_has_whole_list(supply))
 		return bkp_fail(err, BKP_NOTFOUND,
@@ -261,16 +295,27 @@ bkp_opened_count(const struct bkp_opened *opened,
 	return 0;
 }
 
+/* What cannot be told is, so that nobody misses it. */
+static bool
+is_version_in(const struct bkp_chosen *chosen, const char *path)
+{
+	struct fmt_buf versions = FMT_BUF_INIT;
+	bool answer = select_versions(chosen, &versions, NULL) < 0 ||
+		      fmt_version_is_selected(path, fmt_buf_text(&versions));
+
+	fmt_buf_free(&versions);
+	return answer;
+}
+
 static bool
 is_in(const struct bkp_chosen *chosen, const char *path)
 {
 	return bkp_path_is_within(path, chosen->selection) ||
-	       (is_all(chosen) &&
-		   fmt_version_is_path(chosen->source->prefix, path));
+	       ((is_all(chosen) || chosen->has_versions) &&
+		   is_version_in(chosen, path));
 }
 
-/* Recorded paths are escaped; selections are not. What cannot be told is, so
- * that nobody misses it. */
+/* Recorded paths are escaped; selections are not. */
 static bool
 is_chosen(const struct bkp_opened *opened, const char *recorded)
 {
@@ -337,11 +382,11 @@ bkp_opened_omissions(const struct bkp_opened *opened, struct bkp_omitted **out,
 	return 0;
 }
 
-/* Both are escaped, which leaves what is below what as it was. is_whole: the
- * selection is all of a source. */
+/* All are escaped, which leaves what is below what as it was. versions: the
+ * older ones that are chosen, or NULL. */
 static bool
 find_overlap(const struct bkp_opened *opened, const char *selection,
-    bool is_whole, const char **path, const char **reason)
+    const char *versions, const char **path, const char **reason)
 {
 	size_t count = json_array_size(opened->snapshot.omissions);
 
@@ -351,10 +396,36 @@ find_overlap(const struct bkp_opened *opened, const char *selection,
 			continue;
 		if (bkp_path_is_within(*path, selection) ||
 		    bkp_path_is_within(selection, *path) ||
-		    (is_whole && fmt_version_is_path(selection, *path)))
+		    (versions != NULL &&
+			fmt_version_is_selected(*path, versions)))
 			return true;
 	}
 	return false;
+}
+
+static int
+escape(const char *path, struct fmt_buf *out, struct bkp_error *err)
+{
+	if (fmt_path_escape(path, out) == FMT_OK && fmt_buf_text(out) != NULL)
+		return 0;
+	return bkp_fail_nomem(err, "looking at a snapshot");
+}
+
+/* versions stays empty where none are chosen. */
+static int
+escape_chosen(const struct bkp_chosen *chosen, struct fmt_buf *selection,
+    struct fmt_buf *versions, struct bkp_error *err)
+{
+	struct fmt_buf raw = FMT_BUF_INIT;
+	int rc = escape(chosen->selection, selection, err);
+
+	if (rc == 0 && (is_all(chosen) || chosen->has_versions)) {
+		rc = select_versions(chosen, &raw, err);
+		if (rc == 0)
+			rc = escape(fmt_buf_text(&raw), versions, err);
+	}
+	fmt_buf_free(&raw);
+	return rc;
 }
 
 int
@@ -365,16 +436,16 @@ bkp_opened_overlap(const struct bkp_opened *opened, const char **path,
 
 	for (size_t i = 0; i < opened->chosen_count && found == 0; i++) {
 		const struct bkp_chosen *chosen = &opened->chosen[i];
-		struct fmt_buf escaped = FMT_BUF_INIT;
-		const char *text = NULL;
+		struct fmt_buf selection = FMT_BUF_INIT;
+		struct fmt_buf versions = FMT_BUF_INIT;
 
-		if (fmt_path_escape(chosen->selection, &escaped) == FMT_OK)
-			text = fmt_buf_text(&escaped);
-		found = text != NULL
-			    ? find_overlap(
-				  opened, text, is_all(chosen), path, reason)
-			    : bkp_fail_nomem(err, "looking at a snapshot");
-		fmt_buf_free(&escaped);
+		found = escape_chosen(chosen, &selection, &versions, err);
+		if (found == 0)
+			found = find_overlap(opened, fmt_buf_text(&selection),
+			    versions.len > 0 ? fmt_buf_text(&versions) : NULL,
+			    path, reason);
+		fmt_buf_free(&selection);
+		fmt_buf_free(&versions);
 	}
 	return found;
 }

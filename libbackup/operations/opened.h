@@ -14,6 +14,8 @@ struct bkp_chosen {
 	const struct bkp_kind *kind;
 	const struct bkp_source_config *config; /* borrowed; NULL: none */
 	const char *selection;                  /* borrowed */
+	bool has_versions; /* of a bucket: older versions are chosen, too; so
+			      they are where all of it is */
 };
 
 struct bkp_opened {

@@ -14,6 +14,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/replay.h"
+#include "libbackup/operations/restore_check.h"
 #include "libbackup/operations/room.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/repository/repository_own.h"
@@ -210,15 +211,6 @@ has_kind(const struct bkp_opened *opened, enum bkp_source_kind kind)
 	return false;
 }
 
-static bool
-has_other_kind(const struct bkp_opened *opened, enum bkp_source_kind kind)
-{
-	for (size_t i = 0; i < opened->chosen_count; i++)
-		if (opened->chosen[i].kind->kind != kind)
-			return true;
-	return false;
-}
-
 /* Whether its rows are chosen or not: objects belong to whom they name. */
 static bool
 holds_database(const struct fmt_snapshot *snapshot)
@@ -277,6 +269,7 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	    .is_swap = restore->options->is_swap != 0,
 	    .is_locking = restore->options->is_locking != 0,
 	    .is_delete = restore->options->is_delete != 0,
+	    .is_every_version = restore->options->is_every_version != 0,
 	    .role = restore->options->role,
 	    .has_no_owner = restore->options->is_without_owners != 0 ||
 			    restore->options->role != NULL,
@@ -307,76 +300,6 @@ open_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	return part->target->ops->check(part->target, part->supply, err);
 }
 
-/* What an archive of a part has not may well be in the bucket. */
-static int
-check_archive(const struct bkp_opened *opened, struct bkp_error *err)
-{
-	const char *part;
-
-	if (opened->repository->archive == NULL)
-		return 0;
-	part = bkp_archive_manifest(opened->repository->archive)->path;
-	for (size_t i = 0; part[0] != '\0' && i < opened->chosen_count; i++)
-		if (!bkp_path_is_within(opened->chosen[i].selection, part))
-			return bkp_fail(err, BKP_INVALID,
-			    "the archive holds %s alone, so that it does not "
-			    "tell what else may be deleted: name that as PATH, "
-			    "or restore without --delete",
-			    part);
-	return 0;
-}
-
-/* Nor does a snapshot tell of what was left out of it. */
-static int
-check_delete(const struct restore *restore, struct bkp_error *err)
-{
-	const char *path, *reason;
-	int found;
-
-	if (!restore->options->is_delete)
-		return 0;
-	if (has_other_kind(&restore->opened, BKP_KIND_BUCKET))
-		return bkp_fail(err, BKP_INVALID,
-		    "only in buckets is anything deleted (--delete): name "
-		    "their source as PATH, such as bucket/uploads");
-	found = bkp_opened_overlap(&restore->opened, &path, &reason, err);
-	if (found > 0)
-		return bkp_fail(err, BKP_INVALID,
-		    "%s was left out of this snapshot (%s), so that it does "
-		    "not tell what may be deleted: choose another snapshot, or "
-		    "restore without --delete",
-		    path, reason);
-	return found < 0 ? -1 : check_archive(&restore->opened, err);
-}
-
-/* What is for databases, and what contradicts itself. */
-static int
-check_kinds(const struct restore *restore, struct bkp_error *err)
-{
-	const struct bkp_restore_options *options = restore->options;
-	const char *what = options->is_swap          ? "swapped"
-			   : options->is_schema_only ? "restored without rows"
-			   : options->only_count > 0 ? "taken apart (--only)"
-						     : NULL;
-
-	if (options->is_swap && options->is_overwrite)
-		return bkp_fail(err, BKP_INVALID,
-		    "what is there is either kept (--swap) or replaced "
-		    "(--overwrite)");
-	if ((options->is_swap || options->is_overwrite) &&
-	    (options->is_schema_only || options->only_count > 0))
-		return bkp_fail(err, BKP_INVALID,
-		    "a part of a database (%s) does not take the place of "
-		    "another one: restore it under a name of its own (--to)",
-		    options->only_count > 0 ? "--only" : "--schema-only");
-	if (what != NULL && has_other_kind(&restore->opened, BKP_KIND_POSTGRES))
-		return bkp_fail(err, BKP_INVALID,
-		    "only databases can be %s: name their source as PATH, "
-		    "such as postgres/app",
-		    what);
-	return 0;
-}
-
 static int
 open_parts(struct restore *restore, struct bkp_error *err)
 {
@@ -388,7 +311,7 @@ open_parts(struct restore *restore, struct bkp_error *err)
 		    "chosen; name one of them as PATH, such as '%s'",
 		    restore->options->to, opened->chosen_count,
 		    opened->chosen[0].source->prefix);
-	if (check_kinds(restore, err) < 0 || check_delete(restore, err) < 0)
+	if (bkp_restore_check(restore->options, opened, err) < 0)
 		return -1;
 	restore->parts =
 	    bkp_alloc_array(opened->chosen_count, sizeof(*restore->parts), err);

@@ -243,25 +243,18 @@ bkp_bucket_lineages_doubt(struct bkp_bucket_lineages *lineages,
 static int
 open_entries(struct bkp_bucket_lineages *lineages, struct bkp_error *err)
 {
-	const char *prefix = bkp_supply_prefix(lineages->supply);
-	char *currents = bkp_format(err, "%s/", prefix);
-	struct fmt_buf root = FMT_BUF_INIT;
-	const char *olders = NULL;
-	int rc = -1;
+	struct bkp_supply *supply = lineages->supply;
+	const char *prefix = bkp_supply_prefix(supply);
+	const char *key = bkp_supply_selection(supply) + strlen(prefix);
 
-	if (fmt_version_root(prefix, &root) == FMT_OK)
-		olders = fmt_buf_text(&root);
-	if (olders == NULL)
-		(void)bkp_fail_nomem(err, doing);
-	else if (currents != NULL &&
-		 bkp_supply_entries(lineages->supply, currents,
-		     &lineages->currents, err) == 0 &&
-		 bkp_supply_entries(
-		     lineages->supply, olders, &lineages->olders, err) == 0)
-		rc = 0;
-	fmt_buf_free(&root);
-	free(currents);
-	return rc;
+	if (fmt_version_selection(prefix, *key == '/' ? key + 1 : key,
+		&lineages->olders_chosen) != FMT_OK ||
+	    fmt_buf_text(&lineages->olders_chosen) == NULL)
+		return bkp_fail_nomem(err, doing);
+	if (bkp_bucket_currents(supply, &lineages->currents, err) < 0)
+		return -1;
+	return bkp_supply_entries(supply,
+	    (const char *)lineages->olders_chosen.data, &lineages->olders, err);
 }
 
 int
@@ -272,8 +265,7 @@ bkp_bucket_lineages_open(struct bkp_supply *supply,
 	struct bkp_bucket_lineages *lineages =
 	    bkp_alloc(sizeof(*lineages), err);
 	/* What is elsewhere in the bucket is none of the snapshot's. */
-	const char *below = json_string_value(
-	    json_object_get(bkp_supply_info(supply), "prefix"));
+	const char *below = bkp_bucket_common_prefix(supply);
 
 	if (lineages == NULL)
 		return -1;
@@ -301,9 +293,6 @@ close_stream(struct bkp_entry_stream **stream)
 void
 bkp_bucket_lineages_close(struct bkp_bucket_lineages *lineages)
 {
-	fmt_buf_free(&lineages->olders_chosen);
-	clear_signs(&lineages->wanted);
-	clear_signs(&lineages->existing);
 	if (lineages == NULL)
 		return;
 	close_stream(&lineages->currents);
@@ -312,6 +301,9 @@ bkp_bucket_lineages_close(struct bkp_bucket_lineages *lineages)
 	fmt_entry_free(&lineages->current);
 	fmt_entry_free(&lineages->older);
 	fmt_buf_free(&lineages->older_key);
+	fmt_buf_free(&lineages->olders_chosen);
+	clear_signs(&lineages->wanted);
+	clear_signs(&lineages->existing);
 	free(lineages->wanted.items);
 	free(lineages->existing.items);
 	free(lineages);
@@ -350,10 +342,12 @@ fill_current(struct bkp_bucket_lineages *lineages, struct bkp_error *err)
 	while (entry->path == NULL) {
 		if ((rc = next_entry(&lineages->currents, entry, err)) != 1)
 			return rc;
-		if (bkp_bucket_key_of(lineages->supply, entry) != NULL)
-			return 0;
-		if (leave_unknown(lineages, entry, err) < 0)
-			return -1;
+		if (bkp_supply_is_selected(lineages->supply, entry->path)) {
+			if (bkp_bucket_key_of(lineages->supply, entry) != NULL)
+				return 0;
+			if (leave_unknown(lineages, entry, err) < 0)
+				return -1;
+		}
 		fmt_entry_free(entry);
 	}
 	return 0;
@@ -386,10 +380,13 @@ fill_older(struct bkp_bucket_lineages *lineages, struct bkp_error *err)
 	while (entry->path == NULL) {
 		if ((rc = next_entry(&lineages->olders, entry, err)) != 1)
 			return rc;
-		if ((rc = read_key(lineages, err)) != 0)
-			return rc < 0 ? -1 : 0;
-		if (leave_unknown(lineages, entry, err) < 0)
-			return -1;
+		if (fmt_version_is_selected(entry->path,
+			(const char *)lineages->olders_chosen.data)) {
+			if ((rc = read_key(lineages, err)) != 0)
+				return rc < 0 ? -1 : 0;
+			if (leave_unknown(lineages, entry, err) < 0)
+				return -1;
+		}
 		fmt_entry_free(entry);
 	}
 	return 0;
@@ -410,6 +407,9 @@ fill_version(struct bkp_bucket_lineages *lineages, struct bkp_error *err)
 	}
 	return rc < 0 ? -1 : 0;
 }
+
+/* ---- a key ---- */
+
 /* Where an entry has no ETag that tells of its bytes, those of the version
  * there are looked at, by its id. */
 static int
@@ -427,9 +427,6 @@ add_existing(struct bkp_bucket_lineages *lineages, struct bkp_error *err)
 	    bkp_strdup(version->version_id, err);
 	return signs->items[signs->count - 1].id != NULL ? 0 : -1;
 }
-
-
-/* ---- a key ---- */
 
 /* Those that the bucket has come with the newest first. */
 static int

@@ -74,7 +74,7 @@ int bkp_bucket_lineages_doubt(struct bkp_bucket_lineages *lineages,
 
 enum bkp_bucket_lineage_mode {
 	BKP_BUCKET_LINEAGE_NONE,    /* the snapshot has current ones alone, or
-				       a part of it was chosen */
+				       they were chosen */
 	BKP_BUCKET_LINEAGE_ALL,     /* every version goes back */
 	BKP_BUCKET_LINEAGE_REFUSED, /* the bucket keeps no versions */
 };
@@ -82,10 +82,11 @@ enum bkp_bucket_lineage_mode {
 /* Whether a source tells of older versions or delete markers (info). */
 bool bkp_bucket_lineage_is_told(const json_t *info);
 
-/* How a supply goes into a bucket, which need not exist. */
+/* How a supply goes into a bucket, which need not exist. is_every: versions
+ * were asked for, also where a part was chosen. */
 int bkp_bucket_lineage_choose(struct bkp_supply *supply,
     struct bkp_s3_connection *connection, const char *bucket, bool exists,
-    enum bkp_bucket_lineage_mode *out, struct bkp_error *err);
+    bool is_every, enum bkp_bucket_lineage_mode *out, struct bkp_error *err);
 
 /* Says what cannot go back into a bucket that keeps no versions. */
 int bkp_bucket_lineage_refuse(

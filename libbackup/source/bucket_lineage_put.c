@@ -27,17 +27,28 @@ bkp_bucket_lineage_is_told(const json_t *info)
 	       told(info, "delete_markers") > 0;
 }
 
+static bool
+is_part(const struct bkp_supply *supply)
+{
+	return strcmp(bkp_supply_selection(supply),
+		   bkp_supply_prefix(supply)) != 0;
+}
+
 int
 bkp_bucket_lineage_choose(struct bkp_supply *supply,
     struct bkp_s3_connection *connection, const char *bucket, bool exists,
-    enum bkp_bucket_lineage_mode *out, struct bkp_error *err)
+    bool is_every, enum bkp_bucket_lineage_mode *out, struct bkp_error *err)
 {
 	enum bkp_s3_versioning versioning = BKP_S3_VERSIONING_ON;
+	const json_t *info = bkp_supply_info(supply);
 
 	*out = BKP_BUCKET_LINEAGE_NONE;
-	if (!bkp_bucket_lineage_is_told(bkp_supply_info(supply)) ||
-	    strcmp(bkp_supply_selection(supply), bkp_supply_prefix(supply)) !=
-		0)
+	if (is_every && json_object_get(info, "versions") == NULL)
+		return bkp_fail(err, BKP_INVALID,
+		    "the snapshot has no versions but the current ones, for it "
+		    "was made without 'versions: all' or the bucket kept none: "
+		    "restore without --all-versions");
+	if (!bkp_bucket_lineage_is_told(info) || (!is_every && is_part(supply)))
 		return 0;
 	if (exists &&
 	    bkp_s3_get_versioning(connection, bucket, &versioning, err) < 0)
@@ -54,6 +65,15 @@ bkp_bucket_lineage_refuse(
 	const char *prefix = bkp_supply_prefix(supply);
 	const json_t *info = bkp_supply_info(supply);
 
+	if (is_part(supply))
+		return bkp_run_omit(bkp_supply_run(supply), err,
+		    bkp_supply_selection(supply),
+		    "older versions and delete markers are not restored, for "
+		    "bucket %s keeps no versions: switch them on and restore "
+		    "again, or restore into a bucket that is not there yet; "
+		    "without --all-versions the current ones alone are "
+		    "restored",
+		    bucket);
 	return bkp_run_omit(bkp_supply_run(supply), err, prefix,
 	    "%llu older versions and %llu delete markers are not restored, for "
 	    "bucket %s keeps no versions: switch them on and restore again, or "
@@ -127,6 +147,7 @@ plan(const struct restoring *restoring, struct bkp_bucket_lineage *lineage,
 		return -1;
 	}
 	lineage->there = lineage->existing - skipped;
+	return 0;
 }
 
 static int
@@ -149,7 +170,6 @@ next(void *arg, void **out, struct bkp_error *err)
 static void
 discard(void *arg, void *item)
 {
-	return 0;
 	(void)arg;
 	bkp_bucket_lineage_free(item);
 }
@@ -223,6 +243,8 @@ look_at_bytes(const struct restoring *restoring, unsigned thread,
     const struct fmt_entry *entry, bool *has, struct bkp_error *err)
 {
 	const struct bkp_bucket_lineage_place *place = restoring->place;
+	const char *id =
+	    lineage->doubtful != NULL ? lineage->doubtful[at] : NULL;
 	struct bkp_error why = BKP_ERROR_INIT;
 
 	*has = id == NULL;
@@ -238,13 +260,11 @@ look_at_bytes(const struct restoring *restoring, unsigned thread,
 /* Others of the same size are another history; nothing goes on top of it. */
 static int
 leave_rest(const struct restoring *restoring,
-    struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry,
-    struct bkp_error *err)
+    struct bkp_bucket_lineage *lineage, size_t at,
+    const struct fmt_entry *entry, struct bkp_error *err)
 {
 	lineage->left_out += lineage->wanted - at;
 	lineage->there = at;
-	const char *id =
-	    lineage->doubtful != NULL ? lineage->doubtful[at] : NULL;
 	lineage->is_clash = true;
 	return bkp_run_omit(restoring->run, err, entry->path,
 	    "exists already, with other bytes of the same size, and none that "
@@ -255,8 +275,8 @@ leave_rest(const struct restoring *restoring,
  * its tags were. */
 static int
 look_there(const struct restoring *restoring, unsigned thread,
-    struct bkp_bucket_lineage *lineage, size_t at,
-    const struct fmt_entry *entry, struct bkp_error *err)
+    struct bkp_bucket_lineage *lineage, const struct fmt_entry *entry,
+    struct bkp_error *err)
 {
 	const struct bkp_bucket_lineage_place *place = restoring->place;
 	struct bkp_error why = BKP_ERROR_INIT;
@@ -286,6 +306,7 @@ look(const struct restoring *restoring, unsigned thread,
     const struct fmt_entry *entry, struct bkp_error *err)
 {
 	const struct bkp_bucket_lineage_place *place = restoring->place;
+	bool has_bytes = true;
 
 	if (bkp_bucket_is_marker(entry))
 		return 0;
@@ -305,7 +326,6 @@ put_all(const struct restoring *restoring, unsigned thread,
 {
 	const size_t there = lineage->there;
 	struct fmt_entry entry;
-	bool has_bytes = true;
 	size_t at = 0;
 	int rc = 0;
 

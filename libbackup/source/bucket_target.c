@@ -143,7 +143,8 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 		return -1;
 	}
 	if (bkp_bucket_lineage_choose(supply, target->access.own,
-		target->bucket, target->exists, &target->lineage, err) < 0)
+		target->bucket, target->exists,
+		target->options.is_every_version, &target->lineage, err) < 0)
 		return -1;
 	if (!target->exists || target->options.is_scratch)
 		return 0;

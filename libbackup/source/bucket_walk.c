@@ -51,10 +51,8 @@ bkp_bucket_may_be_alike(
 	       object->size == entry->size;
 }
 
-/* What all selected keys begin with, by the selection, or as the bucket was
- * backed up; NULL: nothing in common. */
-static const char *
-common_prefix(struct bkp_supply *supply)
+const char *
+bkp_bucket_common_prefix(struct bkp_supply *supply)
 {
 	const char *selection = bkp_supply_selection(supply);
 	size_t len = strlen(bkp_supply_prefix(supply));
@@ -66,18 +64,18 @@ common_prefix(struct bkp_supply *supply)
 }
 
 /* Older versions are not among them. */
-static int
-open_entries(struct bkp_bucket_walk *walk, struct bkp_error *err)
+int
+bkp_bucket_currents(struct bkp_supply *supply, struct bkp_entry_stream **out,
+    struct bkp_error *err)
 {
-	const char *prefix = bkp_supply_prefix(walk->supply);
-	const char *selection = bkp_supply_selection(walk->supply);
+	const char *prefix = bkp_supply_prefix(supply);
+	const char *selection = bkp_supply_selection(supply);
 	bool is_whole = strcmp(selection, prefix) == 0;
 	char *below = bkp_format(err, "%s%s", selection, is_whole ? "/" : "");
 	int rc = -1;
 
 	if (below != NULL)
-		rc = bkp_supply_entries(
-		    walk->supply, below, &walk->entries, err);
+		rc = bkp_supply_entries(supply, below, out, err);
 	free(below);
 	return rc;
 }
@@ -89,12 +87,12 @@ bkp_bucket_walk_open(struct bkp_bucket_walk *walk,
 {
 	walk->supply = supply;
 	if (connection != NULL &&
-	    bkp_s3_list_open(connection, bucket, common_prefix(supply),
-		&walk->listing, err) < 0)
+	    bkp_s3_list_open(connection, bucket,
+		bkp_bucket_common_prefix(supply), &walk->listing, err) < 0)
 		return -1;
 	walk->has_listing = connection != NULL;
 	walk->has_entries = true;
-	return open_entries(walk, err);
+	return bkp_bucket_currents(supply, &walk->entries, err);
 }
 
 void

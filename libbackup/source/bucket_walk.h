@@ -45,6 +45,14 @@ int bkp_bucket_walk_next(struct bkp_bucket_walk *walk, struct fmt_entry *entry,
 /* True once no objects come any more. */
 bool bkp_bucket_walk_is_past_objects(const struct bkp_bucket_walk *walk);
 
+/* What all keys that a supply selects begin with, by the selection, or as the
+ * bucket was backed up; NULL: nothing in common. */
+const char *bkp_bucket_common_prefix(struct bkp_supply *supply);
+/* The entries of current versions that are selected, and others that begin as
+ * they do. */
+int bkp_bucket_currents(struct bkp_supply *supply,
+    struct bkp_entry_stream **out, struct bkp_error *err);
+
 /* The key of an entry; NULL for what is not an object of this supply. */
 const char *bkp_bucket_key_of(
     const struct bkp_supply *supply, const struct fmt_entry *entry);

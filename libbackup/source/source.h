@@ -245,8 +245,9 @@ struct bkp_target_options {
 	bool is_overwrite; /* may replace what exists there */
 	bool is_locking;   /* buckets only: with retention and legal hold */
 	bool is_delete;    /* buckets only: what the snapshot has not goes */
-	bool is_swap;      /* databases only: takes the place of what exists
-			      when it is proven, and keeps that */
+	bool is_every_version; /* buckets only: of a part, too */
+	bool is_swap;          /* databases only: takes the place of what exists
+				  when it is proven, and keeps that */
 	/* Databases, for a role that is not a superuser. */
 	const char *role; /* makes and owns everything; NULL: as it was */
 	bool has_no_owner, has_no_privileges;

@@ -269,6 +269,68 @@ def test_one_key_is_its_current_version(stack, s3, bucket, past):
         b"third"]
 
 
+def test_a_prefix_or_a_key_comes_back_with_every_version_on_request(
+        stack, s3, bucket, past):
+    for key in ("c/b", "c b", "cd", "c/gone"):
+        past.put(key, b"was")
+        past.put(key, b"is")
+    past.delete("c/gone")
+    before = history(s3, bucket)
+    stack.create()
+
+    def restored(name, path, *options):
+        stack.restore("latest", path, "--all-versions", "--to", name, *options)
+        return history(s3, name)
+
+    def of(*keys):
+        return {key: before[key] for key in keys}
+
+    names = [bucket + "-" + str(number) for number in range(4)]
+    # By component, as the current ones: "a b" and "a!" are others.
+    assert restored(names[0], "bucket/up/a") == of("a")
+    assert restored(names[1], "bucket/up/c") == of("c/b", "c/gone")
+    assert restored(names[2], "bucket/up/gone") == of("gone")
+    assert restored(names[3], "bucket/up/") == before
+    # What else is there stays, and is nothing to compare with; a second run
+    # puts nothing.
+    Past(s3, names[1]).put("c b", b"of somebody else")
+    for _ in range(2):
+        found = restored(names[1], "bucket/up/c/", "--overwrite")
+        assert [item[0] for item in found.pop("c b")] == [b"of somebody else"]
+        assert found == of("c/b", "c/gone")
+    # A misspelt one is no restore that went well.
+    done = stack.admin("backup-restore", "--all-versions", "--to", names[2],
+                       "latest", "bucket/up/gon")
+    assert done.status == FAILED and "bucket/up/gon" in done.message, str(done)
+
+
+def test_every_version_of_a_part_is_refused_where_there_is_none(
+        stack, s3, minio, bucket, past):
+    stack.create()
+    archive = stack.path("part.tar.zst.age")
+    done = stack.admin("backup-archive", "latest", "bucket/up/below/",
+                       "--output", archive)
+    assert done.status == COMPLETE, str(done)
+    done = stack.admin("backup-restore", "--repository", archive,
+                       "--all-versions", "--to", bucket + "-new", "latest",
+                       "bucket/up/below/")
+    assert done.status == FAILED and "current versions" in done.message
+    # A bucket that keeps none gets the current ones.
+    s3.create_bucket(Bucket=bucket + "-plain")
+    done = stack.admin("backup-restore", "--json", "--all-versions", "--to",
+                       bucket + "-plain", "latest", "bucket/up/a")
+    assert done.status == DEGRADED, str(done)
+    assert list(omitted(done)) == ["bucket/up/a"], str(done)
+    # A snapshot that has none.
+    stack.add_bucket("up", minio, bucket_name=bucket)
+    stack.create()
+    done = stack.admin("backup-restore", "--all-versions", "--to",
+                       bucket + "-new", "latest", "bucket/up/a")
+    assert done.status == FAILED and "versions: all" in done.message, str(done)
+    assert bucket + "-new" not in {
+        item["Name"] for item in s3.list_buckets()["Buckets"]}
+
+
 def test_a_verification_proves_every_version(stack, s3, minio, bucket, past):
     stack.create()
     done = stack.admin("backup-verify", "latest")

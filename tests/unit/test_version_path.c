@@ -137,6 +137,39 @@ what_is_no_path_of_a_version_has_no_key(void **state)
 	fmt_buf_free(&key);
 }
 
+static bool
+is_selected(const char *key, const char *by)
+{
+	struct fmt_buf selection = FMT_BUF_INIT;
+	char *path = path_of(key, TIME_US);
+	bool answer;
+
+	assert_int_equal(fmt_version_selection(PREFIX, by, &selection), FMT_OK);
+	answer = fmt_version_is_selected(path, fmt_buf_text(&selection));
+	fmt_buf_free(&selection);
+	free(path);
+	return answer;
+}
+
+/* As the current versions of the same keys are. */
+static void
+a_selection_takes_in_a_key_and_what_is_below_it(void **state)
+{
+	(void)state;
+	assert_true(is_selected("a", "a"));
+	assert_true(is_selected("a/b", "a"));
+	assert_true(is_selected("a/", "a/"));
+	assert_true(is_selected("a/b c", "a/"));
+	assert_true(is_selected("a b", "a b"));
+	assert_true(is_selected("anything", ""));
+	assert_false(is_selected("ab", "a"));
+	assert_false(is_selected("a b", "a"));
+	assert_false(is_selected("a #", "a"));
+	assert_false(is_selected("a", "a/"));
+	assert_false(is_selected("b", "a"));
+	assert_false(fmt_version_is_selected(PREFIX "/a", ROOT "a"));
+}
+
 static void
 what_begins_with_the_root_is_told(void **state)
 {
@@ -157,6 +190,7 @@ main(void)
 	    cmocka_unit_test(paths_of_one_key_are_in_the_order_of_the_times),
 	    cmocka_unit_test(a_time_without_four_digits_of_a_year_is_refused),
 	    cmocka_unit_test(what_is_no_path_of_a_version_has_no_key),
+	    cmocka_unit_test(a_selection_takes_in_a_key_and_what_is_below_it),
 	    cmocka_unit_test(what_begins_with_the_root_is_told),
 	};
 
