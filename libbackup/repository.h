@@ -10,6 +10,7 @@
  *     bkp_snapshot_find        "latest", a time, or the start of a name
  *     bkp_entries_open/next    the entries of a snapshot, in path order
  *     bkp_entry_read           the bytes of one entry, proven by SHA-256
+ *     bkp_version_find         which entry is a version of an object
  *
  * Thread rule: a repository may be read from several threads at once; an
  * iterator belongs to one thread.
@@ -217,6 +218,15 @@ typedef int bkp_bytes_fn(
 BKP_API int bkp_entry_read(struct bkp_repository *repository,
     const char *snapshot, const char *path, bkp_bytes_fn *fn, void *arg,
     struct bkp_error *err);
+
+/* The path of the entry that is a version of the object at `path`, the current
+ * one or an older one, by the id that the server gave it ("null": written while
+ * the bucket kept none). *entry_path is the caller's (free()). BKP_NOTFOUND:
+ * there is no such version, or it is a delete marker; BKP_INVALID: the path is
+ * of no object. */
+BKP_API int bkp_version_find(struct bkp_repository *repository,
+    const char *snapshot, const char *path, const char *version_id,
+    char **entry_path, struct bkp_error *err);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,8 @@
 #include "tools/cli.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const struct cli_command command = {
     .name = "backup-cat",
@@ -18,8 +20,9 @@ static const struct cli_command command = {
 	"1  failed: what was written so far is only a part", "2  wrong usage",
 	NULL},
     .examples =
-	(const char *const[]){
-	    "backup-cat latest files/stack/etc/app/.env", NULL},
+	(const char *const[]){"backup-cat latest files/stack/etc/app/.env",
+	    "backup-cat --version-id 3f2a-77b latest bucket/uploads/logo.png",
+	    NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
 	     CLI_TAKES_WORKERS | CLI_TAKES_SNAPSHOT | CLI_TAKES_TIME,
     .operands_min = 2,
@@ -48,21 +51,37 @@ write_bytes(void *arg, const void *data, size_t len, struct bkp_error *err)
 	return 0;
 }
 
+/* The entry at a path, or the version of the object there: *found, the
+ * caller's. */
+static int
+find_path(struct bkp_repository *repository, const char *snapshot,
+    const char *path, const char *version_id, char **found,
+    struct bkp_error *err)
+{
+	if (version_id != NULL)
+		return bkp_version_find(
+		    repository, snapshot, path, version_id, found, err);
+	*found = strdup(path);
+	return *found != NULL ? 0
+			      : cli_error(err, BKP_NOMEM, 0, "out of memory");
+}
+
 static enum cli_status
-cat(struct cli *cli)
+cat(struct cli *cli, const char *version_id)
 {
 	struct output output = {.cli = cli};
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_config *config = NULL;
 	struct bkp_repository *repository = NULL;
-	const char *path = cli->operands[1];
-	char name[65];
+	char name[65], *path = NULL;
 	enum cli_status status =
 	    cli_open(cli, CLI_NEEDS_CONTENT, &config, &repository);
 
 	if (status != CLI_GO_ON)
 		goto out;
 	if (bkp_snapshot_find(repository, cli->operands[0], name, &err) < 0 ||
+	    find_path(repository, name, cli->operands[1], version_id, &path,
+		&err) < 0 ||
 	    bkp_entry_read(repository, name, path, write_bytes, &output, &err) <
 		0) {
 		/* What standard output refuses is told at the end. */
@@ -78,6 +97,7 @@ cat(struct cli *cli)
 			(json_int_t)output.bytes));
 	status = CLI_COMPLETE;
 out:
+	free(path);
 	bkp_repository_close(repository);
 	bkp_config_free(config);
 	return status;
@@ -87,13 +107,19 @@ int
 main(int argc, char **argv)
 {
 	struct cli cli = CLI_INIT(&command);
+	const char *version_id = NULL;
+	const struct cli_option options[] = {
+	    {"version-id", 0, "ID",
+		"the version of an object that its server called so", CLI_TEXT,
+		&version_id},
+	    {.name = NULL}};
 	enum cli_status status;
 
 	cli_start(&cli);
 	/* Standard output belongs to the bytes. */
 	cli.events = stderr;
-	status = cli_parse(&cli, NULL, argc, argv);
+	status = cli_parse(&cli, options, argc, argv);
 	if (status == CLI_GO_ON)
-		status = cat(&cli);
+		status = cat(&cli, version_id);
 	return cli_finish(&cli, status);
 }

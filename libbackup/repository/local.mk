@@ -5,6 +5,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/repository/chunk_writer.c \
 	libbackup/repository/chunk_writer_own.h \
 	libbackup/repository/entries.c \
+	libbackup/repository/entry_version.c \
 	libbackup/repository/entry_stream.c \
 	libbackup/repository/fields.c libbackup/repository/fields.h \
 	libbackup/repository/file.c libbackup/repository/file.h \

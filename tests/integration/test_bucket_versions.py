@@ -331,6 +331,25 @@ def test_every_version_of_a_part_is_refused_where_there_is_none(
         item["Name"] for item in s3.list_buckets()["Buckets"]}
 
 
+def test_a_version_is_read_by_its_id(stack, s3, bucket, past):
+    stack.create()
+    listed = s3.list_object_versions(Bucket=bucket)
+    for item in listed["Versions"]:
+        want = s3.get_object(Bucket=bucket, Key=item["Key"],
+                             VersionId=item["VersionId"])["Body"].read()
+        done = stack.admin("backup-cat", "--version-id", item["VersionId"],
+                           "latest", "bucket/up/" + item["Key"])
+        assert done.status == COMPLETE and done.out == want.decode(), item
+    marker = next(item for item in listed["DeleteMarkers"])
+    for key, version, word in (
+            (marker["Key"], marker["VersionId"], "delete marker"),
+            ("a b", marker["VersionId"], "bucket/up@versions/a ~b #"),
+            ("a", "null", "no version 'null'")):
+        done = stack.admin("backup-cat", "--version-id", version, "latest",
+                           "bucket/up/" + key)
+        assert done.status == FAILED and word in done.message, str(done)
+
+
 def test_a_verification_proves_every_version(stack, s3, minio, bucket, past):
     stack.create()
     done = stack.admin("backup-verify", "latest")

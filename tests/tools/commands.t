@@ -451,6 +451,12 @@ result $? "  and nothing else"
 ends 0 "the bytes of an entry, events apart" \
 	backup-cat --json latest files/stack/a
 is_json err
+ends 0 "the bytes of a version" \
+	backup-cat --version-id v1 latest bucket/up/a
+ends 1 "a version that is not there" \
+	backup-cat --version-id v2 latest bucket/up/a
+says err 'no such version'
+is_empty out
 FAKE=empty
 export FAKE
 ends 0 "a repository without snapshots" backup-list

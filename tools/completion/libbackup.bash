@@ -70,7 +70,7 @@ _backup_complete()
 	COMPREPLY=()
 	case $tool in
 	backup-archive) options='--output --import --recipient --archive-passphrase-file --split --endpoint --overwrite --config --job --repository --key-file --identity-file --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
-	backup-cat) options='--config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-cat) options='--version-id --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-check) options='--read-data --max-age --budget --repair --accept-loss --config --job --repository --key-file --identity-file --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
 	backup-create) options='--tag --archive --recipient --archive-passphrase-file --split --endpoint --overwrite --scratch-directory --run --plan --share --finish --wait --time-limit --config --job --repository --key-file --identity-file --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
 	backup-doctor) options='--all --offline --write --scratch-directory --time-limit --bundle --show --log --config --job --repository --key-file --identity-file --passphrase-file --json --quiet --help --version' ;;
