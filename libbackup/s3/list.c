@@ -6,6 +6,7 @@
 #include "libbackup/base/pipeline.h"
 #include "libbackup/s3/entries.h"
 #include "libbackup/s3/pages.h"
+#include "libbackup/s3/ranges.h"
 #include "libbackup/s3/request.h"
 #include "libbackup/s3/xml.h"
 
@@ -15,7 +16,10 @@
 struct bkp_s3_listing {
 	struct bkp_s3_connection *connection; /* borrowed */
 	char *bucket, *prefix;                /* owned */
-	struct bkp_s3_entries shown;          /* the page being read */
+	char *after, *until; /* owned; NULL: from the first, to the last key */
+	bool is_beyond;      /* a key behind `until` was seen */
+	struct bkp_s3_ranges *ranges; /* owned; NULL: all of it is read here */
+	struct bkp_s3_entries shown;  /* the page being read */
 	size_t next;
 	bool reads_ahead;
 	bool is_asked; /* for the page behind it, by `ahead`, to which all that
@@ -38,10 +42,13 @@ bkp_s3_list_close(struct bkp_s3_listing *listing)
 	if (listing == NULL)
 		return;
 	bkp_background_stop(listing->ahead);
+	bkp_s3_ranges_close(listing->ranges);
 	bkp_s3_entries_free(&listing->shown);
 	bkp_s3_entries_free(&listing->page);
 	free(listing->bucket);
 	free(listing->prefix);
+	free(listing->after);
+	free(listing->until);
 	free(listing->last_key);
 	free(listing->token);
 	free(listing->next_token);
@@ -77,6 +84,52 @@ void
 bkp_s3_list_read_ahead(struct bkp_s3_listing *listing)
 {
 	listing->reads_ahead = true;
+}
+
+/* ---- a part of it ---- */
+
+int
+bkp_s3_list_between(struct bkp_s3_listing *listing, const char *after,
+    const char *until, struct bkp_error *err)
+{
+	if (after != NULL &&
+	    ((listing->after = bkp_strdup(after, err)) == NULL ||
+		(listing->last_key = bkp_strdup(after, err)) == NULL))
+		return -1;
+	if (until != NULL && (listing->until = bkp_strdup(until, err)) == NULL)
+		return -1;
+	return 0;
+}
+
+bool
+bkp_s3_list_is_all(const struct bkp_s3_listing *listing)
+{
+	return !listing->is_truncated && !listing->is_beyond;
+}
+
+bool
+bkp_s3_list_has_metadata(const struct bkp_s3_listing *listing)
+{
+	return listing->wants_metadata;
+}
+
+int
+bkp_s3_list_split(struct bkp_s3_listing *listing,
+    struct bkp_s3_connection **connections, unsigned count,
+    bkp_s3_bound_fn *bound, void *arg, struct bkp_error *err)
+{
+	return bkp_s3_ranges_open(connections, count, listing->bucket,
+	    listing->prefix, bound, arg, &listing->ranges, err);
+}
+
+/* No key of the next page is wanted, or there is none. Not while it is asked
+ * for. */
+static bool
+is_over(const struct bkp_s3_listing *listing)
+{
+	return !listing->is_truncated || listing->is_beyond ||
+	       (listing->until != NULL && listing->last_key != NULL &&
+		   strcmp(listing->last_key, listing->until) >= 0);
 }
 
 static int
@@ -186,6 +239,9 @@ build_query(const struct bkp_s3_listing *listing, struct bkp_s3_fields *query,
 	    bkp_s3_fields_add(
 		query, "continuation-token", listing->token, err) < 0)
 		return -1;
+	if (listing->token == NULL && listing->after != NULL &&
+	    bkp_s3_fields_add(query, "start-after", listing->after, err) < 0)
+		return -1;
 	if (listing->wants_metadata &&
 	    bkp_s3_fields_add(query, "metadata", "true", err) < 0)
 		return -1;
@@ -272,8 +328,8 @@ discard(void *arg, void *item)
 }
 
 /* Servers take as long over a page as we do: each can be at its own. */
-static int
-ask_ahead(struct bkp_s3_listing *listing, struct bkp_error *err)
+int
+bkp_s3_list_ask_ahead(struct bkp_s3_listing *listing, struct bkp_error *err)
 {
 	static const struct bkp_background_ops ops = {
 	    .work = fetch_ahead, .discard = discard};
@@ -299,9 +355,25 @@ turn_page(struct bkp_s3_listing *listing, struct bkp_error *err)
 	listing->shown = listing->page;
 	listing->page = read;
 	listing->next = 0;
-	if (rc == 0 && listing->reads_ahead && listing->is_truncated)
-		rc = ask_ahead(listing, err);
+	if (rc == 0 && listing->reads_ahead && !is_over(listing))
+		rc = bkp_s3_list_ask_ahead(listing, err);
 	return rc;
+}
+
+/* The next one: 1; 0 at the end; -1. */
+static int
+next_entry(struct bkp_s3_listing *listing, struct bkp_error *err)
+{
+	while (listing->next == listing->shown.count) {
+		if (!listing->is_asked && listing->has_page && is_over(listing))
+			return 0;
+		if (turn_page(listing, err) < 0)
+			return -1;
+	}
+	if (listing->until != NULL &&
+	    strcmp(listing->shown.items[listing->next].key, listing->until) > 0)
+		listing->is_beyond = true;
+	return listing->is_beyond ? 0 : 1;
 }
 
 int
@@ -309,14 +381,13 @@ bkp_s3_list_next(struct bkp_s3_listing *listing, struct bkp_s3_object *object,
     struct bkp_error *err)
 {
 	const struct bkp_s3_entry *item;
+	int rc;
 
-	while (listing->next == listing->shown.count) {
-		if (!listing->is_asked && listing->has_page &&
-		    !listing->is_truncated)
-			return 0;
-		if (turn_page(listing, err) < 0)
-			return -1;
-	}
+	if (listing->ranges != NULL)
+		return bkp_s3_ranges_next(
+		    listing->ranges, listing->wants_metadata, object, err);
+	if ((rc = next_entry(listing, err)) != 1)
+		return rc;
 	item = &listing->shown.items[listing->next++];
 	object->key = item->key;
 	object->size = item->size;

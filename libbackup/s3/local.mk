@@ -21,6 +21,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/s3/pages.c libbackup/s3/pages.h \
 	libbackup/s3/parallel.c \
 	libbackup/s3/put.c \
+	libbackup/s3/ranges.c libbackup/s3/ranges.h \
 	libbackup/s3/request.c libbackup/s3/request.h \
 	libbackup/s3/s3.h \
 	libbackup/s3/signing.c libbackup/s3/signing.h \

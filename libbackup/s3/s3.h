@@ -196,6 +196,16 @@ void bkp_s3_list_ask_metadata(struct bkp_s3_listing *listing);
 /* While a page is read, a thread asks for the next one. Until the listing is at
  * its end or closed, nobody else uses the connection. */
 void bkp_s3_list_read_ahead(struct bkp_s3_listing *listing);
+/* Where a listing may be cut: 1, and a key that is valid until the next call; 0
+ * where there is none any more; -1. Keys come in their order. */
+typedef int bkp_s3_bound_fn(
+    void *arg, const char **key, struct bkp_error *err);
+/* Asks for that many ranges at once, each by a connection (borrowed as the own
+ * one is) and a thread. What comes is the same, wherever it is cut. Reads ahead
+ * by itself; before the first object. */
+int bkp_s3_list_split(struct bkp_s3_listing *listing,
+    struct bkp_s3_connection **connections, unsigned count,
+    bkp_s3_bound_fn *bound, void *arg, struct bkp_error *err);
 /* 1: *object is valid until the next call; 0: end; -1. */
 int bkp_s3_list_next(struct bkp_s3_listing *listing,
     struct bkp_s3_object *object, struct bkp_error *err);

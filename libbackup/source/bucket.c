@@ -70,6 +70,10 @@ bkp_bucket_access_open(struct bkp_bucket_access *access,
 	    bkp_s3_new(&options, &access->s3, err) < 0 ||
 	    bkp_s3_connect(access->s3, cancel, &access->own, err) < 0)
 		goto fail;
+	for (unsigned i = 0; i < BKP_BUCKET_LISTERS; i++)
+		if (bkp_s3_connect(
+			access->s3, cancel, &access->listers[i], err) < 0)
+			goto fail;
 	for (; access->count < count; access->count++)
 		if (bkp_s3_connect(access->s3, cancel,
 			&access->connections[access->count], err) < 0)
@@ -86,6 +90,8 @@ bkp_bucket_access_close(struct bkp_bucket_access *access)
 	for (unsigned i = 0; i < access->count; i++)
 		bkp_s3_disconnect(access->connections[i]);
 	free(access->connections);
+	for (unsigned i = 0; i < BKP_BUCKET_LISTERS; i++)
+		bkp_s3_disconnect(access->listers[i]);
 	bkp_s3_disconnect(access->own);
 	bkp_s3_free(access->s3);
 	bkp_slots_close(&access->slots);

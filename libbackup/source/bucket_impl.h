@@ -33,6 +33,9 @@
 #define BKP_BUCKET_VERSION "bucket.version"
 #define BKP_BUCKET_MARKER "bucket.delete_marker"
 
+/* Pages of a listing that are asked for at the same time. */
+#define BKP_BUCKET_LISTERS 4
+
 /*
  * A connection for the calling thread, and others for those that fetch and
  * send: more of them than the run has workers, as a server is mostly waited
@@ -44,6 +47,8 @@ struct bkp_bucket_access {
 	struct bkp_s3_connection **connections; /* one a thread */
 	struct bkp_s3_connection *own;          /* the calling thread's */
 	unsigned count;
+	/* For those that list; a thread each. */
+	struct bkp_s3_connection *listers[BKP_BUCKET_LISTERS];
 	struct bkp_slots slots; /* as many as the run has workers */
 };
 

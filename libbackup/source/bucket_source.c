@@ -7,6 +7,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
 #include "libbackup/source/bucket_changes.h"
+#include "libbackup/source/bucket_cuts.h"
 #include "libbackup/source/bucket_history.h"
 #include "libbackup/source/bucket_impl.h"
 #include "libbackup/source/bucket_moment.h"
@@ -28,6 +29,7 @@ struct bucket_source {
 	struct bkp_bucket_window window; /* that moment, once it is known */
 	time_t listed_at;
 	struct bkp_bucket_listed *listed; /* what the run went by; owned */
+	struct bkp_bucket_cuts cuts;      /* of it */
 	uint64_t objects;                 /* of it */
 	uint64_t changed;                 /* meanwhile, as a second one says */
 	uint64_t changes[3];              /* by enum bkp_bucket_change */
@@ -40,7 +42,8 @@ struct bucket_source {
 	struct bkp_bucket_past *past;
 	struct bkp_bucket_history *history; /* NULL: current ones alone */
 	uint64_t refused;                   /* objects */
-	struct bkp_entry_stream *previous;  /* NULL: none, or at its end */
+	struct bkp_bucket_former *previous; /* NULL: none */
+	bool has_previous;                  /* and it is not at its end */
 	struct fmt_entry
 	    candidate; /* of it, not yet compared; path NULL: none */
 };
@@ -65,6 +68,18 @@ tell_change(void *arg, enum bkp_bucket_change change, const char *key)
 	free(path);
 }
 
+/* libs3 knows nothing to begin behind. */
+static int
+ask_in_pieces(struct bucket_source *source, struct bkp_s3_listing *listing,
+    bkp_s3_bound_fn *cut, void *arg, struct bkp_error *err)
+{
+	bkp_s3_list_read_ahead(listing);
+	if (source->config->is_v2)
+		return 0;
+	return bkp_s3_list_split(
+	    listing, source->access.listers, BKP_BUCKET_LISTERS, cut, arg, err);
+}
+
 /* Whether anything came, changed or went while the objects were fetched. */
 static int
 look_again(struct bucket_source *source, struct bkp_error *err)
@@ -73,11 +88,12 @@ look_again(struct bucket_source *source, struct bkp_error *err)
 	int rc = bkp_s3_list_open(source->access.own, source->config->bucket,
 	    source->config->prefix, &now, err);
 
-	if (rc == 0) {
-		bkp_s3_list_read_ahead(now);
+	if (rc == 0)
+		rc = ask_in_pieces(
+		    source, now, bkp_bucket_cuts_next, &source->cuts, err);
+	if (rc == 0)
 		rc = bkp_bucket_listed_compare(
 		    source->listed, now, tell_change, source, err);
-	}
 	bkp_s3_list_close(now);
 	source->is_stable = rc == 0 && source->changed == 0;
 	if (rc == 0 && !source->is_stable)
@@ -101,20 +117,17 @@ static int
 seek_previous(
     struct bucket_source *source, const char *path, struct bkp_error *err)
 {
-	while (source->previous != NULL &&
+	while (source->has_previous &&
 	       (source->candidate.path == NULL ||
 		   fmt_entry_compare(source->candidate.path, path) < 0)) {
 		int rc;
 
 		fmt_entry_free(&source->candidate);
-		rc = bkp_entry_stream_next(
+		rc = bkp_bucket_former_next(
 		    source->previous, &source->candidate, err);
 		if (rc < 0)
 			return -1;
-		if (rc == 0) {
-			bkp_entry_stream_close(source->previous);
-			source->previous = NULL;
-		}
+		source->has_previous = rc == 1;
 	}
 	return 0;
 }
@@ -196,7 +209,8 @@ next(void *arg, void **out, struct bkp_error *err)
 		return rc;
 	source->objects++;
 	if ((source->listed != NULL &&
-		bkp_bucket_listed_add(source->listed, &object, err) < 0) ||
+		(bkp_bucket_listed_add(source->listed, &object, err) < 0 ||
+		    bkp_bucket_cuts_see(&source->cuts, object.key, err) < 0)) ||
 	    new_item(source, &object, version_id, &item, err) < 0)
 		return -1;
 	if (seek_previous(source, item->entry.path, err) < 0 ||
@@ -466,13 +480,26 @@ static int
 open_previous(struct bucket_source *source, struct bkp_error *err)
 {
 	char *below = bkp_format(err, "%s/", source->base.prefix);
+	struct bkp_entry_stream *stream = NULL;
 	int rc = -1;
 
 	if (below != NULL)
-		rc = bkp_sink_previous_below(
-		    source->sink, below, &source->previous, err);
+		rc = bkp_sink_previous_below(source->sink, below, &stream, err);
+	if (rc == 0 && stream != NULL)
+		rc = bkp_bucket_former_new(
+		    stream, strlen(below), &source->previous, err);
+	source->has_previous = source->previous != NULL;
 	free(below);
 	return rc;
+}
+
+/* What there was before tells where what there is now may be cut. */
+static int
+ask_listing(struct bucket_source *source, struct bkp_error *err)
+{
+	bkp_s3_list_ask_metadata(source->listing);
+	return ask_in_pieces(source, source->listing, bkp_bucket_former_cut,
+	    source->previous, err);
 }
 
 static int
@@ -488,8 +515,8 @@ run_pipeline(struct bucket_source *source, struct bkp_error *err)
 		return -1;
 	if (source->previous != NULL && source->past != NULL)
 		bkp_bucket_past_ask_metadata(source->past);
-	else if (source->previous != NULL)
-		bkp_s3_list_ask_metadata(source->listing);
+	else if (source->previous != NULL && ask_listing(source, err) < 0)
+		return -1;
 	if (bkp_pipeline_run(count, count * UNDER_WAY, &pipeline, source,
 		bkp_run_cancel(run), err) < 0)
 		return -1;
@@ -623,8 +650,8 @@ close_source(struct bkp_source *base)
 	bkp_s3_list_close(source->listing);
 	bkp_bucket_past_close(source->past);
 	bkp_bucket_history_free(source->history);
-	if (source->previous != NULL)
-		bkp_entry_stream_close(source->previous);
+	bkp_bucket_former_free(source->previous);
+	bkp_bucket_cuts_free(&source->cuts);
 	fmt_entry_free(&source->candidate);
 	bkp_bucket_listed_free(source->listed);
 	bkp_bucket_access_close(&source->access);

@@ -17,6 +17,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket.c libbackup/source/bucket_impl.h \
 	libbackup/source/bucket_attrs.c \
 	libbackup/source/bucket_changes.c libbackup/source/bucket_changes.h \
+	libbackup/source/bucket_cuts.c libbackup/source/bucket_cuts.h \
 	libbackup/source/bucket_delete.c libbackup/source/bucket_delete.h \
 	libbackup/source/bucket_fetch.c \
 	libbackup/source/bucket_folder.c libbackup/source/bucket_folder.h \

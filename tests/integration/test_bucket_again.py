@@ -8,7 +8,7 @@ import time
 
 import pytest
 from harness import peak
-from harness.shelf import Numbered, Shelf
+from harness.shelf import Numbered, Shelf, make
 from harness.stack import COMPLETE, DEGRADED, FAILED, USAGE, patience
 
 COUNT = int(os.environ.get("BACKUP_TEST_OBJECTS", "3000"))
@@ -62,6 +62,35 @@ def test_an_unchanged_bucket_costs_two_listings(stack, shelf):
     assert second["new_chunks"] == 0
     # The snapshot itself is some hundred bytes, however few the objects.
     assert second["stored_bytes"] < max(first["stored_bytes"] // 1000, 8000)
+
+
+@pytest.mark.parametrize("begins_behind", [True, False])
+def test_a_bucket_that_changed_a_lot_is_listed_as_it_is(
+        stack, shelf, begins_behind):
+    """A listing is asked for in pieces, cut by what was there before."""
+    shelf.begins_behind = begins_behind
+    objects = shelf.buckets["bucket"] = {
+        b"%04d" % number: make(b"old") for number in range(3200)}
+    stack.add_bucket("up", shelf, bucket_name="bucket")
+    stack.create()
+    # More than a piece is gone, and where pieces end; more than a page came
+    # in one place, and some before and behind all.
+    for number in (*range(100, 1500), 1999, 2999, 3199):
+        del objects[b"%04d" % number]
+    objects.update((b"1700-%04d" % number, make(b"new"))
+                   for number in range(1100))
+    objects.update({b"!": make(b"first"), b"9": make(b"last")})
+    shelf.sorted.clear()
+    stack.create()
+    shelf.asked()
+    assert list(stack.entries()) == [
+        "bucket/up/" + key.decode() for key in sorted(objects)]
+    stack.create()
+    counts = shelf.asked()
+    assert not counts["GET", "object"]
+    if begins_behind:
+        assert counts["GET", "list-type"] == 2 * -(-len(objects) // 1000)
+    assert len(stack.entries()) == len(objects)
 
 
 def test_renames_and_copies_are_stored_once(stack, few):

@@ -128,6 +128,7 @@ class Shelf:
         self.access_key, self.secret_key = "someone", "something"
         self.refuse, self.knows_tags = refuse, knows_tags
         self.has_tagging = True
+        self.begins_behind = True  # knows start-after
         self.buckets, self.sorted = {}, {}
         self.counts = collections.Counter()
         self.uploads = {}
@@ -241,6 +242,9 @@ class Shelf:
         if "continuation-token" in query:
             start = bisect.bisect_right(
                 keys, bytes.fromhex(query["continuation-token"]))
+        elif "start-after" in query and self.begins_behind:
+            start = max(start, bisect.bisect_right(
+                keys, query["start-after"].encode("latin-1")))
         page = []
         for at in range(start, min(start + PAGE, len(keys))):
             if not keys[at].startswith(prefix):
