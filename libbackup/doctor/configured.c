@@ -14,6 +14,7 @@
 #include "libbackup/base/config_yaml.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/doctor/exam.h"
+#include "libbackup/doctor/near.h"
 #include "libbackup/store/store.h"
 
 #define PATH_SIZE 4096
@@ -452,17 +453,25 @@ bkp_exam_is_said(const struct config_field *fields,
 	return false;
 }
 
-/* Whether it is an address of this machine, which nobody listens in on. */
-static bool
-is_loopback(const char *host)
+/* Whoever is in a compose network of one's own is known. */
+static int
+tell_plain(struct bkp_exam *exam, const char *subject, const char *authority,
+    struct bkp_error *err)
 {
-	size_t len = strcspn(host, ":/?#");
+	enum bkp_nearness nearness = bkp_exam_nearness(authority);
 
-	if (strncmp(host, "[::1]", 5) == 0)
-		return true;
-	return (len == 9 && strncasecmp(host, "localhost", len) == 0) ||
-	       (strncmp(host, "127.", 4) == 0 &&
-		   strspn(host, "0123456789.") == len);
+	if (nearness == BKP_NEARNESS_HERE)
+		return 0;
+	exam->has_found = true;
+	if (nearness == BKP_NEARNESS_PRIVATE)
+		return bkp_exam_tell(exam, BKP_HEALTH_NOTE, subject,
+		    "use https where that network has others in it", err,
+		    "its endpoint is http, to a private network by its name: "
+		    "whoever is in there can read and change it");
+	return bkp_exam_tell(exam, BKP_HEALTH_WARNING, subject,
+	    "use https, or be sure of everybody on the network in between", err,
+	    "its endpoint is http, which whoever is on the way can read and "
+	    "change");
 }
 
 /* What goes over a network where anybody can read it, or be the one whom it is
@@ -475,17 +484,8 @@ look_at_tls(struct bkp_exam *exam, const char *subject,
 	const char *endpoint = bucket->endpoint;
 
 	if (endpoint != NULL &&
-	    strncasecmp(endpoint, plain, strlen(plain)) == 0) {
-		if (is_loopback(endpoint + strlen(plain)))
-			return 0;
-		exam->has_found = true;
-		return bkp_exam_tell(exam, BKP_HEALTH_WARNING, subject,
-		    "use https, or be sure of everybody on the network in "
-		    "between",
-		    err,
-		    "its endpoint is http, which whoever is on the way "
-		    "can read and change");
-	}
+	    strncasecmp(endpoint, plain, strlen(plain)) == 0)
+		return tell_plain(exam, subject, endpoint + strlen(plain), err);
 	if (!bucket->accepts_unverified_tls)
 		return 0;
 	exam->has_found = true;

@@ -16,6 +16,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/doctor/exam.c \
 	libbackup/doctor/exam.h \
 	libbackup/doctor/host.c \
+	libbackup/doctor/near.c \
+	libbackup/doctor/near.h \
 	libbackup/doctor/redact.c \
 	libbackup/doctor/redact.h \
 	libbackup/doctor/redact_scan.c \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the doctor finds out without asking anybody: what starts backups, and
- * which sources are of one server. */
+/* What the doctor finds out without asking anybody: what starts backups, which
+ * sources are of one server, and how far plain http goes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "libbackup/doctor/database.h"
+#include "libbackup/doctor/near.h"
 #include "libbackup/doctor/starter.h"
 
 #define WANTS "etc/systemd/system/timers.target.wants/"
@@ -201,6 +202,57 @@ databases_are_those_of_one_server(void **state)
 	assert_false(answer_of(one, "host=b dbname=sho", "host=b", "sho"));
 }
 
+/* ---- addresses ---- */
+
+static void
+all_are(enum bkp_nearness nearness, const char *const *authorities)
+{
+	for (; *authorities != NULL; authorities++)
+		if (bkp_exam_nearness(*authorities) != nearness)
+			fail_msg("%s", *authorities);
+}
+
+static void
+this_machine_is_known_by_its_addresses(void **state)
+{
+	static const char *const here[] = {"localhost", "LocalHost:9000",
+	    "localhost./x", "s3.localhost", "127.0.0.1", "127.8.9.10:9000/x",
+	    "127.1", "2130706433", "[::1]:9000", "[::ffff:127.0.0.1]",
+	    "user@localhost", NULL};
+
+	(void)state;
+	all_are(BKP_NEARNESS_HERE, here);
+}
+
+static void
+a_private_network_is_known_by_its_names_and_addresses(void **state)
+{
+	static const char *const near[] = {"minio", "minio:9000", "MinIO.:9000",
+	    "minio.storage.svc", "minio.storage.svc.cluster.local:9000",
+	    "nas.home.arpa", "s3.corp.internal", "10.0.0.1", "10.255.255.255",
+	    "172.16.0.1", "172.31.255.255:80", "192.168.1.1", "100.64.0.1",
+	    "169.254.1.1", "[fd00::1]:9000", "[fe80::1%25eth0]:9000",
+	    "[::ffff:10.0.0.1]", NULL};
+
+	(void)state;
+	all_are(BKP_NEARNESS_PRIVATE, near);
+}
+
+static void
+everything_else_is_far(void **state)
+{
+	static const char *const far[] = {"minio.example.com:9000",
+	    "127.0.0.1.example.com", "localhost.example.com", "10.0.0.1.nip.io",
+	    "notlocalhost.com", "mylocal.org", "11.0.0.1", "172.15.0.1",
+	    "172.32.0.1", "192.169.0.1", "100.128.0.1", "8.8.8.8", "134744072",
+	    "128.0.0.1", "0.0.0.0", "[2001:db8::1]", "[::ffff:8.8.8.8]",
+	    "[::2]", "minio@example.com", "minio:9000@example.com", "", ":9000",
+	    "/minio", NULL};
+
+	(void)state;
+	all_are(BKP_NEARNESS_FAR, far);
+}
+
 int
 main(void)
 {
@@ -215,6 +267,10 @@ main(void)
 	    cmocka_unit_test(the_database_of_a_source_is_that_one_alone),
 	    cmocka_unit_test(another_server_covers_nothing),
 	    cmocka_unit_test(databases_are_those_of_one_server),
+	    cmocka_unit_test(this_machine_is_known_by_its_addresses),
+	    cmocka_unit_test(
+		a_private_network_is_known_by_its_names_and_addresses),
+	    cmocka_unit_test(everything_else_is_far),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
