@@ -177,27 +177,6 @@ check_reachable(struct bkp_exam *exam, struct bkp_error *err)
 	return rc;
 }
 
-/* Transaction mode was refused when it was opened. */
-static int
-check_pooler(struct bkp_exam *exam, struct bkp_error *err)
-{
-	struct bkp_pg *pg = &server_of(exam)->pg;
-	char *pid = bkp_pg_text(pg, "SELECT pg_backend_pid()", err);
-	int rc;
-
-	if (pid == NULL)
-		return -1;
-	if (atoi(pid) == PQbackendPID(pg->conn))
-		rc = bkp_exam_ok(exam, err, "nothing is in between");
-	else
-		rc = bkp_exam_tell(exam, BKP_HEALTH_NOTE, NULL,
-		    "use the server's own port where you can: a pooler ends "
-		    "long sessions by its own rules",
-		    err, "a connection pooler in session mode is in between");
-	free(pid);
-	return rc;
-}
-
 static int
 check_version(struct bkp_exam *exam, struct bkp_error *err)
 {
@@ -297,23 +276,45 @@ look_elsewhere(struct bkp_exam *exam, const char *name, bool *is_there,
 	return 0;
 }
 
-/* "postgres" is there for maintenance, and usually empty. */
-static int
-tell_uncovered(struct bkp_exam *exam, const char *names, struct bkp_error *err)
+struct uncovered {
+	char names[BKP_EXAM_NAMES];
+	size_t used, untold;
+};
+
+static void
+add_uncovered(struct uncovered *list, const char *name)
 {
+	size_t left = sizeof(list->names) - list->used;
+
+	if (strlen(name) + 30 > left)
+		list->untold++;
+	else
+		list->used += (size_t)snprintf(list->names + list->used, left,
+		    "%s%s", list->used > 0 ? ", " : "", name);
+}
+
+static int
+tell_uncovered(
+    struct bkp_exam *exam, struct uncovered *list, struct bkp_error *err)
+{
+	if (list->untold > 0)
+		(void)snprintf(list->names + list->used,
+		    sizeof(list->names) - list->used, " and %zu more",
+		    list->untold);
 	return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
 	    "add them to `databases:` or write `databases: all`, or know that "
 	    "they are not needed",
-	    err, "not backed up by this configuration: " BKP_NAMED, names);
+	    err, "not backed up by this configuration: " BKP_NAMED,
+	    list->names);
 }
 
+/* "postgres" is there for maintenance, and usually empty. */
 static int
 look_at_databases(
     struct bkp_exam *exam, const PGresult *result, struct bkp_error *err)
 {
 	struct bkp_exam_server *server = server_of(exam);
-	char names[BKP_EXAM_NAMES] = "";
-	size_t used = 0;
+	struct uncovered uncovered = {.names = ""};
 
 	server->databases.items =
 	    bkp_alloc_array((size_t)PQntuples(result) + 1, sizeof(char *), err);
@@ -333,15 +334,12 @@ look_at_databases(
 			    copy;
 			server->bytes +=
 			    strtoull(PQgetvalue(result, i, 1), NULL, 10);
-		} else if (strcmp(name, "postgres") != 0 && !is_elsewhere &&
-			   used + strlen(name) + 3 < sizeof(names)) {
-			used +=
-			    (size_t)snprintf(names + used, sizeof(names) - used,
-				"%s%s", used > 0 ? ", " : "", name);
+		} else if (strcmp(name, "postgres") != 0 && !is_elsewhere) {
+			add_uncovered(&uncovered, name);
 		}
 	}
-	if (used > 0)
-		return tell_uncovered(exam, names, err);
+	if (uncovered.used > 0)
+		return tell_uncovered(exam, &uncovered, err);
 	return bkp_exam_ok(exam, err, "%zu of %d databases are backed up",
 	    server->databases.count, PQntuples(result));
 }
@@ -462,7 +460,7 @@ close_server(struct bkp_exam *exam)
 
 static const struct bkp_exam_check checks[] = {
     {"database-reachable", check_reachable, BKP_EXAM_DOOR},
-    {"pooler", check_pooler, BKP_EXAM_INSIDE},
+    {"pooler", bkp_exam_pooler, BKP_EXAM_INSIDE},
     {"server-version", check_version, BKP_EXAM_INSIDE},
     {"server-programs", check_programs, BKP_EXAM_INSIDE},
     {"databases-covered", check_covered, BKP_EXAM_DOOR},

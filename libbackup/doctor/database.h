@@ -41,6 +41,10 @@ int bkp_exam_tell_names(struct bkp_exam *exam, struct bkp_pg *pg,
     const char *subject, const char *sql, enum bkp_health health,
     const char *what, const char *advice, struct bkp_error *err);
 
+/* ---- database_pooler.c ---- */
+
+int bkp_exam_pooler(struct bkp_exam *exam, struct bkp_error *err);
+
 /* ---- database_role.c ---- */
 
 int bkp_exam_role(struct bkp_exam *exam, struct bkp_error *err);
@@ -54,7 +58,6 @@ int bkp_exam_connections(struct bkp_exam *exam, struct bkp_error *err);
 /* ---- database_state.c ---- */
 
 int bkp_exam_locks(struct bkp_exam *exam, struct bkp_error *err);
-int bkp_exam_standby(struct bkp_exam *exam, struct bkp_error *err);
 int bkp_exam_wal(struct bkp_exam *exam, struct bkp_error *err);
 int bkp_exam_transactions(struct bkp_exam *exam, struct bkp_error *err);
 int bkp_exam_prepared(struct bkp_exam *exam, struct bkp_error *err);
@@ -65,6 +68,10 @@ int bkp_exam_indexes(struct bkp_exam *exam, struct bkp_error *err);
 int bkp_exam_collations(struct bkp_exam *exam, struct bkp_error *err);
 int bkp_exam_extensions(struct bkp_exam *exam, struct bkp_error *err);
 int bkp_exam_checksums(struct bkp_exam *exam, struct bkp_error *err);
+
+/* ---- database_standby.c ---- */
+
+int bkp_exam_standby(struct bkp_exam *exam, struct bkp_error *err);
 
 /* Whether a source is of the same server as `own`, by what both say of it, and
  * backs that database up. */

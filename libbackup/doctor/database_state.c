@@ -13,7 +13,8 @@
 /* Locks a table: of the session that holds the snapshot, and of pg_dump. */
 #define LOCKS_EACH 2
 
-/* Transaction ids that are used up; at 2,147 million the server stops. */
+/* Ids of transactions, or of groups that share a lock, that are used up; at
+ * 2,147 million the server stops. */
 #define AGE_WARNING 1000000000ull
 #define AGE_ERROR 1800000000ull
 
@@ -79,34 +80,6 @@ bkp_exam_locks(struct bkp_exam *exam, struct bkp_error *err)
 }
 
 int
-bkp_exam_standby(struct bkp_exam *exam, struct bkp_error *err)
-{
-	PGresult *row = NULL;
-	bool is_standby, is_safe;
-
-	if (bkp_exam_row(&server_of(exam)->pg,
-		"SELECT pg_catalog.pg_is_in_recovery(),"
-		" current_setting('hot_standby_feedback') = 'on'"
-		" OR current_setting('max_standby_streaming_delay') = '-1'",
-		&row, err) < 0)
-		return -1;
-	is_standby = bkp_exam_is_true(row, 0);
-	is_safe = bkp_exam_is_true(row, 1);
-	PQclear(row);
-	if (!is_standby)
-		return bkp_exam_ok(exam, err, "it is a primary");
-	if (is_safe)
-		return bkp_exam_tell(exam, BKP_HEALTH_NOTE, NULL,
-		    "unlogged tables are empty on a standby", err,
-		    "it is a standby");
-	return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
-	    "set hot_standby_feedback = on, or max_standby_streaming_delay to "
-	    "longer than a backup takes",
-	    err,
-	    "it is a standby whose replay may end the transaction of a backup");
-}
-
-int
 bkp_exam_wal(struct bkp_exam *exam, struct bkp_error *err)
 {
 	struct bkp_pg *pg = &server_of(exam)->pg;
@@ -134,9 +107,25 @@ bkp_exam_wal(struct bkp_exam *exam, struct bkp_error *err)
 	    "summarize_wal is off: every page is read each time");
 }
 
+/* Who may not read the statistics sees no transaction but the own. */
+static int
+can_see_others(struct bkp_exam *exam, bool *answer, struct bkp_error *err)
+{
+	char *text = bkp_pg_text(&server_of(exam)->pg,
+	    "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')", err);
+
+	if (text == NULL)
+		return -1;
+	*answer = text[0] == 't';
+	free(text);
+	return 0;
+}
+
 int
 bkp_exam_transactions(struct bkp_exam *exam, struct bkp_error *err)
 {
+	bool sees_all = false;
+
 	if (bkp_exam_tell_names(exam, &server_of(exam)->pg, NULL,
 		"SELECT 'pid ' || pid || ' of ' || COALESCE(usename, '?')"
 		" || ' in ' || COALESCE(datname, '?') || ' since '"
@@ -149,28 +138,49 @@ bkp_exam_transactions(struct bkp_exam *exam, struct bkp_error *err)
 		"its work",
 		"look what they do, and end them: SELECT "
 		"pg_terminate_backend(pid)",
-		err) < 0)
+		err) < 0 ||
+	    can_see_others(exam, &sees_all, err) < 0)
 		return -1;
-	return exam->has_found ? 0
-			       : bkp_exam_ok(exam, err,
-				     "no transaction is older than an hour");
+	if (exam->has_found)
+		return 0;
+	if (sees_all)
+		return bkp_exam_ok(
+		    exam, err, "no transaction is older than an hour");
+	return bkp_exam_tell(exam, BKP_HEALTH_SKIPPED, NULL,
+	    "GRANT pg_read_all_stats TO the role, where it is to look", err,
+	    "the role does not see transactions of others");
 }
 
+/* Programs that use them have some at any moment, each for a short one. */
 int
 bkp_exam_prepared(struct bkp_exam *exam, struct bkp_error *err)
 {
-	if (bkp_exam_tell_names(exam, &server_of(exam)->pg, NULL,
+	struct bkp_pg *pg = &server_of(exam)->pg;
+	char *count;
+	int rc;
+
+	if (bkp_exam_tell_names(exam, pg, NULL,
 		"SELECT pg_catalog.quote_literal(gid) || ' in ' || database"
 		" || ' since ' || prepared::timestamp(0)"
-		" FROM pg_catalog.pg_prepared_xacts ORDER BY prepared",
+		" FROM pg_catalog.pg_prepared_xacts"
+		" WHERE prepared < pg_catalog.now() - interval '5 minutes'"
+		" ORDER BY prepared",
 		BKP_HEALTH_WARNING,
-		"prepared transactions keep their locks and hold vacuum back, "
-		"and what they did is in no backup",
+		"prepared transactions that nobody ended in five minutes keep "
+		"their locks and hold vacuum back, and what they did is in no "
+		"backup",
 		"where nobody will end them: ROLLBACK PREPARED", err) < 0)
 		return -1;
-	return exam->has_found ? 0
-			       : bkp_exam_ok(exam, err,
-				     "there are no prepared transactions");
+	if (exam->has_found)
+		return 0;
+	count = bkp_pg_text(
+	    pg, "SELECT count(*) FROM pg_catalog.pg_prepared_xacts", err);
+	if (count == NULL)
+		return -1;
+	rc = bkp_exam_ok(
+	    exam, err, "%s prepared transactions, and none that is old", count);
+	free(count);
+	return rc;
 }
 
 int
@@ -206,21 +216,23 @@ bkp_exam_wraparound(struct bkp_exam *exam, struct bkp_error *err)
 	int rc;
 
 	if (bkp_exam_row(&server_of(exam)->pg,
-		"SELECT pg_catalog.age(datfrozenxid), datname"
+		"SELECT GREATEST(pg_catalog.age(datfrozenxid),"
+		" pg_catalog.mxid_age(datminmxid)), datname"
 		" FROM pg_catalog.pg_database ORDER BY 1 DESC LIMIT 1",
 		&row, err) < 0)
 		return -1;
 	age = bkp_exam_number(row, 0);
 	if (age < AGE_WARNING)
 		rc = bkp_exam_ok(exam, err,
-		    "the oldest transaction id is %llu million old",
+		    "the oldest transaction or multixact id is %llu million "
+		    "old",
 		    (unsigned long long)age / 1000000);
 	else
 		rc = bkp_exam_tell(exam,
 		    age > AGE_ERROR ? BKP_HEALTH_ERROR : BKP_HEALTH_WARNING,
 		    NULL, "VACUUM FREEZE, and look what keeps autovacuum away",
 		    err,
-		    "the oldest transaction id, in " BKP_NAMED
+		    "the oldest transaction or multixact id, in " BKP_NAMED
 		    ", is %llu million old; "
 		    "at 2147 million the server takes no more writes",
 		    PQgetvalue(row, 0, 1), (unsigned long long)age / 1000000);

@@ -9,8 +9,10 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/doctor/configured.c \
 	libbackup/doctor/database.c \
 	libbackup/doctor/database.h \
+	libbackup/doctor/database_pooler.c \
 	libbackup/doctor/database_role.c \
 	libbackup/doctor/database_same.c \
+	libbackup/doctor/database_standby.c \
 	libbackup/doctor/database_state.c \
 	libbackup/doctor/doctor.c \
 	libbackup/doctor/exam.c \

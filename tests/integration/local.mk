@@ -222,7 +222,9 @@ EXTRA_DIST += tests/integration/test_verify_checks.py \
 	tests/integration/test_verify_drop.py
 
 # doctor: what is planted is found
-EXTRA_DIST += tests/integration/test_doctor.py
+EXTRA_DIST += tests/integration/test_doctor.py \
+	tests/integration/test_doctor_places.py \
+	tests/integration/test_doctor_server.py
 # notifications and metrics: told to real servers, and read by others
 check_PROGRAMS += tests/integration/notify_tool
 tests_integration_notify_tool_LDADD = libbackup/libbackup-internal.la
@@ -231,7 +233,8 @@ EXTRA_DIST += tests/integration/test_notify.py tests/integration/test_metrics.py
 EXTRA_DIST += tests/integration/test_share.py
 EXTRA_DIST += tests/integration/test_share_hosts.py
 EXTRA_DIST += tests/integration/test_share_leader.py
-EXTRA_DIST += tests/integration/test_alerts.py
+EXTRA_DIST += tests/integration/test_alerts.py \
+	tests/integration/test_dashboard.py
 EXTRA_DIST += tests/integration/test_journal.py
 EXTRA_DIST += tests/integration/test_run_told.py
 

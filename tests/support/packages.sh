@@ -15,7 +15,7 @@ PACKAGES_SERVERS="postgresql python3 python3-psycopg
 PACKAGES_CHECK="python3-pytest python3-jsonschema python3-pil age zstd jq spin
 	strace faketime iproute2 libarchive-tools chromium libxml2-utils msmtp
 	prometheus python3-prometheus-client python3-yaml systemd cron
-	shellcheck mandoc redis-server"
+	shellcheck mandoc redis-server pgbouncer"
 # shellcheck disable=SC2034
 PACKAGES_CI="clang libclang-rt-14-dev postgresql-postgis"
 # What makes Debian packages, and tries them on a fresh system.

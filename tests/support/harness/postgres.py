@@ -82,7 +82,10 @@ class Postgres:
 
     USER = "postgres"
 
-    def __init__(self, folder, settings=None, bindir=None):
+    def __init__(self, folder, settings=None, bindir=None, environment=None,
+                 make=None):
+        """`make` makes its data, where that is not initdb's."""
+        self._environment = environment or {}
         self.bindir = bindir or find_bindir()
         self.password = secrets.token_urlsafe(18)
         self._user = unprivileged_user()
@@ -94,7 +97,10 @@ class Postgres:
         if self._user:
             os.chown(self.home, self._user.pw_uid, self._user.pw_gid)
             os.chmod(self.home, 0o711)
-        self._initdb()
+        if make is None:
+            self._initdb()
+        else:
+            make(self)
         self.start()
 
     def program(self, name):
@@ -125,7 +131,8 @@ class Postgres:
             options += ["-c", "%s=%s" % (name, value)]
         self.server = Server(
             [self.program("postgres"), "-D", self.data, *options], self.log,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
+                 **self._environment},
             user=self._user, death_signal=signal.SIGQUIT,
             stop_signals=(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL))
         self.server.wait_until(self._is_ready)
