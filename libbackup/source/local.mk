@@ -58,6 +58,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_load_impl.h \
 	libbackup/source/postgres_load_rows.c \
 	libbackup/source/postgres_load_table.c \
+	libbackup/source/postgres_moment.c \
 	libbackup/source/postgres_objects.c \
 	libbackup/source/postgres_part.c \
 	libbackup/source/postgres_pieces.c \

@@ -32,6 +32,11 @@ struct bkp_pg_source {
 int bkp_pg_source_open(const struct bkp_source_config *config,
     struct bkp_source **out, struct bkp_error *err);
 
+/* Takes the snapshots of all databases, one right after another, and reads
+ * their schemas (postgres_moment.c). */
+int bkp_pg_source_moments(
+    struct bkp_pg_source *source, struct bkp_run *run, struct bkp_error *err);
+
 /* One entry each (postgres_rest.c): globals.sql; catalogue.sql; database.json;
  * schema.dump, after which the archive is gone; sequences.sql. */
 int bkp_pg_source_globals(
