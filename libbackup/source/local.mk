@@ -47,6 +47,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_amcheck.c \
 	libbackup/source/postgres_analyze.c \
 	libbackup/source/postgres_build.c \
+	libbackup/source/postgres_collations.c \
 	libbackup/source/postgres_examine.c \
 	libbackup/source/postgres_examine.h \
 	libbackup/source/postgres_extensions.c \

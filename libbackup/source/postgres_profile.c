@@ -277,6 +277,7 @@ bkp_pg_target_preflight(struct bkp_pg_target *target, struct bkp_supply *supply,
 	if (target->options.is_scratch)
 		return 0;
 	if ((database->choice == NULL && tell_versions(&preflight, err) < 0) ||
+	    bkp_pg_target_collations(supply, pg, database, err) < 0 ||
 	    is_superuser(pg, &is_able, err) < 0)
 		goto out;
 	if (is_able) {

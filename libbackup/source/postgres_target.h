@@ -101,6 +101,11 @@ int bkp_pg_target_preflight(struct bkp_pg_target *target,
 int bkp_pg_target_extensions(struct bkp_pg_target *target,
     struct bkp_supply *supply, struct bkp_pg *pg, struct bkp_error *err);
 
+/* Tells which collations of a database have another version on the server, and
+ * what that may mean (postgres_collations.c). */
+int bkp_pg_target_collations(struct bkp_supply *supply, struct bkp_pg *pg,
+    const struct bkp_pg_target_database *database, struct bkp_error *err);
+
 /* Makes the choice of what options.only names (postgres_part.c). */
 int bkp_pg_part_choose(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, struct bkp_error *err);

@@ -197,6 +197,7 @@ EXTRA_DIST += tests/integration/test_swap.py \
 
 # managed: roles that may do little
 EXTRA_DIST += tests/integration/test_managed.py
+EXTRA_DIST += tests/integration/test_collation_versions.py
 
 # selective: parts of databases
 EXTRA_DIST += tests/integration/test_selective.py
