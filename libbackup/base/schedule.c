@@ -15,26 +15,30 @@
 
 #define WAIT_NS (200 * 1000 * 1000)
 
+/* Of 100,000 tables there are 500,000 jobs and more edges: numbers are no
+ * longer than they have to be. */
+#define COUNT_MAX (UINT32_MAX / 2)
+
 struct job {
 	void *arg;
 	uint64_t length, way; /* way: with the longest row behind it */
-	uint64_t units, taken, finished;
-	size_t waits; /* for so many others */
-	size_t first_edge, first_lock;
+	uint32_t units, taken, finished;
+	uint32_t waits; /* for so many others */
+	uint32_t first_edge, first_lock;
 };
 
 /* From a job to one that waits for it. */
 struct edge {
-	size_t job, later;
+	uint32_t job, later;
 };
 
 struct lock {
-	size_t job, thing;
+	uint32_t job, thing;
 	bool is_alone;
 };
 
 struct thing {
-	uint64_t users;
+	uint32_t users;
 	bool is_alone;
 };
 
@@ -50,10 +54,10 @@ struct bkp_schedule {
 
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	size_t *heap; /* jobs that may begin, the longest way first */
+	uint32_t *heap; /* jobs that may begin, the longest way first */
 	size_t heap_count;
-	size_t *passed; /* room for those that are passed over */
-	size_t left;    /* jobs that are not finished */
+	uint32_t *passed; /* room for those that are passed over */
+	size_t left;      /* jobs that are not finished */
 	bool is_stopped;
 };
 
@@ -86,16 +90,24 @@ bkp_schedule_free(struct bkp_schedule *s)
 	free(s);
 }
 
+static int
+fail_count(struct bkp_error *err)
+{
+	return bkp_fail(err, BKP_UNSUPPORTED, "there is too much to be done");
+}
+
 int
 bkp_schedule_add(struct bkp_schedule *s, uint64_t length, uint64_t units,
     void *arg, size_t *job, struct bkp_error *err)
 {
+	if (s->job_count >= COUNT_MAX || units > COUNT_MAX)
+		return fail_count(err);
 	if (bkp_grow(
 		&s->jobs, s->job_count, &s->job_cap, sizeof(*s->jobs), err) < 0)
 		return -1;
 	*job = s->job_count++;
-	s->jobs[*job] =
-	    (struct job){.arg = arg, .length = length, .units = units};
+	s->jobs[*job] = (struct job){
+	    .arg = arg, .length = length, .units = (uint32_t)units};
 	return 0;
 }
 
@@ -103,10 +115,13 @@ int
 bkp_schedule_after(
     struct bkp_schedule *s, size_t job, size_t earlier, struct bkp_error *err)
 {
+	if (s->edge_count >= COUNT_MAX)
+		return fail_count(err);
 	if (bkp_grow(&s->edges, s->edge_count, &s->edge_cap, sizeof(*s->edges),
 		err) < 0)
 		return -1;
-	s->edges[s->edge_count++] = (struct edge){earlier, job};
+	s->edges[s->edge_count++] =
+	    (struct edge){(uint32_t)earlier, (uint32_t)job};
 	s->jobs[job].waits++;
 	return 0;
 }
@@ -115,10 +130,13 @@ int
 bkp_schedule_lock(struct bkp_schedule *s, size_t job, size_t thing,
     bool is_alone, struct bkp_error *err)
 {
+	if (s->lock_count >= COUNT_MAX || thing >= COUNT_MAX)
+		return fail_count(err);
 	if (bkp_grow(&s->locks, s->lock_count, &s->lock_cap, sizeof(*s->locks),
 		err) < 0)
 		return -1;
-	s->locks[s->lock_count++] = (struct lock){job, thing, is_alone};
+	s->locks[s->lock_count++] =
+	    (struct lock){(uint32_t)job, (uint32_t)thing, is_alone};
 	if (thing >= s->thing_count)
 		s->thing_count = thing + 1;
 	return 0;
@@ -136,7 +154,7 @@ is_before(const struct bkp_schedule *s, size_t a, size_t b)
 }
 
 static void
-push(struct bkp_schedule *s, size_t job)
+push(struct bkp_schedule *s, uint32_t job)
 {
 	size_t at = s->heap_count++;
 
@@ -147,10 +165,10 @@ push(struct bkp_schedule *s, size_t job)
 	s->heap[at] = job;
 }
 
-static size_t
+static uint32_t
 pop(struct bkp_schedule *s)
 {
-	size_t top = s->heap[0], last = s->heap[--s->heap_count];
+	uint32_t top = s->heap[0], last = s->heap[--s->heap_count];
 	size_t at = 0, child;
 
 	while ((child = 2 * at + 1) < s->heap_count) {
@@ -187,7 +205,7 @@ compare_locks(const void *a, const void *b)
 static void
 sort_edges(struct bkp_schedule *s)
 {
-	size_t edge = 0, lock = 0;
+	uint32_t edge = 0, lock = 0;
 
 	if (s->edge_count > 0)
 		qsort(
@@ -208,11 +226,11 @@ sort_edges(struct bkp_schedule *s)
 /* Puts the jobs into an order in which none comes before one that it waits
  * for; answers how many have a place in it. */
 static size_t
-sort_jobs(const struct bkp_schedule *s, size_t *order, size_t *waits)
+sort_jobs(const struct bkp_schedule *s, uint32_t *order, uint32_t *waits)
 {
 	size_t count = 0;
 
-	for (size_t job = 0; job < s->job_count; job++)
+	for (uint32_t job = 0; job < s->job_count; job++)
 		if ((waits[job] = s->jobs[job].waits) == 0)
 			order[count++] = job;
 	for (size_t at = 0; at < count; at++) {
@@ -227,7 +245,7 @@ sort_jobs(const struct bkp_schedule *s, size_t *order, size_t *waits)
 }
 
 static void
-measure(struct bkp_schedule *s, const size_t *order)
+measure(struct bkp_schedule *s, const uint32_t *order)
 {
 	for (size_t at = s->job_count; at-- > 0;) {
 		struct job *job = &s->jobs[order[at]];
@@ -256,7 +274,7 @@ bkp_schedule_start(struct bkp_schedule *s, struct bkp_error *err)
 		return bkp_fail(
 		    err, BKP_INVALID, "jobs wait for each other in a circle");
 	measure(s, s->heap);
-	for (size_t job = 0; job < count; job++)
+	for (uint32_t job = 0; job < count; job++)
 		if (s->jobs[job].waits == 0)
 			push(s, job);
 	s->left = count;
@@ -306,7 +324,7 @@ change_locks(struct bkp_schedule *s, size_t job, bool is_taken)
 	     i < s->lock_count && s->locks[i].job == job; i++) {
 		struct thing *thing = &s->things[s->locks[i].thing];
 
-		thing->users += is_taken ? 1 : (uint64_t)-1;
+		thing->users += is_taken ? 1 : (uint32_t)-1;
 		if (s->locks[i].is_alone)
 			thing->is_alone = is_taken;
 	}
@@ -326,7 +344,7 @@ pick(struct bkp_schedule *s, struct bkp_task *out)
 	bool has_found = false;
 
 	while (!has_found && s->heap_count > 0) {
-		size_t number = pop(s);
+		uint32_t number = pop(s);
 		struct job *job = &s->jobs[number];
 
 		if (!can_begin(s, number)) {

@@ -22,7 +22,7 @@ struct bkp_pg_loss {
 /* A table to load; what it points at is the load's. There may be 100,000. */
 struct bkp_pg_loaded {
 	struct fmt_entry entry; /* of its chunks those with rows; no
-				   attributes */
+				   attributes, no kind */
 	enum fmt_copy_form form;
 	const char *quoted, *schema, *name, *encoding;
 	const char **columns;

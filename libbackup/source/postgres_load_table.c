@@ -130,6 +130,8 @@ take_attributes(
 		return -1;
 	json_decref(attrs);
 	table->entry.attrs = NULL;
+	free(table->entry.kind);
+	table->entry.kind = NULL;
 	return 0;
 }
 

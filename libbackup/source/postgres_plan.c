@@ -88,7 +88,7 @@ after(struct planning *p, size_t job, size_t earlier, struct bkp_error *err)
 static int
 plan_loads(struct planning *p, struct bkp_error *err)
 {
-	const struct bkp_pg_job nothing = {.sql = NULL};
+	const struct bkp_pg_job nothing = {.item = NULL};
 
 	for (size_t i = 0; i < p->facts->load_count; i++) {
 		const struct bkp_pg_load_table *load = &p->facts->loads[i];
@@ -269,46 +269,34 @@ lock_tables(struct planning *p, const struct bkp_pg_item *item, size_t job,
 /* Adds one statement (or several that are one: they end together). */
 static int
 add_statement(struct planning *p, struct bkp_pg_item *item,
-    const struct bkp_pg_view *a, const struct bkp_pg_view *b, uint64_t length,
-    bool is_alone, size_t *number, struct bkp_error *err)
+    enum bkp_pg_half half, uint64_t length, bool is_alone, size_t *number,
+    struct bkp_error *err)
 {
-	struct bkp_pg_job job = {.item = item};
+	const struct bkp_pg_job job = {.item = item, .half = half};
 
-	job.sql = bkp_format(err, "%.*s\n%.*s", (int)a->len,
-	    a->text != NULL ? a->text : "", (int)b->len,
-	    b->text != NULL ? b->text : "");
-	if (job.sql == NULL)
+	if (add_job(p, length, 1, &job, number, err) < 0)
 		return -1;
-	if (add_job(p, length, 1, &job, number, err) < 0) {
-		free(job.sql);
-		return -1;
-	}
 	return lock_tables(p, item, *number, is_alone, err);
 }
 
-static const struct bkp_pg_view none = {NULL, 0};
-
-/* In two steps: `index` with others, `rest` alone and in no time. */
+/* In two steps: one with others, the other alone and in no time. */
 static int
-plan_two(struct planning *p, struct bkp_pg_item *item,
-    const struct bkp_pg_view *index, const struct bkp_pg_view *rest,
-    struct done *done, struct bkp_error *err)
+plan_two(struct planning *p, struct bkp_pg_item *item, enum bkp_pg_half one,
+    enum bkp_pg_half other, struct done *done, struct bkp_error *err)
 {
-	if (add_statement(p, item, index, &none, guess(p, item), false,
-		&done->first, err) < 0)
+	if (add_statement(
+		p, item, one, guess(p, item), false, &done->first, err) < 0 ||
+	    add_statement(p, item, other, 0, true, &done->last, err) < 0)
 		return -1;
-	return add_statement(
-		   p, item, rest, &item->more, 0, true, &done->last, err) < 0
-		   ? -1
-		   : after(p, done->last, done->first, err);
+	return after(p, done->last, done->first, err);
 }
 
 static int
 plan_one(struct planning *p, struct bkp_pg_item *item, bool is_alone,
     struct done *done, struct bkp_error *err)
 {
-	if (add_statement(p, item, &item->first, &item->more, guess(p, item),
-		is_alone, &done->first, err) < 0)
+	if (add_statement(p, item, BKP_PG_HALF_BOTH, guess(p, item), is_alone,
+		&done->first, err) < 0)
 		return -1;
 	done->last = done->first;
 	return 0;
@@ -323,23 +311,15 @@ plan_constraint(struct planning *p, struct bkp_pg_item *item, struct done *done,
 	    is_partitioned(p, item)
 		? FMT_UNSUPPORTED
 		: bkp_pg_toc_split(&item->first, &index, &constraint);
-	int rc;
 
-	if (status == FMT_OK) {
-		const struct bkp_pg_view first = {
-		    (const char *)index.data, index.len};
-		const struct bkp_pg_view second = {
-		    (const char *)constraint.data, constraint.len};
-
-		rc = plan_two(p, item, &first, &second, done, err);
-	} else if (status == FMT_UNSUPPORTED) {
-		rc = plan_one(p, item, true, done, err);
-	} else {
-		rc = bkp_fail_format(err, status, "planning the restore");
-	}
 	fmt_buf_free(&index);
 	fmt_buf_free(&constraint);
-	return rc;
+	if (status == FMT_OK)
+		return plan_two(p, item, BKP_PG_HALF_INDEX,
+		    BKP_PG_HALF_CONSTRAINT, done, err);
+	if (status == FMT_UNSUPPORTED)
+		return plan_one(p, item, true, done, err);
+	return bkp_fail_format(err, status, "planning the restore");
 }
 
 static int
@@ -352,7 +332,8 @@ plan_item(struct planning *p, struct bkp_pg_item *item, struct done *done,
 		return plan_constraint(p, item, done, err);
 	if (item->more.text == NULL)
 		return plan_one(p, item, false, done, err);
-	return plan_two(p, item, &item->first, &none, done, err);
+	return plan_two(
+	    p, item, BKP_PG_HALF_FIRST, BKP_PG_HALF_MORE, done, err);
 }
 
 static int
@@ -365,6 +346,36 @@ plan_items(struct planning *p, struct bkp_error *err)
 			return -1;
 	}
 	return 0;
+}
+
+/* Made when it is wanted: all of them would take half as much as the toc. */
+char *
+bkp_pg_job_sql(const struct bkp_pg_job *job, struct bkp_error *err)
+{
+	const struct bkp_pg_item *item = job->item;
+	struct fmt_buf index = FMT_BUF_INIT, sql = FMT_BUF_INIT;
+	bool has_more =
+	    job->half != BKP_PG_HALF_FIRST && job->half != BKP_PG_HALF_INDEX;
+	enum fmt_status status = FMT_OK;
+	char *text = NULL;
+
+	if (job->half == BKP_PG_HALF_INDEX)
+		status = bkp_pg_toc_split(&item->first, &sql, &index);
+	else if (job->half == BKP_PG_HALF_CONSTRAINT)
+		status = bkp_pg_toc_split(&item->first, &index, &sql);
+	else if (job->half != BKP_PG_HALF_MORE)
+		status =
+		    fmt_buf_append(&sql, item->first.text, item->first.len);
+	if (status == FMT_OK && has_more && item->more.text != NULL)
+		status = fmt_buf_printf(
+		    &sql, "\n%.*s", (int)item->more.len, item->more.text);
+	if (status == FMT_OK && fmt_buf_text(&sql) != NULL)
+		text = bkp_strdup(fmt_buf_text(&sql), err);
+	else
+		(void)bkp_fail_nomem(err, "reading a statement");
+	fmt_buf_free(&index);
+	fmt_buf_free(&sql);
+	return text;
 }
 
 /* ---- the order ---- */
@@ -431,7 +442,7 @@ order_item(struct planning *p, const struct bkp_pg_item *item, size_t job,
 static int
 order_attaches(struct planning *p, struct bkp_error *err)
 {
-	const struct bkp_pg_job nothing = {.sql = NULL};
+	const struct bkp_pg_job nothing = {.item = NULL};
 	const struct bkp_pg_toc *toc = p->toc;
 
 	if (add_job(p, 0, 1, &nothing, &p->built, err) < 0)
@@ -551,8 +562,6 @@ bkp_pg_plan_make(struct bkp_pg_toc *toc, const struct bkp_pg_plan_facts *facts,
 void
 bkp_pg_plan_free(struct bkp_pg_plan *plan)
 {
-	for (size_t i = 0; i < plan->job_count; i++)
-		free(plan->jobs[i].sql);
 	free(plan->jobs);
 	bkp_schedule_free(plan->schedule);
 	*plan = (struct bkp_pg_plan)BKP_PG_PLAN_INIT;

@@ -141,8 +141,14 @@ run_statement(struct queue *queue, struct worker *worker,
     const struct bkp_pg_job *job, struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
+	char *sql = bkp_pg_job_sql(job, err);
+	int rc;
 
-	if (try_statement(queue, worker, job->item, job->sql, &why) == 0)
+	if (sql == NULL)
+		return -1;
+	rc = try_statement(queue, worker, job->item, sql, &why);
+	free(sql);
+	if (rc == 0)
 		return 0;
 	if (job->item->step == BKP_PG_STEP_FOREIGN_KEYS &&
 	    why.code == BKP_INVALID)
@@ -165,7 +171,7 @@ run_task(struct queue *queue, unsigned number, const struct bkp_task *task,
 		if (bkp_pg_load_piece(
 			queue->load, number, job->table, task->unit, err) < 0)
 			return -1;
-	} else if (job->sql != NULL) {
+	} else if (job->item != NULL) {
 		if (run_statement(queue, &queue->workers[number], job, err) < 0)
 			return -1;
 	}

@@ -11,15 +11,28 @@
 #include "libbackup/postgres/toc.h"
 #include "libbackup/source/postgres_load.h"
 
-/* A job: the rows of a table, a statement, or nothing but a place in the
- * order. */
+/* What of an item a job is. */
+enum bkp_pg_half {
+	BKP_PG_HALF_BOTH,       /* all statements, which end together */
+	BKP_PG_HALF_FIRST,      /* its first statement */
+	BKP_PG_HALF_MORE,       /* those that follow */
+	BKP_PG_HALF_INDEX,      /* of a constraint (bkp_pg_toc_split) */
+	BKP_PG_HALF_CONSTRAINT, /* and the rest of it, and what follows */
+};
+
+/* A job: the rows of a table, statements of an item, or nothing but a place in
+ * the order. There may be 500,000. */
 struct bkp_pg_job {
 	bool is_load;
 	bool is_whole; /* a load of all rows by one worker, in one go */
-	size_t table;  /* of the load */
-	struct bkp_pg_item *item; /* borrowed from the toc */
-	char *sql;                /* owned; NULL: there is nothing to do */
+	enum bkp_pg_half half;
+	size_t table;             /* of the load */
+	struct bkp_pg_item *item; /* borrowed from the toc; NULL: none */
 };
+
+/* The statements of a job that has an item; the caller frees them. NULL where
+ * memory is short. */
+char *bkp_pg_job_sql(const struct bkp_pg_job *job, struct bkp_error *err);
 
 /* Job n of the schedule is jobs[n]. */
 struct bkp_pg_plan {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -112,7 +114,7 @@ take(struct scene *scene)
 		    bkp_schedule_take(scene->plan.schedule, NULL, &task, NULL),
 		    1);
 		job = &scene->plan.jobs[task.job];
-		if (job->is_load || job->sql != NULL)
+		if (job->is_load || job->item != NULL)
 			return task;
 		assert_true(bkp_schedule_finish(scene->plan.schedule, &task));
 		bkp_schedule_release(scene->plan.schedule, &task);
@@ -139,9 +141,14 @@ assert_is_sql(
 {
 	const struct bkp_pg_job *job = &scene->plan.jobs[task->job];
 
+	char *sql;
+
 	assert_false(job->is_load);
-	assert_non_null(job->sql);
-	assert_memory_equal(job->sql, beginning, strlen(beginning));
+	assert_non_null(job->item);
+	sql = bkp_pg_job_sql(job, NULL);
+	assert_non_null(sql);
+	assert_memory_equal(sql, beginning, strlen(beginning));
+	free(sql);
 }
 
 static void
@@ -169,7 +176,7 @@ nothing_is_left(struct scene *scene)
 
 	while (bkp_schedule_take(scene->plan.schedule, NULL, &task, NULL) > 0) {
 		assert_false(scene->plan.jobs[task.job].is_load);
-		assert_null(scene->plan.jobs[task.job].sql);
+		assert_null(scene->plan.jobs[task.job].item);
 		finish(scene, &task);
 	}
 }
@@ -413,6 +420,74 @@ one_worker_has_every_table_to_itself(void **state)
 	leave(&scene);
 }
 
+/* ---- very many ---- */
+
+#define MANY 20000
+#define EACH 3 /* a table, its key, an index */
+#define TEXT 96
+
+static size_t
+allocated(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+static void
+describe_many(
+    struct line *lines, struct bkp_pg_load_table *loads, char (*texts)[TEXT])
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		char(*text)[TEXT] = &texts[(size_t)(EACH + 1) * i];
+		unsigned id = 10 * i + 1;
+
+		(void)snprintf(text[0], TEXT, "t%u", i);
+		(void)snprintf(text[1], TEXT, "%u %u", id, id);
+		(void)snprintf(text[2], TEXT,
+		    "ALTER TABLE ONLY app.t%u ADD CONSTRAINT t%u_pkey "
+		    "PRIMARY KEY (id)",
+		    i, i);
+		(void)snprintf(text[3], TEXT,
+		    "CREATE INDEX t%u_name ON app.t%u USING btree (name)", i,
+		    i);
+		loads[i] =
+		    (struct bkp_pg_load_table){"app", text[0], 20, 1, 1, false};
+		lines[EACH * i] = (struct line){id, NULL, "", text[0]};
+		lines[EACH * i + 1] =
+		    (struct line){id + 1, "CONSTRAINT", text[1], text[2]};
+		lines[EACH * i + 2] =
+		    (struct line){id + 2, "INDEX", text[1], text[3]};
+	}
+}
+
+/* 256 MiB are to do for 100,000 tables, and the plan is a part of that. */
+static void
+a_plan_of_very_many_tables_takes_little_memory(void **state)
+{
+	struct line *lines = calloc((size_t)EACH * MANY, sizeof(*lines));
+	struct bkp_pg_load_table *loads = calloc(MANY, sizeof(*loads));
+	char(*texts)[TEXT] = calloc((size_t)(EACH + 1) * MANY, TEXT);
+	struct bkp_pg_plan_facts facts = {
+	    .loads = loads, .load_count = MANY, .workers = 2};
+	struct scene scene = {.plan = BKP_PG_PLAN_INIT};
+	size_t before;
+
+	(void)state;
+	assert_true(lines != NULL && loads != NULL && texts != NULL);
+	describe_many(lines, loads, texts);
+	print(&scene.toc, lines, (size_t)EACH * MANY);
+	before = allocated();
+	assert_int_equal(
+	    bkp_pg_plan_make(&scene.toc, &facts, &scene.plan, NULL), 0);
+	assert_true(scene.plan.job_count > (size_t)EACH * MANY);
+	assert_in_range((allocated() - before) / MANY, 0, 700);
+	leave(&scene);
+	free(texts);
+	free(loads);
+	free(lines);
+}
+
 int
 main(void)
 {
@@ -430,6 +505,7 @@ main(void)
 	    cmocka_unit_test(
 		tables_of_several_are_whole_and_a_large_one_is_shared),
 	    cmocka_unit_test(one_worker_has_every_table_to_itself),
+	    cmocka_unit_test(a_plan_of_very_many_tables_takes_little_memory),
 	};
 
 	return cmocka_run_group_tests_name("postgres plan", tests, NULL, NULL);
