@@ -39,7 +39,8 @@ struct bkp_pg_copying {
 	struct bkp_pg_source_database *database;
 	struct bkp_run *run;
 	struct bkp_pg_copier *workers; /* one each */
-	struct fmt_entry *entries;     /* one a table, as in the catalogue */
+	struct fmt_entry *entries; /* one a table, as in the catalogue; named
+				      when they are handed over */
 	struct fmt_rowhash *hashes;
 	const char *encoding;
 	bool is_compared;                       /* and not stored */

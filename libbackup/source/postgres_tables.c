@@ -40,6 +40,38 @@ take_earlier(const struct bkp_pg_copying *tables, struct bkp_pg_table *table,
 	    choose_form(tables, table, json_object_get(entry->attrs, "format"));
 }
 
+/* The path of an entry: made when it is wanted, for there may be 100,000. */
+static char *
+path_of(const struct bkp_pg_copying *tables, const struct bkp_pg_table *table,
+    struct bkp_error *err)
+{
+	return bkp_format(
+	    err, "%s/data/%s", tables->database->path, table->path);
+}
+
+/* The first table from *n on whose path is not before `path`: 0, with *n at it;
+ * 1: it is that one. */
+static int
+find_table(const struct bkp_pg_copying *tables, const char *path, size_t *n,
+    struct bkp_error *err)
+{
+	const struct bkp_pg_catalogue *catalogue =
+	    &tables->database->holder.catalogue;
+
+	for (; *n < catalogue->table_count; (*n)++) {
+		char *own = path_of(tables, &catalogue->tables[*n], err);
+		int order;
+
+		if (own == NULL)
+			return -1;
+		order = fmt_entry_compare(own, path);
+		free(own);
+		if (order >= 0)
+			return order == 0;
+	}
+	return 0;
+}
+
 /* Takes over the range and the form of an earlier backup, so that chunks stay
  * what they are. */
 static int
@@ -62,14 +94,15 @@ choose_ranges(
 	n = 0;
 	while (stream != NULL &&
 	       (more = bkp_entry_stream_next(stream, &entry, err)) > 0) {
-		while (
-		    n < catalogue->table_count &&
-		    fmt_entry_compare(tables->entries[n].path, entry.path) < 0)
-			n++;
-		if (n < catalogue->table_count &&
-		    strcmp(tables->entries[n].path, entry.path) == 0)
+		int found = find_table(tables, entry.path, &n, err);
+
+		if (found > 0)
 			take_earlier(tables, &catalogue->tables[n], &entry);
 		fmt_entry_free(&entry);
+		if (found < 0) {
+			more = -1;
+			break;
+		}
 	}
 	bkp_entry_stream_close(stream);
 	if (more < 0)
@@ -211,18 +244,7 @@ make_entries(struct bkp_pg_copying *tables, struct bkp_error *err)
 	    tables->order == NULL)
 		return -1;
 	for (size_t n = 0; n < count; n++) {
-		char *path =
-		    bkp_format(err, "%s/data/%s", tables->database->path,
-			bkp_pg_copying_table(tables, n)->path);
-		enum fmt_status status;
-
-		if (path == NULL)
-			return -1;
-		status =
-		    fmt_entry_init(&tables->entries[n], path, "postgres.table");
-		free(path);
-		if (status != FMT_OK)
-			return bkp_fail_format(err, status, "making an entry");
+		tables->entries[n] = (struct fmt_entry)FMT_ENTRY_INIT;
 		tables->entries[n].has_content = true;
 		tables->order[n] = n;
 	}
@@ -245,16 +267,21 @@ hand_over(
 	size_t count = tables->database->holder.catalogue.table_count;
 
 	for (size_t n = 0; n < count; n++) {
+		const struct bkp_pg_table *table =
+		    bkp_pg_copying_table(tables, n);
 		struct fmt_entry *entry = &tables->entries[n];
 
-		entry->attrs =
-		    bkp_pg_form_describe(bkp_pg_copying_table(tables, n),
-			&tables->hashes[n], tables->encoding);
+		entry->path = path_of(tables, table, err);
+		entry->kind = bkp_strdup("postgres.table", err);
+		if (entry->path == NULL || entry->kind == NULL)
+			return -1;
+		entry->attrs = bkp_pg_form_describe(
+		    table, &tables->hashes[n], tables->encoding);
 		if (entry->attrs == NULL)
 			return bkp_fail(err, BKP_UNSUPPORTED,
 			    "table %s cannot be described: a name is not "
 			    "UTF-8, or memory is short",
-			    bkp_pg_copying_table(tables, n)->quoted);
+			    table->quoted);
 		if (bkp_sink_entry(sink, entry, err) < 0)
 			return -1;
 	}
