@@ -16,6 +16,10 @@
 #include "libbackup/source/postgres_form.h"
 #include "libbackup/source/postgres_pieces.h"
 
+/* What is only compared is no chunk that anybody knows again, and a statement
+ * takes its time: so many ranges of a backup are read at once. */
+#define RANGES_COMPARED 16
+
 /* The holder is asked for a sign of life this often. */
 #define PING_PIECES 256
 
@@ -72,6 +76,21 @@ find_table(const struct bkp_pg_copying *tables, const char *path, size_t *n,
 	return 0;
 }
 
+static uint64_t
+range_pages_of(
+    const struct bkp_pg_copying *tables, const struct bkp_pg_table *table)
+{
+	uint64_t pages = 0;
+
+	if (!table->has_ranges)
+		return 0;
+	for (size_t i = 0; i < table->part_count; i++)
+		pages += table->parts[i].pages;
+	return bkp_pg_range_pages(pages, table->bytes,
+		   tables->is_compared ? 0 : table->range_pages) *
+	       (tables->is_compared ? RANGES_COMPARED : 1);
+}
+
 /* Takes over the range and the form of an earlier backup, so that chunks stay
  * what they are. */
 static int
@@ -107,17 +126,9 @@ choose_ranges(
 	bkp_entry_stream_close(stream);
 	if (more < 0)
 		return -1;
-	for (n = 0; n < catalogue->table_count; n++) {
-		struct bkp_pg_table *table = &catalogue->tables[n];
-		uint64_t pages = 0;
-
-		for (size_t p = 0; p < table->part_count; p++)
-			pages += table->parts[p].pages;
-		table->range_pages = table->has_ranges
-					 ? bkp_pg_range_pages(pages,
-					       table->bytes, table->range_pages)
-					 : 0;
-	}
+	for (n = 0; n < catalogue->table_count; n++)
+		catalogue->tables[n].range_pages =
+		    range_pages_of(tables, &catalogue->tables[n]);
 	return 0;
 }
 
