@@ -46,6 +46,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/postgres_after.c \
 	libbackup/source/postgres_amcheck.c \
 	libbackup/source/postgres_analyze.c \
+	libbackup/source/postgres_cluster.c \
+	libbackup/source/postgres_cluster.h \
 	libbackup/source/postgres_build.c \
 	libbackup/source/postgres_collations.c \
 	libbackup/source/postgres_examine.c \

@@ -18,6 +18,7 @@
 #include "libbackup/postgres/identity.h"
 #include "libbackup/postgres/programs.h"
 #include "libbackup/postgres/session.h"
+#include "libbackup/source/postgres_cluster.h"
 
 #define START_SECONDS 60
 #define STOP_MS 10000
@@ -116,19 +117,24 @@ make_folders(
 static const char *const environment[] = {"LC_ALL=C", "TZ=UTC", "PGDATA",
     "PGHOST", "PGPORT", "PGUSER", "PGOPTIONS", "PGPASSWORD", "PGSERVICE", NULL};
 
-static int
-make_cluster(struct scratch *scratch, struct bkp_error *err)
+static struct bkp_pg_cluster
+cluster_of(const struct scratch *scratch)
 {
-	const char *argv[] = {scratch->initdb, "-D", scratch->data, "-U",
-	    scratch->superuser, "--auth=trust", "--encoding=UTF8", "--locale=C",
-	    "--no-sync", NULL};
-	struct bkp_child_options options = {.argv = argv,
-	    .env = environment,
-	    .directory = scratch->folder,
+	return (struct bkp_pg_cluster){.run = scratch->run,
+	    .initdb = scratch->initdb,
+	    .postgres = scratch->postgres,
+	    .superuser = scratch->superuser,
 	    .user = scratch->user,
-	    .cancel = bkp_run_cancel(scratch->run)};
+	    .folder = scratch->folder,
+	    .env = environment};
+}
 
-	if (bkp_child_run(&options, err) == 0)
+static int
+make_cluster(struct scratch *scratch, bool *is_kept, struct bkp_error *err)
+{
+	const struct bkp_pg_cluster cluster = cluster_of(scratch);
+
+	if (bkp_pg_cluster_make(&cluster, is_kept, err) == 0)
 		return 0;
 	if (scratch->user != NULL)
 		return bkp_fail_in(err,
@@ -253,6 +259,40 @@ wait_for_server(struct scratch *scratch, struct bkp_error *err)
 	return rc;
 }
 
+static void
+stop_server(struct scratch *scratch)
+{
+	if (scratch->server != NULL)
+		(void)bkp_child_stop(scratch->server, SIGQUIT, STOP_MS, NULL);
+	bkp_child_free(scratch->server);
+	scratch->server = NULL;
+}
+
+/* A cluster that was kept and in which no server starts is not worth a word:
+ * another is made, and that one tells. */
+static int
+open_server(struct scratch *scratch, struct bkp_error *err)
+{
+	const struct bkp_pg_cluster cluster = cluster_of(scratch);
+	bool is_kept = false;
+
+	if (make_cluster(scratch, &is_kept, err) < 0)
+		return -1;
+	if (start_server(scratch, err) == 0 &&
+	    wait_for_server(scratch, err) == 0)
+		return 0;
+	if (!is_kept || bkp_run_check(scratch->run, NULL) < 0)
+		return -1;
+	stop_server(scratch);
+	bkp_pg_cluster_forget(&cluster);
+	bkp_temporary_remove(scratch->data);
+	return make_cluster(scratch, &is_kept, err) < 0 ||
+		       start_server(scratch, err) < 0 ||
+		       wait_for_server(scratch, err) < 0
+		   ? -1
+		   : 0;
+}
+
 /* ---- the place ---- */
 
 int
@@ -294,9 +334,7 @@ close_scratch(struct bkp_scratch *base)
 {
 	struct scratch *scratch = (struct scratch *)base;
 
-	if (scratch->server != NULL)
-		(void)bkp_child_stop(scratch->server, SIGQUIT, STOP_MS, NULL);
-	bkp_child_free(scratch->server);
+	stop_server(scratch);
 	bkp_temporary_remove(scratch->socket);
 	bkp_temporary_remove(scratch->folder);
 	bkp_source_config_free(&scratch->base.place);
@@ -355,8 +393,7 @@ bkp_pg_scratch_open(const struct bkp_source_config *config, const json_t *info,
 	    choose_user(scratch, err) < 0 ||
 	    make_folders(scratch, directory, err) < 0 ||
 	    make_place(scratch, config, err) < 0 ||
-	    make_cluster(scratch, err) < 0 || start_server(scratch, err) < 0 ||
-	    wait_for_server(scratch, err) < 0) {
+	    open_server(scratch, err) < 0) {
 		close_scratch(&scratch->base);
 		return -1;
 	}

@@ -4,6 +4,7 @@ it, for whatever is wrong, and none that is wrong where nothing is."""
 
 import contextlib
 import os
+import subprocess
 import time
 
 import pytest
@@ -198,21 +199,28 @@ def test_a_sample_is_told_with_what_it_left(shop):
     assert shop.result["rows"] == 120
 
 
-def _with_amcheck(shop, name, script):
-    """A folder of programs in which pg_amcheck is this script."""
+def _with_program(shop, name, program, script):
+    """A folder of programs in which one is this script ({real}: the one it
+    stands for), unless it is asked for its version."""
     folder = shop.host.path(name)
     os.mkdir(folder)
     real = next(iter(SERVERS.values()))
     for name in os.listdir(real):
         os.symlink(os.path.join(real, name), os.path.join(folder, name))
-    os.unlink(os.path.join(folder, "pg_amcheck"))
-    with open(os.path.join(folder, "pg_amcheck"), "w",
+    os.unlink(os.path.join(folder, program))
+    real = os.path.join(real, program)
+    with open(os.path.join(folder, program), "w",
               opener=lambda p, f: os.open(p, f, 0o755)) as file:
         file.write("#!/bin/sh\n"
-                   "test \"$1\" = --version && exec '%s/pg_amcheck' \"$@\"\n"
-                   % real + script + "exit 2\n")
+                   "test \"$1\" = --version && exec '%s' \"$@\"\n" % real
+                   + script.replace("{real}", real))
     shop.host.add_postgres("app", shop.postgres, "checks", bindir=folder,
                            databases=["checks", "checks_odd"])
+    return os.path.join(folder, program)
+
+
+def _with_amcheck(shop, name, script):
+    _with_program(shop, name, "pg_amcheck", script + "exit 2\n")
 
 
 def test_what_pg_amcheck_finds_is_told(shop):
@@ -234,6 +242,51 @@ def test_no_limit_of_the_database_ends_pg_amcheck(shop):
     lines = shop.verify("latest", "postgres/app/checks", statuses=(FAILED,))
     assert ("idle_in_transaction_session_timeout0 lock_timeout0"
             " statement_timeout0") in lines["checks/amcheck"]["what"]
+
+
+def _kept_clusters(shop):
+    folder = os.path.join(shop.host.commands.home, ".cache", "libbackup",
+                          "clusters")
+    return [os.path.join(folder, name) for name in os.listdir(folder)]
+
+
+def _without_files(kept, folder):
+    """Whole, and of the same programs, but no server starts in it."""
+    os.makedirs(os.path.join(folder, "data"), 0o700)
+    packed = subprocess.run("tar -cf - data | zstd -q --check", cwd=folder,
+                            shell=True, check=True, stdout=subprocess.PIPE)
+    return kept[:32] + packed.stdout
+
+
+def test_an_empty_cluster_is_made_once(shop):
+    counted = shop.host.path("counted")
+    with open(counted, "w"):
+        os.chmod(counted, 0o666)
+    initdb = _with_program(shop, "bin_initdb", "initdb", "echo >>'%s'\n"
+                           "exec '{real}' \"$@\"\n" % counted)
+    before = set(_kept_clusters(shop))
+
+    def made():
+        shop.verify("--level", "quick", "latest", "postgres/app/checks")
+        with open(counted) as lines:
+            return len(lines.readlines())
+
+    assert [made(), made()] == [1, 1]
+    path, = set(_kept_clusters(shop)) - before
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    with open(path, "rb") as file:
+        kept = file.read()
+    # Whatever it has become, nobody is told of it.
+    for number, damaged in enumerate((
+            kept[:len(kept) // 2] + b"damage" + kept[len(kept) // 2 + 6:],
+            kept[:-1], _without_files(kept, shop.host.path("no_files")))):
+        with open(path, "wb") as file:
+            file.write(damaged)
+        assert made() == number + 2
+    # Another initdb may make another cluster.
+    with open(initdb, "a") as file:
+        file.write("# another\n")
+    assert made() == 5
 
 
 def test_too_old_is_not_proven_and_no_mark_on_the_snapshot(shop):
