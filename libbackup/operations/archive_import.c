@@ -332,7 +332,7 @@ note_part(struct import *import, struct bkp_error *err)
 		if (strcmp(source->prefix, path) == 0)
 			continue;
 		item = json_pack("{s:s, s:s}", "path", source->prefix, "reason",
-		    "the archive that it came from holds a part");
+		    BKP_IMPORTED_PART);
 		if (item == NULL ||
 		    json_array_append_new(import->snapshot.omissions, item) < 0)
 			return bkp_fail_nomem(err, "taking in an archive");

@@ -4,6 +4,9 @@
 
 #include "libbackup/operations.h"
 
+/* What a snapshot says of a source that came from an archive of a part. */
+#define BKP_IMPORTED_PART "the archive that it came from holds a part"
+
 /* bkp_archive_import into a repository that is open with the key of a host;
  * that of the configuration is not looked at. */
 int bkp_archive_import_into(const struct bkp_import_options *options,

@@ -38,7 +38,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/locks.c libbackup/operations/locks.h \
 	libbackup/operations/named_keys.c \
 	libbackup/operations/named_keys.h \
-	libbackup/operations/opened.c libbackup/operations/opened.h \
+	libbackup/operations/opened.c libbackup/operations/opened_omissions.c libbackup/operations/opened.h \
 	libbackup/operations/past.c libbackup/operations/past.h \
 	libbackup/operations/past_objects.c \
 	libbackup/operations/places.c libbackup/operations/places.h \
@@ -95,6 +95,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/verify_read.c \
 	libbackup/operations/verify_record.c \
 	libbackup/operations/verify_references.c \
+	libbackup/operations/verify_part.c \
 	libbackup/operations/verify_replay.c \
 	libbackup/operations/verify_sample.c \
 	libbackup/operations/verify_times.c

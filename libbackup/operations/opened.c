@@ -149,7 +149,9 @@ bkp_opened_init(struct bkp_opened *opened, const struct bkp_config *config,
 	if ((path == NULL || path[0] == '\0') &&
 	    opened->repository->archive != NULL)
 		path = bkp_archive_manifest(opened->repository->archive)->path;
-	return choose(opened, config, path, err);
+	return choose(opened, config, path, err) < 0
+		   ? -1
+		   : bkp_opened_read_omissions(opened, err);
 }
 
 int
@@ -210,6 +212,10 @@ void
 bkp_opened_fini(struct bkp_opened *opened)
 {
 	free(opened->chosen);
+	free(opened->omitted);
+	free(opened->sorted);
+	opened->omitted = opened->sorted = NULL;
+	opened->omitted_count = 0;
 	opened->chosen = NULL;
 	opened->chosen_count = 0;
 	fmt_snapshot_free(&opened->snapshot);
@@ -316,8 +322,8 @@ is_in(const struct bkp_chosen *chosen, const char *path)
 }
 
 /* Recorded paths are escaped; selections are not. */
-static bool
-is_chosen(const struct bkp_opened *opened, const char *recorded)
+bool
+bkp_opened_has_chosen(const struct bkp_opened *opened, const char *recorded)
 {
 	struct fmt_buf raw = FMT_BUF_INIT;
 	const char *path = NULL;
@@ -332,9 +338,9 @@ is_chosen(const struct bkp_opened *opened, const char *recorded)
 	return answer;
 }
 
-/* The i-th of all; its path, or NULL. */
-static const char *
-read_omission(const struct bkp_opened *opened, size_t i, const char **reason)
+const char *
+bkp_opened_recorded(
+    const struct bkp_opened *opened, size_t i, const char **reason)
 {
 	const json_t *item = json_array_get(opened->snapshot.omissions, i);
 
@@ -342,44 +348,6 @@ read_omission(const struct bkp_opened *opened, size_t i, const char **reason)
 	if (*reason == NULL)
 		*reason = "no reason recorded";
 	return json_string_value(json_object_get(item, "path"));
-}
-
-bool
-bkp_opened_omission(const struct bkp_opened *opened, size_t n,
-    const char **path, const char **reason)
-{
-	size_t count = json_array_size(opened->snapshot.omissions);
-
-	for (size_t i = 0; i < count; i++) {
-		const char *why, *text = read_omission(opened, i, &why);
-
-		if (text == NULL || !is_chosen(opened, text) || n-- > 0)
-			continue;
-		*path = text;
-		*reason = why;
-		return true;
-	}
-	return false;
-}
-
-int
-bkp_opened_omissions(const struct bkp_opened *opened, struct bkp_omitted **out,
-    size_t *count, struct bkp_error *err)
-{
-	size_t all = json_array_size(opened->snapshot.omissions), found = 0;
-	struct bkp_omitted *items = bkp_alloc_array(all, sizeof(*items), err);
-
-	if (items == NULL)
-		return -1;
-	for (size_t i = 0; i < all; i++) {
-		const char *why, *text = read_omission(opened, i, &why);
-
-		if (text != NULL && is_chosen(opened, text))
-			items[found++] = (struct bkp_omitted){text, why};
-	}
-	*out = items;
-	*count = found;
-	return 0;
 }
 
 /* All are escaped, which leaves what is below what as it was. versions: the
@@ -391,7 +359,7 @@ find_overlap(const struct bkp_opened *opened, const char *selection,
 	size_t count = json_array_size(opened->snapshot.omissions);
 
 	for (size_t i = 0; i < count; i++) {
-		*path = read_omission(opened, i, reason);
+		*path = bkp_opened_recorded(opened, i, reason);
 		if (*path == NULL)
 			continue;
 		if (bkp_path_is_within(*path, selection) ||

@@ -18,12 +18,21 @@ struct bkp_chosen {
 			      they are where all of it is */
 };
 
+/* What was left out when the backup was made. */
+struct bkp_omitted {
+	const char *path, *reason; /* borrowed; the path is escaped */
+};
+
 struct bkp_opened {
 	struct bkp_repository *repository;
 	char name[65];
 	struct fmt_snapshot snapshot;
 	struct bkp_chosen *chosen; /* owned; at least one */
 	size_t chosen_count;
+	struct bkp_omitted *omitted; /* owned: within what was chosen, as it
+					was recorded */
+	struct bkp_omitted *sorted;  /* owned: the same in the order of paths */
+	size_t omitted_count;
 	bool is_history_read; /* else more erasures may be missing */
 	uint64_t erasures;    /* of the ledger: as many as anybody knew of */
 };
@@ -59,18 +68,32 @@ int bkp_opened_count(const struct bkp_opened *opened,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
     struct bkp_amount *out, struct bkp_error *err);
 
-/* What was left out when the backup was made and is within what was chosen:
- * the n-th, as {path, reason}; false beyond the last. The path is escaped. */
-bool bkp_opened_omission(const struct bkp_opened *opened, size_t n,
-    const char **path, const char **reason);
+/* All that was left out, by number: the path (escaped), or NULL, and the
+ * reason; and whether such a path is within what was chosen. What cannot be
+ * told is, so that nobody misses it. */
+const char *bkp_opened_recorded(
+    const struct bkp_opened *opened, size_t i, const char **reason);
+bool bkp_opened_has_chosen(
+    const struct bkp_opened *opened, const char *recorded);
 
-struct bkp_omitted {
-	const char *path, *reason; /* borrowed; the path is escaped */
-};
+/* Once more where something else was chosen since it was opened.
+ * (opened_omissions.c) */
+int bkp_opened_read_omissions(struct bkp_opened *opened, struct bkp_error *err);
 
-/* All of them, as they were recorded; *out is the caller's (free()). */
-int bkp_opened_omissions(const struct bkp_opened *opened,
-    struct bkp_omitted **out, size_t *count, struct bkp_error *err);
+/* What was left out when the backup was made and is within what was chosen, in
+ * the order in which it was recorded. Borrowed. There may be as many as there
+ * are objects. */
+const struct bkp_omitted *bkp_opened_omissions(
+    const struct bkp_opened *opened, size_t *count);
+
+/* What of it was left out at exactly this path, which is not escaped: the
+ * first, and how many there are (*count). Borrowed. -1: no memory. */
+int bkp_opened_left_out(const struct bkp_opened *opened, const char *path,
+    const struct bkp_omitted **out, size_t *count, struct bkp_error *err);
+
+/* The same of what is below it. */
+int bkp_opened_left_out_below(const struct bkp_opened *opened, const char *path,
+    const struct bkp_omitted **out, size_t *count, struct bkp_error *err);
 
 /* One that is within what was chosen or that what was chosen is within. 1 and
  * its {path, reason}, as above; 0; -1. */

@@ -475,15 +475,16 @@ bkp_past_note(const struct bkp_past *past, const struct bkp_walk *walk,
 	size_t count;
 	const struct bkp_omission *omissions =
 	    bkp_run_omissions(past->run, &count);
-	const char *path, *reason;
+	const struct bkp_omitted *omitted;
 
 	for (size_t i = 0; i < count; i++)
 		if (note(past, walk, run, omissions[i].path,
 			omissions[i].reason, err) < 0)
 			return -1;
-	for (size_t n = 0;
-	     bkp_opened_omission(&past->opened, n, &path, &reason); n++)
-		if (note_recorded(past, walk, run, path, reason, err) < 0)
+	omitted = bkp_opened_omissions(&past->opened, &count);
+	for (size_t i = 0; i < count; i++)
+		if (note_recorded(past, walk, run, omitted[i].path,
+			omitted[i].reason, err) < 0)
 			return -1;
 	return 0;
 }

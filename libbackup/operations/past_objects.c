@@ -80,24 +80,19 @@ static int
 not_there(const struct stored *stored, const char *path,
     struct bkp_error *problem, struct bkp_error *err)
 {
-	struct fmt_buf escaped = FMT_BUF_INIT;
-	const char *text = NULL, *recorded, *reason;
+	const struct bkp_opened *opened = &stored->past->opened;
+	const struct bkp_omitted *omitted;
+	size_t count;
 
-	if (fmt_path_escape(path, &escaped) != FMT_OK ||
-	    (text = fmt_buf_text(&escaped)) == NULL) {
-		fmt_buf_free(&escaped);
-		return bkp_fail_nomem(err, "looking for an object");
-	}
-	(void)bkp_fail(problem, BKP_NOTFOUND, "snapshot %.12s does not have it",
-	    stored->past->opened.name);
-	for (size_t n = 0;
-	     bkp_opened_omission(&stored->past->opened, n, &recorded, &reason);
-	     n++)
-		if (strcmp(recorded, text) == 0)
-			(void)bkp_fail(problem, BKP_NOTFOUND,
-			    "it was left out of snapshot %.12s: %s",
-			    stored->past->opened.name, reason);
-	fmt_buf_free(&escaped);
+	if (bkp_opened_left_out(opened, path, &omitted, &count, err) < 0)
+		return -1;
+	if (count > 0)
+		(void)bkp_fail(problem, BKP_NOTFOUND,
+		    "it was left out of snapshot %.12s: %s", opened->name,
+		    omitted[0].reason);
+	else
+		(void)bkp_fail(problem, BKP_NOTFOUND,
+		    "snapshot %.12s does not have it", opened->name);
 	return 1;
 }
 
@@ -205,12 +200,13 @@ list_left_out(struct stored *stored, const char *path, bkp_objects_key_fn *each,
     void *arg, struct bkp_error *err)
 {
 	size_t skipped = strlen(stored->prefix) + 1, len = strlen(path);
-	const char *recorded, *reason;
+	const struct bkp_omitted *omitted;
+	size_t count;
 	int rc = 0;
 
-	for (size_t n = 0; rc == 0 && bkp_opened_omission(&stored->past->opened,
-					  n, &recorded, &reason);
-	     n++) {
+	omitted = bkp_opened_omissions(&stored->past->opened, &count);
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		const char *recorded = omitted[i].path;
 		struct fmt_buf raw = FMT_BUF_INIT;
 		const char *text = NULL;
 

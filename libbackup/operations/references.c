@@ -12,6 +12,8 @@
 
 /* Keys in a sentence: so many bytes of them. */
 #define SHOWN_BYTES 1200
+/* And names of tables. */
+#define LACKS_BYTES 200
 
 /* ---- what is named ---- */
 
@@ -56,6 +58,7 @@ bkp_references_free(struct bkp_references *references)
 	for (size_t i = 0; i < references->count; i++) {
 		free(references->items[i].name);
 		free(references->items[i].why);
+		free(references->items[i].lacks);
 		bkp_named_free(references->items[i].named);
 	}
 	free(references->items);
@@ -136,16 +139,50 @@ is_of_the_run(const struct bkp_error *why, const struct bkp_pg *pg)
 	       PQstatus(pg->conn) != CONNECTION_OK;
 }
 
+struct looking {
+	const struct bkp_references *references;
+	struct bkp_reference *reference;
+};
+
+/* The first few that lack rows are named. */
+static int
+look_at_table(
+    void *arg, const char *schema, const char *table, struct bkp_error *err)
+{
+	const struct looking *looking = arg;
+	const struct bkp_references *references = looking->references;
+	struct bkp_reference *reference = looking->reference;
+	char *longer;
+	int lacks = references->lacks(
+	    references->lacks_arg, reference->config, schema, table, err);
+
+	if (lacks <= 0 || (reference->lacks != NULL &&
+			      strlen(reference->lacks) > LACKS_BYTES))
+		return lacks < 0 ? -1 : 0;
+	longer = bkp_format(err, "%s%s%s.%s",
+	    reference->lacks != NULL ? reference->lacks : "",
+	    reference->lacks != NULL ? ", " : "", schema, table);
+	if (longer == NULL)
+		return -1;
+	free(reference->lacks);
+	reference->lacks = longer;
+	return 0;
+}
+
 static int
 read_one(const struct bkp_references *references,
     struct bkp_reference *reference, struct bkp_pg *pg, struct bkp_error *err)
 {
+	struct looking looking = {references, reference};
+	struct bkp_reference_reader reader = {
+	    .each = references->lacks != NULL ? look_at_table : NULL,
+	    .arg = &looking};
 	struct bkp_error why = BKP_ERROR_INIT;
 
 	if (bkp_named_new(&reference->named, err) < 0)
 		return -1;
-	if (bkp_reference_query(
-		reference->config, pg, reference->named, &why) == 0) {
+	reader.named = reference->named;
+	if (bkp_reference_query(reference->config, pg, &reader, &why) == 0) {
 		reference->state = BKP_REFERENCE_READ;
 		return 0;
 	}
@@ -190,7 +227,7 @@ bkp_reference_bucket_begin(struct bkp_references *references,
 			continue;
 		if (it->state == BKP_REFERENCE_READ)
 			bucket.named[count++] = it->named;
-		else
+		if (it->state != BKP_REFERENCE_READ || it->lacks != NULL)
 			bucket.is_whole = false;
 	}
 	if (count > 0 &&

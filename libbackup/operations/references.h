@@ -31,18 +31,30 @@ enum bkp_reference_state {
 	BKP_REFERENCE_FAILED   /* could not be looked at */
 };
 
+struct bkp_references;
+
 struct bkp_reference {
 	const struct bkp_reference_config *config; /* borrowed */
 	char *name; /* owned: "postgres/app/shop/references/public.a.key" */
 	enum bkp_reference_state state;
 	char *why; /* owned: of the last two */
 	struct bkp_named *named;
+	char *lacks; /* owned: what its keys should have been read from, and
+			has not all its rows; NULL: nothing */
 };
+
+/* Whether rows of a table of the reference's database are not there to be
+ * read: 1, 0 or -1. */
+typedef int bkp_reference_lacks_fn(void *arg,
+    const struct bkp_reference_config *config, const char *schema,
+    const char *table, struct bkp_error *err);
 
 struct bkp_references {
 	const struct bkp_config *config; /* borrowed */
 	struct bkp_reference *items;
 	size_t count;
+	bkp_reference_lacks_fn *lacks; /* NULL: all rows are there */
+	void *lacks_arg;
 };
 
 int bkp_references_new(const struct bkp_config *config,
@@ -74,8 +86,8 @@ struct bkp_reference_bucket {
 	const char *prefix;                /* borrowed: "bucket/uploads" */
 	struct bkp_named **named;          /* owned: whose keys were read */
 	struct bkp_match *match;           /* NULL: nobody asks */
-	bool is_whole; /* of no reference the keys are unknown: what no row
-			  names can be told */
+	bool is_whole; /* of no reference are keys unknown: what no row names
+			  can be told */
 };
 
 int bkp_reference_bucket_begin(struct bkp_references *references,

@@ -109,9 +109,49 @@ read_rows(struct bkp_pg *pg, struct bkp_named *named, struct bkp_error *err)
 	return more < 0 ? -1 : bkp_pg_copy_out_end(pg, count, err);
 }
 
+/* ---- where they came from ---- */
+
+/* A statement has a lock on each thing that it read, through whatever views,
+ * partitions and functions, until the savepoint before it is gone. A
+ * materialised view was filled before that from what it is made of. */
+static const char list_relations[] =
+    "WITH RECURSIVE used(oid, is_behind) AS ("
+    " SELECT l.relation, false FROM pg_catalog.pg_locks l"
+    " WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation'"
+    " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
+    "  WHERE d.datname = pg_catalog.current_database())"
+    " UNION SELECT n.oid, true FROM used u"
+    " JOIN pg_catalog.pg_class c ON c.oid = u.oid CROSS JOIN LATERAL ("
+    "  SELECT d.refobjid FROM pg_catalog.pg_rewrite r"
+    "  JOIN pg_catalog.pg_depend d ON d.objid = r.oid"
+    "   AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
+    "   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+    "  WHERE r.ev_class = c.oid AND (c.relkind = 'm' OR u.is_behind)"
+    "  UNION ALL SELECT i.inhrelid FROM pg_catalog.pg_inherits i"
+    "  WHERE i.inhparent = c.oid AND u.is_behind) n(oid))"
+    "SELECT DISTINCT n.nspname, c.relname FROM used u"
+    " JOIN pg_catalog.pg_class c ON c.oid = u.oid"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('r', 'p', 'm', 'f')"
+    " ORDER BY 1, 2";
+
+static int
+name_relations(struct bkp_pg *pg, const struct bkp_reference_reader *reader,
+    struct bkp_error *err)
+{
+	PGresult *rows = NULL;
+	int rc = bkp_pg_query(pg, list_relations, 0, NULL, &rows, err);
+
+	for (int i = 0; rc == 0 && i < PQntuples(rows); i++)
+		rc = reader->each(reader->arg, PQgetvalue(rows, i, 0),
+		    PQgetvalue(rows, i, 1), err);
+	PQclear(rows);
+	return rc;
+}
+
 static int
 copy_rows(const struct bkp_reference_config *config, struct bkp_pg *pg,
-    struct bkp_named *named, struct bkp_error *err)
+    const struct bkp_reference_reader *reader, struct bkp_error *err)
 {
 	struct fmt_buf sql = FMT_BUF_INIT;
 	const char *text =
@@ -119,20 +159,22 @@ copy_rows(const struct bkp_reference_config *config, struct bkp_pg *pg,
 	int rc = -1;
 
 	if (text != NULL && bkp_pg_copy_out_begin(pg, text, err) == 0)
-		rc = read_rows(pg, named, err);
+		rc = read_rows(pg, reader->named, err);
+	if (rc == 0 && reader->each != NULL)
+		rc = name_relations(pg, reader, err);
 	fmt_buf_free(&sql);
 	return rc;
 }
 
 static int
 explain(const struct bkp_reference_config *config, struct bkp_pg *pg,
-    struct bkp_named *named, struct bkp_error *err)
+    const struct bkp_reference_reader *reader, struct bkp_error *err)
 {
 	struct fmt_buf sql = FMT_BUF_INIT;
 	const char *text = write_sql(config, "EXPLAIN ", "", pg, &sql, err);
 	int rc = -1;
 
-	(void)named;
+	(void)reader;
 	if (text != NULL && (rc = bkp_pg_statement(pg, text, err)) < 0 &&
 	    err != NULL && strncmp(pg->state, "42", 2) == 0)
 		err->code = BKP_INVALID;
@@ -143,17 +185,19 @@ explain(const struct bkp_reference_config *config, struct bkp_pg *pg,
 /* ---- in a transaction that goes on ---- */
 
 typedef int question_fn(const struct bkp_reference_config *config,
-    struct bkp_pg *pg, struct bkp_named *named, struct bkp_error *err);
+    struct bkp_pg *pg, const struct bkp_reference_reader *reader,
+    struct bkp_error *err);
 
 static int
 ask(question_fn *question, const struct bkp_reference_config *config,
-    struct bkp_pg *pg, struct bkp_named *named, struct bkp_error *err)
+    struct bkp_pg *pg, const struct bkp_reference_reader *reader,
+    struct bkp_error *err)
 {
 	int rc;
 
 	if (bkp_pg_do(pg, "SAVEPOINT reference", err) < 0)
 		return -1;
-	rc = question(config, pg, named, err);
+	rc = question(config, pg, reader, err);
 	if (rc < 0 && PQstatus(pg->conn) != CONNECTION_OK)
 		return -1;
 	if (bkp_pg_do(pg,
@@ -172,7 +216,8 @@ bkp_reference_explain(const struct bkp_reference_config *config,
 
 int
 bkp_reference_query(const struct bkp_reference_config *config,
-    struct bkp_pg *pg, struct bkp_named *named, struct bkp_error *err)
+    struct bkp_pg *pg, const struct bkp_reference_reader *reader,
+    struct bkp_error *err)
 {
-	return ask(copy_rows, config, pg, named, err);
+	return ask(copy_rows, config, pg, reader, err);
 }

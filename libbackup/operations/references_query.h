@@ -23,8 +23,18 @@ size_t bkp_reference_value(char *row, size_t len);
 int bkp_reference_explain(const struct bkp_reference_config *config,
     struct bkp_pg *pg, struct bkp_error *err);
 
+struct bkp_reference_reader {
+	struct bkp_named *named; /* borrowed: takes the keys */
+	/* Hears then each table that they were read from, directly or not;
+	 * NULL: nobody asks. */
+	int (*each)(void *arg, const char *schema, const char *table,
+	    struct bkp_error *err);
+	void *arg;
+};
+
 /* Reads the keys, in the same way. */
 int bkp_reference_query(const struct bkp_reference_config *config,
-    struct bkp_pg *pg, struct bkp_named *named, struct bkp_error *err);
+    struct bkp_pg *pg, const struct bkp_reference_reader *reader,
+    struct bkp_error *err);
 
 #endif

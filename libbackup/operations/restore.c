@@ -371,12 +371,13 @@ run_parts(struct restore *restore, struct bkp_error *err)
 static int
 repeat_omissions(struct restore *restore, struct bkp_error *err)
 {
-	const char *path, *reason;
+	const struct bkp_omitted *omitted;
+	size_t count;
 
-	for (size_t n = 0;
-	     bkp_opened_omission(&restore->opened, n, &path, &reason); n++)
-		if (bkp_run_omit(restore->run, err, path,
-			"not in the snapshot: %s", reason) < 0)
+	omitted = bkp_opened_omissions(&restore->opened, &count);
+	for (size_t i = 0; i < count; i++)
+		if (bkp_run_omit(restore->run, err, omitted[i].path,
+			"not in the snapshot: %s", omitted[i].reason) < 0)
 			return -1;
 	return 0;
 }

@@ -89,7 +89,7 @@ choose_versions(const struct bkp_restore_options *options,
 			    "repository",
 			    part);
 	}
-	return 0;
+	return bkp_opened_read_omissions(opened, err);
 }
 
 /* What is for databases, and what contradicts itself. */

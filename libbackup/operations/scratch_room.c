@@ -37,10 +37,14 @@ bkp_scratch_recorded(const struct bkp_chosen *chosen)
 		json_int_t bytes =
 		    json_integer_value(json_object_get(facts, "bytes"));
 
-		if (path == NULL ||
-		    (!bkp_path_is_within(path, chosen->selection) &&
-			!bkp_path_is_within(chosen->selection, path)))
+		if (path == NULL)
 			continue;
+		if (!bkp_path_is_within(path, chosen->selection)) {
+			/* Rows of a table are less than their database. */
+			if (bkp_path_is_within(chosen->selection, path))
+				return 0;
+			continue;
+		}
 		if (bytes <= 0)
 			return 0;
 		sum += (uint64_t)bytes;

@@ -262,70 +262,22 @@ out:
 	return rc;
 }
 
-static int
-compare_omitted(const void *a, const void *b)
-{
-	const struct bkp_omitted *x = a, *y = b;
-	int order = strcmp(x->path, y->path);
-
-	return order != 0 ? order : strcmp(x->reason, y->reason);
-}
-
-/* There may be as many as there are objects. */
-static int
-sort_omissions(struct bkp_verify *verify, struct bkp_error *err)
-{
-	if (verify->omitted != NULL)
-		return 0;
-	if (bkp_opened_omissions(&verify->opened, &verify->omitted,
-		&verify->omitted_count, err) < 0)
-		return -1;
-	if (verify->omitted_count > 0)
-		qsort(verify->omitted, verify->omitted_count,
-		    sizeof(*verify->omitted), compare_omitted);
-	return 0;
-}
-
-/* The first that is not before this one. */
-static const struct bkp_omitted *
-seek_omission(
-    const struct bkp_verify *verify, const char *path, const char *reason)
-{
-	const struct bkp_omitted wanted = {path, reason != NULL ? reason : ""};
-	size_t from = 0, to = verify->omitted_count;
-
-	while (from < to) {
-		size_t middle = from + (to - from) / 2;
-
-		if (compare_omitted(&verify->omitted[middle], &wanted) < 0)
-			from = middle + 1;
-		else
-			to = middle;
-	}
-	return from < verify->omitted_count ? &verify->omitted[from] : NULL;
-}
-
 int
 bkp_verify_was_left_out(struct bkp_verify *verify, const char *path,
     const char *reason, struct bkp_error *err)
 {
-	struct fmt_buf escaped = FMT_BUF_INIT;
-	const struct bkp_omitted *seen;
-	const char *text = NULL;
-	int found = -1;
+	const struct bkp_omitted *omitted;
+	size_t count;
 
-	if (sort_omissions(verify, err) < 0)
+	if (bkp_opened_left_out(&verify->opened, path, &omitted, &count, err) <
+	    0)
 		return -1;
-	if (fmt_path_escape(path, &escaped) != FMT_OK ||
-	    (text = fmt_buf_text(&escaped)) == NULL) {
-		(void)bkp_fail_nomem(err, "comparing what was left out");
-	} else {
-		seen = seek_omission(verify, text, reason);
-		found = seen != NULL && strcmp(seen->path, text) == 0 &&
-			(reason == NULL || strcmp(seen->reason, reason) == 0);
-	}
-	fmt_buf_free(&escaped);
-	return found;
+	if (reason == NULL)
+		return count > 0;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(omitted[i].reason, reason) == 0)
+			return 1;
+	return 0;
 }
 
 /* A scratch place leaves out what it left out before for the same reason, such
@@ -349,6 +301,11 @@ see_unexpected(struct walk *walk, const char *path, struct bkp_error *err)
 {
 	int found = bkp_verify_was_left_out(walk->verify, path, NULL, err);
 
+	/* A part is without the folders that it was in, and cannot be put
+	 * anywhere without them. */
+	if (found == 0 && walk->has_next &&
+	    bkp_path_is_within(walk->next.path, path))
+		found = bkp_verify_is_part(walk->verify, walk->chosen, err);
 	if (found < 0)
 		return -1;
 	if (found > 0)

@@ -36,9 +36,6 @@ struct bkp_verify {
 	const char **named; /* owned, in order: what was left out so far, and so
 			       has its own line */
 	size_t named_count;
-	struct bkp_omitted *omitted; /* owned, in order: what the backup left
-					out; NULL: not looked at yet */
-	size_t omitted_count;
 	struct bkp_replay *replay; /* NULL: not asked for yet */
 	uint64_t erasures, erased_subjects;
 	struct bkp_verification_config limits;
@@ -104,6 +101,7 @@ unsigned bkp_slice_of(const struct fmt_chunk_ref *ref);
 struct bkp_read_back {
 	uint64_t entries; /* that agreed, where they were read whole */
 	uint64_t pieces, bytes, failed;
+	struct bkp_slices bad; /* in which a piece may not be well */
 };
 
 /* Reads every selected entry back and compares size and digests; with slices,
@@ -115,10 +113,25 @@ int bkp_verify_read_back(struct bkp_verify *verify,
     struct bkp_error *err);
 
 /* Reads all of a source back; one line for all that agree, and what that does
- * not prove. */
+ * not prove, with the reason why there is no more (NULL: its kind). */
 int bkp_verify_digests(struct bkp_verify *verify,
-    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply, const char *why,
     struct bkp_error *err);
+
+/* Whether it is recorded that the source is no more than a part of what it
+ * was, for that is what the archive holds: else what is missing is missing. 1,
+ * 0 or -1. (verify_part.c) */
+int bkp_verify_is_part(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_error *err);
+
+/* Why what was chosen of a server can be read back, and not restored: *why is
+ * NULL where it can. (verify_part.c) */
+int bkp_verify_obstacle(struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, struct bkp_supply *supply,
+    const char **why, struct bkp_error *err);
+
+/* The database of which rows of single tables were chosen, or NULL. */
+const char *bkp_verify_rows_of(const struct bkp_chosen *chosen);
 
 /* Erases who was erased since from the databases of a scratch place, when they
  * have been compared: what a restore would do. (verify_replay.c) */

@@ -224,6 +224,15 @@ count_read(struct reading *reading, const struct fmt_entry *entry)
 		reading->out->bytes += entry->chunks[i].len;
 }
 
+/* Nothing was read behind the first that was not well. */
+static void
+note_bad(struct reading *reading, const struct fmt_entry *entry)
+{
+	for (size_t i = 0; i < entry->chunk_count; i++)
+		reading->out->bad.is_chosen[bkp_slice_of(&entry->chunks[i])] =
+		    true;
+}
+
 static int
 done(void *arg, void *taken, struct bkp_error *err)
 {
@@ -233,10 +242,12 @@ done(void *arg, void *taken, struct bkp_error *err)
 
 	if (reading->slices == NULL)
 		bkp_run_count(reading->verify->run, 0, 1);
-	if (item->has_failed)
+	if (item->has_failed) {
+		note_bad(reading, &item->entry);
 		rc = tell_failure(reading, item, err);
-	else
+	} else {
 		count_read(reading, &item->entry);
+	}
 	discard(NULL, item);
 	return rc;
 }
@@ -283,7 +294,7 @@ bkp_verify_read_back(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 
 int
 bkp_verify_digests(struct bkp_verify *verify, const struct bkp_chosen *chosen,
-    struct bkp_supply *supply, struct bkp_error *err)
+    struct bkp_supply *supply, const char *why, struct bkp_error *err)
 {
 	const char *prefix = chosen->source->prefix;
 	struct bkp_read_back read = {.entries = 0};
@@ -295,6 +306,9 @@ bkp_verify_digests(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	    bkp_verdict_add_agreed(verify->verdict, err, prefix, read.entries,
 		"read back, digests equal") < 0)
 		return -1;
+	if (why != NULL)
+		return bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err,
+		    chosen->selection, "read back and not restored: %s", why);
 	return bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err, prefix,
 	    "not put into a server or folder: attributes are recorded and "
 	    "were not tried");

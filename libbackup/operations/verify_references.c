@@ -39,38 +39,42 @@ bkp_verify_lacks_database(const struct bkp_verify *verify,
 	return NULL;
 }
 
+/* Rows of foreign tables are where they always were. */
+static bool
+is_any_lost(const struct bkp_omitted *omitted, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(omitted[i].reason, BKP_PG_SKIPPED_FOREIGN) != 0)
+			return true;
+	return false;
+}
+
 int
 bkp_verify_lacks_rows(
     struct bkp_verify *verify, const char *path, struct bkp_error *err)
 {
-	struct fmt_buf escaped = FMT_BUF_INIT;
-	const char *text = NULL, *recorded, *why;
-	int found = 0;
+	const struct bkp_omitted *own, *below;
+	size_t count, more;
 
-	if (fmt_path_escape(path, &escaped) != FMT_OK ||
-	    (text = fmt_buf_text(&escaped)) == NULL)
-		found = bkp_fail_nomem(err, "looking for what was left out");
-	for (size_t n = 0; found == 0 && bkp_opened_omission(&verify->opened, n,
-					     &recorded, &why);
-	     n++)
-		found = bkp_path_is_within(recorded, text) &&
-			strcmp(why, BKP_PG_SKIPPED_FOREIGN) != 0;
-	fmt_buf_free(&escaped);
-	return found;
+	if (bkp_opened_left_out(&verify->opened, path, &own, &count, err) < 0 ||
+	    bkp_opened_left_out_below(
+		&verify->opened, path, &below, &more, err) < 0)
+		return -1;
+	return is_any_lost(own, count) || is_any_lost(below, more);
 }
 
-/* Where the backup has none of its rows, no row would name anything. */
+/* A bkp_reference_lacks_fn. */
 static int
-lacks_table(struct bkp_verify *verify,
-    const struct bkp_reference_config *config, struct bkp_error *err)
+lacks_table(void *arg, const struct bkp_reference_config *config,
+    const char *schema, const char *table, struct bkp_error *err)
 {
+	struct bkp_verify *verify = arg;
 	struct fmt_buf path = FMT_BUF_INIT;
 	const char *text = NULL;
 	int lacks;
 
 	if (fmt_buf_printf(&path, "%s/data/", config->path) == FMT_OK &&
-	    bkp_pg_path_table(&path, config->schema, config->relation) ==
-		FMT_OK)
+	    bkp_pg_path_table(&path, schema, table) == FMT_OK)
 		text = fmt_buf_text(&path);
 	lacks = text != NULL ? bkp_verify_lacks_rows(verify, text, err)
 			     : bkp_fail_nomem(err, "looking for a table");
@@ -118,8 +122,11 @@ skip_some(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 			continue;
 		why =
 		    bkp_verify_lacks_database(verify, chosen, it->config->path);
-		if ((lacks = lacks_table(verify, it->config, err)) < 0)
+		if ((lacks = lacks_table(verify, it->config, it->config->schema,
+			 it->config->relation, err)) < 0)
 			return -1;
+		/* Where the backup has none of its rows, no row would name
+		 * anything. */
 		if (why == NULL && lacks > 0)
 			why = "its table's rows were left out when the backup "
 			      "was made";
@@ -141,6 +148,8 @@ bkp_verify_references(struct bkp_verify *verify,
 		return 0;
 	if (skip_some(verify, chosen, err) < 0)
 		return -1;
+	references->lacks = lacks_table;
+	references->lacks_arg = verify;
 	for (size_t i = 0; i < references->count; i++) {
 		const struct bkp_reference *it = &references->items[i];
 
@@ -266,9 +275,15 @@ tell_one(
 			: "its database was not restored");
 	if (bkp_reference_is_broken(it))
 		status = BKP_CHECK_FAIL;
+	else if (it->lacks != NULL)
+		status = BKP_CHECK_SKIP;
 	if ((text = bkp_reference_tell(it, err)) == NULL)
 		return -1;
-	rc = bkp_verdict_add(verdict, status, err, it->name, "%s", text);
+	rc = bkp_verdict_add(verdict, status, err, it->name, "%s%s%s", text,
+	    it->lacks != NULL ? "; keys were not looked for in rows that were "
+				"left out when the backup was made, of "
+			      : "",
+	    it->lacks != NULL ? it->lacks : "");
 	free(text);
 	return rc;
 }

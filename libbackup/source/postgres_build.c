@@ -262,6 +262,20 @@ refine(struct bkp_pg_target *target, struct bkp_supply *supply,
 	return -1;
 }
 
+/* Rows alone were chosen: their tables, and nothing that other tables' rows
+ * would be needed for. */
+static int
+build_tables(struct bkp_pg_target *target, struct bkp_supply *supply,
+    struct bkp_pg_target_database *database, const struct bkp_pg_restore *what,
+    struct bkp_error *err)
+{
+	struct bkp_pg_toc none = BKP_PG_TOC_INIT;
+	int rc = bkp_pg_target_fill(target, supply, database, what, &none, err);
+
+	bkp_pg_toc_free(&none);
+	return rc < 0 ? -1 : bkp_pg_place_swap(target, supply, database, err);
+}
+
 static int
 build(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg_target_database *database, const char *archive,
@@ -283,8 +297,11 @@ build(struct bkp_pg_target *target, struct bkp_supply *supply,
 	bool has_losses;
 
 	bkp_run_phase(run, 0, 0, "%s: making the schema", database->name);
-	if (bkp_pg_restore_schema(&what, database->temporary, run, err) < 0 ||
-	    restore_sequences(target, supply, database, err) < 0 ||
+	if (bkp_pg_restore_schema(&what, database->temporary, run, err) < 0)
+		return -1;
+	if (target->makes_tables)
+		return build_tables(target, supply, database, &what, err);
+	if (restore_sequences(target, supply, database, err) < 0 ||
 	    (!target->options.is_schema_only && database->choice == NULL &&
 		bkp_pg_target_objects(target, supply, database, err) < 0) ||
 	    fill(target, &loss, database, &what, err) < 0 ||

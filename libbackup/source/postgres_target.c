@@ -129,7 +129,9 @@ choose(struct bkp_pg_target *target, struct bkp_supply *supply,
 		    add_database(target, path, name, err) < 0)
 			return -1;
 	}
-	target->has_globals = !target->is_rows &&
+	/* Nobody has made them there. */
+	target->makes_tables = target->is_rows && target->options.is_scratch;
+	target->has_globals = (!target->is_rows || target->makes_tables) &&
 			      target->config->renamed == NULL &&
 			      !(target->options.has_no_owner &&
 				  target->options.has_no_privileges);
@@ -237,6 +239,8 @@ check_database(struct bkp_pg_target *target, struct bkp_supply *supply,
 	if (exists(pg, "SELECT 1 FROM pg_database WHERE datname = $1",
 		database->name, &is_there, err) < 0)
 		return -1;
+	if (target->makes_tables && !is_there)
+		return 0;
 	if (target->is_rows && !is_there)
 		return bkp_fail(err, BKP_NOTFOUND,
 		    "there is no database %s to load rows into: restore the "
@@ -280,7 +284,7 @@ static int
 preflight(struct bkp_pg_target *target, struct bkp_supply *supply,
     struct bkp_pg *pg, struct bkp_error *err)
 {
-	if (target->is_rows)
+	if (target->is_rows && !target->makes_tables)
 		return 0;
 	if (bkp_pg_target_extensions(target, supply, pg, err) < 0)
 		return -1;
@@ -305,7 +309,8 @@ check(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 		&pg, target->config, bkp_supply_run(supply), err) < 0)
 		return -1;
 	if (check_version(target, supply, &pg, err) < 0 ||
-	    (!target->is_rows && check_privileges(&pg, err) < 0) ||
+	    ((!target->is_rows || target->makes_tables) &&
+		check_privileges(&pg, err) < 0) ||
 	    bkp_pg_place_tell_leftovers(&pg, bkp_supply_run(supply), err) < 0)
 		goto out;
 	for (size_t i = 0; i < target->database_count; i++)
@@ -360,7 +365,7 @@ run(struct bkp_target *base, struct bkp_supply *supply, struct bkp_error *err)
 		if (database->is_lost)
 			continue;
 		rc =
-		    target->is_rows
+		    target->is_rows && !target->makes_tables
 			? bkp_pg_target_load_rows(target, supply, database, err)
 			: bkp_pg_target_build(target, supply, database, err);
 		if (rc < 0)

@@ -33,8 +33,10 @@ struct bkp_pg_target {
 	struct bkp_pg_programs programs;
 	struct bkp_pg_target_database *databases;
 	size_t database_count;
-	bool has_globals; /* roles are to be looked after */
-	bool is_rows;     /* rows of single tables into a database there is */
+	bool has_globals;  /* roles are to be looked after */
+	bool is_rows;      /* rows of single tables into a database there is */
+	bool makes_tables; /* or, in a scratch place, into one that is made with
+			      its tables and no more */
 	bool has_tablespaces; /* those of the snapshot are all here */
 };
 

@@ -220,7 +220,8 @@ EXTRA_DIST += tests/integration/test_verify_checks.py
 EXTRA_DIST += tests/integration/test_references.py
 EXTRA_DIST += tests/integration/test_verify_checks.py \
 	tests/integration/test_verify_sample.py \
-	tests/integration/test_verify_drop.py
+	tests/integration/test_verify_drop.py \
+	tests/integration/test_verify_part.py
 
 # doctor: what is planted is found
 EXTRA_DIST += tests/integration/test_doctor.py \
