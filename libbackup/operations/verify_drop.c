@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/pgcopy.h"
 #include "libbackup/base/counted.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/verify_impl.h"
@@ -30,11 +31,13 @@ struct series {
 	bool is_known[MOMENTS];
 };
 
-/* Rows of one table at one moment. */
+/* Rows of one table at one moment, and their bytes, which are others in
+ * another form. */
 struct seen {
 	char *path; /* owned */
 	unsigned moment;
-	uint64_t rows;
+	uint64_t rows, bytes;
+	enum fmt_copy_form form;
 };
 
 struct drop {
@@ -75,6 +78,16 @@ median(const struct series *series, uint64_t *least)
 	return values[count / 2];
 }
 
+static unsigned
+count_earlier(const struct series *series)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 1; i < MOMENTS; i++)
+		count += series->is_known[i] ? 1 : 0;
+	return count;
+}
+
 /* How much less it is, in percent of what it was, rounded up. */
 static unsigned
 drop_of(uint64_t now, uint64_t before)
@@ -101,7 +114,7 @@ tell(struct drop *drop, bool is_failure, const char *path, const char *noun,
 	what = bkp_format(err,
 	    "%s, %s in the snapshots before (median of %u): %u%% less%s",
 	    bkp_counted(now, noun).text, bkp_counted(before, noun).text,
-	    drop->count - 1, drop_of(now, before), allowed);
+	    count_earlier(series), drop_of(now, before), allowed);
 	drop->findings++;
 	if (name == NULL || what == NULL)
 		goto out;
@@ -171,7 +184,12 @@ add_table(struct drop *drop, unsigned moment, const struct fmt_entry *entry,
 	seen = &drop->seen[drop->seen_count];
 	*seen = (struct seen){.path = bkp_strdup(entry->path, err),
 	    .moment = moment,
-	    .rows = rows > 0 ? (uint64_t)rows : 0};
+	    .rows = rows > 0 ? (uint64_t)rows : 0,
+	    .bytes = entry->size,
+	    .form = FMT_COPY_TEXT};
+	(void)fmt_copy_form_parse(
+	    json_string_value(json_object_get(entry->attrs, "format")),
+	    &seen->form);
 	if (seen->path == NULL)
 		return -1;
 	drop->seen_count++;
@@ -215,20 +233,57 @@ database_length(const struct drop *drop, const char *path)
 				  : strlen(path);
 }
 
+/* As many rows may hold less: a column was emptied. What has lost its rows is
+ * told by these. */
+static int
+judge_amount(struct drop *drop, const char *path, const struct series *rows,
+    const struct series *bytes, bool is_whole, struct bkp_error *err)
+{
+	size_t before = drop->findings;
+	uint64_t least;
+
+	if (judge(drop, path, "row", rows, is_whole, err) < 0)
+		return -1;
+	if (drop->findings > before || rows->at[0] == 0 ||
+	    median(rows, &least) < FEW_ROWS)
+		return 0;
+	return judge(drop, path, "byte", bytes, is_whole, err);
+}
+
 /* A table that is gone had rows once, and is told with its database. */
 static int
 judge_table(struct drop *drop, const struct seen *first, size_t count,
     bool *is_gone, struct bkp_error *err)
 {
-	struct series series = {.is_known = {false}};
+	struct series rows = {.is_known = {false}}, bytes = rows;
 
 	for (size_t i = 0; i < count; i++) {
-		series.at[first[i].moment] = first[i].rows;
-		series.is_known[first[i].moment] = true;
+		unsigned moment = first[i].moment;
+
+		rows.at[moment] = first[i].rows;
+		rows.is_known[moment] = true;
+		bytes.at[moment] = first[i].bytes;
+		bytes.is_known[moment] = first[i].form == first->form;
 	}
-	*is_gone = !series.is_known[0];
-	return *is_gone ? 0
-			: judge(drop, first->path, "row", &series, false, err);
+	*is_gone = !rows.is_known[0];
+	return *is_gone
+		   ? 0
+		   : judge_amount(drop, first->path, &rows, &bytes, false, err);
+}
+
+/* Bytes of a database at the moments at which every table that it has now had
+ * the form that it has now. */
+static void
+add_bytes(struct series *bytes, bool is_other[MOMENTS],
+    const struct seen *first, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		unsigned moment = first[i].moment;
+
+		bytes->at[moment] += first[i].bytes;
+		if (first->moment == 0 && first[i].form != first->form)
+			is_other[moment] = true;
+	}
 }
 
 static int
@@ -255,7 +310,8 @@ judge_database(struct drop *drop, const char *path, const struct seen *first,
     size_t count, struct bkp_error *err)
 {
 	struct series rows = {.is_known = {false}};
-	struct series tables = {.is_known = {false}};
+	struct series tables = {.is_known = {false}}, bytes = tables;
+	bool is_other[MOMENTS] = {false};
 	struct fmt_buf names = FMT_BUF_INIT;
 	size_t gone = 0, next;
 	int rc = 0;
@@ -274,6 +330,7 @@ judge_database(struct drop *drop, const char *path, const struct seen *first,
 		for (next = i + 1; next < count && strcmp(first[next].path,
 						       first[i].path) == 0;)
 			next++;
+		add_bytes(&bytes, is_other, &first[i], next - i);
 		rc = judge_table(drop, &first[i], next - i, &is_gone, err);
 		if (rc == 0 && is_gone && gone++ < 5 &&
 		    fmt_buf_printf(&names, "%s%s", names.len > 0 ? ", " : "",
@@ -281,8 +338,10 @@ judge_database(struct drop *drop, const char *path, const struct seen *first,
 			FMT_OK)
 			rc = bkp_fail_nomem(err, "counting tables");
 	}
+	for (unsigned i = 0; i < MOMENTS; i++)
+		bytes.is_known[i] = rows.is_known[i] && !is_other[i];
 	if (rc == 0)
-		rc = judge(drop, path, "row", &rows, true, err);
+		rc = judge_amount(drop, path, &rows, &bytes, true, err);
 	if (rc == 0 && rows.at[0] > 0)
 		rc = judge(drop, path, "table", &tables, true, err);
 	if (rc == 0 && gone > 0 && tables.at[0] > 0)

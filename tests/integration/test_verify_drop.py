@@ -95,6 +95,23 @@ def test_a_loss_is_told_and_beyond_a_limit_is_no_proof(nights):
         "files/data/drop"].startswith("pass no less")
 
 
+def test_rows_that_hold_less_are_seen_by_their_bytes(nights):
+    nights.night("CREATE TABLE mail AS SELECT n, repeat('text', 50) AS body"
+                 " FROM generate_series(1, 200) n; CREATE TABLE few AS"
+                 " SELECT 1 AS n, repeat('text', 500) AS body")
+    nights.night()
+    nights.night("UPDATE mail SET body = ''; UPDATE few SET body = ''")
+    lines, warnings = nights.verify("--max-drop", "60%", "postgres/data",
+                                    statuses=(FAILED,))
+    name = "/data/public.mail/drop"
+    assert lines[name].startswith("fail ") and " bytes, " in lines[name]
+    assert "(median of 2)" in lines[name], lines
+    assert "/data/public.few/drop" not in lines
+    lines, warnings = nights.verify("postgres/data")
+    assert lines[name].startswith("pass ") and warnings
+    nights.night("DROP TABLE mail, few")
+
+
 def test_nothing_where_there_was_something_is_never_proven(nights):
     proven = nights.night("INSERT INTO big SELECT generate_series(1, 300)")
     nights.verify()
