@@ -104,13 +104,34 @@ runs_of(const int64_t *read_us)
 	return runs;
 }
 
+/* NULL also where there is none. */
+static json_t *
+bad_of(const bool *is_bad, bool *failed)
+{
+	json_t *list = NULL;
+
+	for (size_t i = 0; i < FMT_PROOF_SLICES; i++) {
+		if (!is_bad[i])
+			continue;
+		if (list == NULL)
+			list = json_array();
+		if (json_array_append_new(list, json_integer((json_int_t)i)) <
+		    0)
+			*failed = true;
+	}
+	return list;
+}
+
 static json_t *
 sample_of(const struct fmt_proof_sample *sample)
 {
 	json_t *root = json_object();
 	bool failed = root == NULL;
+	json_t *bad = bad_of(sample->is_bad, &failed);
 
 	fmt_json_set(root, "host", json_string(sample->host), &failed);
+	if (bad != NULL)
+		fmt_json_set(root, "bad", bad, &failed);
 	fmt_json_set(root, "read", runs_of(sample->read_us), &failed);
 	if (sample->since_us > 0)
 		fmt_json_set(
@@ -239,6 +260,21 @@ get_runs(const json_t *runs, int64_t *read_us)
 }
 
 static enum fmt_status
+get_bad(const json_t *list, bool *is_bad)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *item = json_array_get(list, i);
+		json_int_t slice = json_integer_value(item);
+
+		if (!json_is_integer(item) || slice < 0 ||
+		    slice >= (json_int_t)FMT_PROOF_SLICES)
+			return FMT_MALFORMED;
+		is_bad[slice] = true;
+	}
+	return list == NULL || json_is_array(list) ? FMT_OK : FMT_MALFORMED;
+}
+
+static enum fmt_status
 get_sample(const json_t *root, struct fmt_proof *out)
 {
 	const json_t *sample = json_object_get(root, "sample");
@@ -253,6 +289,9 @@ get_sample(const json_t *root, struct fmt_proof *out)
 	    (out->sample->host = strdup(host)) == NULL)
 		return FMT_NOMEM;
 	out->sample->since_us = json_integer_value(since);
+	if (get_bad(json_object_get(sample, "bad"), out->sample->is_bad) !=
+	    FMT_OK)
+		return FMT_MALFORMED;
 	return get_runs(json_object_get(sample, "read"), out->sample->read_us);
 }
 

@@ -34,6 +34,8 @@ struct fmt_proof_sample {
 			     known */
 	int64_t read_us[FMT_PROOF_SLICES]; /* when each slice last was, as it
 					      was then; 0: never */
+	bool is_bad[FMT_PROOF_SLICES]; /* something of it was not well when it
+					  was tried last */
 };
 
 struct fmt_proof {

@@ -60,11 +60,14 @@ put(struct bkp_verify *verify, const struct bkp_verify_result *result,
     const char *path, struct fmt_proof_sample *sample, bool *is_local,
     struct bkp_error *err)
 {
+	/* A sample says what was read and well; where something else was not,
+	 * that has a record of its own. */
+	bool is_aside = sample != NULL && !holds(result);
 	struct fmt_proof proof = {.time_us = bkp_clock_utc_us(),
-	    .is_proven = holds(result),
+	    .is_proven = is_aside || holds(result),
 	    .level = sample != NULL ? FMT_PROOF_READ : level_of(verify),
-	    .passed = result->passed - result->about_passed,
-	    .failed = result->failed - result->about_failed,
+	    .passed = is_aside ? 1 : result->passed - result->about_passed,
+	    .failed = is_aside ? 0 : result->failed - result->about_failed,
 	    .skipped = result->skipped,
 	    .rows = result->rows,
 	    .objects = result->objects,
@@ -90,7 +93,7 @@ put(struct bkp_verify *verify, const struct bkp_verify_result *result,
 	return rc;
 }
 
-/* Samples that found nothing, each by itself. Without a key that may say so
+/* What samples have found well, each by itself. Without a key that may say so
  * the next one is chosen by the clock. */
 static int
 put_samples(struct bkp_verify *verify, const struct bkp_verify_result *result,
@@ -114,11 +117,12 @@ bkp_verify_record(
 	bool is_local = false;
 	int rc = 0;
 
-	if (is_kept(verify, result))
+	/* The verdict comes last: the newest counts. */
+	if (is_of_use(verify))
+		rc = put_samples(verify, result, &is_local, &error);
+	if (rc == 0 && is_kept(verify, result))
 		rc = put(verify, result, verify->options->path, NULL, &is_local,
 		    &error);
-	else if (is_of_use(verify) && holds(result))
-		rc = put_samples(verify, result, &is_local, &error);
 	if (rc < 0)
 		bkp_run_message(verify->run, BKP_WARNING, NULL,
 		    "the verdict stands, but could not be kept with the "

@@ -108,24 +108,31 @@ slice_of_now(int64_t now_us)
 			  (FMT_PROOF_SLICES / PART) % FMT_PROOF_SLICES);
 }
 
-/* Slices by the time that they were read. There are few times, and slices of
- * the same are taken as they come. */
+/* Slices in which something was not well, and then all others by the time that
+ * they were read. There are few times, and slices of the same are taken as they
+ * come. */
 static void
-put_in_order(unsigned *order, const int64_t *read_us, unsigned from)
+put_in_order(
+    unsigned *order, const struct fmt_proof_sample *covered, unsigned from)
 {
+	const int64_t *read_us = covered->read_us;
 	size_t count = 0;
 	int64_t last = -1;
 
+	for (unsigned i = 0; i < FMT_PROOF_SLICES; i++)
+		if (covered->is_bad[i])
+			order[count++] = i;
 	while (count < FMT_PROOF_SLICES) {
 		int64_t least = INT64_MAX;
 
 		for (size_t i = 0; i < FMT_PROOF_SLICES; i++)
-			if (read_us[i] > last && read_us[i] < least)
+			if (!covered->is_bad[i] && read_us[i] > last &&
+			    read_us[i] < least)
 				least = read_us[i];
 		for (unsigned i = 0; i < FMT_PROOF_SLICES; i++) {
 			unsigned slice = (from + i) % FMT_PROOF_SLICES;
 
-			if (read_us[slice] == least)
+			if (!covered->is_bad[slice] && read_us[slice] == least)
 				order[count++] = slice;
 		}
 		last = least;
@@ -141,6 +148,7 @@ go_on(struct bkp_verify *verify, const struct fmt_proof *before,
 	const struct fmt_proof_sample *sample = before->sample;
 
 	memcpy(covered->read_us, sample->read_us, sizeof(covered->read_us));
+	memcpy(covered->is_bad, sample->is_bad, sizeof(covered->is_bad));
 	covered->since_us = sample->since_us;
 	if (sample->since_us > 0 && sample->since_us <= now_us &&
 	    strcmp(before->snapshot, verify->opened.name) == 0)
@@ -175,7 +183,7 @@ begin(struct bkp_verify *verify, struct bkp_sample *sample, struct plan *plan,
 	sample->covered.since_us = plan->now_us;
 	if (before != NULL)
 		go_on(verify, before, &sample->covered, plan->now_us);
-	put_in_order(plan->order, sample->covered.read_us,
+	put_in_order(plan->order, &sample->covered,
 	    before != NULL ? 0 : slice_of_now(plan->now_us));
 	bkp_proofs_free(&proofs);
 	return 0;
@@ -200,13 +208,18 @@ take_slices(struct plan *plan, uint64_t bytes)
 	return taken > 0;
 }
 
-/* Where there was nothing, nothing was read. */
+/* Where there was nothing, nothing was read; and what was not well is read
+ * first of all the next time. */
 static void
 cover(struct bkp_sample *sample, const struct plan *plan)
 {
-	for (size_t i = 0; i < FMT_PROOF_SLICES; i++)
-		if (plan->slices.is_chosen[i] && plan->holding.pieces[i] > 0)
-			sample->covered.read_us[i] = plan->now_us;
+	for (size_t i = 0; i < FMT_PROOF_SLICES; i++) {
+		if (!plan->slices.is_chosen[i] || plan->holding.pieces[i] == 0)
+			continue;
+		sample->covered.is_bad[i] = plan->read.bad.is_chosen[i];
+		sample->covered.read_us[i] =
+		    sample->covered.is_bad[i] ? 0 : plan->now_us;
+	}
 }
 
 /* All at once, or with a budget first one slice and then, as long as it lasts,
@@ -355,7 +368,7 @@ bkp_verify_sample(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	if (sample->path != NULL)
 		rc = take_sample(verify, chosen, supply, sample, plan, err);
 	/* What nothing was read for has nothing to keep. */
-	if (rc == 0 && plan->read.pieces == 0) {
+	if (rc == 0 && plan->read.pieces == 0 && plan->read.failed == 0) {
 		free(sample->path);
 		free(sample->covered.host);
 		verify->sample_count--;

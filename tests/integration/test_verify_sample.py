@@ -146,6 +146,27 @@ def test_damage_is_found_within_eleven_samples_and_stays_found(host, seed):
                          if check["status"] == "fail"]
 
 
+def test_what_was_well_is_known_also_where_a_check_has_failed(host):
+    _damage(host, 0)
+    seen, places = [], []
+    for _ in range(2 * ROUND):
+        result = host.verify("--level", "sample", statuses=(COMPLETE, FAILED))
+        sample = Sample(result)
+        places.append(sample.places)
+        seen.append(result.status)
+        if sample.covered + sum(
+                check["status"] == "fail" and "/data" in check["name"]
+                for check in result.of_type("check")) >= FILES:
+            break
+    assert FAILED in seen and seen[-1] == FAILED, seen
+    first = seen.index(FAILED)
+    # What is damaged stays found, and the rest is read all the same.
+    assert seen[first:] == [FAILED] * (len(seen) - first), seen
+    assert sample.covered < FILES and places[-1] > places[first], places
+    snapshot, = host.run("backup-list", "--json").of_type("snapshot")
+    assert snapshot["proof_failed"] and not snapshot.get("proven"), snapshot
+
+
 @pytest.mark.parametrize("stack", ["bucket"], indirect=True)
 def test_a_budget_that_ends_in_a_sample_leaves_what_was_read(
         host, minio, repository):

@@ -193,6 +193,14 @@ how_far_samples_came_is_read_back(void **state)
 	assert_memory_equal(
 	    read.sample->read_us, sample.read_us, sizeof(sample.read_us));
 	fmt_proof_free(&read);
+	sample.is_bad[0] = sample.is_bad[4095] = true;
+	fmt_buf_clear(&buf);
+	assert_int_equal(fmt_proof_encode(&p, seed, &buf), FMT_OK);
+	assert_non_null(strstr((char *)buf.data, "\"bad\":[0,4095]"));
+	assert_int_equal(fmt_proof_decode(buf.data, buf.len, &read), FMT_OK);
+	assert_memory_equal(
+	    read.sample->is_bad, sample.is_bad, sizeof(sample.is_bad));
+	fmt_proof_free(&read);
 	/* Nobody takes it for a proof of all. */
 	p.path = nothing;
 	fmt_buf_clear(&buf);
@@ -228,6 +236,16 @@ a_sample_must_be_of_all_slices(void **state)
 			"sample", json_pack("{s:s, s:[[i,i]], s:i}", "host",
 				      "h", "read", 4096, 1, "since_us", since)),
 		    since > 0 ? FMT_OK : FMT_MALFORMED);
+	for (int slice = -1; slice <= 4096; slice += 4097)
+		assert_int_equal(
+		    decode_with(
+			"sample", json_pack("{s:s, s:[[i,i]], s:[i]}", "host",
+				      "h", "read", 4096, 1, "bad", slice)),
+		    FMT_MALFORMED);
+	assert_int_equal(
+	    decode_with("sample", json_pack("{s:s, s:[[i,i]], s:i}", "host",
+				      "h", "read", 4096, 1, "bad", 7)),
+	    FMT_MALFORMED);
 	assert_int_equal(decode_with("sample", json_integer(1)), FMT_MALFORMED);
 	assert_int_equal(decode_with("sample", json_pack("{s:s}", "host", "h")),
 	    FMT_MALFORMED);
