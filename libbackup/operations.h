@@ -326,6 +326,7 @@ struct bkp_check {
 	const char *what; /* "rows 1000, hash equal", or the difference */
 	uint64_t count;   /* how many things it speaks of: 1, or entries that
 			     agree and are told in one line */
+	uint64_t duration_ms; /* since the check before it, or the beginning */
 };
 
 struct bkp_verify_result {

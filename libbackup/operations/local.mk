@@ -38,7 +38,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/locks.c libbackup/operations/locks.h \
 	libbackup/operations/named_keys.c \
 	libbackup/operations/named_keys.h \
-	libbackup/operations/opened.c libbackup/operations/opened_omissions.c libbackup/operations/opened.h \
+	libbackup/operations/opened.c libbackup/operations/opened.h \
+	libbackup/operations/opened_omissions.c \
 	libbackup/operations/past.c libbackup/operations/past.h \
 	libbackup/operations/past_objects.c \
 	libbackup/operations/places.c libbackup/operations/places.h \

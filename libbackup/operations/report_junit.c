@@ -143,6 +143,8 @@ add_case(
 	bkp_report_path(out, bkp_reported_rest(source, check->name));
 	if (before > 0)
 		bkp_report_addf(out, " (%zu)", before + 1);
+	bkp_report_add(out, "\" time=\"");
+	add_seconds(out, check->duration_ms);
 	if (check->status == BKP_CHECK_PASS) {
 		bkp_report_add(out, "\">\n<system-out>");
 		bkp_report_markup(out, what);

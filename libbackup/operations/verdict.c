@@ -7,16 +7,18 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/operations/opened.h"
 
 struct check {
 	enum bkp_check_status status;
 	char *name, *what;
-	uint64_t count;
+	uint64_t count, duration_ms;
 };
 
 struct bkp_verdict {
 	struct check *checks;
 	size_t count, cap;
+	uint64_t told_ms; /* when the last was, by the monotonic clock */
 	uint64_t passed, failed, skipped;
 	uint64_t about_passed, about_failed; /* of these */
 	struct bkp_check *shown;             /* what the result points to */
@@ -30,6 +32,7 @@ bkp_verdict_new(struct bkp_verdict **out, struct bkp_error *err)
 
 	if (verdict == NULL)
 		return -1;
+	verdict->told_ms = bkp_clock_ms();
 	*out = verdict;
 	return 0;
 }
@@ -53,7 +56,10 @@ static int __attribute__((format(printf, 5, 0)))
 add(struct bkp_verdict *verdict, enum bkp_check_status status,
     struct bkp_error *err, const char *name, const char *format, va_list ap)
 {
-	struct check check = {.status = status, .count = 1};
+	uint64_t now_ms = bkp_clock_ms();
+	struct check check = {.status = status,
+	    .count = 1,
+	    .duration_ms = now_ms - verdict->told_ms};
 	char text[2048];
 
 	(void)vsnprintf(text, sizeof(text), format, ap);
@@ -67,6 +73,7 @@ add(struct bkp_verdict *verdict, enum bkp_check_status status,
 		return -1;
 	}
 	verdict->checks[verdict->count++] = check;
+	verdict->told_ms = now_ms;
 	if (status == BKP_CHECK_PASS)
 		verdict->passed++;
 	else if (status == BKP_CHECK_FAIL)
@@ -138,6 +145,7 @@ bkp_verdict_finish(struct bkp_verdict *verdict,
 		verdict->shown[i].name = verdict->checks[i].name;
 		verdict->shown[i].what = verdict->checks[i].what;
 		verdict->shown[i].count = verdict->checks[i].count;
+		verdict->shown[i].duration_ms = verdict->checks[i].duration_ms;
 	}
 	result->checks = verdict->shown;
 	result->check_count = verdict->count;

@@ -673,9 +673,9 @@ bkp_verify(const struct bkp_verify_options *options,
 {
 	static const struct bkp_check checks[] = {
 	    {BKP_CHECK_PASS, "postgres/app/shop/data/public.users",
-		"1000 rows, hash equal", 1},
-	    {BKP_CHECK_SKIP, "command/redis", "digest only", 1},
-	    {BKP_CHECK_FAIL, "bucket/up/a", "content differs", 1}};
+		"1000 rows, hash equal", 1, 0},
+	    {BKP_CHECK_SKIP, "command/redis", "digest only", 1, 0},
+	    {BKP_CHECK_FAIL, "bucket/up/a", "content differs", 1, 0}};
 	size_t omissions = 0;
 
 	if (play(&options->events, options->cancel, &omissions, err) < 0)

@@ -29,11 +29,11 @@ static const char hostile[] =
 
 static const struct bkp_check checks[] = {
     {BKP_CHECK_PASS, "postgres/app/shop/data/public.users",
-	"1000 rows, row hash equal", 1},
-    {BKP_CHECK_PASS, "files/stack", "20 entries equal", 20},
-    {BKP_CHECK_SKIP, "command/redis", "not put into a server", 1},
-    {BKP_CHECK_FAIL, hostile, hostile, 1},
-    {BKP_CHECK_PASS, "verdict", NULL, 1},
+	"1000 rows, row hash equal", 1, 0},
+    {BKP_CHECK_PASS, "files/stack", "20 entries equal", 20, 0},
+    {BKP_CHECK_SKIP, "command/redis", "not put into a server", 1, 0},
+    {BKP_CHECK_FAIL, hostile, hostile, 1, 2500},
+    {BKP_CHECK_PASS, "verdict", NULL, 1, 0},
 };
 
 static struct bkp_verify_result
@@ -181,6 +181,7 @@ junit_has_a_case_for_each_check_and_counts_them(void **state)
 	says(text, "<property name=\"rto_seconds\" value=\"42.000\"/>");
 	says(text, "<property name=\"rpo_seconds\" value=\"32400.000\"/>");
 	says(text, " time=\"61.500\"");
+	says(text, " time=\"2.500\">\n<failure message=\"");
 	assert_string_equal(seen.message,
 	    "bucket/up/a\"<script>&'\n\t%01%1B[31m%7F%FF%C0%80%ED%A0%80"
 	    "%EF%BF%BE%C2%85%41]]>\xe2\x80\xae");
@@ -191,11 +192,11 @@ static void
 each_check_is_told_with_its_source(void **state)
 {
 	static const struct bkp_check these[] = {
-	    {BKP_CHECK_PASS, "bucket/up/a", "equal", 1},
-	    {BKP_CHECK_PASS, "bucket/up@versions/a #1", "equal", 1},
-	    {BKP_CHECK_SKIP, "bucket/up@versions/a #1", "not tried", 1},
-	    {BKP_CHECK_PASS, "bucket/upper", "equal", 1},
-	    {BKP_CHECK_PASS, "age", "1 h", 1},
+	    {BKP_CHECK_PASS, "bucket/up/a", "equal", 1, 0},
+	    {BKP_CHECK_PASS, "bucket/up@versions/a #1", "equal", 1, 0},
+	    {BKP_CHECK_SKIP, "bucket/up@versions/a #1", "not tried", 1, 0},
+	    {BKP_CHECK_PASS, "bucket/upper", "equal", 1, 0},
+	    {BKP_CHECK_PASS, "age", "1 h", 1, 0},
 	};
 	struct bkp_verify_result result = result_of(true);
 	struct bkp_report report = report_of(&result, NULL);
@@ -522,7 +523,7 @@ static void
 any_bytes_make_well_formed_reports(void **state)
 {
 	char name[64], what[64];
-	const struct bkp_check check = {BKP_CHECK_FAIL, name, what, 1};
+	const struct bkp_check check = {BKP_CHECK_FAIL, name, what, 1, 0};
 	struct bkp_verify_result result = result_of(false);
 	struct bkp_report report = report_of(&result, NULL);
 	uint32_t seed = 1;
