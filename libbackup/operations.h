@@ -190,6 +190,15 @@ struct bkp_restore_options {
 		.size = sizeof(struct bkp_restore_options)                     \
 	}
 
+/* Of a source of kind command: its output, which a restore did not give back,
+ * and for which the configuration of this machine names a program. */
+struct bkp_restore_left {
+	const char *source;  /* "command/search" */
+	const char *output;  /* its path: "command/search/rebuild.sh" */
+	const char *program; /* what takes it, without its arguments: "sh" */
+	int has_failed;      /* it was tried; why not is among the omissions */
+};
+
 struct bkp_restore_result {
 	char snapshot[65];
 	uint64_t entries;
@@ -204,9 +213,17 @@ struct bkp_restore_result {
 			      answered queries; 0: there was none */
 	int has_no_ledger; /* 1: it came out of an archive, and whoever was
 			      erased since came with it */
+	/* Still to be restored, each by itself; none where `to` was given. */
+	const struct bkp_restore_left *left;
+	size_t left_count;
+	void *memory;
 };
 
 /*
+ * Databases come behind files and objects, and commands come last: what builds
+ * something from a database finds it. One that fails is an omission where there
+ * was more to restore.
+ *
  * What cannot be read from the repository any more is an omission, and so is
  * what its place refuses. A run that put nothing back has failed.
  *
@@ -217,6 +234,7 @@ struct bkp_restore_result {
  */
 BKP_API int bkp_restore(const struct bkp_restore_options *options,
     struct bkp_restore_result *result, struct bkp_error *err);
+BKP_API void bkp_restore_result_free(struct bkp_restore_result *result);
 
 /* ---- databases beside others ---- */
 

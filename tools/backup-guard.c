@@ -34,110 +34,6 @@ static const struct cli_command command = {
     .stops_at_operand = true,
 };
 
-/* ---- what the commands to go back are given ---- */
-
-struct arguments {
-	char *text; /* owned; NULL: none so far */
-};
-
-static int
-append(struct arguments *arguments, const char *text, size_t len)
-{
-	size_t old = arguments->text != NULL ? strlen(arguments->text) : 0;
-	char *grown = realloc(arguments->text, old + len + 1);
-
-	if (grown == NULL)
-		return -1;
-	memcpy(grown + old, text, len);
-	grown[old + len] = '\0';
-	arguments->text = grown;
-	return 0;
-}
-
-/* As a shell takes it for one word, whatever is in it. */
-static int
-append_quoted(struct arguments *arguments, const char *text)
-{
-	int rc = append(arguments, "'", 1);
-
-	for (; rc == 0 && *text != '\0'; text++)
-		rc = *text == '\'' ? append(arguments, "'\\''", 4)
-				   : append(arguments, text, 1);
-	return rc == 0 ? append(arguments, "'", 1) : -1;
-}
-
-/* Files by their whole names: the line may be run elsewhere. */
-static int
-add_argument(struct arguments *arguments, const char *option, const char *value,
-    bool is_file)
-{
-	char *whole;
-	int rc = 0;
-
-	if (value == NULL)
-		return 0;
-	whole = is_file ? realpath(value, NULL) : NULL;
-	if (arguments->text != NULL)
-		rc = append(arguments, " ", 1);
-	if (rc == 0)
-		rc = append(arguments, option, strlen(option));
-	if (rc == 0)
-		rc = append(arguments, " ", 1);
-	if (rc == 0)
-		rc = append_quoted(arguments, whole != NULL ? whole : value);
-	free(whole);
-	return rc;
-}
-
-/* Whoever runs the line later may not have that. */
-static const char *
-or_environment(const char *given, const char *name)
-{
-	const char *text = given != NULL ? given : getenv(name);
-
-	return text != NULL && *text != '\0' ? text : NULL;
-}
-
-/* backup-create goes into all repositories, and a key file opens one. */
-static const char *
-choose_repository(const struct cli *cli, const struct bkp_config *config)
-{
-	const char *named =
-	    or_environment(cli->repository, "BACKUP_REPOSITORY");
-
-	if (named == NULL && cli->key_file != NULL &&
-	    bkp_config_repository_name(config, 1) != NULL)
-		return bkp_config_repository_name(config, 0);
-	return named;
-}
-
-static int
-make_arguments(const struct cli *cli, const struct bkp_config *config,
-    struct arguments *arguments, struct bkp_error *err)
-{
-	/* Without one it may be a name in the configuration. */
-	const char *repository = choose_repository(cli, config);
-	bool has_slash = repository != NULL && strchr(repository, '/') != NULL;
-	const struct {
-		const char *option, *value;
-		bool is_file;
-	} given[] = {{"--config", bkp_config_path(config), true},
-	    {"--job", or_environment(cli->job, "BACKUP_JOB"), false},
-	    {"--repository", repository, has_slash},
-	    {"--key-file", cli->key_file, true},
-	    {"--identity-file", cli->identity_file, true},
-	    {"--passphrase-file", cli->passphrase_file, true}};
-	size_t i = 0;
-
-	while (i < sizeof(given) / sizeof(given[0]) &&
-	       add_argument(arguments, given[i].option, given[i].value,
-		   given[i].is_file) == 0)
-		i++;
-	if (i == sizeof(given) / sizeof(given[0]))
-		return 0;
-	return cli_error(err, BKP_NOMEM, 0, "out of memory");
-}
-
 /* ---- what came of it ---- */
 
 static const char *
@@ -303,7 +199,7 @@ run(struct cli *cli, const struct request *request, struct bkp_error *err)
 static enum cli_status
 guard(struct cli *cli, struct request *request)
 {
-	struct arguments arguments = {NULL};
+	char *arguments = NULL;
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_config *config = NULL;
 	enum cli_status status = cli_config(cli,
@@ -312,12 +208,12 @@ guard(struct cli *cli, struct request *request)
 
 	if (status != CLI_GO_ON)
 		return status;
-	if (make_arguments(cli, config, &arguments, &err) < 0) {
+	if (cli_arguments(cli, config, &arguments, &err) < 0) {
 		status = cli_fail(cli, &err);
 		goto out;
 	}
 	request->options.config = config;
-	request->options.arguments = arguments.text;
+	request->options.arguments = arguments;
 	request->options.sources = request->sources.items;
 	request->options.source_count = request->sources.count;
 	request->options.command = cli->operands;
@@ -331,7 +227,7 @@ guard(struct cli *cli, struct request *request)
 	request->options.cancel = &cli->cancel;
 	status = run(cli, request, &err);
 out:
-	free(arguments.text);
+	free(arguments);
 	bkp_config_free(config);
 	return status;
 }

@@ -2,6 +2,8 @@
 /* backup-restore: a snapshot, a source or a path of it, goes back. */
 #include "tools/cli.h"
 
+#include <stdlib.h>
+
 static const struct cli_command command = {
     .name = "backup-restore",
     .summary = "Restore a snapshot: everything, one source, or what is below "
@@ -44,24 +46,91 @@ erasures_of(const struct bkp_restore_result *r, bool is_without)
 	    (json_int_t)r->erased_objects);
 }
 
+/* The line that gives one back that is left, for a shell. The paths of sources
+ * are plain words. */
+static int
+print_line(FILE *out, const struct bkp_restore_result *r, size_t n,
+    const char *arguments)
+{
+	return fprintf(out, "backup-restore %s%s%.12s %s",
+	    arguments != NULL ? arguments : "", arguments != NULL ? " " : "",
+	    r->snapshot, r->left[n].source);
+}
+
 static json_t *
-result_event(const struct bkp_restore_result *r, bool is_without)
+line_of(const struct bkp_restore_result *r, size_t n, const char *arguments)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	json_t *line = NULL;
+	bool is_whole;
+
+	if (out == NULL)
+		return NULL;
+	is_whole = print_line(out, r, n, arguments) >= 0;
+	if (fclose(out) == 0 && is_whole)
+		line = cli_json_text(text);
+	free(text);
+	return line;
+}
+
+static json_t *
+lines_of(const struct bkp_restore_result *r, const char *arguments)
+{
+	json_t *lines = json_array();
+
+	for (size_t i = 0; lines != NULL && i < r->left_count; i++)
+		if (json_array_append_new(lines, line_of(r, i, arguments)) <
+		    0) {
+			json_decref(lines);
+			lines = NULL;
+		}
+	return lines;
+}
+
+static json_t *
+result_event(
+    const struct bkp_restore_result *r, bool is_without, const char *arguments)
 {
 	json_t *ready = r->ready_ms > 0 ? json_integer((json_int_t)r->ready_ms)
 					: json_null();
 
 	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:I,"
-			 " s:o}",
+			 " s:o, s:o}",
 	    "type", "result", "command", command.name, "state", state_of(r),
 	    "snapshot", r->snapshot, "entries", (json_int_t)r->entries, "bytes",
 	    (json_int_t)r->bytes, "omissions", (json_int_t)r->omission_count,
 	    "lost", (json_int_t)r->lost_count, "erasures",
 	    erasures_of(r, is_without), "duration_ms",
-	    (json_int_t)r->duration_ms, "ready_ms", ready);
+	    (json_int_t)r->duration_ms, "ready_ms", ready, "run",
+	    lines_of(r, arguments));
+}
+
+/* Last, where it is read. */
+static void
+tell_left(const struct bkp_restore_result *r, const char *arguments)
+{
+	if (r->left_count == 0)
+		return;
+	(void)printf("\nNot restored: what is given to commands. Yours to run, "
+		     "where you want it, when the\nrest is back:\n");
+	for (size_t i = 0; i < r->left_count; i++) {
+		const struct bkp_restore_left *left = &r->left[i];
+
+		(void)printf("    ");
+		(void)print_line(stdout, r, i, arguments);
+		(void)printf("\n        # gives ");
+		cli_print_escaped(stdout, left->output);
+		(void)printf(" to '");
+		cli_print_escaped(stdout, left->program);
+		(void)printf("'%s\n",
+		    left->has_failed ? ", which failed: see above" : "");
+	}
 }
 
 static void
-tell_people(const struct bkp_restore_result *r)
+tell_people(const struct bkp_restore_result *r, const char *arguments)
 {
 	char text[CLI_TEXT_SIZE], lost[CLI_TEXT_SIZE];
 
@@ -90,6 +159,7 @@ tell_people(const struct bkp_restore_result *r)
 		    cli_count(r->omission_count, text));
 	else
 		(void)printf("state     complete\n");
+	tell_left(r, arguments);
 }
 
 static enum cli_status
@@ -98,6 +168,7 @@ restore(struct cli *cli, struct bkp_restore_options options)
 	struct bkp_restore_result result = {.entries = 0};
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_config *config = NULL;
+	char *arguments = NULL;
 	enum cli_status status = cli_snapshot_first(cli);
 
 	if (status == CLI_GO_ON)
@@ -109,18 +180,21 @@ restore(struct cli *cli, struct bkp_restore_options options)
 	options.path = cli->operand_count > 1 ? cli->operands[1] : NULL;
 	options.events = cli_events(cli);
 	options.cancel = &cli->cancel;
-	if (bkp_restore(&options, &result, &err) < 0) {
+	if (cli_arguments(cli, config, &arguments, &err) < 0 ||
+	    bkp_restore(&options, &result, &err) < 0) {
 		status = cli_fail(cli, &err);
 		goto out;
 	}
 	cli_progress_clear(cli);
 	if (cli->is_json)
-		cli_emit(cli,
-		    result_event(&result, options.is_without_erasures != 0));
+		cli_emit(cli, result_event(&result,
+				  options.is_without_erasures != 0, arguments));
 	else
-		tell_people(&result);
+		tell_people(&result, arguments);
 	status = result.omission_count > 0 ? CLI_DEGRADED : CLI_COMPLETE;
 out:
+	bkp_restore_result_free(&result);
+	free(arguments);
 	bkp_config_free(config);
 	return status;
 }

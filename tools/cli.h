@@ -187,6 +187,14 @@ int cli_secret_ask(
 
 void cli_secret_wipe(char secret[CLI_SECRET_SIZE]);
 
+/* ---- cli_arguments.c ---- */
+
+/* The options by which this command found its configuration, repository and
+ * keys, for another one that somebody runs in a shell, maybe elsewhere:
+ * "--config '/etc/b.yaml'". NULL: none are needed. The caller's. */
+int cli_arguments(const struct cli *cli, const struct bkp_config *config,
+    char **out, struct bkp_error *err);
+
 /* ---- cli_archive.c: archives to write ---- */
 
 struct cli_archive {

@@ -21,6 +21,7 @@ noinst_LTLIBRARIES += tools/libcli.la
 tools_libcli_la_SOURCES = \
 	tools/cli.c tools/cli.h \
 	tools/cli_archive.c \
+	tools/cli_arguments.c \
 	tools/cli_config.c \
 	tools/cli_priority.c \
 	tools/cli_progress.c \

@@ -256,6 +256,7 @@ restore(struct guard *guard, const json_t *source, struct bkp_error *err)
 {
 	struct bkp_restore_options options = BKP_RESTORE_OPTIONS_INIT;
 	struct bkp_restore_result result = {.entries = 0};
+	size_t omissions;
 
 	options.config = guard->options->config;
 	options.snapshot = bkp_guard_text(guard, "snapshot");
@@ -267,7 +268,9 @@ restore(struct guard *guard, const json_t *source, struct bkp_error *err)
 			    (guard->is_copy_whole || is_without_copy(guard));
 	if (bkp_restore(&options, &result, err) < 0)
 		return -1;
-	if (result.omission_count > 0)
+	omissions = result.omission_count;
+	bkp_restore_result_free(&result);
+	if (omissions > 0)
 		return bkp_fail(err, BKP_IO,
 		    "not all of it is back: what is not was named above");
 	if (is_kind(source, "bucket") && !options.is_delete)

@@ -12,6 +12,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/operations.h"
 #include "libbackup/operations/guard_impl.h"
+#include "libbackup/operations/restore_left.h"
 #include "libbackup/source/source.h"
 
 #define HEALTH_TIMEOUT_MS 30000
@@ -70,8 +71,7 @@ describe_source(struct guard *guard, const struct bkp_source_config *source,
 	return describe_formers(guard, source, formers, err);
 }
 
-/* Databases last: the files and objects that they name are there when they
- * appear. */
+/* As a restore of everything has them. */
 static int
 describe_sources(struct guard *guard, struct bkp_error *err)
 {
@@ -80,13 +80,12 @@ describe_sources(struct guard *guard, struct bkp_error *err)
 
 	if (bkp_guard_set(guard, "sources", sources, err) < 0)
 		return -1;
-	for (int pass = 0; pass < 2; pass++)
+	for (int turn = 0; turn <= BKP_TURN_LAST; turn++)
 		for (size_t i = 0; i < config->source_count; i++) {
 			const struct bkp_source_config *source =
 			    &config->sources[i];
 
-			if ((source->kind == BKP_KIND_POSTGRES) ==
-				(pass == 1) &&
+			if (bkp_restore_turn(source->kind) == turn &&
 			    is_wanted(guard->options, source->prefix) &&
 			    describe_source(guard, source, sources, err) < 0)
 				return -1;

@@ -71,6 +71,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/report_words.c \
 	libbackup/operations/restore.c \
 	libbackup/operations/restore_check.c libbackup/operations/restore_check.h \
+	libbackup/operations/restore_left.c \
+	libbackup/operations/restore_left.h \
 	libbackup/operations/retention.c libbackup/operations/retention.h \
 	libbackup/operations/retention_impl.h \
 	libbackup/operations/retention_reasons.c \

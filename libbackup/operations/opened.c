@@ -63,8 +63,8 @@ bkp_path_is_within(const char *inner, const char *outer)
 	       (len > 0 && outer[len - 1] == '/');
 }
 
-static const struct bkp_source_config *
-find_config(const struct bkp_config *config, const char *prefix)
+const struct bkp_source_config *
+bkp_opened_config(const struct bkp_config *config, const char *prefix)
 {
 	for (size_t i = 0; i < config->source_count; i++)
 		if (strcmp(config->sources[i].prefix, prefix) == 0)
@@ -103,7 +103,7 @@ choose(struct bkp_opened *opened, const struct bkp_config *config,
 		chosen = &opened->chosen[opened->chosen_count++];
 		chosen->source = source;
 		chosen->selection = selection;
-		chosen->config = find_config(config, source->prefix);
+		chosen->config = bkp_opened_config(config, source->prefix);
 		chosen->kind = bkp_kind_by_name(source->kind);
 		if (chosen->kind == NULL)
 			return bkp_fail(err, BKP_UNSUPPORTED,

@@ -100,6 +100,10 @@ int bkp_opened_left_out_below(const struct bkp_opened *opened, const char *path,
 int bkp_opened_overlap(const struct bkp_opened *opened, const char **path,
     const char **reason, struct bkp_error *err);
 
+/* What the configuration says of the source; NULL: nothing. */
+const struct bkp_source_config *bkp_opened_config(
+    const struct bkp_config *config, const char *prefix);
+
 /* Whether `inner` is `outer` or below it. */
 bool bkp_path_is_within(const char *inner, const char *outer);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A restore: every target looks before any of them touches anything, then each
- * takes its entries back. Databases come last, so that the files and objects
- * they name are there when they appear. What the repository has lost is named,
- * and everything else goes back.
+ * takes its entries back. Databases come behind files and objects, so that
+ * what they name is there when they appear; and commands come last, for one may
+ * build an index from a database, of which nobody who was erased since is to be
+ * in it. What the repository has lost is named, and everything else goes back.
  */
 #include "libbackup/operations.h"
 
@@ -15,6 +16,7 @@
 #include "libbackup/operations/opened.h"
 #include "libbackup/operations/replay.h"
 #include "libbackup/operations/restore_check.h"
+#include "libbackup/operations/restore_left.h"
 #include "libbackup/operations/room.h"
 #include "libbackup/operations/sink.h"
 #include "libbackup/repository/repository_own.h"
@@ -28,6 +30,7 @@ struct part {
 	struct bkp_target *target;
 	struct bkp_supply *supply;
 	struct bkp_amount amount;
+	bool has_failed; /* a command, behind which all else is back */
 };
 
 struct restore {
@@ -352,17 +355,41 @@ run_part(struct restore *restore, struct part *part, struct bkp_error *err)
 	return 0;
 }
 
+/* All else is back, and stays: a command that fails is one that somebody runs
+ * again. */
+static int
+run_command(struct restore *restore, struct part *part, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (run_part(restore, part, &why) == 0)
+		return 0;
+	if (restore->part_count > 1 && why.code != BKP_CANCELLED &&
+	    why.code != BKP_NOMEM) {
+		part->has_failed = true;
+		return bkp_run_omit(restore->run, err,
+		    part->chosen->source->prefix, "not restored: %s",
+		    why.message);
+	}
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
 static int
 run_parts(struct restore *restore, struct bkp_error *err)
 {
-	for (size_t i = 0; i < restore->part_count; i++)
-		if (restore->parts[i].chosen->kind->kind != BKP_KIND_POSTGRES &&
-		    run_part(restore, &restore->parts[i], err) < 0)
-			return -1;
-	for (size_t i = 0; i < restore->part_count; i++)
-		if (restore->parts[i].chosen->kind->kind == BKP_KIND_POSTGRES &&
-		    run_part(restore, &restore->parts[i], err) < 0)
-			return -1;
+	for (int turn = 0; turn <= BKP_TURN_LAST; turn++)
+		for (size_t i = 0; i < restore->part_count; i++) {
+			struct part *part = &restore->parts[i];
+			enum bkp_source_kind kind = part->chosen->kind->kind;
+
+			if (bkp_restore_turn(kind) == turn &&
+			    (kind == BKP_KIND_COMMAND
+				    ? run_command(restore, part, err)
+				    : run_part(restore, part, err)) < 0)
+				return -1;
+		}
 	return 0;
 }
 
@@ -449,6 +476,33 @@ add_amount(const struct restore *restore, const struct part *part,
 	result->bytes += part->amount.bytes;
 }
 
+/* Of what was looked into another place nothing is left to be done. */
+static int
+find_left(struct restore *restore, struct bkp_restore_result *result,
+    struct bkp_error *err)
+{
+	const struct bkp_opened *opened = &restore->opened;
+	enum bkp_left *states;
+	int rc;
+
+	if (restore->options->to != NULL || restore->options->is_rehearsal)
+		return 0;
+	states = bkp_alloc_array(
+	    opened->snapshot.source_count, sizeof(*states), err);
+	if (states == NULL)
+		return -1;
+	for (size_t i = 0; i < restore->part_count; i++) {
+		const struct part *part = &restore->parts[i];
+
+		states[part->chosen->source - opened->snapshot.sources] =
+		    part->has_failed ? BKP_LEFT_FAILED : BKP_LEFT_NOTHING;
+	}
+	rc = bkp_restore_find_left(
+	    opened, restore->options->config, states, result, err);
+	free(states);
+	return rc;
+}
+
 static void
 end_restore(struct restore *restore)
 {
@@ -484,6 +538,8 @@ bkp_restore(const struct bkp_restore_options *options,
 	    open_replay(&restore, err) < 0 || open_parts(&restore, err) < 0)
 		goto out;
 	if (!options->is_rehearsal && restore_parts(&restore, err) < 0)
+		goto out;
+	if (find_left(&restore, &restore.result, err) < 0)
 		goto out;
 	*result = restore.result;
 	memcpy(result->snapshot, restore.opened.name, sizeof(result->snapshot));

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness.stack import COMPLETE, FAILED, patience
+from harness.stack import COMPLETE, DEGRADED, FAILED, patience
 
 PAGE = os.path.join(os.environ.get("top_srcdir", "."),
                     "man/libbackup-recipes.7")
@@ -111,6 +111,78 @@ def test_an_index_is_built_again_by_the_command_that_was_kept(stack):
     stack.restore("latest", "command/search")
     with open(index) as file:
         assert file.read() == "built\n"
+
+
+@pytest.fixture
+def searched(stack, postgres, database):
+    """A database, and a recipe whose script builds an index from it."""
+    script, index = stack.path("rebuild-search.sh"), stack.path("index")
+    postgres.execute(database, "CREATE TABLE page (word text);"
+                     "INSERT INTO page VALUES ('one'), ('two')")
+    with open(script, "w") as out:
+        out.write("psql -X -d '%s' -Atc 'SELECT word FROM page ORDER BY 1'"
+                  " > %s\n" % (postgres.conninfo(database), index))
+    use(stack, "An index that can be built again",
+        moved={"/srv/app/rebuild-search.sh": script})
+    with open(stack.config, "a") as out:
+        out.write("  - postgres: app\n    conninfo: \"%s\"\n"
+                  % postgres.conninfo(database))
+    assert stack.run("backup-run").status == COMPLETE
+    os.unlink(script)
+    postgres.drop_database(database)
+    return index
+
+
+def lines_of(index):
+    with open(index) as file:
+        return file.read().split()
+
+
+def test_a_restore_of_everything_builds_the_index_when_the_database_is_back(
+        stack, searched):
+    done = stack.restore("latest")
+    assert done["run"] == []
+    assert lines_of(searched) == ["one", "two"]
+
+
+def test_an_index_that_is_not_built_yet_is_offered_by_the_line_that_does(
+        stack, searched):
+    done = stack.admin("backup-restore", "latest", "postgres/app")
+    assert done.status == COMPLETE, str(done)
+    assert not os.path.exists(searched)
+    (line,) = re.findall(r"^    (backup-restore .*)$", done.out, re.M)
+    assert "command/search/rebuild-search.sh to 'sh'" in done.out
+    # From anywhere, by a shell.
+    run = subprocess.run(
+        ["sh", "-c", line], cwd="/", stdout=subprocess.PIPE, text=True,
+        env={**stack.commands.env, "PATH": "%s:%s" % (
+            stack.commands.tools, stack.commands.env["PATH"])}, check=False)
+    assert run.returncode == COMPLETE
+    assert lines_of(searched) == ["one", "two"]
+    assert "Yours to run" not in run.stdout
+    # The same for machines, and nothing of it beside a copy.
+    again = stack.restore("--overwrite", "latest", "postgres/app")
+    assert again["run"] == [line]
+    copy = stack.restore("--to", "a_copy", "latest", "postgres/app")
+    assert copy["run"] == []
+
+
+def test_a_command_that_fails_at_the_end_of_a_restore_takes_nothing_with_it(
+        stack, searched, postgres, database):
+    os.mkdir(searched)  # the script cannot write there
+    done = stack.admin("backup-restore", "--json", "latest")
+    assert done.status == DEGRADED, str(done)
+    assert postgres.execute(database, "SELECT count(*) FROM page") == [(2,)]
+    (line,) = done.result["run"]
+    assert line.endswith(" command/search")
+    (left,) = done.of_type("omission")
+    assert left["path"] == "command/search"
+    # By itself it has failed.
+    alone = stack.admin("backup-restore", "latest", "command/search")
+    assert alone.status == FAILED, str(alone)
+    os.rmdir(searched)
+    stack.restore("latest", "command/search")
+    assert lines_of(searched) == ["one", "two"]
 
 
 def test_settings_come_back_with_their_modes(stack):

@@ -57,6 +57,14 @@ ends 3 "a degraded backup" backup-create
 says out '^state     degraded'
 says err '^backup-create: left out: files/stack/x%FF: permission denied$'
 ends 3 "a degraded restore" backup-restore latest
+lacks out 'Yours to run'
+ends 3 "a restore that leaves something" backup-restore latest postgres/app
+says out "^    backup-restore .*3f2a[0-9a-f]* command/redis$"
+says out "^        # gives command/redis/dump.rdb to 'sh'$"
+says out "^        # gives command/search/rebuild.sh to 're%1Bbuild', which failed"
+ends 3 "the same in JSON" backup-restore --json latest postgres/app
+is_json out
+says out '"run":\["backup-restore .* command/redis","backup-restore '
 ends 3 "a degraded backup in JSON" backup-create --json
 is_json out
 says out '"type":"omission","path":"files/stack/x%FF"'

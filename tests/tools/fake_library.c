@@ -566,13 +566,24 @@ int
 bkp_restore(const struct bkp_restore_options *options,
     struct bkp_restore_result *result, struct bkp_error *err)
 {
+	static const struct bkp_restore_left left[] = {
+	    {"command/redis", "command/redis/dump.rdb", "sh", 0},
+	    {"command/search", "command/search/rebuild.sh", "re\033build", 1}};
 	size_t omissions = 0;
 
 	if (play(&options->events, options->cancel, &omissions, err) < 0)
 		return -1;
 	(void)snprintf(result->snapshot, sizeof(result->snapshot), NAME);
 	result->omission_count = omissions;
+	result->left = left;
+	result->left_count = options->path != NULL ? 2 : 0;
 	return 0;
+}
+
+void
+bkp_restore_result_free(struct bkp_restore_result *result)
+{
+	result->left_count = 0;
 }
 
 int

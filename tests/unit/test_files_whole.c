@@ -154,7 +154,7 @@ restore(
     const char *path, const char *to, int is_overwrite, struct bkp_error *err)
 {
 	struct bkp_restore_options options = BKP_RESTORE_OPTIONS_INIT;
-	struct bkp_restore_result result;
+	struct bkp_restore_result result = {.entries = 0};
 	struct bkp_config *config = load();
 	int rc;
 
@@ -164,6 +164,7 @@ restore(
 	options.to = to;
 	options.is_overwrite = is_overwrite;
 	rc = bkp_restore(&options, &result, err);
+	bkp_restore_result_free(&result);
 	bkp_config_free(config);
 	return rc;
 }

@@ -123,7 +123,7 @@ static int
 restore(struct bkp_error *err)
 {
 	struct bkp_restore_options options = BKP_RESTORE_OPTIONS_INIT;
-	struct bkp_restore_result result;
+	struct bkp_restore_result result = {.entries = 0};
 	struct bkp_config *config = NULL;
 	int rc;
 
@@ -134,6 +134,7 @@ restore(struct bkp_error *err)
 	options.path = "files/t";
 	options.to = "restored";
 	rc = bkp_restore(&options, &result, err);
+	bkp_restore_result_free(&result);
 	bkp_config_free(config);
 	return rc;
 }
@@ -142,7 +143,7 @@ static int
 restore_command(struct bkp_error *err)
 {
 	struct bkp_restore_options options = BKP_RESTORE_OPTIONS_INIT;
-	struct bkp_restore_result result;
+	struct bkp_restore_result result = {.entries = 0};
 	struct bkp_config *config = NULL;
 	int rc;
 
@@ -152,6 +153,7 @@ restore_command(struct bkp_error *err)
 	options.snapshot = "latest";
 	options.path = "command/c";
 	rc = bkp_restore(&options, &result, err);
+	bkp_restore_result_free(&result);
 	bkp_config_free(config);
 	return rc;
 }
