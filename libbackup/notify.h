@@ -57,6 +57,44 @@ BKP_API size_t bkp_notify(const struct bkp_config *config,
     const struct bkp_notice *notice, const struct bkp_events *events,
     const struct bkp_cancel *cancel);
 
+enum bkp_tried_state {
+	BKP_TRIED_TAKEN,  /* a server or the mailer has it */
+	BKP_TRIED_FAILED, /* nobody was told */
+	BKP_TRIED_NOT     /* not sent: it would have been taken for a run */
+};
+
+/* What became of one notification. */
+struct bkp_notify_tried {
+	const char *kind; /* "ping", "webhook", "mail" */
+	unsigned line;    /* of the configuration */
+	enum bkp_tried_state state;
+	const char *why; /* "" where it was taken */
+};
+
+struct bkp_notify_test_options {
+	size_t size;
+	const char *const *jobs; /* those of these; none: of the chosen one, or
+				    of all */
+	size_t job_count;
+	void *arg;
+	void (*tried)(void *arg, const struct bkp_notify_tried *tried);
+	const struct bkp_cancel *cancel;
+};
+
+#define BKP_NOTIFY_TEST_OPTIONS_INIT                                           \
+	{                                                                      \
+		.size = sizeof(struct bkp_notify_test_options)                 \
+	}
+
+/*
+ * Sends each notification once, whatever its `on` says, with words that say
+ * that it is a test: of a ping that is ADDRESS/log. Nothing is run, and nothing
+ * of it is in metrics or kept. 0: all were looked at, and `tried` was told.
+ * BKP_NOTFOUND: there is none. Chooses jobs in `config`.
+ */
+BKP_API int bkp_notify_test(struct bkp_config *config,
+    const struct bkp_notify_test_options *options, struct bkp_error *err);
+
 /*
  * Writes `metrics_file`, where the configuration names one: what the notice
  * tells, what was known of this job before, what other jobs wrote there, and

@@ -13,7 +13,7 @@ static const struct cli_command command = {
     .summary = "Run jobs of the configuration: hooks, a backup into each "
 	       "repository, prune and\nverification where they are due; tell "
 	       "what became of it.",
-    .usage = (const char *const[]){"[JOB...]", NULL},
+    .usage = (const char *const[]){"[JOB...]", "--notify-test [JOB...]", NULL},
     .operands = (const char *const[]){"JOB  a job of the configuration; none: "
 				      "all of them, or, where the",
 	"     file has no `jobs`, all of the file as the job \"default\"",
@@ -22,9 +22,11 @@ static const struct cli_command command = {
 	"1  a backup or a proof failed, or the job was not begun: it runs "
 	"already, or",
 	"   it is not the time", "2  wrong usage",
-	"3  degraded: there are backups; what is not right was named", NULL},
+	"3  degraded: there are backups; what is not right was named; or not "
+	"all",
+	"   notifications could be tested", NULL},
     .examples = (const char *const[]){"backup-run nightly",
-	"backup-run --if-missed 24h", NULL},
+	"backup-run --if-missed 24h", "backup-run --notify-test", NULL},
     .takes = CLI_TAKES_JSON | CLI_TAKES_CONFIG | CLI_TAKES_IDENTITY |
 	     CLI_TAKES_WORKERS,
     .operands_max = -1,
@@ -375,8 +377,84 @@ check_jobs(struct cli *cli, struct bkp_config *config)
 	return CLI_GO_ON;
 }
 
+/* ---- whether anybody would be told ---- */
+
+struct testing {
+	struct cli *cli;
+	size_t counts[3]; /* by enum bkp_tried_state */
+};
+
+static const char *
+tried_name(enum bkp_tried_state state)
+{
+	switch (state) {
+	case BKP_TRIED_TAKEN:
+		return "taken";
+	case BKP_TRIED_NOT:
+		return "untested";
+	case BKP_TRIED_FAILED:
+		break;
+	}
+	return "failed";
+}
+
+static void
+on_tried(void *arg, const struct bkp_notify_tried *tried)
+{
+	struct testing *testing = arg;
+	const char *state = tried_name(tried->state);
+
+	testing->counts[tried->state]++;
+	if (testing->cli->is_json) {
+		cli_emit(testing->cli,
+		    json_pack("{s:s, s:s, s:i, s:s, s:o}", "type",
+			"notification", "kind", tried->kind, "line",
+			(int)tried->line, "state", state, "error",
+			cli_json_text(
+			    tried->why[0] != '\0' ? tried->why : NULL)));
+		return;
+	}
+	(void)printf("%-8s  %s of line %u", state, tried->kind, tried->line);
+	if (tried->why[0] != '\0')
+		(void)printf(": ");
+	cli_print_escaped(stdout, tried->why);
+	(void)printf("\n");
+}
+
 static enum cli_status
-run(struct cli *cli, struct bkp_job_options *options)
+test_notifications(struct cli *cli, struct bkp_config *config)
+{
+	struct bkp_notify_test_options options = BKP_NOTIFY_TEST_OPTIONS_INIT;
+	struct testing testing = {.cli = cli};
+	struct bkp_error err = BKP_ERROR_INIT;
+	enum cli_status status = CLI_COMPLETE;
+
+	options.jobs = cli->operands;
+	options.job_count = (size_t)cli->operand_count;
+	options.arg = &testing;
+	options.tried = on_tried;
+	options.cancel = &cli->cancel;
+	if (bkp_notify_test(config, &options, &err) < 0)
+		return cli_fail(cli, &err);
+	if (testing.counts[BKP_TRIED_FAILED] > 0)
+		status = CLI_FAILED;
+	else if (testing.counts[BKP_TRIED_NOT] > 0)
+		status = CLI_DEGRADED;
+	if (cli->is_json)
+		cli_emit(cli,
+		    json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "type",
+			"result", "command", command.name, "state",
+			status == CLI_COMPLETE ? "complete"
+			: status == CLI_FAILED ? "failed"
+					       : "degraded",
+			"taken", (json_int_t)testing.counts[BKP_TRIED_TAKEN],
+			"failed", (json_int_t)testing.counts[BKP_TRIED_FAILED],
+			"untested", (json_int_t)testing.counts[BKP_TRIED_NOT]));
+	return status;
+}
+
+static enum cli_status
+run(struct cli *cli, struct bkp_job_options *options, bool is_test)
 {
 	char folder[PATH_MAX + 20], workers[16];
 	const char *arguments[ARGUMENTS_MAX];
@@ -402,7 +480,8 @@ run(struct cli *cli, struct bkp_job_options *options)
 	if (status == CLI_GO_ON)
 		status = check_jobs(cli, config);
 	if (status == CLI_GO_ON)
-		status = run_jobs(cli, config, options);
+		status = is_test ? test_notifications(cli, config)
+				 : run_jobs(cli, config, options);
 	bkp_config_free(config);
 	return status;
 }
@@ -413,13 +492,16 @@ main(int argc, char **argv)
 	struct cli cli = CLI_INIT(&command);
 	struct bkp_job_options running = BKP_JOB_OPTIONS_INIT;
 	struct bkp_error err = BKP_ERROR_INIT;
-	bool is_forced = false;
+	bool is_forced = false, is_test = false;
 	const struct cli_option options[] = {
 	    {"if-missed", 0, "TIME",
 		"only where the last good backup is older (24h)", CLI_TEXT,
 		&running.if_missed},
 	    {"now", 0, NULL, "also outside the job's window", CLI_FLAG,
 		&is_forced},
+	    {"notify-test", 0, NULL,
+		"run nothing: send each notification once, as a test", CLI_FLAG,
+		&is_test},
 	    {.name = NULL}};
 	enum cli_status status;
 
@@ -428,7 +510,11 @@ main(int argc, char **argv)
 	if (status == CLI_GO_ON && bkp_job_check(&running, &err) < 0)
 		status = cli_usage(&cli, "--if-missed: %s", err.message);
 	running.is_forced = is_forced;
+	if (status == CLI_GO_ON && is_test &&
+	    (is_forced || running.if_missed != NULL))
+		status = cli_usage(&cli,
+		    "--notify-test runs nothing: it goes with JOBs alone");
 	if (status == CLI_GO_ON)
-		status = run(&cli, &running);
+		status = run(&cli, &running, is_test);
 	return cli_finish(&cli, status);
 }

@@ -12,6 +12,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/jobs/notify_http.c \
 	libbackup/jobs/notify_mail.c \
 	libbackup/jobs/notify_secrets.c \
+	libbackup/jobs/notify_test.c \
 	libbackup/jobs/notify_text.c \
 	libbackup/jobs/notify_webhook.c \
 	libbackup/jobs/program.c libbackup/jobs/program.h \

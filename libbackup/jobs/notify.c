@@ -33,8 +33,8 @@ moments_of(const struct bkp_job_report *report, bool is_recovery)
 	}
 }
 
-static int
-send_one(const struct bkp_notification_config *config,
+int
+bkp_notify_send(const struct bkp_notification_config *config,
     const struct bkp_told *told, struct bkp_error *err)
 {
 	if (config->ping != NULL)
@@ -44,20 +44,25 @@ send_one(const struct bkp_notification_config *config,
 	return bkp_notify_mail(config, told, err);
 }
 
+const char *
+bkp_notify_kind(const struct bkp_notification_config *config)
+{
+	return config->ping != NULL      ? "ping"
+	       : config->webhook != NULL ? "webhook"
+					 : "mail";
+}
+
 static void
 warn(const struct bkp_events *events, const struct bkp_notification_config *it,
     const struct bkp_error *err)
 {
-	const char *kind = it->ping != NULL      ? "ping"
-			   : it->webhook != NULL ? "webhook"
-						 : "mail";
 	char text[sizeof(err->message) + 64];
 
 	if (events == NULL || events->message == NULL)
 		return;
 	(void)snprintf(text, sizeof(text),
-	    "nobody was told by the %s of line %u: %s", kind, it->line,
-	    err->message);
+	    "nobody was told by the %s of line %u: %s", bkp_notify_kind(it),
+	    it->line, err->message);
 	events->message(events->arg, BKP_WARNING, NULL, text);
 }
 
@@ -69,7 +74,7 @@ tell_one(const struct bkp_notification_config *it, const struct bkp_told *told,
 	int rc = 0;
 
 	if ((it->moments & told->moments) != 0)
-		rc = send_one(it, told, &err);
+		rc = bkp_notify_send(it, told, &err);
 	else if (told->report->state == BKP_JOB_RUNNING && it->mail.count > 0)
 		rc = bkp_notify_mail_check(it, &err);
 	if (rc < 0)

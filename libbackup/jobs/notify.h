@@ -33,15 +33,25 @@ struct bkp_told {
 	struct bkp_secrets secrets;
 	unsigned moments; /* BKP_ON_...; 0: nobody is told */
 	bool is_recovery;
+	bool is_test; /* there is no run; nothing of the report but the job */
 	const char *host;
 };
 
+/* "ping", "webhook" or "mail". */
+const char *bkp_notify_kind(const struct bkp_notification_config *config);
+
+int bkp_notify_send(const struct bkp_notification_config *config,
+    const struct bkp_told *told, struct bkp_error *err);
+
 /* ---- words (notify_text.c) ---- */
+
+/* What a test says of itself: sentences. */
+extern const char bkp_notice_of_test[];
 
 /* "started", "complete", "degraded", "failed". */
 const char *bkp_notice_word(enum bkp_job_state state);
 
-/* "start", "success", "failure", "degraded" or "recovery". */
+/* "start", "success", "failure", "degraded", "recovery" or "test". */
 const char *bkp_notice_event(const struct bkp_told *told);
 
 /* One line: the job, the host and the state come first. */

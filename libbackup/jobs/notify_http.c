@@ -245,15 +245,18 @@ bkp_post(const struct bkp_post *post, struct bkp_error *err)
 
 /* ---- pings ---- */
 
-/* "/start", "/fail", "/3" or nothing. */
+/* "/start", "/fail", "/3" or nothing; "/log" changes nothing there. */
 static void
 word_of(const struct bkp_notification_config *config,
-    const struct bkp_job_report *report, char word[16])
+    const struct bkp_told *told, char word[16])
 {
+	const struct bkp_job_report *report = told->report;
 	int status = report->exit_status;
 
 	word[0] = '\0';
-	if (report->state == BKP_JOB_RUNNING)
+	if (told->is_test)
+		(void)snprintf(word, 16, "/log");
+	else if (report->state == BKP_JOB_RUNNING)
 		(void)snprintf(word, 16, "/start");
 	else if (config->has_exit_status && status >= 0 && status <= 255)
 		(void)snprintf(word, 16, "/%d", status);
@@ -264,14 +267,15 @@ word_of(const struct bkp_notification_config *config,
 /* The word goes behind the path, where that ends; a query stays. */
 static char *
 make_url(const struct bkp_notification_config *config,
-    const struct bkp_notice *notice, struct bkp_error *err)
+    const struct bkp_told *told, struct bkp_error *err)
 {
+	const struct bkp_notice *notice = told->notice;
 	size_t path = strcspn(config->ping, "?#"), cut = path;
 	const char *query = config->ping + path;
 	int query_len = (int)strcspn(query, "#");
 	char word[16];
 
-	word_of(config, notice->report, word);
+	word_of(config, told, word);
 	while (word[0] != '\0' && cut > 0 && config->ping[cut - 1] == '/')
 		cut--;
 	if (notice->run_id == NULL)
@@ -293,7 +297,7 @@ bkp_notify_ping(const struct bkp_notification_config *config,
 	char *url;
 	int rc = -1;
 
-	if ((url = make_url(config, told->notice, err)) == NULL)
+	if ((url = make_url(config, told, err)) == NULL)
 		return -1;
 	if (bkp_notice_text(told, BODY_MAX, &body, err) == 0) {
 		post.url = url;

@@ -13,9 +13,15 @@ bkp_notice_word(enum bkp_job_state state)
 	return state == BKP_JOB_RUNNING ? "started" : bkp_job_state_name(state);
 }
 
+const char bkp_notice_of_test[] =
+    "This is a test: backup-run --notify-test was given, and nothing was run. "
+    "What comes here when something is wrong arrives as this did.";
+
 const char *
 bkp_notice_event(const struct bkp_told *told)
 {
+	if (told->is_test)
+		return "test";
 	switch (told->report->state) {
 	case BKP_JOB_RUNNING:
 		return "start";
@@ -60,6 +66,10 @@ add_subject(const struct bkp_told *told, struct bkp_report_text *out)
 	add_line_text(out, report->job);
 	bkp_report_add(out, " on ");
 	add_line_text(out, told->host);
+	if (told->is_test) {
+		bkp_report_add(out, ": TEST, nothing was run");
+		return;
+	}
 	bkp_report_addf(out, ": %s", bkp_notice_word(report->state));
 	if (told->is_recovery)
 		bkp_report_add(out, " again");
@@ -171,6 +181,10 @@ add_facts(const struct bkp_told *told, struct bkp_report_text *out)
 
 	add_subject(told, out);
 	bkp_report_add(out, "\n");
+	if (told->is_test) {
+		bkp_report_addf(out, "\n%s\n", bkp_notice_of_test);
+		return;
+	}
 	if (report->error != NULL) {
 		add_line_text(out, report->error);
 		bkp_report_add(out, "\n");

@@ -138,7 +138,9 @@ static void
 set_run(const struct bkp_told *told, json_t *root, bool *failed)
 {
 	const struct bkp_job_report *report = told->report;
-	bool is_over = report->state != BKP_JOB_RUNNING;
+	bool is_over = report->state != BKP_JOB_RUNNING && !told->is_test;
+	const char *log =
+	    told->is_test ? bkp_notice_of_test : told->notice->log;
 
 	fmt_json_set(
 	    root, "event", json_string(bkp_notice_event(told)), failed);
@@ -153,7 +155,7 @@ set_run(const struct bkp_told *told, json_t *root, bool *failed)
 	fmt_json_set(
 	    root, "sent", time_of((int64_t)time(NULL) * 1000000), failed);
 	fmt_json_set(root, "error", text_of(told, report->error), failed);
-	fmt_json_set(root, "log", log_json(told, told->notice->log), failed);
+	fmt_json_set(root, "log", log_json(told, log), failed);
 }
 
 static char *

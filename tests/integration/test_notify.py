@@ -321,6 +321,100 @@ def test_an_authority_that_is_named_is_trusted(teller, tls):
     assert len(tls.requests) == 1
 
 
+# ---- tests of it ----
+
+def try_all(teller, *args, status=0, **config):
+    """backup-run --notify-test --json; its events of notifications."""
+    with open(teller.config) as file:
+        before = json.load(file)
+    with open(teller.config, "w") as out:
+        json.dump({**before, **config}, out)
+    done = subprocess.run(
+        [os.path.join(os.environ["top_builddir"], "tools", "backup-run"),
+         "--config", teller.config, "--notify-test", "--json", *args],
+        capture_output=True, text=True, timeout=120, cwd=teller.folder,
+        env=dict(os.environ, no_proxy="*", HOME=teller.folder,
+                 XDG_STATE_HOME=os.path.join(teller.folder, "state"),
+                 XDG_CACHE_HOME=os.path.join(teller.folder, "cache")))
+    assert done.returncode == status, done.stdout + done.stderr
+    assert CANARY not in done.stdout + done.stderr
+    *events, result = map(json.loads, done.stdout.splitlines())
+    assert result["command"] == "backup-run"
+    return events, result
+
+
+def test_a_test_reaches_everybody_and_says_that_it_is_one(
+        teller, recorder, smtp, mailer):
+    metrics = os.path.join(teller.folder, "libbackup.prom")
+    teller.configure(
+        {"ping": recorder.url + "/" + CANARY, "exit_status": True},
+        {"webhook": recorder.url + "/hook", "on": ["recovery"]},
+        {"mail": ["ops@example.org"], "sendmail": mailer})
+    events, result = try_all(teller, metrics_file=metrics)
+    assert [event["state"] for event in events] == 3 * ["taken"], events
+    assert [event["kind"] for event in events] == ["ping", "webhook", "mail"]
+    assert (result["state"], result["taken"], result["failed"]) == (
+        "complete", 3, 0)
+    # The word that changes nothing at those who count pings.
+    assert recorder.paths() == ["/" + CANARY + "/log", "/hook"]
+    body = hook(recorder, 1)[1]
+    assert (body["event"], body["state"], body["exit_status"]) == (
+        "test", None, None)
+    (_, mail), = smtp.mails
+    assert "default on " in mail["Subject"]
+    assert mail["Subject"].endswith(": TEST, nothing was run")
+    for text in (recorder.requests[0][2].decode(), body["log"],
+                 mail.get_content()):
+        assert "This is a test" in text and "nothing was run" in text, text
+    # Nothing of it is a run.
+    assert not os.path.exists(metrics)
+    assert not os.path.exists(os.path.join(teller.folder, "state"))
+
+
+def test_a_test_that_somebody_does_not_get_has_failed(teller, recorder):
+    recorder.answers = [403, 200]
+    teller.configure({"ping": recorder.url + "/" + CANARY},
+                     {"webhook": recorder.url},
+                     {"mail": ["root"], "sendmail": "/nowhere/sendmail"})
+    events, result = try_all(teller, status=1)
+    assert [event["state"] for event in events] == [
+        "failed", "taken", "failed"]
+    assert "status 403" in events[0]["error"]
+    assert "there is no mailer" in events[2]["error"]
+    assert (result["state"], result["taken"], result["failed"]) == (
+        "failed", 1, 2)
+
+
+def test_a_test_is_not_sent_where_it_would_pass_for_a_good_run(
+        teller, recorder):
+    teller.configure({"ping": recorder.url + "/up", "on": ["success"]},
+                     {"ping": recorder.url + "/down", "on": ["failure"]})
+    events, result = try_all(teller, status=3)
+    assert [event["state"] for event in events] == ["untested", "taken"]
+    assert recorder.paths() == ["/down/log"]
+    assert (result["state"], result["untested"]) == ("degraded", 1)
+
+
+def test_what_jobs_share_is_tested_once(teller, recorder):
+    teller.configure({"webhook": recorder.url + "/all"})
+    jobs = {"a": {}, "b": {},
+            "c": {"notifications": [{"webhook": recorder.url + "/c"}]}}
+    try_all(teller, jobs=jobs, sources=[{"files": "a", "paths": ["/a"]}])
+    assert recorder.paths() == ["/all", "/c"]
+    try_all(teller, "c")
+    assert recorder.paths() == ["/all", "/c", "/c"]
+
+
+def test_where_nobody_would_be_told_the_test_has_failed(teller):
+    teller.configure()
+    done = subprocess.run(
+        [os.path.join(os.environ["top_builddir"], "tools", "backup-run"),
+         "--config", teller.config, "--notify-test"],
+        capture_output=True, text=True, timeout=120, cwd=teller.folder)
+    assert done.returncode == 1
+    assert "nobody is told of anything" in done.stderr, done.stderr
+
+
 # ---- webhooks ----
 
 def hook(recorder, number=0):

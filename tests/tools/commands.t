@@ -39,7 +39,7 @@ is_empty() { [ ! -s "$1" ]; result $? "  and $1 is empty"; }
 
 # is_json FILE: every line is an object with one of the types.
 is_json() {
-	! grep -v -q -E '^\{"type":"(message|output|former|progress|omission|result|error|check|finding|step|snapshot|entry|decision|administrator|host)",.*\}$' "$1"
+	! grep -v -q -E '^\{"type":"(message|output|former|progress|omission|result|error|check|finding|step|snapshot|entry|decision|administrator|host|notification)",.*\}$' "$1"
 	result $? "  and every line of $1 is an event"
 }
 
@@ -384,6 +384,18 @@ is_empty out
 ends 2 "a time that is none" backup-run --if-missed often
 says err '^backup-run: --if-missed: that is no time$'
 ends 0 "a time" backup-run --if-missed 24h --now
+ends 3 "notifications, and one that cannot be tested" backup-run --notify-test
+says out '^taken     mail of line 7$'
+says out '^untested  ping of line 9: it tells%1B of good runs'
+ends 3 "the same in JSON" backup-run --notify-test --json nightly
+is_json out
+says out '"kind":"mail","line":7,"state":"taken","error":null'
+says out '"state":"degraded","taken":1,"failed":0,"untested":1'
+FAKE=bad ends 1 "one that nobody gets" backup-run --notify-test nightly
+says out '^failed    webhook of line 8: it answers with status 500$'
+FAKE=fail ends 1 "none that is configured" backup-run --notify-test
+ends 2 "a test of when to run" backup-run --notify-test --now
+ends 2 "a job to test that is not configured" backup-run --notify-test daily
 
 # ---- prune ----
 ends 0 "a prune" backup-prune

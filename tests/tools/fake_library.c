@@ -1013,6 +1013,24 @@ worsen(struct bkp_job_report *report, enum bkp_job_state state, int status)
 }
 
 int
+bkp_notify_test(struct bkp_config *config,
+    const struct bkp_notify_test_options *options, struct bkp_error *err)
+{
+	static const struct bkp_notify_tried tried[] = {
+	    {"mail", 7, BKP_TRIED_TAKEN, ""},
+	    {"webhook", 8, BKP_TRIED_FAILED, "it answers with status 500"},
+	    {"ping", 9, BKP_TRIED_NOT, "it tells\033 of good runs"}};
+
+	(void)config;
+	if (is_fake("fail"))
+		return fail(err, BKP_NOTFOUND, "there are no notifications");
+	for (size_t i = 0; i < 3; i++)
+		if (is_fake("bad") || tried[i].state != BKP_TRIED_FAILED)
+			options->tried(options->arg, &tried[i]);
+	return 0;
+}
+
+int
 bkp_job_run(struct bkp_config *config, const struct bkp_job_options *options,
     struct bkp_job **out, struct bkp_error *err)
 {

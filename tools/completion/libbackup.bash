@@ -82,7 +82,7 @@ _backup_complete()
 	backup-list) options='--long --null --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-prune) options='--dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-tag --host --source --grace --no-repack --acknowledge --config --job --repository --key-file --identity-file --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
 	backup-restore) options='--to --overwrite --delete --all-versions --locks --swap --only --schema-only --role --no-owner --no-privileges --skip-refused --former --put-back --drop-former --map --without-erasures --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
-	backup-run) options='--if-missed --now --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
+	backup-run) options='--if-missed --now --notify-test --config --job --repository --key-file --identity-file --passphrase-file --workers --json --quiet --help --version' ;;
 	backup-verify) options='--live --scratch-directory --server --allow-source-server --objects --map --without-erasures --level --budget --max-age --max-drop --max-recovery --junit --json-report --html --prometheus --config --job --repository --key-file --identity-file --as-of --passphrase-file --workers --limit-upload --limit-download --json --quiet --help --version' ;;
 	*) return ;;
 	esac
