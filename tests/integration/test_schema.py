@@ -2,6 +2,7 @@
 """The JSON Schema of the configuration says of a file what the commands say of
 it, and of every example that is shown to people that it is right."""
 
+import glob
 import json
 import os
 import re
@@ -39,6 +40,40 @@ def examples():
 
 
 EXAMPLES = list(examples())
+
+
+def tables():
+    """The keys of each map, as the reader has them."""
+    for path in glob.glob(os.path.join(SOURCE, "libbackup/base/config_*.c")):
+        with open(path) as file:
+            text = file.read()
+        for name, body in re.findall(
+                r"const struct config_field (\w+)\[\] = \{(.*?)\n?\s*"
+                r"(?:END|\{NULL)", text, re.S):
+            yield name, set(re.findall(r'\{"(\w+)",\s*FIELD', body))
+
+
+def maps(schema):
+    if isinstance(schema, dict):
+        if "properties" in schema:
+            yield set(schema["properties"])
+        for value in schema.values():
+            yield from maps(value)
+
+
+def test_each_key_that_is_read_is_in_the_schema_and_on_a_page():
+    pages = ""
+    for name in ("backup.yaml.5", "libbackup-monitoring.7"):
+        with open(os.path.join(SOURCE, "man", name)) as page:
+            pages += page.read()
+    found = dict(tables())
+    assert len(found) > 15
+    del found["kinds"]  # all kinds of sources, for what none of them has
+    known = list(maps(VALIDATOR.schema))
+    for name, keys in found.items():
+        assert keys in known, (name, keys)
+        assert not [key for key in keys
+                    if not re.search(r"\b%s\b" % key, pages)], name
 
 
 def test_there_are_examples():
