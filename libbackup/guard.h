@@ -48,6 +48,10 @@ struct bkp_guard_options {
 				they are in the snapshot of the failed state */
 	int is_without_copy; /* replaces files and objects also where those that
 				are there are in no snapshot */
+	/* Databases come back as bkp_restore has these, for a role that is no
+	 * superuser. */
+	const char *role;
+	int is_without_owners, is_without_privileges, is_skipping;
 	const char *journal; /* a file; NULL: in the state folder of this
 				machine, one for each configuration */
 	const char *arguments; /* that the commands to go back with are given:
@@ -66,7 +70,7 @@ enum bkp_guard_outcome {
 	BKP_GUARD_KEPT,      /* all went well: the new state stays */
 	BKP_GUARD_UNTOUCHED, /* resumed, and the command had not been run */
 	BKP_GUARD_PUT_BACK,  /* it failed, and all is as it was, but for
-				new_files */
+				new_files and refused */
 	BKP_GUARD_LEFT,      /* it failed, and nothing was put back, as asked */
 	BKP_GUARD_BROKEN     /* it failed, and not all is as it was */
 };
@@ -85,6 +89,7 @@ struct bkp_guard_result {
 	 * other names: "postgres/app shop.before-20261121T100203Z". */
 	const char *const *formers;
 	size_t former_count;
+	uint64_t refused;   /* of what is put back, left out by is_skipping */
 	uint64_t new_files; /* created since, and still there */
 	int is_new_unknown; /* there may be more of them: nobody could look */
 	uint64_t duration_ms;

@@ -206,6 +206,8 @@ struct bkp_restore_result {
 	uint64_t duration_ms;
 	size_t omission_count;
 	size_t lost_count; /* of these: what the repository has lost */
+	size_t refused_count; /* of these: what the server refused, as it may
+				 (is_skipping) */
 	uint64_t erasures; /* recorded since the snapshot, of its databases */
 	uint64_t erased_subjects; /* of these: who was in it, and is not now */
 	uint64_t erased_rows, cleared_references, erased_objects;

@@ -89,18 +89,42 @@ name_of(const char *snapshot)
 static json_t *
 result_event(const struct bkp_guard_result *r)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
-	    "type", "result", "command", command.name, "state",
-	    state_of(r->outcome), "snapshot", name_of(r->snapshot), "failed",
-	    name_of(r->failed), "reason", cli_json_text(r->reason), "run",
+	return json_pack(
+	    "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "type",
+	    "result", "command", command.name, "state", state_of(r->outcome),
+	    "snapshot", name_of(r->snapshot), "failed", name_of(r->failed),
+	    "reason", cli_json_text(r->reason), "run",
 	    texts_of(r->lines, r->line_count), "former",
 	    texts_of(r->formers, r->former_count), "new_files",
 	    r->is_new_unknown ? json_null()
 			      : json_integer((json_int_t)r->new_files),
-	    "duration_ms", (json_int_t)r->duration_ms);
+	    "refused", (json_int_t)r->refused, "duration_ms",
+	    (json_int_t)r->duration_ms);
 }
 
-#define SENTENCE_SIZE 128
+#define SENTENCE_SIZE 256
+
+/* What is not as it was, though all that can be is put back. */
+static const char *
+sentence_of_changes(const struct bkp_guard_result *r, char text[SENTENCE_SIZE])
+{
+	char fresh[SENTENCE_SIZE / 2] = "", refused[SENTENCE_SIZE / 2] = "";
+
+	if (r->new_files == 0 && !r->is_new_unknown && r->refused == 0)
+		return "put back: everything is as it was";
+	if (r->refused > 0)
+		(void)snprintf(refused, sizeof(refused),
+		    ", but for %llu things that the server refused, named "
+		    "above",
+		    (unsigned long long)r->refused);
+	if (r->new_files > 0 || r->is_new_unknown)
+		(void)snprintf(fresh, sizeof(fresh),
+		    "; %s%llu files created since are still there",
+		    r->is_new_unknown ? "at least " : "",
+		    (unsigned long long)r->new_files);
+	(void)snprintf(text, SENTENCE_SIZE, "put back%s%s", refused, fresh);
+	return text;
+}
 
 static const char *
 sentence_of(const struct bkp_guard_result *r, char text[SENTENCE_SIZE])
@@ -111,13 +135,7 @@ sentence_of(const struct bkp_guard_result *r, char text[SENTENCE_SIZE])
 	case BKP_GUARD_UNTOUCHED:
 		return "as it was: the command had not been run";
 	case BKP_GUARD_PUT_BACK:
-		if (r->new_files == 0 && !r->is_new_unknown)
-			return "put back: everything is as it was";
-		(void)snprintf(text, SENTENCE_SIZE,
-		    "put back; %s%llu files created since are still there",
-		    r->is_new_unknown ? "at least " : "",
-		    (unsigned long long)r->new_files);
-		return text;
+		return sentence_of_changes(r, text);
 	case BKP_GUARD_LEFT:
 		return "FAILED, and left so, as asked";
 	case BKP_GUARD_BROKEN:
@@ -162,7 +180,7 @@ struct request {
 	struct bkp_guard_options options;
 	struct cli_list sources;
 	bool is_resume, is_forget, is_leaving, may_lack, is_deleting_new,
-	    is_without_copy;
+	    is_without_copy, is_unowned, is_ungranted, is_skipping;
 };
 
 static enum cli_status
@@ -223,6 +241,9 @@ guard(struct cli *cli, struct request *request)
 	request->options.may_lack = request->may_lack;
 	request->options.is_deleting_new = request->is_deleting_new;
 	request->options.is_without_copy = request->is_without_copy;
+	request->options.is_without_owners = request->is_unowned;
+	request->options.is_without_privileges = request->is_ungranted;
+	request->options.is_skipping = request->is_skipping;
 	request->options.events = cli_events(cli);
 	request->options.cancel = &cli->cancel;
 	status = run(cli, request, &err);
@@ -282,6 +303,17 @@ main(int argc, char **argv)
 	    {"no-restore", 0, NULL,
 		"put nothing back after a failure, and tell how", CLI_FLAG,
 		&request.is_leaving},
+	    {"role", 0, "ROLE",
+		"putting databases back, let this role own everything",
+		CLI_TEXT, &o->role},
+	    {"no-owner", 0, NULL,
+		"putting databases back, own everything oneself", CLI_FLAG,
+		&request.is_unowned},
+	    {"no-privileges", 0, NULL, "putting databases back, grant nothing",
+		CLI_FLAG, &request.is_ungranted},
+	    {"skip-refused", 0, NULL,
+		"go without what a server lets only superusers make", CLI_FLAG,
+		&request.is_skipping},
 	    {"allow-omissions", 0, NULL,
 		"go on with a snapshot that lacks something", CLI_FLAG,
 		&request.may_lack},

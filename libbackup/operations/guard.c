@@ -39,9 +39,9 @@ copy_name(char out[65], const char *name)
 		memcpy(out, name, len + 1);
 }
 
-/* Also by earlier processes. */
+/* What is not as it was. Also by earlier processes. */
 static void
-count_new(const struct guard *guard, struct bkp_guard_result *result)
+count_changes(const struct guard *guard, struct bkp_guard_result *result)
 {
 	const json_t *sources = json_object_get(guard->state, "sources");
 
@@ -54,6 +54,8 @@ count_new(const struct guard *guard, struct bkp_guard_result *result)
 		else
 			result->new_files +=
 			    (uint64_t)json_integer_value(count);
+		count = json_object_get(json_array_get(sources, i), "refused");
+		result->refused += (uint64_t)json_integer_value(count);
 	}
 }
 
@@ -69,7 +71,7 @@ fill_result(struct guard *guard, enum bkp_guard_outcome outcome,
 	result->outcome = outcome;
 	copy_name(result->snapshot, bkp_guard_text(guard, "snapshot"));
 	copy_name(result->failed, bkp_guard_text(guard, "failed"));
-	count_new(guard, result);
+	count_changes(guard, result);
 	result->duration_ms = bkp_clock_ms() - began_ms;
 	if (kept == NULL)
 		return;

@@ -252,25 +252,24 @@ note_formers(struct guard *guard, const json_t *source)
 /* ---- one source ---- */
 
 static int
-restore(struct guard *guard, const json_t *source, struct bkp_error *err)
+restore(struct guard *guard, json_t *source, struct bkp_error *err)
 {
 	struct bkp_restore_options options = BKP_RESTORE_OPTIONS_INIT;
 	struct bkp_restore_result result = {.entries = 0};
-	size_t omissions;
+	size_t omissions, refused;
 
-	options.config = guard->options->config;
-	options.snapshot = bkp_guard_text(guard, "snapshot");
-	options.path = path_of(source);
-	options.events = guard->options->events;
-	options.is_swap = is_kind(source, "postgres");
-	options.is_overwrite = !options.is_swap;
+	bkp_guard_restore_options(guard, source, &options);
 	options.is_delete = is_kind(source, "bucket") &&
 			    (guard->is_copy_whole || is_without_copy(guard));
 	if (bkp_restore(&options, &result, err) < 0)
 		return -1;
 	omissions = result.omission_count;
+	refused = result.refused_count;
 	bkp_restore_result_free(&result);
-	if (omissions > 0)
+	if (json_object_set_new(
+		source, "refused", json_integer((json_int_t)refused)) < 0)
+		return bkp_fail_nomem(err, "keeping the journal");
+	if (omissions > refused)
 		return bkp_fail(err, BKP_IO,
 		    "not all of it is back: what is not was named above");
 	if (is_kind(source, "bucket") && !options.is_delete)

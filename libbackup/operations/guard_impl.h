@@ -16,10 +16,13 @@
  *                under
  *     health, stop, start, health_timeout_ms, health_interval_ms,
  *     health_tries, was_healthy, delete_new, may_lack, without_copy, arguments
- *     sources    [{path, kind, is_back, new_files, formers: [...]}], in the
- *                order in which they are put back; new_files: how many were
- *                created since and stay, null: nobody knows; formers: what was
- *                beside its databases before
+ *     role, no_owner, no_privileges, skip_refused
+ *                how databases are put back
+ *     sources    [{path, kind, is_back, refused, new_files, formers: [...]}],
+ *                in the order in which they are put back; refused: how much
+ *                the server did not take back; new_files: how many were created
+ *                since and stay, null: nobody knows; formers: what was beside
+ *                its databases before
  */
 
 #include <jansson.h>
@@ -27,6 +30,7 @@
 
 #include "libbackup/base/run.h"
 #include "libbackup/guard.h"
+#include "libbackup/operations.h"
 
 /* Stages, as the journal has them. */
 #define GUARD_SNAPSHOT "snapshot" /* nothing has been run */
@@ -82,6 +86,9 @@ int bkp_guard_set(struct guard *guard, const char *name, json_t *value,
 int bkp_guard_describe(struct guard *guard, struct bkp_error *err);
 /* What can be seen without a snapshot. */
 int bkp_guard_preflight(struct guard *guard, struct bkp_error *err);
+/* How a source is put back from the snapshot; borrows from both. */
+void bkp_guard_restore_options(const struct guard *guard, const json_t *source,
+    struct bkp_restore_options *options);
 /* Whether every place could take back what the snapshot has. */
 int bkp_guard_rehearse(struct guard *guard, struct bkp_error *err);
 

@@ -132,6 +132,26 @@ add_copy(const struct guard *guard, char **text, struct bkp_error *err)
 	return 0;
 }
 
+/* "--no-owner --skip-refused ", or nothing. */
+static char *
+make_profile(const struct guard *guard, bool is_database, struct bkp_error *err)
+{
+	const char *role = bkp_guard_text(guard, "role");
+	char *quoted, *text = NULL;
+
+	if (!is_database)
+		return bkp_strdup("", err);
+	if ((quoted = quote(role, err)) == NULL)
+		return NULL;
+	text = bkp_format(err, "%s%s%s%s%s%s", role[0] != '\0' ? "--role " : "",
+	    role[0] != '\0' ? quoted : "", role[0] != '\0' ? " " : "",
+	    bkp_guard_flag(guard, "no_owner") ? "--no-owner " : "",
+	    bkp_guard_flag(guard, "no_privileges") ? "--no-privileges " : "",
+	    bkp_guard_flag(guard, "skip_refused") ? "--skip-refused " : "");
+	free(quoted);
+	return text;
+}
+
 /* The paths of sources are plain words. */
 static int
 add_restore(const struct guard *guard, const json_t *source, char **text,
@@ -140,17 +160,25 @@ add_restore(const struct guard *guard, const json_t *source, char **text,
 	const char *path = json_string_value(json_object_get(source, "path"));
 	const char *kind = kind_of(source);
 	const char *arguments = bkp_guard_text(guard, "arguments");
-	const char *how = strcmp(kind, "postgres") == 0 ? "--swap "
+	bool is_database = strcmp(kind, "postgres") == 0;
+	bool may_lack = is_database && bkp_guard_flag(guard, "skip_refused");
+	const char *how = is_database ? "--swap "
 			  : strcmp(kind, "bucket") == 0
 			      ? "--overwrite --delete "
 			  : strcmp(kind, "files") == 0 ? "--overwrite "
 						       : "";
+	char *profile = make_profile(guard, is_database, err);
+	char *line = NULL;
 
-	return extend(text, " &&\n    ",
-	    bkp_format(err, "backup-restore %s%s%s%s %s", arguments,
-		arguments[0] != '\0' ? " " : "", how,
-		bkp_guard_text(guard, "snapshot"), path),
-	    err);
+	/* What the server refuses, as it may, is exit status 3. */
+	if (profile != NULL)
+		line = bkp_format(err, "%sbackup-restore %s%s%s%s%s %s%s",
+		    may_lack ? "{ " : "", arguments,
+		    arguments[0] != '\0' ? " " : "", how, profile,
+		    bkp_guard_text(guard, "snapshot"), path,
+		    may_lack ? " || [ $? -eq 3 ]; }" : "");
+	free(profile);
+	return extend(text, " &&\n    ", line, err);
 }
 
 /* One command for a shell, of many lines: where one fails, none that comes

@@ -145,7 +145,14 @@ bkp_guard_describe(struct guard *guard, struct bkp_error *err)
 	    bkp_guard_set(
 		guard, "may_lack", json_boolean(options->may_lack), err) < 0 ||
 	    bkp_guard_set(guard, "without_copy",
-		json_boolean(options->is_without_copy), err) < 0)
+		json_boolean(options->is_without_copy), err) < 0 ||
+	    set_text(guard, "role", options->role, err) < 0 ||
+	    bkp_guard_set(guard, "no_owner",
+		json_boolean(options->is_without_owners), err) < 0 ||
+	    bkp_guard_set(guard, "no_privileges",
+		json_boolean(options->is_without_privileges), err) < 0 ||
+	    bkp_guard_set(guard, "skip_refused",
+		json_boolean(options->is_skipping), err) < 0)
 		return -1;
 	return describe_sources(guard, err);
 }
@@ -265,6 +272,25 @@ bkp_guard_preflight(struct guard *guard, struct bkp_error *err)
 
 /* ---- with the snapshot ---- */
 
+void
+bkp_guard_restore_options(const struct guard *guard, const json_t *source,
+    struct bkp_restore_options *options)
+{
+	const char *kind = json_string_value(json_object_get(source, "kind"));
+	const char *role = bkp_guard_text(guard, "role");
+
+	options->config = guard->options->config;
+	options->snapshot = bkp_guard_text(guard, "snapshot");
+	options->path = json_string_value(json_object_get(source, "path"));
+	options->events = guard->options->events;
+	options->is_swap = strcmp(kind, "postgres") == 0;
+	options->is_overwrite = !options->is_swap;
+	options->role = role[0] != '\0' ? role : NULL;
+	options->is_without_owners = bkp_guard_flag(guard, "no_owner");
+	options->is_without_privileges = bkp_guard_flag(guard, "no_privileges");
+	options->is_skipping = bkp_guard_flag(guard, "skip_refused");
+}
+
 static int
 rehearse_source(
     struct guard *guard, const json_t *source, struct bkp_error *err)
@@ -273,13 +299,8 @@ rehearse_source(
 	struct bkp_restore_result result = {.entries = 0};
 	const char *kind = json_string_value(json_object_get(source, "kind"));
 
-	options.config = guard->options->config;
-	options.snapshot = bkp_guard_text(guard, "snapshot");
-	options.path = json_string_value(json_object_get(source, "path"));
-	options.events = guard->options->events;
+	bkp_guard_restore_options(guard, source, &options);
 	options.cancel = guard->options->cancel;
-	options.is_swap = strcmp(kind, "postgres") == 0;
-	options.is_overwrite = !options.is_swap;
 	options.is_delete = strcmp(kind, "bucket") == 0;
 	options.is_rehearsal = 1;
 	if (bkp_restore(&options, &result, err) < 0)

@@ -434,12 +434,13 @@ static int
 take_stock(struct restore *restore, struct bkp_restore_result *result,
     struct bkp_error *err)
 {
-	uint64_t restored = 0, lost = 0;
+	uint64_t restored = 0, lost = 0, refused = 0;
 	size_t count;
 
 	for (size_t i = 0; i < restore->part_count; i++) {
 		restored += bkp_supply_count(restore->parts[i].supply);
 		lost += bkp_supply_lost(restore->parts[i].supply);
+		refused += bkp_supply_refused(restore->parts[i].supply);
 	}
 	(void)bkp_run_omissions(restore->run, &count);
 	if (lost > 0)
@@ -450,6 +451,7 @@ take_stock(struct restore *restore, struct bkp_restore_result *result,
 		    "with the reason",
 		    bkp_counted(count, "thing").text, bkp_were(count));
 	result->lost_count = (size_t)lost;
+	result->refused_count = (size_t)refused;
 	return 0;
 }
 

@@ -19,7 +19,7 @@ struct bkp_supply {
 	/* Owned: of each chunk of the list, that it is lost. */
 	atomic_bool *is_told;
 	atomic_bool is_list_damaged;
-	atomic_uint_fast64_t lost, restored;
+	atomic_uint_fast64_t lost, refused, restored;
 	uint64_t ready_ms; /* by bkp_clock_ms; 0: not */
 };
 
@@ -154,6 +154,26 @@ uint64_t
 bkp_supply_lost(const struct bkp_supply *supply)
 {
 	return atomic_load(&supply->lost);
+}
+
+int
+bkp_supply_refuse(struct bkp_supply *supply, struct bkp_error *err,
+    const char *path, const char *format, ...)
+{
+	char what[sizeof(err->message)];
+	va_list ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(what, sizeof(what), format, ap);
+	va_end(ap);
+	atomic_fetch_add(&supply->refused, 1);
+	return bkp_run_omit(supply->run, err, path, "%s", what);
+}
+
+uint64_t
+bkp_supply_refused(const struct bkp_supply *supply)
+{
+	return atomic_load(&supply->refused);
 }
 
 bool

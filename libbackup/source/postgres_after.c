@@ -413,7 +413,7 @@ apply_or_leave(const struct bkp_pg_target *target, struct bkp_supply *supply,
 		return 0;
 	if (target->options.may_skip &&
 	    (why.code == BKP_AUTH || why.code == BKP_NOTFOUND))
-		return bkp_run_omit(bkp_supply_run(supply), err, database->path,
+		return bkp_supply_refuse(supply, err, database->path,
 		    "not set: %s of the database: %s", name, why.message);
 	if (err != NULL)
 		*err = why;

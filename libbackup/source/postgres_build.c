@@ -77,9 +77,8 @@ leave_out_privileged(void *arg, const char *name, const struct bkp_error *why,
 {
 	const struct loss *loss = arg;
 
-	return bkp_run_omit(bkp_supply_run(loss->supply), err,
-	    loss->database->path, "not made, for the server refused it: %s: %s",
-	    name, why->message);
+	return bkp_supply_refuse(loss->supply, err, loss->database->path,
+	    "not made, for the server refused it: %s: %s", name, why->message);
 }
 
 /* An extension may have come in another version than it was. */

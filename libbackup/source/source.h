@@ -215,6 +215,13 @@ int bkp_supply_lose(struct bkp_supply *supply, struct bkp_error *err,
 /* How much was noted so far. */
 uint64_t bkp_supply_lost(const struct bkp_supply *supply);
 
+/* Notes what the place refused, and whoever restores has said that it may go
+ * (may_skip). Any thread. */
+int bkp_supply_refuse(struct bkp_supply *supply, struct bkp_error *err,
+    const char *path, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+uint64_t bkp_supply_refused(const struct bkp_supply *supply);
+
 /* False where entries may be lost that nobody can name: a part of their list
  * could not be read so far (it has been noted). */
 bool bkp_supply_has_whole_list(const struct bkp_supply *supply);

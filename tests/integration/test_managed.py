@@ -2,6 +2,9 @@
 """Roles that may do little: a backup that reads everything or says what it
 may not read, and a restore into a server that others run."""
 
+import os
+import subprocess
+
 import psycopg
 import pytest
 
@@ -214,6 +217,70 @@ def test_the_owner_of_a_database_swaps_it(rented, postgres, database):
     done = rented.admin("backup-restore", "--swap", *flags[:3], "latest",
                         "postgres/app/" + database)
     assert done.status == FAILED and "own" in done.err, str(done)
+
+
+# ---- a guard ----
+
+SUPERS = ("CREATE EVENT TRIGGER watcher ON ddl_command_end"
+          " EXECUTE FUNCTION shop.watch()",
+          "CREATE PUBLICATION everything FOR ALL TABLES")
+PROFILE = ("--no-owner", "--no-privileges", "--skip-refused")
+
+
+@pytest.fixture
+def tenant(app, postgres, database):
+    """The owner of a database who is no superuser, a guard as that role, and
+    a migration."""
+    postgres.execute(database, "REASSIGN OWNED BY app_owner TO renter;"
+                     "ALTER SCHEMA shop OWNER TO renter")
+    as_role(app, postgres, database, "renter")
+    # What has run nothing leaves no trace of having run.
+    app.migration = app.path("migrate")
+    app.trace = app.path("trace")
+    with open(app.migration, "w") as out:
+        out.write("#!/bin/sh\n: >'%s'\npsql -X -q -d '%s' -c "
+                  "'DELETE FROM shop.item WHERE i > 3'\nexit ${1:-0}\n" % (
+                      app.trace, postgres.conninfo(database, user="renter")))
+    os.chmod(app.migration, 0o755)
+    app.guard = lambda *args: app.admin("backup-guard", "--json", *args)
+    app.count = lambda: postgres.execute(
+        database, "SELECT count(*) FROM shop.item")[0][0]
+    return app
+
+
+def test_a_guard_finds_before_it_runs_anything_what_a_role_cannot_put_back(
+        tenant):
+    done = tenant.guard("--", tenant.migration)
+    assert done.status == FAILED, str(done)
+    assert "no way back, so that nothing is run" in done.err
+    for flag in PROFILE:
+        assert flag in done.err, str(done)
+    done = tenant.guard(*PROFILE[:2], "--", tenant.migration)
+    assert done.status == FAILED and "--skip-refused" in done.err
+    assert not os.path.exists(tenant.trace)
+
+
+def test_a_guard_of_a_role_that_may_do_little_leads_back(
+        tenant, postgres, database):
+    done = tenant.guard(*PROFILE, "--", tenant.migration)
+    assert done.status == COMPLETE, str(done)
+    assert tenant.count() == 3
+    (line,) = done.result["run"]
+    env = {**tenant.commands.env, "PATH": "%s:%s" % (
+        tenant.commands.tools, tenant.commands.env["PATH"])}
+    assert subprocess.run(["sh", "-c", line], env=env).returncode == 0, line
+    assert tenant.count() == 500
+    # What was refused then is there once more, and a journal knows how.
+    for statement in SUPERS:
+        postgres.execute(database, statement)
+    done = tenant.guard(*PROFILE, "--no-restore", "--", tenant.migration, "7")
+    assert done.result["state"] == "left" and tenant.count() == 3, str(done)
+    done = tenant.guard("--resume")
+    assert done.status == FAILED and done.result["state"] == "put-back"
+    assert done.result["refused"] == 2, str(done)
+    assert len(done.of_type("omission")) == 2
+    assert tenant.count() == 500
+    assert owner_of(postgres, database)[0] == "renter"
 
 
 # ---- extensions ----

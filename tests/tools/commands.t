@@ -341,6 +341,9 @@ says out '^    backup-restore --swap latest postgres/app$'
 ends 0 "the same without dashes before it" backup-guard ls --no-such-option
 FAKE=bad ends 1 "one that was put back" backup-guard -- migrate
 says out '^reason    migrate$'
+FAKE=bad ends 1 "one that was put back by a role that may do little" \
+	backup-guard --role r --no-owner --no-privileges --skip-refused -- migrate
+says out '^state     put back, but for 4 things that the server refused, named above$'
 FAKE=worse ends 4 "one that was not" backup-guard -- migrate
 says out '^state     FAILED, and NOT everything is put back$'
 FAKE=worse ends 4 "the same in JSON" backup-guard --json -- migrate

@@ -647,6 +647,11 @@ bkp_guard(const struct bkp_guard_options *options,
 		result->outcome = BKP_GUARD_BROKEN;
 	if (result->outcome != BKP_GUARD_KEPT)
 		result->reason = options->command[0];
+	result->refused = options->is_without_owners && options->is_skipping &&
+				  options->is_without_privileges &&
+				  options->role != NULL
+			      ? 4
+			      : 0;
 	result->lines = lines;
 	result->line_count = 1;
 	return 0;
