@@ -19,6 +19,7 @@ struct bkp_s3_ranges {
 	unsigned first, used;
 	char *behind;        /* owned: where the next range begins */
 	bool is_all_asked;   /* there is no next one */
+	bool has_told_end;   /* a range was the last, as the server says */
 	bool has_metadata;   /* what the ranges ask for */
 	bool is_whole;       /* no ranges: one listing of all */
 	struct fmt_buf last; /* the last key that was given, with its NUL */
@@ -119,21 +120,22 @@ drop_first(struct bkp_s3_ranges *ranges)
 	ranges->used--;
 }
 
-/* The first one is read. Behind what the server calls the end it is not asked
- * for more; of what it was asked for already nothing is thrown away. */
+/* The first one is read. That nothing is behind it is not believed yet. */
 static void
 end_first(struct bkp_s3_ranges *ranges, bool wants_metadata)
 {
 	const struct bkp_s3_listing *part = ranges->parts[ranges->first];
 
 	if (bkp_s3_list_is_all(part))
-		ranges->is_all_asked = true;
+		ranges->has_told_end = true;
 	if (wants_metadata && !bkp_s3_list_has_metadata(part))
 		ranges->has_metadata = false;
 	drop_first(ranges);
 }
 
-/* What a range was refused, all of it may not be. */
+/* What a range was refused, all of it may not be; and where there is more
+ * behind what was told to be the end, something may be missing in front of it:
+ * MinIO breaks off behind some keys that end in a slash. */
 static int
 begin_whole(
     struct bkp_s3_ranges *ranges, bool wants_metadata, struct bkp_error *err)
@@ -180,6 +182,11 @@ bkp_s3_ranges_next(struct bkp_s3_ranges *ranges, bool wants_metadata,
 		    ranges->parts[ranges->first], object, &why);
 		if (rc == 1 && is_known(ranges, object->key))
 			continue;
+		if (rc == 1 && ranges->has_told_end && !ranges->is_whole) {
+			if (begin_whole(ranges, wants_metadata, err) < 0)
+				return -1;
+			continue;
+		}
 		if (rc == 1)
 			return keep_last(ranges, object->key, err) < 0 ? -1 : 1;
 		if (rc == 0) {

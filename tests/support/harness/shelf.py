@@ -128,7 +128,8 @@ class Shelf:
         self.access_key, self.secret_key = "someone", "something"
         self.refuse, self.knows_tags = refuse, knows_tags
         self.has_tagging = True
-        self.begins_behind = True  # knows start-after
+        self.begins_behind = True  # knows start-after,
+        self.breaks_off = None     # but ends behind this key
         self.buckets, self.sorted = {}, {}
         self.counts = collections.Counter()
         self.uploads = {}
@@ -252,6 +253,9 @@ class Shelf:
             page.append(keys[at])
         more = (len(page) == PAGE and start + PAGE < len(keys)
                 and keys[start + PAGE].startswith(prefix))
+        if "start-after" in query and self.breaks_off in page:
+            page = page[:page.index(self.breaks_off) + 1]
+            more = False
         text = ["<ListBucketResult><EncodingType>url</EncodingType>"
                 "<KeyCount>%d</KeyCount><IsTruncated>%s</IsTruncated>" % (
                     len(page), "true" if more else "false")]
