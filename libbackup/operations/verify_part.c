@@ -19,12 +19,15 @@ bkp_verify_is_part(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_error *err)
 {
 	const struct bkp_repository *repository = verify->opened.repository;
+	const char *prefix = chosen->source->prefix;
 
-	if (repository->archive != NULL &&
-	    bkp_archive_manifest(repository->archive)->path[0] != '\0')
-		return 1;
-	return bkp_verify_was_left_out(
-	    verify, chosen->source->prefix, BKP_IMPORTED_PART, err);
+	if (repository->archive != NULL) {
+		const char *path =
+		    bkp_archive_manifest(repository->archive)->path;
+
+		return path[0] != '\0' && strcmp(path, prefix) != 0;
+	}
+	return bkp_verify_was_left_out(verify, prefix, BKP_IMPORTED_PART, err);
 }
 
 /* 1, 0 or -1. */
