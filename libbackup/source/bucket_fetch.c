@@ -17,20 +17,6 @@
 #define SMALL ((uint64_t)1 << 20)
 #define NO_SLOT UINT_MAX
 
-void
-bkp_bucket_item_free(struct bkp_bucket_item *item)
-{
-	if (item == NULL)
-		return;
-	free(item->key);
-	free(item->etag);
-	free(item->last_modified);
-	free(item->storage_class);
-	free(item->version_id);
-	fmt_entry_free(&item->entry);
-	free(item);
-}
-
 /* One object being fetched. */
 struct fetch {
 	struct bkp_s3_connection *connection;

@@ -125,9 +125,10 @@ struct bkp_bucket_item {
 	struct fmt_entry entry;
 };
 
+/* bucket_item.c, as what follows. */
 void bkp_bucket_item_free(struct bkp_bucket_item *item);
 
-/* bucket_item.c. The path and the kind are those of its entry. version_id
+/* The path and the kind are those of its entry. version_id
  * NULL: the current one. */
 int bkp_bucket_item_new(const char *path, const char *kind,
     const struct bkp_s3_object *object, const char *version_id,

@@ -5,6 +5,20 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/source/bucket_impl.h"
 
+void
+bkp_bucket_item_free(struct bkp_bucket_item *item)
+{
+	if (item == NULL)
+		return;
+	free(item->key);
+	free(item->etag);
+	free(item->last_modified);
+	free(item->storage_class);
+	free(item->version_id);
+	fmt_entry_free(&item->entry);
+	free(item);
+}
+
 int
 bkp_bucket_item_new(const char *path, const char *kind,
     const struct bkp_s3_object *object, const char *version_id,

@@ -242,6 +242,29 @@ def test_another_history_is_not_mixed_with_the_snapshots(
         assert history(s3, bucket + "-new") == want
 
 
+def test_what_somebody_puts_between_is_seen_in_the_end(
+        stack, s3, minio, bucket, past):
+    stack.create()
+    new = bucket + "-new"
+    s3.create_bucket(Bucket=new)
+    switch(s3, new)
+    theirs = []
+
+    def put_theirs(method, path):
+        if method == "PUT" and path.split("?")[0] == "/%s/a" % new \
+                and not theirs:
+            theirs.append(path)
+            s3.put_object(Bucket=new, Key="a", Body=b"somebody else's")
+
+    with Gate(minio, put_theirs) as gate:
+        stack.add_bucket("up", gate, bucket_name=bucket, versions="all")
+        done = stack.admin("backup-restore", "--json", "--to", new, "latest",
+                           "bucket/up")
+    assert done.status == DEGRADED and theirs, str(done)
+    (path, reason), = omitted(done).items()
+    assert path == "bucket/up/a" and "lists 4 versions" in reason, str(done)
+
+
 def test_a_bucket_that_keeps_no_versions_gets_the_current_ones_and_says_so(
         stack, s3, bucket, past):
     stack.create()

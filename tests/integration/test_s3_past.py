@@ -192,6 +192,26 @@ def test_no_run_takes_away_for_good_what_it_has_removed_itself(host, s3):
     assert pack["Key"] not in [v["Key"] for v in versions(s3)]
 
 
+def test_what_nothing_needs_and_nobody_removed_yet_is_not_taken_away(host, s3):
+    """Packs wait for the grace to be over: what is current is never deleted for
+    good, locked or not."""
+    pack, = [v for v in versions(s3) if name(v).startswith("packs/")
+             and v["Size"] > 1 << 20]
+    os.unlink(os.path.join(host.files, "first"))
+    write(host, "second")
+    host.create()
+    for _ in range(2):
+        for version in versions(s3):
+            unlock(s3, version)
+        wait_for_a_second(s3)
+        done = host.run("backup-prune", "--json", "--keep-last", "1",
+                        "--grace", "2d")
+        assert done.status == COMPLETE, str(done)
+        assert done.result["freed_packs"] == 0
+        assert pack["Key"] in [v["Key"] for v in versions(s3)]
+    assert host.admin("backup-check", "--read-data").status == COMPLETE
+
+
 def test_what_was_removed_by_then_is_not_there_as_of_a_time(host, s3):
     first, = host.snapshots()
     write(host, "second")
@@ -281,6 +301,23 @@ def test_what_there_is_stays_locked_where_nothing_can_be_pruned(host, s3):
     assert "nothing was removed" in result.err
     assert "made longer all the same" in result.err
     assert not [v for v in chosen if not is_long(s3, v)]
+
+
+def test_a_loss_that_is_acknowledged_is_not_taken_away_for_good(host, s3):
+    """Who removed it may have been no friend, and the versions are all that is
+    left."""
+    write(host, "second")
+    host.create()
+    hidden = [v for v in versions(s3) if name(v).startswith("snapshots/")][0]
+    s3.delete_object(Bucket=BUCKET, Key=hidden["Key"])
+    for version in versions(s3):
+        unlock(s3, version)
+    wait_for_a_second(s3)
+    done = host.run("backup-prune", "--json", "--keep-last", "1", "--grace",
+                    "0", "--acknowledge")
+    assert done.status == COMPLETE, str(done)
+    assert done.result["purged_objects"] == 0
+    assert hidden["VersionId"] in [v["VersionId"] for v in versions(s3)]
 
 
 def test_a_misspelt_host_keeps_the_locks_and_not_those_of_what_was_removed(

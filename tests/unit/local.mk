@@ -237,6 +237,10 @@ tests_unit_test_s3_libs3_none_LDADD = $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test_bucket_older tests/unit/test_version_path
 tests_unit_test_bucket_older_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_bucket_older_LDADD = $(UNIT_LIBS)
+
+UNIT_TESTS += tests/unit/test_bucket_history
+tests_unit_test_bucket_history_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bucket_history_LDADD = $(UNIT_LIBS)
 tests_unit_test_version_path_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_version_path_LDADD = $(UNIT_LIBS)
 
