@@ -101,5 +101,6 @@ dist_noinst_DATA += formats/pgjson.md
 # Backups that several processes make.
 formats_libformats_la_SOURCES += \
 	formats/share.c formats/share.h formats/share_impl.h \
+	formats/share_ranges.c \
 	formats/share_result.c
 dist_noinst_DATA += formats/share.md

@@ -55,9 +55,15 @@ fmt_share_plan_free(struct fmt_share_plan *plan)
 		free_database(&plan->databases[i]);
 	for (size_t i = 0; i < plan->table_count; i++)
 		free_table(&plan->tables[i]);
+	for (size_t i = 0; i < plan->bucket_count; i++)
+		fmt_share_bucket_free(&plan->buckets[i]);
+	for (size_t i = 0; i < plan->range_count; i++)
+		free(plan->ranges[i].last);
 	free(plan->databases);
 	free(plan->tables);
 	free(plan->tasks);
+	free(plan->buckets);
+	free(plan->ranges);
 	*plan = (struct fmt_share_plan)FMT_SHARE_PLAN_INIT;
 }
 
@@ -113,7 +119,7 @@ is_valid(const struct fmt_share_plan *plan)
 	for (size_t i = 0; i < plan->task_count; i++)
 		if (!is_valid_task(plan, &plan->tasks[i]))
 			return false;
-	return is_ordered(plan);
+	return is_ordered(plan) && fmt_share_has_valid_ranges(plan);
 }
 
 /* ---- writing ---- */
@@ -246,6 +252,8 @@ fmt_share_plan_encode(const struct fmt_share_plan *plan,
 	fmt_json_set(root, "databases", databases_value(plan), &failed);
 	fmt_json_set(root, "tables", tables_value(plan), &failed);
 	fmt_json_set(root, "tasks", tasks_value(plan), &failed);
+	fmt_json_set(root, "buckets", fmt_share_buckets_value(plan), &failed);
+	fmt_json_set(root, "ranges", fmt_share_ranges_value(plan), &failed);
 	if (!failed)
 		status =
 		    fmt_record_encode(root, FMT_SHARE_PLAN_CONTEXT, seed, out);
@@ -434,6 +442,8 @@ fill(const json_t *root, void *arg)
 		status = fmt_json_get_int(root, "time_us", &out->time_us);
 	if (status == FMT_OK)
 		status = fill_arrays(root, out);
+	if (status == FMT_OK)
+		status = fmt_share_get_ranges(root, out);
 	if (status == FMT_OK && !is_valid(out))
 		status = FMT_MALFORMED;
 	return status;

@@ -62,6 +62,21 @@ struct fmt_share_task {
 	uint64_t bytes; /* about */
 };
 
+/* A bucket that is listed and fetched range by range. */
+struct fmt_share_bucket {
+	char *source; /* "bucket/uploads" */
+	char *name;   /* on the server */
+	char *prefix; /* of its keys; "": all */
+};
+
+/* The keys of a bucket behind the last one of the range before, or from its
+ * first on, up to and with `last`. */
+struct fmt_share_range {
+	uint32_t bucket; /* in the plan */
+	char *last;      /* NULL: to the end of the bucket */
+	uint64_t bytes;  /* about */
+};
+
 struct fmt_share_plan {
 	char repository[33]; /* hex id of the repository it belongs to */
 	char run[FMT_SHARE_NAME_MAX + 1];
@@ -74,6 +89,10 @@ struct fmt_share_plan {
 	size_t table_count;
 	struct fmt_share_task *tasks; /* owned */
 	size_t task_count;
+	struct fmt_share_bucket *buckets; /* owned, and their texts */
+	size_t bucket_count;
+	struct fmt_share_range *ranges; /* owned, and their texts */
+	size_t range_count;
 	unsigned char signer[32]; /* Ed25519 public key; set by decode */
 };
 
@@ -83,6 +102,20 @@ struct fmt_share_plan {
 	}
 
 void fmt_share_plan_free(struct fmt_share_plan *plan);
+void fmt_share_bucket_free(struct fmt_share_bucket *bucket);
+
+/* What is to be done is numbered: first the tasks, then the ranges. */
+size_t fmt_share_plan_count(const struct fmt_share_plan *plan);
+uint64_t fmt_share_plan_bytes(const struct fmt_share_plan *plan, size_t n);
+uint32_t fmt_share_plan_pieces(const struct fmt_share_plan *plan, size_t n);
+
+/* "postgres/app", "bucket/uploads". */
+const char *fmt_share_plan_source(const struct fmt_share_plan *plan, size_t n);
+
+/* NULL where it is no range; *behind, if not NULL, is the key that it begins
+ * behind, "" where that is the first of all. */
+const struct fmt_share_range *fmt_share_plan_range(
+    const struct fmt_share_plan *plan, size_t n, const char **behind);
 
 enum fmt_status fmt_share_plan_encode(const struct fmt_share_plan *plan,
     const unsigned char seed[32], struct fmt_buf *out);
@@ -91,7 +124,8 @@ enum fmt_status fmt_share_plan_decode(
 
 /* ---- result ---- */
 
-/* What came of a range. */
+/* What came of a range of a table, or of a bucket: there it is a list of
+ * entries, and `rows` of the hash says how many. */
 struct fmt_share_piece {
 	bool is_left; /* it could not be read here; the rest is not set */
 	uint64_t bytes;
@@ -101,7 +135,7 @@ struct fmt_share_piece {
 };
 
 struct fmt_share_done {
-	uint32_t task;                  /* in the plan */
+	uint32_t task;                  /* its number in the plan */
 	struct fmt_share_piece *pieces; /* owned: all, in order */
 	size_t piece_count;
 };

@@ -23,4 +23,15 @@ enum fmt_status fmt_share_get_array(const json_t *object, const char *key,
 
 enum fmt_status fmt_share_get_u32(const json_t *value, uint32_t *out);
 
+/* ---- what a plan says of buckets (share_ranges.c) ---- */
+
+bool fmt_share_has_valid_ranges(const struct fmt_share_plan *plan);
+
+/* NULL: no memory. */
+json_t *fmt_share_buckets_value(const struct fmt_share_plan *plan);
+json_t *fmt_share_ranges_value(const struct fmt_share_plan *plan);
+
+enum fmt_status fmt_share_get_ranges(
+    const json_t *root, struct fmt_share_plan *out);
+
 #endif

@@ -22,10 +22,15 @@
 static const unsigned char seed[32] = "thirty-two bytes of a signing ke";
 
 static const char plan_line[] =
-    "{\"databases\":[{\"encoding\":\"UTF8\",\"moment\":\"7:9:8\","
+    "{\"buckets\":[{\"name\":\"up\",\"prefix\":\"a/\",\"source\":"
+    "\"bucket/up\"},{\"name\":\"more\",\"prefix\":\"\",\"source\":"
+    "\"bucket/"
+    "more\"}],\"databases\":[{\"encoding\":\"UTF8\",\"moment\":\"7:9:8\","
     "\"name\":\"shop\",\"path\":\"postgres/app/shop\","
     "\"snapshot\":\"00000003-0000001B-1\",\"source\":\"postgres/app\","
-    "\"system\":\"\"}],\"host\":\"db1\",\"repository\":\"" A32 "\","
+    "\"system\":\"\"}],\"host\":\"db1\","
+    "\"ranges\":[[0,\"a/b\",9],[0,null,8],[1,null,0]],"
+    "\"repository\":\"" A32 "\","
     "\"run\":\"nightly\",\"session\":\"" B32 "\",\"tables\":["
     "{\"columns\":[\"id\",\"na\\\"me\"],\"database\":0,\"form\":\"binary\","
     "\"name\":\"users\",\"range_pages\":128,\"schema\":\"public\"},"
@@ -172,6 +177,29 @@ what_is_read_is_written_as_it_was(void **state)
 	}
 }
 
+/* Tasks first, then ranges; each begins where the one before has ended. */
+static void
+what_is_to_be_done_is_numbered(const struct fmt_share_plan *plan)
+{
+	const char *behind = NULL;
+
+	assert_int_equal(fmt_share_plan_count(plan), 6);
+	assert_null(fmt_share_plan_range(plan, 2, NULL));
+	assert_int_equal(fmt_share_plan_pieces(plan, 0), 4);
+	assert_int_equal(fmt_share_plan_bytes(plan, 1), 7);
+	assert_string_equal(fmt_share_plan_source(plan, 2), "postgres/app");
+	assert_string_equal(
+	    fmt_share_plan_range(plan, 3, &behind)->last, "a/b");
+	assert_string_equal(behind, "");
+	assert_null(fmt_share_plan_range(plan, 4, &behind)->last);
+	assert_string_equal(behind, "a/b");
+	assert_int_equal(fmt_share_plan_range(plan, 5, &behind)->bucket, 1);
+	assert_string_equal(behind, "");
+	assert_int_equal(fmt_share_plan_pieces(plan, 4), 1);
+	assert_int_equal(fmt_share_plan_bytes(plan, 4), 8);
+	assert_string_equal(fmt_share_plan_source(plan, 5), "bucket/more");
+}
+
 static void
 what_is_read_is_what_was_said(void **state)
 {
@@ -192,6 +220,7 @@ what_is_read_is_what_was_said(void **state)
 	assert_int_equal(plan.tasks[1].first, 512);
 	assert_true(plan.tasks[1].is_open);
 	assert_int_equal(plan.tasks[0].bytes, 4194304);
+	what_is_to_be_done_is_numbered(&plan);
 	fmt_share_plan_free(&plan);
 	fmt_buf_clear(&in);
 	body = body_of(result_line);
@@ -274,6 +303,31 @@ a_plan_that_makes_no_sense_is_none(void **state)
 	assert_int_equal(read_as(plan, "run", "\"a b\""), FMT_MALFORMED);
 	assert_int_equal(read_as(plan, "run", "\"\""), FMT_MALFORMED);
 	assert_int_equal(read_as(plan, "time_us", "-1"), FMT_MALFORMED);
+}
+
+static void
+a_plan_says_all_of_each_bucket_in_order(void **state)
+{
+	static const char *const ranges[] = {"7", "[7]", "[[0,null]]",
+	    "[[0,null,-1]]", "[[0,7,1]]", "[[2,null,1]]", "[[-1,null,1]]",
+	    "[[0,\"\",1],[0,null,1]]", "[[0,\"a\",1]]",
+	    "[[0,null,1],[0,null,1]]", "[[0,null,1],[0,\"a\",1]]",
+	    "[[0,\"b\",1],[0,\"a\",1],[0,null,1]]",
+	    "[[0,\"a\",1],[0,\"a\",1],[0,null,1]]", "[[0,\"a\",1],[1,null,1]]",
+	    "[[1,null,1],[0,null,1]]"};
+	const struct kind *plan = &kinds[0];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++)
+		assert_int_equal(
+		    read_as(plan, "ranges", ranges[i]), FMT_MALFORMED);
+	assert_int_equal(read_as(plan, "ranges", "[]"), FMT_OK);
+	assert_int_equal(read_as(plan, "ranges", "[[1,null,1]]"), FMT_OK);
+	assert_int_equal(
+	    read_as(plan, "ranges", "[[0,\"a\",1],[0,\"b\",1],[0,null,1]]"),
+	    FMT_OK);
+	assert_int_equal(read_as(plan, "buckets", "[]"), FMT_MALFORMED);
+	assert_int_equal(read_as(plan, "buckets", "[{},{}]"), FMT_MALFORMED);
 }
 
 /* Whoever reads it counts on what is of one database being in one place. */
@@ -392,6 +446,7 @@ main(void)
 	    cmocka_unit_test(every_member_must_be_there_and_fit),
 	    cmocka_unit_test(a_record_of_one_kind_is_none_of_another),
 	    cmocka_unit_test(a_plan_that_makes_no_sense_is_none),
+	    cmocka_unit_test(a_plan_says_all_of_each_bucket_in_order),
 	    cmocka_unit_test(a_plan_is_in_order),
 	    cmocka_unit_test(a_result_that_makes_no_sense_is_none),
 	    cmocka_unit_test(names_of_runs_are_simple),
