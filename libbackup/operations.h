@@ -98,10 +98,10 @@ BKP_API int bkp_backup(const struct bkp_backup_options *options,
     struct bkp_backup_result *result, struct bkp_error *err);
 
 /*
- * One backup that several processes make, on any hosts that reach the databases
- * and the repository: bkp_backup with options.run holds the moment of all
- * databases, reads what is no database, and commits; N shares read the tables in
- * that moment; bkp_backup_finish waits for all of them, has the leader commit,
+ * One backup that several processes make, on any hosts that reach the databases,
+ * the buckets and the repository: bkp_backup with options.run holds the moment
+ * of all databases, reads what is neither table nor bucket, and commits; N
+ * shares read the tables in that moment, and fetch the objects of buckets; bkp_backup_finish waits for all of them, has the leader commit,
  * and tells of the snapshot. Nothing else is shared between them, and they may
  * begin in any order. A share that died is run again, and may be run twice. Where
  * the leader ends early there is no snapshot (BKP_NOTFOUND), and all of them
@@ -126,10 +126,12 @@ struct bkp_share_options {
 struct bkp_share_result {
 	uint64_t tasks, known_tasks; /* known: done by an earlier run of it */
 	uint64_t left_pieces; /* parts of them that the leader reads, for
-				 somebody waits for a lock on the table */
+				 somebody waits for a lock on the table, or the
+				 bucket cannot be read here */
 	uint64_t bytes, rows; /* read now */
 	uint64_t new_chunks, known_chunks, stored_bytes;
 	uint64_t duration_ms;
+	uint64_t objects; /* fetched; their bytes are among the above */
 };
 
 /* 1 where a text is such a time: "90s", "30m", "1h30m", "2d". */

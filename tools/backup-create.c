@@ -233,14 +233,15 @@ static json_t *
 share_event(const struct sharing *sharing, const struct bkp_share_result *r)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, "
-			 "s:I, s:I, s:I, s:I, s:I}",
+			 "s:I, s:I, s:I, s:I, s:I, s:I}",
 	    "type", "result", "command", command.name, "state", "complete",
 	    "run", sharing->run, "share", (int)sharing->number, "shares",
 	    (int)sharing->count, "tasks", (json_int_t)r->tasks, "known_tasks",
 	    (json_int_t)r->known_tasks, "left_pieces",
 	    (json_int_t)r->left_pieces, "bytes", (json_int_t)r->bytes, "rows",
-	    (json_int_t)r->rows, "new_chunks", (json_int_t)r->new_chunks,
-	    "known_chunks", (json_int_t)r->known_chunks, "stored_bytes",
+	    (json_int_t)r->rows, "objects", (json_int_t)r->objects,
+	    "new_chunks", (json_int_t)r->new_chunks, "known_chunks",
+	    (json_int_t)r->known_chunks, "stored_bytes",
 	    (json_int_t)r->stored_bytes, "duration_ms",
 	    (json_int_t)r->duration_ms);
 }
@@ -249,7 +250,7 @@ static void
 tell_share(
     FILE *out, const struct sharing *sharing, const struct bkp_share_result *r)
 {
-	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE];
+	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE], c[CLI_TEXT_SIZE];
 
 	(void)fprintf(out, "share     %u/%u of run %s: %s tasks\n",
 	    sharing->number, sharing->count, sharing->run,
@@ -258,8 +259,9 @@ tell_share(
 		(void)fprintf(out,
 		    "known     %s, done by an earlier run of it\n",
 		    cli_count(r->known_tasks, a));
-	(void)fprintf(out, "read      %s (%s rows)\n", cli_size(r->bytes, a),
-	    cli_count(r->rows, b));
+	(void)fprintf(out, "read      %s (%s rows, %s objects)\n",
+	    cli_size(r->bytes, a), cli_count(r->rows, b),
+	    cli_count(r->objects, c));
 	(void)fprintf(out, "added     %s\n", cli_size(r->stored_bytes, a));
 	(void)fprintf(out, "time      %s\n", cli_duration(r->duration_ms, a));
 }

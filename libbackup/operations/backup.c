@@ -142,7 +142,22 @@ run_part(struct backup *backup, size_t n, struct bkp_error *err)
 	return 0;
 }
 
-/* Others read databases: what is no database is read meanwhile. */
+/* What others read, too: databases first, whose moment is held until then. */
+static int
+run_shared_parts(struct backup *backup, bool is_database, struct bkp_error *err)
+{
+	for (size_t i = 0; i < backup->part_count; i++) {
+		const struct backup_part *part = &backup->parts[i];
+
+		if (part->is_led &&
+		    (part->config->kind == BKP_KIND_POSTGRES) == is_database &&
+		    run_part(backup, i, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What nobody else reads is read meanwhile. */
 static int
 run_led_parts(struct backup *backup, const struct bkp_backup_options *options,
     struct bkp_error *err)
@@ -150,11 +165,10 @@ run_led_parts(struct backup *backup, const struct bkp_backup_options *options,
 	for (size_t i = 0; i < backup->part_count; i++)
 		if (!backup->parts[i].is_led && run_part(backup, i, err) < 0)
 			return -1;
-	if (bkp_lead_wait(backup->lead, options->is_finishing != 0, err) < 0)
+	if (bkp_lead_wait(backup->lead, options->is_finishing != 0, err) < 0 ||
+	    run_shared_parts(backup, true, err) < 0 ||
+	    run_shared_parts(backup, false, err) < 0)
 		return -1;
-	for (size_t i = 0; i < backup->part_count; i++)
-		if (backup->parts[i].is_led && run_part(backup, i, err) < 0)
-			return -1;
 	return bkp_contents_flush(backup->contents, err);
 }
 

@@ -78,15 +78,6 @@ bkp_backup_choose_parts(struct backup *backup,
 
 /* ---- what was there before ---- */
 
-static bool
-has_source(const struct bkp_snapshot *snapshot, const char *prefix)
-{
-	for (size_t i = 0; i < snapshot->source_count; i++)
-		if (strcmp(snapshot->sources[i].prefix, prefix) == 0)
-			return true;
-	return false;
-}
-
 /* The others of the group need nothing of it: all is read then. */
 static int
 do_without(struct backup *backup, struct backup_part *part,
@@ -107,31 +98,17 @@ load_previous(struct backup *backup, struct backup_part *part,
     const struct bkp_snapshot_list *list, struct bkp_error *err)
 {
 	struct bkp_place *place = bkp_group_first(backup->group);
-	struct bkp_repository *repository = place->repository;
 	struct bkp_error problem = BKP_ERROR_INIT;
-	size_t i = list->count;
+	const char *name = NULL;
+	int rc =
+	    bkp_previous_find(place->repository, list, part->config->prefix,
+		&part->earlier, &name, &part->previous, &problem);
 
-	while (i > 0 && !has_source(&list->items[i - 1], part->config->prefix))
-		i--;
-	if (i == 0)
-		return 0;
-	part->earlier_place = place;
-	memcpy(part->earlier_name, list->items[i - 1].name,
-	    sizeof(part->earlier_name));
-	if (bkp_repository_snapshot(repository, list->items[i - 1].name,
-		&part->earlier, &problem) < 0)
-		return do_without(backup, part, &problem, err);
-	for (size_t k = 0; k < part->earlier.source_count; k++) {
-		const struct fmt_snapshot_source *source =
-		    &part->earlier.sources[k];
-
-		if (strcmp(source->prefix, part->config->prefix) != 0)
-			continue;
-		part->previous.repository = repository;
-		part->previous.list = source->list;
-		part->previous.list_count = source->list_count;
+	if (name != NULL) {
+		part->earlier_place = place;
+		memcpy(part->earlier_name, name, sizeof(part->earlier_name));
 	}
-	return 0;
+	return rc < 0 ? do_without(backup, part, &problem, err) : 0;
 }
 
 /* ---- open ---- */

@@ -156,7 +156,7 @@ wait_for_snapshot(struct finish *finish, struct bkp_error *err)
 {
 	unsigned pauses = 0;
 
-	bkp_run_phase(finish->run, 0, finish->plan.task_count,
+	bkp_run_phase(finish->run, 0, fmt_share_plan_count(&finish->plan),
 	    "run %s: waiting for shares", finish->plan.run);
 	for (;;) {
 		if (look(finish, err) < 0)

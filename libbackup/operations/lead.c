@@ -80,32 +80,39 @@ int
 bkp_lead_add(struct bkp_lead *lead, struct bkp_source *source,
     struct bkp_sink *sink, bool *is_led, struct bkp_error *err)
 {
-	*is_led = source->ops->plan != NULL;
-	if (!*is_led)
+	size_t count = fmt_share_plan_count(&lead->planning.plan);
+
+	*is_led = false;
+	if (source->ops->plan == NULL)
 		return 0;
 	if (bkp_grow(&lead->led, lead->led_count, &lead->led_cap,
 		sizeof(*lead->led), err) < 0)
 		return -1;
 	lead->led[lead->led_count++] = (struct led){source, sink};
-	return source->ops->plan(source, sink, &lead->planning, err);
+	if (source->ops->plan(source, sink, &lead->planning, err) < 0)
+		return -1;
+	/* Where there is nothing for others it need not wait for them. */
+	*is_led = source->ops->keep != NULL ||
+		  fmt_share_plan_count(&lead->planning.plan) > count;
+	return 0;
 }
 
 int
 bkp_lead_publish(struct bkp_lead *lead, struct bkp_error *err)
 {
 	struct fmt_share_plan *plan = &lead->planning.plan;
+	size_t count = fmt_share_plan_count(plan);
 	uint64_t bytes = 0;
 
-	for (size_t i = 0; i < plan->task_count; i++)
-		bytes += plan->tasks[i].bytes;
+	for (size_t i = 0; i < count; i++)
+		bytes += fmt_share_plan_bytes(plan, i);
 	if (bkp_shares_replace_plan(lead->repository, plan, err) < 0)
 		return bkp_fail_in(err, "run %s", plan->run);
 	lead->is_published = true;
 	bkp_run_message(lead->run, BKP_INFO, NULL,
 	    "run %s: %zu tasks of about %llu MB are ready to be shared: "
 	    "backup-create --run %s --share 0/N to N-1/N",
-	    plan->run, plan->task_count, (unsigned long long)(bytes / 1000000),
-	    plan->run);
+	    plan->run, count, (unsigned long long)(bytes / 1000000), plan->run);
 	return bkp_share_collect_begin(
 	    lead->repository, plan, &lead->collection, err);
 }
@@ -123,7 +130,8 @@ keep_moments(struct bkp_lead *lead, struct bkp_error *err)
 	for (size_t i = 0; i < lead->led_count; i++) {
 		struct bkp_source *source = lead->led[i].source;
 
-		if (source->ops->keep(source, err) < 0)
+		if (source->ops->keep != NULL &&
+		    source->ops->keep(source, err) < 0)
 			return bkp_fail_in(err, "%s", source->prefix);
 	}
 	return 0;
@@ -173,7 +181,7 @@ wait_for_shares(struct bkp_lead *lead, bool finishes, struct bkp_error *err)
 	bool is_told = false;
 	unsigned pauses = 0;
 
-	bkp_run_phase(lead->run, 0, lead->planning.plan.task_count,
+	bkp_run_phase(lead->run, 0, fmt_share_plan_count(&lead->planning.plan),
 	    "run %s: waiting for shares", lead->planning.plan.run);
 	for (;;) {
 		if (look(lead, err) < 0)
@@ -222,7 +230,7 @@ adopt(struct bkp_lead *lead, struct bkp_error *err)
 
 	if (bkp_session_look_again(lead->session, err) < 0)
 		return -1;
-	for (size_t i = 0; i < plan->task_count; i++) {
+	for (size_t i = 0; i < fmt_share_plan_count(plan); i++) {
 		const struct fmt_share_done *done = &collection->done[i];
 
 		for (size_t k = 0; k < done->piece_count; k++)

@@ -106,6 +106,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/finish.c \
 	libbackup/operations/lead.c \
+	libbackup/operations/previous.c \
 	libbackup/operations/share.c \
 	libbackup/operations/share_collect.c \
 	libbackup/operations/share_deal.c \

@@ -24,9 +24,11 @@ struct share {
 	struct bkp_session *session;
 	struct bkp_contents *contents;
 	struct fmt_share_plan plan;
-	bool *is_left;   /* owned: one a task: ours, and not handed in */
-	bool *is_chosen; /* owned: one a task: of this batch */
-	struct fmt_share_done *done;                     /* owned: one a task */
+	size_t count;    /* of tasks and ranges, as all that follows */
+	bool *is_left;   /* owned: ours, and not handed in */
+	bool *is_chosen; /* owned: of this batch */
+	struct fmt_share_done *done;                     /* owned */
+	uint64_t object_bytes;                           /* read of them */
 	uint64_t new_chunks, known_chunks, stored_bytes; /* handed in */
 	struct bkp_share_result result;
 };
@@ -36,10 +38,11 @@ struct share {
 static int
 deal(struct share *share, struct bkp_error *err)
 {
-	size_t count = share->plan.task_count;
+	size_t count = fmt_share_plan_count(&share->plan);
 	uint32_t *owners = bkp_alloc_array(count, sizeof(*owners), err);
 	int rc = -1;
 
+	share->count = count;
 	share->is_left = bkp_alloc_array(count, sizeof(*share->is_left), err);
 	share->is_chosen =
 	    bkp_alloc_array(count, sizeof(*share->is_chosen), err);
@@ -75,7 +78,7 @@ pass_over(struct share *share, const char *path, struct bkp_error *err)
 	for (size_t i = 0; i < result.task_count; i++) {
 		uint32_t task = result.tasks[i].task;
 
-		if (task >= share->plan.task_count || !share->is_left[task])
+		if (task >= share->count || !share->is_left[task])
 			continue;
 		share->is_left[task] = false;
 		share->result.known_tasks++;
@@ -106,11 +109,11 @@ choose_batch(struct share *share)
 	uint64_t bytes = 0;
 	bool is_any = false;
 
-	for (size_t i = 0; i < share->plan.task_count; i++) {
+	for (size_t i = 0; i < share->count; i++) {
 		share->is_chosen[i] = share->is_left[i] && bytes < BATCH;
 		if (!share->is_chosen[i])
 			continue;
-		bytes += share->plan.tasks[i].bytes;
+		bytes += fmt_share_plan_bytes(&share->plan, i);
 		is_any = true;
 	}
 	return is_any;
@@ -140,15 +143,10 @@ is_first_of_source(const struct fmt_share_plan *plan, size_t n)
 static bool
 has_chosen(const struct share *share, const char *source)
 {
-	const struct fmt_share_plan *plan = &share->plan;
-
-	for (size_t i = 0; i < plan->task_count; i++) {
-		uint32_t database = plan->tables[plan->tasks[i].table].database;
-
+	for (size_t i = 0; i < share->count; i++)
 		if (share->is_chosen[i] &&
-		    strcmp(plan->databases[database].source, source) == 0)
+		    strcmp(fmt_share_plan_source(&share->plan, i), source) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -165,7 +163,7 @@ get_source(struct share *share, const char *prefix,
 		    "sources",
 		    prefix, share->plan.run);
 	*kind = bkp_kind_of((*config)->kind);
-	if ((*kind)->share == NULL || (*kind)->check_share == NULL)
+	if ((*kind)->share == NULL)
 		return bkp_fail(err, BKP_UNSUPPORTED,
 		    "%s: this version cannot read a share of it", prefix);
 	return 0;
@@ -187,7 +185,8 @@ check_moments(struct share *share, struct bkp_error *err)
 		if (get_source(share, database->source, &config, &kind, err) <
 		    0)
 			return -1;
-		if (kind->check_share(config, database, share->run, err) < 0)
+		if (kind->check_share != NULL &&
+		    kind->check_share(config, database, share->run, err) < 0)
 			return bkp_fail_in(err, "run %s, share %u/%u: %s",
 			    share->options->run, share->options->share,
 			    share->options->shares, database->source);
@@ -196,7 +195,8 @@ check_moments(struct share *share, struct bkp_error *err)
 }
 
 static int
-read_source(struct share *share, const char *prefix, struct bkp_error *err)
+read_source(struct share *share, const char *prefix,
+    const struct bkp_previous *previous, struct bkp_error *err)
 {
 	const struct bkp_source_config *config;
 	const struct bkp_share_work work = {
@@ -208,11 +208,73 @@ read_source(struct share *share, const char *prefix, struct bkp_error *err)
 	if (get_source(share, prefix, &config, &kind, err) < 0)
 		return -1;
 	if (bkp_sink_new(share->run, share->contents, share->session, prefix,
-		NULL, &sink, err) < 0)
+		previous, &sink, err) < 0)
 		return -1;
 	rc = kind->share(config, &work, sink, err);
+	share->object_bytes += bkp_sink_tally(sink)->bytes;
 	bkp_sink_free(sink);
 	return rc < 0 ? bkp_fail_in(err, "%s", prefix) : 0;
+}
+
+/* ---- buckets ---- */
+
+/* What cannot be had here the leader reads. */
+static int
+leave_ranges(struct share *share, const char *source, struct bkp_error *err)
+{
+	for (size_t i = share->plan.task_count; i < share->count; i++) {
+		struct fmt_share_done *done = &share->done[i];
+
+		if (!share->is_chosen[i] ||
+		    strcmp(fmt_share_plan_source(&share->plan, i), source) != 0)
+			continue;
+		done->pieces = bkp_alloc(sizeof(*done->pieces), err);
+		if (done->pieces == NULL)
+			return -1;
+		done->task = (uint32_t)i;
+		done->piece_count = 1;
+		done->pieces[0].is_left = true;
+	}
+	bkp_run_message(share->run, BKP_WARNING, source,
+	    "the configuration here does not name it: what this share should "
+	    "have read of it, the leader reads");
+	return 0;
+}
+
+/* What the last snapshot has is not fetched. */
+static int
+read_bucket(struct share *share, const char *source, struct bkp_error *err)
+{
+	struct bkp_snapshot_list list = BKP_SNAPSHOT_LIST_INIT;
+	struct fmt_snapshot earlier = FMT_SNAPSHOT_INIT;
+	struct bkp_previous previous = {.repository = NULL};
+	const char *name;
+	int rc;
+
+	if (find_source(share->options->config, source) == NULL)
+		return leave_ranges(share, source, err);
+	rc = bkp_snapshot_list(share->repository, &list, err);
+	if (rc == 0)
+		rc = bkp_previous_find(share->repository, &list, source,
+		    &earlier, &name, &previous, err);
+	if (rc == 0)
+		rc = read_source(share, source, &previous, err);
+	fmt_snapshot_free(&earlier);
+	bkp_snapshot_list_free(&list);
+	return rc;
+}
+
+static int
+read_buckets(struct share *share, struct bkp_error *err)
+{
+	for (size_t i = 0; i < share->plan.bucket_count; i++) {
+		const char *source = share->plan.buckets[i].source;
+
+		if (has_chosen(share, source) &&
+		    read_bucket(share, source, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -223,21 +285,30 @@ read_batch(struct share *share, struct bkp_error *err)
 
 		if (is_first_of_source(&share->plan, i) &&
 		    has_chosen(share, source) &&
-		    read_source(share, source, err) < 0)
+		    read_source(share, source, NULL, err) < 0)
 			return -1;
 	}
-	return 0;
+	return read_buckets(share, err);
 }
 
 /* ---- handing in ---- */
 
 static void
-count_done(struct share *share, const struct fmt_share_done *done)
+count_done(struct share *share, size_t n)
 {
+	const struct fmt_share_done *done = &share->done[n];
+	bool is_range = fmt_share_plan_range(&share->plan, n, NULL) != NULL;
+
 	for (size_t i = 0; i < done->piece_count; i++) {
-		share->result.bytes += done->pieces[i].bytes;
-		share->result.rows += done->pieces[i].hash.rows;
-		share->result.left_pieces += done->pieces[i].is_left;
+		const struct fmt_share_piece *piece = &done->pieces[i];
+
+		share->result.left_pieces += piece->is_left;
+		if (is_range) {
+			share->result.objects += piece->hash.rows;
+		} else {
+			share->result.bytes += piece->bytes;
+			share->result.rows += piece->hash.rows;
+		}
 	}
 }
 
@@ -269,7 +340,7 @@ free_done(struct fmt_share_done *done)
 static int
 hand_in(struct share *share, struct bkp_error *err)
 {
-	size_t count = share->plan.task_count;
+	size_t count = share->count;
 	struct fmt_share_result result = {
 	    .share = share->options->share, .shares = share->options->shares};
 	int rc = -1;
@@ -290,7 +361,7 @@ hand_in(struct share *share, struct bkp_error *err)
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		if (!share->is_chosen[i])
 			continue;
-		count_done(share, &share->done[i]);
+		count_done(share, i);
 		free_done(&share->done[i]);
 		share->is_left[i] = false;
 	}
@@ -354,8 +425,7 @@ run_share(struct share *share, struct bkp_error *err)
 static void
 end_share(struct share *share)
 {
-	for (size_t i = 0; share->done != NULL && i < share->plan.task_count;
-	     i++)
+	for (size_t i = 0; share->done != NULL && i < share->count; i++)
 		free_done(&share->done[i]);
 	free(share->done);
 	free(share->is_left);
@@ -381,6 +451,7 @@ bkp_backup_share(const struct bkp_share_options *options,
 	if (rc == 0)
 		rc = run_share(&share, err);
 	if (rc == 0) {
+		share.result.bytes += share.object_bytes;
 		share.result.duration_ms = bkp_clock_ms() - began_ms;
 		*result = share.result;
 	}

@@ -87,8 +87,8 @@ bkp_share_collect_begin(struct bkp_repository *repository,
 {
 	*out = (struct bkp_share_collection){.repository = repository,
 	    .plan = plan,
-	    .missing = plan->task_count};
-	out->done = bkp_alloc_array(plan->task_count, sizeof(*out->done), err);
+	    .missing = fmt_share_plan_count(plan)};
+	out->done = bkp_alloc_array(out->missing, sizeof(*out->done), err);
 	return out->done != NULL ? 0 : -1;
 }
 
@@ -104,8 +104,9 @@ free_done(struct fmt_share_done *done)
 void
 bkp_share_collect_end(struct bkp_share_collection *collection)
 {
-	for (size_t i = 0;
-	     collection->done != NULL && i < collection->plan->task_count; i++)
+	for (size_t i = 0; collection->done != NULL &&
+			   i < fmt_share_plan_count(collection->plan);
+	     i++)
 		free_done(&collection->done[i]);
 	free(collection->done);
 	free(collection->read);
@@ -132,15 +133,17 @@ check_result(const struct fmt_share_plan *plan,
 	for (size_t i = 0; i < result->task_count; i++) {
 		const struct fmt_share_done *done = &result->tasks[i];
 
-		if (done->task >= plan->task_count ||
-		    done->piece_count != plan->tasks[done->task].pieces)
+		if (done->task >= fmt_share_plan_count(plan) ||
+		    done->piece_count !=
+			fmt_share_plan_pieces(plan, done->task))
 			return bkp_fail(err, BKP_CORRUPT,
 			    "%s: it is of another plan", path);
 	}
 	return 0;
 }
 
-/* All read in one moment: of what two of them read there is one truth. */
+/* All read tables in one moment: of what two of them read there is one truth.
+ * Buckets go on. */
 static int
 compare_done(const struct bkp_share_collection *collection,
     const struct fmt_share_done *first, const struct fmt_share_done *second,
@@ -179,6 +182,8 @@ compare_result(const struct bkp_share_collection *collection,
 		    &collection->done[result->tasks[i].task];
 
 		if (done->pieces != NULL &&
+		    fmt_share_plan_range(collection->plan, done->task, NULL) ==
+			NULL &&
 		    compare_done(collection, done, &result->tasks[i], err) < 0)
 			return -1;
 	}
@@ -275,14 +280,14 @@ mark_missing(const struct bkp_share_collection *collection, bool *is_missing,
     struct bkp_error *err)
 {
 	const struct fmt_share_plan *plan = collection->plan;
-	uint32_t *owners =
-	    bkp_alloc_array(plan->task_count, sizeof(*owners), err);
+	size_t count = fmt_share_plan_count(plan);
+	uint32_t *owners = bkp_alloc_array(count, sizeof(*owners), err);
 	int rc = -1;
 
 	if (owners != NULL &&
 	    bkp_share_deal(plan, collection->shares, owners, err) == 0)
 		rc = 0;
-	for (size_t i = 0; rc == 0 && i < plan->task_count; i++)
+	for (size_t i = 0; rc == 0 && i < count; i++)
 		if (collection->done[i].pieces == NULL)
 			is_missing[owners[i]] = true;
 	free(owners);

@@ -45,11 +45,11 @@ sink_root(struct hand *heap, uint32_t count)
 static int
 compare_tasks(const void *a, const void *b, void *arg)
 {
-	const struct fmt_share_task *tasks = arg;
+	const uint64_t *bytes = arg;
 	size_t x = *(const size_t *)a, y = *(const size_t *)b;
 
-	if (tasks[x].bytes != tasks[y].bytes)
-		return tasks[x].bytes < tasks[y].bytes ? 1 : -1;
+	if (bytes[x] != bytes[y])
+		return bytes[x] < bytes[y] ? 1 : -1;
 	return (x > y) - (x < y);
 }
 
@@ -57,30 +57,33 @@ int
 bkp_share_deal(const struct fmt_share_plan *plan, uint32_t shares,
     uint32_t *owners, struct bkp_error *err)
 {
-	size_t count = plan->task_count;
+	size_t count = fmt_share_plan_count(plan);
 	size_t *order = bkp_alloc_array(count, sizeof(*order), err);
+	uint64_t *bytes = bkp_alloc_array(count, sizeof(*bytes), err);
 	struct hand *heap = bkp_alloc_array(shares, sizeof(*heap), err);
 	int rc = -1;
 
-	if (order == NULL || heap == NULL)
+	if (order == NULL || bytes == NULL || heap == NULL)
 		goto out;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		order[i] = i;
+		bytes[i] = fmt_share_plan_bytes(plan, i);
+	}
 	if (count > 0)
-		qsort_r(
-		    order, count, sizeof(*order), compare_tasks, plan->tasks);
+		qsort_r(order, count, sizeof(*order), compare_tasks, bytes);
 	for (uint32_t i = 0; i < shares; i++)
 		heap[i].share = i; /* all have nothing: that is a heap */
 	for (size_t i = 0; i < count; i++) {
-		uint64_t bytes = plan->tasks[order[i]].bytes;
+		uint64_t more = bytes[order[i]];
 
 		owners[order[i]] = heap[0].share;
-		heap[0].bytes += bytes > 0 ? bytes : 1;
+		heap[0].bytes += more > 0 ? more : 1;
 		sink_root(heap, shares);
 	}
 	rc = 0;
 out:
 	free(order);
+	free(bytes);
 	free(heap);
 	return rc;
 }

@@ -24,6 +24,7 @@ struct bkp_sink {
 	bkp_watch_fn *watch;          /* NULL: nobody */
 	void *watch_arg;
 	const struct bkp_shared *shared; /* NULL: nobody else reads */
+	uint64_t handed_in;              /* entries */
 
 	/* digest only */
 	const struct bkp_comparison *comparisons;
@@ -121,6 +122,45 @@ const struct bkp_shared *
 bkp_sink_shared(const struct bkp_sink *sink)
 {
 	return sink->shared;
+}
+
+int
+bkp_sink_shared_entries(struct bkp_sink *sink, size_t n,
+    struct bkp_entry_stream **out, struct bkp_error *err)
+{
+	const struct fmt_share_piece *piece = &sink->shared->done[n].pieces[0];
+
+	*out = NULL;
+	if (piece->is_left)
+		return 0;
+	return bkp_session_entries(
+	    sink->session, piece->refs, piece->ref_count, out, err);
+}
+
+static void
+count_bytes(struct fmt_share_piece *piece)
+{
+	for (size_t i = 0; i < piece->ref_count; i++)
+		piece->bytes += piece->refs[i].len;
+}
+
+int
+bkp_sink_hand_in(struct bkp_sink *sink, struct fmt_share_done *done, uint32_t n,
+    struct bkp_error *err)
+{
+	struct fmt_share_piece *piece = bkp_alloc(sizeof(*piece), err);
+
+	if (piece == NULL || bkp_list_writer_finish(sink->list, &piece->refs,
+				 &piece->ref_count, err) < 0) {
+		free(piece);
+		return -1;
+	}
+	count_bytes(piece);
+	piece->hash.rows = sink->tally.entries - sink->handed_in;
+	sink->handed_in = sink->tally.entries;
+	*done = (struct fmt_share_done){
+	    .task = n, .pieces = piece, .piece_count = 1};
+	return 0;
 }
 
 int

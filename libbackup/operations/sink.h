@@ -36,6 +36,15 @@ struct bkp_previous {
 	size_t list_count;
 };
 
+/* What the newest snapshot of a list that has a source says of it: `snapshot`,
+ * which is the caller's, holds it, and *name, borrowed from the list and set
+ * where it cannot be read, too, is what it is called. Nothing is set where there
+ * is none. (previous.c) */
+int bkp_previous_find(struct bkp_repository *repository,
+    const struct bkp_snapshot_list *list, const char *prefix,
+    struct fmt_snapshot *snapshot, const char **name, struct bkp_previous *out,
+    struct bkp_error *err);
+
 /* previous may be NULL. All is borrowed until free. */
 int bkp_sink_new(struct bkp_run *run, struct bkp_contents *contents,
     struct bkp_session *session, const char *prefix,

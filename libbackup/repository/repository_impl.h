@@ -246,6 +246,11 @@ int bkp_session_look_again(struct bkp_session *session, struct bkp_error *err);
 bool bkp_session_has_chunk(struct bkp_session *session,
     const unsigned char id[FMT_ID_SIZE], uint64_t len);
 
+/* The entries of a list that another session has stored. */
+int bkp_session_entries(struct bkp_session *session,
+    const struct fmt_chunk_ref *list, size_t list_count,
+    struct bkp_entry_stream **out, struct bkp_error *err);
+
 /* What the session has stored so far; and adds what others have. */
 void bkp_session_counts(struct bkp_session *session, uint64_t *new_chunks,
     uint64_t *known_chunks, uint64_t *stored_bytes);

@@ -31,6 +31,9 @@ bkp_session_touch(struct bkp_session *session, struct bkp_error *err)
 int
 bkp_session_settle(struct bkp_session *session, struct bkp_error *err)
 {
+	if (session->lists != NULL &&
+	    bkp_chunk_writer_flush(session->lists, err) < 0)
+		return -1;
 	if (bkp_background_drain(session->uploads, err) < 0 ||
 	    bkp_session_check_whole(session, err) < 0)
 		return -1;
@@ -60,6 +63,15 @@ bkp_session_has_chunk(struct bkp_session *session,
 		if (place.chunk.raw_len != len)
 			return false;
 	return bkp_session_finds(session, id);
+}
+
+int
+bkp_session_entries(struct bkp_session *session,
+    const struct fmt_chunk_ref *list, size_t list_count,
+    struct bkp_entry_stream **out, struct bkp_error *err)
+{
+	return bkp_entry_stream_open(
+	    session->repository, list, list_count, NULL, out, err);
 }
 
 void

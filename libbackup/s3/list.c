@@ -89,16 +89,25 @@ bkp_s3_list_read_ahead(struct bkp_s3_listing *listing)
 /* ---- a part of it ---- */
 
 int
+bkp_s3_list_limit(struct bkp_s3_listing *listing, const char *behind,
+    const char *last, struct bkp_error *err)
+{
+	if (behind != NULL &&
+	    (listing->after = bkp_strdup(behind, err)) == NULL)
+		return -1;
+	if (last != NULL && (listing->until = bkp_strdup(last, err)) == NULL)
+		return -1;
+	return 0;
+}
+
+int
 bkp_s3_list_between(struct bkp_s3_listing *listing, const char *after,
     const char *until, struct bkp_error *err)
 {
 	if (after != NULL &&
-	    ((listing->after = bkp_strdup(after, err)) == NULL ||
-		(listing->last_key = bkp_strdup(after, err)) == NULL))
+	    (listing->last_key = bkp_strdup(after, err)) == NULL)
 		return -1;
-	if (until != NULL && (listing->until = bkp_strdup(until, err)) == NULL)
-		return -1;
-	return 0;
+	return bkp_s3_list_limit(listing, after, until, err);
 }
 
 bool

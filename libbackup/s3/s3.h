@@ -196,6 +196,11 @@ void bkp_s3_list_ask_metadata(struct bkp_s3_listing *listing);
 /* While a page is read, a thread asks for the next one. Until the listing is at
  * its end or closed, nobody else uses the connection. */
 void bkp_s3_list_read_ahead(struct bkp_s3_listing *listing);
+/* Only keys behind one (NULL: from the first) up to and with another (NULL: to
+ * the last), before the first page is asked for. A server that does not know
+ * where to begin begins at the first all the same. */
+int bkp_s3_list_limit(struct bkp_s3_listing *listing, const char *behind,
+    const char *last, struct bkp_error *err);
 /* Where a listing may be cut: 1, and a key that is valid until the next call; 0
  * where there is none any more; -1. Keys come in their order. */
 typedef int bkp_s3_bound_fn(

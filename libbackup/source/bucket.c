@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "libbackup/base/fail.h"
-#include "libbackup/source/bucket_impl.h"
+#include "libbackup/source/bucket_source.h"
 
 /* Told in a snapshot, but another bucket gives its own. */
 static const char *const ignored[] = {"etag_opaque", "last_modified",
@@ -33,6 +33,7 @@ const struct bkp_kind bkp_kind_bucket = {
     .kind = BKP_KIND_BUCKET,
     .name = "bucket",
     .source_open = bkp_bucket_source_open,
+    .share = bkp_bucket_share,
     .target_open = bkp_bucket_target_open,
     .scratch_open = bkp_bucket_scratch_open,
     .comparisons = comparisons,

@@ -114,7 +114,8 @@ const char *bkp_bucket_attrs_get(const json_t *attrs, const char *name);
 
 /* An object on its way from a listing to an entry; freed by item_free. */
 struct bkp_bucket_item {
-	bool is_kept;    /* the entry is that of the last snapshot */
+	bool is_kept;    /* the entry is that of the last snapshot, */
+	bool is_shared;  /* or of a share, who read it now */
 	bool is_gone;    /* nothing to hand over: it was left out */
 	bool is_refused; /* because the server refused it */
 	bool is_older;   /* a version that is not current, or a delete marker */

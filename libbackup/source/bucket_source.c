@@ -6,11 +6,7 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/base/pipeline.h"
-#include "libbackup/source/bucket_changes.h"
-#include "libbackup/source/bucket_cuts.h"
-#include "libbackup/source/bucket_history.h"
-#include "libbackup/source/bucket_impl.h"
-#include "libbackup/source/bucket_moment.h"
+#include "libbackup/source/bucket_source.h"
 
 /* So many changes during a run are named, then they are only counted. */
 #define NAMED_MAX 30
@@ -19,42 +15,13 @@
  * is large holds up those that come behind it. */
 #define UNDER_WAY 16
 
-struct bucket_source {
-	struct bkp_source base;
-	const struct bkp_bucket_config *config; /* borrowed */
-	struct bkp_bucket_access access;
-	enum bkp_s3_versioning versioning;
-	bool is_exact; /* what was current at a moment, not what is listed */
-	struct bkp_bucket_clock clock;   /* where it is */
-	struct bkp_bucket_window window; /* that moment, once it is known */
-	time_t listed_at;
-	struct bkp_bucket_listed *listed; /* what the run went by; owned */
-	struct bkp_bucket_cuts cuts;      /* of it */
-	uint64_t objects;                 /* of it */
-	uint64_t changed;                 /* meanwhile, as a second one says */
-	uint64_t changes[3];              /* by enum bkp_bucket_change */
-	bool is_stable;                   /* nothing did */
-
-	/* while it runs */
-	struct bkp_sink *sink;
-	struct bkp_bucket_origin origin;
-	struct bkp_s3_listing *listing; /* one of the two */
-	struct bkp_bucket_past *past;
-	struct bkp_bucket_history *history; /* NULL: current ones alone */
-	uint64_t refused;                   /* objects */
-	struct bkp_bucket_former *previous; /* NULL: none */
-	bool has_previous;                  /* and it is not at its end */
-	struct fmt_entry
-	    candidate; /* of it, not yet compared; path NULL: none */
-};
-
 /* ---- two listings ---- */
 
 static void
 tell_change(void *arg, enum bkp_bucket_change change, const char *key)
 {
 	static const char *const words[] = {"appeared", "changed", "vanished"};
-	struct bucket_source *source = arg;
+	struct bkp_bucket_source *source = arg;
 	char *path;
 
 	source->changes[change]++;
@@ -70,7 +37,7 @@ tell_change(void *arg, enum bkp_bucket_change change, const char *key)
 
 /* libs3 knows nothing to begin behind. */
 static int
-ask_in_pieces(struct bucket_source *source, struct bkp_s3_listing *listing,
+ask_in_pieces(struct bkp_bucket_source *source, struct bkp_s3_listing *listing,
     bkp_s3_bound_fn *cut, void *arg, struct bkp_error *err)
 {
 	bkp_s3_list_read_ahead(listing);
@@ -82,7 +49,7 @@ ask_in_pieces(struct bucket_source *source, struct bkp_s3_listing *listing,
 
 /* Whether anything came, changed or went while the objects were fetched. */
 static int
-look_again(struct bucket_source *source, struct bkp_error *err)
+look_again(struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	struct bkp_s3_listing *now = NULL;
 	int rc = bkp_s3_list_open(source->access.own, source->config->bucket,
@@ -115,7 +82,7 @@ look_again(struct bucket_source *source, struct bkp_error *err)
 /* Moves on in the last snapshot to the first path that is not before `path`. */
 static int
 seek_previous(
-    struct bucket_source *source, const char *path, struct bkp_error *err)
+    struct bkp_bucket_source *source, const char *path, struct bkp_error *err)
 {
 	while (source->has_previous &&
 	       (source->candidate.path == NULL ||
@@ -133,9 +100,9 @@ seek_previous(
 }
 
 /* True where the object is still what the last snapshot holds. */
-static bool
-is_unchanged(struct bucket_source *source, const struct bkp_bucket_item *item,
-    const char *tags)
+bool
+bkp_bucket_source_is_unchanged(struct bkp_bucket_source *source,
+    const struct bkp_bucket_item *item, const char *tags)
 {
 	const struct fmt_entry *before = &source->candidate;
 
@@ -146,23 +113,44 @@ is_unchanged(struct bucket_source *source, const struct bkp_bucket_item *item,
 
 /* ---- pipeline ---- */
 
-static int
-new_item(struct bucket_source *source, const struct bkp_s3_object *object,
-    const char *version_id, struct bkp_bucket_item **out, struct bkp_error *err)
+int
+bkp_bucket_source_item(struct bkp_bucket_source *source,
+    const struct bkp_s3_object *object, const char *version_id,
+    struct bkp_bucket_item **out, struct bkp_error *err)
 {
 	char *path = bkp_format(err, "%s/%s", source->base.prefix, object->key);
+	struct bkp_bucket_item *item = NULL;
 	int rc = -1;
 
 	if (path != NULL)
 		rc = bkp_bucket_item_new(
-		    path, BKP_BUCKET_OBJECT, object, version_id, out, err);
+		    path, BKP_BUCKET_OBJECT, object, version_id, &item, err);
+	if (rc == 0 && (rc = seek_previous(source, path, err)) < 0)
+		bkp_bucket_item_free(item);
 	free(path);
+	if (rc == 0)
+		*out = item;
+	return rc;
+}
+
+/* Of the keys of a range, where it is one. A server may not know how to begin
+ * behind a key. */
+static int
+next_listed(struct bkp_bucket_source *source, struct bkp_s3_object *object,
+    struct bkp_error *err)
+{
+	int rc;
+
+	do
+		rc = bkp_s3_list_next(source->listing, object, err);
+	while (rc == 1 && source->behind != NULL &&
+	       strcmp(object->key, source->behind) <= 0);
 	return rc;
 }
 
 /* The next object: of the listing, or that was current at the moment. */
 static int
-next_object(struct bucket_source *source, struct bkp_s3_object *object,
+next_object(struct bkp_bucket_source *source, struct bkp_s3_object *object,
     const char **version_id, struct bkp_error *err)
 {
 	struct bkp_s3_version version;
@@ -170,7 +158,7 @@ next_object(struct bucket_source *source, struct bkp_s3_object *object,
 
 	*version_id = NULL;
 	if (source->past == NULL)
-		return bkp_s3_list_next(source->listing, object, err);
+		return next_listed(source, object, err);
 	if ((rc = bkp_bucket_past_next(source->past, &version, err)) != 1)
 		return rc;
 	*object = (struct bkp_s3_object){.key = version.key,
@@ -183,12 +171,20 @@ next_object(struct bucket_source *source, struct bkp_s3_object *object,
 	return 1;
 }
 
-/* Keeps the entry of the last snapshot where it is of the same object. */
+/* Keeps the entry of a share, or of the last snapshot, where it is of the same
+ * object. */
 static int
-look_before(struct bucket_source *source, struct bkp_bucket_item *item,
+look_before(struct bkp_bucket_source *source, struct bkp_bucket_item *item,
     const char *tags, struct bkp_error *err)
 {
-	if (is_unchanged(source, item, tags))
+	if (source->shared != NULL) {
+		int rc =
+		    bkp_bucket_shared_find(source->shared, item, tags, err);
+
+		if (rc < 0 || item->is_kept)
+			return rc;
+	}
+	if (bkp_bucket_source_is_unchanged(source, item, tags))
 		return bkp_bucket_item_keep(item, &source->candidate, err);
 	if (source->history == NULL)
 		return 0;
@@ -198,7 +194,7 @@ look_before(struct bucket_source *source, struct bkp_bucket_item *item,
 static int
 next(void *arg, void **out, struct bkp_error *err)
 {
-	struct bucket_source *source = arg;
+	struct bkp_bucket_source *source = arg;
 	struct bkp_bucket_item *item;
 	struct bkp_s3_object object;
 	const char *version_id;
@@ -211,10 +207,9 @@ next(void *arg, void **out, struct bkp_error *err)
 	if ((source->listed != NULL &&
 		(bkp_bucket_listed_add(source->listed, &object, err) < 0 ||
 		    bkp_bucket_cuts_see(&source->cuts, object.key, err) < 0)) ||
-	    new_item(source, &object, version_id, &item, err) < 0)
+	    bkp_bucket_source_item(source, &object, version_id, &item, err) < 0)
 		return -1;
-	if (seek_previous(source, item->entry.path, err) < 0 ||
-	    look_before(source, item, object.tags, err) < 0) {
+	if (look_before(source, item, object.tags, err) < 0) {
 		bkp_bucket_item_free(item);
 		return -1;
 	}
@@ -228,7 +223,7 @@ set_aside(
     void *arg, const struct bkp_s3_version *version, struct bkp_error *err)
 {
 	static const struct fmt_entry none = FMT_ENTRY_INIT;
-	struct bucket_source *source = arg;
+	struct bkp_bucket_source *source = arg;
 	char *path =
 	    bkp_format(err, "%s/%s", source->base.prefix, version->key);
 	bool is_its;
@@ -248,7 +243,7 @@ out:
 static int
 next_older(void *arg, void **out, struct bkp_error *err)
 {
-	struct bucket_source *source = arg;
+	struct bkp_bucket_source *source = arg;
 	struct bkp_bucket_item *item = NULL;
 
 	*out = NULL;
@@ -261,7 +256,7 @@ next_older(void *arg, void **out, struct bkp_error *err)
 /* Tags can change without a trace in the listing. What cannot be asked is
  * fetched, and says why it cannot. */
 static int
-ask_again(struct bucket_source *source, unsigned worker,
+ask_again(struct bkp_bucket_source *source, unsigned worker,
     struct bkp_bucket_item *item, struct bkp_error *err)
 {
 	struct fmt_entry fresh = FMT_ENTRY_INIT;
@@ -284,17 +279,17 @@ ask_again(struct bucket_source *source, unsigned worker,
 static bool
 needs_work(void *arg, const void *item_pointer)
 {
-	const struct bucket_source *source = arg;
+	const struct bkp_bucket_source *source = arg;
 	const struct bkp_bucket_item *item = item_pointer;
 
-	return !item->is_kept ||
-	       (source->config->asks_each && !item->is_marker);
+	return !item->is_kept || (source->config->asks_each &&
+				     !item->is_marker && !item->is_shared);
 }
 
 static int
 work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 {
-	struct bucket_source *source = arg;
+	struct bkp_bucket_source *source = arg;
 	struct bkp_bucket_item *item = item_pointer;
 	struct bkp_run *run = bkp_sink_run(source->sink);
 	int rc = 0;
@@ -311,10 +306,20 @@ work(void *arg, unsigned worker, void *item_pointer, struct bkp_error *err)
 	return rc;
 }
 
+/* What is not whole the leader reads, and says so; what the last snapshot has
+ * he knows as well. */
+static bool
+is_for_leader(
+    struct bkp_bucket_source *source, const struct bkp_bucket_item *item)
+{
+	return !item->is_gone && needs_work(source, item) &&
+	       bkp_bucket_attrs_get(item->entry.attrs, "last_modified") != NULL;
+}
+
 static int
 done(void *arg, void *item_pointer, struct bkp_error *err)
 {
-	struct bucket_source *source = arg;
+	struct bkp_bucket_source *source = arg;
 	struct bkp_bucket_item *item = item_pointer;
 	int rc = 0;
 
@@ -322,7 +327,7 @@ done(void *arg, void *item_pointer, struct bkp_error *err)
 		bkp_run_count(bkp_sink_run(source->sink), item->size, 1);
 	if (item->is_refused && !item->is_older)
 		source->refused++;
-	if (!item->is_gone)
+	if (source->is_share ? is_for_leader(source, item) : !item->is_gone)
 		rc = bkp_sink_entry(source->sink, &item->entry, err);
 	bkp_bucket_item_free(item);
 	return rc;
@@ -338,7 +343,7 @@ discard(void *arg, void *item)
 static void
 tick(void *arg)
 {
-	struct bucket_source *source = arg;
+	struct bkp_bucket_source *source = arg;
 
 	bkp_run_tick(bkp_sink_run(source->sink));
 }
@@ -361,8 +366,8 @@ static const struct bkp_pipeline_ops older_pipeline = {.next = next_older,
 
 /* Whoever may not list versions has a fuzzy snapshot, and is told. */
 static int
-look_at_clock(
-    struct bucket_source *source, struct bkp_run *run, struct bkp_error *err)
+look_at_clock(struct bkp_bucket_source *source, struct bkp_run *run,
+    struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 
@@ -390,7 +395,7 @@ look_at_clock(
 static int
 prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 {
-	struct bucket_source *source = (struct bucket_source *)base;
+	struct bkp_bucket_source *source = (struct bkp_bucket_source *)base;
 	struct bkp_run *run = bkp_sink_run(sink);
 
 	if (bkp_bucket_access_open(&source->access, source->config, run, err) <
@@ -405,7 +410,7 @@ prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 }
 
 static int
-open_history(struct bucket_source *source, struct bkp_error *err)
+open_history(struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	const struct bkp_bucket_place place = {.connection = source->access.own,
 	    .bucket = source->config->bucket,
@@ -433,7 +438,7 @@ write_time(int64_t us, char text[64])
 
 /* Which versions were current; of all, where no moment is known. */
 static int
-open_past(struct bucket_source *source, struct bkp_error *err)
+open_past(struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	if (bkp_bucket_past_open(source->access.own, source->config->bucket,
 		source->config->prefix, &source->window, &source->past,
@@ -445,7 +450,7 @@ open_past(struct bucket_source *source, struct bkp_error *err)
 }
 
 static int
-open_moment(struct bucket_source *source, struct bkp_error *err)
+open_moment(struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_sink_run(source->sink);
 	char from[64], to[64];
@@ -460,7 +465,7 @@ open_moment(struct bucket_source *source, struct bkp_error *err)
 }
 
 static int
-open_listing(struct bucket_source *source, struct bkp_error *err)
+open_listing(struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	if (bkp_bucket_listed_new(&source->listed, err) < 0)
 		return -1;
@@ -476,8 +481,9 @@ open_listing(struct bucket_source *source, struct bkp_error *err)
 }
 
 /* Current ones alone: the older ones are the history's. */
-static int
-open_previous(struct bucket_source *source, struct bkp_error *err)
+int
+bkp_bucket_source_previous(
+    struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	char *below = bkp_format(err, "%s/", source->base.prefix);
 	struct bkp_entry_stream *stream = NULL;
@@ -493,32 +499,54 @@ open_previous(struct bucket_source *source, struct bkp_error *err)
 	return rc;
 }
 
-/* What there was before tells where what there is now may be cut. */
-static int
-ask_listing(struct bucket_source *source, struct bkp_error *err)
+int
+bkp_bucket_source_fetch(struct bkp_bucket_source *source, struct bkp_error *err)
 {
+	unsigned count = source->access.count;
+
+	return bkp_pipeline_run(count, count * UNDER_WAY, &pipeline, source,
+	    bkp_run_cancel(bkp_sink_run(source->sink)), err);
+}
+
+int
+bkp_bucket_source_ask(struct bkp_bucket_source *source, struct bkp_error *err)
+{
+	if (source->previous == NULL && source->shared == NULL)
+		return 0;
 	bkp_s3_list_ask_metadata(source->listing);
+	if (source->previous == NULL)
+		return 0;
 	return ask_in_pieces(source, source->listing, bkp_bucket_former_cut,
 	    source->previous, err);
 }
 
+/* For what is compared with it. */
 static int
-run_pipeline(struct bucket_source *source, struct bkp_error *err)
+ask_metadata(struct bkp_bucket_source *source, struct bkp_error *err)
+{
+	if (source->past == NULL)
+		return bkp_bucket_source_ask(source, err);
+	if (source->previous != NULL || source->shared != NULL)
+		bkp_bucket_past_ask_metadata(source->past);
+	return 0;
+}
+
+static int
+run_pipeline(struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_sink_run(source->sink);
 	unsigned count = source->access.count;
 
 	source->listed_at = time(NULL);
-	if (open_history(source, err) < 0 || open_previous(source, err) < 0 ||
+	if (open_history(source, err) < 0 ||
+	    bkp_bucket_source_previous(source, err) < 0 ||
+	    bkp_bucket_shared_open(
+		source->sink, source->base.prefix, &source->shared, err) < 0 ||
 	    (source->is_exact ? open_moment(source, err)
 			      : open_listing(source, err)) < 0)
 		return -1;
-	if (source->previous != NULL && source->past != NULL)
-		bkp_bucket_past_ask_metadata(source->past);
-	else if (source->previous != NULL && ask_listing(source, err) < 0)
-		return -1;
-	if (bkp_pipeline_run(count, count * UNDER_WAY, &pipeline, source,
-		bkp_run_cancel(run), err) < 0)
+	if (ask_metadata(source, err) < 0 ||
+	    bkp_bucket_source_fetch(source, err) < 0)
 		return -1;
 	if (source->history == NULL)
 		return 0;
@@ -529,7 +557,7 @@ run_pipeline(struct bucket_source *source, struct bkp_error *err)
 /* One object may be refused; all of them are a wrong permission, and a backup
  * of nothing is none. */
 static int
-check_refused(const struct bucket_source *source, struct bkp_error *err)
+check_refused(const struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	if (source->refused == 0 || source->refused < source->objects)
 		return 0;
@@ -541,7 +569,7 @@ check_refused(const struct bucket_source *source, struct bkp_error *err)
 
 /* While versions were suspended, what was overwritten was not kept. */
 static int
-look_at_versioning(struct bucket_source *source, struct bkp_error *err)
+look_at_versioning(struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	enum bkp_s3_versioning now = BKP_S3_VERSIONING_UNKNOWN;
 
@@ -560,7 +588,7 @@ look_at_versioning(struct bucket_source *source, struct bkp_error *err)
 
 /* Nobody takes such a backup for whole. */
 static int
-note_signature(struct bucket_source *source, struct bkp_error *err)
+note_signature(struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	if (!source->config->is_v2 || source->objects == 0)
 		return 0;
@@ -572,7 +600,7 @@ note_signature(struct bucket_source *source, struct bkp_error *err)
 
 /* What there is to say once the objects are through. */
 static int
-look_back(struct bucket_source *source, struct bkp_error *err)
+look_back(struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	if (note_signature(source, err) < 0)
 		return -1;
@@ -580,18 +608,24 @@ look_back(struct bucket_source *source, struct bkp_error *err)
 				: look_again(source, err);
 }
 
+void
+bkp_bucket_source_begin(struct bkp_bucket_source *source, struct bkp_sink *sink)
+{
+	source->sink = sink;
+	source->origin.config = source->config;
+	source->origin.prefix = source->base.prefix;
+	source->origin.sink = sink;
+	source->origin.slots = &source->access.slots;
+}
+
 static int
 run_source(
     struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 {
-	struct bucket_source *source = (struct bucket_source *)base;
+	struct bkp_bucket_source *source = (struct bkp_bucket_source *)base;
 	int rc;
 
-	source->sink = sink;
-	source->origin.config = source->config;
-	source->origin.prefix = base->prefix;
-	source->origin.sink = sink;
-	source->origin.slots = &source->access.slots;
+	bkp_bucket_source_begin(source, sink);
 	rc = run_pipeline(source, err);
 	if (rc == 0)
 		rc = check_refused(source, err);
@@ -610,7 +644,7 @@ source_info(struct bkp_source *base, json_t **info, struct bkp_error *err)
 {
 	static const char *const words[] = {
 	    "off", "on", "suspended", "unknown"};
-	struct bucket_source *source = (struct bucket_source *)base;
+	struct bkp_bucket_source *source = (struct bkp_bucket_source *)base;
 	char listed_at[32];
 	struct tm tm;
 
@@ -642,20 +676,25 @@ source_info(struct bkp_source *base, json_t **info, struct bkp_error *err)
 	    source->config->prefix != NULL ? source->config->prefix : "", err);
 }
 
-static void
-close_source(struct bkp_source *base)
+void
+bkp_bucket_source_free(struct bkp_bucket_source *source)
 {
-	struct bucket_source *source = (struct bucket_source *)base;
-
 	bkp_s3_list_close(source->listing);
 	bkp_bucket_past_close(source->past);
 	bkp_bucket_history_free(source->history);
+	bkp_bucket_shared_close(source->shared);
 	bkp_bucket_former_free(source->previous);
 	bkp_bucket_cuts_free(&source->cuts);
 	fmt_entry_free(&source->candidate);
 	bkp_bucket_listed_free(source->listed);
 	bkp_bucket_access_close(&source->access);
-	free(source);
+}
+
+static void
+close_source(struct bkp_source *base)
+{
+	bkp_bucket_source_free((struct bkp_bucket_source *)base);
+	free(base);
 }
 
 static const struct bkp_source_ops source_ops = {
@@ -664,13 +703,14 @@ static const struct bkp_source_ops source_ops = {
     .run = run_source,
     .info = source_info,
     .close = close_source,
+    .plan = bkp_bucket_source_plan,
 };
 
 int
 bkp_bucket_source_open(const struct bkp_source_config *config,
     struct bkp_source **out, struct bkp_error *err)
 {
-	struct bucket_source *source;
+	struct bkp_bucket_source *source;
 
 	if (config->bucket.bucket == NULL)
 		return bkp_fail(err, BKP_INVALID,

@@ -31,13 +31,15 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket_lineage_put.c \
 	libbackup/source/bucket_moment.c libbackup/source/bucket_moment.h \
 	libbackup/source/bucket_older.c libbackup/source/bucket_older.h \
+	libbackup/source/bucket_plan.c \
 	libbackup/source/bucket_put.c libbackup/source/bucket_put.h \
 	libbackup/source/bucket_remove.c libbackup/source/bucket_remove.h \
 	libbackup/source/bucket_same.c \
 	libbackup/source/bucket_tags.c \
 	libbackup/source/bucket_there.c \
 	libbackup/source/bucket_scratch.c \
-	libbackup/source/bucket_source.c \
+	libbackup/source/bucket_share.c \
+	libbackup/source/bucket_source.c libbackup/source/bucket_source.h \
 	libbackup/source/bucket_target.c \
 	libbackup/source/bucket_walk.c libbackup/source/bucket_walk.h
 # postgres

@@ -101,7 +101,7 @@ bool bkp_sink_is_digest_only(const struct bkp_sink *sink);
 
 /* ---- sharing: several processes read one thing in one moment ---- */
 
-/* What others have read for the leader; one a task of the plan. */
+/* What others have read for the leader; by numbers of the plan. */
 struct bkp_shared {
 	const struct fmt_share_plan *plan;
 	const struct fmt_share_done *done;
@@ -110,17 +110,27 @@ struct bkp_shared {
 /* NULL: this process reads all by itself. Borrowed. */
 const struct bkp_shared *bkp_sink_shared(const struct bkp_sink *sink);
 
+/* The entries of a range of a bucket, by its number in the plan, in order; *out
+ * is NULL where the share left it. The caller closes it. */
+int bkp_sink_shared_entries(struct bkp_sink *sink, size_t n,
+    struct bkp_entry_stream **out, struct bkp_error *err);
+
+/* Of a share: makes of the entries that came since the last one what the range
+ * of this number is handed in as. The paths go on behind them. */
+int bkp_sink_hand_in(struct bkp_sink *sink, struct fmt_share_done *done,
+    uint32_t n, struct bkp_error *err);
+
 /* A plan that is being made. */
 struct bkp_share_planning {
 	struct fmt_share_plan plan;
-	size_t database_cap, table_cap, task_cap;
+	size_t database_cap, table_cap, task_cap, bucket_cap, range_cap;
 };
 
 /* Of those who read for the leader. */
 struct bkp_share_work {
 	const struct fmt_share_plan *plan;
-	const bool *is_chosen;       /* one a task: to be done now */
-	struct fmt_share_done *done; /* one a task: of those it is filled */
+	const bool *is_chosen; /* by numbers of the plan: to be done now */
+	struct fmt_share_done *done; /* the same: of those it is filled */
 };
 
 /* ---- source ---- */
@@ -153,7 +163,7 @@ struct bkp_source_ops {
 	int (*plan)(struct bkp_source *source, struct bkp_sink *sink,
 	    struct bkp_share_planning *planning, struct bkp_error *err);
 	/* From time to time between plan and run: -1 where the moment is
-	 * gone. */
+	 * gone. NULL member: none is held. */
 	int (*keep)(struct bkp_source *source, struct bkp_error *err);
 };
 
@@ -392,7 +402,7 @@ struct bkp_kind {
 	    const struct bkp_share_work *work, struct bkp_sink *sink,
 	    struct bkp_error *err);
 	/* Whether that moment is held yet; BKP_NOTFOUND: it is not. NULL
-	 * member: as above. */
+	 * member: none is held. */
 	int (*check_share)(const struct bkp_source_config *config,
 	    const struct fmt_share_database *database, struct bkp_run *run,
 	    struct bkp_error *err);

@@ -233,6 +233,7 @@ tests_integration_notify_tool_LDADD = libbackup/libbackup-internal.la
 EXTRA_DIST += tests/integration/test_notify.py tests/integration/test_metrics.py
 # share: backups that several processes make
 EXTRA_DIST += tests/integration/test_share.py
+EXTRA_DIST += tests/integration/test_share_bucket.py
 EXTRA_DIST += tests/integration/test_share_hosts.py
 EXTRA_DIST += tests/integration/test_share_leader.py
 EXTRA_DIST += tests/integration/test_alerts.py \
