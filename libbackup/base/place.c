@@ -129,6 +129,25 @@ read_all(int fd, const char *path, struct fmt_buf *out, struct bkp_error *err)
 }
 
 int
+bkp_place_read_own(const char *path, struct fmt_buf *out, struct bkp_error *err)
+{
+	/* A pipe would wait for somebody who writes. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), rc;
+	struct stat st;
+
+	if (fd < 0)
+		return bkp_fail_errno(err, errno, "%s: opening", path);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+		rc = bkp_fail(err, BKP_NOTFOUND,
+		    "%s may have been written by somebody else", path);
+	else
+		rc = read_all(fd, path, out, err);
+	(void)close(fd);
+	return rc;
+}
+
+int
 bkp_place_read(const char *path, struct fmt_buf *out, struct bkp_error *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;

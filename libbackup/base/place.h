@@ -35,6 +35,11 @@ char *bkp_cache_directory(const char *below, struct bkp_error *err);
 int bkp_place_read(
     const char *path, struct fmt_buf *out, struct bkp_error *err);
 
+/* The same, of a file that nobody else can have written, for it is ours, and no
+ * link. BKP_NOTFOUND: there is none like that. */
+int bkp_place_read_own(
+    const char *path, struct fmt_buf *out, struct bkp_error *err);
+
 /* Makes or replaces a file, which only its owner can read. Whoever reads it
  * sees the old one or the new one, whole, also where the power fails. */
 int bkp_place_write(

@@ -161,7 +161,7 @@ unpack(const struct bkp_pg_cluster *cluster, const struct kept *kept,
 
 	options.has_input = true;
 	if (zstd == NULL || room == NULL ||
-	    bkp_place_read(kept->path, &bytes, err) < 0)
+	    bkp_place_read_own(kept->path, &bytes, err) < 0)
 		goto out;
 	if (bytes.len < KEY || memcmp(bytes.data, kept->key, KEY) != 0)
 		(void)fail_kept(err);

@@ -247,6 +247,8 @@ def test_no_limit_of_the_database_ends_pg_amcheck(shop):
 def _kept_clusters(shop):
     folder = os.path.join(shop.host.commands.home, ".cache", "libbackup",
                           "clusters")
+    if not os.path.isdir(folder):
+        return []
     return [os.path.join(folder, name) for name in os.listdir(folder)]
 
 
@@ -283,10 +285,19 @@ def test_an_empty_cluster_is_made_once(shop):
         with open(path, "wb") as file:
             file.write(damaged)
         assert made() == number + 2
+    # Nor is it taken from whoever may have put it there.
+    os.chmod(path, 0o620)
+    assert made() == 5
+    os.rename(path, path + ".there")
+    os.symlink(path + ".there", path)
+    assert made() == 6
+    os.unlink(path)
+    os.mkfifo(path, 0o600)
+    assert made() == 7 and made() == 7
     # Another initdb may make another cluster.
     with open(initdb, "a") as file:
         file.write("# another\n")
-    assert made() == 5
+    assert made() == 8
 
 
 def test_too_old_is_not_proven_and_no_mark_on_the_snapshot(shop):
