@@ -404,6 +404,13 @@ begin(struct job_run *run, struct places *places, struct bkp_error *err)
 	if (bkp_job_name_it(run, err) < 0)
 		return -1;
 	is_ready = bkp_job_list_repositories(run, &problem) == 0;
+	/* Who named another repository than there is sits before it: that is no
+	 * run of the job. */
+	if (!is_ready && run->options->repository != NULL && !run->is_one) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
 	find_places(run, places);
 	if (lock(run, places, who, sizeof(who)) > 0)
 		return decline_overlap(run, who, err);

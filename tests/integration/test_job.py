@@ -560,6 +560,17 @@ def test_a_run_elsewhere_hides_no_failure(jobs, has_names):
     assert result["previous"] == "failed"
 
 
+def test_a_repository_that_is_misspelt_is_no_run(jobs):
+    jobs.write(jobs={"nightly": {"hooks": {"failure": [
+        {"run": ["touch", jobs.stack.path("failed")]}]}}})
+    jobs.result()
+    before = jobs.state
+    done = jobs.stack.run("backup-run", "--json", "--repository", "secnd")
+    assert done.status == FAILED and "secnd" in done.err, str(done)
+    assert jobs.state == before
+    assert not os.path.exists(jobs.stack.path("failed"))
+
+
 def test_a_run_into_one_repository_forgets_nothing_of_the_others(jobs):
     jobs.write(jobs={"nightly": {}})
     jobs.result()
