@@ -117,12 +117,14 @@ bkp_verify_record(
 	bool is_local = false;
 	int rc = 0;
 
-	/* The verdict comes last: the newest counts. */
+	/* The verdict comes last: the newest counts. It is kept where samples
+	 * cannot be, too. */
 	if (is_of_use(verify))
 		rc = put_samples(verify, result, &is_local, &error);
-	if (rc == 0 && is_kept(verify, result))
-		rc = put(verify, result, verify->options->path, NULL, &is_local,
-		    &error);
+	if (is_kept(verify, result) &&
+	    put(verify, result, verify->options->path, NULL, &is_local,
+		&error) < 0)
+		rc = -1;
 	if (rc < 0)
 		bkp_run_message(verify->run, BKP_WARNING, NULL,
 		    "the verdict stands, but could not be kept with the "

@@ -367,8 +367,10 @@ bkp_verify_sample(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	sample->path = bkp_strdup(chosen->selection, err);
 	if (sample->path != NULL)
 		rc = take_sample(verify, chosen, supply, sample, plan, err);
-	/* What nothing was read for has nothing to keep. */
-	if (rc == 0 && plan->read.pieces == 0 && plan->read.failed == 0) {
+	/* What nothing was read for has nothing to keep; nor has a list of
+	 * which a part is lost, for it does not tell what was passed over. */
+	if (rc == 0 && ((plan->read.pieces == 0 && plan->read.failed == 0) ||
+			   !bkp_supply_has_whole_list(supply))) {
 		free(sample->path);
 		free(sample->covered.host);
 		verify->sample_count--;
