@@ -221,6 +221,8 @@ struct bkp_restore_result {
 	const struct bkp_restore_left *left;
 	size_t left_count;
 	void *memory;
+	size_t repeated_count; /* of omission_count: left out when the snapshot
+				  was made, so that it could not come back */
 };
 
 /*

@@ -256,7 +256,7 @@ restore(struct guard *guard, json_t *source, struct bkp_error *err)
 {
 	struct bkp_restore_options options = BKP_RESTORE_OPTIONS_INIT;
 	struct bkp_restore_result result = {.entries = 0};
-	size_t omissions, refused;
+	size_t omissions, refused, repeated;
 
 	bkp_guard_restore_options(guard, source, &options);
 	options.is_delete = is_kind(source, "bucket") &&
@@ -265,11 +265,13 @@ restore(struct guard *guard, json_t *source, struct bkp_error *err)
 		return -1;
 	omissions = result.omission_count;
 	refused = result.refused_count;
+	repeated = result.repeated_count;
 	bkp_restore_result_free(&result);
 	if (json_object_set_new(
 		source, "refused", json_integer((json_int_t)refused)) < 0)
 		return bkp_fail_nomem(err, "keeping the journal");
-	if (omissions > refused)
+	/* What the snapshot lacks was allowed before anything was run. */
+	if (omissions > refused + repeated)
 		return bkp_fail(err, BKP_IO,
 		    "not all of it is back: what is not was named above");
 	if (is_kind(source, "bucket") && !options.is_delete)

@@ -406,6 +406,7 @@ repeat_omissions(struct restore *restore, struct bkp_error *err)
 		if (bkp_run_omit(restore->run, err, omitted[i].path,
 			"not in the snapshot: %s", omitted[i].reason) < 0)
 			return -1;
+	restore->result.repeated_count = count;
 	return 0;
 }
 

@@ -336,6 +336,32 @@ def test_a_health_check_may_pass_after_some_tries(guarded):
         assert len(file.read()) == 4
 
 
+def allow_omissions(guarded):
+    """Of the folder and of the database something is in no snapshot."""
+    guarded.stack.add("files", "app", paths=[
+        guarded.files, guarded.stack.path("absent")])
+    guarded.sql("CREATE FOREIGN DATA WRAPPER w;"
+                "CREATE SERVER s FOREIGN DATA WRAPPER w;"
+                "CREATE FOREIGN TABLE far (i int) SERVER s")
+
+
+def test_what_the_snapshot_may_lack_does_not_make_it_broken(guarded):
+    allow_omissions(guarded)
+    started = guarded.stack.path("started")
+    done = ended(guarded.run(
+        "--json", "--allow-omissions", "--start", "touch " + started,
+        command=[guarded.break_all("false")]), FAILED)
+    assert done.result["state"] == "put-back" and os.path.exists(started)
+    told = [e["path"] for e in done.of_type("omission")
+            if "not in the snapshot" in e["text"]]
+    assert len(told) == 2, str(done)
+    assert guarded.sql("SELECT count(*) FROM t") == [(500,)]
+    assert guarded.keys() == ["one", "three", "two"]
+    assert guarded.read("conf") == "version 1"
+    assert len(guarded.formers()) == 1
+    no_journal(guarded)
+
+
 def test_the_application_is_stopped_and_started_around_it(guarded):
     log = guarded.stack.path("log")
     ended(guarded.run(
