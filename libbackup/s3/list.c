@@ -116,6 +116,18 @@ bkp_s3_list_is_all(const struct bkp_s3_listing *listing)
 	return !listing->is_truncated && !listing->is_beyond;
 }
 
+const char *
+bkp_s3_list_seen(const struct bkp_s3_listing *listing)
+{
+	const char *key = listing->last_key;
+
+	/* Before the first page it is where the range begins. */
+	if (key != NULL && listing->after != NULL &&
+	    strcmp(key, listing->after) == 0)
+		return NULL;
+	return key;
+}
+
 bool
 bkp_s3_list_has_metadata(const struct bkp_s3_listing *listing)
 {

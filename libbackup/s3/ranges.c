@@ -20,6 +20,9 @@ struct bkp_s3_ranges {
 	char *behind;        /* owned: where the next range begins */
 	bool is_all_asked;   /* there is no next one */
 	bool has_told_end;   /* a range was the last, as the server says */
+	bool owes;           /* there is more, as it says, and none came yet */
+	char *seen;          /* owned: a key behind all that was given, or the
+				last that was, until one listing of all came by */
 	bool has_metadata;   /* what the ranges ask for */
 	bool is_whole;       /* no ranges: one listing of all */
 	struct fmt_buf last; /* the last key that was given, with its NUL */
@@ -34,6 +37,7 @@ bkp_s3_ranges_close(struct bkp_s3_ranges *ranges)
 		bkp_s3_list_close(ranges->parts[i]);
 	free(ranges->parts);
 	free(ranges->behind);
+	free(ranges->seen);
 	fmt_buf_free(&ranges->last);
 	free(ranges);
 }
@@ -120,17 +124,34 @@ drop_first(struct bkp_s3_ranges *ranges)
 	ranges->used--;
 }
 
+/* The greatest of the keys that the bucket has for certain. */
+static int
+see(struct bkp_s3_ranges *ranges, const char *key, struct bkp_error *err)
+{
+	if (key == NULL ||
+	    (ranges->seen != NULL && strcmp(key, ranges->seen) <= 0))
+		return 0;
+	return bkp_s3_set_text(&ranges->seen, key, strlen(key), err);
+}
+
 /* The first one is read. That nothing is behind it is not believed yet. */
-static void
-end_first(struct bkp_s3_ranges *ranges, bool wants_metadata)
+static int
+end_first(
+    struct bkp_s3_ranges *ranges, bool wants_metadata, struct bkp_error *err)
 {
 	const struct bkp_s3_listing *part = ranges->parts[ranges->first];
 
 	if (bkp_s3_list_is_all(part))
 		ranges->has_told_end = true;
+	else
+		ranges->owes = true;
 	if (wants_metadata && !bkp_s3_list_has_metadata(part))
 		ranges->has_metadata = false;
+	/* Keys behind its range are keys, too. */
+	if (!ranges->is_whole && see(ranges, bkp_s3_list_seen(part), err) < 0)
+		return -1;
 	drop_first(ranges);
+	return 0;
 }
 
 /* What a range was refused, all of it may not be; and where there is more
@@ -140,12 +161,58 @@ static int
 begin_whole(
     struct bkp_s3_ranges *ranges, bool wants_metadata, struct bkp_error *err)
 {
+	if (ranges->last.len > 0 &&
+	    see(ranges, (const char *)ranges->last.data, err) < 0)
+		return -1;
 	while (ranges->used > 0)
 		drop_first(ranges);
 	free(ranges->behind);
 	ranges->behind = NULL;
 	ranges->is_whole = ranges->is_all_asked = true;
 	return begin(ranges, NULL, wants_metadata, err);
+}
+
+/* One listing of all has a key. */
+static void
+come_by(struct bkp_s3_ranges *ranges, const char *key)
+{
+	if (ranges->seen == NULL || strcmp(key, ranges->seen) < 0)
+		return;
+	free(ranges->seen);
+	ranges->seen = NULL;
+}
+
+/* One listing of all may break off, too. A key that it should have come by may
+ * only be missing where it was deleted meanwhile. */
+static int
+check_whole(struct bkp_s3_ranges *ranges, struct bkp_error *err)
+{
+	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
+	struct bkp_error why = BKP_ERROR_INIT;
+	int rc;
+
+	if (!ranges->is_whole || ranges->seen == NULL)
+		return 0;
+	rc = bkp_s3_head(ranges->connections[0], ranges->bucket, ranges->seen,
+	    0, &headers, &why);
+	bkp_s3_fields_free(&headers);
+	if (rc == 0)
+		return bkp_fail(err, BKP_CORRUPT,
+		    "listing s3://%s: the server ends the list before key "
+		    "\"%s\", which it listed a moment ago and still has; what "
+		    "else is missing is not known, so such a listing cannot "
+		    "be trusted",
+		    ranges->bucket, ranges->seen);
+	if (why.code != BKP_NOTFOUND) {
+		if (err != NULL)
+			*err = why;
+		return bkp_fail_in(err,
+		    "listing s3://%s, whose list ends before key \"%s\"",
+		    ranges->bucket, ranges->seen);
+	}
+	free(ranges->seen);
+	ranges->seen = NULL;
+	return 0;
 }
 
 static int
@@ -165,6 +232,24 @@ is_known(const struct bkp_s3_ranges *ranges, const char *key)
 	       strcmp(key, (const char *)ranges->last.data) <= 0;
 }
 
+/* A key of the first one: 1, where it is to be given; 0: look further; -1. */
+static int
+take(struct bkp_s3_ranges *ranges, bool wants_metadata, const char *key,
+    struct bkp_error *err)
+{
+	if (ranges->is_whole)
+		come_by(ranges, key);
+	if (is_known(ranges, key))
+		return 0;
+	if (ranges->has_told_end && !ranges->is_whole) {
+		if (see(ranges, key, err) < 0)
+			return -1;
+		return begin_whole(ranges, wants_metadata, err);
+	}
+	ranges->owes = false;
+	return keep_last(ranges, key, err) < 0 ? -1 : 1;
+}
+
 int
 bkp_s3_ranges_next(struct bkp_s3_ranges *ranges, bool wants_metadata,
     struct bkp_s3_object *object, struct bkp_error *err)
@@ -176,21 +261,23 @@ bkp_s3_ranges_next(struct bkp_s3_ranges *ranges, bool wants_metadata,
 
 		if (fill(ranges, wants_metadata, err) < 0)
 			return -1;
-		if (ranges->used == 0)
-			return 0;
-		rc = bkp_s3_list_next(
-		    ranges->parts[ranges->first], object, &why);
-		if (rc == 1 && is_known(ranges, object->key))
-			continue;
-		if (rc == 1 && ranges->has_told_end && !ranges->is_whole) {
+		if (ranges->used == 0 && (ranges->is_whole || !ranges->owes))
+			return check_whole(ranges, err);
+		if (ranges->used == 0) {
+			/* More was promised, and every range was empty. */
 			if (begin_whole(ranges, wants_metadata, err) < 0)
 				return -1;
 			continue;
 		}
-		if (rc == 1)
-			return keep_last(ranges, object->key, err) < 0 ? -1 : 1;
-		if (rc == 0) {
-			end_first(ranges, wants_metadata);
+		rc = bkp_s3_list_next(
+		    ranges->parts[ranges->first], object, &why);
+		if (rc == 1) {
+			rc = take(ranges, wants_metadata, object->key, err);
+			if (rc != 0)
+				return rc;
+		} else if (rc == 0) {
+			if (end_first(ranges, wants_metadata, err) < 0)
+				return -1;
 		} else if (ranges->is_whole ||
 			   !bkp_s3_is_worth_asking_plainly(
 			       (enum bkp_error_code)why.code)) {

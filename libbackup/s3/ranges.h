@@ -8,7 +8,9 @@
  * tells where the next begins; who knows the keys that there may be can ask for
  * the pages side by side. The ranges are read in their order, so what comes is
  * what one listing would give. A server that does not know where to begin
- * (start-after) is asked for all of it, in one.
+ * (start-after) is asked for all of it, in one; and so is one whose ranges
+ * contradict each other. Where that ends before a key that is there,
+ * BKP_CORRUPT.
  */
 
 #include "libbackup/s3/s3.h"
@@ -26,6 +28,10 @@ int bkp_s3_list_ask_ahead(
 
 /* At its end: whether the server says that there is nothing behind it. */
 bool bkp_s3_list_is_all(const struct bkp_s3_listing *listing);
+
+/* At its end: the greatest key of its pages, which may be behind `until`; NULL:
+ * they had none. */
+const char *bkp_s3_list_seen(const struct bkp_s3_listing *listing);
 
 /* False where metadata was not asked for, or the server refused it. */
 bool bkp_s3_list_has_metadata(const struct bkp_s3_listing *listing);

@@ -94,6 +94,43 @@ def test_a_bucket_that_changed_a_lot_is_listed_as_it_is(
     assert len(stack.entries()) == len(objects)
 
 
+@pytest.fixture
+def cut(stack, shelf):
+    """A bucket that was backed up, and is listed in pieces from now on."""
+    shelf.buckets["bucket"] = {
+        b"%04d" % number: make(b"old") for number in range(3200)}
+    stack.add_bucket("up", shelf, bucket_name="bucket")
+    stack.create()
+    shelf.asked()
+    return shelf
+
+
+def test_a_list_that_ends_before_a_key_that_is_there_fails(stack, cut):
+    cut.breaks_off, cut.always_breaks = b"1500", True
+    done = stack.run("backup-create")
+    assert done.status == FAILED, str(done)
+    # The first key of the piece behind, which is in no list of all.
+    assert '"2000"' in done.err and "ends the list before" in done.err
+    # It is deleted before anybody can look whether it is there.
+    cut.refuse = lambda method, key: (
+        (404, "NoSuchKey") if (method, key) == ("HEAD", b"2000") else None)
+    stack.create()
+    assert len(stack.entries()) == 1501
+
+
+@pytest.mark.parametrize("first, fewer", [(b"0999", ()), (b"1999", ()),
+                                          (b"0999", (999,))])
+def test_more_that_was_promised_is_asked_for_again(stack, cut, first, fewer):
+    """The server tells that there is more, or shows it, behind a piece, and
+    nothing in any of those behind it."""
+    for number in fewer:
+        del cut.buckets["bucket"][b"%04d" % number]
+    cut.sorted.clear()
+    cut.empty_behind = first
+    stack.create()
+    assert len(stack.entries()) == 3200 - len(fewer)
+
+
 def test_renames_and_copies_are_stored_once(stack, few):
     content = os.urandom(3 << 20)
     few.put("bucket", b"old name", content)

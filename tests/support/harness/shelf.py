@@ -129,7 +129,9 @@ class Shelf:
         self.refuse, self.knows_tags = refuse, knows_tags
         self.has_tagging = True
         self.begins_behind = True  # knows start-after,
-        self.breaks_off = None     # but ends behind this key
+        self.breaks_off = None     # but ends behind this key,
+        self.always_breaks = False # or without it, too,
+        self.empty_behind = None   # or at once, behind this and greater ones
         self.buckets, self.sorted = {}, {}
         self.counts = collections.Counter()
         self.uploads = {}
@@ -253,7 +255,10 @@ class Shelf:
             page.append(keys[at])
         more = (len(page) == PAGE and start + PAGE < len(keys)
                 and keys[start + PAGE].startswith(prefix))
-        if "start-after" in query and self.breaks_off in page:
+        behind = query.get("start-after", "").encode("latin-1")
+        if self.empty_behind is not None and behind >= self.empty_behind:
+            page, more = [], False
+        if (behind or self.always_breaks) and self.breaks_off in page:
             page = page[:page.index(self.breaks_off) + 1]
             more = False
         text = ["<ListBucketResult><EncodingType>url</EncodingType>"
