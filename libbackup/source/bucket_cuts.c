@@ -17,6 +17,10 @@
  * row, the rest is one piece. */
 #define WAITING_MAX (8u * STRIDE)
 
+/* Chunks of theirs, at most, but for those of one entry: a large object has
+ * thousands. Some megabytes. */
+#define REFS_MAX 100000u
+
 /* Servers do not agree on what a key with other characters comes behind, once
  * it is a parameter. */
 static bool
@@ -98,7 +102,8 @@ struct bkp_bucket_former {
 	size_t skipped;
 	struct fmt_entry *waiting; /* a ring of WAITING_MAX, owned */
 	size_t first, count;
-	size_t cut; /* how many of them are in front of the last cut */
+	size_t cut;  /* how many of them are in front of the last cut */
+	size_t refs; /* to chunks, of them all */
 };
 
 void
@@ -161,6 +166,7 @@ bkp_bucket_former_next(struct bkp_bucket_former *former,
 	*entry = former->waiting[former->first];
 	former->first = (former->first + 1) % WAITING_MAX;
 	former->count--;
+	former->refs -= entry->chunk_count;
 	if (former->cut > 0)
 		former->cut--;
 	return 1;
@@ -176,11 +182,14 @@ read_ahead(
 		struct fmt_entry *room =
 		    &former->waiting[(former->first + former->count) %
 				     WAITING_MAX];
-		int rc = count <= WAITING_MAX ? read_one(former, room, err) : 0;
+		int rc = 0;
 
+		if (count <= WAITING_MAX && former->refs < REFS_MAX)
+			rc = read_one(former, room, err);
 		if (rc != 1)
 			return rc;
 		former->count++;
+		former->refs += room->chunk_count;
 	}
 	return 1;
 }

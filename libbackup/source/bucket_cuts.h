@@ -39,7 +39,8 @@ int bkp_bucket_cuts_next(void *cuts, const char **key, struct bkp_error *err);
 
 /* ---- of the last snapshot ---- */
 
-/* Its entries, some thousands of which are read before they are asked for. */
+/* Its entries, some thousands of which are read before they are asked for;
+ * fewer where they are large, and then the rest of the listing is one piece. */
 struct bkp_bucket_former;
 
 /* Takes the stream (NULL: there is none), also where it fails. Paths are of

@@ -238,6 +238,10 @@ UNIT_TESTS += tests/unit/test_bucket_older tests/unit/test_version_path
 tests_unit_test_bucket_older_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_bucket_older_LDADD = $(UNIT_LIBS)
 
+UNIT_TESTS += tests/unit/test_bucket_cuts
+tests_unit_test_bucket_cuts_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bucket_cuts_LDADD = $(UNIT_LIBS)
+
 UNIT_TESTS += tests/unit/test_bucket_history
 tests_unit_test_bucket_history_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_bucket_history_LDADD = $(UNIT_LIBS)
