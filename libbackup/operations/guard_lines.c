@@ -103,33 +103,71 @@ extend(char **text, const char *between, char *more, struct bkp_error *err)
 	return whole != NULL ? 0 : -1;
 }
 
-/* What the next ones replace and delete is kept first. */
+/* What may lack something ends with exit status 3, and so does what has lost
+ * something: who runs the line is told to look. Takes it. */
+static char *
+tolerate(char *line, struct bkp_error *err)
+{
+	char *whole = NULL;
+
+	if (line != NULL)
+		whole = bkp_format(err,
+		    "{ %s ||\n        { [ $? -eq 3 ] && echo 'not whole: look "
+		    "at what was named above, which may be more than was "
+		    "allowed' >&2; }; }",
+		    line);
+	free(line);
+	return whole;
+}
+
+/* The names of the sources of a kind, or of another one, too: " files/app". */
 static int
-add_copy(const struct guard *guard, char **text, struct bkp_error *err)
+add_names(const struct guard *guard, const char *kind, const char *other,
+    char **text, struct bkp_error *err)
 {
 	const json_t *sources = json_object_get(guard->state, "sources");
-	const char *arguments = bkp_guard_text(guard, "arguments");
 
 	for (size_t i = 0; i < json_array_size(sources); i++) {
 		const json_t *source = json_array_get(sources, i);
-		const char *kind = kind_of(source);
+		const char *path =
+		    json_string_value(json_object_get(source, "path"));
 
-		if (strcmp(kind, "files") != 0 && strcmp(kind, "bucket") != 0)
-			continue;
-		if (*text == NULL &&
-		    extend(text, "",
-			bkp_format(err, "backup-create %s%s--tag guard-failed",
-			    arguments, arguments[0] != '\0' ? " " : ""),
-			err) < 0)
-			return -1;
-		if (extend(text, " ",
-			bkp_strdup(
-			    json_string_value(json_object_get(source, "path")),
-			    err),
-			err) < 0)
+		if ((strcmp(kind_of(source), kind) == 0 ||
+			strcmp(kind_of(source), other) == 0) &&
+		    extend(text, "", bkp_format(err, " %s", path), err) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+static int
+add_copy_of(const struct guard *guard, const char *kind, const char *other,
+    bool may_lack, char **text, struct bkp_error *err)
+{
+	const char *arguments = bkp_guard_text(guard, "arguments");
+	char *line, *names = NULL;
+
+	if (add_names(guard, kind, other, &names, err) < 0)
+		return -1;
+	if (names == NULL)
+		return 0;
+	line = bkp_format(err, "backup-create %s%s--tag guard-failed%s",
+	    arguments, arguments[0] != '\0' ? " " : "", names);
+	free(names);
+	return extend(
+	    text, " &&\n    ", may_lack ? tolerate(line, err) : line, err);
+}
+
+/* What the next ones replace and delete is kept first. Of buckets, whose new
+ * objects are deleted, the copy has to be whole in any case. */
+static int
+add_copy(const struct guard *guard, char **text, struct bkp_error *err)
+{
+	if (!bkp_guard_flag(guard, "may_lack"))
+		return add_copy_of(guard, "files", "bucket", false, text, err);
+	return add_copy_of(guard, "files", "files", true, text, err) < 0
+		   ? -1
+		   : add_copy_of(guard, "bucket", "bucket", false, text, err);
 }
 
 /* "--no-owner --skip-refused ", or nothing. */
@@ -161,7 +199,8 @@ add_restore(const struct guard *guard, const json_t *source, char **text,
 	const char *kind = kind_of(source);
 	const char *arguments = bkp_guard_text(guard, "arguments");
 	bool is_database = strcmp(kind, "postgres") == 0;
-	bool may_lack = is_database && bkp_guard_flag(guard, "skip_refused");
+	bool may_lack = bkp_guard_flag(guard, "may_lack") ||
+			(is_database && bkp_guard_flag(guard, "skip_refused"));
 	const char *how = is_database ? "--swap "
 			  : strcmp(kind, "bucket") == 0
 			      ? "--overwrite --delete "
@@ -170,15 +209,13 @@ add_restore(const struct guard *guard, const json_t *source, char **text,
 	char *profile = make_profile(guard, is_database, err);
 	char *line = NULL;
 
-	/* What the server refuses, as it may, is exit status 3. */
 	if (profile != NULL)
-		line = bkp_format(err, "%sbackup-restore %s%s%s%s%s %s%s",
-		    may_lack ? "{ " : "", arguments,
-		    arguments[0] != '\0' ? " " : "", how, profile,
-		    bkp_guard_text(guard, "snapshot"), path,
-		    may_lack ? " || [ $? -eq 3 ]; }" : "");
+		line = bkp_format(err, "backup-restore %s%s%s%s%s %s",
+		    arguments, arguments[0] != '\0' ? " " : "", how, profile,
+		    bkp_guard_text(guard, "snapshot"), path);
 	free(profile);
-	return extend(text, " &&\n    ", line, err);
+	return extend(
+	    text, " &&\n    ", may_lack ? tolerate(line, err) : line, err);
 }
 
 /* One command for a shell, of many lines: where one fails, none that comes

@@ -144,14 +144,51 @@ def test_what_goes_well_stays_and_the_printed_lines_lead_back(guarded):
     assert "bucket/%s/four" % guarded.bucket in guarded.stack.entries(copy)
 
 
-def follow(guarded, lines):
+def follow(guarded, lines, said="/dev/null"):
     """What was printed, as somebody pastes it."""
     path = guarded.stack.path("pasted")
     with open(path, "w") as out:
         out.write("cd /\nunset BACKUP_STATE_DIR BACKUP_CACHE_DIR\n"
                   "export HOME=%s PATH=%s:$PATH\n%s" % (
             guarded.stack.commands.home, guarded.stack.commands.tools, lines))
-    return os.system("sh %s >/dev/null 2>&1" % path)
+    return os.system("sh %s >%s 2>&1" % (path, said))
+
+
+def allow_omissions(guarded):
+    """Of the folder and of the database something is in no snapshot."""
+    guarded.stack.add("files", "app", paths=[
+        guarded.files, guarded.stack.path("absent")])
+    guarded.sql("CREATE FOREIGN DATA WRAPPER w;"
+                "CREATE SERVER s FOREIGN DATA WRAPPER w;"
+                "CREATE FOREIGN TABLE far (i int) SERVER s")
+
+
+def test_the_printed_lines_go_on_where_something_may_be_lacking(guarded):
+    allow_omissions(guarded)
+    ended(guarded.run("--source", "files/app", command=["true"]), FAILED)
+    done = ended(guarded.run("--json", "--allow-omissions",
+                             command=[guarded.break_all()]), COMPLETE)
+    guarded.break_bucket()
+    (way,) = done.result["run"]
+    said = guarded.stack.path("said")
+    assert follow(guarded, way, said) == 0
+    assert guarded.sql("SELECT count(*) FROM t") == [(500,)]
+    assert guarded.keys() == ["one", "three", "two"]
+    assert guarded.read("conf") == "version 1"
+    with open(said) as file:
+        assert file.read().count("look at what was named") == 3, way
+
+    # Objects are deleted of which there is a copy, and of no others.
+    copies = [line for line in way.split("\n") if "backup-create" in line]
+    assert ["bucket/" in line for line in copies] == [False, True]
+    assert copies[1].endswith(" &&") and "{" not in copies[1]
+
+    # What fails still ends it.
+    broken = guarded.break_all()
+    os.rename(guarded.stack.key_file, guarded.stack.key_file + "-away")
+    os.system(broken)
+    assert follow(guarded, way) != 0
+    assert guarded.read("conf") == "version 2\n"
 
 
 def test_the_result_is_an_event(guarded):
@@ -334,15 +371,6 @@ def test_a_health_check_may_pass_after_some_tries(guarded):
     assert done.result["state"] == "kept"
     with open(count) as file:
         assert len(file.read()) == 4
-
-
-def allow_omissions(guarded):
-    """Of the folder and of the database something is in no snapshot."""
-    guarded.stack.add("files", "app", paths=[
-        guarded.files, guarded.stack.path("absent")])
-    guarded.sql("CREATE FOREIGN DATA WRAPPER w;"
-                "CREATE SERVER s FOREIGN DATA WRAPPER w;"
-                "CREATE FOREIGN TABLE far (i int) SERVER s")
 
 
 def test_what_the_snapshot_may_lack_does_not_make_it_broken(guarded):
