@@ -4,6 +4,7 @@
  * without its contents, and perhaps a sample of these. What was not looked at
  * has a line, and the verdict is none on the whole.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "libbackup/base/config_verification.h"
@@ -112,12 +113,31 @@ compare_structure(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 }
 
 static int
+tell_unmade(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    const char *why, struct bkp_error *err)
+{
+	char *name = bkp_format(err, "%s/structure", chosen->selection);
+	int rc = -1;
+
+	if (name != NULL)
+		rc = bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err, name,
+		    "not restored: %s", why);
+	free(name);
+	return rc;
+}
+
+static int
 prove_structure(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, struct bkp_error *err)
 {
 	struct bkp_scratch *scratch = NULL;
+	const char *obstacle;
 	int rc;
 
+	if (bkp_verify_obstacle(verify, chosen, supply, &obstacle, err) < 0)
+		return -1;
+	if (obstacle != NULL)
+		return tell_unmade(verify, chosen, obstacle, err);
 	if (bkp_scratch_make(chosen, &verify->choice, verify->folder.path,
 		verify->run, &scratch, err) < 0)
 		return -1;

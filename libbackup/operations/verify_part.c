@@ -8,11 +8,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/entry.h"
 #include "libbackup/archive/reader.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/operations/archive_import.h"
 #include "libbackup/operations/verify_impl.h"
 #include "libbackup/repository/repository_own.h"
+
+/* It is said of the source, whatever of it was chosen: what was left out of
+ * the selection alone does not tell. 1, 0 or -1. */
+static int
+was_part(
+    const struct bkp_opened *opened, const char *prefix, struct bkp_error *err)
+{
+	size_t count = json_array_size(opened->snapshot.omissions);
+	struct fmt_buf escaped = FMT_BUF_INIT;
+	const char *text = NULL;
+	int found = 0;
+
+	if (fmt_path_escape(prefix, &escaped) == FMT_OK)
+		text = fmt_buf_text(&escaped);
+	if (text == NULL)
+		found = bkp_fail_nomem(err, "looking for what was left out");
+	for (size_t i = 0; found == 0 && i < count; i++) {
+		const char *why, *path = bkp_opened_recorded(opened, i, &why);
+
+		found = path != NULL && strcmp(path, text) == 0 &&
+			strcmp(why, BKP_IMPORTED_PART) == 0;
+	}
+	fmt_buf_free(&escaped);
+	return found;
+}
 
 int
 bkp_verify_is_part(struct bkp_verify *verify, const struct bkp_chosen *chosen,
@@ -27,7 +53,7 @@ bkp_verify_is_part(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 
 		return path[0] != '\0' && strcmp(path, prefix) != 0;
 	}
-	return bkp_verify_was_left_out(verify, prefix, BKP_IMPORTED_PART, err);
+	return was_part(&verify->opened, prefix, err);
 }
 
 /* 1, 0 or -1. */

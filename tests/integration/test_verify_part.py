@@ -57,17 +57,21 @@ class Shop:
         assert done.status == COMPLETE, str(done)
         return where
 
-    def verify_archive(self, where, statuses=(COMPLETE,)):
+    def verify_archive(self, where, *args, statuses=(COMPLETE,)):
         done = self.host.commands.run(
             "backup-verify", "--json", "--repository", where,
-            "--identity-file", self.host.identity)
+            "--identity-file", self.host.identity, *args)
         return self.lines(done, statuses)
 
     def lines(self, done, statuses):
         assert done.status in statuses, str(done)
         self.result = done.result
-        return {line["name"]: (line["status"], line["what"])
-                for line in done.of_type("check")}
+        return lines_of(done)
+
+
+def lines_of(done):
+    return {line["name"]: (line["status"], line["what"])
+            for line in done.of_type("check")}
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,28 @@ def test_an_archive_of_a_table_is_read_back_wherever_it_is(shop):
     assert done.result["is_proven"] and done.result["rows"] == 20
     # What is missing for another reason is missed.
     assert "postgres/app" in done.result["except"]
+    # So it is where less is asked for, by a level or by a path.
+    done = other.verify("latest", path)
+    assert done.result["is_proven"] and done.result["rows"] == 20
+    assert "the archive holds a part" in str(done.of_type("check"))
+    _look_at_less_of(other)
+
+
+def test_an_archive_of_a_database_has_no_structure_to_restore(shop):
+    where = shop.archive(PATH)
+    lines = shop.verify_archive(where, "--level", "quick")
+    assert statuses(lines) == {"pass", "skip"}
+    assert "the archive holds a part" in lines[PATH + "/structure"][1]
+    _look_at_less_of(_imported(shop, where, "database"))
+
+
+def _look_at_less_of(other):
+    """With a level, and with a budget that is used up at once."""
+    for args in ("--level", "quick"), ("--level", "sample"), ("--budget", "1s"):
+        lines = lines_of(other.verify(*args, statuses=(DEGRADED,)))
+        assert not {name for name, line in lines.items() if line[0] == "fail"}
+        status, what = lines["postgres/app/structure"]
+        assert status == "skip" and "the archive holds a part" in what
 
 
 @pytest.mark.parametrize("name", ["one", "sub/three"])
