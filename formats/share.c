@@ -12,7 +12,10 @@
 #include "formats/share_impl.h"
 #include "formats/sign.h"
 
+/* Whoever knows the first alone would leave the ranges of buckets to nobody:
+ * a plan that has some is none for him. */
 #define VERSION 1
+#define VERSION_RANGES 2
 
 bool
 fmt_share_is_run(const char *name)
@@ -242,7 +245,9 @@ fmt_share_plan_encode(const struct fmt_share_plan *plan,
 	root = json_object();
 	failed = root == NULL;
 	fmt_json_set(root, "type", json_string("share-plan"), &failed);
-	fmt_json_set(root, "version", json_integer(VERSION), &failed);
+	fmt_json_set(root, "version",
+	    json_integer(plan->range_count > 0 ? VERSION_RANGES : VERSION),
+	    &failed);
 	fmt_json_set(
 	    root, "repository", json_string(plan->repository), &failed);
 	fmt_json_set(root, "run", json_string(plan->run), &failed);
@@ -252,8 +257,12 @@ fmt_share_plan_encode(const struct fmt_share_plan *plan,
 	fmt_json_set(root, "databases", databases_value(plan), &failed);
 	fmt_json_set(root, "tables", tables_value(plan), &failed);
 	fmt_json_set(root, "tasks", tasks_value(plan), &failed);
-	fmt_json_set(root, "buckets", fmt_share_buckets_value(plan), &failed);
-	fmt_json_set(root, "ranges", fmt_share_ranges_value(plan), &failed);
+	if (plan->range_count > 0) {
+		fmt_json_set(
+		    root, "buckets", fmt_share_buckets_value(plan), &failed);
+		fmt_json_set(
+		    root, "ranges", fmt_share_ranges_value(plan), &failed);
+	}
 	if (!failed)
 		status =
 		    fmt_record_encode(root, FMT_SHARE_PLAN_CONTEXT, seed, out);
@@ -442,15 +451,23 @@ fill(const json_t *root, void *arg)
 		status = fmt_json_get_int(root, "time_us", &out->time_us);
 	if (status == FMT_OK)
 		status = fill_arrays(root, out);
-	if (status == FMT_OK)
-		status = fmt_share_get_ranges(root, out);
 	if (status == FMT_OK && !is_valid(out))
 		status = FMT_MALFORMED;
 	return status;
 }
 
+static enum fmt_status
+fill_with_ranges(const json_t *root, void *arg)
+{
+	enum fmt_status status = fmt_share_get_ranges(root, arg);
+
+	return status == FMT_OK ? fill(root, arg) : status;
+}
+
 static const struct fmt_record_kind kind = {
     FMT_SHARE_PLAN_CONTEXT, "share-plan", VERSION, fill};
+static const struct fmt_record_kind kind_ranges = {
+    FMT_SHARE_PLAN_CONTEXT, "share-plan", VERSION_RANGES, fill_with_ranges};
 
 enum fmt_status
 fmt_share_plan_decode(const void *data, size_t len, struct fmt_share_plan *out)
@@ -459,6 +476,9 @@ fmt_share_plan_decode(const void *data, size_t len, struct fmt_share_plan *out)
 	enum fmt_status status =
 	    fmt_record_read(data, len, &kind, &read, read.signer);
 
+	if (status == FMT_UNSUPPORTED)
+		status = fmt_record_read(
+		    data, len, &kind_ranges, &read, read.signer);
 	if (status == FMT_OK)
 		*out = read;
 	else

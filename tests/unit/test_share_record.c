@@ -37,7 +37,13 @@ static const char plan_line[] =
     "{\"columns\":[],\"database\":0,\"form\":\"text\",\"name\":\"seen\","
     "\"range_pages\":0,\"schema\":\"public\"}],"
     "\"tasks\":[[0,0,4,false,4194304],[0,512,2,true,7],[1,0,1,true,0]],"
-    "\"time_us\":7,\"type\":\"share-plan\",\"version\":1}\n";
+    "\"time_us\":7,\"type\":\"share-plan\",\"version\":2}\n";
+
+/* As before there were ranges of buckets, and as it is without them. */
+static const char old_plan_line[] =
+    "{\"databases\":[],\"host\":\"db1\",\"repository\":\"" A32 "\","
+    "\"run\":\"nightly\",\"session\":\"" B32 "\",\"tables\":[],"
+    "\"tasks\":[],\"time_us\":7,\"type\":\"share-plan\",\"version\":1}\n";
 
 static const char result_line[] =
     "{\"host\":\"db2\",\"known_chunks\":1,\"new_chunks\":2,"
@@ -101,6 +107,7 @@ static const struct kind {
     {plan_line, FMT_SHARE_PLAN_CONTEXT, plan_again},
     {result_line, FMT_SHARE_RESULT_CONTEXT, result_again},
     {note_line, FMT_SHARE_NOTE_CONTEXT, note_again},
+    {old_plan_line, FMT_SHARE_PLAN_CONTEXT, plan_again},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
@@ -259,7 +266,7 @@ every_member_must_be_there_and_fit(void **state)
 		assert_int_equal(
 		    read_with(&kinds[i], "more", json_true()), FMT_OK);
 		assert_int_equal(
-		    read_with(&kinds[i], "version", json_integer(2)),
+		    read_with(&kinds[i], "version", json_integer(3)),
 		    FMT_UNSUPPORTED);
 	}
 }
@@ -271,7 +278,7 @@ a_record_of_one_kind_is_none_of_another(void **state)
 	for (size_t i = 0; i < KINDS; i++) {
 		struct kind mixed = kinds[i];
 
-		mixed.again = kinds[(i + 1) % KINDS].again;
+		mixed.again = kinds[i == 0 ? 1 : (i + 1) % 3].again;
 		assert_int_equal(
 		    read_body(&mixed, body_of(mixed.line)), FMT_AUTH);
 	}
