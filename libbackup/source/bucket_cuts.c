@@ -21,10 +21,8 @@
  * thousands. Some megabytes. */
 #define REFS_MAX 100000u
 
-/* Servers do not agree on what a key with other characters comes behind, once
- * it is a parameter. */
-static bool
-is_plain(const char *key)
+bool
+bkp_bucket_is_plain(const char *key)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -66,7 +64,7 @@ bkp_bucket_cuts_see(
 
 	if (cuts->stride == 0)
 		cuts->stride = STRIDE;
-	if (++cuts->since < cuts->stride || !is_plain(key))
+	if (++cuts->since < cuts->stride || !bkp_bucket_is_plain(key))
 		return 0;
 	if (cuts->count == CUTS_MAX)
 		thin_out(cuts);
@@ -207,7 +205,7 @@ bkp_bucket_former_cut(void *arg, const char **key, struct bkp_error *err)
 		    &former->waiting[(former->first + next - 1) % WAITING_MAX];
 
 		*key = entry->path + former->skipped;
-		if (is_plain(*key))
+		if (bkp_bucket_is_plain(*key))
 			break;
 		next++;
 	}

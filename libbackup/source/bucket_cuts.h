@@ -13,6 +13,10 @@
 #include "libbackup/repository/repository_impl.h"
 #include "libbackup/s3/s3.h"
 
+/* Whether a listing may begin behind the key: servers do not agree on what a
+ * key with some characters comes behind, once it is a parameter. */
+bool bkp_bucket_is_plain(const char *key);
+
 /* ---- of keys that were listed ---- */
 
 struct bkp_bucket_cuts {

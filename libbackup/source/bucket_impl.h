@@ -147,9 +147,10 @@ int bkp_bucket_item_keep(struct bkp_bucket_item *item, struct fmt_entry *before,
 /* What a run has learnt of how a server tells tags (bucket_tags.c). Any
  * thread. */
 struct bkp_bucket_tagging {
-	atomic_bool is_counting; /* it counts them in headers */
-	atomic_bool is_asked;    /* it has answered for an object */
-	atomic_bool is_silent;   /* it has none, or not for us */
+	atomic_bool is_counting;  /* it counts them in headers */
+	atomic_bool is_asked;     /* it has answered for an object */
+	atomic_bool is_silent;    /* it has none, or not for us */
+	atomic_bool is_forbidden; /* the latter */
 };
 
 /* Where objects are fetched from; of all workers. */

@@ -113,7 +113,8 @@ weigh(struct cutter *cutter, const struct bkp_s3_object *object,
 	return 0;
 }
 
-/* A plan is text in UTF-8: behind a key that is not nothing is cut. */
+/* Behind a key at which a server may begin elsewhere nothing is cut: the range
+ * could seem to be empty. A plain one is UTF-8, too, as a plan is. */
 static int
 cut_listing(struct cutter *cutter, struct bkp_error *err)
 {
@@ -128,7 +129,7 @@ cut_listing(struct cutter *cutter, struct bkp_error *err)
 		    weigh(cutter, &object, err) < 0)
 			return -1;
 		if (cutter->bytes >= cutter->size &&
-		    fmt_utf8_is_valid(object.key) &&
+		    bkp_bucket_is_plain(object.key) &&
 		    cut(cutter, object.key, err) < 0)
 			return -1;
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "libbackup/base/fail.h"
+#include "libbackup/s3/pages.h"
 #include "libbackup/source/bucket_source.h"
 
 /* ---- a share ---- */
@@ -72,26 +73,54 @@ fetch_range(
 	return rc;
 }
 
+/* What a range is refused, all of the bucket may not be, which the leader
+ * lists: true then, and it is said, once. What else fails is no matter of the
+ * listing. */
+static bool
+is_unlisted(const struct bkp_bucket_source *source, uint64_t before,
+    const struct bkp_error *why)
+{
+	if (source->unlisted == before ||
+	    !bkp_s3_is_worth_asking_plainly((enum bkp_error_code)why->code))
+		return false;
+	if (before == 0)
+		bkp_run_message(bkp_sink_run(source->sink), BKP_WARNING,
+		    source->base.prefix,
+		    "the keys of a range cannot be listed here: it, and others "
+		    "like it, the leader reads: %s",
+		    why->message);
+	return true;
+}
+
 /* Where nobody may read tags the leader finds that out, and says it: what was
  * read here would tell of none. */
 static int
 share_range(struct bkp_bucket_source *source, size_t n, const char *last,
     struct fmt_share_done *done, struct bkp_error *err)
 {
-	atomic_bool *is_silent = &source->origin.tagging.is_silent;
+	atomic_bool *is_forbidden = &source->origin.tagging.is_forbidden;
 	struct fmt_share_done read = {.pieces = NULL};
+	struct bkp_error why = BKP_ERROR_INIT;
+	uint64_t unlisted = source->unlisted;
+	int rc;
 
-	if (!atomic_load(is_silent)) {
-		if (fetch_range(source, last, err) < 0 ||
-		    bkp_sink_hand_in(source->sink, &read, (uint32_t)n, err) < 0)
-			return -1;
-		if (!atomic_load(is_silent)) {
-			*done = read;
-			return 0;
-		}
-		free(read.pieces[0].refs);
-		free(read.pieces);
+	if (atomic_load(is_forbidden))
+		return leave_range(done, n, err);
+	rc = fetch_range(source, last, &why);
+	if (rc < 0 && !is_unlisted(source, unlisted, &why)) {
+		if (err != NULL)
+			*err = why;
+		return -1;
 	}
+	/* The entries of the next range are not to come behind these. */
+	if (bkp_sink_hand_in(source->sink, &read, (uint32_t)n, err) < 0)
+		return -1;
+	if (rc == 0 && !atomic_load(is_forbidden)) {
+		*done = read;
+		return 0;
+	}
+	free(read.pieces[0].refs);
+	free(read.pieces);
 	return leave_range(done, n, err);
 }
 

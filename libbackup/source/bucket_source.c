@@ -145,6 +145,8 @@ next_listed(struct bkp_bucket_source *source, struct bkp_s3_object *object,
 		rc = bkp_s3_list_next(source->listing, object, err);
 	while (rc == 1 && source->behind != NULL &&
 	       strcmp(object->key, source->behind) <= 0);
+	if (rc < 0)
+		source->unlisted++;
 	return rc;
 }
 

@@ -43,6 +43,7 @@ struct bkp_bucket_source {
 	struct bkp_s3_listing *listing; /* one of the two */
 	const char *behind; /* of its keys those behind it; NULL: all */
 	bool is_share;      /* hands over what it has fetched alone */
+	uint64_t unlisted;  /* listings of ranges that failed */
 	struct bkp_bucket_past *past;
 	struct bkp_bucket_history *history; /* NULL: current ones alone */
 	struct bkp_bucket_shared *shared;   /* NULL: nobody else reads */

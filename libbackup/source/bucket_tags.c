@@ -45,7 +45,8 @@ static int
 tell_forbidden(struct bkp_bucket_tagging *tagging, struct bkp_run *run,
     const char *prefix, const struct bkp_error *why, struct bkp_error *err)
 {
-	if (atomic_exchange(&tagging->is_silent, true))
+	atomic_store(&tagging->is_silent, true);
+	if (atomic_exchange(&tagging->is_forbidden, true))
 		return 0;
 	return bkp_run_omit(run, err, prefix,
 	    "the tags of its objects: these credentials may not read them "

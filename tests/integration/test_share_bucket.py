@@ -6,7 +6,9 @@ import signal
 import time
 
 import pytest
+from harness import shelf
 from harness.proxy import Stall
+from harness.shelf import Shelf
 from harness.stack import COMPLETE, FAILED, Stack, finish, patience
 from test_s3_bucket import fill
 from test_share import Leader, chunks, comparable, elsewhere, end, runs
@@ -174,3 +176,76 @@ def test_a_share_without_the_bucket_leaves_it_to_the_leader(host, minio):
     led = leader.end()
     assert led.status == COMPLETE, str(led)
     assert told(host, led.result["snapshot"]) == one
+
+
+# ---- servers that are not like others ----
+
+class Odd(Shelf):
+    """Refuses listings with one of the parameters, if any; and has nothing
+    behind a key that ends in a slash, as MinIO has not."""
+
+    refused = None
+
+    def _list(self, bucket, query):
+        if self.refused in query:
+            return self._error(400, "InvalidArgument")
+        if query.get("start-after", "").endswith("/"):
+            return 200, {}, (b"<ListBucketResult><KeyCount>0</KeyCount>"
+                             b"<IsTruncated>false</IsTruncated>"
+                             b"</ListBucketResult>")
+        return super()._list(bucket, query)
+
+
+@pytest.fixture
+def odd(stack):
+    with Odd() as server:
+        for number in range(300):
+            server.put("bucket", b"%04d/" % number + b"x" * (number % 9 == 0),
+                       b"%d" % number)
+        stack.bucket = "bucket"
+        stack.add_bucket("up", server, bucket="bucket")
+        yield server
+
+
+def test_ranges_begin_where_every_server_begins(stack, odd):
+    leader = Leader(stack, "slashes", "--finish")
+    results = share_all(stack, "slashes", 2)
+    assert sum(result["tasks"] for result in results) > 2
+    assert sum(result["objects"] for result in results) == 300
+    assert leader.end().status == COMPLETE
+
+
+def test_a_server_without_tags_is_shared_too(stack, odd):
+    odd.knows_tags = odd.has_tagging = False
+    leader = Leader(stack, "tagless", "--finish")
+    results = share_all(stack, "tagless", 2)
+    assert sum(result["left_pieces"] for result in results) == 0
+    assert sum(result["objects"] for result in results) == 300
+    odd.asked()
+    led = leader.end()
+    assert led.status == COMPLETE, str(led)
+    assert odd.asked()["GET", "object"] == 0
+
+
+@pytest.mark.parametrize("refused", ["start-after", "continuation-token"])
+def test_a_range_whose_keys_are_refused_is_left_to_the_leader(
+        stack, odd, refused, monkeypatch):
+    one = alone(stack, odd)
+    leader = Leader(stack, "refused")
+    # Of what was fetched in front of the refusal nothing is handed in.
+    monkeypatch.setattr(shelf, "PAGE", 20)
+    odd.refused = refused
+    results = [share(stack, "refused", "%d/2" % i) for i in range(2)]
+    odd.refused = None
+    for result in results:
+        assert result.status == COMPLETE, str(result)
+    left = sum(result.result["left_pieces"] for result in results)
+    assert left > 2
+    told_of = [event["text"] for result in results
+               for event in result.of_type("message")
+               if "the leader reads" in event["text"]]
+    assert 0 < len(told_of) <= 2 and "for a test" in told_of[0], told_of
+    ended = end(stack, "refused")
+    assert ended.status == COMPLETE, str(ended)
+    assert leader.end().status == COMPLETE
+    assert told(stack, ended.result["snapshot"]) == one
