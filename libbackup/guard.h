@@ -70,7 +70,7 @@ enum bkp_guard_outcome {
 	BKP_GUARD_KEPT,      /* all went well: the new state stays */
 	BKP_GUARD_UNTOUCHED, /* resumed, and the command had not been run */
 	BKP_GUARD_PUT_BACK,  /* it failed, and all is as it was, but for
-				new_files and refused */
+				lacks, new_files and refused */
 	BKP_GUARD_LEFT,      /* it failed, and nothing was put back, as asked */
 	BKP_GUARD_BROKEN     /* it failed, and not all is as it was */
 };
@@ -90,10 +90,12 @@ struct bkp_guard_result {
 	const char *const *formers;
 	size_t former_count;
 	uint64_t refused;   /* of what is put back, left out by is_skipping */
-	uint64_t new_files; /* created since, and still there */
+	uint64_t new_files; /* created since, and still there; objects, too, in
+			       a bucket that the snapshot lacks something of */
 	int is_new_unknown; /* there may be more of them: nobody could look */
 	uint64_t duration_ms;
 	void *memory;
+	uint64_t lacks; /* of the way back, as may_lack allows */
 };
 
 /*

@@ -90,16 +90,16 @@ static json_t *
 result_event(const struct bkp_guard_result *r)
 {
 	return json_pack(
-	    "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "type",
-	    "result", "command", command.name, "state", state_of(r->outcome),
-	    "snapshot", name_of(r->snapshot), "failed", name_of(r->failed),
-	    "reason", cli_json_text(r->reason), "run",
+	    "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I}",
+	    "type", "result", "command", command.name, "state",
+	    state_of(r->outcome), "snapshot", name_of(r->snapshot), "failed",
+	    name_of(r->failed), "reason", cli_json_text(r->reason), "run",
 	    texts_of(r->lines, r->line_count), "former",
 	    texts_of(r->formers, r->former_count), "new_files",
 	    r->is_new_unknown ? json_null()
 			      : json_integer((json_int_t)r->new_files),
-	    "refused", (json_int_t)r->refused, "duration_ms",
-	    (json_int_t)r->duration_ms);
+	    "refused", (json_int_t)r->refused, "lacks", (json_int_t)r->lacks,
+	    "duration_ms", (json_int_t)r->duration_ms);
 }
 
 #define SENTENCE_SIZE 256
@@ -108,21 +108,29 @@ result_event(const struct bkp_guard_result *r)
 static const char *
 sentence_of_changes(const struct bkp_guard_result *r, char text[SENTENCE_SIZE])
 {
-	char fresh[SENTENCE_SIZE / 2] = "", refused[SENTENCE_SIZE / 2] = "";
+	char fresh[SENTENCE_SIZE / 4] = "", refused[SENTENCE_SIZE / 4] = "",
+				   lacks[SENTENCE_SIZE / 4] = "";
 
-	if (r->new_files == 0 && !r->is_new_unknown && r->refused == 0)
+	if (r->new_files == 0 && !r->is_new_unknown && r->refused == 0 &&
+	    r->lacks == 0)
 		return "put back: everything is as it was";
+	if (r->lacks > 0)
+		(void)snprintf(lacks, sizeof(lacks),
+		    ", but for %llu things that the snapshot lacks",
+		    (unsigned long long)r->lacks);
 	if (r->refused > 0)
 		(void)snprintf(refused, sizeof(refused),
-		    ", but for %llu things that the server refused, named "
-		    "above",
+		    "%s %llu things that the server refused",
+		    r->lacks > 0 ? " and" : ", but for",
 		    (unsigned long long)r->refused);
 	if (r->new_files > 0 || r->is_new_unknown)
 		(void)snprintf(fresh, sizeof(fresh),
-		    "; %s%llu files created since are still there",
+		    "; %s%llu things created since are still there",
 		    r->is_new_unknown ? "at least " : "",
 		    (unsigned long long)r->new_files);
-	(void)snprintf(text, SENTENCE_SIZE, "put back%s%s", refused, fresh);
+	(void)snprintf(text, SENTENCE_SIZE, "put back%s%s%s%s", lacks, refused,
+	    lacks[0] != '\0' || refused[0] != '\0' ? ", named above" : "",
+	    fresh);
 	return text;
 }
 

@@ -46,16 +46,17 @@ count_changes(const struct guard *guard, struct bkp_guard_result *result)
 	const json_t *sources = json_object_get(guard->state, "sources");
 
 	for (size_t i = 0; i < json_array_size(sources); i++) {
-		const json_t *count =
-		    json_object_get(json_array_get(sources, i), "new_files");
+		const json_t *source = json_array_get(sources, i);
+		const json_t *count = json_object_get(source, "new_files");
 
 		if (json_is_null(count))
 			result->is_new_unknown = 1;
 		else
 			result->new_files +=
 			    (uint64_t)json_integer_value(count);
-		count = json_object_get(json_array_get(sources, i), "refused");
+		count = json_object_get(source, "refused");
 		result->refused += (uint64_t)json_integer_value(count);
+		result->lacks += bkp_guard_lacks(source, GUARD_LACKS);
 	}
 }
 
@@ -271,8 +272,13 @@ take_snapshot(struct guard *guard, struct bkp_error *err)
 		    "back would lack it, too: mend that, or say that it may "
 		    "(--allow-omissions)",
 		    result.snapshot);
-	return bkp_guard_set(
-	    guard, "snapshot", json_string(result.snapshot), err);
+	if (bkp_guard_set(
+		guard, "snapshot", json_string(result.snapshot), err) < 0)
+		return -1;
+	return result.omission_count > 0
+		   ? bkp_guard_count_lacks(
+			 guard, result.snapshot, GUARD_LACKS, err)
+		   : 0;
 }
 
 /* A journal of one that had run nothing is in nobody's way. */

@@ -62,10 +62,10 @@ choose_failed(const struct guard *guard, const char **paths)
 
 /* Of the configured paths of a source, how many are not there: a backup omits
  * each, and of nothing there is nothing to lose. */
-static size_t
+static uint64_t
 count_absent(const struct bkp_config *config, const char *prefix)
 {
-	size_t absent = 0;
+	uint64_t absent = 0;
 
 	for (size_t i = 0; i < config->source_count; i++) {
 		const struct bkp_source_config *source = &config->sources[i];
@@ -125,6 +125,18 @@ note_failed(struct guard *guard, const char *name)
 	bkp_guard_journal_note(guard, GUARD_BACK);
 }
 
+/* Where nobody can tell, nothing is whole. */
+static void
+count_copy_lacks(struct guard *guard, const char *name)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (bkp_guard_count_lacks(guard, name, GUARD_COPY_LACKS, &why) == 0)
+		return;
+	bkp_run_message(guard->run, BKP_WARNING, NULL, "%s", why.message);
+	guard->has_copy = false;
+}
+
 /* In each process anew: since an earlier one has ended, the application may
  * have gone on for days. */
 static void
@@ -134,18 +146,16 @@ keep_failed(struct guard *guard)
 	const char **paths = bkp_alloc_array(all + 1, sizeof(*paths), NULL);
 	struct bkp_backup_result result = {.entries = 0};
 	struct bkp_error why = BKP_ERROR_INIT;
-	size_t count = 0, absent = 0;
+	size_t count = 0;
 
 	if (paths != NULL)
 		count = choose_failed(guard, paths);
-	for (size_t i = 0; i < count; i++)
-		absent += count_absent(guard->options->config, paths[i]);
 	if (count > 0) {
 		bkp_run_message(guard->run, BKP_INFO, NULL,
 		    "keeping files and objects as they are now in a snapshot");
 		if (save_failed(guard, paths, count, &result, &why) == 0) {
-			guard->is_copy_whole = result.omission_count <= absent;
 			note_failed(guard, result.snapshot);
+			count_copy_lacks(guard, result.snapshot);
 		} else {
 			bkp_run_message(guard->run, BKP_WARNING, NULL,
 			    "files and objects as they are now could not be "
@@ -163,13 +173,21 @@ is_without_copy(const struct guard *guard)
 	       bkp_guard_flag(guard, "without_copy");
 }
 
+static bool
+is_copy_whole(const struct guard *guard, const json_t *source)
+{
+	return guard->has_copy &&
+	       bkp_guard_lacks(source, GUARD_COPY_LACKS) <=
+		   count_absent(guard->options->config, path_of(source));
+}
+
 /* What was allowed to be lacking in the way back may be lacking here. */
 static int
-check_copy(const struct guard *guard, struct bkp_error *err)
+check_copy(
+    const struct guard *guard, const json_t *source, struct bkp_error *err)
 {
-	if (is_without_copy(guard) ||
-	    (guard->has_copy &&
-		(guard->is_copy_whole || bkp_guard_flag(guard, "may_lack"))))
+	if (is_without_copy(guard) || is_copy_whole(guard, source) ||
+	    (guard->has_copy && bkp_guard_flag(guard, "may_lack")))
 		return 0;
 	return bkp_fail(err, BKP_IO,
 	    "what is there now is in no snapshot, or not all of it, as told "
@@ -257,10 +275,12 @@ restore(struct guard *guard, json_t *source, struct bkp_error *err)
 	struct bkp_restore_options options = BKP_RESTORE_OPTIONS_INIT;
 	struct bkp_restore_result result = {.entries = 0};
 	size_t omissions, refused, repeated;
+	bool has_others = is_kind(source, "bucket") &&
+			  bkp_guard_lacks(source, GUARD_LACKS) == 0;
 
 	bkp_guard_restore_options(guard, source, &options);
-	options.is_delete = is_kind(source, "bucket") &&
-			    (guard->is_copy_whole || is_without_copy(guard));
+	options.is_delete = has_others && (is_copy_whole(guard, source) ||
+					      is_without_copy(guard));
 	if (bkp_restore(&options, &result, err) < 0)
 		return -1;
 	omissions = result.omission_count;
@@ -274,7 +294,7 @@ restore(struct guard *guard, json_t *source, struct bkp_error *err)
 	if (omissions > refused + repeated)
 		return bkp_fail(err, BKP_IO,
 		    "not all of it is back: what is not was named above");
-	if (is_kind(source, "bucket") && !options.is_delete)
+	if (has_others && !options.is_delete)
 		return bkp_fail(err, BKP_IO,
 		    "objects that were created since are still there, for "
 		    "there is no whole snapshot of the failed state: look at "
@@ -288,18 +308,18 @@ restore(struct guard *guard, json_t *source, struct bkp_error *err)
 static int
 see_new(struct guard *guard, json_t *source, struct bkp_error *err)
 {
-	bool is_files = is_kind(source, "files");
+	bool stays = is_kind(source, "files") ||
+		     bkp_guard_lacks(source, GUARD_LACKS) > 0;
 	json_t *count;
 
 	guard->new_files = 0;
-	if (guard->has_copy &&
-	    bkp_guard_see_new(guard, path_of(source), is_files, err) < 0)
+	if (guard->has_copy && bkp_guard_see_new(guard, source, err) < 0)
 		return bkp_fail_in(err, "finding what was created since");
-	if (!guard->has_copy && is_files)
+	if (!guard->has_copy && stays)
 		bkp_run_message(guard->run, BKP_WARNING, path_of(source),
 		    "without a copy of what is there nobody can tell what was "
 		    "created since: it stays");
-	count = guard->has_copy || !is_files
+	count = guard->has_copy || !stays
 		    ? json_integer((json_int_t)guard->new_files)
 		    : json_null();
 	if (json_object_set_new(source, "new_files", count) < 0)
@@ -310,8 +330,8 @@ see_new(struct guard *guard, json_t *source, struct bkp_error *err)
 static int
 put_back(struct guard *guard, json_t *source, struct bkp_error *err)
 {
-	if (is_replaced(source) &&
-	    (check_copy(guard, err) < 0 || see_new(guard, source, err) < 0))
+	if (is_replaced(source) && (check_copy(guard, source, err) < 0 ||
+				       see_new(guard, source, err) < 0))
 		return -1;
 	if (is_kind(source, "postgres"))
 		drop_unfinished(guard, source);

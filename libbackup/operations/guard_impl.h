@@ -52,11 +52,10 @@ struct guard {
 	int lock;            /* held from opening to closing; -1: not */
 	json_t *state;       /* owned; NULL: there is none */
 	struct guard_texts lines, formers;
-	uint64_t new_files;  /* of the source that is put back */
-	bool has_started;    /* the command */
-	pid_t group;         /* what it left at work, in this process; 0: none */
-	bool has_copy;       /* `failed` is of this process */
-	bool is_copy_whole;
+	uint64_t new_files; /* of the source that is put back */
+	bool has_started;   /* the command */
+	pid_t group;        /* what it left at work, in this process; 0: none */
+	bool has_copy;      /* `failed` is of this process */
 };
 
 /* ---- the journal (guard_journal.c) ---- */
@@ -117,9 +116,19 @@ int bkp_guard_put_back(struct guard *guard, struct bkp_error *err);
 /* ---- what was created since (guard_new.c) ---- */
 
 /* Tells of what the snapshot `failed` has below a source and the way back has
- * not; deletes it where the source is of files and that was asked for. */
-int bkp_guard_see_new(struct guard *guard, const char *path, bool is_files,
-    struct bkp_error *err);
+ * not, and counts what stays: files, unless they were to be deleted, and
+ * objects of a bucket that the way back lacks something of. */
+int bkp_guard_see_new(
+    struct guard *guard, const json_t *source, struct bkp_error *err);
+
+/* ---- what snapshots lack (guard_lacks.c) ---- */
+
+/* How many things of each source, by this name in the state. */
+#define GUARD_LACKS "lacks"           /* the way back */
+#define GUARD_COPY_LACKS "copy_lacks" /* the copy of the failed state */
+int bkp_guard_count_lacks(struct guard *guard, const char *snapshot,
+    const char *name, struct bkp_error *err);
+uint64_t bkp_guard_lacks(const json_t *source, const char *name);
 
 /* ---- what to run (guard_lines.c) ---- */
 

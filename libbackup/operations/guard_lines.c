@@ -120,10 +120,28 @@ tolerate(char *line, struct bkp_error *err)
 	return whole;
 }
 
-/* The names of the sources of a kind, or of another one, too: " files/app". */
+enum copies {
+	COPY_ALL,     /* what is replaced */
+	COPY_WHOLE,   /* what is deleted next if the way back has it not */
+	COPY_IN_PART, /* the rest of it: it may lack what the way back lacks */
+};
+
+static bool
+is_copied(const json_t *source, enum copies which)
+{
+	bool is_bucket = strcmp(kind_of(source), "bucket") == 0;
+	bool has_others =
+	    is_bucket && bkp_guard_lacks(source, GUARD_LACKS) == 0;
+
+	if (!is_bucket && strcmp(kind_of(source), "files") != 0)
+		return false;
+	return which == COPY_ALL || has_others == (which == COPY_WHOLE);
+}
+
+/* The names of sources: " files/app bucket/uploads". */
 static int
-add_names(const struct guard *guard, const char *kind, const char *other,
-    char **text, struct bkp_error *err)
+add_names(const struct guard *guard, enum copies which, char **text,
+    struct bkp_error *err)
 {
 	const json_t *sources = json_object_get(guard->state, "sources");
 
@@ -132,8 +150,7 @@ add_names(const struct guard *guard, const char *kind, const char *other,
 		const char *path =
 		    json_string_value(json_object_get(source, "path"));
 
-		if ((strcmp(kind_of(source), kind) == 0 ||
-			strcmp(kind_of(source), other) == 0) &&
+		if (is_copied(source, which) &&
 		    extend(text, "", bkp_format(err, " %s", path), err) < 0)
 			return -1;
 	}
@@ -141,21 +158,21 @@ add_names(const struct guard *guard, const char *kind, const char *other,
 }
 
 static int
-add_copy_of(const struct guard *guard, const char *kind, const char *other,
-    bool may_lack, char **text, struct bkp_error *err)
+add_copy_of(const struct guard *guard, enum copies which, char **text,
+    struct bkp_error *err)
 {
 	const char *arguments = bkp_guard_text(guard, "arguments");
 	char *line, *names = NULL;
 
-	if (add_names(guard, kind, other, &names, err) < 0)
+	if (add_names(guard, which, &names, err) < 0)
 		return -1;
 	if (names == NULL)
 		return 0;
 	line = bkp_format(err, "backup-create %s%s--tag guard-failed%s",
 	    arguments, arguments[0] != '\0' ? " " : "", names);
 	free(names);
-	return extend(
-	    text, " &&\n    ", may_lack ? tolerate(line, err) : line, err);
+	return extend(text, " &&\n    ",
+	    which == COPY_IN_PART ? tolerate(line, err) : line, err);
 }
 
 /* What the next ones replace and delete is kept first. Of buckets, whose new
@@ -164,10 +181,10 @@ static int
 add_copy(const struct guard *guard, char **text, struct bkp_error *err)
 {
 	if (!bkp_guard_flag(guard, "may_lack"))
-		return add_copy_of(guard, "files", "bucket", false, text, err);
-	return add_copy_of(guard, "files", "files", true, text, err) < 0
+		return add_copy_of(guard, COPY_ALL, text, err);
+	return add_copy_of(guard, COPY_IN_PART, text, err) < 0
 		   ? -1
-		   : add_copy_of(guard, "bucket", "bucket", false, text, err);
+		   : add_copy_of(guard, COPY_WHOLE, text, err);
 }
 
 /* "--no-owner --skip-refused ", or nothing. */
@@ -202,10 +219,10 @@ add_restore(const struct guard *guard, const json_t *source, char **text,
 	bool may_lack = bkp_guard_flag(guard, "may_lack") ||
 			(is_database && bkp_guard_flag(guard, "skip_refused"));
 	const char *how = is_database ? "--swap "
-			  : strcmp(kind, "bucket") == 0
+			  : is_copied(source, COPY_WHOLE)
 			      ? "--overwrite --delete "
-			  : strcmp(kind, "files") == 0 ? "--overwrite "
-						       : "";
+			  : is_copied(source, COPY_ALL) ? "--overwrite "
+							: "";
 	char *profile = make_profile(guard, is_database, err);
 	char *line = NULL;
 

@@ -204,37 +204,45 @@ remove_all(struct fresh *fresh)
 /* ---- all of it ---- */
 
 static void
-tell(struct fresh *fresh, bool is_files)
+tell(struct fresh *fresh, bool stays, const char *text)
 {
 	struct bkp_run *run = fresh->guard->run;
+	enum bkp_level level = stays ? BKP_WARNING : BKP_INFO;
 
 	for (size_t i = 0; i < fresh->found.count && i < TOLD_MOST; i++)
-		bkp_run_message(run, is_files ? BKP_WARNING : BKP_INFO,
-		    fresh->found.items[i],
-		    is_files ? "was created since the snapshot, and stays "
-			       "(--delete-new deletes such files)"
-			     : "was created since the snapshot");
+		bkp_run_message(run, level, fresh->found.items[i], "%s", text);
 	if (fresh->found.count > TOLD_MOST)
-		bkp_run_message(run, is_files ? BKP_WARNING : BKP_INFO,
-		    fresh->prefix,
+		bkp_run_message(run, level, fresh->prefix,
 		    "%zu more were created since: backup-list %s %s has them",
 		    fresh->found.count - TOLD_MOST,
 		    bkp_guard_text(fresh->guard, "failed"), fresh->prefix);
-	if (is_files)
+	if (stays)
 		fresh->guard->new_files += fresh->found.count;
 }
 
 int
 bkp_guard_see_new(
-    struct guard *guard, const char *path, bool is_files, struct bkp_error *err)
+    struct guard *guard, const json_t *source, struct bkp_error *err)
 {
-	struct fresh fresh = {.guard = guard, .prefix = path};
+	const char *kind = json_string_value(json_object_get(source, "kind"));
+	bool is_files = strcmp(kind, "files") == 0;
+	bool is_lacking = bkp_guard_lacks(source, GUARD_LACKS) > 0;
+	struct fresh fresh = {.guard = guard,
+	    .prefix = json_string_value(json_object_get(source, "path"))};
 	int rc = find_fresh(&fresh, err);
 
 	if (rc == 0 && is_files && bkp_guard_flag(guard, "delete_new"))
 		remove_all(&fresh);
+	else if (rc == 0 && is_files)
+		tell(&fresh, true,
+		    "was created since the snapshot, and stays (--delete-new "
+		    "deletes such files)");
+	else if (rc == 0 && is_lacking)
+		tell(&fresh, true,
+		    "is not in the snapshot, which lacks something of this "
+		    "bucket, so that nothing is deleted there: it stays");
 	else if (rc == 0)
-		tell(&fresh, is_files);
+		tell(&fresh, false, "was created since the snapshot");
 	bkp_guard_texts_free(&fresh.found);
 	return rc;
 }

@@ -301,7 +301,8 @@ rehearse_source(
 
 	bkp_guard_restore_options(guard, source, &options);
 	options.cancel = guard->options->cancel;
-	options.is_delete = strcmp(kind, "bucket") == 0;
+	options.is_delete = strcmp(kind, "bucket") == 0 &&
+			    bkp_guard_lacks(source, GUARD_LACKS) == 0;
 	options.is_rehearsal = 1;
 	if (bkp_restore(&options, &result, err) < 0)
 		return -1;

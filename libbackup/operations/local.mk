@@ -31,6 +31,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/operations/guard_back.c \
 	libbackup/operations/guard_command.c \
 	libbackup/operations/guard_journal.c \
+	libbackup/operations/guard_lacks.c \
 	libbackup/operations/guard_lines.c \
 	libbackup/operations/guard_new.c \
 	libbackup/operations/guard_preflight.c \

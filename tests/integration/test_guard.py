@@ -4,10 +4,12 @@ and files, and what it does well stays."""
 
 import os
 import shlex
+import sys
 
 import pytest
 
 from harness.stack import COMPLETE, FAILED, USAGE
+from test_s3_refused import Role
 
 ACT_NOW = 4
 
@@ -17,6 +19,7 @@ class Guarded:
 
     def __init__(self, stack, postgres, database, s3, minio, bucket):
         self.stack, self.postgres, self.name = stack, postgres, database
+        self.minio = minio
         self.s3, self.bucket = s3, bucket
         self.files = stack.path("app")
         os.mkdir(self.files)
@@ -90,6 +93,18 @@ class Guarded:
         self.s3.delete_object(Bucket=self.bucket, Key="one")
         self.s3.put_object(Bucket=self.bucket, Key="two", Body=b"other")
         self.s3.put_object(Bucket=self.bucket, Key="four", Body=b"new")
+
+    def break_bucket_line(self):
+        """The same for a script."""
+        return "%s -c %s" % (shlex.quote(sys.executable), shlex.quote(
+            "import boto3; s3 = boto3.client('s3', endpoint_url=%r,"
+            " region_name=%r, aws_access_key_id=%r,"
+            " aws_secret_access_key=%r);"
+            "s3.delete_object(Bucket=%r, Key='one');"
+            "s3.put_object(Bucket=%r, Key='four', Body=b'new')" % (
+                self.minio.endpoint, self.minio.REGION,
+                self.minio.access_key, self.minio.secret_key,
+                self.bucket, self.bucket)))
 
     def assert_as_it_was(self, snapshot, has_new=False):
         assert self.sql("SELECT count(*) FROM t") == [(500,)]
@@ -240,7 +255,7 @@ def test_what_the_command_leaves_at_work_is_ended(guarded):
 def test_files_that_stay_are_counted_in_the_sentence(guarded):
     path = guarded.break_all("false")
     done = ended(guarded.run(command=[path]), FAILED)
-    assert "put back; 2 files created since are still there" in done.out
+    assert "put back; 2 things created since are still there" in done.out
 
 
 def test_a_folder_that_is_gone_has_nothing_to_be_copied(guarded):
@@ -380,6 +395,7 @@ def test_what_the_snapshot_may_lack_does_not_make_it_broken(guarded):
         "--json", "--allow-omissions", "--start", "touch " + started,
         command=[guarded.break_all("false")]), FAILED)
     assert done.result["state"] == "put-back" and os.path.exists(started)
+    assert done.result["lacks"] == 2
     told = [e["path"] for e in done.of_type("omission")
             if "not in the snapshot" in e["text"]]
     assert len(told) == 2, str(done)
@@ -388,6 +404,54 @@ def test_what_the_snapshot_may_lack_does_not_make_it_broken(guarded):
     assert guarded.read("conf") == "version 1"
     assert len(guarded.formers()) == 1
     no_journal(guarded)
+
+
+def test_what_cannot_be_copied_elsewhere_does_not_keep_a_bucket_from_it(
+        guarded):
+    """What is new in a folder and in no copy is another matter."""
+    allow_omissions(guarded)
+    path = guarded.break_all(
+        "cd FILES/new; %s -c 'import socket;"
+        " socket.socket(socket.AF_UNIX).bind(\"held\")'"
+        % shlex.quote(sys.executable), guarded.break_bucket_line(), "false")
+    done = ended(guarded.run("--allow-omissions", command=[path]), FAILED)
+    assert guarded.keys() == ["one", "three", "two"]
+    assert "but for 2 things that the snapshot lacks, named above; " \
+        "2 things created since are still there" in done.out
+
+
+def lack_an_object(guarded):
+    role = Role(guarded.minio, ("s3:GetObject", guarded.bucket + "/two"))
+    guarded.stack.add_bucket(
+        guarded.bucket, role,
+        session_token_file=guarded.stack.secret("token", role.token))
+
+
+def test_a_bucket_of_which_something_is_lacking_comes_back_but_for_that(
+        guarded):
+    lack_an_object(guarded)
+    refused(guarded, "AccessDenied", "--allow-omissions")
+    path = guarded.script(guarded.break_bucket_line(), "false")
+    done = ended(guarded.run("--json", "--allow-omissions", command=[path]),
+                 FAILED)
+    event = done.result
+    assert event["state"] == "put-back" and event["reason"], str(done)
+    assert (event["lacks"], event["new_files"]) == (1, 1)
+    # Nobody can tell whether the way back should have what it has not.
+    assert guarded.keys() == ["four", "one", "three", "two"]
+    no_journal(guarded)
+
+
+def test_the_printed_lines_delete_nothing_where_the_snapshot_lacks_an_object(
+        guarded):
+    lack_an_object(guarded)
+    done = ended(guarded.run("--json", "--allow-omissions",
+                             command=["true"]), COMPLETE)
+    (way,) = done.result["run"]
+    guarded.break_bucket()
+    assert "--delete" not in way
+    assert follow(guarded, way) == 0
+    assert guarded.keys() == ["four", "one", "three", "two"]
 
 
 def test_the_application_is_stopped_and_started_around_it(guarded):
