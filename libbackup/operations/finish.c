@@ -28,27 +28,12 @@ struct finish {
 
 /* ---- how it ended ---- */
 
-static int
-find_snapshot(struct finish *finish, struct bkp_error *err)
-{
-	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
-
-	if (bkp_snapshots_read(finish->repository, &snapshots, err) < 0)
-		return -1;
-	for (size_t i = 0; i < snapshots.count; i++)
-		if (strcmp(snapshots.items[i].snapshot.session,
-			finish->plan.session) == 0)
-			memcpy(finish->snapshot, snapshots.items[i].name,
-			    sizeof(finish->snapshot));
-	bkp_snapshots_free(&snapshots);
-	return 0;
-}
-
 /* The leader's session is over, or nobody hears of it. */
 static int
 conclude(struct finish *finish, const char *why, struct bkp_error *err)
 {
-	if (find_snapshot(finish, err) < 0)
+	if (bkp_share_find_snapshot(finish->repository, finish->plan.session,
+		finish->snapshot, err) < 0)
 		return -1;
 	if (finish->snapshot[0] != '\0')
 		return 0;

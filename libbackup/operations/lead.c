@@ -251,6 +251,11 @@ bkp_lead_wait(struct bkp_lead *lead, bool finishes, struct bkp_error *err)
 {
 	if (wait_for_shares(lead, finishes, err) < 0)
 		return -1;
+	/* A share that is run once more knows by it why the moment is over. */
+	if (!lead->collection.has_finish &&
+	    bkp_shares_put_note(lead->repository, lead->planning.plan.session,
+		"finish", "", err) < 0)
+		return -1;
 	return adopt(lead, err);
 }
 

@@ -368,6 +368,74 @@ hand_in(struct share *share, struct bkp_error *err)
 	return rc;
 }
 
+/* ---- nothing to do ---- */
+
+/* 1: the leader is at work, although its moment is over. */
+static int
+look_for_end(struct share *share, struct bkp_share_collection *collection,
+    char name[65], struct bkp_error *err)
+{
+	struct fmt_share_plan plan = FMT_SHARE_PLAN_INIT;
+	bool is_there;
+	int rc;
+
+	if (bkp_share_collect(collection, share->run, err) < 0 ||
+	    bkp_share_find_snapshot(
+		share->repository, share->plan.session, name, err) < 0)
+		return -1;
+	if (name[0] != '\0' || !collection->has_finish ||
+	    collection->has_end || !collection->has_plan)
+		return 0;
+	rc = bkp_shares_find_plan(share->repository, share->options->run, true,
+	    &plan, &is_there, err);
+	if (rc == 0 && is_there &&
+	    strcmp(plan.session, share->plan.session) == 0)
+		rc = 1;
+	fmt_share_plan_free(&plan);
+	return rc;
+}
+
+/* A leader that has all, and was asked to commit, lets go of the moment.
+ * `gone`: what is told where there is no snapshot in the end. */
+static int
+wait_for_commit(struct share *share, uint64_t wait_ms,
+    const struct bkp_error *gone, struct bkp_error *err)
+{
+	struct bkp_share_collection collection;
+	uint64_t began_ms = bkp_clock_ms();
+	unsigned pauses = 0;
+	char name[65] = "";
+	int rc;
+
+	if (bkp_share_collect_begin(
+		share->repository, &share->plan, &collection, err) < 0)
+		return -1;
+	do
+		rc = look_for_end(share, &collection, name, err);
+	while (rc == 1 && bkp_clock_ms() - began_ms < wait_ms &&
+	       (rc = bkp_share_pause(share->run, &pauses, err)) == 0);
+	bkp_share_collect_end(&collection);
+	if (rc < 0 || name[0] != '\0')
+		return rc < 0 ? -1 : 0;
+	if (err != NULL)
+		*err = *gone;
+	return -1;
+}
+
+static int
+check_leader(struct share *share, uint64_t wait_ms, struct bkp_error *err)
+{
+	struct bkp_error gone = BKP_ERROR_INIT;
+
+	if (check_moments(share, &gone) == 0)
+		return 0;
+	if (gone.code == BKP_NOTFOUND)
+		return wait_for_commit(share, wait_ms, &gone, err);
+	if (err != NULL)
+		*err = gone;
+	return -1;
+}
+
 /* ---- the whole ---- */
 
 static int
@@ -411,7 +479,7 @@ run_share(struct share *share, struct bkp_error *err)
 	    deal(share, err) < 0 || find_left(share, err) < 0)
 		return -1;
 	if (!choose_batch(share))
-		return check_moments(share, err);
+		return check_leader(share, wait_ms, err);
 	if (begin(share, err) < 0)
 		return -1;
 	while (choose_batch(share))

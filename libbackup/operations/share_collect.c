@@ -273,6 +273,22 @@ bkp_share_collect(struct bkp_share_collection *collection, struct bkp_run *run,
 	return rc;
 }
 
+int
+bkp_share_find_snapshot(struct bkp_repository *repository, const char *session,
+    char name[65], struct bkp_error *err)
+{
+	struct bkp_snapshots snapshots = BKP_SNAPSHOTS_INIT;
+
+	name[0] = '\0';
+	if (bkp_snapshots_read(repository, &snapshots, err) < 0)
+		return -1;
+	for (size_t i = 0; i < snapshots.count; i++)
+		if (strcmp(snapshots.items[i].snapshot.session, session) == 0)
+			memcpy(name, snapshots.items[i].name, 65);
+	bkp_snapshots_free(&snapshots);
+	return 0;
+}
+
 /* ---- who is missing ---- */
 
 static int

@@ -44,6 +44,10 @@ int bkp_share_collect(struct bkp_share_collection *collection,
     struct bkp_run *run, struct bkp_error *err);
 void bkp_share_collect_end(struct bkp_share_collection *collection);
 
+/* The snapshot that a session made, or "". */
+int bkp_share_find_snapshot(struct bkp_repository *repository,
+    const char *session, char name[65], struct bkp_error *err);
+
 /* "shares 2 and 5 of 8", "all shares": of tasks that are missing; the
  * caller's. */
 char *bkp_share_missing(

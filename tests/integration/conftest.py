@@ -34,6 +34,10 @@ def pytest_configure(config):
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
+    # Shells have it ignored in what they run behind them, and the commands
+    # that a test interrupts would inherit that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # The commands look there for programs of the server's own version.
     os.environ["PATH"] = os.pathsep.join(
         [os.environ["PATH"], *filter(None, SERVERS.values())])

@@ -4,8 +4,13 @@
 import os
 import shutil
 import signal
+import threading
+import time
 
-from harness.stack import COMPLETE, DEGRADED, FAILED, finish
+import pytest
+from harness.gate import Gate
+from harness.stack import COMPLETE, DEGRADED, FAILED, finish, patience
+from test_guard_killed import wait_for
 from test_share import (Leader, elsewhere, end, host, runs, share, share_all)
 
 __all__ = ["host"]  # a fixture
@@ -78,6 +83,52 @@ def test_a_leader_that_was_killed_elsewhere_holds_no_moment(host, postgres):
     assert late.status == FAILED, str(late)
     assert "moment of this run is gone" in late.message, str(late)
     assert "begin again with a new --plan" in late.message
+
+
+def has_moment(postgres, host):
+    return postgres.execute(
+        "postgres", "SELECT count(*) FROM pg_stat_activity WHERE datname ="
+        " '%s' AND state = 'idle in transaction'" % host.database) != [(0,)]
+
+
+@pytest.mark.parametrize("finishes", [False, True])
+def test_a_share_with_nothing_left_waits_for_the_commit(
+        host, postgres, minio, s3, bucket, finishes):
+    """The moment is over then, and that is no failure."""
+    s3.put_object(Bucket=bucket, Key="one", Body=b"1")
+    host.add_bucket("up", minio, bucket=bucket)
+    other = elsewhere(host, "other")
+    other.add_postgres("app", postgres, host.database)
+    other.add_bucket("up", minio, bucket=bucket)
+    passes = threading.Event()
+    passes.set()
+
+    def answer(method, path):
+        assert passes.wait(patience(60))
+
+    with Gate(minio, answer) as gate:
+        host.add_bucket("up", gate, bucket=bucket)
+        leader = Leader(host, "late", *["--finish"] * finishes)
+        assert has_moment(postgres, host)
+        passes.clear()
+        try:
+            assert share(other, "late", "0/1").status == COMPLETE
+            ending = None if finishes else host.start(
+                "backup-create", "--json", "--run", "late", "--finish")
+            wait_for(lambda: not has_moment(postgres, host),
+                     "the leader does not commit")
+            again = other.start("backup-create", "--json", "--run", "late",
+                                "--share", "0/1", "--wait", "60s")
+            time.sleep(1)
+            assert again.poll() is None, finish(again)
+        finally:
+            passes.set()
+        again = finish(again)
+        assert again.status == COMPLETE, str(again)
+        assert again.result["known_tasks"] == again.result["tasks"] > 0
+        assert leader.end().status == COMPLETE
+        if ending:
+            assert finish(ending).status == COMPLETE
 
 
 def test_shares_that_contradict_each_other_make_no_snapshot(host, postgres):
