@@ -45,6 +45,8 @@ struct bkp_postgres_config {
 	const struct bkp_pg_renamed *renamed; /* not a key, borrowed: what
 		databases of a snapshot are called there (postgres/renamed.h);
 		NULL: what they are called */
+	bool is_heapallindexed; /* not a key: of a scratch place, where
+				   pg_amcheck asks every index for all rows */
 };
 
 struct bkp_bucket_config {
@@ -122,6 +124,8 @@ struct bkp_verification_config {
 	char *server; /* libpq's conninfo, without a password: databases are
 			 tried there, not on one that is made for it */
 	unsigned max_drop; /* percent, below what earlier snapshots hold */
+	bool is_heapallindexed; /* pg_amcheck asks every index, not only those
+				   that compute something */
 };
 
 /* A column that holds keys of objects. The names are written as in the paths

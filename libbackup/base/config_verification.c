@@ -17,6 +17,7 @@ const struct config_field bkp_config_verification_fields[] = {
     {"server", FIELD_TEXT, IN(server), false},
     {"every", FIELD_SPAN, IN(every_ms), false},
     {"max_drop", FIELD_DROP, IN(max_drop), false},
+    {"heapallindexed", FIELD_BOOL, IN(is_heapallindexed), false},
     {NULL, FIELD_TEXT, 0, false}};
 
 static const char *const levels[] = {[BKP_LEVEL_UNSET] = NULL,

@@ -198,6 +198,9 @@ verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		return -1;
 	if (scratch == NULL)
 		return read_back(verify, chosen, supply, NULL, err);
+	if (scratch->place.kind == BKP_KIND_POSTGRES)
+		scratch->place.postgres.is_heapallindexed =
+		    verify->limits.is_heapallindexed;
 	/* A folder takes no attributes: that is less than a restore. */
 	if (chosen->kind == &bkp_kind_bucket_folder)
 		verify->read_back++;

@@ -125,7 +125,7 @@ repositories:
   local: {location: local, retention: {keep_daily: 7, keep_within: 1y6m}}
   far: {location: "s3://b/c", storage: {endpoint: http://h, access_key: a,
         secret_key: b}, error_correction: 5%}
-verification: {every: 7d, level: sample, max_drop: 20}
+verification: {every: 7d, level: sample, max_drop: 20, heapallindexed: yes}
 time_limit: 6h
 jobs:
   all:

@@ -19,6 +19,7 @@ CREATE TABLE sale (id serial PRIMARY KEY,
     customer int CONSTRAINT sale_customer REFERENCES customer,
     price numeric CONSTRAINT dear CHECK (price > 0));
 CREATE INDEX sale_customer_at ON sale (customer);
+CREATE INDEX "sale ""dear"" At" ON sale (price) WHERE price > 90;
 CREATE VIEW dear AS SELECT * FROM sale WHERE price > 90;
 CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';
 INSERT INTO customer SELECT n, 'c' || n, 'glad' FROM generate_series(1, 20) n;
@@ -101,11 +102,11 @@ def test_each_check_has_its_line_and_all_are_good(shop):
         "constraints", "foreign-keys", "functions", "grants", "indexes",
         "sequences", "tables", "types", "views")}
     good.update({
-        "indexes": "3 indexes, all valid",
+        "indexes": "4 indexes, all valid",
         "constraints": "1 foreign key and 3 other constraints, held by all",
         "extensions": "1 extension, of the same version",
         "collations": "1 collation, of the same version",
-        "amcheck": "every index has all rows",
+        "amcheck": "sound, and 1 index of expressions or with a condition",
         "data/public.sale": "100 rows, row hash equal",
         "sequences.sql": "equal"})
     for name, what in good.items():
@@ -344,3 +345,41 @@ def test_what_takes_too_long_to_recover_is_not_proven(
     # The snapshot is as good as it was.
     snapshot, = stack.run("backup-list", "--json").of_type("snapshot")
     assert snapshot["proven"] and not snapshot.get("failed"), snapshot
+
+
+# The same row is another one whenever somebody asks.
+FICKLE = """
+CREATE FUNCTION fickle(int) RETURNS float LANGUAGE plpgsql IMMUTABLE
+    AS 'BEGIN RETURN random(); END';
+CREATE TABLE plain (id int PRIMARY KEY);
+INSERT INTO plain SELECT generate_series(1, 100);
+CREATE INDEX fickle_at ON plain (fickle(id));
+"""
+
+
+def test_an_index_of_what_is_not_immutable_is_no_proof(shop):
+    """And only indexes that compute are asked for their rows, where nobody
+    wants more. The last of all: the newest snapshot is of this then."""
+    shop.postgres.create_database("checks_fickle")
+    try:
+        shop.postgres.execute("checks_fickle", FICKLE)
+        shop.host.add_postgres("app", shop.postgres, "checks_fickle")
+        snapshot = shop.host.create()["snapshot"]
+    finally:
+        shop.postgres.drop_database("checks_fickle")
+    what = "postgres/app/checks_fickle"
+    lines = shop.verify(snapshot, what, statuses=(FAILED,))
+    assert failed(lines) == ["checks_fickle/amcheck"]
+    assert "fickle_at" in lines["checks_fickle/amcheck"]["what"]
+
+    _with_amcheck(shop, "bin_asked", "shift 2; echo \"$*\"\n")
+    lines = shop.verify(snapshot, what, statuses=(FAILED,))
+    assert "--" not in lines["checks_fickle/amcheck"]["what"]
+    shop.host.options["verification"] = {"heapallindexed": True}
+    shop.host.write()
+    try:
+        lines = shop.verify(snapshot, what, statuses=(FAILED,))
+    finally:
+        del shop.host.options["verification"]
+        shop.host.write()
+    assert "--heapallindexed" in lines["checks_fickle/amcheck"]["what"]

@@ -144,7 +144,8 @@ static const char whole[] =
     "  budget: 30m\n"
     "  max_age: 1d2h\n"
     "  max_recovery: 90s\n"
-    "  max_drop: 20%\n";
+    "  max_drop: 20%\n"
+    "  heapallindexed: true\n";
 
 static void
 check_whole_sources(const struct bkp_config *config)
@@ -212,6 +213,7 @@ check_whole_verification(const struct bkp_config *config)
 	assert_int_equal(v->max_age_ms, 26 * 3600 * 1000);
 	assert_int_equal(v->max_recovery_ms, 90 * 1000);
 	assert_int_equal(v->max_drop, 20);
+	assert_true(v->is_heapallindexed);
 }
 
 static void
