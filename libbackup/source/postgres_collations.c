@@ -95,8 +95,9 @@ tell(const struct bkp_pg_target_database *database, struct bkp_run *run,
 	bkp_run_message(run, BKP_WARNING, database->path,
 	    "collation %s was that of %s %s%s%s, and %s%s here: texts may come "
 	    "in another order. Indexes are built anew and are right; rows that "
-	    "no longer fit a range of a partitioned table%s, or a check that "
-	    "compares texts, make the restore fail",
+	    "no longer fit a range of a partitioned table%s go into another; "
+	    "those that no longer fit a check that compares texts make the "
+	    "restore fail",
 	    name != NULL ? name : "?", library(item), was,
 	    is_stale ? ", with data from when it was " : "",
 	    is_stale ? made : "", here != NULL ? "is " : "no version is known",

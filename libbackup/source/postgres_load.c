@@ -141,6 +141,29 @@ load_piece(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
 	return -1;
 }
 
+/* Rows of another partition may have come first (load_by_root); nobody else
+ * brings any once the lock is had. */
+static int
+check_empty(
+    struct bkp_pg *pg, const struct bkp_pg_loaded *table, struct bkp_error *err)
+{
+	char *sql = bkp_format(
+	    err, "SELECT EXISTS (SELECT FROM ONLY %s)", table->quoted);
+	char *answer = NULL;
+	int rc = -1;
+
+	if (sql != NULL &&
+	    bkp_pg_run(pg, err, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
+		table->quoted) == 0)
+		answer = bkp_pg_text(pg, sql, err);
+	if (answer != NULL)
+		rc = answer[0] == 'f' ? 0
+				      : bkp_fail(err, BKP_RETRY, "it has rows");
+	free(answer);
+	free(sql);
+	return rc;
+}
+
 /* Rows are frozen by whoever has emptied the table just before. The commit
  * waits for the log whatever synchronous_commit says, for the file that the
  * table had goes: once a table, of those that are loaded whole. */
@@ -153,6 +176,7 @@ load_frozen(struct bkp_pg_load *load, struct bkp_pg *pg, unsigned number,
 
 	piece->is_frozen = true;
 	if (bkp_pg_do(pg, "BEGIN", err) == 0 &&
+	    check_empty(pg, table, err) == 0 &&
 	    bkp_pg_run(pg, err, "TRUNCATE TABLE ONLY %s", table->quoted) == 0 &&
 	    bkp_pg_load_chunks(load, pg, number, piece, err) == 0)
 		rc = bkp_pg_do(pg, "COMMIT", err);
@@ -201,6 +225,45 @@ load_whole(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
 	return -1;
 }
 
+/*
+ * A row that no longer fits its partition, for texts come in another order
+ * here, or another hash, or an expression is another: the server finds the
+ * partition that it belongs to. `err` is what the first attempt met, and stays
+ * where there is no other way.
+ */
+static int
+load_by_root(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
+    unsigned number, struct bkp_pg_piece *piece, struct bkp_error *err)
+{
+	if (bkp_pg_do(&worker->pg, "ROLLBACK", NULL) < 0 ||
+	    bkp_pg_part_root(
+		&worker->pg, piece->table->quoted, &piece->root, NULL) < 0 ||
+	    piece->root == NULL)
+		return -1;
+	begin_anew(piece);
+	return load_piece(load, worker, number, piece, err);
+}
+
+static int
+load_somehow(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
+    unsigned number, struct bkp_pg_piece *piece, bool is_whole,
+    struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	worker->pg.state[0] = '\0';
+	if ((is_whole ? load_whole(load, worker, number, piece, &why)
+		      : load_piece(load, worker, number, piece, &why)) == 0)
+		return 0;
+	if (why.code != BKP_CANCELLED &&
+	    strcmp(worker->pg.state, "23514") == 0 &&
+	    load_by_root(load, worker, number, piece, &why) == 0)
+		return 0;
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
 static int
 work_piece(struct bkp_pg_load *load, unsigned number,
     struct bkp_pg_piece *piece, bool is_whole, struct bkp_error *err)
@@ -212,8 +275,7 @@ work_piece(struct bkp_pg_load *load, unsigned number,
 		return -1;
 	if (table->is_of_extension && relax(&worker->pg, true, err) < 0)
 		return -1;
-	if ((is_whole ? load_whole(load, worker, number, piece, err)
-		      : load_piece(load, worker, number, piece, err)) < 0) {
+	if (load_somehow(load, worker, number, piece, is_whole, err) < 0) {
 		if (err != NULL && err->code == BKP_CANCELLED)
 			return -1;
 		return fail_piece(&worker->pg, table, err);
@@ -232,13 +294,17 @@ load_cuts(struct bkp_pg_load *load, unsigned worker, size_t number,
 	    .first = table->cuts[from],
 	    .last = table->cuts[to],
 	    .hash = FMT_ROWHASH_INIT};
-	int rc;
+	int rc = work_piece(load, worker, &piece, is_whole, err);
 
-	if (work_piece(load, worker, &piece, is_whole, err) < 0)
-		return -1;
 	pthread_mutex_lock(&load->mutex);
-	rc = bkp_pg_load_add(table, &piece, err);
+	if (rc == 0 && piece.root != NULL &&
+	    (table->root = bkp_arena_string(&load->arena, piece.root, err)) ==
+		NULL)
+		rc = -1;
+	if (rc == 0)
+		rc = bkp_pg_load_add(table, &piece, err);
 	pthread_mutex_unlock(&load->mutex);
+	free(piece.root);
 	return rc;
 }
 
@@ -272,13 +338,24 @@ bkp_pg_load_settle(
 void
 bkp_pg_load_tell(struct bkp_pg_load *load)
 {
-	for (size_t i = 0; i < load->table_count; i++)
-		if (load->tables[i].had_path)
+	for (size_t i = 0; i < load->table_count; i++) {
+		const struct bkp_pg_loaded *table = &load->tables[i];
+
+		if (table->had_path)
 			bkp_run_message(load->run, BKP_WARNING,
-			    load->tables[i].entry.path,
+			    table->entry.path,
 			    "a function that it uses counts on search_path; "
 			    "it was loaded with the database's own (ALTER "
 			    "FUNCTION ... SET search_path cures it)");
+		if (table->root != NULL)
+			bkp_run_message(load->run, BKP_WARNING,
+			    table->entry.path,
+			    "rows that this partition has no longer a place "
+			    "for (texts come in another order here, or a hash "
+			    "or an expression is another) were loaded through "
+			    "%s: they are in other partitions of it now",
+			    table->root);
+	}
 }
 
 size_t

@@ -33,7 +33,8 @@ struct bkp_pg_loaded {
 	size_t *cuts; /* the first chunk of each piece, and the end */
 	size_t cut_count;
 	bool is_of_extension;
-	bool had_path; /* it took the search path of the database */
+	bool had_path;    /* it took the search path of the database */
+	const char *root; /* rows went in through it; NULL: none did */
 };
 
 /* Chunks of a table, while they are being loaded. */
@@ -44,6 +45,8 @@ struct bkp_pg_piece {
 	struct fmt_rowhash hash;
 	struct bkp_pg_loss loss;
 	bool had_path;
+	char *root; /* owned: the table that its rows go in through, quoted;
+		       NULL: that which they were in */
 };
 
 struct bkp_pg_loader {

@@ -241,7 +241,8 @@ begin_copy(
 	enum fmt_status status;
 	int rc = -1;
 
-	status = bkp_pg_copy_in_sql(&sql, table->quoted, table->columns,
+	status = bkp_pg_copy_in_sql(&sql,
+	    piece->root != NULL ? piece->root : table->quoted, table->columns,
 	    table->column_count, table->encoding, table->form);
 	if (status == FMT_OK && piece->is_frozen) {
 		sql.len--; /* the bracket that ends the options */

@@ -160,6 +160,33 @@ bkp_pg_part_hush(struct bkp_pg *pg, const char *quoted, struct fmt_buf *undo,
 	return rc;
 }
 
+/* ---- partitions ---- */
+
+static const char root_sql[] =
+    "SELECT pg_catalog.format('%I.%I', n.nspname, r.relname)"
+    " FROM pg_catalog.pg_class c, pg_catalog.pg_class r"
+    "  JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace"
+    " WHERE c.oid = $1::text::pg_catalog.regclass AND c.relispartition"
+    " AND r.oid = pg_catalog.pg_partition_root(c.oid)"
+    " AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_tree(r.oid) t"
+    "  JOIN pg_catalog.pg_class f ON f.oid = t.relid WHERE f.relkind = 'f')";
+
+int
+bkp_pg_part_root(
+    struct bkp_pg *pg, const char *quoted, char **root, struct bkp_error *err)
+{
+	PGresult *result = NULL;
+	int rc = 0;
+
+	if (bkp_pg_query(pg, root_sql, 1, &quoted, &result, err) < 0)
+		return -1;
+	if (PQntuples(result) == 1 &&
+	    (*root = bkp_strdup(PQgetvalue(result, 0, 0), err)) == NULL)
+		rc = -1;
+	PQclear(result);
+	return rc;
+}
+
 /* ---- what is there ---- */
 
 int

@@ -8,7 +8,9 @@
  *
  * Indexes of partitions are attached one after another when all are built, and
  * foreign keys come after that: attaching takes locks up and down the tree,
- * and two at once end in a deadlock now and then.
+ * and two at once end in a deadlock now and then. Where there are partitions,
+ * foreign keys wait for all rows: one that no longer fits its partition goes
+ * into another, whose own load may have ended.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -432,6 +434,9 @@ order_item(struct planning *p, const struct bkp_pg_item *item, size_t job,
 		return -1;
 	if (!is_key)
 		return 0;
+	if (p->facts->partitioned_count > 0 &&
+	    after(p, job, p->loaded, err) < 0)
+		return -1;
 	if (bkp_schedule_lock(p->plan->schedule, job, p->toc->table_count,
 		is_partitioned(p, item), err) < 0)
 		return -1;

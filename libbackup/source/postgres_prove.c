@@ -3,7 +3,8 @@
  * Before a restored database takes the place of one that is in use, its rows
  * are read back out of the server: every table that the snapshot has, with as
  * many rows and the same hash, and no other. What went in was hashed on its
- * way; this sees what arrived.
+ * way; this sees what arrived. Rows that went into other partitions than they
+ * were in are compared over all of these.
  *
  * Done before policies and triggers are there: they change no row now, and
  * could hide some from a role that is not a superuser.
@@ -25,6 +26,14 @@ struct expected {
 	bool is_found;
 };
 
+/* A table that has other rows than it had. */
+struct other {
+	const struct bkp_pg_table *table;
+	const struct expected *expected;
+	struct fmt_rowhash found;
+	char *root; /* owned; NULL: it is no partition */
+};
+
 struct worker {
 	struct bkp_pg pg;
 	struct fmt_buf room;
@@ -37,6 +46,8 @@ struct prove {
 	struct bkp_pg_catalogue catalogue;
 	struct expected *expected; /* by path */
 	size_t expected_count, expected_cap;
+	struct other *others;
+	size_t other_count, other_cap;
 	struct worker *workers;
 	char *encoding; /* owned */
 	size_t next;    /* table of the catalogue */
@@ -241,6 +252,19 @@ discard(void *arg, void *item)
 }
 
 static int
+note_other(struct prove *prove, const struct item *item, struct bkp_error *err)
+{
+	if (bkp_grow(&prove->others, prove->other_count, &prove->other_cap,
+		sizeof(*prove->others), err) < 0)
+		return -1;
+	prove->others[prove->other_count++] =
+	    (struct other){.table = item->table,
+		.expected = item->expected,
+		.found = item->hash};
+	return 0;
+}
+
+static int
 compare_table(
     struct prove *prove, const struct item *item, struct bkp_error *err)
 {
@@ -260,12 +284,7 @@ compare_table(
 	if (expected->hash.rows == item->hash.rows &&
 	    fmt_rowhash_is_equal(&expected->hash, &item->hash))
 		return 0;
-	return bkp_fail(err, BKP_CORRUPT,
-	    "table %s: the snapshot has %llu rows and the restored table "
-	    "%llu%s",
-	    item->table->quoted, (unsigned long long)expected->hash.rows,
-	    (unsigned long long)item->hash.rows,
-	    expected->hash.rows == item->hash.rows ? " others" : "");
+	return note_other(prove, item, err);
 }
 
 static int
@@ -294,6 +313,95 @@ find_missing(const struct prove *prove, struct bkp_error *err)
 	return 0;
 }
 
+/* ---- rows in other partitions ---- */
+
+static int
+find_roots(struct prove *prove, struct bkp_error *err)
+{
+	struct bkp_pg pg = BKP_PG_INIT;
+	int rc;
+
+	if (prove->other_count == 0)
+		return 0;
+	rc = bkp_pg_target_connect(
+	    prove->target, prove->database->temporary, prove->run, &pg, err);
+	for (size_t i = 0; rc == 0 && i < prove->other_count; i++)
+		rc = bkp_pg_part_root(&pg, prove->others[i].table->quoted,
+		    &prove->others[i].root, err);
+	bkp_pg_close(&pg);
+	return rc;
+}
+
+static int
+compare_roots(const void *a, const void *b)
+{
+	const struct other *x = a, *y = b;
+
+	if (x->root == NULL || y->root == NULL)
+		return (x->root != NULL) - (y->root != NULL);
+	return strcmp(x->root, y->root);
+}
+
+static int
+fail_other(const struct other *other, struct bkp_error *err)
+{
+	uint64_t was = other->expected->hash.rows, is = other->found.rows;
+
+	return bkp_fail(err, BKP_CORRUPT,
+	    "table %s: the snapshot has %llu rows and the restored table "
+	    "%llu%s%s",
+	    other->table->quoted, (unsigned long long)was,
+	    (unsigned long long)is, was == is ? " others" : "",
+	    other->root != NULL
+		? "; with all the partitions that have others they are still "
+		  "not those of the snapshot, or cannot be compared, having "
+		  "been read in two forms"
+		: "");
+}
+
+/* What the first `count` of them, of one table, come to together. */
+static int
+compare_moved(const struct prove *prove, const struct other *others,
+    size_t count, struct bkp_error *err)
+{
+	struct fmt_rowhash expected = FMT_ROWHASH_INIT, found = expected;
+
+	for (size_t i = 0; i < count; i++) {
+		fmt_rowhash_merge(&expected, &others[i].expected->hash);
+		fmt_rowhash_merge(&found, &others[i].found);
+	}
+	if (others->root == NULL || expected.rows != found.rows ||
+	    !fmt_rowhash_is_equal(&expected, &found))
+		return fail_other(others, err);
+	bkp_run_message(prove->run, BKP_INFO, prove->database->path,
+	    "read back: %zu partitions of %s have the rows of the snapshot "
+	    "between them, some in another than before",
+	    count, others->root);
+	return 0;
+}
+
+static int
+compare_others(struct prove *prove, struct bkp_error *err)
+{
+	size_t from = 0, to;
+
+	if (find_roots(prove, err) < 0)
+		return -1;
+	if (prove->other_count > 0)
+		qsort(prove->others, prove->other_count, sizeof(*prove->others),
+		    compare_roots);
+	for (; from < prove->other_count; from = to) {
+		for (to = from + 1; to < prove->other_count; to++)
+			if (compare_roots(
+				&prove->others[from], &prove->others[to]) != 0)
+				break;
+		if (compare_moved(prove, &prove->others[from], to - from, err) <
+		    0)
+			return -1;
+	}
+	return 0;
+}
+
 static void
 free_prove(struct prove *prove)
 {
@@ -304,6 +412,9 @@ free_prove(struct prove *prove)
 	}
 	for (size_t i = 0; i < prove->expected_count; i++)
 		free(prove->expected[i].path);
+	for (size_t i = 0; i < prove->other_count; i++)
+		free(prove->others[i].root);
+	free(prove->others);
 	free(prove->workers);
 	free(prove->expected);
 	free(prove->encoding);
@@ -337,7 +448,7 @@ bkp_pg_target_prove(struct bkp_pg_target *target, struct bkp_supply *supply,
 	    prove.run, bytes, 0, "%s: reading the rows back", database->name);
 	if (bkp_pipeline_run(workers, workers * 4, &ops, &prove,
 		bkp_run_cancel(prove.run), err) < 0 ||
-	    find_missing(&prove, err) < 0)
+	    find_missing(&prove, err) < 0 || compare_others(&prove, err) < 0)
 		goto out;
 	bkp_run_message(prove.run, BKP_INFO, database->path,
 	    "read back: %llu rows in %zu tables, all as in the snapshot",

@@ -129,6 +129,12 @@ void bkp_pg_there_free(struct bkp_pg_there *there);
 int bkp_pg_part_hush(struct bkp_pg *pg, const char *quoted,
     struct fmt_buf *undo, struct bkp_error *err);
 
+/* The table that a partition is one of, by whatever number of steps, quoted;
+ * the caller frees it. *root stays NULL where there is none, or where rows
+ * might go to another server through it. */
+int bkp_pg_part_root(
+    struct bkp_pg *pg, const char *quoted, char **root, struct bkp_error *err);
+
 /* The schema archive, as a file (postgres_build.c): pg_restore reads it with
  * several connections, and it may hold passwords of foreign servers. The
  * caller closes it, whatever comes of this. */
