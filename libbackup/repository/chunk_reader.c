@@ -243,6 +243,15 @@ is_in_window(const struct window *window, const struct pack *pack,
 	       offset + len <= window->offset + window->bytes.len;
 }
 
+/* For other bytes of the same kind, which are written over these; what is left
+ * of them is wiped with the reader. To wipe it each time took a twentieth of a
+ * restore's time. */
+static void
+reuse(struct fmt_buf *buf)
+{
+	buf->len = 0;
+}
+
 /* Fetches and decrypts whole segments that hold [offset, offset + len), and
  * what comes behind, up to `ahead` bytes. */
 static int
@@ -263,7 +272,7 @@ fill_window_ahead(struct bkp_chunk_reader *reader, struct window *window,
 	pack_path(pack->name, path);
 	fmt_age_payload_range(&pack->payload, pack->stored_size, start,
 	    end - start, &file_offset, &file_len);
-	fmt_buf_clear(&window->bytes);
+	reuse(&window->bytes);
 	if (fetch(reader, path, file_offset, file_len, err) < 0)
 		return -1;
 	status = fmt_age_payload_read(&pack->payload, pack->stored_size, start,
@@ -404,7 +413,7 @@ read_base(struct bkp_chunk_reader *reader, const struct fmt_delta_head *head,
 	struct fmt_chunk_ref ref = {.len = head->base_len};
 	const unsigned char *frame;
 
-	fmt_buf_clear(&reader->base);
+	reuse(&reader->base);
 	if (check_place(reader, &ref, place, err) < 0 ||
 	    (frame = fetch_frame(reader, place, err)) == NULL ||
 	    decompress(reader, frame, place->chunk.stored_len, ref.len,
@@ -487,7 +496,7 @@ read_difference(struct bkp_chunk_reader *reader,
 	struct fmt_delta_head head;
 	enum fmt_status status;
 
-	fmt_buf_clear(&reader->delta);
+	reuse(&reader->delta);
 	if (decompress(reader, frame, frame_len, len, &reader->delta, err) < 0)
 		return -1;
 	reader->delta.len = len;
@@ -538,7 +547,7 @@ bkp_chunk_reader_frame(struct bkp_chunk_reader *reader,
 	char pack[HEX_NAME], chunk[HEX_NAME];
 
 	memcpy(ref.id, place->chunk.id, sizeof(ref.id));
-	fmt_buf_clear(&reader->plain);
+	reuse(&reader->plain);
 	if (read_chunk(reader, &ref, place, &reader->plain, err) == 0)
 		frame = fetch_frame(reader, place, err);
 	if (frame == NULL) {

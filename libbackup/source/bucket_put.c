@@ -70,13 +70,32 @@ rewind_stretch(void *arg, struct bkp_error *err)
 	return 0;
 }
 
+/* Reads the next chunk behind what `out` holds. */
+static int
+read_next(struct stretch *stretch, struct fmt_buf *out, struct bkp_error *err)
+{
+	const struct fmt_entry *entry = stretch->entry;
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (bkp_chunk_reader_get(
+		bkp_supply_reader(stretch->supply, stretch->slot),
+		&entry->chunks[stretch->index], out, &why) < 0) {
+		stretch->fault.is_ours = true;
+		stretch->fault.is_lost = why.code == BKP_CORRUPT;
+		if (err != NULL)
+			*err = why;
+		return bkp_fail_in(err, "%s", entry->path);
+	}
+	stretch->index++;
+	return 0;
+}
+
 /* Loads the chunk that holds the next byte. */
 static int
 load_chunk(struct stretch *stretch, struct bkp_error *err)
 {
 	const struct fmt_entry *entry = stretch->entry;
 	uint64_t skip = stretch->index == 0 ? stretch->begin : 0;
-	struct bkp_error why = BKP_ERROR_INIT;
 
 	while (stretch->index < entry->chunk_count &&
 	       entry->chunks[stretch->index].len <= skip)
@@ -87,16 +106,8 @@ load_chunk(struct stretch *stretch, struct bkp_error *err)
 		    "%s: its chunks end before its size says so", entry->path);
 	}
 	fmt_buf_clear(&stretch->chunk);
-	if (bkp_chunk_reader_get(
-		bkp_supply_reader(stretch->supply, stretch->slot),
-		&entry->chunks[stretch->index], &stretch->chunk, &why) < 0) {
-		stretch->fault.is_ours = true;
-		stretch->fault.is_lost = why.code == BKP_CORRUPT;
-		if (err != NULL)
-			*err = why;
-		return bkp_fail_in(err, "%s", entry->path);
-	}
-	stretch->index++;
+	if (read_next(stretch, &stretch->chunk, err) < 0)
+		return -1;
 	stretch->used = (size_t)skip;
 	return 0;
 }
@@ -126,7 +137,20 @@ read_stretch(
 	return 0;
 }
 
-/* All of a stretch in memory. */
+/* Whether the next bytes are a chunk as it is. */
+static bool
+is_next_whole(const struct stretch *stretch)
+{
+	const struct fmt_entry *entry = stretch->entry;
+
+	return stretch->used == stretch->chunk.len &&
+	       (stretch->index > 0 || stretch->begin == 0) &&
+	       stretch->index < entry->chunk_count &&
+	       entry->chunks[stretch->index].len <=
+		   stretch->len - stretch->done;
+}
+
+/* All of a stretch in memory: chunks are decompressed where they belong. */
 static int
 load_stretch(
     struct stretch *stretch, struct fmt_buf *out, struct bkp_error *err)
@@ -138,10 +162,19 @@ load_stretch(
 		return bkp_fail_nomem(err, "reading an object");
 	(void)rewind_stretch(stretch, err);
 	do {
-		if (read_stretch(stretch, out->data + out->len,
-			out->cap - out->len, &got, err) < 0)
-			return -1;
-		out->len += got;
+		size_t before = out->len;
+
+		if (is_next_whole(stretch)) {
+			if (read_next(stretch, out, err) < 0)
+				return -1;
+			got = out->len - before;
+			stretch->done += got;
+		} else {
+			if (read_stretch(stretch, out->data + before,
+				out->cap - before, &got, err) < 0)
+				return -1;
+			out->len += got;
+		}
 	} while (got > 0);
 	return 0;
 }
