@@ -10,6 +10,19 @@
 /* The age header, the nonce and the tags of 64 KiB segments take less. */
 #define OVERHEAD (64u * 1024)
 
+#define ALIGNMENT 4096u
+
+/* From an address at which a file system takes it past the page cache without
+ * another copy. */
+static int
+reserve(struct fmt_buf *buf, struct bkp_error *err)
+{
+	if ((buf->data = aligned_alloc(ALIGNMENT, BKP_PACK_SIZE)) == NULL)
+		return bkp_fail_nomem(err, "making a pack");
+	buf->cap = BKP_PACK_SIZE;
+	return 0;
+}
+
 int
 bkp_pack_new(struct bkp_pack **out, struct bkp_error *err)
 {
@@ -17,9 +30,11 @@ bkp_pack_new(struct bkp_pack **out, struct bkp_error *err)
 
 	if (pack == NULL)
 		return -1;
-	pack->digest = EVP_MD_CTX_new();
-	if (pack->digest == NULL ||
-	    fmt_buf_reserve(&pack->sealed, BKP_PACK_SIZE) != FMT_OK) {
+	if (reserve(&pack->sealed, err) < 0) {
+		bkp_pack_free(pack);
+		return -1;
+	}
+	if ((pack->digest = EVP_MD_CTX_new()) == NULL) {
 		bkp_pack_free(pack);
 		return bkp_fail_nomem(err, "making a pack");
 	}

@@ -125,14 +125,17 @@ temp_name(char out[TEMP_NAME_SIZE], struct bkp_error *err)
 static size_t
 write_direct(int fd, const unsigned char *data, size_t len)
 {
+	bool is_aligned = (uintptr_t)data % DIRECT_ALIGN == 0;
 	int flags = fcntl(fd, F_GETFL);
-	unsigned char *room;
+	unsigned char *room = NULL;
 	size_t done = 0;
 
 	if (len < DIRECT_MIN || flags < 0)
 		return 0;
-	room = aligned_alloc(DIRECT_ALIGN, DIRECT_STEP);
-	if (room == NULL || fcntl(fd, F_SETFL, flags | O_DIRECT) < 0) {
+	if (!is_aligned)
+		room = aligned_alloc(DIRECT_ALIGN, DIRECT_STEP);
+	if ((!is_aligned && room == NULL) ||
+	    fcntl(fd, F_SETFL, flags | O_DIRECT) < 0) {
 		free(room);
 		return 0;
 	}
@@ -141,8 +144,9 @@ write_direct(int fd, const unsigned char *data, size_t len)
 		ssize_t put;
 
 		n -= n % DIRECT_ALIGN;
-		memcpy(room, data + done, n);
-		put = write(fd, room, n);
+		if (!is_aligned)
+			memcpy(room, data + done, n);
+		put = write(fd, is_aligned ? data + done : room, n);
 		if (put > 0)
 			done += (size_t)put;
 		if (put != (ssize_t)n)

@@ -299,6 +299,35 @@ a_write_that_fails_leaves_no_file(void **state)
 	assert_int_equal(mkdir(path, 0700), 0);
 }
 
+/* From where a file system takes bytes as they lie, and from where not. */
+static void
+a_long_object_comes_back_from_any_address(void **state)
+{
+	static const char *const names[] = {"packs/aa/even", "packs/aa/odd"};
+	const size_t len = (5u << 20) + 17;
+	struct bkp_store *store = open_root("s", BKP_STORE_CREATE);
+	unsigned char *room = aligned_alloc(4096, 6u << 20);
+	struct fmt_buf back = FMT_BUF_INIT;
+
+	(void)state;
+	assert_non_null(room);
+	for (size_t i = 0; i <= len; i++)
+		room[i] = (unsigned char)(i * 2654435761u >> 23);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(
+		    bkp_store_put(store, names[i], room + i, len, NULL), 0);
+		fmt_buf_clear(&back);
+		assert_int_equal(bkp_store_get(store, names[i], 0,
+				     BKP_STORE_WHOLE, &back, NULL),
+		    0);
+		assert_int_equal(back.len, len);
+		assert_memory_equal(back.data, room + i, len);
+	}
+	fmt_buf_free(&back);
+	free(room);
+	bkp_store_close(store);
+}
+
 static int
 write_as_nobody(struct bkp_store *store)
 {
@@ -410,6 +439,7 @@ main(void)
 	    CASE(a_place_that_is_none_is_said_by_name),
 	    CASE(a_bucket_is_named_without_secrets_and_options),
 	    CASE(a_write_that_fails_leaves_no_file),
+	    CASE(a_long_object_comes_back_from_any_address),
 	    CASE(a_place_that_takes_no_writes_is_known_at_once),
 	    cmocka_unit_test(the_nth_call_fails_and_no_other),
 	    cmocka_unit_test(an_answer_can_be_lost_after_the_work_was_done),
