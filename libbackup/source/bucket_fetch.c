@@ -107,7 +107,8 @@ static int
 write_bytes(
     struct fetch *fetch, const void *data, size_t len, struct bkp_error *err)
 {
-	if (!fetch->is_open && fetch->bytes.len + len > SMALL &&
+	if (!fetch->is_open &&
+	    (fetch->slot != NO_SLOT || fetch->bytes.len + len > SMALL) &&
 	    open_content(fetch, err) < 0)
 		return -1;
 	if (fetch->is_open)
