@@ -151,7 +151,8 @@ def test_an_interrupted_restore_leaves_no_half_database(
             assert found["public.t"] == before["public.t"]
             postgres.drop_database(other)
         else:
-            assert result.status == FAILED, str(result)
+            # Where it had not begun, the signal alone ends it.
+            assert result.status in (FAILED, -signal.SIGINT), str(result)
     stack.restore("latest", "--to", other)
     after = witness.database(postgres, other)
     assert before["public.t"] == after["public.t"]
