@@ -113,21 +113,50 @@ is_waiting(const struct bkp_reference *reference, const char *path)
 	       strcmp(reference->config->path, path) == 0;
 }
 
+/* A standby has no rows of unlogged tables and does not plan to read them: that
+ * is no mistake in the configuration, and the backup leaves the rows out. */
+static bool
+is_of_a_standby(const struct bkp_error *why, struct bkp_pg *pg)
+{
+	char *answer = NULL;
+	bool is_standby;
+
+	if (why->code == BKP_UNSUPPORTED)
+		answer = bkp_pg_text(
+		    pg, "SELECT pg_catalog.pg_is_in_recovery()", NULL);
+	is_standby = answer != NULL && answer[0] == 't';
+	free(answer);
+	return is_standby;
+}
+
+static int
+check_one(struct bkp_reference *it, struct bkp_pg *pg, const char *file,
+    struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+
+	if (bkp_reference_explain(it->config, pg, &why) == 0)
+		return 0;
+	if (is_of_a_standby(&why, pg))
+		return bkp_reference_fail(
+		    it, err, "a standby cannot tell: %s", why.message);
+	if (err != NULL)
+		*err = why;
+	return bkp_fail_in(err, "%s:%u: the reference %s", file,
+	    it->config->line,
+	    it->config->column != NULL ? it->config->column
+				       : it->config->table);
+}
+
 int
 bkp_references_check(struct bkp_references *references, const char *path,
     struct bkp_pg *pg, struct bkp_error *err)
 {
-	for (size_t i = 0; i < references->count; i++) {
-		const struct bkp_reference *it = &references->items[i];
-
-		if (!is_waiting(it, path))
-			continue;
-		if (bkp_reference_explain(it->config, pg, err) < 0)
-			return bkp_fail_in(err, "%s:%u: the reference %s",
-			    references->config->path, it->config->line,
-			    it->config->column != NULL ? it->config->column
-						       : it->config->table);
-	}
+	for (size_t i = 0; i < references->count; i++)
+		if (is_waiting(&references->items[i], path) &&
+		    check_one(&references->items[i], pg,
+			references->config->path, err) < 0)
+			return -1;
 	return 0;
 }
 

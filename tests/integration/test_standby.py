@@ -131,6 +131,12 @@ def look_through_what_is_made_of_them(stack):
              " (SELECT FROM public.parted)"}]
         stack.write()
         verified = stack.verify(statuses=(FAILED,))
+        # Nor for what is made of it, and that is no mistake of anybody's.
+        done = stack.run("backup-create")
+        assert done.status == DEGRADED, str(done)
+        for name in "parted", "seen":
+            assert "public.%s: n::text" % name in done.err, str(done)
+            assert "a standby cannot tell" in done.err, str(done)
     said = {check["name"].split("public.")[1]: check["status"] + " "
             + check["what"] for check in verified.of_type("check")
             if "/references/public." in check["name"]}
