@@ -32,9 +32,9 @@ struct holding {
 
 struct plan {
 	struct holding holding;
-	unsigned order[FMT_PROOF_SLICES]; /* slices, those first that are most
-					     in need of it */
-	size_t at;                        /* the next of these */
+	unsigned order[FMT_PROOF_SLICES]; /* slices with pieces, those first
+					     that are most in need of it */
+	size_t count, at;                 /* of these; the next */
 	struct bkp_slices slices;         /* of now */
 	struct bkp_read_back read;        /* so far */
 	int64_t now_us;
@@ -108,23 +108,36 @@ slice_of_now(int64_t now_us)
 			  (FMT_PROOF_SLICES / PART) % FMT_PROOF_SLICES);
 }
 
-/* Slices in which something was not well, and then all others by the time that
- * they were read. There are few times, and slices of the same are taken as they
- * come. */
+/* Where much is damaged the rest is still looked at: one of these, one of
+ * those. */
+static void
+mix(struct plan *plan, const unsigned *bad, size_t bad_count,
+    const unsigned *others, size_t other_count)
+{
+	size_t b = 0, o = 0;
+
+	while (b < bad_count || o < other_count) {
+		if (b < bad_count)
+			plan->order[plan->count++] = bad[b++];
+		if (o < other_count)
+			plan->order[plan->count++] = others[o++];
+	}
+}
+
+/* Slices by the time that they were read, and between them those in which
+ * something was not well. There are few times, and slices of the same are taken
+ * as they come. */
 static void
 put_in_order(
-    unsigned *order, const struct fmt_proof_sample *covered, unsigned from)
+    struct plan *plan, const struct fmt_proof_sample *covered, unsigned from)
 {
+	unsigned bad[FMT_PROOF_SLICES], others[FMT_PROOF_SLICES];
 	const int64_t *read_us = covered->read_us;
-	size_t count = 0;
-	int64_t last = -1;
+	size_t bad_count = 0, other_count = 0;
+	int64_t last = -1, least;
 
-	for (unsigned i = 0; i < FMT_PROOF_SLICES; i++)
-		if (covered->is_bad[i])
-			order[count++] = i;
-	while (count < FMT_PROOF_SLICES) {
-		int64_t least = INT64_MAX;
-
+	do {
+		least = INT64_MAX;
 		for (size_t i = 0; i < FMT_PROOF_SLICES; i++)
 			if (!covered->is_bad[i] && read_us[i] > last &&
 			    read_us[i] < least)
@@ -132,11 +145,16 @@ put_in_order(
 		for (unsigned i = 0; i < FMT_PROOF_SLICES; i++) {
 			unsigned slice = (from + i) % FMT_PROOF_SLICES;
 
-			if (!covered->is_bad[slice] && read_us[slice] == least)
-				order[count++] = slice;
+			if (plan->holding.pieces[slice] > 0 &&
+			    !covered->is_bad[slice] && read_us[slice] == least)
+				others[other_count++] = slice;
 		}
 		last = least;
-	}
+	} while (least < INT64_MAX);
+	for (unsigned i = 0; i < FMT_PROOF_SLICES; i++)
+		if (plan->holding.pieces[i] > 0 && covered->is_bad[i])
+			bad[bad_count++] = i;
+	mix(plan, bad, bad_count, others, other_count);
 }
 
 /* Samples of one snapshot after another add up; of another one they begin anew,
@@ -183,7 +201,7 @@ begin(struct bkp_verify *verify, struct bkp_sample *sample, struct plan *plan,
 	sample->covered.since_us = plan->now_us;
 	if (before != NULL)
 		go_on(verify, before, &sample->covered, plan->now_us);
-	put_in_order(plan->order, &sample->covered,
+	put_in_order(plan, &sample->covered,
 	    before != NULL ? 0 : slice_of_now(plan->now_us));
 	bkp_proofs_free(&proofs);
 	return 0;
@@ -191,15 +209,14 @@ begin(struct bkp_verify *verify, struct bkp_sample *sample, struct plan *plan,
 
 /* ---- a sample ---- */
 
-/* Takes the next slices, until there are `bytes` in them. Those of which there
- * is nothing are passed. */
+/* Takes the next slices, until there are `bytes` in them. */
 static bool
 take_slices(struct plan *plan, uint64_t bytes)
 {
 	uint64_t taken = 0;
 
 	memset(&plan->slices, 0, sizeof(plan->slices));
-	for (; plan->at < FMT_PROOF_SLICES && taken < bytes; plan->at++) {
+	for (; plan->at < plan->count && taken < bytes; plan->at++) {
 		unsigned slice = plan->order[plan->at];
 
 		plan->slices.is_chosen[slice] = true;
@@ -208,13 +225,12 @@ take_slices(struct plan *plan, uint64_t bytes)
 	return taken > 0;
 }
 
-/* Where there was nothing, nothing was read; and what was not well is read
- * first of all the next time. */
+/* What was not well is read among the first the next time. */
 static void
 cover(struct bkp_sample *sample, const struct plan *plan)
 {
 	for (size_t i = 0; i < FMT_PROOF_SLICES; i++) {
-		if (!plan->slices.is_chosen[i] || plan->holding.pieces[i] == 0)
+		if (!plan->slices.is_chosen[i])
 			continue;
 		sample->covered.is_bad[i] = plan->read.bad.is_chosen[i];
 		sample->covered.read_us[i] =
@@ -223,7 +239,8 @@ cover(struct bkp_sample *sample, const struct plan *plan)
 }
 
 /* All at once, or with a budget first one slice and then, as long as it lasts,
- * twice as much each time. */
+ * twice as much each time. What was not well counts for nothing: a sample has
+ * as much that was, however much is damaged. */
 static int
 read_slices(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, struct bkp_sample *sample, struct plan *plan,
@@ -237,16 +254,18 @@ read_slices(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 			plan->is_cut = true;
 			return 0;
 		}
-		if (step > whole - done)
-			step = whole - done;
 		if (!take_slices(plan, step))
 			return 0;
 		if (bkp_verify_read_back(verify, chosen, supply, &plan->slices,
 			&plan->read, err) < 0)
 			return -1;
 		cover(sample, plan);
-		done = plan->read.bytes > done ? plan->read.bytes : done + step;
-		step = done;
+		if (plan->read.bytes == done) {
+			step *= 2;
+			continue;
+		}
+		done = plan->read.bytes;
+		step = done < whole - done ? done : whole - done;
 	}
 	return 0;
 }
@@ -340,8 +359,8 @@ take_sample(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, struct bkp_sample *sample, struct plan *plan,
     struct bkp_error *err)
 {
-	if (begin(verify, sample, plan, err) < 0 ||
-	    look_through(supply, &plan->holding, err) < 0)
+	if (look_through(supply, &plan->holding, err) < 0 ||
+	    begin(verify, sample, plan, err) < 0)
 		return -1;
 	bkp_run_phase(verify->run, plan->holding.all_bytes / PART, 0,
 	    "reading back a sample of %s", chosen->source->prefix);
@@ -367,10 +386,11 @@ bkp_verify_sample(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	sample->path = bkp_strdup(chosen->selection, err);
 	if (sample->path != NULL)
 		rc = take_sample(verify, chosen, supply, sample, plan, err);
-	/* What nothing was read for has nothing to keep; nor has a list of
-	 * which a part is lost, for it does not tell what was passed over. */
-	if (rc == 0 && ((plan->read.pieces == 0 && plan->read.failed == 0) ||
-			   !bkp_supply_has_whole_list(supply))) {
+	/* Where nothing was well there is nothing to keep, for a record says
+	 * what was; nor is there of a list of which a part is lost, for it does
+	 * not tell what was passed over. */
+	if (rc == 0 &&
+	    (plan->read.pieces == 0 || !bkp_supply_has_whole_list(supply))) {
 		free(sample->path);
 		free(sample->covered.host);
 		verify->sample_count--;

@@ -114,13 +114,19 @@ def test_what_came_to_places_that_were_read_is_not_told_as_read(host):
     assert again.covered == again.read, again.text
 
 
+def _packs(host):
+    """Those of the files, the largest one last."""
+    paths = [os.path.join(where, name) for where, _, names in
+             os.walk(host.path("repository", "packs")) for name in names]
+    for path in paths:
+        os.chmod(path, 0o600)
+    paths = sorted((os.path.getsize(path), path) for path in paths)
+    return [path for size, path in paths if size > paths[-1][0] / 8]
+
+
 def _damage(host, seed):
     """Changes one byte of one pack, in its middle."""
-    paths = sorted(os.path.join(where, name) for where, _, names in
-                   os.walk(host.path("repository", "packs"))
-                   for name in names)
-    path = max(paths, key=os.path.getsize)
-    os.chmod(path, 0o600)
+    path = _packs(host)[-1]
     with open(path, "r+b") as file:
         file.seek(random.Random(seed).randrange(
             os.path.getsize(path) // 4, os.path.getsize(path) // 2))
@@ -165,6 +171,45 @@ def test_what_was_well_is_known_also_where_a_check_has_failed(host):
     assert sample.covered < FILES and places[-1] > places[first], places
     snapshot, = host.run("backup-list", "--json").of_type("snapshot")
     assert snapshot["proof_failed"] and not snapshot.get("proven"), snapshot
+
+
+def _hurt(host, part):
+    """So much of each pack, from its beginning, with a byte changed in every
+    segment that is authenticated."""
+    for path in _packs(host):
+        with open(path, "r+b") as file:
+            for at in range(1000, int(os.path.getsize(path) * part), 30000):
+                file.seek(at)
+                byte = file.read(1)[0]
+                file.seek(at)
+                file.write(bytes([byte ^ 1]))
+
+
+def _hurt_files(result):
+    return {check["name"] for check in result.of_type("check")
+            if check["status"] == "fail"
+            and check["name"].startswith("files/data/")}
+
+
+def test_much_damage_hides_nothing_of_the_rest(host):
+    _hurt(host, 0.5)
+    hurt = _hurt_files(host.verify(statuses=(FAILED,)))
+    assert FILES / 4 < len(hurt) < FILES * 3 / 4, hurt
+    covered = []
+    while not covered or covered[-1] < FILES - len(hurt):
+        assert len(covered) < 2 * ROUND, covered
+        result = host.verify("--level", "sample", statuses=(COMPLETE, FAILED))
+        covered.append(Sample(result).covered)
+    assert _hurt_files(result) <= hurt and _hurt_files(result)
+
+
+def test_a_sample_of_which_nothing_was_well_is_not_kept_as_one_that_was(host):
+    _hurt(host, 1)
+    result = host.verify("--level", "sample", statuses=(FAILED,))
+    assert len(_hurt_files(result)) == FILES, str(result)
+    assert "no piece was read back" in result.out, str(result)
+    # The verdict is.
+    assert len(os.listdir(host.path("repository", "proofs"))) == 1
 
 
 @pytest.mark.parametrize("stack", ["bucket"], indirect=True)
