@@ -147,3 +147,30 @@ def test_a_partition_that_is_loaded_late_keeps_the_rows_of_others(words, postgre
         assert postgres.execute(
             name, "SELECT convalidated FROM pg_constraint"
             " WHERE contype = 'f' AND conrelid = 't_2'::regclass") == [(True,)]
+
+
+def test_hashes_of_labels_in_arrays_are_other_ones(words, postgres, database):
+    """A label is hashed by a number that every server gives it anew."""
+    postgres.execute(database, "CREATE TYPE label AS ENUM (%s)" % ", ".join(
+        "'l%d'" % n for n in range(64)))
+    postgres.execute(database, """
+        CREATE TABLE h (l label[], n int) PARTITION BY HASH (l);
+        CREATE TABLE h_0 PARTITION OF h
+            FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE h_1 PARTITION OF h
+            FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+        INSERT INTO h SELECT ARRAY[('l' || n)::label], n
+            FROM generate_series(0, 63) n""")
+    everything = "SELECT l::text, n FROM h ORDER BY n"
+    before = postgres.execute(database, everything)
+    words.create()
+    done = words.admin("backup-restore", "--swap", "latest",
+                       "postgres/app/" + database)
+    assert done.status == COMPLETE, str(done)
+    assert done.err.count("were loaded through public.h:") == 2, str(done)
+    assert "2 partitions of public.h have the rows" in done.err, str(done)
+    assert postgres.execute(database, everything) == before
+    assert postgres.execute(database, """
+        SELECT count(*) FROM h WHERE tableoid <> CASE WHEN
+            satisfies_hash_partition('h'::regclass, 2, 0, l)
+            THEN 'h_0'::regclass ELSE 'h_1'::regclass END""") == [(0,)]
