@@ -125,6 +125,23 @@ def test_a_server_that_lacks_a_role_is_refused_by_its_name(
         other.execute("postgres", "ALTER ROLE somebody RENAME TO drill_owner")
 
 
+def test_who_is_no_superuser_is_told_before_anything_is_made(host, other):
+    other.execute("postgres", "ALTER ROLE drill_owner LOGIN CREATEDB"
+                  " PASSWORD 'drill'")
+    before = _seen(other)
+    try:
+        result = host.admin(
+            "backup-verify", "--json", "--server",
+            other.tcp_conninfo("postgres") + " user=drill_owner",
+            env={"PGPASSWORD": "drill"})
+        assert result.status == FAILED
+        assert "takes a superuser" in result.err, str(result)
+        assert not result.of_type("check")
+        assert _seen(other) == before
+    finally:
+        other.execute("postgres", "ALTER ROLE drill_owner NOLOGIN NOCREATEDB")
+
+
 def test_a_password_is_not_taken_from_a_command_line(host, other):
     result = host.admin("backup-verify", "--server",
                         other.tcp_conninfo("postgres") + " password=secret")
