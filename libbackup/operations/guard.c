@@ -275,10 +275,8 @@ take_snapshot(struct guard *guard, struct bkp_error *err)
 	if (bkp_guard_set(
 		guard, "snapshot", json_string(result.snapshot), err) < 0)
 		return -1;
-	return result.omission_count > 0
-		   ? bkp_guard_count_lacks(
-			 guard, result.snapshot, GUARD_LACKS, err)
-		   : 0;
+	return bkp_guard_count_lacks(
+	    guard, result.snapshot, result.omission_count, GUARD_LACKS, err);
 }
 
 /* A journal of one that had run nothing is in nobody's way. */

@@ -127,11 +127,12 @@ note_failed(struct guard *guard, const char *name)
 
 /* Where nobody can tell, nothing is whole. */
 static void
-count_copy_lacks(struct guard *guard, const char *name)
+count_copy_lacks(struct guard *guard, const struct bkp_backup_result *result)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
 
-	if (bkp_guard_count_lacks(guard, name, GUARD_COPY_LACKS, &why) == 0)
+	if (bkp_guard_count_lacks(guard, result->snapshot,
+		result->omission_count, GUARD_COPY_LACKS, &why) == 0)
 		return;
 	bkp_run_message(guard->run, BKP_WARNING, NULL, "%s", why.message);
 	guard->has_copy = false;
@@ -155,7 +156,7 @@ keep_failed(struct guard *guard)
 		    "keeping files and objects as they are now in a snapshot");
 		if (save_failed(guard, paths, count, &result, &why) == 0) {
 			note_failed(guard, result.snapshot);
-			count_copy_lacks(guard, result.snapshot);
+			count_copy_lacks(guard, &result);
 		} else {
 			bkp_run_message(guard->run, BKP_WARNING, NULL,
 			    "files and objects as they are now could not be "

@@ -123,11 +123,12 @@ int bkp_guard_see_new(
 
 /* ---- what snapshots lack (guard_lacks.c) ---- */
 
-/* How many things of each source, by this name in the state. */
+/* How many things of each source, by this name in the state; the snapshot is
+ * not opened where it has no `omissions`. */
 #define GUARD_LACKS "lacks"           /* the way back */
 #define GUARD_COPY_LACKS "copy_lacks" /* the copy of the failed state */
 int bkp_guard_count_lacks(struct guard *guard, const char *snapshot,
-    const char *name, struct bkp_error *err);
+    size_t omissions, const char *name, struct bkp_error *err);
 uint64_t bkp_guard_lacks(const json_t *source, const char *name);
 
 /* ---- what to run (guard_lines.c) ---- */

@@ -39,14 +39,20 @@ count(const struct guard *guard, const char *snapshot, json_t *source,
 
 int
 bkp_guard_count_lacks(struct guard *guard, const char *snapshot,
-    const char *name, struct bkp_error *err)
+    size_t omissions, const char *name, struct bkp_error *err)
 {
 	json_t *sources = json_object_get(guard->state, "sources");
 
-	for (size_t i = 0; i < json_array_size(sources); i++)
-		if (count(guard, snapshot, json_array_get(sources, i), name,
-			err) < 0)
+	for (size_t i = 0; i < json_array_size(sources); i++) {
+		json_t *source = json_array_get(sources, i);
+
+		if (omissions == 0 &&
+		    json_object_set_new(source, name, json_integer(0)) < 0)
+			return bkp_fail_nomem(err, "keeping the journal");
+		if (omissions > 0 &&
+		    count(guard, snapshot, source, name, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 

@@ -249,13 +249,17 @@ adopt(struct bkp_lead *lead, struct bkp_error *err)
 int
 bkp_lead_wait(struct bkp_lead *lead, bool finishes, struct bkp_error *err)
 {
+	struct bkp_error problem = BKP_ERROR_INIT;
+
 	if (wait_for_shares(lead, finishes, err) < 0)
 		return -1;
 	/* A share that is run once more knows by it why the moment is over. */
 	if (!lead->collection.has_finish &&
 	    bkp_shares_put_note(lead->repository, lead->planning.plan.session,
-		"finish", "", err) < 0)
-		return -1;
+		"finish", "", &problem) < 0)
+		bkp_run_message(lead->run, BKP_INFO, NULL,
+		    "run %s: that it commits could not be written: %s",
+		    lead->planning.plan.run, problem.message);
 	return adopt(lead, err);
 }
 

@@ -370,27 +370,24 @@ hand_in(struct share *share, struct bkp_error *err)
 
 /* ---- nothing to do ---- */
 
-/* 1: the leader is at work, although its moment is over. */
+/* Whether its moment is over because it commits. */
 static int
-look_for_end(struct share *share, struct bkp_share_collection *collection,
-    char name[65], struct bkp_error *err)
+look_for_leader(struct share *share, bool *commits, struct bkp_error *err)
 {
+	struct bkp_shares_listing listing = BKP_SHARES_LISTING_INIT;
 	struct fmt_share_plan plan = FMT_SHARE_PLAN_INIT;
-	bool is_there;
-	int rc;
+	int rc = bkp_shares_list(
+	    share->repository, share->plan.session, &listing, err);
 
-	if (bkp_share_collect(collection, share->run, err) < 0 ||
-	    bkp_share_find_snapshot(
-		share->repository, share->plan.session, name, err) < 0)
-		return -1;
-	if (name[0] != '\0' || !collection->has_finish ||
-	    collection->has_end || !collection->has_plan)
-		return 0;
-	rc = bkp_shares_find_plan(share->repository, share->options->run, true,
-	    &plan, &is_there, err);
-	if (rc == 0 && is_there &&
-	    strcmp(plan.session, share->plan.session) == 0)
-		rc = 1;
+	*commits = rc == 0 && listing.has_plan && listing.has_finish &&
+		   !listing.has_end;
+	bkp_shares_listing_free(&listing);
+	if (!*commits)
+		return rc;
+	rc = bkp_shares_find_plan(
+	    share->repository, share->options->run, true, &plan, commits, err);
+	if (rc == 0 && *commits)
+		*commits = strcmp(plan.session, share->plan.session) == 0;
 	fmt_share_plan_free(&plan);
 	return rc;
 }
@@ -401,22 +398,21 @@ static int
 wait_for_commit(struct share *share, uint64_t wait_ms,
     const struct bkp_error *gone, struct bkp_error *err)
 {
-	struct bkp_share_collection collection;
 	uint64_t began_ms = bkp_clock_ms();
 	unsigned pauses = 0;
-	char name[65] = "";
-	int rc;
+	char name[65];
+	bool commits;
 
-	if (bkp_share_collect_begin(
-		share->repository, &share->plan, &collection, err) < 0)
-		return -1;
 	do
-		rc = look_for_end(share, &collection, name, err);
-	while (rc == 1 && bkp_clock_ms() - began_ms < wait_ms &&
-	       (rc = bkp_share_pause(share->run, &pauses, err)) == 0);
-	bkp_share_collect_end(&collection);
-	if (rc < 0 || name[0] != '\0')
-		return rc < 0 ? -1 : 0;
+		if (look_for_leader(share, &commits, err) < 0 ||
+		    (commits && bkp_share_pause(share->run, &pauses, err) < 0))
+			return -1;
+	while (commits && bkp_clock_ms() - began_ms < wait_ms);
+	if (bkp_share_find_snapshot(
+		share->repository, share->plan.session, name, err) < 0)
+		return -1;
+	if (name[0] != '\0')
+		return 0;
 	if (err != NULL)
 		*err = *gone;
 	return -1;
