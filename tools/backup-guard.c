@@ -16,12 +16,13 @@ static const struct cli_command command = {
     .operands = (const char *const[]){"COMMAND  the program to run, and what "
 				      "it is given; no shell reads it",
 	NULL},
-    .statuses =
-	(const char *const[]){"0  COMMAND and the health check went well",
-	    "1  failed, and everything is as it was: put back, or never begun",
-	    "2  wrong usage: nothing was run",
-	    "4  failed, and NOT everything is as it was: act now, as printed",
-	    NULL},
+    .statuses = (const char
+	    *const[]){"0  COMMAND and the health check went well",
+	"1  failed, and everything is as it was: put back, or never begun",
+	"2  wrong usage: nothing was run",
+	"4  NOT everything is as it was, or an earlier run is not finished: "
+	"act now",
+	NULL},
     .examples = (const char
 	    *const[]){"backup-guard -i identity.txt -- ./manage.py migrate",
 	"backup-guard -i identity.txt --stop 'docker compose stop app' \\",
@@ -191,6 +192,30 @@ struct request {
 	    is_without_copy, is_unowned, is_ungranted, is_skipping;
 };
 
+/* What was begun is as it was left, if anything was: nobody may take that for
+ * an end. */
+static enum cli_status
+not_resumed(struct cli *cli)
+{
+	struct bkp_events events = cli_events(cli);
+
+	events.message(events.arg, BKP_WARNING, NULL,
+	    "what an earlier run began is not finished, and nothing was put "
+	    "back now: mend what was told above, then run this again");
+	return CLI_ACT_NOW;
+}
+
+static enum cli_status
+fail(
+    struct cli *cli, const struct request *request, const struct bkp_error *err)
+{
+	enum cli_status status = cli_fail(cli, err);
+
+	if (request->is_resume)
+		return err->code == BKP_NOTFOUND ? status : not_resumed(cli);
+	return err->code == BKP_EXISTS ? CLI_ACT_NOW : status;
+}
+
 static enum cli_status
 run(struct cli *cli, const struct request *request, struct bkp_error *err)
 {
@@ -211,7 +236,7 @@ run(struct cli *cli, const struct request *request, struct bkp_error *err)
 		 ? bkp_guard_resume(&request->options, &result, err)
 		 : bkp_guard(&request->options, &result, err);
 	if (rc < 0)
-		return cli_fail(cli, err);
+		return fail(cli, request, err);
 	cli_progress_clear(cli);
 	if (cli->is_json)
 		cli_emit(cli, result_event(&result));
@@ -233,9 +258,11 @@ guard(struct cli *cli, struct request *request)
 	    &config);
 
 	if (status != CLI_GO_ON)
-		return status;
+		return request->is_resume && status == CLI_FAILED
+			   ? not_resumed(cli)
+			   : status;
 	if (cli_arguments(cli, config, &arguments, &err) < 0) {
-		status = cli_fail(cli, &err);
+		status = fail(cli, request, &err);
 		goto out;
 	}
 	request->options.config = config;

@@ -479,7 +479,7 @@ def test_where_that_was_asked_for_nothing_is_put_back_until_later(guarded):
                   ACT_NOW).result
     assert event["state"] == "left" and guarded.read("conf") == "version 2\n"
     assert guarded.sql("SELECT count(*) FROM t") == [(100,)]
-    refused = ended(guarded.run(command=["true"]), FAILED)
+    refused = ended(guarded.run(command=["true"]), ACT_NOW)
     assert "--resume" in refused.err and "--forget" in refused.err
     (line,) = event["run"]
     assert line.endswith("--resume")

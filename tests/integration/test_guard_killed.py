@@ -75,8 +75,16 @@ def test_killed_while_the_command_runs(guarded):
     assert state["stage"] == "command" and waiting
     assert state["snapshot"] in guarded.stack.snapshots()
     assert guarded.read("conf") == "version 2\n"
-    again = ended(guarded.run(command=["true"]), FAILED)
+    again = ended(guarded.run(command=["true"]), ACT_NOW)
     assert "--resume" in again.err
+    # What keeps it from being resumed is no end of it.
+    secret = guarded.stack.secret("s3-access", guarded.minio.access_key)
+    os.rename(secret, secret + "-away")
+    for options in (), ("--json",):
+        stuck = ended(guarded.run("--resume", *options), ACT_NOW)
+        assert "not finished" in str(stuck) and guarded.read(
+            "conf") == "version 2\n"
+    os.rename(secret + "-away", secret)
     event = resume(guarded)
     assert event["state"] == "put-back"
     assert event["snapshot"] == state["snapshot"]
@@ -88,7 +96,7 @@ def test_what_outlives_the_guard_has_to_end_first(guarded):
     mark, waiting = gate(guarded, "reached")
     state = kill_at(guarded, mark, command=[
         "sh", "-c", "sh -c %s" % shlex.quote(waiting) + "; true"])
-    done = ended(guarded.run("--resume"), FAILED)
+    done = ended(guarded.run("--resume"), ACT_NOW)
     assert "still at work" in done.err and str(state["group"]) in done.err
     os.killpg(state["group"], signal.SIGKILL)
 
