@@ -107,7 +107,8 @@ begin_anew(struct bkp_pg_piece *piece)
 /*
  * A function in a CHECK or a generated column may count on the search path
  * that the application has. With an empty one it finds nothing; so once more
- * with the database's own, and a word about it.
+ * with the database's own, and a word about it. What comes after finds the
+ * path empty again, whatever became of this.
  */
 static int
 load_with_path(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
@@ -118,11 +119,13 @@ load_with_path(struct bkp_pg_load *load, struct bkp_pg_loader *worker,
 	if (bkp_pg_target_search_path(&worker->pg, load->facts, err) < 0)
 		return -1;
 	begin_anew(piece);
-	piece->had_path = true;
 	rc = bkp_pg_load_chunks(load, &worker->pg, number, piece, err);
-	if (rc == 0)
-		rc = bkp_pg_do(&worker->pg, "SET search_path TO ''", err);
-	return rc;
+	if (rc < 0) {
+		(void)bkp_pg_do(&worker->pg, "SET search_path TO ''", NULL);
+		return -1;
+	}
+	piece->had_path = true;
+	return bkp_pg_do(&worker->pg, "SET search_path TO ''", err);
 }
 
 static int
@@ -356,6 +359,15 @@ bkp_pg_load_tell(struct bkp_pg_load *load)
 			    "%s: they are in other partitions of it now",
 			    table->root);
 	}
+}
+
+bool
+bkp_pg_load_has_moved(const struct bkp_pg_load *load)
+{
+	for (size_t i = 0; i < load->table_count; i++)
+		if (load->tables[i].root != NULL)
+			return true;
+	return false;
 }
 
 size_t

@@ -48,4 +48,8 @@ int bkp_pg_load_settle(
 /* Tells what there is to say when all is loaded; calling thread. */
 void bkp_pg_load_tell(struct bkp_pg_load *load);
 
+/* True where the server chose among partitions, for rows no longer fitted
+ * theirs. */
+bool bkp_pg_load_has_moved(const struct bkp_pg_load *load);
+
 #endif

@@ -342,6 +342,8 @@ bkp_pg_target_fill(struct bkp_pg_target *target, struct bkp_supply *supply,
 	if (bkp_pg_load_open(
 		target, supply, database, &queue.stop, &queue.load, err) == 0)
 		rc = run_queue(&queue, err);
+	if (rc == 0)
+		database->has_moved = bkp_pg_load_has_moved(queue.load);
 	for (unsigned i = 0;
 	     queue.workers != NULL && i < bkp_run_workers(queue.run); i++)
 		bkp_pg_close(&queue.workers[i].pg);

@@ -22,7 +22,8 @@ struct bkp_pg_target_database {
 	json_t *facts;    /* owned: database.json */
 	json_t *versions; /* owned: the attributes of that entry */
 	bool is_lost;     /* what describes it cannot be read; noted */
-	bool is_ready;    /* whole and proven: not dropped whatever fails */
+	bool has_moved; /* rows of partitions were loaded through their root */
+	bool is_ready;  /* whole and proven: not dropped whatever fails */
 	struct bkp_pg_choice *choice; /* owned; NULL: everything */
 };
 

@@ -174,3 +174,91 @@ def test_hashes_of_labels_in_arrays_are_other_ones(words, postgres, database):
         SELECT count(*) FROM h WHERE tableoid <> CASE WHEN
             satisfies_hash_partition('h'::regclass, 2, 0, l)
             THEN 'h_0'::regclass ELSE 'h_1'::regclass END""") == [(0,)]
+
+
+# The large one is stored in the binary form, and the small ones as text.
+UNEVEN = """
+CREATE FUNCTION public.sort(n int) RETURNS int IMMUTABLE LANGUAGE sql
+    AS 'SELECT CASE WHEN n <= 20000 THEN 1 ELSE 2 END';
+CREATE FUNCTION public.hear(n int) RETURNS bool LANGUAGE sql
+    AS 'SELECT true';
+CREATE TABLE heard (n int);
+CREATE TABLE t (n int CHECK (public.hear(n)), pad text)
+    PARTITION BY LIST (public.sort(n));
+CREATE TABLE t_1 PARTITION OF t FOR VALUES IN (1);
+CREATE TABLE t_2 PARTITION OF t FOR VALUES IN (2);
+INSERT INTO t SELECT n, repeat(md5(n::text), 5)
+    FROM generate_series(1, 20010) n;
+CREATE OR REPLACE FUNCTION public.sort(n int) RETURNS int IMMUTABLE
+    LANGUAGE sql AS 'SELECT CASE WHEN n < 20000 THEN 1 ELSE 2 END'"""
+# A check that writes: something has other rows then than were loaded.
+WRITES = """
+CREATE OR REPLACE FUNCTION public.hear(n int) RETURNS bool LANGUAGE plpgsql
+    AS $$BEGIN IF n = 20010 THEN %s; END IF; RETURN true; END$$"""
+
+
+def swap(host, database):
+    return host.admin("backup-restore", "--swap", "-j", "1", "latest",
+                      "postgres/app/" + database)
+
+
+def test_rows_that_moved_between_two_forms_are_counted(
+        words, postgres, database):
+    everything = "SELECT n, pad FROM t ORDER BY n"
+    postgres.execute(database, UNEVEN)
+    before = postgres.execute(database, everything)
+    words.create()
+    done = swap(words, database)
+    assert done.status == COMPLETE, str(done)
+    told = [line for line in done.err.split("\n") if "read back: " in line]
+    assert "2 partitions of public.t have 20010 rows between them, as many" in (
+        told[0]), str(done)
+    assert "could not be compared" in told[0], str(done)
+    assert "but for 20010 that could only be counted" in told[1], str(done)
+    assert postgres.execute(database, everything) == before
+    assert postgres.execute(database, "SELECT count(*) FROM t_2") == [(11,)]
+    # One more than there were.
+    postgres.execute(
+        database, WRITES % "INSERT INTO public.t_1 VALUES (1, '')")
+    postgres.execute(database, """
+        CREATE OR REPLACE FUNCTION public.sort(n int) RETURNS int IMMUTABLE
+            LANGUAGE sql AS 'SELECT CASE WHEN n < 19999 THEN 1 ELSE 2 END'""")
+    words.create()
+    done = swap(words, database)
+    assert done.status == FAILED, str(done)
+    assert "are still not those of the snapshot" in done.err, str(done)
+    assert postgres.execute(database, everything) == before
+
+
+def test_a_table_with_other_rows_fails_at_once(words, postgres, database):
+    postgres.execute(database, UNEVEN)
+    # What is read back after `heard` would fail as well.
+    postgres.execute(database, WRITES % "INSERT INTO public.heard VALUES (n);"
+                     " CREATE TABLE IF NOT EXISTS public.zz ()")
+    words.create()
+    done = swap(words, database)
+    assert done.status == FAILED, str(done)
+    assert "heard: the snapshot has 0 rows and the restored table " in (
+        done.err), str(done)
+
+
+def test_a_search_path_is_given_up_where_it_was_of_no_use(
+        words, postgres, database):
+    """Rows that a partition refuses with it as well; and a table after that,
+    which needs it once more and is named for that too."""
+    postgres.execute(database, UNEVEN)
+    postgres.execute(database, """
+        CREATE FUNCTION public.told() RETURNS bool LANGUAGE sql
+            AS 'SELECT true';
+        CREATE OR REPLACE FUNCTION public.hear(n int) RETURNS bool
+            LANGUAGE plpgsql AS 'BEGIN RETURN told(); END';
+        CREATE TABLE later (n int CHECK (public.hear(n)));
+        INSERT INTO later VALUES (1)""")
+    words.create()
+    done = words.admin("backup-restore", "-j", "1", "--to", database + "_back",
+                       "latest", "postgres/app/" + database)
+    assert done.status == COMPLETE, str(done)
+    told = [line for line in done.err.split("\n")
+            if "counts on search_path" in line]
+    for name in ("t_1", "t_2", "later"):
+        assert any("/public.%s:" % name in line for line in told), str(done)
