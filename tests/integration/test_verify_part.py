@@ -8,7 +8,7 @@ import os
 import pytest
 
 from conftest import TOOLS
-from harness.stack import COMPLETE, DEGRADED, Stack
+from harness.stack import COMPLETE, DEGRADED, FAILED, Stack
 
 SHOP = """
 CREATE TYPE mood AS ENUM ('sad', 'glad');
@@ -52,8 +52,8 @@ class Shop:
 
     def archive(self, path):
         where = self.host.path("%s.age" % path.replace("/", "-"))
-        done = self.host.admin("backup-archive", "--output", where, "latest",
-                               path)
+        done = self.host.admin("backup-archive", "--overwrite", "--output",
+                               where, "latest", path)
         assert done.status == COMPLETE, str(done)
         return where
 
@@ -145,6 +145,38 @@ def test_an_archive_of_a_database_has_no_structure_to_restore(shop):
     assert statuses(lines) == {"pass", "skip"}
     assert "the archive holds a part" in lines[PATH + "/structure"][1]
     _look_at_less_of(_imported(shop, where, "database"))
+
+
+@pytest.mark.parametrize("roles", ["there", "gone", "left out"])
+def test_an_archive_of_a_database_is_restored(shop, postgres, roles):
+    """It has no roles: those that it needs are there, or it says how to do
+    without."""
+    where = shop.archive(PATH)
+    copy = "parts_copy"
+    owner = "verify_part_owner"
+    if roles != "there":
+        postgres.execute(DATABASE, "REASSIGN OWNED BY %s TO CURRENT_USER;"
+                         "DROP ROLE %s" % (owner, owner))
+    try:
+        done = shop.host.run(
+            "backup-restore", "--repository", where, "--identity-file",
+            shop.host.identity, "latest", PATH, "--to", copy,
+            *["--no-owner", "--no-privileges"] * (roles == "left out"))
+        assert done.status == (
+            FAILED if roles == "gone" else COMPLETE), str(done)
+        assert ("no roles are made" in done.err) == (roles != "left out")
+        assert (copy in postgres.databases()) == (roles != "gone")
+        if roles == "gone":
+            assert owner in done.err and "--no-owner" in done.err, str(done)
+        else:
+            assert postgres.execute(
+                copy, "SELECT count(*) FROM sale") == [(100,)]
+            postgres.drop_database(copy)
+    finally:
+        if roles != "there":
+            postgres.execute(DATABASE, "CREATE ROLE %s;"
+                             "ALTER TABLE sale_new OWNER TO %s" % (
+                                 owner, owner))
 
 
 def _look_at_less_of(other):
