@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 from harness.postgres import Postgres
@@ -41,8 +42,10 @@ class Clock:
 @pytest.fixture(scope="module")
 def own(session_folder, request):
     """A small server, with a clock, and with checksums."""
-    home = os.path.join(session_folder, "doctor")
-    os.mkdir(home, 0o711)
+    # Other servers may come between the tests of this file: then it is made
+    # anew.
+    home = tempfile.mkdtemp(prefix="doctor-", dir=session_folder)
+    os.chmod(home, 0o711)
     clock = Clock(home)
     server = Postgres(home, SETTINGS, environment=clock.environment)
     server.clock = clock
