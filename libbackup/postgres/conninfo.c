@@ -88,7 +88,8 @@ bkp_conninfo_make(const struct bkp_postgres_config *config,
 	struct bkp_conninfo info = BKP_CONNINFO_INIT;
 	PQconninfoOption *options;
 	char *reason = NULL;
-	size_t room = DEFAULT_COUNT + 3; /* dbname, password, the NULL */
+	size_t room = DEFAULT_COUNT + 4; /* dbname, password,
+					     client_encoding, the NULL */
 	int rc = -1;
 
 	if (database != NULL)
@@ -210,7 +211,8 @@ pin_settings(struct bkp_conninfo *info, const char *more, char **env,
 
 static int
 make_access(const struct bkp_postgres_config *config, const char *database,
-    const char *more, struct bkp_pg_access *out, struct bkp_error *err)
+    const char *more, const char *encoding, struct bkp_pg_access *out,
+    struct bkp_error *err)
 {
 	struct bkp_conninfo info = BKP_CONNINFO_INIT;
 	struct bkp_pg_access access = BKP_PG_ACCESS_INIT;
@@ -219,6 +221,9 @@ make_access(const struct bkp_postgres_config *config, const char *database,
 
 	if (bkp_conninfo_make(config, database, &info, err) < 0)
 		return -1;
+	if (encoding != NULL &&
+	    set(&info, "client_encoding", encoding, err) < 0)
+		goto out;
 	password = find(&info, "password");
 	if ((access.env = bkp_alloc_array(ENV_SIZE, sizeof(char *), err)) ==
 	    NULL)
@@ -248,14 +253,15 @@ int
 bkp_pg_access_make(const struct bkp_postgres_config *config,
     const char *database, struct bkp_pg_access *out, struct bkp_error *err)
 {
-	return make_access(config, database, "", out, err);
+	return make_access(config, database, "", NULL, out, err);
 }
 
 int
 bkp_pg_access_make_untimed(const struct bkp_postgres_config *config,
-    const char *database, struct bkp_pg_access *out, struct bkp_error *err)
+    const char *database, const char *encoding, struct bkp_pg_access *out,
+    struct bkp_error *err)
 {
-	return make_access(config, database, untimed, out, err);
+	return make_access(config, database, untimed, encoding, out, err);
 }
 
 void

@@ -42,9 +42,11 @@ struct bkp_pg_access {
 int bkp_pg_access_make(const struct bkp_postgres_config *config,
     const char *database, struct bkp_pg_access *out, struct bkp_error *err);
 /* The same for a program that reads for long and does not put limits of time
- * off by itself, as pg_dump does: a database may have them. */
+ * off by itself, as pg_dump does: a database may have them. And what it is told
+ * and tells is in this encoding, whatever that of the database is. */
 int bkp_pg_access_make_untimed(const struct bkp_postgres_config *config,
-    const char *database, struct bkp_pg_access *out, struct bkp_error *err);
+    const char *database, const char *encoding, struct bkp_pg_access *out,
+    struct bkp_error *err);
 void bkp_pg_access_free(struct bkp_pg_access *access);
 
 #endif

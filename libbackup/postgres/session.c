@@ -53,7 +53,7 @@ ignore_notice(void *arg, const PGresult *result)
 static int
 pin_settings(struct bkp_pg *pg, struct bkp_error *err)
 {
-	bool is_raw = strcmp(bkp_pg_encoding(pg), "SQL_ASCII") == 0;
+	bool is_raw = strcmp(bkp_pg_name_encoding(pg), "SQL_ASCII") == 0;
 
 	if (bkp_pg_do(pg, keep_lock_timeout, err) < 0 ||
 	    bkp_pg_do(pg, preamble, err) < 0)
@@ -146,6 +146,14 @@ bkp_pg_encoding(const struct bkp_pg *pg)
 	const char *encoding = PQparameterStatus(pg->conn, "server_encoding");
 
 	return encoding != NULL ? encoding : "SQL_ASCII";
+}
+
+const char *
+bkp_pg_name_encoding(const struct bkp_pg *pg)
+{
+	bool is_raw = strcmp(bkp_pg_encoding(pg), "SQL_ASCII") == 0;
+
+	return is_raw ? "SQL_ASCII" : "UTF8";
 }
 
 /* ---- waiting ---- */

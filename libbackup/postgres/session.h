@@ -45,6 +45,9 @@ unsigned bkp_pg_major(const struct bkp_pg *pg);
 
 /* "UTF8", of the database; borrowed until close. */
 const char *bkp_pg_encoding(const struct bkp_pg *pg);
+/* "UTF8" or "SQL_ASCII", of names in this session: for a program that is to
+ * understand them. */
+const char *bkp_pg_name_encoding(const struct bkp_pg *pg);
 
 /* ---- statements ---- */
 

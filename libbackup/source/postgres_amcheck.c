@@ -23,6 +23,7 @@
 #include "libbackup/source/postgres_examine.h"
 
 #define CHECK "amcheck"
+#define ROWS CHECK "/heapallindexed"
 /* Where the extension is put while it is needed. */
 #define SCHEMA "libbackup_amcheck"
 /* As much of what it finds as is told. */
@@ -32,16 +33,24 @@
 
 /* What does not run says nothing of the database, but for a run that ends. */
 static int
-leave_untried(const struct bkp_pg_examined *in, const struct bkp_error *why,
-    struct bkp_error *err)
+leave_untried(const struct bkp_pg_examined *in, const char *check,
+    const struct bkp_error *why, struct bkp_error *err)
 {
 	if (why->code != BKP_CANCELLED && why->code != BKP_NOMEM)
 		return bkp_pg_remark(
-		    in, BKP_REMARK_UNTRIED, CHECK, why->message, err);
+		    in, BKP_REMARK_UNTRIED, check, why->message, err);
 	if (err != NULL)
 		*err = *why;
 	return -1;
 }
+
+struct check {
+	const struct bkp_pg_examined *in;
+	const char *program;
+	const char *encoding;     /* of names, in and out */
+	const PGresult *computed; /* indexes, as arguments */
+	struct fmt_buf found;     /* what the program says */
+};
 
 /* ---- the extension ---- */
 
@@ -103,11 +112,12 @@ keep_output(void *arg, const void *data, size_t len, struct bkp_error *err)
 		   : bkp_fail_nomem(err, "reading what pg_amcheck says");
 }
 
-/* *has_found: it ran, and what it says is findings. Its exit status is 2 then;
- * any other but 0 is a failure of its own. */
+/* *has_found: what it says is findings. Its exit status is 2 then; any other
+ * but 0 is a failure of its own, such as that the server goes down over what is
+ * damaged. But it has nothing else to say than what it found. */
 static int
-run_child(const struct bkp_child_options *options, bool *has_found,
-    struct bkp_error *err)
+run_child(const struct bkp_child_options *options, const struct fmt_buf *said,
+    bool *has_found, struct bkp_error *err)
 {
 	struct bkp_child *child = NULL;
 	struct bkp_error why = BKP_ERROR_INIT;
@@ -118,7 +128,9 @@ run_child(const struct bkp_child_options *options, bool *has_found,
 		return -1;
 	rc = bkp_child_finish(child, &why);
 	if (rc < 0 && WIFEXITED(bkp_child_status(child)) &&
-	    WEXITSTATUS(bkp_child_status(child)) == 2) {
+	    (WEXITSTATUS(bkp_child_status(child)) == 2 ||
+		(said->len > 0 && why.code != BKP_CANCELLED &&
+		    why.code != BKP_NOMEM))) {
 		*has_found = true;
 		rc = 0;
 	} else if (rc < 0 && err != NULL) {
@@ -130,32 +142,33 @@ run_child(const struct bkp_child_options *options, bool *has_found,
 
 /* With `count` more arguments. */
 static int
-run_program(const struct bkp_pg_examined *in, const char *program,
-    const char *const *more, size_t count, struct fmt_buf *out, bool *has_found,
-    struct bkp_error *err)
+run_program(struct check *check, const char *const *more, size_t count,
+    bool *has_found, struct bkp_error *err)
 {
+	const struct bkp_pg_examined *in = check->in;
 	struct bkp_run *run = bkp_supply_run(in->supply);
 	struct bkp_pg_access access = BKP_PG_ACCESS_INIT;
 	char *jobs = bkp_format(err, "--jobs=%u", bkp_run_workers(run));
 	const char **argv = bkp_alloc_array(count + 5, sizeof(*argv), err);
 	int rc = -1;
 
+	fmt_buf_clear(&check->found);
 	if (jobs != NULL && argv != NULL &&
 	    bkp_pg_access_make_untimed(
-		in->config, in->database, &access, err) == 0) {
+		in->config, in->database, check->encoding, &access, err) == 0) {
 		const struct bkp_child_options options = {.argv = argv,
 		    .env = (const char *const *)access.env,
 		    .output = keep_output,
-		    .output_arg = out,
+		    .output_arg = &check->found,
 		    .cancel = bkp_run_cancel(run)};
 
-		argv[0] = program;
+		argv[0] = check->program;
 		argv[1] = "--no-password";
 		argv[2] = jobs;
 		for (size_t i = 0; i < count; i++)
 			argv[3 + i] = more[i];
 		argv[3 + count] = access.conninfo;
-		rc = run_child(&options, has_found, err);
+		rc = run_child(&options, &check->found, has_found, err);
 	}
 	bkp_pg_access_free(&access);
 	free(argv);
@@ -181,11 +194,9 @@ static const char computed_indexes[] =
 
 /* What pg_amcheck is asked a second time, and of how many indexes. */
 static int
-ask_computed(const struct bkp_pg_examined *in, const char *program,
-    const PGresult *computed, struct fmt_buf *out, bool *has_found,
-    struct bkp_error *err)
+ask_computed(struct check *check, bool *has_found, struct bkp_error *err)
 {
-	size_t count = (size_t)PQntuples(computed);
+	size_t count = (size_t)PQntuples(check->computed);
 	const char **more = bkp_alloc_array(count + 1, sizeof(*more), err);
 	int rc;
 
@@ -195,25 +206,28 @@ ask_computed(const struct bkp_pg_examined *in, const char *program,
 	if (count > NAMED_MAX)
 		count = 0;
 	for (size_t i = 0; i < count; i++)
-		more[1 + i] = PQgetvalue(computed, (int)i, 0);
-	rc = run_program(in, program, more, 1 + count, out, has_found, err);
+		more[1 + i] = PQgetvalue(check->computed, (int)i, 0);
+	rc = run_program(check, more, 1 + count, has_found, err);
 	free(more);
 	return rc;
 }
 
 /* Its lines, with nothing but spaces between them. */
 static int
-tell_found(const struct bkp_pg_examined *in, struct fmt_buf *out,
-    struct bkp_error *err)
+tell_found(struct check *check, struct bkp_error *err)
 {
-	if (fmt_buf_text(out) == NULL)
+	struct fmt_buf *found = &check->found;
+
+	if (fmt_buf_text(found) == NULL)
 		return bkp_fail_nomem(err, "reading what pg_amcheck says");
-	for (size_t i = 0; i < out->len; i++)
-		if (out->data[i] == '\n')
-			out->data[i] = ' ';
-	return bkp_pg_remark(in, BKP_REMARK_BAD, CHECK, fmt_buf_text(out), err);
+	for (size_t i = 0; i < found->len; i++)
+		if (found->data[i] == '\n')
+			found->data[i] = ' ';
+	return bkp_pg_remark(
+	    check->in, BKP_REMARK_BAD, CHECK, fmt_buf_text(found), err);
 }
 
+/* `computed`: so many indexes were asked for their rows. */
 static int
 tell_good(const struct bkp_pg_examined *in, int computed, struct bkp_error *err)
 {
@@ -232,30 +246,62 @@ tell_good(const struct bkp_pg_examined *in, int computed, struct bkp_error *err)
 	return bkp_pg_remark(in, BKP_REMARK_GOOD, CHECK, what, err);
 }
 
+/* The second time, when all is sound. Where that cannot be asked the first
+ * answer stands. */
 static int
-check(const struct bkp_pg_examined *in, const char *program,
-    const PGresult *computed, struct bkp_error *err)
+check_computed(struct check *check, struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+	int computed = PQntuples(check->computed);
+	bool has_found = false;
+
+	if (computed > 0 && ask_computed(check, &has_found, &why) < 0) {
+		if (tell_good(check->in, 0, err) < 0)
+			return -1;
+		return leave_untried(check->in, ROWS, &why, err);
+	}
+	return has_found ? tell_found(check, err)
+			 : tell_good(check->in, computed, err);
+}
+
+static int
+check_all(struct check *check, struct bkp_error *err)
 {
 	static const char *const all[] = {"--heapallindexed"};
-	struct fmt_buf out = FMT_BUF_INIT;
+	const struct bkp_pg_examined *in = check->in;
 	struct bkp_error why = BKP_ERROR_INIT;
 	bool is_all = in->config->is_heapallindexed, has_found;
-	int rc;
 
 	bkp_run_phase(
 	    bkp_supply_run(in->supply), 0, 0, "%s: pg_amcheck", in->path);
-	rc = run_program(
-	    in, program, all, is_all ? 1 : 0, &out, &has_found, &why);
-	if (rc == 0 && !has_found && !is_all && PQntuples(computed) > 0)
-		rc =
-		    ask_computed(in, program, computed, &out, &has_found, &why);
-	if (rc < 0)
-		rc = leave_untried(in, &why, err);
-	else if (has_found)
-		rc = tell_found(in, &out, err);
-	else
-		rc = tell_good(in, PQntuples(computed), err);
-	fmt_buf_free(&out);
+	if (run_program(check, all, is_all ? 1 : 0, &has_found, &why) < 0)
+		return leave_untried(in, CHECK, &why, err);
+	if (has_found)
+		return tell_found(check, err);
+	return is_all ? tell_good(in, 0, err) : check_computed(check, err);
+}
+
+/* With the extension. */
+static int
+check_database(const struct bkp_pg_examined *in, struct bkp_pg *pg,
+    const char *program, struct bkp_error *err)
+{
+	struct check check = {.in = in,
+	    .program = program,
+	    .encoding = bkp_pg_name_encoding(pg),
+	    .found = FMT_BUF_INIT};
+	struct bkp_error why = BKP_ERROR_INIT;
+	PGresult *computed = NULL;
+	int rc;
+
+	if (bkp_pg_query(pg, computed_indexes, 0, NULL, &computed, &why) < 0) {
+		rc = leave_untried(in, CHECK, &why, err);
+	} else {
+		check.computed = computed;
+		rc = check_all(&check, err);
+	}
+	fmt_buf_free(&check.found);
+	PQclear(computed);
 	return rc;
 }
 
@@ -264,7 +310,6 @@ bkp_pg_amcheck(
     const struct bkp_pg_examined *in, struct bkp_pg *pg, struct bkp_error *err)
 {
 	struct bkp_error why = BKP_ERROR_INIT;
-	PGresult *computed = NULL;
 	char *program = NULL;
 	bool is_made = false;
 	int rc;
@@ -272,16 +317,12 @@ bkp_pg_amcheck(
 	if (bkp_pg_program(in->config->bindir, "pg_amcheck", bkp_pg_major(pg),
 		&program, &why) < 0 ||
 	    make_extension(pg, &is_made, &why) < 0) {
-		rc = leave_untried(in, &why, err);
+		rc = leave_untried(in, CHECK, &why, err);
 	} else {
-		rc =
-		    bkp_pg_query(pg, computed_indexes, 0, NULL, &computed, err);
-		if (rc == 0)
-			rc = check(in, program, computed, err);
+		rc = check_database(in, pg, program, err);
 		if (rc == 0 && is_made)
 			rc = drop_extension(pg, err);
 	}
-	PQclear(computed);
 	free(program);
 	return rc;
 }

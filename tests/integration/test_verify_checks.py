@@ -372,9 +372,12 @@ def test_an_index_of_what_is_not_immutable_is_no_proof(shop):
     assert failed(lines) == ["checks_fickle/amcheck"]
     assert "fickle_at" in lines["checks_fickle/amcheck"]["what"]
 
-    _with_amcheck(shop, "bin_asked", "shift 2; echo \"$*\"\n")
+    # The first time it has nothing to say.
+    _with_amcheck(shop, "bin_asked",
+                  "shift 2\ntest $# -gt 1 || exit 0\necho \"$*\"\n")
     lines = shop.verify(snapshot, what, statuses=(FAILED,))
-    assert "--" not in lines["checks_fickle/amcheck"]["what"]
+    assert lines["checks_fickle/amcheck"]["what"].startswith(
+        '--heapallindexed --index="public"."fickle_at" user=')
     shop.host.options["verification"] = {"heapallindexed": True}
     shop.host.write()
     try:
@@ -382,4 +385,48 @@ def test_an_index_of_what_is_not_immutable_is_no_proof(shop):
     finally:
         del shop.host.options["verification"]
         shop.host.write()
-    assert "--heapallindexed" in lines["checks_fickle/amcheck"]["what"]
+    assert lines["checks_fickle/amcheck"]["what"].startswith(
+        "--heapallindexed user=")
+
+    # It did not run to its end.
+    _with_program(shop, "bin_second", "pg_amcheck",
+                  "shift 2\ntest $# -gt 1 || exit 0\necho no >&2\nexit 1\n")
+    lines = shop.verify(snapshot, what)
+    assert lines["checks_fickle/amcheck"]["status"] == "pass"
+    assert lines["checks_fickle/amcheck"]["what"].endswith("are sound")
+    assert lines["checks_fickle/amcheck/heapallindexed"]["status"] == "skip"
+    _with_program(shop, "bin_ended", "pg_amcheck", "echo torn\nexit 1\n")
+    lines = shop.verify(snapshot, what, statuses=(FAILED,))
+    assert "torn" in lines["checks_fickle/amcheck"]["what"]
+
+
+@pytest.mark.parametrize("encoding, codec", [
+    ("LATIN1", "latin-1"), ("SQL_ASCII", "utf-8")])
+def test_names_of_another_encoding_are_those_of_the_indexes(
+        stack, postgres, database, encoding, codec):
+    postgres.drop_database(database)
+    postgres.execute("postgres", "CREATE DATABASE %s ENCODING '%s' LOCALE 'C'"
+                     " TEMPLATE template0" % (database, encoding))
+    postgres.execute(database, "CREATE TABLE t AS SELECT 1 AS a; "
+                     "CREATE INDEX \"größe\" ON t ((a + 1))".encode(codec))
+    stack.add_postgres("app", postgres, database)
+    stack.create()
+    check, = [check for check in stack.verify().of_type("check")
+              if "/amcheck" in check["name"]]
+    assert check["status"] == "pass", check
+    assert "1 index of expressions" in check["what"], check
+
+
+def test_an_index_without_a_name_here_is_not_asked(stack, postgres, database):
+    """The server has a character in its name that UTF-8 has not."""
+    postgres.drop_database(database)
+    postgres.execute("postgres", "CREATE DATABASE %s ENCODING 'WIN1252'"
+                     " LOCALE 'C' TEMPLATE template0" % database)
+    postgres.execute(database, "CREATE TABLE t AS SELECT 1 AS a;"
+                     "DO $$BEGIN EXECUTE 'CREATE INDEX i' || chr(129) ||"
+                     " ' ON t ((a + 1))'; END$$")
+    stack.add_postgres("app", postgres, database)
+    stack.create()
+    check, = [check for check in stack.verify().of_type("check")
+              if "/amcheck" in check["name"]]
+    assert check["status"] == "skip", check
