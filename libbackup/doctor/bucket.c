@@ -8,6 +8,7 @@
 
 #include "libbackup/base/duration.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/doctor/redact.h"
 #include "libbackup/operations/opened.h"
 
 #define TRIES 2
@@ -99,7 +100,7 @@ check_reachable(struct bkp_exam *exam, struct bkp_error *err)
 	    reason.code == BKP_NOTFOUND
 		? "correct `bucket_name:`, or make the bucket"
 		: "look at endpoint, credentials and what they may do",
-	    err, "%s", reason.message);
+	    err, BKP_SAID, reason.message);
 }
 
 static int

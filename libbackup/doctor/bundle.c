@@ -21,8 +21,10 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/base/place.h"
 
-#define CANARIES 24
+#define CANARIES 30
+#define PLAIN 24  /* from here on, words that look like those of every day */
 #define CANARY 25 /* 24 letters and digits and a NUL */
+#define PLAIN_LETTERS 14
 #define LOG_MOST ((size_t)4 * 1024 * 1024)
 
 /* ---- canaries ---- */
@@ -39,7 +41,9 @@ static const char *const planted[CANARIES] = {"a passphrase", "an access key",
     "an argument of a command", "an unknown key", "credentials in a URL",
     "a ping", "a table", "an address of mail", "a bearer token",
     "a key in a log", "a location", "a tag", "a password in a log",
-    "a quoted name"};
+    "a quoted name", "the output of a hook", "a row that a server quotes",
+    "a file's name behind a blank", "a file's name in a run",
+    "the output of a command in a log", "a path with blanks in it"};
 
 static const char config_template[] =
     "repository: s3://%20$s/x\n"
@@ -55,7 +59,7 @@ static const char config_template[] =
     "    bucket_name: %10$s\n"
     "    prefix: %11$s/\n"
     "  - files: etc\n"
-    "    paths: [/srv/%12$s]\n"
+    "    paths: [/srv/%12$s, \"/srv/a %30$s b\"]\n"
     "  - command: redis\n"
     "    run: [redis-cli, -a, %13$s]\n"
     "    output: dump\n"
@@ -69,12 +73,29 @@ static const char seen_template[] =
     "failed: password=%8$s, PGPASSWORD=%1$s; GET s3://%10$s/%11$s/x: "
     "Authorization: Bearer %19$s; /srv/%12$s: \x0e%17$s\x0f";
 
+static const char path_template[] =
+    "/srv/a %30$s b: \x11"
+    "duplicate key (Key (name)=(%26$s, 7)) %26$s\x12; opening /srv/"
+    "Mrs %27$s of %27$s: Permission denied";
+
+static const char run_template[] =
+    "sh: exit status 1: row (4711, %25$s, %25$s)\n%25$s";
+
+static const char step_template[] =
+    "backup-create: left out: files/etc/%28$s of Mrs %28$s: is a socket "
+    "(Failing row contains (%26$s))";
+
 static const char log_template[] =
     "%20$s is a line of somebody else\n"
     "Nov 21 03:00:00 %5$s backup-create[12]: backup-create: secret_key: "
     "%20$s, key=%20$s and https://a:%15$s@%9$s.example.com/%16$s\n"
     "backup-create: database \"%6$s\" of role '%7$s': password: %23$s "
-    "postgres/app/%6$s/data/public.%17$s\n";
+    "postgres/app/%6$s/data/public.%17$s\n"
+    "2026-11-21T03:00:00 %29$s backup-run[7]: before: sh: token %29$s of Mrs "
+    "%29$s\n"
+    "Nov 21 03:00:00 %29$s backup-%29$s: backup-run: %29$s\n"
+    "backup-run: error: (DETAIL:  Key (a)=(%26$s)) /srv/x %27$s: %26$s\n"
+    "{\"type\": \"output\", \"text\": \"%29$s\"}\n";
 
 static char *
 fill(const char *template, const struct canaries *c, struct bkp_error *err)
@@ -121,6 +142,10 @@ make_canaries(struct canaries *c, struct bkp_error *err)
 			c->text[i][k] = letters[random[i][k] % 32];
 		/* Keys and such look like it. */
 		c->text[i][7] = c->text[i][11] = c->text[i][13] = '7';
+		for (size_t k = 0; i >= PLAIN && k < PLAIN_LETTERS; k++)
+			c->text[i][k] = letters[random[i][k] % 26];
+		if (i >= PLAIN)
+			c->text[i][PLAIN_LETTERS] = '\0';
 		(void)snprintf(where, sizeof(where),
 		    "the canary that was planted as %s", planted[i]);
 		if (bkp_redactor_secret(c->watch, where, c->text[i], err) < 0)
@@ -171,6 +196,29 @@ scan(const struct bkp_redactor *redactor, const struct bkp_bundle_file *files,
 	return 0;
 }
 
+/* NULL: out of memory. */
+static json_t *
+runs_of_canaries(
+    const char *seen, const struct canaries *c, struct bkp_error *err)
+{
+	char *hook = fill(run_template, c, err);
+	char *step = fill(step_template, c, err);
+	json_t *runs = NULL;
+
+	if (seen != NULL && hook != NULL && step != NULL)
+		runs = json_pack(
+		    "[{s:s, s:s, s:s, s:[{s:s, s:s, s:s}, {s:s, s:s}]}]",
+		    "state", "failed", "error", hook, "job", c->text[21],
+		    "steps", "name", "before", "error", hook, "what",
+		    c->text[24], "name", "backup", "error", step);
+	if (runs != NULL)
+		(void)json_array_append_new(runs,
+		    json_pack("{s:s, s:s}", "state", "failed", "error", seen));
+	bkp_secret_free(hook);
+	bkp_secret_free(step);
+	return runs;
+}
+
 /* A bundle of canaries alone. */
 static int
 make_of_canaries(const struct canaries *c, const struct bkp_bundle_part *parts,
@@ -179,18 +227,17 @@ make_of_canaries(const struct canaries *c, const struct bkp_bundle_part *parts,
 	char *yaml = fill(config_template, c, err);
 	char *seen = fill(seen_template, c, err);
 	char *log = fill(log_template, c, err);
-	struct bkp_symptom symptom = {.id = "canary",
-	    .health = BKP_HEALTH_NOTE,
-	    .subject = "postgres/app",
-	    .seen = seen,
-	    .advice = seen};
+	char *path = fill(path_template, c, err);
+	const struct bkp_symptom symptoms[] = {
+	    {"canary", BKP_HEALTH_NOTE, "postgres/app", seen, seen},
+	    {"canary", BKP_HEALTH_NOTE, "files/etc", path, path}};
 	struct bkp_bundle bundle = {
-	    .symptoms = &symptom, .symptom_count = 1, .log = log};
+	    .symptoms = symptoms, .symptom_count = 2, .log = log};
 	int rc = -1;
 
-	bundle.runs = json_pack("[{s:s, s:s, s:s}]", "state", "failed", "error",
-	    seen != NULL ? seen : "", "job", c->text[21]);
-	if (yaml != NULL && seen != NULL && log != NULL &&
+	bundle.runs = runs_of_canaries(seen, c, err);
+	if (yaml != NULL && seen != NULL && log != NULL && path != NULL &&
+	    bundle.runs != NULL &&
 	    bkp_config_file_parse(&bundle.file, yaml, strlen(yaml), err) == 0 &&
 	    bkp_redactor_new(&bundle.redactor, err) == 0) {
 		bundle.has_file = true;
@@ -206,6 +253,7 @@ make_of_canaries(const struct canaries *c, const struct bkp_bundle_part *parts,
 	bkp_secret_free(yaml);
 	bkp_secret_free(seen);
 	bkp_secret_free(log);
+	bkp_secret_free(path);
 	return rc;
 }
 
@@ -425,6 +473,7 @@ bkp_doctor_bundle(
 	    (log = read_log(options->log_file, err)) == NULL)
 		return -1;
 	bundle.log = log;
+	bundle.config_name = path;
 	bundle.has_file =
 	    path != NULL && bkp_config_file_load(path, &bundle.file, NULL) == 0;
 	bundle.runs = read_runs();

@@ -14,6 +14,7 @@ struct bkp_bundle {
 	struct bkp_redactor *redactor;
 	struct config_file file; /* of the configuration */
 	bool has_file;
+	const char *config_name;            /* of that file; NULL: none */
 	struct bkp_config *config;          /* NULL: it could not be loaded */
 	const struct bkp_symptom *symptoms; /* with names marked */
 	size_t symptom_count;

@@ -10,6 +10,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/base/place.h"
 #include "libbackup/doctor/bundle.h"
+#include "libbackup/doctor/phrases.h"
 #include "libbackup/version.h"
 
 #define LOG_LINES 400
@@ -26,6 +27,9 @@ static const char about[] =
     "log.txt             the end of a log that was named, if one was\n"
     "\n"
     "There are no secrets in here, and no content of any row, object or file.\n"
+    "Of errors and of the log, phrases of a list are told, and nothing else: "
+    "what\n"
+    "hooks, commands and servers write may be anything.\n"
     "Names of hosts, databases, buckets, roles, tables and paths are "
     "replaced:\n"
     "host-1 is the same one wherever it stands. Secrets that the "
@@ -71,6 +75,21 @@ redacted(struct bkp_bundle *bundle, const char *text)
 	if (bkp_redactor_text(bundle->redactor, text, &out, NULL) == 0 &&
 	    (safe = fmt_buf_text(&out)) != NULL)
 		value = json_string(safe);
+	fmt_buf_free(&out);
+	return value != NULL ? value : json_string("(not readable)");
+}
+
+/* Of what hooks, commands and servers may have written into. */
+static json_t *
+shape_of(struct bkp_bundle *bundle, const char *text)
+{
+	struct fmt_buf out = FMT_BUF_INIT;
+	json_t *value = NULL;
+	const char *safe;
+
+	if (bkp_phrases(bundle->redactor, text, &out, NULL) == 0 &&
+	    (safe = fmt_buf_text(&out)) != NULL)
+		value = json_string(*safe != '\0' ? safe : "(something else)");
 	fmt_buf_free(&out);
 	return value != NULL ? value : json_string("(not readable)");
 }
@@ -151,8 +170,9 @@ static json_t *
 tell_text(struct bkp_bundle *bundle, enum run_field field, const char *key,
     const char *text)
 {
-	static const char *const steps[] = {
-	    "create", "prune", "verify", "check", "hook", "backup", NULL};
+	static const char *const steps[] = {"create", "prune", "verify",
+	    "check", "hook", "backup", "before", "after", "failure", "always",
+	    NULL};
 	const char *alias;
 
 	if (field == RUN_WORD &&
@@ -161,7 +181,7 @@ tell_text(struct bkp_bundle *bundle, enum run_field field, const char *key,
 	if (field == RUN_TIME && consists_of(text, "0123456789TZ:.+-", 32))
 		return json_string(text);
 	if (field == RUN_TEXT)
-		return redacted(bundle, text);
+		return shape_of(bundle, text);
 	if (field != RUN_NAME)
 		return NULL;
 	for (size_t i = 0; steps[i] != NULL; i++)
@@ -294,13 +314,47 @@ own_line(const char *line)
 		while (islower((unsigned char)*end))
 			end++;
 		if (*end == '[')
-			end += strcspn(end, "]") + 1;
+			end += strspn(end + 1, "0123456789]") + 1;
 		if ((at == line || isspace((unsigned char)at[-1])) &&
 		    strncmp(end, ": ", 2) == 0)
 			return at;
 		at = end;
 	}
 	return NULL;
+}
+
+/* How much of a line is the time that it begins with, "Nov 21 03:00:00" or
+ * "2026-11-21T03:00:00". */
+static int
+time_before(const char *line)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	static const char *const shapes[] = {
+	    "0000-00-00T00:00:00", "0000-00-00 00:00:00", "Aaa 00 00:00:00"};
+
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		const char *shape = shapes[i], *at = line;
+		char month[4] = {line[0], line[0] != '\0' ? line[1] : '\0'};
+
+		if (strncmp(shape, "Aaa", 3) == 0) {
+			month[2] = strlen(line) > 3 ? line[2] : '\0';
+			if (month[2] == '\0' || strstr(months, month) == NULL)
+				continue;
+			shape += 3;
+			at += 3;
+		}
+		while (*shape != '\0' &&
+		       (*shape == '0'
+			       ? isdigit((unsigned char)*at) ||
+				     (at > line && *at == ' ' && at[-1] == ' ')
+			       : *at == *shape)) {
+			shape++;
+			at++;
+		}
+		if (*shape == '\0')
+			return (int)(at - line);
+	}
+	return 0;
 }
 
 static const char *
@@ -313,6 +367,27 @@ last_lines(const char *log)
 		if (*--at == '\n')
 			lines++;
 	return at > log ? at + 1 : at;
+}
+
+/* One of ours, which may quote whatever hooks, commands and servers say. */
+static int
+write_line(struct bkp_bundle *bundle, const char *line, const char *own,
+    unsigned long *others, struct fmt_buf *out, struct bkp_error *err)
+{
+	struct fmt_buf told = FMT_BUF_INIT;
+	int stamp = own > line ? time_before(line) : 0;
+	int rc = bkp_phrases(bundle->redactor, own, &told, err);
+
+	if (rc == 0 && told.len == 0)
+		(*others)++;
+	else if (rc == 0 &&
+		 (fmt_buf_printf(out, "%.*s%s", stamp, line,
+		      stamp > 0 ? " " : "") != FMT_OK ||
+		     fmt_buf_append(out, told.data, told.len) != FMT_OK ||
+		     fmt_buf_append_byte(out, '\n') != FMT_OK))
+		rc = bkp_fail_nomem(err, "writing a bundle");
+	fmt_buf_free(&told);
+	return rc;
 }
 
 static int
@@ -333,10 +408,8 @@ write_log(struct bkp_bundle *bundle, struct fmt_buf *out, struct bkp_error *err)
 			return -1;
 		if (own == NULL && len > 0)
 			others++;
-		if (own != NULL) {
-			rc = bkp_redactor_text(bundle->redactor, own, out, err);
-			status = fmt_buf_append_text(out, "\n");
-		}
+		if (own != NULL)
+			rc = write_line(bundle, line, own, &others, out, err);
 		free(line);
 		at += len;
 		at += *at == '\n';

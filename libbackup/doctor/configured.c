@@ -15,6 +15,7 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/doctor/exam.h"
 #include "libbackup/doctor/near.h"
+#include "libbackup/doctor/redact.h"
 #include "libbackup/store/store.h"
 
 #define PATH_SIZE 4096
@@ -93,26 +94,27 @@ look_at_secret(struct bkp_exam *exam, const char *key, const char *path,
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    errno == ENOENT ? "put it there, or correct the path"
 				    : "let the user who runs this read it",
-		    err, "%s names %s: %s", key, path, strerror(errno));
+		    err, "%s names " BKP_NAMED ": %s", key, path,
+		    strerror(errno));
 	if (access(path, R_OK) < 0)
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "let the user who runs backups read it, and nobody else",
-		    err, "%s names %s, which this user may not read", key,
-		    path);
+		    err, "%s names " BKP_NAMED ", which this user may not read",
+		    key, path);
 	if (st.st_size == 0 && S_ISREG(st.st_mode))
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "write the secret into it", err,
-		    "%s names %s, which is empty", key, path);
+		    "%s names " BKP_NAMED ", which is empty", key, path);
 	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		return bkp_exam_tell(exam,
 		    is_key && (st.st_mode & (S_IRGRP | S_IROTH)) != 0
 			? BKP_HEALTH_ERROR
 			: BKP_HEALTH_WARNING,
 		    NULL, "chmod 600 it", err,
-		    "%s names %s, which others may use (mode %04o)", key, path,
-		    (unsigned)st.st_mode & 07777);
-	return bkp_exam_ok(exam, err, "%s: %s has mode %04o", key, path,
-	    (unsigned)st.st_mode & 07777);
+		    "%s names " BKP_NAMED ", which others may use (mode %04o)",
+		    key, path, (unsigned)st.st_mode & 07777);
+	return bkp_exam_ok(exam, err, "%s: " BKP_NAMED " has mode %04o", key,
+	    path, (unsigned)st.st_mode & 07777);
 }
 
 /* "password_file", "headers_file", and whatever comes: the others are few. */
@@ -245,8 +247,8 @@ look_at_program(struct bkp_exam *exam, const char *subject, const char *what,
 	free(path);
 	return bkp_exam_tell(exam, BKP_HEALTH_ERROR, subject,
 	    "install it, or write its whole path: services have a short PATH",
-	    err, "%s runs %s, which is not there or no program", what,
-	    argv->items[0]);
+	    err, "%s runs " BKP_NAMED ", which is not there or no program",
+	    what, argv->items[0]);
 }
 
 static int
@@ -367,12 +369,13 @@ look_at_path(struct bkp_exam *exam, const char *subject, const char *root,
 	    whole, sizeof(whole), "%s%s", root != NULL ? root : "", path);
 	if (lstat(whole, &st) < 0)
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, subject,
-		    "correct the path, or take it out", err, "%s: %s", whole,
-		    strerror(errno));
+		    "correct the path, or take it out", err, BKP_NAMED ": %s",
+		    whole, strerror(errno));
 	if (S_ISLNK(st.st_mode))
 		return bkp_exam_tell(exam, BKP_HEALTH_NOTE, subject,
 		    "name what it points at where that is meant", err,
-		    "%s is a symbolic link: the link is backed up, and not "
+		    BKP_NAMED
+		    " is a symbolic link: the link is backed up, and not "
 		    "what it points at",
 		    whole);
 	if (S_ISDIR(st.st_mode))
@@ -380,7 +383,7 @@ look_at_path(struct bkp_exam *exam, const char *subject, const char *root,
 	if (access(whole, need) < 0)
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, subject,
 		    "let the user who runs backups read it", err,
-		    "%s: this user may not read it", whole);
+		    BKP_NAMED ": this user may not read it", whole);
 	return 0;
 }
 
@@ -392,7 +395,7 @@ look_at_ca(struct bkp_exam *exam, const char *subject, const char *ca_file,
 		return 0;
 	return bkp_exam_tell(exam, BKP_HEALTH_ERROR, subject,
 	    "put the certificates there, or correct the path", err,
-	    "ca_file %s: %s", ca_file, strerror(errno));
+	    "ca_file " BKP_NAMED ": %s", ca_file, strerror(errno));
 }
 
 static int
@@ -417,8 +420,8 @@ look_at_source(struct bkp_exam *exam, const struct bkp_source_config *source,
 		    access(source->postgres.bindir, X_OK) < 0)
 			return bkp_exam_tell(exam, BKP_HEALTH_WARNING,
 			    source->prefix, "correct the path, or take it out",
-			    err, "bindir %s: %s", source->postgres.bindir,
-			    strerror(errno));
+			    err, "bindir " BKP_NAMED ": %s",
+			    source->postgres.bindir, strerror(errno));
 		return 0;
 	case BKP_KIND_COMMAND:
 		break;

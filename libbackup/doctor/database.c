@@ -163,7 +163,7 @@ check_reachable(struct bkp_exam *exam, struct bkp_error *err)
 		    reason.code == BKP_AUTH
 			? "look at the role, its password and pg_hba.conf"
 			: "look at host, port and whether the server runs",
-		    err, "%s", reason.message);
+		    err, BKP_SAID, reason.message);
 	if (bkp_exam_row(&server->pg,
 		"SELECT current_setting('server_version'), current_user,"
 		" (SELECT rolsuper FROM pg_catalog.pg_roles"
@@ -402,19 +402,20 @@ check_scratch(struct bkp_exam *exam, struct bkp_error *err)
 	if (room == UINT64_MAX)
 		return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
 		    "set TMPDIR, or give --scratch-directory", err,
-		    "how much room %s has is not known", folder);
+		    "how much room " BKP_NAMED " has is not known", folder);
 	if (room < bytes + bytes / 4)
 		return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
 		    "give backup-verify a --scratch-directory with more room, "
 		    "or `verification: server:`",
 		    err,
-		    "its databases have %llu MiB and %s has room for %llu MiB: "
+		    "its databases have %llu MiB and " BKP_NAMED
+		    " has room for %llu MiB: "
 		    "they cannot be restored there to prove a backup",
 		    (unsigned long long)(bytes / MIB), folder,
 		    (unsigned long long)(room / MIB));
 	return bkp_exam_ok(exam, err,
-	    "%s has room for %llu MiB and the databases have %llu MiB", folder,
-	    (unsigned long long)(room / MIB),
+	    BKP_NAMED " has room for %llu MiB and the databases have %llu MiB",
+	    folder, (unsigned long long)(room / MIB),
 	    (unsigned long long)(bytes / MIB));
 }
 

@@ -69,7 +69,8 @@ keep_unmarked(struct ward *ward, const char *text, struct bkp_error *err)
 	if (copy == NULL)
 		return NULL;
 	for (const char *at = copy; *at != '\0'; at++)
-		if (*at != BKP_NAME_BEGIN && *at != BKP_NAME_END)
+		if (*at != BKP_NAME_BEGIN && *at != BKP_NAME_END &&
+		    *at != BKP_SAID_BEGIN && *at != BKP_SAID_END)
 			*to++ = *at;
 	*to = '\0';
 	return copy;

@@ -51,7 +51,8 @@ make_printable(char *text)
 {
 	for (; *text != '\0'; text++)
 		if (((unsigned char)*text < ' ' && *text != BKP_NAME_BEGIN &&
-			*text != BKP_NAME_END) ||
+			*text != BKP_NAME_END && *text != BKP_SAID_BEGIN &&
+			*text != BKP_SAID_END) ||
 		    (unsigned char)*text == 0x7f)
 			*text = ' ';
 }
@@ -129,7 +130,7 @@ make_check(struct bkp_exam *exam, const struct bkp_exam_check *check)
 	exam->has_failed = exam->has_found = false;
 	if (check->run(exam, &error) < 0)
 		(void)bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL, NULL, NULL,
-		    "%s", error.message);
+		    BKP_SAID, error.message);
 	return !exam->has_failed;
 }
 

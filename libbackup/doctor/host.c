@@ -13,6 +13,7 @@
 #include "formats/buf.h"
 #include "libbackup/base/place.h"
 #include "libbackup/doctor/exam.h"
+#include "libbackup/doctor/redact.h"
 #include "libbackup/doctor/starter.h"
 #include "libbackup/s3/libs3.h"
 #include "libbackup/version.h"
@@ -72,16 +73,17 @@ check_place(struct bkp_exam *exam, place_fn *place, const char *what,
 		    "no place for %s: %s", what, reason.message);
 	if (access(path, W_OK) < 0)
 		rc = bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL, why, err,
-		    "%s, the place for %s, takes no files", path, what);
+		    BKP_NAMED ", the place for %s, takes no files", path, what);
 	else if (bkp_place_room(path) < 256 * MIB)
 		rc = bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
 		    "make room, or name another folder; backup.yaml(5) tells "
 		    "how",
-		    err, "%s, the place for %s, has %llu MiB left", path, what,
+		    err, BKP_NAMED ", the place for %s, has %llu MiB left",
+		    path, what,
 		    (unsigned long long)(bkp_place_room(path) / MIB));
 	else
-		rc = bkp_exam_ok(exam, err, "%s is in %s, with %llu MiB left",
-		    what, path,
+		rc = bkp_exam_ok(exam, err,
+		    "%s is in " BKP_NAMED ", with %llu MiB left", what, path,
 		    (unsigned long long)(bkp_place_room(path) / MIB));
 	free(path);
 	return rc;
@@ -114,7 +116,7 @@ check_schedule(struct bkp_exam *exam, struct bkp_error *err)
 
 	if (bkp_exam_starter("", found, sizeof(found)))
 		return bkp_exam_ok(
-		    exam, err, "backups are started by %s", found);
+		    exam, err, "backups are started by " BKP_NAMED, found);
 	return bkp_exam_tell(exam, BKP_HEALTH_NOTE, NULL,
 	    "a systemd timer, a cron line, or whatever starts things here "
 	    "should run it every night",

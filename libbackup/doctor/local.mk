@@ -20,6 +20,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/doctor/host.c \
 	libbackup/doctor/near.c \
 	libbackup/doctor/near.h \
+	libbackup/doctor/phrases.c \
+	libbackup/doctor/phrases.h \
 	libbackup/doctor/redact.c \
 	libbackup/doctor/redact.h \
 	libbackup/doctor/redact_scan.c \

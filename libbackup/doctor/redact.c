@@ -9,8 +9,10 @@
 
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/doctor/phrases.h"
 
 #define SECRET "[secret]"
+#define ELSE "(something else)"
 #define KEY_LEAST 20 /* letters and digits of something that looks like one */
 
 int
@@ -63,14 +65,52 @@ bkp_redactor_secret(struct bkp_redactor *redactor, const char *field,
 
 /* ---- names ---- */
 
-static const char *
-find_alias(const struct bkp_redactor *redactor, const char *name, size_t len)
+static const struct bkp_redacted_alias *
+find_item(const struct bkp_redactor *redactor, const char *name, size_t len)
 {
 	for (size_t i = 0; i < redactor->alias_count; i++)
 		if (strncmp(redactor->aliases[i].name, name, len) == 0 &&
 		    redactor->aliases[i].name[len] == '\0')
-			return redactor->aliases[i].alias;
+			return &redactor->aliases[i];
 	return NULL;
+}
+
+static const char *
+find_alias(const struct bkp_redactor *redactor, const char *name, size_t len)
+{
+	const struct bkp_redacted_alias *item = find_item(redactor, name, len);
+
+	return item != NULL ? item->alias : NULL;
+}
+
+static const struct bkp_redacted_alias *
+find_beginning(
+    const struct bkp_redactor *redactor, const char *text, size_t *len)
+{
+	const struct bkp_redacted_alias *found = NULL;
+
+	*len = 0;
+	for (size_t i = 0; i < redactor->alias_count; i++) {
+		const struct bkp_redacted_alias *item = &redactor->aliases[i];
+		size_t own = strlen(item->name);
+
+		if (own <= *len || strncmp(item->name, text, own) != 0 ||
+		    isalnum((unsigned char)text[own]) || text[own] == '_')
+			continue;
+		found = item;
+		*len = own;
+	}
+	return found;
+}
+
+const char *
+bkp_redactor_known(
+    const struct bkp_redactor *redactor, const char *text, size_t *len)
+{
+	const struct bkp_redacted_alias *item =
+	    find_beginning(redactor, text, len);
+
+	return item != NULL ? item->alias : NULL;
 }
 
 static int
@@ -87,7 +127,7 @@ add_alias(struct bkp_redactor *redactor, const char *kind, const char *name,
 	}
 	item = &redactor->aliases[redactor->alias_count];
 	*item = (struct bkp_redacted_alias){
-	    bkp_strdup(kind, err), bkp_strdup(name, err), alias};
+	    bkp_strdup(kind, err), bkp_strdup(name, err), alias, false};
 	if (item->kind != NULL && item->name != NULL) {
 		redactor->alias_count++;
 		return 0;
@@ -267,8 +307,9 @@ static const char *
 kind_of(const char *word, size_t len)
 {
 	/* Of our own advice. */
-	static const char *const ours[] = {
-	    "backup.yaml", "/etc/libbackup/backup.yaml", "...", NULL};
+	static const char *const ours[] = {"backup.yaml",
+	    "/etc/libbackup/backup.yaml", "...", "Input/output", "and/or",
+	    "I/O", NULL};
 
 	if (is_one_of(word, len, ours))
 		return NULL;
@@ -311,6 +352,22 @@ put(struct fmt_buf *out, const char *data, size_t len, struct bkp_error *err)
 	return 0;
 }
 
+/* A path or a URL ends nobody knows where: what stands for it will be known for
+ * no more than its beginning. */
+static int
+put_guess(struct bkp_redactor *redactor, const char *kind, const char *word,
+    size_t len, struct fmt_buf *out, struct bkp_error *err)
+{
+	size_t before = redactor->alias_count;
+
+	if (put_alias(redactor, kind, word, len, out, err) < 0)
+		return -1;
+	if (redactor->alias_count > before)
+		redactor->aliases[before].is_guess = true;
+	redactor->has_guessed = true;
+	return 0;
+}
+
 /* A source that is known and more behind it: "postgres/app/shop". */
 static int
 put_below(struct bkp_redactor *redactor, const char *word, size_t len,
@@ -325,20 +382,22 @@ put_below(struct bkp_redactor *redactor, const char *word, size_t len,
 		if (fmt_buf_append_text(out, alias) != FMT_OK ||
 		    fmt_buf_append_byte(out, '/') != FMT_OK)
 			return bkp_fail_nomem(err, "redacting");
-		return put_alias(redactor, "name", word + i, len - i, out, err);
+		return put_guess(redactor, "name", word + i, len - i, out, err);
 	}
-	return put_alias(redactor, "path", word, len, out, err);
+	return put_guess(redactor, "path", word, len, out, err);
 }
 
 static int
 put_word(struct bkp_redactor *redactor, const char *word, size_t len,
     struct fmt_buf *out, struct bkp_error *err)
 {
-	const char *alias = find_alias(redactor, word, len), *equals;
-	const char *kind;
+	const struct bkp_redacted_alias *known = find_item(redactor, word, len);
+	const char *kind, *equals;
 
-	if (alias != NULL)
-		return put(out, alias, strlen(alias), err);
+	if (known != NULL) {
+		redactor->has_guessed |= known->is_guess;
+		return put(out, known->alias, strlen(known->alias), err);
+	}
 	equals = memchr(word, '=', len);
 	if (equals != NULL && equals > word &&
 	    memmem(word, len, "://", 3) == NULL) {
@@ -350,16 +409,18 @@ put_word(struct bkp_redactor *redactor, const char *word, size_t len,
 			return -1;
 		if (after > 0 && is_secretive(word, before))
 			return put(out, SECRET, strlen(SECRET), err);
-		return after == 0 || is_number(equals + 1, after)
-			   ? put(out, equals + 1, after, err)
-			   : put_alias(
-				 redactor, "name", equals + 1, after, out, err);
+		if (after == 0 || is_number(equals + 1, after))
+			return put(out, equals + 1, after, err);
+		return (has(equals + 1, after, '/') ? put_guess : put_alias)(
+		    redactor, "name", equals + 1, after, out, err);
 	}
 	kind = kind_of(word, len);
 	if (kind == NULL)
 		return put(out, word, len, err);
 	if (strcmp(kind, "path") == 0 && word[0] != '/')
 		return put_below(redactor, word, len, out, err);
+	if (strcmp(kind, "path") == 0 || strcmp(kind, "url") == 0)
+		return put_guess(redactor, kind, word, len, out, err);
 	return put_alias(redactor, kind, word, len, out, err);
 }
 
@@ -379,6 +440,8 @@ quoted(const char *at, const char *before, char *closing)
 
 	if (*at == BKP_NAME_BEGIN)
 		*closing = BKP_NAME_END;
+	else if (*at == BKP_SAID_BEGIN)
+		*closing = BKP_SAID_END;
 	else if (*at == '"' || *at == '`')
 		*closing = *at;
 	else if (*at == '\'' &&
@@ -396,12 +459,44 @@ struct reading {
 	bool is_next_secret; /* "password:" was the word before */
 };
 
+/* Of what may be anybody's. */
+static int
+take_phrases(struct reading *reading, const char *text, const char *before,
+    struct bkp_error *err)
+{
+	struct fmt_buf phrases = FMT_BUF_INIT;
+	int rc = bkp_phrases(reading->redactor, text, &phrases, err);
+
+	if (rc == 0 && phrases.len > 0 &&
+	    (rc = put(reading->out, before, strlen(before), err)) == 0)
+		rc = put(
+		    reading->out, (const char *)phrases.data, phrases.len, err);
+	else if (rc == 0 && *before == '\0')
+		rc = put(reading->out, ELSE, strlen(ELSE), err);
+	fmt_buf_free(&phrases);
+	return rc;
+}
+
+static int
+take_said(
+    struct reading *reading, const char *at, size_t len, struct bkp_error *err)
+{
+	char *text = bkp_format(err, "%.*s", (int)len - 2, at + 1);
+	int rc = text != NULL ? take_phrases(reading, text, "", err) : -1;
+
+	reading->is_next_secret = false;
+	bkp_secret_free(text);
+	return rc;
+}
+
 static int
 take_quoted(struct reading *reading, const char *at, size_t len, char closing,
     struct bkp_error *err)
 {
 	bool is_marked = closing == BKP_NAME_END;
 
+	if (closing == BKP_SAID_END)
+		return take_said(reading, at, len, err);
 	if (!is_marked && put(reading->out, at, 1, err) < 0)
 		return -1;
 	if (reading->is_next_secret) {
@@ -433,7 +528,25 @@ take_word(struct reading *reading, const char *word, size_t len,
 	if (core > 0 &&
 	    put_word(reading->redactor, word, core, reading->out, err) < 0)
 		return -1;
+	if (reading->redactor->has_guessed)
+		return 0;
 	return put(reading->out, word + core, len - core, err);
+}
+
+/* How much of the text was a name that is known to its end, blanks and all; 0:
+ * it begins with none. */
+static size_t
+take_known(struct reading *reading, const char *at, struct bkp_error *err)
+{
+	size_t len = 0;
+	const struct bkp_redacted_alias *known =
+	    find_beginning(reading->redactor, at, &len);
+
+	if (known == NULL || known->is_guess || reading->is_next_secret ||
+	    (at[len] != '\0' && strchr("-./=@\\", at[len]) != NULL) ||
+	    put(reading->out, known->alias, strlen(known->alias), err) < 0)
+		return 0;
+	return len;
 }
 
 static int
@@ -441,6 +554,7 @@ read_text(struct reading *reading, const char *text, struct bkp_error *err)
 {
 	const char *at = text;
 
+	reading->redactor->has_guessed = false;
 	while (*at != '\0') {
 		char closing = 0;
 		size_t len = quoted(at, at > text ? at - 1 : NULL, &closing);
@@ -460,17 +574,23 @@ read_text(struct reading *reading, const char *text, struct bkp_error *err)
 			continue;
 		}
 		if (is_space(*at) || strchr("()[]{}<>,;|\"'`", *at) != NULL ||
-		    *at == BKP_NAME_BEGIN || *at == BKP_NAME_END) {
+		    (*at >= BKP_NAME_BEGIN && *at <= BKP_SAID_END)) {
 			if ((unsigned char)*at >= ' ' || is_space(*at))
 				if (put(reading->out, at, 1, err) < 0)
 					return -1;
 			at++;
 			continue;
 		}
-		len = strcspn(at, " \t\r\n()[]{}<>,;|\"`\x0e\x0f");
+		if ((len = take_known(reading, at, err)) > 0) {
+			at += len;
+			continue;
+		}
+		len = strcspn(at, " \t\r\n()[]{}<>,;|\"`\x0e\x0f\x11\x12");
 		if (take_word(reading, at, len, err) < 0)
 			return -1;
 		at += len;
+		if (reading->redactor->has_guessed)
+			return take_phrases(reading, at, ": ", err);
 	}
 	return 0;
 }

@@ -12,6 +12,9 @@
  * whatever is in quotes, is a path, a URL, an address, has a dot or an '@' in
  * it, or looks like a key.
  *
+ * A path or a URL that is neither known nor marked may have blanks in it: of
+ * what follows it, only phrases of a list are told (phrases.h).
+ *
  * And it can look afterwards whether something came through all the same. That
  * is not the same code.
  */
@@ -30,6 +33,12 @@ struct bkp_redactor;
 #define BKP_NAME_END '\x0f'
 #define BKP_NAMED "\x0e%s\x0f"
 
+/* Around what somebody else said (a server, a program), which may quote
+ * anything: of it, phrases of a list stand in a bundle. */
+#define BKP_SAID_BEGIN '\x11'
+#define BKP_SAID_END '\x12'
+#define BKP_SAID "\x11%s\x12"
+
 int bkp_redactor_new(struct bkp_redactor **out, struct bkp_error *err);
 void bkp_redactor_free(struct bkp_redactor *redactor); /* wipes; NULL is fine */
 
@@ -46,6 +55,11 @@ const char *bkp_redactor_alias(struct bkp_redactor *redactor, const char *kind,
 /* A name that is to stand for another: "postgres/source-1". */
 int bkp_redactor_rename(struct bkp_redactor *redactor, const char *name,
     const char *alias, struct bkp_error *err);
+
+/* What stands for the longest known name that `text` begins with, and *len, how
+ * long that name is; NULL: it begins with none. */
+const char *bkp_redactor_known(
+    const struct bkp_redactor *redactor, const char *text, size_t *len);
 
 /* Appends the text without what is not to be read. */
 int bkp_redactor_text(struct bkp_redactor *redactor, const char *text,
@@ -71,6 +85,7 @@ struct bkp_redacted {
 
 struct bkp_redacted_alias {
 	char *kind, *name, *alias; /* owned */
+	bool is_guess;             /* a path that may be the beginning of one */
 };
 
 struct bkp_redactor {
@@ -78,6 +93,7 @@ struct bkp_redactor {
 	size_t secret_count, secret_cap;
 	struct bkp_redacted_alias *aliases; /* owned */
 	size_t alias_count, alias_cap;
+	bool has_guessed; /* in the text that is read */
 };
 
 /* How a secret may look; each appends. */

@@ -41,12 +41,12 @@ check_reachable(struct bkp_exam *exam, struct bkp_error *err)
 	    (bkp_store_stat(ward->store, "config", &object, &reason) == 0 ||
 		reason.code == BKP_NOTFOUND)) {
 		if (reason.code != BKP_NOTFOUND)
-			return bkp_exam_ok(
-			    exam, err, "%s answers", ward->store->location);
+			return bkp_exam_ok(exam, err, BKP_NAMED " answers",
+			    ward->store->location);
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "backup-init makes one; where there was one, look what "
 		    "became of it before",
-		    err, "%s: there is no repository here",
+		    err, BKP_NAMED ": there is no repository here",
 		    ward->store->location);
 	}
 	return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
@@ -54,7 +54,7 @@ check_reachable(struct bkp_exam *exam, struct bkp_error *err)
 		? "look at `storage:`, the credentials and the bucket"
 		: "look whether it is mounted, and whether this user may read "
 		  "it",
-	    err, "%s", reason.message);
+	    err, BKP_SAID, reason.message);
 }
 
 static int
@@ -98,7 +98,7 @@ check_writable(struct bkp_exam *exam, struct bkp_error *err)
 		if (bkp_store_probe(ward_of(exam)->store, &reason) < 0)
 			return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 			    "let this user, or these credentials, write there",
-			    err, "%s", reason.message);
+			    err, BKP_SAID, reason.message);
 		return bkp_exam_ok(
 		    exam, err, "an object was written and removed");
 	}
@@ -111,7 +111,7 @@ check_writable(struct bkp_exam *exam, struct bkp_error *err)
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "let the user who makes backups write there, or mount it "
 		    "for writing",
-		    err, "this user may not write to %s", location);
+		    err, "this user may not write to " BKP_NAMED, location);
 	return bkp_exam_ok(exam, err, "this user may write to it");
 }
 
@@ -309,8 +309,8 @@ check_disk(struct bkp_exam *exam, struct bkp_error *err)
 				return bkp_exam_tell(exam, BKP_HEALTH_NOTE,
 				    NULL,
 				    "keep another copy on another machine", err,
-				    "it is on the same file system as %s, "
-				    "which it backs up",
+				    "it is on the same file system "
+				    "as " BKP_NAMED ", which it backs up",
 				    source->files.paths.items[k]);
 	}
 	return bkp_exam_ok(

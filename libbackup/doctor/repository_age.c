@@ -339,7 +339,8 @@ bkp_exam_room(struct bkp_exam *exam, struct bkp_error *err)
 	if (room < most || room < LEAST_BYTES)
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "make room, or have backup-prune keep less", err,
-		    "%s has %llu MiB left, and one of the last backups took "
+		    BKP_NAMED
+		    " has %llu MiB left, and one of the last backups took "
 		    "%llu MiB",
 		    location, (unsigned long long)(room / MIB),
 		    (unsigned long long)(most / MIB));
@@ -347,12 +348,13 @@ bkp_exam_room(struct bkp_exam *exam, struct bkp_error *err)
 	    (fs.f_files > 0 && fs.f_favail < fs.f_files / 100 * LEAST_PERCENT))
 		return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
 		    "make room soon, or have backup-prune keep less", err,
-		    "%s has %llu MiB of %llu and %llu files left; the largest "
-		    "of the last backups took %llu MiB",
+		    BKP_NAMED
+		    " has %llu MiB of %llu and %llu files left; the largest of"
+		    " the last backups took %llu MiB",
 		    location, (unsigned long long)(room / MIB),
 		    (unsigned long long)(all / MIB),
 		    (unsigned long long)fs.f_favail,
 		    (unsigned long long)(most / MIB));
-	return bkp_exam_ok(exam, err, "%s has %llu MiB left", location,
+	return bkp_exam_ok(exam, err, BKP_NAMED " has %llu MiB left", location,
 	    (unsigned long long)(room / MIB));
 }

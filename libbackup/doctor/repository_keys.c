@@ -54,7 +54,8 @@ bkp_exam_host_key(struct bkp_exam *exam, struct bkp_error *err)
 	if (repository->lost_key_file != NULL)
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "put it back, or have backup-key host make a new one", err,
-		    "the key file %s is not there", repository->lost_key_file);
+		    "the key file " BKP_NAMED " is not there",
+		    repository->lost_key_file);
 	if (!repository->keys.has_signing)
 		return bkp_exam_tell(exam, BKP_HEALTH_NOTE, NULL,
 		    "a host that backs up needs `key_file:`", err,

@@ -657,6 +657,9 @@ bkp_bundle_learn(struct bkp_bundle *bundle, struct bkp_error *err)
 		bundle->shape = tell_map(&walk, bkp_config_fields, root);
 	else
 		bundle->shape = json_string("there is no file to read");
+	if (bundle->config_name != NULL)
+		note(&walk, bkp_redactor_rename(bundle->redactor,
+				bundle->config_name, "the configuration", err));
 	if (!walk.has_failed && bundle->shape != NULL)
 		return 0;
 	return bkp_fail_nomem(err, "reading the configuration for a bundle");

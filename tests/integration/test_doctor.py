@@ -658,8 +658,49 @@ def test_a_bundle_holds_findings_and_no_secret(
     assert shape["priority"] == "idle"
     assert shape["sources"][0]["conninfo"]["port"] == str(postgres.port)
     assert "somebody" not in files["log.txt"].decode()
-    assert "password=[secret]" in files["log.txt"].decode()
+    assert "backup-create; connecting" in files["log.txt"].decode()
     assert "==> findings.json <==" in shown.out
+
+
+def test_what_hooks_and_files_say_is_in_no_bundle(stack):
+    """Nothing tells it apart from words of ours: it is not told."""
+    folder = stack.path("data of Mrs Huber")
+    os.mkdir(folder)
+    with socket.socket(socket.AF_UNIX) as sock:
+        here = os.getcwd()
+        os.chdir(folder)
+        sock.bind("Anna Gruber IBAN DE12 3456, s: row")
+        os.chdir(here)
+        stack.options["hooks"] = {
+            "before": [{"run": ["sh", "-c", "echo api token hookcanary "
+                                            "customer Anna Gruber >&2"]}],
+            "after": [{"run": ["sh", "-c", "echo 'row (4711, Anna, Gruber, "
+                               "rowcanary)' >&2; exit 1"]}]}
+        stack.options["metrics_file"] = stack.path("of Mrs Huber", "x.prom")
+        stack.add("files", "data", paths=[folder])
+        run = stack.run("backup-run")
+    assert run.status == DEGRADED, str(run)
+    for canary in ("hookcanary", "rowcanary", "Gruber"):
+        assert canary in run.out + run.err, "%s: %s" % (canary, run)
+    log = stack.path("log")
+    with open(log, "w") as out:
+        out.write(run.out + run.err + (
+            "Nov 21 03:00:01 graf backup-create[7]: postgres/app: duplicate "
+            "key value violates unique constraint \"a\" (Key (iban)="
+            "(DE12 Anna Gruber) already exists.)\n"))
+    files = _bundle(stack, "--log", log)
+    everything = b"\n".join(files.values())
+    for canary in ("canary", "Anna", "Gruber", "IBAN", "DE12", "3456", "4711",
+                   "Huber", "customer", "graf"):
+        assert canary.encode() not in everything, (canary, files)
+    runs, = json.loads(files["runs.json"])
+    errors = {step["name"]: step.get("error", "") for step in runs["steps"]}
+    assert errors["before"] == ""
+    assert errors["after"].endswith("; exit status 1"), errors
+    assert "left out; " in errors["backup"], errors
+    said = files["log.txt"].decode()
+    assert "Nov 21 03:00:01 backup-create; duplicate key value" in said
+    assert "exit status 1" in said
 
 
 def test_a_bundle_of_a_configuration_that_cannot_be_read(stack):

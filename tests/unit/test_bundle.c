@@ -13,6 +13,7 @@
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/doctor/bundle.h"
+#include "libbackup/doctor/phrases.h"
 
 #define PASSWORD "Tr0ub4dor&3/\"correct\" horse"
 
@@ -67,15 +68,92 @@ names_are_replaced_and_words_stay(void **state)
 			"5432",
 	    "database \"database-1\" on name-1 (name-2), port 5432");
 	assert_redacted("/srv/backup and /srv/backup: Permission denied",
-	    "path-1 and path-1: Permission denied");
+	    "path-1: path-1; Permission denied");
 	assert_redacted("postgres/app/shop/data: a.user@example.com",
-	    "postgres/source-1/name-1: name-2");
+	    "postgres/source-1/name-1");
 	assert_redacted("PostgreSQL 15.18 (Debian 15.18-0+deb12u1) at 03:15:00",
 	    "PostgreSQL 15.18 (Debian 15.18-0+deb12u1) at 03:15:00");
 	assert_redacted(
-	    "GET s3://uploads/a/b.jpg: https://x.org/?a=b", "GET url-1: url-2");
+	    "GET s3://uploads/a/b.jpg: https://x.org/?a=b", "GET url-1");
 	assert_redacted("host's key of \x0emy, own name\x0f is max_locks",
 	    "host's key of name-1 is max_locks");
+}
+
+/* Names may have anything in them: blanks, colons, quotes. */
+static void
+a_path_is_taken_out_to_its_end(void **state)
+{
+	(void)state;
+	assert_redacted("opening /srv/Mrs Huber, IBAN DE12: 3456: No space "
+			"left on device",
+	    "opening path-1: No space left on device");
+	assert_redacted("postgres/app/Mrs Huber 4711: is a socket",
+	    "postgres/source-1/name-1: is a socket");
+	assert_redacted("GET s3://up/Mrs Huber: HTTP 403 AccessDenied",
+	    "GET url-1: HTTP 403; AccessDenied");
+	assert_redacted("\x0e/srv/Mrs Huber\x0f is full, /srv/Mrs Huber too",
+	    "name-1 is full, name-1 too");
+	assert_redacted(
+	    "/srv/huber: Permission denied", "path-1: Permission denied");
+	assert_redacted("Input/output error", "Input/output error");
+}
+
+static void
+what_others_said_is_told_in_phrases(void **state)
+{
+	(void)state;
+	assert_redacted("no way in: \x11"
+			"connecting to PostgreSQL: role \"huber\" does not "
+			"exist (Key (a)=(Huber)): timeout expired\x12",
+	    "no way in: connecting to PostgreSQL; role \"*\" does not exist; "
+	    "Key (");
+	assert_redacted("\x11nobody knows Mrs Huber\x12", "(something else)");
+}
+
+static char *
+phrases_of(const char *text)
+{
+	struct bkp_redactor *redactor = redactor_with(PASSWORD);
+	struct fmt_buf out = FMT_BUF_INIT;
+	char *copy;
+
+	assert_non_null(bkp_redactor_alias(redactor, "database", "shop", NULL));
+	assert_int_equal(bkp_phrases(redactor, text, &out, NULL), 0);
+	assert_int_equal(fmt_buf_append_byte(&out, '\0'), FMT_OK);
+	copy = bkp_strdup((const char *)out.data, NULL);
+	fmt_buf_free(&out);
+	bkp_redactor_free(redactor);
+	return copy;
+}
+
+static void
+of_a_failure_its_shape_is_told(void **state)
+{
+	static const struct {
+		const char *text, *told;
+	} cases[] = {
+	    {"sh: exit status 1: timed out: row (4711, Anna)", "exit status 1"},
+	    {"backup-create ended with exit status 2 and told no result",
+		"backup-create; exit status 2 and told no result"},
+	    {"sh was ended by signal 9 (Killed): Anna timed out",
+		"ended by signal 9"},
+	    {"exit status 4711: x", ""},
+	    {"backup-createanna: xbackup-create", ""},
+	    {"left out: files/a/Mrs Huber: Permission denied",
+		"left out; Permission denied"},
+	    {"shop: No space left on device, shops",
+		"database-1; No space left on device"},
+	    {"duplicate key value violates unique constraint \"a\" "
+	     "(Key (iban)=(DE12)); already exists",
+		"duplicate key value violates unique constraint; Key ("}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *told = phrases_of(cases[i].text);
+
+		assert_string_equal(told, cases[i].told);
+		free(told);
+	}
 }
 
 static void
@@ -195,7 +273,15 @@ make(const struct bkp_bundle_part *parts, char **text, struct bkp_error *err)
 	int rc;
 
 	bundle.log = "backup-create: postgres/app: shop: password: Tr0ub4dor\n"
-		     "somebody: quite-a-long-passphrase\n";
+		     "somebody: quite-a-long-passphrase\n"
+		     "Nov 22 03:00:01 db1 backup-run[7]: after: sh: token of "
+		     "Huber\n"
+		     "backup-create: files/etc/Mrs Huber of Huber: socket\n"
+		     "backup-huber: backup-run\n";
+	bundle.runs = json_pack("[{s:s, s:[{s:s, s:s}]}]", "error",
+	    "sh: exit status 1: row (4711, Huber)", "steps", "name", "after",
+	    "error", "left out: files/etc/Mrs Huber 4711: is a socket");
+	assert_non_null(bundle.runs);
 	bundle.file.path = bkp_strdup("backup.yaml", NULL);
 	bundle.file.folder = bkp_strdup("/etc", NULL);
 	assert_int_equal(
@@ -212,6 +298,7 @@ make(const struct bkp_bundle_part *parts, char **text, struct bkp_error *err)
 	fmt_buf_free(&all);
 	bkp_bundle_files_free(files, count);
 	json_decref(bundle.shape);
+	json_decref(bundle.runs);
 	bkp_config_file_close(&bundle.file);
 	bkp_redactor_free(bundle.redactor);
 	return rc;
@@ -222,13 +309,14 @@ a_bundle_tells_shape_and_no_names(void **state)
 {
 	static const char *const absent[] = {"Tr0ub4dor", "shop", "db1",
 	    "minio", "internal", "/srv", "tomato", "secret_sauce", "ledger",
-	    "quite-a-long", "somebody:"};
+	    "quite-a-long", "somebody:", "Huber", "huber", "4711", "Mrs"};
 	static const char *const present[] = {"\"workers\": \"4\"",
 	    "\"keep_within\": \"30d\"", "\"port\": \"5433\"",
 	    "\"sslmode\": \"require\"", "\"versions\": \"all\"",
 	    "https://host-2", "database-1", "postgres/source-1",
 	    "\"password\": \"(secret)\"", "1 lines of other programs",
-	    "\"(unknown keys)\": 1"};
+	    "Nov 22 03:00:01 backup-run", "\"exit status 1\"",
+	    "left out; is a socket", "\"after\"", "\"(unknown keys)\": 1"};
 	struct bkp_error err = BKP_ERROR_INIT;
 	char *text = NULL;
 
@@ -274,6 +362,16 @@ leak_passphrase(
 	return fmt_buf_append_text(out, text) == FMT_OK ? 0 : -1;
 }
 
+/* As it was once: what a hook prints looks like words of every day. */
+static int
+leak_runs(struct bkp_bundle *bundle, struct fmt_buf *out, struct bkp_error *err)
+{
+	return bkp_redactor_text(bundle->redactor,
+	    json_string_value(
+		json_object_get(json_array_get(bundle->runs, 0), "error")),
+	    out, err);
+}
+
 static void
 assert_refused(const struct bkp_bundle_part *leak, const char *field)
 {
@@ -296,11 +394,13 @@ static void
 a_part_that_leaks_is_refused_by_the_canaries(void **state)
 {
 	static const struct bkp_bundle_part seen = {"seen.txt", leak_seen},
-					    log = {"log.txt", leak_log};
+					    log = {"log.txt", leak_log},
+					    runs = {"runs.txt", leak_runs};
 
 	(void)state;
 	assert_refused(&seen, "the canary that was planted as");
 	assert_refused(&log, "the canary that was planted as");
+	assert_refused(&runs, "planted as the output of a hook");
 }
 
 static void
@@ -318,6 +418,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(names_are_replaced_and_words_stay),
+	    cmocka_unit_test(a_path_is_taken_out_to_its_end),
+	    cmocka_unit_test(what_others_said_is_told_in_phrases),
+	    cmocka_unit_test(of_a_failure_its_shape_is_told),
 	    cmocka_unit_test(what_looks_like_a_secret_is_taken_for_one),
 	    cmocka_unit_test(a_known_secret_is_found_in_every_form),
 	    cmocka_unit_test(halves_and_wrapped_lines_are_found),
