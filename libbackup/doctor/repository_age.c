@@ -336,7 +336,7 @@ bkp_exam_room(struct bkp_exam *exam, struct bkp_error *err)
 	room = (uint64_t)fs.f_bavail * fs.f_frsize;
 	all = (uint64_t)fs.f_blocks * fs.f_frsize;
 	most = bkp_exam_snapshots(exam, &list, NULL) == 0 ? largest(list) : 0;
-	if (room < most || room < LEAST_BYTES)
+	if (room < most)
 		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
 		    "make room, or have backup-prune keep less", err,
 		    BKP_NAMED
@@ -344,6 +344,16 @@ bkp_exam_room(struct bkp_exam *exam, struct bkp_error *err)
 		    "%llu MiB",
 		    location, (unsigned long long)(room / MIB),
 		    (unsigned long long)(most / MIB));
+	if (room < LEAST_BYTES)
+		return bkp_exam_tell(exam, BKP_HEALTH_ERROR, NULL,
+		    most > 0 ? "make room, or have backup-prune keep less"
+			     : "make room, or put the repository on another "
+			       "file system",
+		    err,
+		    BKP_NAMED
+		    " has %llu MiB left, and should have %llu MiB at least",
+		    location, (unsigned long long)(room / MIB),
+		    (unsigned long long)(LEAST_BYTES / MIB));
 	if (room < NIGHTS * most || room < all / 100 * LEAST_PERCENT ||
 	    (fs.f_files > 0 && fs.f_favail < fs.f_files / 100 * LEAST_PERCENT))
 		return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,

@@ -581,7 +581,10 @@ def test_what_waits_in_a_repository_is_told(stack):
 
 def test_a_full_disk_is_found(small_disk):
     small_disk.create()
-    assert examine(small_disk).worst("repository-room") == "error"
+    findings = examine(small_disk)
+    assert findings.worst("repository-room") == "error"
+    assert "should have 256 MiB" in findings.seen("repository-room")
+    assert "took 0 MiB" not in findings.seen("repository-room")
 
 
 # ---- bundles ----
