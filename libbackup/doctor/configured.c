@@ -441,7 +441,9 @@ check_paths(struct bkp_exam *exam, struct bkp_error *err)
 	rc = look_at_ca(exam, NULL, config->storage.bucket.ca_file, err);
 	for (size_t i = 0; rc == 0 && i < config->source_count; i++)
 		rc = look_at_source(exam, &config->sources[i], err);
-	if (rc == 0 && !exam->has_failed)
+	if (rc == 0)
+		rc = bkp_exam_metrics(exam, err);
+	if (rc == 0 && !exam->has_failed && !exam->has_found)
 		rc = bkp_exam_ok(exam, err, "what it names is there");
 	return rc;
 }
@@ -555,6 +557,7 @@ static const struct bkp_exam_check checks[] = {
     {"jobs", check_jobs, BKP_EXAM_NONE},
     {"paths", check_paths, BKP_EXAM_NONE},
     {"tls", check_tls, BKP_EXAM_NONE},
+    {"notifications", bkp_exam_notifications, BKP_EXAM_NONE},
     {NULL, NULL, BKP_EXAM_NONE},
 };
 

@@ -77,6 +77,11 @@ struct config_field;
 bool bkp_exam_is_said(const struct config_field *fields,
     const struct bkp_named_config *named, const char *key);
 
+/* Whether who is to be told of runs will be: a monitor's file, notifications.
+ * Without it backups go on, and nobody hears of them. (told.c) */
+int bkp_exam_metrics(struct bkp_exam *exam, struct bkp_error *err);
+int bkp_exam_notifications(struct bkp_exam *exam, struct bkp_error *err);
+
 /* ---- the kinds ---- */
 
 extern const struct bkp_exam_kind bkp_exam_host;       /* host.c */

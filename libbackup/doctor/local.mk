@@ -31,4 +31,5 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/doctor/repository_keys.c \
 	libbackup/doctor/shape.c \
 	libbackup/doctor/starter.c \
-	libbackup/doctor/starter.h
+	libbackup/doctor/starter.h \
+	libbackup/doctor/told.c

@@ -38,6 +38,49 @@ def disk(stack):
         subprocess.run(["umount", os.path.join(path, name)], check=True)
 
 
+def test_a_monitor_that_sees_nothing_is_found(stack, disk):
+    stack.add("files", "data", paths=[stack.key_file])
+
+    def found(path, *args):
+        stack.options["metrics_file"] = path
+        stack.write()
+        return examine(stack, "--offline", *args)
+
+    assert found(stack.path("x.prom")).statuses("paths") == {"ok"}
+    for path in (stack.path("nowhere", "x.prom"), stack.path("disk"),
+                 os.path.join(disk, "shut", "place", "x.prom"),
+                 os.path.join(stack.key_file, "x.prom")):
+        findings = found(path)
+        assert findings.statuses("paths") == {"warning"}, path
+        assert path in findings.seen("paths"), path
+
+
+def test_a_notification_to_nobody_is_found(stack):
+    stack.add("files", "data", paths=[stack.key_file])
+
+    def found(*args, **told):
+        stack.options["notifications"] = [told]
+        stack.write()
+        os.chmod(stack.config, 0o600)
+        return examine(stack, *args)
+
+    for address in ("http://localhost:1/x", "http://127.0.0.1:1/x",
+                    "http://[::1]:1/x"):
+        assert found(ping=address).statuses("notifications") == {"ok"}
+    nobody = "https://user:swordfish@nobody.invalid/token"
+    findings = found(webhook=nobody)
+    assert findings.statuses("notifications") == {"warning"}
+    assert "nobody.invalid" in findings.seen("notifications")
+    assert "token" not in findings.seen("notifications")
+    assert "swordfish" not in findings.seen("notifications")
+    assert found("--offline", webhook=nobody).statuses(
+        "notifications") == {"ok"}
+    for told in ({"mail": ["ops@example.org"], "sendmail": "/no/mailer"},
+                 {"ping": "https://localhost/", "ca_file": "/no/ca.pem"}):
+        assert found("--offline", **told).statuses(
+            "notifications") == {"warning"}, told
+
+
 @pytest.mark.parametrize("name, variable", [
     ("state-directory", "BACKUP_STATE_DIR"),
     ("cache-directory", "BACKUP_CACHE_DIR")])
