@@ -12,9 +12,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OPTIONS_MAX 48
+#define SAME_REQUEST_MS 1000
 #define WORKERS_MAX 64
 #define FIRST_LONG 256 /* values of options without a letter */
 
@@ -22,24 +24,45 @@
 
 static struct bkp_cancel *cancel_of_signal;
 static char stopping[256], going_on[256]; /* "": the second signal ends us */
+static uint32_t asked_ms; /* of the first signal; 0: there was none */
+
+/* Never 0; it may begin anew. */
+static uint32_t
+clock_ms(void)
+{
+	struct timespec now = {.tv_sec = 0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return ((uint32_t)now.tv_sec * 1000 +
+		   (uint32_t)(now.tv_nsec / 1000000)) |
+	       1;
+}
 
 /* The first signal asks to stop, so that scratch clusters and temporary files
- * go away; the second one ends the process as it would have without us. */
+ * go away; a later one ends the process as it would have without us. One that
+ * follows at once is the first again: timeout(1) signals us and then our group,
+ * a service manager us and whoever passes it on to us. Two threads may be
+ * here at the same time. */
 static void
 on_stop(int sig)
 {
+	uint32_t first = 0, now = clock_ms();
+	const char *text = NULL;
 	int saved = errno;
 	ssize_t n;
 
-	if (bkp_cancel_is_requested(cancel_of_signal) && *going_on != '\0') {
-		n = write(STDERR_FILENO, going_on, strlen(going_on));
-		(void)n;
-	} else if (bkp_cancel_is_requested(cancel_of_signal)) {
+	if (__atomic_compare_exchange_n(&asked_ms, &first, now, false,
+		__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		bkp_cancel_request(cancel_of_signal);
+		text = stopping;
+	} else if (*going_on != '\0') {
+		text = going_on;
+	} else if ((int32_t)(now - first) >= SAME_REQUEST_MS) {
 		(void)signal(sig, SIG_DFL);
 		(void)raise(sig);
-	} else {
-		bkp_cancel_request(cancel_of_signal);
-		n = write(STDERR_FILENO, stopping, strlen(stopping));
+	}
+	if (text != NULL) {
+		n = write(STDERR_FILENO, text, strlen(text));
 		(void)n;
 	}
 	errno = saved;

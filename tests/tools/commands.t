@@ -746,5 +746,38 @@ for sig in INT TERM HUP; do
 	[ "$status" -eq 1 ] && grep -q 'stopped as asked' err
 	result $? "SIG$sig asks the operation to stop (status $status)"
 done
+
+# stopped FAKE: waits for a command that signals end; its status in $status.
+stopped() {
+	FAKE=$1 env --default-signal=INT "$bin/fake-backup-create" \
+		>out 2>err &
+	child=$!
+	wait "$child"
+	status=$?
+	while [ "$status" -gt 128 ] && kill -0 "$child" 2>/dev/null; do
+		wait "$child"
+		status=$?
+	done
+	wait "$child" 2>/dev/null
+	status=$?
+}
+
+# As timeout(1) does it, which signals the command and then its group.
+trap 'kill -TERM "$!"; kill -INT "$!"' USR1
+stopped wait
+[ "$status" -eq 1 ] && grep -q 'stopped as asked' err
+result $? "two signals at once ask to stop once (status $status)"
+trap 'kill -TERM "$!"; sleep 1.3; kill -TERM "$!"' USR1
+stopped deaf
+[ "$status" -eq 143 ] && grep -q 'once more to stop without' err
+result $? "a later signal ends it at once (status $status)"
+trap '' USR1
+ended=0
+for moment in 1 2 3 4 5 6 7 8; do
+	FAKE=wait timeout 0.2 "$bin/fake-backup-create" >out 2>err
+	grep -q 'stopped as asked' err && ended=$((ended + 1))
+done
+[ "$ended" -eq 8 ]
+result $? "timeout lets it clean up ($ended of 8 times)"
 trap - USR1
 echo "1..$number"

@@ -429,6 +429,11 @@ play(const struct bkp_events *events, const struct bkp_cancel *cancel,
 	    "listing was slow\nand \033]0;evil\a");
 	for (done = 0; done <= 100; done += 20)
 		tell_progress(events, done);
+	if (is_fake("deaf")) {
+		(void)kill(getppid(), SIGUSR1);
+		for (done = 0; done < 60; done++)
+			(void)sleep(1);
+	}
 	if (is_fake("wait")) {
 		(void)kill(getppid(), SIGUSR1);
 		while (!bkp_cancel_is_requested(cancel))
