@@ -206,13 +206,17 @@ bkp_config_read_window(const struct config_file *file, const yaml_node_t *node,
 		rest = read_clock(rest + 1, &window.to_min);
 	else
 		rest = NULL;
-	if (rest == NULL || *rest != '\0' || window.from_min == window.to_min) {
-		free(text);
+	if (rest != NULL && *rest != '\0')
+		rest = NULL;
+	free(text);
+	if (rest == NULL)
 		return bkp_config_fail(file, node, err,
 		    "'window' needs two times of the day, from which and until "
 		    "which a run may begin: 22:00-06:00");
-	}
-	free(text);
+	if (window.from_min == window.to_min)
+		return bkp_config_fail(file, node, err,
+		    "'window' ends when it begins, so that no run could begin; "
+		    "without 'window' a run may begin at any time");
 	if (window.to_min < window.from_min)
 		window.to_min += DAY_MIN;
 	*out = window;

@@ -93,6 +93,11 @@ bkp_span_read(const char *text, uint64_t *ms, struct bkp_error *err)
 		}
 		p++;
 	}
+	if (*p == '\0' && p > text && seconds == 0)
+		return bkp_fail(err, BKP_INVALID,
+		    "'%.40s' is no time at all: give 1s or more, or leave it "
+		    "out",
+		    text);
 	if (*p != '\0' || seconds == 0)
 		return bkp_fail(err, BKP_INVALID,
 		    "'%.40s' is no time: give numbers with s, m (minutes), h, "

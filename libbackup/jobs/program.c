@@ -85,7 +85,11 @@ note_ending(struct bkp_child *child, struct job_ending *ending)
 
 	if (len >= sizeof(ending->errors))
 		errors += len - sizeof(ending->errors) + 1;
-	memcpy(ending->errors, errors, strlen(errors) + 1);
+	len = strlen(errors);
+	while (len > 0 && strchr(" \t\r\n", errors[len - 1]) != NULL)
+		len--;
+	memcpy(ending->errors, errors, len);
+	ending->errors[len] = '\0';
 	if (status != -1 && WIFEXITED(status))
 		ending->exit_status = WEXITSTATUS(status);
 	else if (status != -1 && WIFSIGNALED(status))

@@ -213,6 +213,13 @@ def test_a_later_hook_that_fails_leaves_the_backup_degraded(jobs, name):
     assert len(jobs.snapshots("local")) == 1
 
 
+def test_what_a_hook_says_last_is_told_without_its_end_of_line(jobs):
+    jobs.write(jobs={"nightly": {"hooks": {"before": [
+        shell("printf 'disk is away \\n\\n' >&2; exit 1")]}}})
+    result = jobs.result(status=FAILED)
+    assert result["error"].endswith("disk is away"), result["error"]
+
+
 def test_a_hook_that_hangs_is_ended_with_what_it_started(jobs):
     pid = jobs.stack.path("pid")
     jobs.write(jobs={"nightly": {"hooks": {"before": [shell(

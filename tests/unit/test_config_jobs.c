@@ -423,10 +423,12 @@ shapes_and_values_that_are_wrong_are_told(void **state)
 	    "'prune' needs never or after");
 	refuse("window: 22:00\n", 1, "'window' needs two times of the day");
 	refuse("window: 22:00-24:00\n", 1, "'window' needs two times");
-	refuse("window: 22:00-22:00\n", 1, "'window' needs two times");
+	refuse("window: 22:00-22:00\n", 1, "'window' ends when it begins");
 	refuse("window: 22:00-6:00\n", 1, "'window' needs two times");
 	refuse("window: 22:00-06:00h\n", 1, "'window' needs two times");
 	refuse("time_limit: long\n", 1, "'time_limit': 'long' is no time");
+	refuse("time_limit: 0s\n", 1,
+	    "'time_limit': '0s' is no time at all: give 1s or more");
 	refuse("hooks: {befor: []}\n", 1, "did you mean 'before'?");
 	refuse("hooks:\n  before: [sync]\n", 2, "a hook is made of");
 	refuse("hooks:\n  before:\n    - timeout: 5m\n", 3, "needs 'run'");
