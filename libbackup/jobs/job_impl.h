@@ -111,6 +111,12 @@ int bkp_job_list_repositories(struct job_run *run, struct bkp_error *err);
 int bkp_job_recall(struct job_run *run, const char *path, bool is_alone,
     struct bkp_error *err);
 
+/* ---- gone.c ---- */
+
+/* Whether a source of files has none of its paths, as where a disk is not
+ * mounted; `why` says it. */
+bool bkp_job_find_gone(const struct bkp_config *config, char *why, size_t size);
+
 /* ---- hooks.c ---- */
 
 /* Runs the hooks of one list. `name` is the list's. Whether all ended well; -1:

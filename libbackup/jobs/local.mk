@@ -2,6 +2,7 @@
 # Runs of jobs, and what is told of them.
 libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/jobs/before.c \
+	libbackup/jobs/gone.c \
 	libbackup/jobs/hooks.c \
 	libbackup/jobs/job.c libbackup/jobs/job_impl.h \
 	libbackup/jobs/lock.c libbackup/jobs/lock.h \

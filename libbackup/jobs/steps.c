@@ -332,6 +332,19 @@ take_result(struct job_run *run, struct bkp_job_repository *it,
 	return it->snapshot != NULL ? 0 : -1;
 }
 
+/* A snapshot without anything of a source would keep --if-missed from trying
+ * again, and a monitor quiet. */
+static bool
+lacks_source(const struct command *command, enum bkp_job_state *state,
+    char *why, size_t size)
+{
+	if (*state == BKP_JOB_FAILED ||
+	    !bkp_job_find_gone(command->run->config, why, size))
+		return false;
+	*state = BKP_JOB_FAILED;
+	return true;
+}
+
 int
 bkp_job_backup(struct job_run *run, struct bkp_job_repository *repository,
     struct bkp_error *err)
@@ -347,6 +360,8 @@ bkp_job_backup(struct job_run *run, struct bkp_job_repository *repository,
 	if (step == NULL ||
 	    run_step(&command, NULL, step, &state, why, sizeof(why), err) < 0)
 		goto out;
+	if (lacks_source(&command, &state, why, sizeof(why)))
+		bkp_job_tell(run, BKP_WARNING, command.label, "%s", why);
 	repository->state = state;
 	if (state != BKP_JOB_FAILED) {
 		if (take_result(run, repository, command.result, err) < 0)
@@ -395,14 +410,16 @@ take_part(struct job_run *run, struct bkp_job_repository *it,
 	return 0;
 }
 
-/* Ends the step of one repository. `why`: of the whole command. */
+/* Ends the step of one repository. `why`: of the whole command; `is_gone`: it
+ * is that a source is gone. */
 static int
 end_part(struct job_run *run, struct bkp_job_repository *it,
-    const struct command *command, struct bkp_job_step *step, const char *why,
-    struct bkp_error *err)
+    const struct command *command, struct bkp_job_step *step, bool is_gone,
+    const char *why, struct bkp_error *err)
 {
 	const json_t *part = find_part(command, it->name);
-	bool is_there = part != NULL && *string_in(part, "snapshot") != '\0';
+	bool is_there =
+	    part != NULL && *string_in(part, "snapshot") != '\0' && !is_gone;
 	uint64_t flaws =
 	    number_in(part, "omissions") + number_in(part, "problems");
 
@@ -416,7 +433,7 @@ end_part(struct job_run *run, struct bkp_job_repository *it,
 		    run, step, it->state, flaws > 0 ? why : NULL, err);
 	}
 	it->state = BKP_JOB_FAILED;
-	if (part != NULL) {
+	if (part != NULL && !is_gone) {
 		step->exit_status = 1;
 		why = string_in(part, "why");
 	}
@@ -434,6 +451,7 @@ bkp_job_backup_all(struct job_run *run, struct bkp_error *err)
 	    run, "backup", job->repositories[0].name, NULL, err);
 	enum bkp_job_state state = BKP_JOB_FAILED;
 	struct bkp_job_step first;
+	bool is_gone;
 	char why[1200];
 	int rc = -1;
 
@@ -441,7 +459,11 @@ bkp_job_backup_all(struct job_run *run, struct bkp_error *err)
 	    run_step(&command, NULL, step, &state, why, sizeof(why), err) < 0)
 		goto out;
 	first = *step;
-	rc = end_part(run, &job->repositories[0], &command, step, why, err);
+	is_gone = lacks_source(&command, &state, why, sizeof(why));
+	if (is_gone)
+		bkp_job_tell(run, BKP_WARNING, NULL, "%s", why);
+	rc = end_part(
+	    run, &job->repositories[0], &command, step, is_gone, why, err);
 	for (size_t i = 1; rc == 0 && i < job->report.repository_count; i++) {
 		struct bkp_job_repository *it = &job->repositories[i];
 
@@ -453,7 +475,7 @@ bkp_job_backup_all(struct job_run *run, struct bkp_error *err)
 		step->began_us = first.began_us;
 		step->exit_status = first.exit_status;
 		step->signal_number = first.signal_number;
-		rc = end_part(run, it, &command, step, why, err);
+		rc = end_part(run, it, &command, step, is_gone, why, err);
 	}
 out:
 	json_decref(command.result);

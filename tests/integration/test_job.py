@@ -365,6 +365,33 @@ def test_a_missed_run_is_made_up_for_and_no_other(jobs):
     assert jobs.result("--if-missed", "1s")["state"] == "complete"
 
 
+@pytest.mark.parametrize("names", [["local"], ["local", "second"]])
+def test_a_source_of_which_nothing_is_there_is_no_good_backup(jobs, names):
+    """As where a disk is not mounted."""
+    also = jobs.stack.path("also")
+    jobs.sources.append({"files": "disk", "paths": [
+        jobs.stack.path("disk"), also]})
+    metrics = jobs.stack.path("backup.prom")
+    jobs.write(metrics_file=metrics, jobs={"nightly": {
+        "repositories": names, "prune": "after",
+        "hooks": {"after": [{"run": ["touch", jobs.stack.path("after")]}]}}})
+    for args in ([], ["--if-missed", "24h"]):
+        result = jobs.result(*args, status=FAILED)
+        assert steps(result) == [("backup", name, "failed")
+                                 for name in names], result
+        assert "nothing of files/disk is there" in result["error"]
+        assert jobs.stack.path("disk") in result["error"]
+        assert not any(it["last_success"] for it in result["repositories"])
+    assert not os.path.exists(jobs.stack.path("after"))
+    with open(metrics) as file:
+        assert 'job_last_exit_status{backup_job="nightly"} 1' in file.read()
+    # With a part of it the rest is named as left out.
+    os.mkdir(also)
+    assert jobs.result("--if-missed", "24h", status=DEGRADED)["state"] == (
+        "degraded")
+    assert jobs.result("--if-missed", "24h")["state"] == "not due"
+
+
 def test_one_repository_that_fails_keeps_no_other_from_its_backup(jobs):
     os.rename(jobs.stack.repository, jobs.stack.repository + ".away")
     jobs.write(jobs={"nightly": {"hooks": {"after": [shell("exit 0")]}}})
