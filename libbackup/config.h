@@ -32,11 +32,22 @@ enum bkp_verify_level {
  * Loads `path`, or where that is NULL the first that exists of
  * $BACKUP_CONFIG, ./backup.yaml, $XDG_CONFIG_HOME/libbackup/backup.yaml
  * (~/.config/...) and /etc/libbackup/backup.yaml. Secrets in files and the
- * environment are read now. A mistake is BKP_INVALID with file, line and, for
- * an unknown key, the one that may have been meant. The caller owns *out.
+ * environment are read now; of a notification they may be missing, which is told
+ * when it is sent. A mistake is BKP_INVALID with file, line and, for an unknown
+ * key, the one that may have been meant. The caller owns *out.
  */
 BKP_API int bkp_config_load(
     const char *path, struct bkp_config **out, struct bkp_error *err);
+
+/*
+ * Where bkp_config_load failed because of `why`: what can be read of the file
+ * all the same, without what cannot, so that others are told. It is for
+ * bkp_job_run alone, which fails each of its jobs with the message of `why`,
+ * and for what names jobs and repositories. The caller owns *out.
+ */
+BKP_API int bkp_config_load_to_tell(const char *path,
+    const struct bkp_error *why, struct bkp_config **out,
+    struct bkp_error *err);
 
 /* Wipes the secrets. NULL is fine. */
 BKP_API void bkp_config_free(struct bkp_config *config);

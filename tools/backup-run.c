@@ -366,15 +366,13 @@ run_jobs(
 }
 
 /* A name that is wrong is told before the first one runs. */
-static enum cli_status
-check_jobs(struct cli *cli, struct bkp_config *config)
+static int
+check_jobs(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
 {
-	struct bkp_error err = BKP_ERROR_INIT;
-
 	for (int i = 0; i < cli->operand_count; i++)
-		if (bkp_config_use_job(config, cli->operands[i], &err) < 0)
-			return cli_usage(cli, "%s", err.message);
-	return CLI_GO_ON;
+		if (bkp_config_use_job(config, cli->operands[i], err) < 0)
+			return -1;
+	return 0;
 }
 
 /* ---- whether anybody would be told ---- */
@@ -453,9 +451,31 @@ test_notifications(struct cli *cli, struct bkp_config *config)
 	return status;
 }
 
+/* What keeps every job from beginning is told of each of them, as far as the
+ * file can be read. Who named another job or repository than there is sits
+ * before it: that is no run. */
+static enum cli_status
+fail_jobs(struct cli *cli, struct bkp_job_options *options,
+    const struct bkp_error *why)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	struct bkp_config *config = NULL;
+
+	(void)cli_fail(cli, why);
+	if (why->code == BKP_NOMEM ||
+	    bkp_config_load_to_tell(cli->config_file, why, &config, &err) < 0)
+		return CLI_FAILED;
+	if (cli_config_choose(cli, config, &err) == 0 &&
+	    check_jobs(cli, config, &err) == 0)
+		(void)run_jobs(cli, config, options);
+	bkp_config_free(config);
+	return CLI_FAILED;
+}
+
 static enum cli_status
 run(struct cli *cli, struct bkp_job_options *options, bool is_test)
 {
+	struct bkp_error err = BKP_ERROR_INIT;
 	char folder[PATH_MAX + 20], workers[16];
 	const char *arguments[ARGUMENTS_MAX];
 	struct bkp_config *config = NULL;
@@ -475,11 +495,12 @@ run(struct cli *cli, struct bkp_job_options *options, bool is_test)
 		options->line = on_line;
 		options->errors_fd = STDERR_FILENO;
 	}
-	status = cli_config(
-	    cli, CLI_NEEDS_SOURCES | CLI_NEEDS_NO_REPOSITORY, &config);
-	if (status == CLI_GO_ON)
-		status = check_jobs(cli, config);
-	if (status == CLI_GO_ON)
+	if (cli_config_read(cli, CLI_NEEDS_SOURCES, &config, &err) < 0)
+		return is_test ? cli_fail(cli, &err)
+			       : fail_jobs(cli, options, &err);
+	if (check_jobs(cli, config, &err) < 0)
+		status = cli_usage(cli, "%s", err.message);
+	else
 		status = is_test ? test_notifications(cli, config)
 				 : run_jobs(cli, config, options);
 	bkp_config_free(config);

@@ -160,6 +160,10 @@ enum cli_status cli_config(
 int cli_config_read(struct cli *cli, unsigned needs, struct bkp_config **out,
     struct bkp_error *err);
 
+/* The job and the repository of the options alone. */
+int cli_config_choose(
+    struct cli *cli, struct bkp_config *config, struct bkp_error *err);
+
 /* cli_config, and the repository opened. Both are the caller's. */
 enum cli_status cli_open(struct cli *cli, unsigned needs,
     struct bkp_config **config, struct bkp_repository **repository);

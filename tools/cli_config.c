@@ -62,14 +62,23 @@ use_job(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
 	return bkp_config_use_job(config, name, err);
 }
 
+int
+cli_config_choose(
+    struct cli *cli, struct bkp_config *config, struct bkp_error *err)
+{
+	if (use_job(cli, config, err) < 0)
+		return -1;
+	if (cli->repository == NULL)
+		return 0;
+	return bkp_config_set_repository(config, cli->repository, err);
+}
+
 static int
 override(struct cli *cli, struct bkp_config *config, struct bkp_error *err)
 {
 	char secret[CLI_SECRET_SIZE];
-	int rc = use_job(cli, config, err);
+	int rc = cli_config_choose(cli, config, err);
 
-	if (rc == 0 && cli->repository != NULL)
-		rc = bkp_config_set_repository(config, cli->repository, err);
 	if (rc == 0 && cli->key_file != NULL)
 		rc = set_key_file(cli, config, err);
 	if (rc == 0 && cli->identity_file != NULL)

@@ -113,6 +113,8 @@ bkp_config_apply_passphrase(struct bkp_config *config, struct bkp_error *err)
 {
 	char *passphrase = NULL;
 
+	if (config->trouble != NULL)
+		return 0;
 	if (bkp_secret_load("passphrase", NULL, NULL, "BACKUP_PASSPHRASE",
 		&passphrase, err) < 0)
 		return -1;
@@ -128,6 +130,8 @@ bkp_config_apply_environment(struct bkp_config *config, struct bkp_error *err)
 {
 	const char *location = getenv("BACKUP_REPOSITORY");
 
+	if (config->trouble != NULL)
+		return 0;
 	if (location != NULL && location[0] != '\0') {
 		if (bkp_config_choose_repository(config, location, err) < 0)
 			return bkp_fail_in(err, "BACKUP_REPOSITORY");
@@ -161,6 +165,7 @@ load_file(const char *path, struct bkp_config *config, struct bkp_error *err)
 
 	if (bkp_config_file_load(path, &file, err) < 0)
 		return -1;
+	file.is_lenient = config->trouble != NULL;
 	rc = bkp_config_read(&file, config, err);
 	bkp_config_file_close(&file);
 	if (rc < 0)
@@ -178,9 +183,10 @@ note_repository(struct bkp_config *config, struct bkp_error *err)
 	return config->own_repository != NULL ? 0 : -1;
 }
 
-int
-bkp_config_load(
-    const char *path, struct bkp_config **out, struct bkp_error *err)
+/* `trouble`: to tell of it; NULL: all of it. */
+static int
+load(const char *path, const char *trouble, struct bkp_config **out,
+    struct bkp_error *err)
 {
 	struct bkp_config *config = NULL;
 	char *found = NULL;
@@ -189,6 +195,8 @@ bkp_config_load(
 	if (path == NULL && (found = find_file(err)) == NULL)
 		return -1;
 	if ((config = bkp_alloc(sizeof(*config), err)) == NULL)
+		goto out;
+	if (trouble != NULL && replace(&config->trouble, trouble, err) < 0)
 		goto out;
 	if (load_file(path != NULL ? path : found, config, err) < 0 ||
 	    note_repository(config, err) < 0 ||
@@ -203,6 +211,20 @@ out:
 	bkp_config_free(config);
 	free(found);
 	return rc;
+}
+
+int
+bkp_config_load(
+    const char *path, struct bkp_config **out, struct bkp_error *err)
+{
+	return load(path, NULL, out, err);
+}
+
+int
+bkp_config_load_to_tell(const char *path, const struct bkp_error *why,
+    struct bkp_config **out, struct bkp_error *err)
+{
+	return load(path, why->message, out, err);
 }
 
 void
@@ -220,6 +242,7 @@ bkp_config_free(struct bkp_config *config)
 	bkp_config_fields_free(bkp_config_fields, config);
 	bkp_config_fields_free(bkp_config_job_fields, config);
 	free(config->path);
+	free(config->trouble);
 	free(config->own_repository);
 	free(config);
 }

@@ -182,6 +182,8 @@ struct bkp_notification_config {
 	struct bkp_strings on;
 	unsigned moments; /* BKP_ON_...: of `on`, or the usual ones */
 	unsigned line;
+	char lack[400]; /* why it cannot be sent: a file or a variable is not
+			   there; "": it can */
 };
 
 struct bkp_notifications {
@@ -247,6 +249,8 @@ struct bkp_limits_config {
  * chosen: config_choice.h. */
 struct bkp_config {
 	char *path;
+	char *trouble; /* why the file could not be loaded, and this is what is
+			  there to tell of it; NULL: all is well */
 	char *repository;
 	struct bkp_storage_config storage;
 	char *key_file;

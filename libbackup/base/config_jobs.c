@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "libbackup/base/config_choice.h"
-#include "libbackup/base/config_read.h"
+#include "libbackup/base/config_reader.h"
 #include "libbackup/base/config_references.h"
 #include "libbackup/base/fail.h"
 
@@ -100,6 +100,28 @@ read_values(struct config_file *file, const struct named_list *list,
 	    item->values, map, &item->given, err);
 }
 
+/* A repository without a place is one all the same, so that it has a name. */
+static int
+read_one(struct config_file *file, const struct named_list *list,
+    const yaml_node_t *key, const yaml_node_t *map, struct bkp_error *err)
+{
+	struct bkp_error problem = BKP_ERROR_INIT;
+	struct bkp_named_config *item = add_named(file, list, key, &problem);
+
+	if (item != NULL && read_values(file, list, item, map, &problem) == 0)
+		return 0;
+	if (!config_forgives(file, &problem)) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	if (item == NULL || list->fields == bkp_config_job_fields ||
+	    item->values->repository != NULL)
+		return 0;
+	item->values->repository = bkp_strdup("?", err);
+	return item->values->repository != NULL ? 0 : -1;
+}
+
 static int
 read_named(struct config_file *file, const struct named_list *list,
     const yaml_node_t *node, struct bkp_error *err)
@@ -124,10 +146,10 @@ read_named(struct config_file *file, const struct named_list *list,
 	for (; pair < node->data.mapping.pairs.top; pair++) {
 		const yaml_node_t *map =
 		    yaml_document_get_node(&file->document, pair->value);
-		struct bkp_named_config *item = add_named(file, list,
-		    yaml_document_get_node(&file->document, pair->key), err);
+		const yaml_node_t *key =
+		    yaml_document_get_node(&file->document, pair->key);
 
-		if (item == NULL || read_values(file, list, item, map, err) < 0)
+		if (read_one(file, list, key, map, err) < 0)
 			return -1;
 	}
 	return 0;

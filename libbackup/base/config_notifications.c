@@ -2,10 +2,12 @@
 /* `notifications`: who is told of a run. */
 #include "libbackup/base/config_notifications.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "libbackup/base/config_reader.h"
 #include "libbackup/base/config_references.h"
 #include "libbackup/base/fail.h"
 
@@ -189,6 +191,53 @@ check_mail(const struct config_file *file, struct bkp_notification_config *it,
 	return it->sendmail != NULL ? 0 : -1;
 }
 
+/* ---- what is not there ---- */
+
+static bool
+is_variable(const yaml_node_t *node)
+{
+	const char *text = bkp_config_scalar(node);
+
+	return text != NULL && strstr(text, "${") != NULL;
+}
+
+static bool
+is_from_elsewhere(struct config_reader *r, const yaml_node_t *node,
+    const struct config_field *field)
+{
+	const yaml_node_item_t *item;
+
+	if (node->type == YAML_SCALAR_NODE)
+		return field->type == FIELD_SECRET_FILE || is_variable(node);
+	if (node->type != YAML_SEQUENCE_NODE)
+		return false;
+	for (item = node->data.sequence.items.start;
+	     item < node->data.sequence.items.top; item++)
+		if (is_variable(config_node(r, *item)))
+			return true;
+	return false;
+}
+
+bool
+bkp_config_notification_lacks(struct config_reader *r, const yaml_node_t *node,
+    const struct config_field *field, const struct bkp_error *problem)
+{
+	struct bkp_notification_config *it = r->base;
+	char **slot = bkp_config_slot(it, field);
+
+	if (problem->code == BKP_NOMEM || !is_from_elsewhere(r, node, field))
+		return false;
+	if (it->lack[0] == '\0')
+		(void)snprintf(it->lack, sizeof(it->lack), "%.*s",
+		    (int)sizeof(it->lack) - 1, problem->message);
+	/* Given, so that it is known which kind of notification it is. */
+	if (field->type != FIELD_SECRET && field->type != FIELD_SECRET_FILE)
+		return true;
+	if (*slot == NULL)
+		*slot = bkp_strdup("", NULL);
+	return *slot != NULL;
+}
+
 /* ---- which keys go together ---- */
 
 static int
@@ -232,6 +281,8 @@ complete_notification(const struct config_file *file, void *item, unsigned line,
 	it->line = line;
 	if (check_keys(file, it, err) < 0 || read_moments(file, it, err) < 0)
 		return -1;
+	if (it->lack[0] != '\0')
+		return 0;
 	if (it->timeout_ms == 0)
 		it->timeout_ms = TIMEOUT_MS;
 	if (it->timeout_ms > TIMEOUT_MOST_MS)
@@ -276,6 +327,7 @@ bkp_config_notifications_copy(const struct bkp_notifications *from,
 
 		copy->moments = it->moments;
 		copy->line = it->line;
+		memcpy(copy->lack, it->lack, sizeof(copy->lack));
 		if (bkp_config_fields_copy(bkp_config_notification_fields,
 			UINT32_MAX, it, copy, err) < 0)
 			return -1;

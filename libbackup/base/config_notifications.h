@@ -4,8 +4,11 @@
 
 /* The list `notifications`. */
 
+#include "libbackup/base/config_fields.h"
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/config_yaml.h"
+
+struct config_reader;
 
 int bkp_config_read_notifications(struct config_file *file,
     struct bkp_config *config, const yaml_node_t *node,
@@ -17,5 +20,11 @@ int bkp_config_notifications_copy(const struct bkp_notifications *from,
 
 /* Wipes the secrets. */
 void bkp_config_notifications_free(struct bkp_notifications *notifications);
+
+/* Whether it is a value from elsewhere (a file, a variable) that could not be
+ * had: the notification says so itself when it should be sent. */
+bool bkp_config_notification_lacks(struct config_reader *r,
+    const yaml_node_t *node, const struct config_field *field,
+    const struct bkp_error *problem);
 
 #endif

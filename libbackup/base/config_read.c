@@ -20,6 +20,10 @@ static int
 read_field(struct config_reader *r, const yaml_node_t *node,
     const struct config_field *field, struct bkp_error *err)
 {
+	/* Nobody is told by these, and what they hold is of the sources. */
+	if (r->file->is_lenient && (field->type == FIELD_REFERENCES ||
+				       field->type == FIELD_ASSERTIONS))
+		return 0;
 	switch (field->type) {
 	case FIELD_RETENTION:
 	case FIELD_LIMITS:
@@ -123,6 +127,43 @@ require_fields(
 	return 0;
 }
 
+static void
+leave_out(struct config_reader *r, size_t i)
+{
+	const struct config_field one[] = {
+	    r->fields[i], {NULL, FIELD_TEXT, 0, false}};
+
+	bkp_config_fields_free(one, r->base);
+	r->seen[i] = 0;
+}
+
+/* One key and its value. A notification that lacks something keeps no backup
+ * from being made: it is told when it should be sent. */
+static int
+read_pair(struct config_reader *r, const yaml_node_pair_t *pair,
+    struct bkp_error *err)
+{
+	const yaml_node_t *value = config_node(r, pair->value);
+	struct bkp_error problem = BKP_ERROR_INIT;
+	size_t i = 0;
+
+	if (find_field(r, config_node(r, pair->key), &i, &problem) < 0) {
+		if (config_forgives(r->file, &problem))
+			return 0;
+	} else if (read_field(r, value, &r->fields[i], &problem) == 0 ||
+		   (r->fields == bkp_config_notification_fields &&
+		       bkp_config_notification_lacks(
+			   r, value, &r->fields[i], &problem))) {
+		return 0;
+	} else if (config_forgives(r->file, &problem)) {
+		leave_out(r, i);
+		return 0;
+	}
+	if (err != NULL)
+		*err = problem;
+	return -1;
+}
+
 int
 bkp_config_read_keys(
     struct config_reader *r, const yaml_node_t *node, struct bkp_error *err)
@@ -133,14 +174,9 @@ bkp_config_read_keys(
 		return bkp_config_fail(r->file, node, err,
 		    "%s is made of 'key: value' lines", r->what);
 	for (pair = node->data.mapping.pairs.start;
-	     pair < node->data.mapping.pairs.top; pair++) {
-		size_t i = 0;
-
-		if (find_field(r, config_node(r, pair->key), &i, err) < 0 ||
-		    read_field(
-			r, config_node(r, pair->value), &r->fields[i], err) < 0)
+	     pair < node->data.mapping.pairs.top; pair++)
+		if (read_pair(r, pair, err) < 0)
 			return -1;
-	}
 	return require_fields(r, node, err);
 }
 
@@ -217,8 +253,11 @@ bkp_config_read(
 		return bkp_fail(err, BKP_INVALID,
 		    "%s is empty; backup.yaml(5) shows an example", file->path);
 	if (bkp_config_read_map(file, config, "the configuration",
-		bkp_config_fields, config, root, err) < 0 ||
-	    bkp_config_check_references(file, config, err) < 0 ||
+		bkp_config_fields, config, root, err) < 0)
+		return -1;
+	if (file->is_lenient)
+		return 0;
+	if (bkp_config_check_references(file, config, err) < 0 ||
 	    bkp_config_check_assertions(file, config, err) < 0 ||
 	    bkp_config_check_jobs(file, config, err) < 0)
 		return -1;

@@ -35,6 +35,13 @@ int bkp_config_read_keys(
 const char *bkp_config_nearest(
     const struct config_field *fields, const char *key);
 
+/* Whether a failure leaves out what it is of, and no more. */
+static inline bool
+config_forgives(const struct config_file *file, const struct bkp_error *err)
+{
+	return file->is_lenient && (err == NULL || err->code != BKP_NOMEM);
+}
+
 /* ---- config_values.c ---- */
 
 /* The value of a key that is no map of its own and no list of maps. */

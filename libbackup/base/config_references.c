@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libbackup/base/config_read.h"
+#include "libbackup/base/config_reader.h"
 #include "libbackup/base/fail.h"
 
 /* ---- a list of maps ---- */
@@ -31,16 +31,26 @@ bkp_config_read_items(struct config_file *file, struct bkp_config *config,
 	if ((array = bkp_alloc_array(most, list->size, err)) == NULL)
 		return -1;
 	memcpy(items, &array, sizeof(array));
-	for (; *count < most; item++) {
+	for (; most > 0; most--, item++) {
 		const yaml_node_t *map =
 		    yaml_document_get_node(&file->document, *item);
 		void *slot = array + *count * list->size;
+		struct bkp_error problem = BKP_ERROR_INIT;
 
 		++*count;
 		if (bkp_config_read_map(file, config, list->what, list->fields,
-			slot, map, err) < 0 ||
-		    list->complete(file, slot, bkp_config_line(map), err) < 0)
+			slot, map, &problem) == 0 &&
+		    list->complete(
+			file, slot, bkp_config_line(map), &problem) == 0)
+			continue;
+		if (!config_forgives(file, &problem)) {
+			if (err != NULL)
+				*err = problem;
 			return -1;
+		}
+		bkp_config_fields_free(list->fields, slot);
+		memset(slot, 0, list->size);
+		--*count;
 	}
 	return 0;
 }

@@ -131,6 +131,31 @@ read_source(struct config_reader *parent, const yaml_node_t *node,
 }
 
 static int
+read_or_leave_out(
+    struct config_reader *r, const yaml_node_t *node, struct bkp_error *err)
+{
+	struct bkp_config *config = r->config;
+	struct bkp_error problem = BKP_ERROR_INIT;
+	size_t before = config->source_count;
+
+	if (read_source(r, node, &problem) == 0)
+		return 0;
+	if (!config_forgives(r->file, &problem)) {
+		if (err != NULL)
+			*err = problem;
+		return -1;
+	}
+	if (config->source_count > before) {
+		struct bkp_source_config *source = &config->sources[before];
+
+		bkp_source_config_free(source);
+		memset(source, 0, sizeof(*source));
+		config->source_count = before;
+	}
+	return 0;
+}
+
+static int
 compare_sources(const void *a, const void *b)
 {
 	const struct bkp_source_config *left = a, *right = b;
@@ -158,9 +183,10 @@ bkp_config_read_sources(
 	if (r->config->sources == NULL)
 		return -1;
 	for (; count > 0; count--, item++)
-		if (read_source(r, config_node(r, *item), err) < 0)
+		if (read_or_leave_out(r, config_node(r, *item), err) < 0)
 			return -1;
-	qsort(r->config->sources, r->config->source_count,
-	    sizeof(*r->config->sources), compare_sources);
+	if (r->config->source_count > 0)
+		qsort(r->config->sources, r->config->source_count,
+		    sizeof(*r->config->sources), compare_sources);
 	return 0;
 }

@@ -17,6 +17,8 @@ struct config_file {
 	bool has_document;
 	bool is_private;      /* only its owner can read it */
 	unsigned secret_line; /* where a secret stands in it; 0: none does */
+	bool is_lenient; /* what cannot be read is left out, and the rest read
+			  */
 };
 
 /* Loads and parses; a file that is missing is BKP_NOTFOUND, one that is no

@@ -99,6 +99,23 @@ choose(struct job_run *run, struct bkp_error *err)
 	return 0;
 }
 
+/* Of what cannot be loaded as a whole nothing is run. The repositories are then
+ * those that the run before had. */
+static int
+choose_in_trouble(struct job_run *run, struct bkp_error *err)
+{
+	const char *wanted = run->options->repository;
+
+	if (wanted != NULL) {
+		if (bkp_config_set_repository(run->config, wanted, err) < 0)
+			return -1;
+		run->is_one = true;
+		if (is_elsewhere(run))
+			run->elsewhere = bkp_config_repository(run->config);
+	}
+	return bkp_fail(err, BKP_INVALID, "%s", run->config->trouble);
+}
+
 int
 bkp_job_name_it(struct job_run *run, struct bkp_error *err)
 {
@@ -123,6 +140,8 @@ bkp_job_name_it(struct job_run *run, struct bkp_error *err)
 int
 bkp_job_list_repositories(struct job_run *run, struct bkp_error *err)
 {
+	if (run->config->trouble != NULL)
+		return choose_in_trouble(run, err);
 	return choose(run, err) < 0 ? -1 : list_repositories(run, err);
 }
 
@@ -174,12 +193,29 @@ keep(struct job_run *run, const struct bkp_job_repository *from,
 }
 
 static int
+take_unlisted(struct job_run *run, const struct bkp_job_repository *from,
+    struct bkp_error *err)
+{
+	struct bkp_job_repository *to =
+	    bkp_job_add_repository(run->job, from->name, err);
+
+	if (to == NULL)
+		return -1;
+	to->location = bkp_job_text(run->job, from->location, err);
+	if (to->location == NULL && from->location != NULL)
+		return -1;
+	return take_times(run, from, to, err);
+}
+
+static int
 take_repository(struct job_run *run, const struct bkp_job_repository *from,
     struct bkp_error *err)
 {
 	struct bkp_job_repository *to =
 	    bkp_job_find_repository(run->job, from->name);
 
+	if (to == NULL && run->config->trouble != NULL)
+		return take_unlisted(run, from, err);
 	if (to == NULL)
 		return is_configured(run->config, from->name)
 			   ? keep(run, from, err)

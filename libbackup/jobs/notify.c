@@ -37,6 +37,8 @@ int
 bkp_notify_send(const struct bkp_notification_config *config,
     const struct bkp_told *told, struct bkp_error *err)
 {
+	if (config->lack[0] != '\0')
+		return bkp_fail(err, BKP_INVALID, "%s", config->lack);
 	if (config->ping != NULL)
 		return bkp_notify_ping(config, told, err);
 	if (config->webhook != NULL)
@@ -75,6 +77,8 @@ tell_one(const struct bkp_notification_config *it, const struct bkp_told *told,
 
 	if ((it->moments & told->moments) != 0)
 		rc = bkp_notify_send(it, told, &err);
+	else if (told->report->state == BKP_JOB_RUNNING && it->lack[0] != '\0')
+		rc = bkp_fail(&err, BKP_INVALID, "%s", it->lack);
 	else if (told->report->state == BKP_JOB_RUNNING && it->mail.count > 0)
 		rc = bkp_notify_mail_check(it, &err);
 	if (rc < 0)

@@ -522,6 +522,108 @@ def test_a_run_that_cannot_begin_has_failed_and_is_told(jobs, pings):
     assert "has no repository" in jobs.state["error"]
 
 
+LOST = {
+    "password file": lambda jobs, top: top["sources"].append(
+        {"postgres": "app", "conninfo": "dbname=x",
+         "password_file": "lost.pw"}),
+    "variable": lambda jobs, top: top["sources"].append(
+        {"postgres": "app", "conninfo": "dbname=${LOST}"}),
+    "place": lambda jobs, top: top["repositories"]["second"].update(
+        location="${LOST}/second"),
+    "key of a bucket": lambda jobs, top: top["repositories"][
+        "second"].update(location="s3:b/p", storage={
+            "access_key": "a", "secret_key_file": "lost.key"}),
+    "passphrase": lambda jobs, top: top["repositories"]["local"].update(
+        passphrase_file="lost"),
+    "unknown key": lambda jobs, top: top["sources"][0].update(pathes=["/"]),
+    "unknown source": lambda jobs, top: top["jobs"]["nightly"].update(
+        sources=["files/other"]),
+    "hook": lambda jobs, top: top["jobs"]["nightly"]["hooks"].update(
+        before=[{"run": ["${LOST}"]}]),
+    "another notification": lambda jobs, top: top["jobs"]["nightly"][
+        "notifications"].insert(0, {"pign": "http://127.0.0.1:1/"}),
+}
+
+
+@pytest.mark.parametrize("what", [*LOST, "mode", "key option", "pgpassword"])
+def test_a_file_that_cannot_be_loaded_fails_its_jobs_and_is_told(
+        jobs, pings, what):
+    asked, address = pings
+    metrics, seen = jobs.stack.path("backup.prom"), jobs.stack.path("seen")
+    top = {"metrics_file": metrics, "sources": list(jobs.sources),
+           "repositories": {
+               "local": {"location": jobs.stack.repository,
+                         "key_file": jobs.stack.key_file},
+               "second": {"location": jobs.second,
+                          "key_file": jobs.second_key}},
+           "jobs": {"nightly": {
+               "notifications": [{"ping": address}],
+               "hooks": {"failure": [shell("env > %s" % seen)]}}}}
+    jobs.write(**top)
+    jobs.result("nightly")
+    before = jobs.state
+    del asked[:]
+    args, env = [], {}
+    if what == "key option":
+        args = ["--passphrase-file", jobs.stack.path("lost")]
+    elif what == "pgpassword":
+        top["sources"].append({"postgres": "app", "conninfo": "dbname=x"})
+        env = {"PGPASSWORD_FILE": jobs.stack.path("lost")}
+    elif what != "mode":
+        LOST[what](jobs, top)
+    jobs.write(**top)
+    if what == "mode":
+        os.chmod(jobs.stack.config, 0o644)
+    run = jobs.run("--json", *args, "nightly", env=env)
+    assert run.status == FAILED, str(run)
+    assert run.result["state"] == "failed" and run.result["error"]
+    assert run.result["error"] in run.err
+    assert asked in (["/ping/fail"], ["/ping/1"]), asked
+    assert facts(seen)["BACKUP_ERROR"] == run.result["error"]
+    with open(metrics) as file:
+        text = file.read()
+    assert 'job_last_exit_status{backup_job="nightly"} 1' in text
+    assert 'job_failures{backup_job="nightly"} 1' in text
+    assert jobs.state["failures"] == 1
+    assert jobs.state["error"] == run.result["error"]
+    # What is known of the repositories outlives it.
+    known = ("name", "location", "last_success", "last_complete")
+    for old in before["repositories"]:
+        assert {key: old[key] for key in known} in [
+            {key: it[key] for key in known}
+            for it in jobs.state["repositories"]], jobs.state
+        assert ('backup_last_success_timestamp_seconds{backup_job="nightly",'
+                'repository="%s"} 0' % old["name"]) not in text
+    # Whoever asks for what there is not is no job that has failed.
+    del asked[:]
+    assert jobs.run("nihgtly", env=env, *args).status in (FAILED, USAGE)
+    assert jobs.run("-r", "secnd", env=env, *args).status == FAILED
+    assert asked == []
+
+
+def test_a_notification_that_lacks_something_fails_no_run(jobs, pings):
+    asked, address = pings
+    metrics = jobs.stack.path("backup.prom")
+    jobs.write(metrics_file=metrics, jobs={"nightly": {"notifications": [
+        {"webhook": address, "headers_file": "lost.headers"},
+        {"ping": "${LOST}/ping"}, {"mail": ["${LOST}"]},
+        {"ping": address}]}})
+    run = jobs.run("--json")
+    assert run.status == COMPLETE, str(run)
+    assert asked in (["/ping/start", "/ping"], ["/ping/start", "/ping/0"])
+    told = "\n".join(event["text"] for event in run.of_type("message"))
+    for kind in ("webhook", "ping", "mail"):
+        assert "nobody was told by the %s of line" % kind in told, told
+    assert "lost.headers" in told and "LOST is not set" in told
+    with open(metrics) as file:
+        text = file.read()
+    assert 'job_untold_notifications{backup_job="nightly"} 0' not in text
+    test = jobs.run("--json", "--notify-test")
+    assert test.status == FAILED, str(test)
+    assert [event["state"] for event in test.of_type("notification")] == [
+        "failed", "failed", "failed", "taken"]
+
+
 def test_what_cannot_be_remembered_keeps_no_backup_from_being_made(jobs):
     jobs.write(jobs={"nightly": {}})
     jobs.result()

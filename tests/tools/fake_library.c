@@ -71,6 +71,16 @@ bkp_config_load(
 	return 0;
 }
 
+/* Nobody is told of anything here. */
+int
+bkp_config_load_to_tell(const char *path, const struct bkp_error *why,
+    struct bkp_config **out, struct bkp_error *err)
+{
+	(void)path;
+	(void)out;
+	return fail(err, why->code, "nothing can be read of it");
+}
+
 void
 bkp_config_free(struct bkp_config *config)
 {
