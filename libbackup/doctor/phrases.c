@@ -36,6 +36,11 @@ static const char *const phrases[] = {
     "changed while it was read", "changed while it was backed up",
     "is not there", "does not exist", "already exists", "exists already",
     "there is no program", "no more room", "no room", "short read",
+    /* the configuration */
+    "is empty", "is no text", "needs a text",
+    "holds a secret, but others than its owner may read the file",
+    "names no program", "mount what belongs there",
+    "does not count as a backup",
     /* the repository */
     "there is no such directory", "this is not a directory",
     "there is no bucket", "there is no snapshot", "there is no such object",

@@ -138,6 +138,7 @@ of_a_failure_its_shape_is_told(void **state)
 	    {"sh was ended by signal 9 (Killed): Anna timed out",
 		"ended by signal 9"},
 	    {"exit status 4711: x", ""},
+	    {"/srv/Mrs Huber is empty", "is empty"},
 	    {"backup-createanna: xbackup-create", ""},
 	    {"left out: files/a/Mrs Huber: Permission denied",
 		"left out; Permission denied"},
