@@ -198,6 +198,13 @@ bkp_run_phase(struct bkp_run *run, uint64_t bytes_total, uint64_t items_total,
 }
 
 void
+bkp_run_show(struct bkp_run *run)
+{
+	run->last_tick_ms = now_ms();
+	tell_progress(run, run->last_tick_ms);
+}
+
+void
 bkp_run_tick(struct bkp_run *run)
 {
 	uint64_t now = now_ms();

@@ -60,6 +60,9 @@ void bkp_run_phase(struct bkp_run *run, uint64_t bytes_total,
     uint64_t items_total, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Tells progress at once: what comes may take long without a tick. */
+void bkp_run_show(struct bkp_run *run);
+
 /* Tells progress and hands out omissions that workers noted; the `tick` of
  * pipelines takes it as it is (arg: the run). Rate limited by itself. */
 void bkp_run_tick(struct bkp_run *run);

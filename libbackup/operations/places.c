@@ -137,6 +137,20 @@ count_groups(const struct bkp_places *places)
 	return count;
 }
 
+/* A bucket that nobody answers for takes its time. */
+static void
+tell_opening(const struct bkp_places *places, size_t n, struct bkp_run *run)
+{
+	const struct bkp_place *place = &places->items[n];
+	const char *what =
+	    places->count > 1 || place->config->repository == NULL
+		? place->name
+		: place->config->repository;
+
+	bkp_run_phase(run, 0, 0, "opening %s", what);
+	bkp_run_show(run);
+}
+
 int
 bkp_places_open(
     struct bkp_places *places, struct bkp_run *run, struct bkp_error *err)
@@ -147,6 +161,7 @@ bkp_places_open(
 		struct bkp_error problem = BKP_ERROR_INIT;
 		struct bkp_place *place = &places->items[i];
 
+		tell_opening(places, i, run);
 		if (bkp_opened_for_writing(
 			place->config, &place->repository, &problem) == 0) {
 			open++;

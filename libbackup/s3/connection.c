@@ -127,6 +127,7 @@ bkp_s3_new(const struct bkp_s3_options *options, struct bkp_s3 **out,
 	s3->backoff_ms = or_default(options->backoff_ms, BACKOFF_MS);
 	s3->connect_ms = or_default(options->connect_ms, CONNECT_MS);
 	s3->stall_s = or_default(options->stall_s, STALL_S);
+	s3->first_s = options->first_s;
 	if (bkp_s3_credentials_load(&given, &s3->credentials, err) < 0 ||
 	    choose_endpoint(s3, err) < 0 ||
 	    choose_ca_file(s3, options->ca_file, err) < 0 ||

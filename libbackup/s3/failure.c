@@ -20,6 +20,7 @@ struct meaning {
 };
 
 #define HINT_BUCKET "check the bucket's name and the endpoint"
+#define HINT_SERVER "check that the server runs, and the endpoint"
 #define HINT_KEY "this server cannot hold such a key"
 #define HINT_TOKEN "get new temporary credentials"
 
@@ -337,7 +338,7 @@ meaning_of_curl(CURLcode code)
 	case CURLE_COULDNT_CONNECT:
 		meaning.end = BKP_S3_AGAIN;
 		meaning.error = BKP_RETRY;
-		meaning.hint = "check that the server runs, and the endpoint";
+		meaning.hint = HINT_SERVER;
 		break;
 	case CURLE_SSL_CONNECT_ERROR:
 		meaning.end = BKP_S3_AGAIN;
@@ -372,6 +373,9 @@ bkp_s3_judge_transport(const struct bkp_s3_connection *connection,
 {
 	struct meaning meaning = meaning_of_curl(code);
 
+	if (code == CURLE_OPERATION_TIMEDOUT &&
+	    !atomic_load(&connection->s3->has_answered))
+		meaning.hint = HINT_SERVER;
 	(void)bkp_fail(err, meaning.error, "%s: %s%s%s",
 	    connection->s3->endpoint,
 	    detail[0] != '\0' ? detail : curl_easy_strerror(code),

@@ -168,7 +168,8 @@ run(struct libs3_call *call)
 {
 	struct bkp_s3_connection *connection = call->connection;
 	S3RequestContext *context = connection->libs3->context;
-	const uint64_t patience = (uint64_t)connection->s3->stall_s * 1000;
+	const uint64_t patience =
+	    (uint64_t)bkp_s3_patience_s(connection->s3) * 1000;
 	uint64_t progress = 0, since = now_ms();
 	int left;
 
@@ -186,8 +187,10 @@ run(struct libs3_call *call)
 			    &call->error, BKP_CANCELLED, "stopped on request");
 			break;
 		}
-		if (now_ms() - since > patience)
+		if (now_ms() - since > patience) {
+			call->response->is_timeout = true;
 			break;
+		}
 		wait_a_little(context);
 	}
 	if (!call->is_complete) {

@@ -12,6 +12,7 @@
 #define BACKOFF_MAX_MS 20000u
 #define RETRY_AFTER_MAX_S 120u
 #define WAIT_SLICE_MS 50u
+#define FIRST_TRIES 2u /* where nobody has answered yet */
 
 void
 bkp_s3_response_free(struct bkp_s3_response *response)
@@ -109,6 +110,16 @@ take_clock(struct bkp_s3 *s3, const struct bkp_s3_response *response)
 	return true;
 }
 
+/* One that never said a word is not worth the patience that one has earned who
+ * falls silent in the middle of work: others may be waiting. */
+static bool
+is_mute(const struct bkp_s3 *s3, const struct bkp_s3_tries *tries,
+    const struct bkp_s3_response *response)
+{
+	return s3->first_s > 0 && response->is_timeout &&
+	       !atomic_load(&s3->has_answered) && tries->failed >= FIRST_TRIES;
+}
+
 int
 bkp_s3_after(struct bkp_s3_connection *connection, struct bkp_s3_tries *tries,
     enum bkp_s3_end end, const struct bkp_s3_response *response,
@@ -128,7 +139,8 @@ bkp_s3_after(struct bkp_s3_connection *connection, struct bkp_s3_tries *tries,
 	case BKP_S3_AGAIN:
 		break;
 	}
-	if (++tries->failed >= connection->s3->tries)
+	if (++tries->failed >= connection->s3->tries ||
+	    is_mute(connection->s3, tries, response))
 		return -1;
 	if (sleep_ms(connection, wait_ms(connection, tries->failed, response),
 		err) < 0)

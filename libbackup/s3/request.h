@@ -23,10 +23,11 @@ struct bkp_s3 {
 	char *ca_file;
 	bool is_virtual_host;
 	bool is_v2;
-	unsigned tries, backoff_ms, connect_ms, stall_s;
+	unsigned tries, backoff_ms, connect_ms, stall_s, first_s;
 	struct bkp_limits *limits; /* borrowed; NULL: none */
 	struct bkp_s3_limiter limiter;
-	atomic_llong clock_offset; /* seconds; this and the limiter change */
+	atomic_llong clock_offset; /* seconds; this and what follows change */
+	atomic_bool has_answered;  /* anything, since we know it */
 };
 
 struct bkp_s3_connection {
@@ -86,6 +87,9 @@ int bkp_s3_ask_document(struct bkp_s3_connection *connection,
 void bkp_s3_pay(
     const struct bkp_s3_connection *connection, bool is_upload, size_t len);
 size_t bkp_s3_piece(const struct bkp_s3_connection *connection, size_t len);
+
+/* Seconds that a try may be without progress (transfer.c). */
+unsigned bkp_s3_patience_s(const struct bkp_s3 *s3);
 
 /* How a try ended. */
 enum bkp_s3_end {

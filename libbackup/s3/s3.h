@@ -76,6 +76,9 @@ struct bkp_s3_options {
 	unsigned backoff_ms; /* first wait at most; doubles up to 20 s: 200 */
 	unsigned connect_ms; /* to connect: 10,000 */
 	unsigned stall_s;    /* without progress: 60 */
+	/* The same until the server has answered anything; then two tries that
+	 * hear nothing are enough to call it silent. 0: no difference. */
+	unsigned first_s;
 	/* Requests at the same time, of all connections, at most: 64. Fewer
 	 * while the server says SlowDown or falls silent. */
 	unsigned concurrency;

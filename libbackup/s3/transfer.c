@@ -52,6 +52,15 @@ bkp_s3_piece(const struct bkp_s3_connection *connection, size_t len)
 		   : BKP_RATE_PIECE;
 }
 
+unsigned
+bkp_s3_patience_s(const struct bkp_s3 *s3)
+{
+	bool is_first = s3->first_s > 0 && s3->first_s < s3->stall_s &&
+			!atomic_load(&s3->has_answered);
+
+	return is_first ? s3->first_s : s3->stall_s;
+}
+
 /* ---- callbacks ---- */
 
 /* What is not read might be an object's metadata. */
@@ -407,7 +416,8 @@ set_options(struct transfer *transfer, const struct fmt_buf *url,
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)s3->connect_ms);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)s3->stall_s);
+	curl_easy_setopt(
+	    curl, CURLOPT_LOW_SPEED_TIME, (long)bkp_s3_patience_s(s3));
 	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L * 1024);
 	curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
 	if (s3->ca_file != NULL)
@@ -474,6 +484,8 @@ judge_end(struct transfer *transfer, CURLcode code, const char *detail,
 
 	(void)curl_easy_getinfo(transfer->connection->curl,
 	    CURLINFO_RESPONSE_CODE, &response->status);
+	if (response->status != 0)
+		atomic_store(&transfer->connection->s3->has_answered, true);
 	response->is_timeout = code == CURLE_OPERATION_TIMEDOUT;
 	/* A server may refuse before it has read a body, and hang up. */
 	if (transfer->error.code == BKP_OK && code != CURLE_OK &&
@@ -561,6 +573,8 @@ bkp_s3_try(struct bkp_s3_connection *connection,
 	end = connection->libs3 != NULL
 		  ? bkp_s3_libs3_try(connection, request, response, err)
 		  : try_by_curl(connection, request, response, err);
+	if (end == BKP_S3_DONE)
+		atomic_store(&connection->s3->has_answered, true);
 	bkp_s3_limiter_leave(limiter, ticket, load_of(end, response));
 	return end;
 }

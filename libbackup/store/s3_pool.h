@@ -7,6 +7,9 @@
  * while it asks, and is kept for the next one, so that there are never more
  * than threads that ask at the same time.
  *
+ * Until the server has answered for the first time it gets less patience than
+ * one that falls silent later: 15 seconds, twice.
+ *
  * Somebody who asked to stop does not wait for a server: what is under way
  * then fails with BKP_CANCELLED. What is asked after that is to tidy up; it
  * gets other connections, with little patience, and is not stopped.

@@ -5,10 +5,12 @@ matter of the other."""
 
 import os
 import shutil
+import socket
+import time
 
 import pytest
 from harness.gate import Gate
-from harness.stack import COMPLETE, DEGRADED, FAILED, USAGE, recipient_of
+from harness.stack import COMPLETE, DEGRADED, FAILED, USAGE, patience, recipient_of
 from test_incremental import summarising  # noqa: F401  (a fixture)
 
 TABLES = 6
@@ -201,6 +203,29 @@ def test_one_that_was_down_for_a_night_catches_up(pair, postgres, database):
     for name in made:
         pair.verify(name)
         pair.check(name)
+
+
+def test_one_that_never_answers_does_not_keep_the_others_waiting(pair):
+    stack = pair.stack
+    put_files(stack, count=2)
+    pair.places = {name: pair.places[name] for name in ("offsite", "local")}
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        # What is sent is taken, and nobody reads it.
+        pair.places["offsite"]["storage"]["endpoint"] = (
+            "http://127.0.0.1:%d" % mute.getsockname()[1])
+        pair.write()
+        began = time.monotonic()
+        done = stack.run("backup-create", "--json")
+        took = time.monotonic() - began
+    assert done.status == DEGRADED, str(done)
+    made = {it["name"]: it for it in done.result["repositories"]}
+    assert made["local"]["state"] == "complete"
+    assert made["offsite"]["snapshot"] is None
+    assert "check that the server runs" in made["offsite"]["why"]
+    assert took < patience(100)
+    phases = list(dict.fromkeys(
+        event["phase"] for event in done.of_type("progress")))
+    assert phases[:2] == ["opening offsite", "opening local"]
 
 
 def test_where_none_can_be_reached_the_backup_has_failed(pair):
