@@ -5,6 +5,9 @@
 
 #include "libbackup/base/fail.h"
 
+/* What is put to end a run in good order is no longer; packs are. */
+#define LATE_MAX (256u << 10)
+
 struct limited {
 	struct bkp_store base;
 	struct bkp_store *inner; /* owned */
@@ -28,13 +31,29 @@ pay(struct bkp_store *store, bool is_upload, uint64_t bytes)
 	    bytes, limited->cancel);
 }
 
+/* Before an upload. Who was asked to stop waits no more: what is small goes at
+ * once, so that a run can tidy up; what is left of the work is not done, for it
+ * would go at full speed. */
+static int
+pay_upload(struct bkp_store *store, uint64_t bytes, struct bkp_error *err)
+{
+	const struct limited *limited = (const struct limited *)store;
+
+	pay(store, true, bytes);
+	if (bytes > LATE_MAX && limited->limits->upload.per_second > 0 &&
+	    bkp_cancel_is_requested(limited->cancel))
+		return bkp_fail(err, BKP_CANCELLED, "stopped on request");
+	return 0;
+}
+
 static int
 limit_put(struct bkp_store *store, const char *name, const void *data,
     size_t len, struct bkp_error *err)
 {
 	struct bkp_store *inner = inner_of(store);
 
-	pay(store, true, len);
+	if (pay_upload(store, len, err) < 0)
+		return -1;
 	return inner->ops->put(inner, name, data, len, err);
 }
 
@@ -44,7 +63,8 @@ limit_put_new(struct bkp_store *store, const char *name, const void *data,
 {
 	struct bkp_store *inner = inner_of(store);
 
-	pay(store, true, len);
+	if (pay_upload(store, len, err) < 0)
+		return -1;
 	return inner->ops->put_new(inner, name, data, len, err);
 }
 

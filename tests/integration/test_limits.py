@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness.stack import COMPLETE, FAILED, finish
+from harness.stack import COMPLETE, FAILED, finish, patience
 
 KIB = 1024
 RATE = 192 * KIB
@@ -81,6 +81,43 @@ def test_who_waits_hears_that_he_is_to_stop(stack, noise):
     done = finish(running)
     # All of it would take half a minute.
     assert done.status == FAILED and time.monotonic() - began < 25
+
+
+def bytes_in(folder):
+    return sum(os.path.getsize(os.path.join(where, name))
+               for where, _, names in os.walk(folder) for name in names)
+
+
+def bytes_read(process):
+    with open("/proc/%d/io" % process.pid) as counts:
+        return int(counts.readline().split()[1])
+
+
+def test_who_is_to_stop_does_not_write_the_rest_at_full_speed(stack):
+    size = 40 << 20
+    with open(stack.path("random"), "wb") as out:
+        out.write(os.urandom(size))
+    stack.add("files", "random", paths=[stack.path("random")])
+    stack.options["limits"] = {"upload": "%dK" % (RATE // KIB)}
+    stack.write()
+    before = bytes_in(stack.repository)
+    running = stack.start("backup-create")
+    end = time.monotonic() + patience(120)
+    # Packs of it wait for their turn.
+    while bytes_read(running) < size and time.monotonic() < end:
+        assert running.poll() is None
+        time.sleep(0.1)
+    time.sleep(1)
+    running.terminate()
+    done = finish(running)
+    assert done.status == FAILED, str(done)
+    # Less than a pack: there is a reserve, too.
+    assert bytes_in(stack.repository) - before < 4 << 20, str(done)
+    # It has said that it is gone.
+    assert bytes_in(os.path.join(stack.repository, "sessions")) == 0
+    del stack.options["limits"]
+    stack.write()
+    assert stack.create()["stored_bytes"] > size
 
 
 def test_rates_that_are_none_are_refused(stack):
