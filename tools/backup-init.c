@@ -97,28 +97,39 @@ choose_openers(
 	return CLI_GO_ON;
 }
 
+/* That there is no configuration yet: the first repository may be made before
+ * its file, also one that the environment names, where nothing is needed of
+ * it. */
+static bool
+has_no_file(const struct cli *cli, const struct request *request,
+    const struct bkp_error *problem)
+{
+	const char *named = getenv("BACKUP_CONFIG");
+
+	if (cli->config_file != NULL)
+		return false;
+	/* With an errno it is a file that the configuration names. */
+	if (named == NULL || *named == '\0')
+		return problem->code == BKP_NOTFOUND && problem->sys == 0;
+	return access(named, F_OK) < 0 && errno == ENOENT &&
+	       cli->repository != NULL && cli->key_file != NULL &&
+	       (request->like == NULL || request->like_key_file != NULL);
+}
+
 /* Where the repository and the host key go: options, or the configuration
- * that will use them. */
+ * that will use them. Where there is one it is read whatever is given, for what
+ * is given may be a name in it. */
 static enum cli_status
 find_places(
     struct cli *cli, struct bkp_config **config, struct request *request)
 {
 	struct bkp_error err = BKP_ERROR_INIT;
 	struct bkp_keys keys = BKP_KEYS_INIT;
-	bool is_complete =
-	    cli->repository != NULL && cli->key_file != NULL &&
-	    (request->like == NULL || request->like_key_file != NULL);
-	int rc = is_complete && cli->config_file == NULL
-		     ? bkp_config_new(config, &err)
-		     : bkp_config_load(cli->config_file, config, &err);
+	int rc = bkp_config_load(cli->config_file, config, &err);
 
-	if (rc < 0 && err.code == BKP_NOTFOUND && err.sys == 0 &&
-	    cli->config_file == NULL)
+	if (rc < 0 && has_no_file(cli, request, &err))
 		rc = bkp_config_new(config, &err);
-	if (rc < 0)
-		return cli_fail(cli, &err);
-	if (cli->repository != NULL &&
-	    bkp_config_set_repository(*config, cli->repository, &err) < 0)
+	if (rc < 0 || cli_config_choose(cli, *config, &err) < 0)
 		return cli_fail(cli, &err);
 	bkp_config_set_cancel(*config, &cli->cancel);
 	bkp_config_keys(*config, &keys);

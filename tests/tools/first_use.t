@@ -172,6 +172,36 @@ result $? "  and nothing was made"
 ends 2 "a key of another that is not named" backup-init -r third -k third.key \
 	--like-key-file second.key --new-identity third.identity
 
+# ---- one by its name in a configuration ----
+cat >named.yaml <<END
+repositories:
+  local: {location: named-local, key_file: named-local.key}
+  offsite: {location: named-offsite, key_file: named-offsite.key}
+jobs:
+  weekly: {repositories: [offsite]}
+sources:
+  - files: stack
+    paths: [data]
+END
+BACKUP_CONFIG=named.yaml ends 0 "a repository by its name, with a key file" \
+	backup-init -r offsite -k own.key --new-identity named.identity
+[ ! -e offsite ] && [ -e named-offsite/config ] && [ -e own.key ]
+result $? "  is where the configuration says"
+rm -r named-offsite
+ends 0 "the one of a job" backup-init -c named.yaml --job weekly \
+	--new-identity job.identity
+[ ! -e named-local ] && [ -e named-offsite/config ]
+result $? "  is that one"
+BACKUP_CONFIG=bad.yaml ends 1 "with a configuration that is wrong" \
+	backup-init -r fourth -k fourth.key --new-identity fourth.identity
+says err "unknown key 'repositry'"
+[ ! -e fourth ] && [ ! -e fourth.key ] && [ ! -e fourth.identity ]
+result $? "  nothing was made"
+BACKUP_CONFIG=later.yaml ends 0 "with one that is not written yet" \
+	backup-init -r fourth -k fourth.key --new-identity fourth.identity
+BACKUP_CONFIG=later.yaml ends 1 "  and that something is needed of" \
+	backup-init -r fifth --new-identity fifth.identity
+
 # ---- a program that fails, a file that cannot be read ----
 sed 's/echo, good morning/"false"/' backup.yaml >fails.yaml
 ends 1 "a command that fails" backup-create -c fails.yaml command/greeting
