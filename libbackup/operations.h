@@ -137,6 +137,10 @@ struct bkp_share_result {
 /* 1 where a text is such a time: "90s", "30m", "1h30m", "2d". */
 BKP_API int bkp_is_span(const char *text);
 
+/* 1 where a text can be the name of a run: 1 to 63 letters, digits, '.', '_'
+ * and '-', the first a letter or a digit. */
+BKP_API int bkp_is_run_name(const char *text);
+
 BKP_API int bkp_backup_share(const struct bkp_share_options *options,
     struct bkp_share_result *result, struct bkp_error *err);
 

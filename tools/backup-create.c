@@ -383,6 +383,11 @@ check_sharing(struct cli *cli, struct sharing *sharing, bool is_archive)
 		return cli_usage(cli,
 		    "the processes of a run find each other by its name: give "
 		    "--run NAME, the same to all of them");
+	if (is_any && !bkp_is_run_name(sharing->run))
+		return cli_usage(cli,
+		    "--run takes the name of a run, letters, digits, '.', '_' "
+		    "and '-', the first a letter or a digit, not '%s'",
+		    sharing->run);
 	if (is_any && is_archive)
 		return cli_usage(cli,
 		    "an archive is written by one process; --plan, --share and "

@@ -43,6 +43,12 @@ bkp_is_span(const char *text)
 }
 
 int
+bkp_is_run_name(const char *text)
+{
+	return fmt_share_is_run(text);
+}
+
+int
 bkp_share_wait_ms(const struct bkp_share_options *options, uint64_t *ms,
     struct bkp_error *err)
 {

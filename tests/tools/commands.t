@@ -288,6 +288,11 @@ for i in 4/4 0/0 1 /4 1/ 1/4x x/4 -1/4 00000/4; do
 done
 ends 2 "a leader that takes a share" backup-create --run a --plan --share 0/4
 ends 2 "a share of a source" backup-create --run a --share 0/4 postgres/app
+for i in "--plan" "--share 0/4" "--finish"; do
+	# shellcheck disable=SC2086 # words
+	ends 2 "a name that no run has, of $i" backup-create --run ../x $i
+done
+says err "takes the name of a run"
 ends 2 "a share with a limit" backup-create --run a --share 0/4 --time-limit 1h
 ends 2 "a leader that waits" backup-create --run a --plan --wait 1h
 ends 2 "a wait that is none" backup-create --run a --finish --wait soon

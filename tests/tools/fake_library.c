@@ -886,6 +886,12 @@ bkp_is_span(const char *text)
 }
 
 int
+bkp_is_run_name(const char *text)
+{
+	return strchr(text, '/') == NULL;
+}
+
+int
 bkp_is_duration(const char *text)
 {
 	return strchr("0123456789", *text) != NULL &&
