@@ -147,6 +147,16 @@ look_at_one(struct bkp_exam *exam, const struct bkp_notification_config *it,
 {
 	const char *address = it->ping != NULL ? it->ping : it->webhook;
 
+	if (it->lack[0] != '\0') {
+		exam->has_found = true;
+		return bkp_exam_tell(exam, BKP_HEALTH_WARNING, NULL,
+		    "put the file there, or set the variable where backups "
+		    "run",
+		    err,
+		    "nobody would be told by the notification of line %u: "
+		    "%s",
+		    it->line, it->lack);
+	}
 	if (it->mail.count > 0 && it->sendmail != NULL &&
 	    access(it->sendmail, X_OK) < 0)
 		return warn(exam, it,

@@ -76,7 +76,9 @@ def test_a_notification_to_nobody_is_found(stack):
     assert found("--offline", webhook=nobody).statuses(
         "notifications") == {"ok"}
     for told in ({"mail": ["ops@example.org"], "sendmail": "/no/mailer"},
-                 {"ping": "https://localhost/", "ca_file": "/no/ca.pem"}):
+                 {"ping": "https://localhost/", "ca_file": "/no/ca.pem"},
+                 {"ping": "https://localhost/${LOST}"},
+                 {"webhook": "https://localhost/", "headers_file": "lost"}):
         assert found("--offline", **told).statuses(
             "notifications") == {"warning"}, told
 
