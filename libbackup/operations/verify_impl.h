@@ -100,13 +100,22 @@ unsigned bkp_slice_of(const struct fmt_chunk_ref *ref);
 
 struct bkp_read_back {
 	uint64_t entries; /* that agreed, where they were read whole */
-	uint64_t pieces, bytes, failed;
+	uint64_t pieces, bytes;
 	struct bkp_slices bad; /* in which a piece may not be well */
+	void *told;            /* owned: tsearch tree of the paths that have a
+				  line, however often they are read */
 };
+
+#define BKP_READ_BACK_INIT                                                     \
+	{                                                                      \
+		.told = NULL                                                   \
+	}
+
+void bkp_read_back_free(struct bkp_read_back *read);
 
 /* Reads every selected entry back and compares size and digests; with slices,
  * those pieces of each that are in them. One line for each that does not
- * agree; adds to *out. (verify_read.c) */
+ * agree and had none; adds to *out. (verify_read.c) */
 int bkp_verify_read_back(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, struct bkp_supply *supply,
     const struct bkp_slices *slices, struct bkp_read_back *out,

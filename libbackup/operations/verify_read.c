@@ -6,6 +6,7 @@
  * is whether a server takes the bytes and their attributes back; the verdict
  * says so.
  */
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,6 @@ struct reading {
 	struct bkp_entry_stream *stream;
 	struct fmt_entry entry; /* whose pieces are looked at */
 	size_t at;              /* the next of them */
-	char *failed;           /* owned: the last path that was told */
 	struct bkp_read_back *out;
 };
 
@@ -194,19 +194,28 @@ work(void *arg, unsigned worker, void *taken, struct bkp_error *err)
 	return 0;
 }
 
+static int
+compare_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
 /* An entry that is read in parts is told once. */
 static int
 tell_failure(
     struct reading *reading, const struct item *item, struct bkp_error *err)
 {
-	const char *path = item->entry.path;
+	void **told = &reading->out->told;
+	char *path;
 
-	if (reading->failed != NULL && strcmp(reading->failed, path) == 0)
+	if (tfind(item->entry.path, told, compare_text) != NULL)
 		return 0;
-	free(reading->failed);
-	if ((reading->failed = bkp_strdup(path, err)) == NULL)
+	if ((path = bkp_strdup(item->entry.path, err)) == NULL)
 		return -1;
-	reading->out->failed++;
+	if (tsearch(path, told, compare_text) == NULL) {
+		free(path);
+		return bkp_fail_nomem(err, "reading back");
+	}
 	return bkp_verdict_add(reading->verify->verdict, BKP_CHECK_FAIL, err,
 	    path, "%s", item->error.message);
 }
@@ -286,8 +295,14 @@ bkp_verify_read_back(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	    bkp_run_cancel(verify->run), err);
 	bkp_entry_stream_close(reading.stream);
 	fmt_entry_free(&reading.entry);
-	free(reading.failed);
 	return rc;
+}
+
+void
+bkp_read_back_free(struct bkp_read_back *read)
+{
+	tdestroy(read->told, free);
+	read->told = NULL;
 }
 
 /* ---- the whole ---- */
@@ -297,14 +312,16 @@ bkp_verify_digests(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, const char *why, struct bkp_error *err)
 {
 	const char *prefix = chosen->source->prefix;
-	struct bkp_read_back read = {.entries = 0};
+	struct bkp_read_back read = BKP_READ_BACK_INIT;
+	int rc = -1;
 
 	bkp_run_phase(verify->run, verify->selected.bytes,
 	    verify->selected.entries, "reading back %s", prefix);
-	if (bkp_verify_read_back(verify, chosen, supply, NULL, &read, err) <
-		0 ||
-	    bkp_verdict_add_agreed(verify->verdict, err, prefix, read.entries,
-		"read back, digests equal") < 0)
+	if (bkp_verify_read_back(verify, chosen, supply, NULL, &read, err) == 0)
+		rc = bkp_verdict_add_agreed(verify->verdict, err, prefix,
+		    read.entries, "read back, digests equal");
+	bkp_read_back_free(&read);
+	if (rc < 0)
 		return -1;
 	if (why != NULL)
 		return bkp_verdict_add(verify->verdict, BKP_CHECK_SKIP, err,

@@ -22,6 +22,8 @@
 #include "libbackup/repository/proofs.h"
 
 #define PART 11
+/* A round takes no less than such a part of what the pace would let it. */
+#define LEAST 16
 #define MINUTE_US (INT64_C(60) * 1000000)
 
 /* What there is in each slice. */
@@ -209,8 +211,9 @@ begin(struct bkp_verify *verify, struct bkp_sample *sample, struct plan *plan,
 
 /* ---- a sample ---- */
 
-/* Takes the next slices, until there are `bytes` in them. */
-static bool
+/* Takes the next slices, until there are `bytes` in them, and gives how many
+ * there are; 0: there is no other slice. */
+static uint64_t
 take_slices(struct plan *plan, uint64_t bytes)
 {
 	uint64_t taken = 0;
@@ -222,7 +225,7 @@ take_slices(struct plan *plan, uint64_t bytes)
 		plan->slices.is_chosen[slice] = true;
 		taken += plan->holding.bytes[slice];
 	}
-	return taken > 0;
+	return taken;
 }
 
 /* What was not well is read among the first the next time. */
@@ -238,34 +241,41 @@ cover(struct bkp_sample *sample, const struct plan *plan)
 	}
 }
 
-/* All at once, or with a budget first one slice and then, as long as it lasts,
- * twice as much each time. What was not well counts for nothing: a sample has
- * as much that was, however much is damaged. */
+/* Twice the pace, from what was taken, which is whole slices. */
+static uint64_t
+hasten(uint64_t pace, uint64_t taken)
+{
+	return (taken > pace ? taken : pace) * 2;
+}
+
+/* What was not well counts for nothing: a sample has as much that was, however
+ * much is damaged. Every round goes through the list of all entries, so there
+ * are few: what is left to read, but never less than a part of a pace that
+ * doubles; nor more than it, for with a budget it begins with one slice. */
 static int
 read_slices(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, struct bkp_sample *sample, struct plan *plan,
     struct bkp_error *err)
 {
-	uint64_t whole = plan->holding.all_bytes / PART + 1, done = 0;
-	uint64_t step = verify->limits.budget_ms > 0 ? 1 : whole;
+	uint64_t whole = plan->holding.all_bytes / PART + 1;
+	uint64_t pace = verify->limits.budget_ms > 0 ? 1 : whole;
 
-	while (done < whole) {
+	while (plan->read.bytes < whole) {
+		uint64_t least = pace / LEAST;
+		uint64_t step = whole - plan->read.bytes;
+
 		if (bkp_verify_is_late(verify)) {
 			plan->is_cut = true;
 			return 0;
 		}
-		if (!take_slices(plan, step))
+		step = step < least ? least : step > pace ? pace : step;
+		if ((step = take_slices(plan, step)) == 0)
 			return 0;
 		if (bkp_verify_read_back(verify, chosen, supply, &plan->slices,
 			&plan->read, err) < 0)
 			return -1;
 		cover(sample, plan);
-		if (plan->read.bytes == done) {
-			step *= 2;
-			continue;
-		}
-		done = plan->read.bytes;
-		step = done < whole - done ? done : whole - done;
+		pace = hasten(pace, step);
 	}
 	return 0;
 }
@@ -395,6 +405,7 @@ bkp_verify_sample(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		free(sample->covered.host);
 		verify->sample_count--;
 	}
+	bkp_read_back_free(&plan->read);
 	free(plan);
 	return rc;
 }

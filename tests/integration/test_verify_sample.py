@@ -203,6 +203,22 @@ def test_much_damage_hides_nothing_of_the_rest(host):
     assert _hurt_files(result) <= hurt and _hurt_files(result)
 
 
+def test_a_large_file_with_much_damage_is_told_once_and_hides_no_other(host):
+    # A snapshot later, so that it has packs of its own.
+    with open(os.path.join(host.files, "large"), "wb") as file:
+        file.write(random.Random(FILES).randbytes(24 << 20))
+    host.create()
+    _hurt(host, 1)
+    for budget in [], ["--budget", "1h"]:
+        result = host.verify("--level", "sample", *budget, statuses=(FAILED,))
+        failed = [check["name"] for check in result.of_type("check")
+                  if check["status"] == "fail"]
+        assert len(failed) == 1 and failed[0].endswith("/large"), failed
+        # There is not as much that is well as it would read.
+        sample = Sample(result)
+        assert sample.read == FILES < sample.there, sample.text
+
+
 def test_a_sample_of_which_nothing_was_well_is_not_kept_as_one_that_was(host):
     _hurt(host, 1)
     result = host.verify("--level", "sample", statuses=(FAILED,))
