@@ -195,11 +195,13 @@ def test_much_damage_hides_nothing_of_the_rest(host):
     _hurt(host, 0.5)
     hurt = _hurt_files(host.verify(statuses=(FAILED,)))
     assert FILES / 4 < len(hurt) < FILES * 3 / 4, hurt
-    covered = []
-    while not covered or covered[-1] < FILES - len(hurt):
+    covered, all_places = [], FILES
+    # What shares its place with a damaged one is not told as read.
+    while not covered or covered[-1] < all_places - len(hurt):
         assert len(covered) < 2 * ROUND, covered
         result = host.verify("--level", "sample", statuses=(COMPLETE, FAILED))
         covered.append(Sample(result).covered)
+        all_places = Sample(result).all_places
     assert _hurt_files(result) <= hurt and _hurt_files(result)
 
 
