@@ -212,7 +212,9 @@ fail(
 	enum cli_status status = cli_fail(cli, err);
 
 	if (request->is_resume)
-		return err->code == BKP_NOTFOUND ? status : not_resumed(cli);
+		return err->code == BKP_NOTFOUND && err->sys == 0
+			   ? status
+			   : not_resumed(cli);
 	return err->code == BKP_EXISTS ? CLI_ACT_NOW : status;
 }
 

@@ -200,6 +200,7 @@ struct bkp_storage_config {
 	bool is_compliance; /* its mode, not governance */
 	int64_t as_of_us;   /* not a key: read it as it was then; 0: as it is */
 	const struct bkp_cancel *cancel; /* borrowed; may be NULL */
+	bool has_others; /* other repositories wait for this one */
 };
 
 /* A command before or after a run, without a shell. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sources of which nothing is there any more. */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -15,7 +16,8 @@ is_there(const struct bkp_files_config *files, const char *path)
 	    files->root != NULL ? files->root : "", path);
 
 	/* Where it cannot be asked for, it is not for us to say. */
-	return n < 0 || (size_t)n >= sizeof(whole) || lstat(whole, &st) == 0;
+	return n < 0 || (size_t)n >= sizeof(whole) || lstat(whole, &st) == 0 ||
+	       (errno != ENOENT && errno != ENOTDIR);
 }
 
 static bool

@@ -338,6 +338,9 @@ bkp_guard(const struct bkp_guard_options *options,
 		goto out;
 	rc = prepare(&guard, err);
 	is_ours = bkp_guard_is_at(&guard, GUARD_SNAPSHOT);
+	/* What exists is no earlier run then. */
+	if (rc < 0 && is_ours && err != NULL && err->code == BKP_EXISTS)
+		err->code = BKP_INVALID;
 	if (rc == 0)
 		rc = bkp_guard_journal_save(&guard, GUARD_COMMAND, err);
 	if (rc == 0)

@@ -29,6 +29,7 @@ add(struct bkp_places *places, const struct bkp_config *config,
 		return 0;
 	if (bkp_config_of_repository(config, name, &place->own_config, err) < 0)
 		return -1;
+	place->own_config->storage.has_others = true;
 	place->config = place->own_config;
 	return 0;
 }

@@ -199,7 +199,7 @@ get_all(struct bkp_s3_connection *connection, struct bkp_s3_request *request,
     struct getting *getting, struct bkp_error *err)
 {
 	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
-	struct bkp_s3_tries tries = {0, false};
+	struct bkp_s3_tries tries = {.failed = 0};
 	int rc;
 
 	do {

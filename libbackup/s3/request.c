@@ -117,7 +117,7 @@ is_mute(const struct bkp_s3 *s3, const struct bkp_s3_tries *tries,
     const struct bkp_s3_response *response)
 {
 	return s3->first_s > 0 && response->is_timeout &&
-	       !atomic_load(&s3->has_answered) && tries->failed >= FIRST_TRIES;
+	       !atomic_load(&s3->has_answered) && tries->silent >= FIRST_TRIES;
 }
 
 int
@@ -139,6 +139,7 @@ bkp_s3_after(struct bkp_s3_connection *connection, struct bkp_s3_tries *tries,
 	case BKP_S3_AGAIN:
 		break;
 	}
+	tries->silent += response->is_timeout;
 	if (++tries->failed >= connection->s3->tries ||
 	    is_mute(connection->s3, tries, response))
 		return -1;
@@ -153,7 +154,7 @@ bkp_s3_ask(struct bkp_s3_connection *connection,
     const struct bkp_s3_request *request, struct bkp_s3_response *response,
     struct bkp_error *err)
 {
-	struct bkp_s3_tries tries = {0, false};
+	struct bkp_s3_tries tries = {.failed = 0};
 	int rc;
 
 	do {

@@ -107,6 +107,7 @@ enum bkp_s3_end bkp_s3_try(struct bkp_s3_connection *connection,
 /* After a try: 0 done, 1 try again (after a wait), -1 give up. */
 struct bkp_s3_tries {
 	unsigned failed;
+	unsigned silent; /* of these, without a word */
 	bool is_clock_set;
 };
 int bkp_s3_after(struct bkp_s3_connection *connection,

@@ -573,7 +573,7 @@ bkp_s3_try(struct bkp_s3_connection *connection,
 	end = connection->libs3 != NULL
 		  ? bkp_s3_libs3_try(connection, request, response, err)
 		  : try_by_curl(connection, request, response, err);
-	if (end == BKP_S3_DONE)
+	if (end == BKP_S3_DONE || response->status != 0)
 		atomic_store(&connection->s3->has_answered, true);
 	bkp_s3_limiter_leave(limiter, ticket, load_of(end, response));
 	return end;

@@ -100,26 +100,28 @@ is_chosen(
  */
 static int
 look_for_globals(struct bkp_pg_target *target, struct bkp_supply *supply,
-    const char *path, struct bkp_error *err)
+    struct bkp_error *err)
 {
+	char *path =
+	    bkp_format(err, "%s/globals.sql", bkp_supply_prefix(supply));
 	struct bkp_entry_stream *stream = NULL;
 	struct fmt_entry entry = FMT_ENTRY_INIT;
 	int found = -1;
 
-	if (bkp_supply_entries(supply, path, &stream, err) == 0)
+	if (path != NULL && bkp_supply_entries(supply, path, &stream, err) == 0)
 		found = bkp_entry_stream_next(stream, &entry, err);
 	if (found == 1)
 		found = strcmp(entry.path, path) == 0;
 	fmt_entry_free(&entry);
 	bkp_entry_stream_close(stream);
-	if (found != 0 || !bkp_supply_has_whole_list(supply))
-		return found < 0 ? -1 : 0;
-	target->has_globals = false;
-	bkp_run_message(bkp_supply_run(supply), BKP_WARNING, path,
-	    "is not in the snapshot, so that no roles are made: those that "
-	    "own something, or may use it, have to be there, or it is restored "
-	    "with --no-owner --no-privileges");
-	return 0;
+	target->has_globals = found != 0 || !bkp_supply_has_whole_list(supply);
+	if (!target->has_globals)
+		bkp_run_message(bkp_supply_run(supply), BKP_WARNING, path,
+		    "is not in the snapshot, so that no roles are made: those "
+		    "that own something, or may use it, have to be there, or "
+		    "it is restored with --no-owner --no-privileges");
+	free(path);
+	return found < 0 ? -1 : 0;
 }
 
 static int
@@ -132,20 +134,11 @@ choose(struct bkp_pg_target *target, struct bkp_supply *supply,
 	char *globals =
 	    bkp_format(err, "%s/globals.sql", bkp_supply_prefix(supply));
 	bool is_globals_only;
-	int rc;
 
 	if (globals == NULL)
 		return -1;
 	is_globals_only = strcmp(selection, globals) == 0;
-	target->has_globals = target->config->renamed == NULL &&
-			      !(target->options.has_no_owner &&
-				  target->options.has_no_privileges);
-	rc = target->has_globals
-		 ? look_for_globals(target, supply, globals, err)
-		 : 0;
 	free(globals);
-	if (rc < 0)
-		return -1;
 	target->databases = bkp_alloc_array(
 	    json_array_size(list), sizeof(*target->databases), err);
 	if (target->databases == NULL)
@@ -166,7 +159,12 @@ choose(struct bkp_pg_target *target, struct bkp_supply *supply,
 	}
 	/* Nobody has made them there. */
 	target->makes_tables = target->is_rows && target->options.is_scratch;
-	target->has_globals &= !target->is_rows || target->makes_tables;
+	target->has_globals = (!target->is_rows || target->makes_tables) &&
+			      target->config->renamed == NULL &&
+			      !(target->options.has_no_owner &&
+				  target->options.has_no_privileges);
+	if (target->has_globals && look_for_globals(target, supply, err) < 0)
+		return -1;
 	if (target->database_count == 0 && !is_globals_only &&
 	    strcmp(selection, bkp_supply_prefix(supply)) != 0)
 		return bkp_fail(err, BKP_INVALID,

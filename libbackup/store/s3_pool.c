@@ -6,9 +6,6 @@
 
 #include "libbackup/base/fail.h"
 
-/* A repository that nobody answers for must not keep others from theirs. */
-#define FIRST_S 15
-
 /* For those who tidy up after they were asked to stop. */
 #define LATE_TRIES 2
 #define LATE_CONNECT_MS 3000
@@ -26,18 +23,17 @@ bkp_s3_pool_new(const struct bkp_s3_options *options,
     const struct bkp_cancel *cancel, struct bkp_s3_pool **out,
     struct bkp_error *err)
 {
-	struct bkp_s3_options usual = *options, late = *options;
+	struct bkp_s3_options late = *options;
 	struct bkp_s3_pool *pool = bkp_alloc(sizeof(*pool), err);
 
 	if (pool == NULL)
 		return -1;
 	pool->cancel = cancel;
 	pthread_mutex_init(&pool->lock, NULL);
-	usual.first_s = FIRST_S;
 	late.tries = LATE_TRIES;
 	late.connect_ms = LATE_CONNECT_MS;
 	late.stall_s = LATE_STALL_S;
-	if (bkp_s3_new(&usual, &pool->usual, err) < 0 ||
+	if (bkp_s3_new(options, &pool->usual, err) < 0 ||
 	    bkp_s3_new(&late, &pool->late, err) < 0) {
 		bkp_s3_pool_free(pool);
 		return -1;

@@ -8,6 +8,8 @@
 #include "libbackup/store/store_s3_own.h"
 
 #define SCHEME "s3://"
+/* A repository that nobody answers for must not keep others from theirs. */
+#define FIRST_S 15
 #define PREFIX_MAX 700 /* with a name of 200 bytes a key that servers take */
 #define PROBE "tmp-probe"
 
@@ -436,6 +438,8 @@ bkp_store_s3_open(const char *location,
 	bucket->base.ops = &s3_ops;
 	if (storage != NULL)
 		options = bkp_s3_options_of(&storage->bucket);
+	if (storage != NULL && storage->has_others)
+		options.first_s = FIRST_S;
 	if (split_location(bucket, location, err) < 0 ||
 	    bkp_s3_pool_new(&options, storage != NULL ? storage->cancel : NULL,
 		&bucket->pool, err) < 0 ||
