@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import subprocess
+import tempfile
 import time
 
 import psycopg
@@ -48,8 +49,9 @@ def summarising(session_folder):
     if not found:
         pytest.skip("no PostgreSQL 17 or later here (./bootstrap postgres 17)")
     major = min(found)
-    home = os.path.join(session_folder, "summarising")
-    os.mkdir(home, 0o711)
+    # Other files of tests have one, too.
+    home = tempfile.mkdtemp(prefix="summarising-", dir=session_folder)
+    os.chmod(home, 0o711)
     server = postgres_module.Postgres(home, SETTINGS, bindir=found[major])
     summarise(server, "on")
     yield server
