@@ -58,13 +58,13 @@ struct cli_option {
 /* Which of the common options a command takes, beside -q, -h and -V. */
 enum {
 	CLI_TAKES_JSON = 1,
-	CLI_TAKES_CONFIG = 2,   /* -c --job -r -k --passphrase-file */
-	CLI_TAKES_IDENTITY = 4, /* -i */
-	CLI_TAKES_WORKERS = 8,  /* -j */
+	CLI_TAKES_CONFIG = 2,    /* -c --job -r -k --passphrase-file */
+	CLI_TAKES_IDENTITY = 4,  /* -i */
+	CLI_TAKES_WORKERS = 8,   /* -j */
 	CLI_TAKES_SNAPSHOT = 16, /* as its first operand */
 	CLI_TAKES_TIME = 32,     /* --as-of */
 	CLI_TAKES_LIMITS = 64,   /* --limit-upload --limit-download */
-	CLI_YIELDS = 128 /* no option: `priority: idle` is about it */
+	CLI_YIELDS = 128         /* no option: `priority: idle` is about it */
 };
 
 struct cli_command {
@@ -100,10 +100,10 @@ struct cli {
 	unsigned workers;
 	bool is_json, is_quiet, is_help, is_version;
 
-	FILE *events;      /* where JSON events go */
-	bool is_terminal;  /* standard error shows a bar */
-	int output_errno;  /* why standard output failed, where known */
-	bool is_unwritten; /* an event could not be made or written */
+	FILE *events;             /* where JSON events go */
+	bool is_terminal;         /* standard error shows a bar */
+	int output_errno;         /* why standard output failed, where known */
+	bool is_unwritten;        /* an event could not be made or written */
 	struct bkp_error failure; /* the last one told, wrong uses, too */
 	struct bkp_cancel cancel;
 	struct cli_progress progress;
@@ -231,6 +231,18 @@ void cli_complain(struct cli *cli, const char *text);
 
 /* Whether standard error is the journal. */
 bool cli_writes_journal(void);
+
+/* How much a line matters, in the numbers of syslog(3). */
+enum cli_priority {
+	CLI_PRIORITY_ERROR = 3,
+	CLI_PRIORITY_WARNING,
+	CLI_PRIORITY_NOTICE,
+	CLI_PRIORITY_INFO
+};
+
+/* Begins a line on standard error: the name of the command, and before it the
+ * priority where it is the journal that reads. */
+void cli_begin_line(struct cli *cli, enum cli_priority priority);
 
 /* Fills `err` for what went wrong in a command itself. Returns -1. */
 int cli_error(struct bkp_error *err, enum bkp_error_code code, int sys,

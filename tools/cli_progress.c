@@ -244,9 +244,9 @@ cli_progress_clear(struct cli *cli)
 static void
 print_line(struct cli *cli, const struct figures *f, bool is_new)
 {
-	(void)fprintf(stderr, "%s: ", cli->command->name);
+	cli_begin_line(cli, CLI_PRIORITY_INFO);
 	cli_print_escaped(stderr, cli->progress.phase);
-	if (!is_new) {
+	if (!is_new && f->done + f->total > 0) {
 		(void)fprintf(stderr, ": %s", f->amount);
 		if (f->part >= 0)
 			(void)fprintf(stderr, " (%d%%)", (int)(f->part * 100));

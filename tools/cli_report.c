@@ -46,14 +46,6 @@ cli_emit(struct cli *cli, json_t *event)
 	json_decref(event);
 }
 
-/* How much a line matters, in the numbers of syslog(3). */
-enum priority {
-	PRIORITY_ERROR = 3,
-	PRIORITY_WARNING,
-	PRIORITY_NOTICE,
-	PRIORITY_INFO
-};
-
 /* Whether standard error leads to the journal, as systemd.exec(5) has it: a
  * command of ours whose lines are a program's has another one. */
 bool
@@ -70,15 +62,22 @@ cli_writes_journal(void)
 	       (unsigned long long)here.st_ino == inode;
 }
 
+void
+cli_begin_line(struct cli *cli, enum cli_priority priority)
+{
+	if (cli_writes_journal())
+		(void)fprintf(stderr, "<%d>", (int)priority);
+	(void)fprintf(stderr, "%s: ", cli->command->name);
+}
+
 static void
-say_line(struct cli *cli, enum priority priority, const char *label,
+say_line(struct cli *cli, enum cli_priority priority, const char *label,
     const char *path, const char *text)
 {
 	cli_progress_clear(cli);
 	(void)fflush(stdout);
-	if (cli_writes_journal())
-		(void)fprintf(stderr, "<%d>", (int)priority);
-	(void)fprintf(stderr, "%s: %s", cli->command->name, label);
+	cli_begin_line(cli, priority);
+	(void)fputs(label, stderr);
 	/* A text often begins with the thing it speaks of. */
 	if (path != NULL && strncmp(text, path, strlen(path)) != 0) {
 		cli_print_escaped(stderr, path);
@@ -97,13 +96,13 @@ cli_say(struct cli *cli, const char *format, ...)
 	va_start(ap, format);
 	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	say_line(cli, PRIORITY_NOTICE, "", NULL, text);
+	say_line(cli, CLI_PRIORITY_NOTICE, "", NULL, text);
 }
 
 void
 cli_complain(struct cli *cli, const char *text)
 {
-	say_line(cli, PRIORITY_ERROR, "", NULL, text);
+	say_line(cli, CLI_PRIORITY_ERROR, "", NULL, text);
 }
 
 int
@@ -164,7 +163,8 @@ on_message(void *arg, enum bkp_level level, const char *path, const char *text)
 		cli_emit(cli, message_event(level, path, text));
 		return;
 	}
-	say_line(cli, level == BKP_INFO ? PRIORITY_INFO : PRIORITY_WARNING,
+	say_line(cli,
+	    level == BKP_INFO ? CLI_PRIORITY_INFO : CLI_PRIORITY_WARNING,
 	    level == BKP_INFO      ? ""
 	    : level == BKP_WARNING ? "warning: "
 				   : "left out: ",
