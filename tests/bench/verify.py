@@ -17,6 +17,7 @@ import argparse
 import collections
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -106,8 +107,9 @@ class Bench(rows.Bench):
 
     def restored(self, stack):
         """What a restore took, with a server that was made for it."""
+        folder = self.new_folder()
         began, before = time.monotonic(), rows.children()
-        server = Postgres(self.new_folder(), SETTINGS)
+        server = Postgres(folder, SETTINGS)
         try:
             made = rows.children() - before + tree_seconds(
                 server.server.process.pid)
@@ -117,6 +119,7 @@ class Bench(rows.Bench):
             figures = self.command(stack, "backup-restore")()
         finally:
             server.stop()
+            shutil.rmtree(folder)
         figures["seconds"] += seconds
         figures["client"] = figures["cpu"] = rows.children() - before
         figures["server"], figures["stored"] = 0, 0
@@ -130,7 +133,9 @@ class Bench(rows.Bench):
         stack = self.stack("app", self.args.jobs)
         self.ours(stack)()
         for _ in range(self.args.rounds):
+            os.sync()  # what one writes late is not the other's
             question.add(RESTORE, self.restored(stack))
+            os.sync()
             question.add(OURS, self.measure(self.command(
                 stack, "backup-verify", "--json", kind=Parted)))
         question.rows = {OURS: question.rows[OURS], **question.rows}
