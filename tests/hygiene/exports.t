@@ -17,5 +17,14 @@ differ() {
 	diff "$work/listed" "$work/exported" | grep '^[<>]'
 }
 
+unpaged() {
+	[ -s "$work/listed" ] || echo "no symbol was found"
+	while read -r name; do
+		grep -q -E "^\.(Fn|Fo) $name( |\$)" "$top_srcdir/man/libbackup.3" ||
+			echo "$name"
+	done <"$work/listed"
+}
+
 check "the symbol list (<) is what the library (>) exports" differ
+check "libbackup(3) has each of them" unpaged
 plan
