@@ -133,6 +133,23 @@ def test_what_exists_is_not_overwritten_unless_asked(stack, s3, filled):
 
 
 @pytest.mark.every_s3_server
+@pytest.mark.parametrize("stack", ["bucket"], indirect=True)
+def test_a_server_keeps_what_it_holds_itself(stack, s3, filled):
+    """The repository is a bucket beside the one that is backed up."""
+    stack.create()
+    s3.put_object(Bucket=filled, Key="new", Body=b"new")
+    assert stack.create()["stored_bytes"] < 100000
+    before = seen(s3, filled)
+    assert stack.run("backup-prune", "--keep-last", "1", "--grace",
+                     "0").status == COMPLETE
+    check = stack.admin("backup-check", "--read-data")
+    assert check.status == COMPLETE, str(check)
+    empty_bucket(s3, filled)
+    stack.restore()
+    assert not witness.differences(before, seen(s3, filled))
+
+
+@pytest.mark.every_s3_server
 def test_other_objects_in_the_bucket_are_left_alone(stack, s3, filled):
     stack.create()
     empty_bucket(s3, filled)

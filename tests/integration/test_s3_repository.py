@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import pytest
+from harness import s3servers
 from harness.gate import Gate
 from harness.shelf import Shelf
 from harness.stack import COMPLETE, FAILED, Stack
@@ -48,8 +49,9 @@ def assert_restores(host, *args):
     shutil.rmtree(back)
 
 
-def assert_contract_holds(server, location):
-    done = subprocess.run([STORE_TOOL, location], capture_output=True,
+def assert_contract_holds(server, location, *left_out):
+    done = subprocess.run([STORE_TOOL, location, *left_out],
+                          capture_output=True,
                           env=dict(os.environ, no_proxy="*",
                                    AWS_ENDPOINT_URL=server.endpoint,
                                    AWS_ACCESS_KEY_ID=server.access_key,
@@ -57,8 +59,13 @@ def assert_contract_holds(server, location):
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
 
 
+@pytest.mark.every_s3_server
 def test_every_case_of_the_stores_contract_holds(minio, repository):
-    assert_contract_holds(minio, repository)
+    """No repository asks for what is below one of its objects, so a server
+    that cannot answer that can hold one."""
+    left_out = [] if s3servers.holds(minio, "nothing below a key") else [
+        "nothing_is_below_an_object"]
+    assert_contract_holds(minio, repository, *left_out)
 
 
 def test_it_holds_where_conditions_are_ignored_without_a_word():
@@ -67,6 +74,7 @@ def test_it_holds_where_conditions_are_ignored_without_a_word():
         assert_contract_holds(shelf, "s3://bucket/some/prefix")
 
 
+@pytest.mark.every_s3_server
 @pytest.mark.parametrize("stack", ["bucket"], indirect=True)
 def test_what_others_keep_below_the_prefix_is_nobodys(host, s3, repository):
     host.create()
@@ -124,6 +132,7 @@ def test_of_two_who_make_a_repository_at_most_one_does(stack):
         assert claim not in shelf.buckets["bucket"]
 
 
+@pytest.mark.every_s3_server
 @pytest.mark.parametrize("stack", ["bucket"], indirect=True)
 def test_the_whole_life_of_a_repository(host, minio, s3, repository):
     host.create()
@@ -161,6 +170,7 @@ def test_the_whole_life_of_a_repository(host, minio, s3, repository):
     assert_restores(other)
 
 
+@pytest.mark.every_s3_server
 @pytest.mark.parametrize("stack", ["bucket"], indirect=True)
 def test_error_correction_makes_good_what_rots_in_a_bucket(
         host, s3, repository):

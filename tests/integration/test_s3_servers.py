@@ -24,8 +24,8 @@ from harness import s3servers
 from harness.process import ServerMissing
 from harness.shelf import Shelf
 from harness.stack import DEGRADED
-from test_s3 import (CORRUPT, RETRY, UNSUPPORTED, fetched, refused,  # noqa: F401
-                     real, tool)
+from test_s3 import (CORRUPT, NOTFOUND, RETRY, UNSUPPORTED,  # noqa: F401
+                     fetched, real, refused, tool)
 
 pytestmark = pytest.mark.every_s3_server
 TABLE = s3servers.table()
@@ -74,6 +74,15 @@ def held(real, bucket, names):
 
 
 keys("a key below another", b"a", b"a/b")
+@probe("nothing below a key")
+def nothing_below(real, s3, bucket):
+    assert real("put", bucket, "a", stdin=b"x").returncode == 0
+    done = real("get", bucket, "a/b")
+    if b" sys 500:" in done.stderr:
+        return "error"
+    return "yes" if "sys 404" in refused(done, NOTFOUND) else "altered"
+
+
 keys("keys that end in /", b"folder/", b"folder/b")
 keys("keys with //", b"a//b", b"a/b")
 keys("keys with . and ..", b"a/./b", b"a/../c")

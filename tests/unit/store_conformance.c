@@ -154,36 +154,42 @@ a_range_beyond_the_end_is_corrupt(void **state)
 }
 
 static void
-a_missing_object_is_not_found_by_name(void **state)
+assert_is_missing(struct bkp_store *store, const char *name)
 {
-	struct bkp_store *store = *state;
 	struct bkp_store_object object;
 	struct fmt_buf out = FMT_BUF_INIT;
 	struct bkp_error err = BKP_ERROR_INIT;
 
-	put_text(store, "packs/ab/abcd", "x");
-	for (size_t i = 0; i < 3; i++) {
-		/* Also what is a folder in a directory, or below a file. */
-		const char *names[] = {
-		    "packs/ab/zz", "packs/ab", "packs/ab/abcd/e"};
-
-		err.code = 0;
-		assert_int_equal(bkp_store_get(store, names[i], 0,
-				     BKP_STORE_WHOLE, &out, &err),
-		    -1);
-		assert_int_equal(err.code, BKP_NOTFOUND);
-		assert_non_null(strstr(err.message, names[i]));
-		assert_non_null(strstr(err.message, store->location));
-		err.code = 0;
-		assert_int_equal(
-		    bkp_store_stat(store, names[i], &object, &err), -1);
-		assert_int_equal(err.code, BKP_NOTFOUND);
-		err.code = 0;
-		assert_int_equal(bkp_store_remove(store, names[i], &err), -1);
-		assert_int_equal(err.code, BKP_NOTFOUND);
-	}
+	assert_int_equal(
+	    bkp_store_get(store, name, 0, BKP_STORE_WHOLE, &out, &err), -1);
+	assert_int_equal(err.code, BKP_NOTFOUND);
+	assert_non_null(strstr(err.message, name));
+	assert_non_null(strstr(err.message, store->location));
+	err.code = 0;
+	assert_int_equal(bkp_store_stat(store, name, &object, &err), -1);
+	assert_int_equal(err.code, BKP_NOTFOUND);
+	err.code = 0;
+	assert_int_equal(bkp_store_remove(store, name, &err), -1);
+	assert_int_equal(err.code, BKP_NOTFOUND);
 	assert_int_equal(out.len, 0);
-	assert_holds(store, "packs/ab/abcd", "x");
+}
+
+static void
+a_missing_object_is_not_found_by_name(void **state)
+{
+	put_text(*state, "packs/ab/abcd", "x");
+	assert_is_missing(*state, "packs/ab/zz");
+	/* What is a folder in a directory. */
+	assert_is_missing(*state, "packs/ab");
+	assert_holds(*state, "packs/ab/abcd", "x");
+}
+
+static void
+nothing_is_below_an_object(void **state)
+{
+	put_text(*state, "packs/ab/abcd", "x");
+	assert_is_missing(*state, "packs/ab/abcd/e");
+	assert_holds(*state, "packs/ab/abcd", "x");
 }
 
 static void
@@ -476,6 +482,7 @@ store_conformance_run(
 	    CASE(a_range_comes_back_and_is_appended),
 	    CASE(a_range_beyond_the_end_is_corrupt),
 	    CASE(a_missing_object_is_not_found_by_name),
+	    CASE(nothing_is_below_an_object),
 	    CASE(put_replaces_and_put_new_does_not),
 	    CASE(stat_tells_the_size),
 	    CASE(a_listing_is_sorted_recursive_and_whole),
