@@ -11,4 +11,10 @@ int bkp_room_look(const struct bkp_chosen *chosen,
     const struct bkp_source_config *config, struct bkp_run *run,
     struct bkp_error *err);
 
+/* Whether a server that others work on (`place`) has room for scratch databases
+ * of what was chosen, as bkp_scratch_need() counts it; as above. */
+int bkp_room_look_for_drill(const struct bkp_chosen *chosen,
+    const struct bkp_amount *amount, const struct bkp_source_config *place,
+    struct bkp_run *run, struct bkp_error *err);
+
 #endif

@@ -24,6 +24,7 @@
 #include "libbackup/base/place.h"
 #include "libbackup/operations/content.h"
 #include "libbackup/operations/opened.h"
+#include "libbackup/operations/room.h"
 #include "libbackup/operations/verify_impl.h"
 #include "libbackup/source/bucket_folder.h"
 
@@ -34,20 +35,22 @@
 
 /* A server that has no room for its log ends in the middle of a sentence. */
 static bool
-is_without_room(const struct bkp_verify *verify, const struct bkp_error *error)
+is_without_room(const struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, const struct bkp_error *error)
 {
 	return error->sys == ENOSPC ||
-	       !bkp_place_has_room(verify->folder.path, LEAST_ROOM);
+	       (bkp_scratch_is_in_folder(chosen, &verify->choice) &&
+		   !bkp_place_has_room(verify->folder.path, LEAST_ROOM));
 }
 
 /* But for a cancelled run and one without memory or room, where nothing is
  * known about the snapshot. */
 static bool
-is_about_the_snapshot(
-    const struct bkp_verify *verify, const struct bkp_error *error)
+is_about_the_snapshot(const struct bkp_verify *verify,
+    const struct bkp_chosen *chosen, const struct bkp_error *error)
 {
 	return error->code != BKP_CANCELLED && error->code != BKP_NOMEM &&
-	       !is_without_room(verify, error);
+	       !is_without_room(verify, chosen, error);
 }
 
 int
@@ -55,17 +58,19 @@ bkp_verify_judge_error(struct bkp_verify *verify,
     const struct bkp_chosen *chosen, const struct bkp_error *error,
     struct bkp_error *err)
 {
-	if (is_about_the_snapshot(verify, error))
+	if (is_about_the_snapshot(verify, chosen, error))
 		return bkp_verdict_add(verify->verdict, BKP_CHECK_FAIL, err,
 		    chosen->source->prefix, "%s", error->message);
 	if (err != NULL)
 		*err = *error;
-	return is_without_room(verify, error)
-		   ? bkp_fail_in(err,
-			 "%s has no more room (--scratch-directory "
-			 "names another folder)",
-			 verify->folder.path)
-		   : -1;
+	if (!is_without_room(verify, chosen, error))
+		return -1;
+	if (!bkp_scratch_is_in_folder(chosen, &verify->choice))
+		return bkp_fail_in(
+		    err, "the server for scratch databases has no more room");
+	return bkp_fail_in(err,
+	    "%s has no more room (--scratch-directory names another folder)",
+	    verify->folder.path);
 }
 
 /* ---- what no entry tells ---- */
@@ -178,6 +183,22 @@ read_back(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 	return rc;
 }
 
+/* With the place that was made; of one below our folder it was asked before
+ * there was any. */
+static int
+check_place(struct bkp_verify *verify, const struct bkp_chosen *chosen,
+    struct bkp_supply *supply, struct bkp_scratch *scratch,
+    struct bkp_error *err)
+{
+	if (!bkp_scratch_is_in_folder(chosen, &verify->choice) &&
+	    bkp_room_look_for_drill(chosen, &verify->selected, &scratch->place,
+		verify->run, err) < 0)
+		return -1;
+	return scratch->ops->check == NULL
+		   ? 0
+		   : scratch->ops->check(scratch, supply, err);
+}
+
 static int
 verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
     struct bkp_supply *supply, struct bkp_error *err)
@@ -206,9 +227,7 @@ verify_scratch(struct bkp_verify *verify, const struct bkp_chosen *chosen,
 		verify->read_back++;
 	else
 		verify->restored++;
-	rc = scratch->ops->check == NULL
-		 ? 0
-		 : scratch->ops->check(scratch, supply, err);
+	rc = check_place(verify, chosen, supply, scratch, err);
 	if (rc == 0)
 		rc = prove_in_scratch(verify, chosen, supply, scratch, err);
 	scratch->ops->close(scratch);

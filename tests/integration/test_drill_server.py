@@ -5,6 +5,7 @@ it afterwards as it was."""
 import os
 import signal
 import socket
+import subprocess
 
 import pytest
 from harness.postgres import Postgres
@@ -78,6 +79,7 @@ def test_a_database_is_proven_on_a_server_that_is_there(host, other):
     assert checks["postgres/app/drilled/data/public.item"]["status"] == "pass"
     roles = checks["postgres/app/globals.sql"]
     assert roles["status"] == "skip" and "server's own" in roles["what"]
+    assert not _about_room(result)
     assert _seen(other) == before
     # Nothing that is another database's, though it has the same name.
     other.create_database("drilled")
@@ -250,6 +252,51 @@ def test_what_a_killed_run_left_is_told(slow, other, postgres):
     assert [event for event in result.of_type("message")
             if left in event["text"] and "DROP DATABASE" in event["text"]]
     other.drop_database(left)
+
+
+# ---- room ----
+
+def _on_a_small_disk(host, server, conninfo):
+    """As somebody sees it who has a disk of 1 MiB where the server's is."""
+    argv = host.commands.argv(
+        "backup-verify", "--json", "--config", host.config, "--identity-file",
+        host.identity, "--server", conninfo)
+    process = subprocess.Popen(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+         'mount -t tmpfs -o size=1m tmpfs "$1" && shift && exec "$@"', "sh",
+         server.data, *argv], env=host.commands.env, cwd="/",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, start_new_session=True)
+    return finish(process)
+
+
+def _about_room(result):
+    return [event["text"] for event in result.of_type("message")
+            if "that much room cannot be seen" in event["text"]]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts are root's")
+def test_a_server_without_room_is_refused(host, other):
+    before = _seen(other)
+    result = _on_a_small_disk(host, other, other.conninfo("postgres"))
+    assert result.status == FAILED, str(result)
+    assert "postgres/app takes about" in result.err, str(result)
+    assert other.data + " of the server has room for 1 MiB" in result.err
+    assert "--scratch-directory" in result.err
+    # Before anything was made, and it says nothing of the snapshot.
+    assert not result.of_type("check")
+    assert _seen(other) == before
+
+
+def test_room_that_cannot_be_seen_is_told(host, other):
+    # By a name that may be any machine's.
+    result = host.admin(
+        "backup-verify", "--json", "--server",
+        other.tcp_conninfo("postgres") + " hostaddr=127.0.0.1"
+        " host=drill.example.org", env={"PGPASSWORD": other.password})
+    assert result.status == COMPLETE, str(result)
+    text, = _about_room(result)
+    assert text.startswith("scratch databases take about "), text
 
 
 # ---- objects ----
