@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* backup-list: the snapshots of a repository, or the entries of one. */
 #include "tools/cli.h"
+#include "tools/list_recorded.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -32,82 +33,10 @@ struct format {
 	bool is_long, is_null;
 };
 
-/* ---- moments of databases ---- */
-
 static const char *
 text_of(const json_t *attributes, const char *name)
 {
 	return json_string_value(json_object_get(attributes, name));
-}
-
-/* What a source recorded of its databases, borrowed from the snapshot's JSON;
- * NULL where it has none. */
-static const json_t *
-databases_of(const json_t *snapshot, const char *prefix)
-{
-	const json_t *sources = json_object_get(snapshot, "sources");
-	size_t i;
-
-	for (i = 0; i < json_array_size(sources); i++) {
-		const json_t *source = json_array_get(sources, i);
-		const char *name = text_of(source, "prefix");
-
-		if (name != NULL && strcmp(name, prefix) == 0)
-			return json_object_get(
-			    json_object_get(source, "info"), "databases");
-	}
-	return NULL;
-}
-
-static json_t *
-moments(const json_t *databases)
-{
-	json_t *list = json_array();
-	size_t i;
-
-	for (i = 0; i < json_array_size(databases); i++) {
-		const json_t *database = json_array_get(databases, i);
-		const char *name = text_of(database, "name");
-		const char *time = text_of(database, "time");
-		const char *lsn = text_of(database, "lsn");
-
-		if (name != NULL && time != NULL && lsn != NULL)
-			(void)json_array_append_new(list,
-			    json_pack("{s:o, s:s, s:s}", "name",
-				cli_json_text(name), "time", time, "lsn", lsn));
-	}
-	return list;
-}
-
-/* Each database has a moment of its own. */
-static void
-print_moments(const struct bkp_snapshot *s)
-{
-	json_t *json = s->json != NULL ? json_loads(s->json, 0, NULL) : NULL;
-	size_t i, k;
-
-	for (i = 0; i < s->source_count; i++) {
-		const json_t *databases =
-		    databases_of(json, s->sources[i].prefix);
-
-		for (k = 0; k < json_array_size(databases); k++) {
-			const json_t *database = json_array_get(databases, k);
-			const char *path = text_of(database, "path");
-			const char *time = text_of(database, "time");
-			const char *lsn = text_of(database, "lsn");
-
-			if (path == NULL || time == NULL || lsn == NULL)
-				continue;
-			(void)printf("    ");
-			cli_print_escaped(stdout, path);
-			(void)printf("  ");
-			cli_print_escaped(stdout, time);
-			(void)printf("  ");
-			cli_print_escaped(stdout, lsn);
-			(void)putchar('\n');
-		}
-	}
-	json_decref(json);
 }
 
 /* ---- snapshots ---- */
@@ -268,8 +197,8 @@ fill_row(struct row *row, const struct bkp_snapshot *s, size_t name_len)
 	return true;
 }
 
-/* The first row is the titles; `told` NULL, or whose moments and proofs
- * follow. */
+/* The first row is the titles; `told` NULL, or what follows of each: what its
+ * sources recorded, and its proof. */
 static void
 print_rows(
     const struct row *rows, size_t count, const struct bkp_snapshot *told)
@@ -295,7 +224,7 @@ print_rows(
 		}
 		(void)fputc('\n', stdout);
 		if (told != NULL && i > 0) {
-			print_moments(&told[i - 1]);
+			list_recorded_print(&told[i - 1]);
 			print_proof(told[i - 1].proof);
 		}
 	}
@@ -387,8 +316,6 @@ source_members(const struct bkp_snapshot *s)
 	size_t i;
 
 	for (i = 0; i < s->source_count; i++) {
-		const json_t *databases =
-		    databases_of(json, s->sources[i].prefix);
 		json_t *source = json_pack("{s:o, s:o, s:I, s:I, s:I}",
 		    "prefix", cli_json_path(s->sources[i].prefix), "kind",
 		    cli_json_text(s->sources[i].kind), "entries",
@@ -396,9 +323,7 @@ source_members(const struct bkp_snapshot *s)
 		    (json_int_t)s->sources[i].bytes, "bytes_taken_over",
 		    (json_int_t)s->sources[i].reused_bytes);
 
-		if (databases != NULL)
-			(void)json_object_set_new(
-			    source, "databases", moments(databases));
+		list_recorded_add(json, s->sources[i].prefix, source);
 		(void)json_array_append_new(sources, source);
 	}
 	json_decref(json);

@@ -51,7 +51,8 @@ tools_backup_init_SOURCES = tools/backup-init.c
 tools_backup_init_LDADD = $(TOOL_LIBS)
 tools_backup_key_SOURCES = tools/backup-key.c
 tools_backup_key_LDADD = $(TOOL_LIBS)
-tools_backup_list_SOURCES = tools/backup-list.c
+tools_backup_list_SOURCES = tools/backup-list.c \
+	tools/list_recorded.c tools/list_recorded.h
 tools_backup_list_LDADD = $(TOOL_LIBS)
 tools_backup_prune_SOURCES = tools/backup-prune.c
 tools_backup_prune_LDADD = $(TOOL_LIBS)

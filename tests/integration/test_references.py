@@ -132,6 +132,9 @@ def _looked(application):
         {"table": "public.odd", "key": "'thumbs/' || id",
          "where": "id < 3 -- and no more"}])
     done = application.create()
+    done.long = application.stack.run("backup-list", "--long").out
+    done.listed, = application.stack.run(
+        "backup-list", "--json").of_type("snapshot")
     done.verdict, done.checks = application.verify()
     return done
 
@@ -156,6 +159,24 @@ def test_a_missing_object_is_named_by_both(application, looked, check):
     assert check("lacking.key") == (
         "fail", "2 of 3 keys are of no object in bucket/uploads: 'gone/a b', "
         "'lost.pdf'")
+
+
+def test_the_list_tells_how_many_keys_had_no_object(application, looked):
+    bucket, = [source for source in looked.listed["sources"]
+               if source["prefix"] == "bucket/uploads"]
+    told = {one.pop("name"): one for one in bucket["references"]}
+    # One of nine is not known, so neither is what no row names.
+    assert len(told) == 8 and "objects_no_row_names" not in bucket
+    name = application.reference("lacking.key")
+    assert told[name] == {"keys": 3, "missing": 2, "accepted": 0}
+    lines = [" ".join(line.split()) for line in looked.long.splitlines()]
+    for line in (
+            name + " 2 of 3 keys without an object",
+            application.reference("legacy.key")
+            + " 2 of 3 keys without an object, 2 accepted",
+            application.reference("plain.key")
+            + " 3 keys, none without an object"):
+        assert line in lines, looked.long
 
 
 def test_what_was_always_missing_can_be_accepted(looked, check):
@@ -262,6 +283,9 @@ def test_what_was_not_looked_at_is_told(application):
     assert messages(done, name) == [
         "not looked at: postgres/app is not part of this backup"]
     assert application.create().status == COMPLETE
+    unnamed = len({*ODD} - {"one", "two", "three"}) + 4
+    assert ("bucket/uploads/references  %d objects named by no row\n" % unnamed
+            in application.stack.run("backup-list", "--long").out)
     _, checks = application.verify("latest", "bucket/uploads")
     assert checks[name] == ("skip", "its database was not restored")
     _, checks = application.verify("latest", "postgres/app", "--live")

@@ -40,7 +40,8 @@ tests_tools_fake_backup_init_SOURCES = tools/backup-init.c
 tests_tools_fake_backup_init_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_key_SOURCES = tools/backup-key.c
 tests_tools_fake_backup_key_LDADD = $(FAKE_LIBS)
-tests_tools_fake_backup_list_SOURCES = tools/backup-list.c
+tests_tools_fake_backup_list_SOURCES = tools/backup-list.c \
+	tools/list_recorded.c tools/list_recorded.h
 tests_tools_fake_backup_list_LDADD = $(FAKE_LIBS)
 tests_tools_fake_backup_prune_SOURCES = tools/backup-prune.c
 tests_tools_fake_backup_prune_LDADD = $(FAKE_LIBS)
