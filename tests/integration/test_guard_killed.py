@@ -152,7 +152,9 @@ def test_killed_around_the_swap(guarded, when):
     """The database is built, and dies with the guard; or has its place, and
     the journal does not know."""
     path = guarded.break_all("false")
-    running = start(guarded, command=[path])
+    end = guarded.stack.path("may-end")  # not before it is killed
+    running = start(guarded, "--start", "test -f %s || sleep 300" % end,
+                    command=[path])
 
     def is_there():
         assert running.poll() is None, running.communicate()
@@ -161,6 +163,7 @@ def test_killed_around_the_swap(guarded, when):
 
     wait_for(is_there, "nothing is restored")
     kill(running)
+    open(end, "w").close()
     event = resume(guarded)
     guarded.assert_as_it_was(event["snapshot"], has_new=True)
     names = guarded.formers()
