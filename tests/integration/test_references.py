@@ -330,7 +330,10 @@ QUERIES = {
     "three": {"query": "SELECT count(*) FROM plain", "expect": "3"},
     "four": {"query": "SELECT count(*) FROM plain", "expect": "4"},
     "rows": {"query": "SELECT id FROM plain", "expect": "4"},
+    "columns": {"query": "SELECT 3, 4", "expect": "3"},
     "null": {"query": "SELECT NULL", "expect": "4"},
+    "unasked": {"query": "DO 'BEGIN ASSERT 1 = 1; END'", "expect": "4"},
+    "gone": {"query": "SELECT pg_terminate_backend(pg_backend_pid())"},
     "flood": {"query": "SELECT repeat('é', 500) "
                        "FROM generate_series(1, 100000)"},
     "slow": {"query": "SELECT pg_sleep(600)", "timeout": "1s"},
@@ -356,7 +359,12 @@ EXPECTED = {
     "four": ("fail", "the answer must be '4', and is '3'"),
     "rows": ("fail", "the answer must be one row of one column, and is 3 rows "
                      "of 1 column"),
+    "columns": ("fail", "the answer must be one row of one column, and is 1 "
+                        "row of 2 columns"),
     "null": ("fail", "the answer must be '4', and is NULL"),
+    "unasked": ("fail", "the answer must be one row of one column, and is 0 "
+                        "rows of 0 columns"),
+    "gone": ("fail", "terminating connection due to administrator command"),
     "flood": ("fail", "there must be no row, and there are 1000 rows or more; "
                       "the first: repeat = " + 60 * "é"),
     "slow": ("fail", "a statement took longer than 1 s, and was stopped"),
