@@ -142,10 +142,29 @@ print_check(FILE *out, const struct bkp_check *check)
 
 #define EXCEPTIONS_SHOWN 3
 
+/* What the verdict is about: it is no proof of a backup that a part of it came
+ * back, or that a place in use is as it was. */
+static void
+print_subject(FILE *out, const struct bkp_report *report)
+{
+	const char *path = report->path;
+	bool is_live = report->mode == BKP_VERIFY_LIVE;
+
+	(void)fputs(": ", out);
+	if (path != NULL && *path != '\0') {
+		cli_print_escaped(out, path);
+		(void)fputs(is_live ? " in use, against " : " of ", out);
+	} else if (is_live) {
+		(void)fputs("what is in use, against ", out);
+	}
+	(void)fprintf(out, "snapshot %s: ", report->result->snapshot);
+}
+
 /* What is proven is never said without what is not. */
 static void
-print_verdict(FILE *out, const struct bkp_verify_result *r)
+print_verdict(FILE *out, const struct bkp_report *report)
 {
+	const struct bkp_verify_result *r = report->result;
 	char text[CLI_TEXT_SIZE];
 	const char *name;
 	size_t next = 0, count = 0;
@@ -162,12 +181,13 @@ print_verdict(FILE *out, const struct bkp_verify_result *r)
 	if (count > EXCEPTIONS_SHOWN)
 		(void)fprintf(out, " and %s more, named above",
 		    cli_count(count - EXCEPTIONS_SHOWN, text));
-	(void)fprintf(out, ": snapshot %s: ", r->snapshot);
+	print_subject(out, report);
 }
 
 static void
-tell_people(const struct cli *cli, FILE *out, const struct bkp_verify_result *r)
+tell_people(const struct cli *cli, FILE *out, const struct bkp_report *report)
 {
+	const struct bkp_verify_result *r = report->result;
 	char a[CLI_TEXT_SIZE], b[CLI_TEXT_SIZE], c[CLI_TEXT_SIZE];
 	size_t i;
 
@@ -175,11 +195,12 @@ tell_people(const struct cli *cli, FILE *out, const struct bkp_verify_result *r)
 		if (!cli->is_quiet || r->checks[i].status != BKP_CHECK_PASS)
 			print_check(out, &r->checks[i]);
 	}
-	(void)fprintf(out, "compared %s rows, %s objects, %s files",
-	    cli_count(r->rows, a), cli_count(r->objects, b),
-	    cli_count(r->files, c));
+	(void)fprintf(out, "compared %s row%s, %s object%s, %s file%s",
+	    cli_count(r->rows, a), r->rows == 1 ? "" : "s",
+	    cli_count(r->objects, b), r->objects == 1 ? "" : "s",
+	    cli_count(r->files, c), r->files == 1 ? "" : "s");
 	(void)fprintf(out, " in %s\n", cli_duration(r->duration_ms, a));
-	print_verdict(out, r);
+	print_verdict(out, report);
 	(void)fprintf(out, "%s passed, %s failed, ", cli_count(r->passed, a),
 	    cli_count(r->failed, b));
 	(void)fprintf(out, "%s skipped\n", cli_count(r->skipped, a));
@@ -200,7 +221,8 @@ tell(struct cli *cli, const struct bkp_verify_result *result,
 		emit_result(cli, result);
 	else
 		tell_people(cli,
-		    verify_reports_print(reports) ? stderr : stdout, result);
+		    verify_reports_print(reports) ? stderr : stdout,
+		    &reports->report);
 	if (!is_proven(result))
 		return CLI_FAILED;
 	return result->omission_count > 0 ? CLI_DEGRADED : CLI_COMPLETE;
@@ -341,7 +363,8 @@ main(int argc, char **argv)
 		status = cli_usage(&cli, "--live compares in place and takes "
 					 "no --server and no --objects");
 	if (status == CLI_GO_ON && !read_objects(objects, &verifying.objects))
-		status = cli_usage(&cli, "--objects needs bucket, folder or digest");
+		status =
+		    cli_usage(&cli, "--objects needs bucket, folder or digest");
 	verifying.may_be_source = may_be_source;
 	verifying.is_without_erasures = is_without;
 	verifying.mode = is_live ? BKP_VERIFY_LIVE : BKP_VERIFY_SCRATCH;

@@ -95,6 +95,12 @@ says out '^PROVEN except command/redis: snapshot '
 lacks out '^PROVEN:'
 ends 0 "less than the whole" backup-verify --level quick
 says out '^PROVEN IN PART except command/redis: snapshot '
+ends 0 "a part of a snapshot" backup-verify latest postgres/app
+says out '^PROVEN except command/redis: postgres/app of snapshot '
+ends 0 "a part of what is in use" backup-verify --live latest postgres/app
+says out '^PROVEN except .*: postgres/app in use, against snapshot '
+ends 0 "what is in use" backup-verify --live
+says out '^PROVEN except .*: what is in use, against snapshot '
 ends 0 "the same of a proven one in JSON" backup-verify --json
 says out '"level":"full","is_whole":true'
 says out '"is_proven":true,"except":\["command/redis"\]'
