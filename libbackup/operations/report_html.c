@@ -149,6 +149,10 @@ static void
 put_gaps(const struct bkp_reported *reported, struct bkp_report_text *out)
 {
 	const struct bkp_verify_result *result = reported->result;
+	/* What was left out has a skipped line, too. */
+	uint64_t untried = result->skipped > result->omission_count
+			       ? result->skipped - result->omission_count
+			       : 0;
 
 	if (result->omission_count > 0)
 		bkp_report_addf(out,
@@ -171,6 +175,12 @@ put_gaps(const struct bkp_reported *reported, struct bkp_report_text *out)
 	else if (!result->is_whole && (reported->report->path == NULL ||
 					  reported->report->path[0] == '\0'))
 		bkp_report_add(out, "Not everything was looked at. ");
+	if (untried > 0)
+		bkp_report_addf(out,
+		    "<strong>%s thing%s not tried, or not wholly</strong>, as "
+		    "told below. ",
+		    bkp_words_count(untried).text,
+		    untried == 1 ? " was" : "s were");
 }
 
 static void

@@ -394,11 +394,13 @@ the_page_says_in_words_how_it_ended(void **state)
 
 	(void)state;
 	says(text, "<h1>This backup restores</h1>");
+	says(text, "1 thing was not tried, or not wholly</strong>");
 	lacks(text, "What to do");
 	free(text);
 	result.omission_count = 2;
 	text = put(&report, BKP_REPORT_HTML);
 	says(text, "<h1>This backup restores, but it has gaps</h1>");
+	lacks(text, "not wholly</strong>"); /* it was left out, which is told */
 	free(text);
 	report = report_of(NULL, &error);
 	text = put(&report, BKP_REPORT_HTML);
