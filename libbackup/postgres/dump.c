@@ -18,10 +18,10 @@ bkp_pg_programs_find(const char *bindir, unsigned major,
 	struct bkp_pg_programs programs = BKP_PG_PROGRAMS_INIT;
 
 	if (bkp_pg_program(bindir, "pg_dump", major, &programs.dump, err) < 0 ||
-	    bkp_pg_program(
-		bindir, "pg_dumpall", major, &programs.dumpall, err) < 0 ||
-	    bkp_pg_program(
-		bindir, "pg_restore", major, &programs.restore, err) < 0) {
+	    bkp_pg_program_like(programs.dump, bindir, "pg_dumpall", major,
+		&programs.dumpall, err) < 0 ||
+	    bkp_pg_program_like(programs.dump, bindir, "pg_restore", major,
+		&programs.restore, err) < 0) {
 		bkp_pg_programs_free(&programs);
 		return -1;
 	}

@@ -81,18 +81,28 @@ look_in(struct search *search, const char *directory)
 	return false;
 }
 
+/* Where distributions keep the programs of one version alone. */
+static const char *const folders[][2] = {{"/usr/lib/postgresql/", "/bin"},
+    {"/usr/pgsql-", "/bin"}, {"/usr/libexec/postgresql", ""},
+    {"/usr/local/opt/postgresql@", "/bin"}};
+
+#define FOLDER_COUNT (sizeof(folders) / sizeof(folders[0]))
+#define FOLDER_MAX 64
+
+static void
+name_folder(size_t n, unsigned major, char out[FOLDER_MAX])
+{
+	(void)snprintf(
+	    out, FOLDER_MAX, "%s%u%s", folders[n][0], major, folders[n][1]);
+}
+
 static bool
 look_in_versioned(struct search *search)
 {
-	static const char *const forms[][2] = {{"/usr/lib/postgresql/", "/bin"},
-	    {"/usr/pgsql-", "/bin"}, {"/usr/libexec/postgresql", ""},
-	    {"/usr/local/opt/postgresql@", "/bin"}};
+	char directory[FOLDER_MAX];
 
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		char directory[64];
-
-		(void)snprintf(directory, sizeof(directory), "%s%u%s",
-		    forms[i][0], search->major, forms[i][1]);
+	for (size_t i = 0; i < FOLDER_COUNT; i++) {
+		name_folder(i, search->major, directory);
 		if (look_in(search, directory))
 			return true;
 	}
@@ -142,4 +152,39 @@ bkp_pg_program(const char *bindir, const char *program, unsigned major,
 		    program, major, package, major);
 	free(search.other);
 	return -1;
+}
+
+static bool
+is_versioned(const char *path, unsigned major)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[FOLDER_MAX];
+
+	for (size_t i = 0; slash != NULL && i < FOLDER_COUNT; i++) {
+		name_folder(i, major, directory);
+		if (strlen(directory) == (size_t)(slash - path) &&
+		    memcmp(directory, path, (size_t)(slash - path)) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+bkp_pg_program_like(const char *known, const char *bindir, const char *program,
+    unsigned major, char **out, struct bkp_error *err)
+{
+	char *path = NULL;
+
+	if (is_versioned(known, major)) {
+		path = bkp_format(err, "%.*s/%s",
+		    (int)(strrchr(known, '/') - known), known, program);
+		if (path == NULL)
+			return -1;
+	}
+	if (path != NULL && access(path, X_OK) == 0) {
+		*out = path;
+		return 0;
+	}
+	free(path);
+	return bkp_pg_program(bindir, program, major, out, err);
 }

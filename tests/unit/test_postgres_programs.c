@@ -93,6 +93,48 @@ a_program_that_is_nowhere_is_told(void **state)
 	assert_non_null(strstr(err.message, "there is none"));
 }
 
+/* Beside pg_dump, but in no folder that is of one version alone. */
+static void
+what_lies_beside_is_asked_for_its_version(void **state)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	char *known = NULL, *found = NULL;
+
+	(void)state;
+	write_program("pg_dump", "99.1");
+	write_program("pg_restore", "98.1");
+	assert_int_equal(
+	    bkp_pg_program(folder, "pg_dump", MAJOR, &known, &err), 0);
+	assert_int_equal(bkp_pg_program_like(
+			     known, folder, "pg_restore", MAJOR, &found, &err),
+	    -1);
+	assert_null(found);
+	assert_non_null(strstr(err.message, "is of PostgreSQL 98"));
+	write_program("pg_restore", "99.1");
+	assert_int_equal(bkp_pg_program_like(
+			     known, folder, "pg_restore", MAJOR, &found, &err),
+	    0);
+	free(found);
+	free(known);
+}
+
+/* A distribution's folder, though nothing is in it. */
+static void
+a_folder_of_one_version_may_lack_a_program(void **state)
+{
+	struct bkp_error err = BKP_ERROR_INIT;
+	char *found = NULL;
+
+	(void)state;
+	write_program("pg_restore", "99.1");
+	assert_int_equal(
+	    bkp_pg_program_like("/usr/lib/postgresql/99/bin/pg_dump", folder,
+		"pg_restore", MAJOR, &found, &err),
+	    0);
+	assert_memory_equal(found, folder, strlen(folder));
+	free(found);
+}
+
 int
 main(void)
 {
@@ -103,6 +145,10 @@ main(void)
 		another_version_is_refused_and_both_are_named, enter, leave),
 	    cmocka_unit_test_setup_teardown(
 		a_program_that_is_nowhere_is_told, enter, leave),
+	    cmocka_unit_test_setup_teardown(
+		what_lies_beside_is_asked_for_its_version, enter, leave),
+	    cmocka_unit_test_setup_teardown(
+		a_folder_of_one_version_may_lack_a_program, enter, leave),
 	};
 
 	return cmocka_run_group_tests_name(
