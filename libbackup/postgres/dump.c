@@ -50,9 +50,10 @@ keep_output(void *arg, const void *data, size_t len, struct bkp_error *err)
 
 /* Its output goes to `take`; NULL: it has none. */
 static int
-run_program(const char **argv, size_t at,
+start_program(const char **argv, size_t at,
     const struct bkp_postgres_config *config, const char *database,
-    struct bkp_run *run, bkp_bytes_fn *take, void *arg, struct bkp_error *err)
+    struct bkp_run *run, bkp_bytes_fn *take, void *arg, struct bkp_child **out,
+    struct bkp_error *err)
 {
 	struct bkp_pg_access access = BKP_PG_ACCESS_INIT;
 	struct bkp_child_options options = {.argv = argv,
@@ -69,10 +70,26 @@ run_program(const char **argv, size_t at,
 		goto out;
 	argv[at] = dbname;
 	options.env = (const char *const *)access.env;
-	rc = bkp_child_run(&options, err);
+	rc = bkp_child_start(&options, out, err);
 out:
 	free(dbname);
 	bkp_pg_access_free(&access);
+	return rc;
+}
+
+static int
+run_program(const char **argv, size_t at,
+    const struct bkp_postgres_config *config, const char *database,
+    struct bkp_run *run, bkp_bytes_fn *take, void *arg, struct bkp_error *err)
+{
+	struct bkp_child *child = NULL;
+	int rc;
+
+	if (start_program(
+		argv, at, config, database, run, take, arg, &child, err) < 0)
+		return -1;
+	rc = bkp_child_finish(child, err);
+	bkp_child_free(child);
 	return rc;
 }
 
@@ -146,28 +163,56 @@ bkp_pg_dump_catalogue(const struct bkp_pg_programs *programs,
 	return rc;
 }
 
+struct bkp_pg_globals {
+	struct bkp_child *child;
+	struct fmt_buf text; /* of passwords, too */
+};
+
 int
-bkp_pg_dump_globals(const struct bkp_pg_programs *programs,
+bkp_pg_globals_start(const struct bkp_pg_programs *programs,
     const struct bkp_postgres_config *config, const char *database,
-    bool has_passwords, struct bkp_run *run, struct fmt_buf *out,
-    struct fmt_buf *tablespaces, struct bkp_error *err)
+    bool has_passwords, struct bkp_run *run, struct bkp_pg_globals **out,
+    struct bkp_error *err)
 {
-	struct fmt_buf text = FMT_BUF_SECRET_INIT;
+	struct bkp_pg_globals *globals = bkp_alloc(sizeof(*globals), err);
 	char *initial = bkp_format(err, "--database=%s", database);
 	const char *argv[] = {programs->dumpall, NULL, "--globals-only",
 	    "--no-password", initial,
 	    has_passwords ? NULL : "--no-role-passwords", NULL};
-	enum fmt_status status;
 	int rc = -1;
 
-	if (initial == NULL ||
-	    bkp_pg_run_program(argv, 1, config, database, run, &text, err) < 0)
-		goto out;
-	status = bkp_sql_globals(
-	    (const char *)text.data, text.len, out, tablespaces);
-	rc = status == FMT_OK ? 0 : bkp_fail_format(err, status, "the roles");
-out:
+	if (globals != NULL)
+		globals->text = (struct fmt_buf)FMT_BUF_SECRET_INIT;
+	if (globals != NULL && initial != NULL)
+		rc = start_program(argv, 1, config, database, run, keep_output,
+		    &globals->text, &globals->child, err);
 	free(initial);
-	fmt_buf_free(&text);
+	if (rc == 0)
+		*out = globals;
+	else
+		bkp_pg_globals_free(globals);
 	return rc;
+}
+
+int
+bkp_pg_globals_finish(struct bkp_pg_globals *globals, struct fmt_buf *out,
+    struct fmt_buf *tablespaces, struct bkp_error *err)
+{
+	enum fmt_status status;
+
+	if (bkp_child_finish(globals->child, err) < 0)
+		return -1;
+	status = bkp_sql_globals((const char *)globals->text.data,
+	    globals->text.len, out, tablespaces);
+	return status == FMT_OK ? 0 : bkp_fail_format(err, status, "the roles");
+}
+
+void
+bkp_pg_globals_free(struct bkp_pg_globals *globals)
+{
+	if (globals == NULL)
+		return;
+	bkp_child_free(globals->child);
+	fmt_buf_free(&globals->text);
+	free(globals);
 }

@@ -38,12 +38,18 @@ int bkp_pg_dump_catalogue(const struct bkp_pg_programs *programs,
     const struct bkp_packed *archive, struct bkp_run *run, bkp_bytes_fn *take,
     void *arg, struct bkp_error *err);
 
-/* pg_dumpall --globals-only, a statement a line; statements about tablespaces
- * go to `tablespaces`. */
-int bkp_pg_dump_globals(const struct bkp_pg_programs *programs,
+/* pg_dumpall --globals-only. It runs from start on, on its own until the pipe
+ * is full; finish waits for its end, on the same thread, and appends a
+ * statement a line to `out`, those about tablespaces to `tablespaces`. Free:
+ * always, NULL is fine. */
+struct bkp_pg_globals;
+int bkp_pg_globals_start(const struct bkp_pg_programs *programs,
     const struct bkp_postgres_config *config, const char *database,
-    bool has_passwords, struct bkp_run *run, struct fmt_buf *out,
+    bool has_passwords, struct bkp_run *run, struct bkp_pg_globals **out,
+    struct bkp_error *err);
+int bkp_pg_globals_finish(struct bkp_pg_globals *globals, struct fmt_buf *out,
     struct fmt_buf *tablespaces, struct bkp_error *err);
+void bkp_pg_globals_free(struct bkp_pg_globals *globals);
 
 /* Runs one of the programs against `database`: argv[at] is filled with
  * --dbname. What it prints is appended to `out`; NULL: dropped. */

@@ -334,21 +334,31 @@ fix_moment(struct bkp_pg_holder *holder,
 }
 
 int
+bkp_pg_holder_take(struct bkp_pg_holder *holder, struct bkp_pg *pg,
+    const struct bkp_postgres_config *config, struct bkp_error *err)
+{
+	*holder = (struct bkp_pg_holder)BKP_PG_HOLDER_INIT;
+	holder->pg = *pg;
+	*pg = (struct bkp_pg)BKP_PG_INIT;
+	holder->pg.is_ticking = true;
+	holder->database = bkp_strdup(PQdb(holder->pg.conn), err);
+	if (holder->database != NULL && fix_moment(holder, config, err) == 0)
+		return 0;
+	bkp_pg_holder_close(holder);
+	return -1;
+}
+
+int
 bkp_pg_holder_open(struct bkp_pg_holder *holder,
     const struct bkp_postgres_config *config, const char *database,
     struct bkp_run *run, struct bkp_error *err)
 {
+	struct bkp_pg pg = BKP_PG_INIT;
+
 	*holder = (struct bkp_pg_holder)BKP_PG_HOLDER_INIT;
-	if (bkp_pg_open(&holder->pg, config, database, run, err) < 0)
-		goto fail;
-	holder->pg.is_ticking = true;
-	holder->database = bkp_strdup(PQdb(holder->pg.conn), err);
-	if (holder->database == NULL || fix_moment(holder, config, err) < 0)
-		goto fail;
-	return 0;
-fail:
-	bkp_pg_holder_close(holder);
-	return -1;
+	if (bkp_pg_open(&pg, config, database, run, err) < 0)
+		return -1;
+	return bkp_pg_holder_take(holder, &pg, config, err);
 }
 
 bool

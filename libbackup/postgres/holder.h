@@ -40,6 +40,11 @@ int bkp_pg_holder_open(struct bkp_pg_holder *holder,
     const struct bkp_postgres_config *config, const char *database,
     struct bkp_run *run, struct bkp_error *err);
 
+/* The same on a connection that is there and idle, which is taken over whatever
+ * comes of it. */
+int bkp_pg_holder_take(struct bkp_pg_holder *holder, struct bkp_pg *pg,
+    const struct bkp_postgres_config *config, struct bkp_error *err);
+
 /* Says who holds the lock that was waited for, by a new connection, for the
  * transaction that waited is broken. Returns -1. */
 int bkp_pg_fail_locked(const struct bkp_postgres_config *config,

@@ -4,6 +4,7 @@
  * the other, and the schema as it was then.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/collations.h"
@@ -16,15 +17,20 @@
 
 static int
 open_holder(struct bkp_pg_source *source,
-    struct bkp_pg_source_database *database, struct bkp_run *run,
-    struct bkp_error *err)
+    struct bkp_pg_source_database *database, struct bkp_pg *front,
+    struct bkp_run *run, struct bkp_error *err)
 {
-	char *name = database->holder.database;
+	struct bkp_pg_holder *holder = &database->holder;
+	char *name = holder->database;
 	int rc;
 
-	database->holder.database = NULL;
-	rc = bkp_pg_holder_open(
-	    &database->holder, source->config, name, run, err);
+	holder->database = NULL;
+	/* A renamed one has another name on the server. */
+	if (front->conn != NULL && source->config->renamed == NULL &&
+	    strcmp(PQdb(front->conn), name) == 0)
+		rc = bkp_pg_holder_take(holder, front, source->config, err);
+	else
+		rc = bkp_pg_holder_open(holder, source->config, name, run, err);
 	if (rc < 0)
 		(void)bkp_fail_in(err, "database %s", name);
 	free(name);
@@ -226,15 +232,10 @@ tell_moment(struct bkp_pg_source *source,
 	return 0;
 }
 
-/* All snapshots first, one right after another: nothing that takes its time
- * comes between. */
-int
-bkp_pg_source_moments(
+static int
+read_schemas(
     struct bkp_pg_source *source, struct bkp_run *run, struct bkp_error *err)
 {
-	for (size_t i = 0; i < source->database_count; i++)
-		if (open_holder(source, &source->databases[i], run, err) < 0)
-			return -1;
 	for (size_t i = 0; i < source->database_count; i++) {
 		struct bkp_pg_source_database *database = &source->databases[i];
 
@@ -245,4 +246,40 @@ bkp_pg_source_moments(
 		    run, database->holder.from_us, database->holder.to_us);
 	}
 	return 0;
+}
+
+/* The roles are of no snapshot: the sooner they are read the better, and beside
+ * the schemas it takes no time. */
+static int
+read_all(
+    struct bkp_pg_source *source, struct bkp_run *run, struct bkp_error *err)
+{
+	struct bkp_pg_globals *globals = NULL;
+	int rc;
+
+	if (bkp_pg_globals_start(&source->programs, source->config,
+		source->front, source->has_passwords, run, &globals, err) < 0)
+		return -1;
+	rc = read_schemas(source, run, err);
+	if (rc == 0)
+		rc = bkp_pg_globals_finish(
+		    globals, &source->globals, &source->tablespaces, err);
+	bkp_pg_globals_free(globals);
+	return rc;
+}
+
+/* All snapshots first, one right after another: nothing that takes its time
+ * comes between. */
+int
+bkp_pg_source_moments(struct bkp_pg_source *source, struct bkp_pg *front,
+    struct bkp_run *run, struct bkp_error *err)
+{
+	for (size_t i = 0; i < source->database_count; i++)
+		if (open_holder(
+			source, &source->databases[i], front, run, err) < 0)
+			return -1;
+	bkp_pg_close(front);
+	/* A server of others has roles of its own. */
+	return source->config->renamed == NULL ? read_all(source, run, err)
+					       : read_schemas(source, run, err);
 }

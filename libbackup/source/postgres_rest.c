@@ -76,33 +76,23 @@ bkp_pg_source_globals(
     struct bkp_pg_source *source, struct bkp_sink *sink, struct bkp_error *err)
 {
 	struct bkp_run *run = bkp_sink_run(sink);
-	struct fmt_buf text = FMT_BUF_SECRET_INIT;
-	struct fmt_buf tablespaces = FMT_BUF_INIT;
-	json_t *attrs = NULL;
-	int rc = -1;
+	const struct fmt_buf *tablespaces = &source->tablespaces;
+	json_t *attrs;
+	int rc;
 
 	if (!source->has_passwords)
 		bkp_run_message(run, BKP_WARNING, source->base.prefix,
 		    "this role may not read the passwords of roles: they are "
 		    "not in the backup and have to be set after a restore");
-	if (bkp_pg_dump_globals(&source->programs, source->config,
-		source->front, source->has_passwords, run, &text, &tablespaces,
-		err) < 0)
-		goto out;
-	if (fmt_buf_text(&tablespaces) != NULL)
-		attrs = json_pack("{s:b, s:s#}", "has_role_passwords",
-		    source->has_passwords, "tablespaces",
-		    tablespaces.len > 0 ? (const char *)tablespaces.data : "",
-		    (int)tablespaces.len);
-	if (attrs == NULL) {
-		(void)bkp_fail_nomem(err, "describing the roles");
-		goto out;
-	}
+	attrs = json_pack("{s:b, s:s#}", "has_role_passwords",
+	    source->has_passwords, "tablespaces",
+	    tablespaces->len > 0 ? (const char *)tablespaces->data : "",
+	    (int)tablespaces->len);
+	if (attrs == NULL)
+		return bkp_fail_nomem(err, "describing the roles");
 	rc = put_entry(sink, source->base.prefix, "globals.sql",
-	    "postgres.globals", attrs, &text, err);
-out:
-	fmt_buf_free(&text);
-	fmt_buf_free(&tablespaces);
+	    "postgres.globals", attrs, &source->globals, err);
+	fmt_buf_free(&source->globals); /* a secret no longer than it must be */
 	return rc;
 }
 

@@ -204,7 +204,7 @@ prepare(struct bkp_source *base, struct bkp_sink *sink, struct bkp_error *err)
 	if (source->config->is_incremental && !bkp_sink_is_digest_only(sink) &&
 	    bkp_pg_incremental_mark(source, &pg, err) < 0)
 		goto out;
-	rc = bkp_pg_source_moments(source, run, err);
+	rc = bkp_pg_source_moments(source, &pg, run, err);
 out:
 	bkp_pg_close(&pg);
 	return rc;
@@ -333,6 +333,8 @@ close_source(struct bkp_source *base)
 	free(source->databases);
 	free(source->front);
 	free(source->wal_problem);
+	fmt_buf_free(&source->globals);
+	fmt_buf_free(&source->tablespaces);
 	bkp_pg_programs_free(&source->programs);
 	json_decref(source->info);
 	free(source);
@@ -386,6 +388,8 @@ bkp_pg_source_open(const struct bkp_source_config *config,
 	source->base.ops = &source_ops;
 	source->base.prefix = config->prefix;
 	source->config = &config->postgres;
+	source->globals = (struct fmt_buf)FMT_BUF_SECRET_INIT;
+	source->tablespaces = (struct fmt_buf)FMT_BUF_INIT;
 	*out = &source->base;
 	return 0;
 }

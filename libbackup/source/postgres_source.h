@@ -23,7 +23,8 @@ struct bkp_pg_source {
 	size_t database_count;
 	char *front;        /* owned: a database to connect to for globals */
 	bool has_passwords; /* those of roles can be read */
-	json_t *info;       /* owned */
+	struct fmt_buf globals, tablespaces; /* statements; a secret */
+	json_t *info;                        /* owned */
 	bool is_incremental;
 	struct bkp_pg_wal wal; /* then */
 	char *wal_problem;     /* owned: why it says nothing; NULL */
@@ -33,9 +34,10 @@ int bkp_pg_source_open(const struct bkp_source_config *config,
     struct bkp_source **out, struct bkp_error *err);
 
 /* Takes the snapshots of all databases, one right after another, and reads
- * their schemas (postgres_moment.c). */
-int bkp_pg_source_moments(
-    struct bkp_pg_source *source, struct bkp_run *run, struct bkp_error *err);
+ * their schemas and the roles (postgres_moment.c). The connection `front` is
+ * used for the database that it is of, or closed. */
+int bkp_pg_source_moments(struct bkp_pg_source *source, struct bkp_pg *front,
+    struct bkp_run *run, struct bkp_error *err);
 
 /* One entry each (postgres_rest.c): globals.sql; catalogue.sql; database.json;
  * schema.dump, after which the archive is gone; sequences.sql. */

@@ -120,6 +120,31 @@ def test_schemas_that_change_names_behind_the_locks_are_noticed(
     same_after(app, postgres, database)
 
 
+def test_an_owner_who_goes_behind_the_locks_is_in_the_backup(
+        app, postgres, database):
+    role = database + "_owner"
+    postgres.execute("postgres", 'CREATE ROLE "%s"' % role)
+    postgres.execute(database, 'CREATE SCHEMA s AUTHORIZATION "%s"' % role)
+    opened, there = gated(app, postgres, database,
+                          "%(gate)s; exec %(program)s", "pg_restore")
+    running = app.start("backup-create")
+    until(lambda: os.path.exists(there))
+    postgres.execute(database, "ALTER SCHEMA s OWNER TO CURRENT_USER")
+    postgres.execute("postgres", 'DROP ROLE "%s"' % role)
+    open(opened, "w").close()
+    result = finish(running)
+    assert result.status == COMPLETE, str(result)
+    other = database + "_back"
+    app.restore("--to", other, "latest", "postgres/app/" + database)
+    try:
+        assert postgres.execute(other, """
+            SELECT nspowner::regrole::text FROM pg_namespace
+            WHERE nspname = 's'""") == [(role,)]
+    finally:
+        postgres.drop_database(other)
+        postgres.execute("postgres", 'DROP ROLE IF EXISTS "%s"' % role)
+
+
 # ---- between the moment and pg_dump ----
 
 DEFINED = """
