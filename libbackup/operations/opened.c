@@ -72,13 +72,44 @@ bkp_opened_config(const struct bkp_config *config, const char *prefix)
 	return NULL;
 }
 
+/* Whether it is `path` with a slash behind it, as a shell completes one. */
+static bool
+is_with_slash(const char *text, const char *path)
+{
+	size_t len = strlen(path);
+
+	return strncmp(text, path, len) == 0 && strcmp(text + len, "/") == 0;
+}
+
+/* The database that `path` is, but for a slash; NULL: none. Keys of objects may
+ * end in one, and these are others without it. */
+static const char *
+find_database(const struct fmt_snapshot_source *source, const char *path)
+{
+	const json_t *list = json_object_get(source->info, "databases");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *own = json_string_value(
+		    json_object_get(json_array_get(list, i), "path"));
+
+		if (own != NULL && is_with_slash(path, own))
+			return own;
+	}
+	return NULL;
+}
+
 /* The part of a source that `path` chooses; NULL: nothing of it. */
 static const char *
 select_from(const struct fmt_snapshot_source *source, const char *path)
 {
+	const char *database;
+
 	if (path == NULL || path[0] == '\0' ||
-	    bkp_path_is_within(source->prefix, path))
+	    bkp_path_is_within(source->prefix, path) ||
+	    is_with_slash(path, source->prefix))
 		return source->prefix;
+	if ((database = find_database(source, path)) != NULL)
+		return database;
 	return bkp_path_is_within(path, source->prefix) ? path : NULL;
 }
 

@@ -108,6 +108,15 @@ def test_what_cannot_be_restored_by_itself_is_read_back(shop, name):
     assert lines["postgres/app"][1].endswith("read back, digests equal")
 
 
+def test_a_slash_behind_a_database_makes_it_no_less(shop):
+    """As a shell completes it, or a habit."""
+    lines = shop.verify("--level", "quick", "latest", PATH + "/")
+    assert lines[PATH + "/database.json"][0] == "pass", sorted(lines)
+    assert PATH + "/structure" not in lines
+    whole = shop.verify("--level", "quick", "latest", "postgres/app/")
+    assert "postgres/app/drop" in whole, sorted(whole)
+
+
 def _imported(shop, archive, name):
     """A repository into which the archive was taken."""
     home = shop.host.path(name)
