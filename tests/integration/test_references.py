@@ -303,7 +303,7 @@ exit $1
 """
 
 LOOK = """#!/bin/sh
-grep here "$BACKUP_SCRATCH_DIRECTORY$1/it"
+grep here "${BACKUP_SCRATCH_DIRECTORY:?}$1/it"
 """
 
 STUCK = """#!/bin/sh
