@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "libbackup/base/fail.h"
 #include "libbackup/s3/pages.h"
@@ -11,13 +12,14 @@ struct bkp_s3_versions {
 
 /* ---- order ---- */
 
-/* "01M7ZSWVW0TS54V4EA5KGNHD10", as versitygw names versions: such names are in
- * the order of time, finer than its dates. */
+#define ULID_DIGITS "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+/* "01M7ZSWVW0TS54V4EA5KGNHD10", a ULID, as versitygw names versions: such names
+ * are in the order of time, finer than its dates. */
 static bool
 is_in_order(const char *id)
 {
-	return strlen(id) == 26 &&
-	       strspn(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == 26;
+	return strlen(id) == 26 && strspn(id, ULID_DIGITS) == 26;
 }
 
 /* True where `a` comes before `b`, or there is nothing to tell them apart. */
@@ -152,11 +154,61 @@ check_one(const struct bkp_s3_pages *pages, const struct bkp_s3_entry *entry,
 	return 0;
 }
 
+/* ---- dates ---- */
+
+/* When a ULID was made: its first ten digits are milliseconds since 1970. */
+static int64_t
+ulid_ms(const char *id)
+{
+	int64_t ms = 0;
+
+	for (size_t i = 0; i < 10; i++)
+		ms = ms * 32 + (strchr(ULID_DIGITS, id[i]) - ULID_DIGITS);
+	return ms;
+}
+
+static int
+set_date(struct bkp_s3_entry *entry, int64_t s, struct bkp_error *err)
+{
+	time_t at = (time_t)s;
+	char text[32];
+	struct tm tm;
+
+	if (gmtime_r(&at, &tm) == NULL ||
+	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		return 0;
+	return bkp_s3_set_text(&entry->last_modified, text, strlen(text), err);
+}
+
+/* Versitygw dates a version that is not the newest any more by when it was
+ * replaced, so that it seems not to have been there before; and a delete marker
+ * by what it deletes, so that this seems never to have been there. Their names
+ * say when they came, and more finely. What is not the newest any more gets the
+ * text back that it was listed with then. */
+static int
+date_by_name(struct bkp_s3_entry *entry, struct bkp_error *err)
+{
+	int64_t ms;
+
+	if (!is_in_order(entry->id))
+		return 0;
+	ms = ulid_ms(entry->id);
+	if (ms * 1000 + 999 >= entry->modified_us && !entry->is_marker)
+		return 0;
+	entry->modified_us = ms * 1000 + 999;
+	return entry->is_latest || entry->is_marker
+		   ? 0
+		   : set_date(entry, ms / 1000, err);
+}
+
 static int
 check_versions(struct bkp_s3_pages *pages, struct bkp_error *err)
 {
 	const char *key = pages->last_key, *id = pages->last_id;
 
+	for (size_t i = 0; i < pages->page.count; i++)
+		if (date_by_name(&pages->page.items[i], err) < 0)
+			return -1;
 	if (merge_markers(pages, err) < 0)
 		return -1;
 	for (size_t i = 0; i < pages->page.count; i++) {

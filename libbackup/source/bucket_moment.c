@@ -163,11 +163,22 @@ bkp_bucket_window_now(void)
 
 /* ---- which version ---- */
 
+/* One date may be of a whole second beside others that are finer. */
+static bool
+has_whole_seconds(const struct bkp_bucket_window *window,
+    const struct bkp_s3_version *version)
+{
+	return window->has_whole_seconds ||
+	       (version->modified_us % SECOND == SECOND - 1 &&
+		   version->last_modified != NULL &&
+		   strchr(version->last_modified, '.') == NULL);
+}
+
 enum bkp_bucket_verdict
 bkp_bucket_judge(const struct bkp_bucket_window *window,
     const struct bkp_s3_version *version)
 {
-	int64_t unit = window->has_whole_seconds ? SECOND : 1000;
+	int64_t unit = has_whole_seconds(window, version) ? SECOND : 1000;
 	int64_t begin = version->modified_us - version->modified_us % unit;
 	int64_t end = begin + unit - 1;
 

@@ -49,10 +49,10 @@ def pytest_generate_tests(metafunc):
             and metafunc.definition.get_closest_marker("every_server")):
         metafunc.parametrize("postgres", SERVERS, indirect=True,
                              scope="session")
-    if ("minio" in metafunc.fixturenames
-            and metafunc.definition.get_closest_marker("every_s3_server")):
-        metafunc.parametrize("minio", s3servers.wanted(), indirect=True,
-                             scope="session")
+    every = metafunc.definition.get_closest_marker("every_s3_server")
+    if "minio" in metafunc.fixturenames and every:
+        metafunc.parametrize("minio", s3servers.wanted(*every.args),
+                             indirect=True, scope="session")
 
 
 def _server(name, start):

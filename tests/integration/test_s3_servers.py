@@ -14,6 +14,7 @@ people who choose a server."""
 import datetime
 import hashlib
 import os
+import time
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 
@@ -173,6 +174,42 @@ def versions(real, s3, bucket):
     bodies = [s3.get_object(Bucket=bucket, Key="o", VersionId=item[
         "VersionId"])["Body"].read() for item in seen["Versions"]]
     return "yes" if bodies == [b"two", b"one"] else "altered"
+
+
+@probe("dates of replaced versions")
+def dates_of_replaced(real, s3, bucket):
+    """As listed: the client itself goes by the names of such versions."""
+    if is_refused(s3.put_bucket_versioning, Bucket=bucket,
+                  VersioningConfiguration={"Status": "Enabled"}):
+        return "refused"
+    assert real("put", bucket, "o", stdin=b"one").returncode == 0
+    before = s3.list_object_versions(Bucket=bucket)["Versions"]
+    time.sleep(1.1)  # some date by whole seconds
+    assert real("put", bucket, "o", stdin=b"two").returncode == 0
+    after = s3.list_object_versions(Bucket=bucket)["Versions"]
+    return "yes" if [item["LastModified"] for item in before] == [
+        item["LastModified"] for item in after if not item["IsLatest"]
+    ] else "altered"
+
+
+@probe("locks of replaced versions")
+def locks_of_replaced(real, s3, bucket):
+    """Whether HEAD tells them."""
+    name = bucket + "-replaced"
+    if is_refused(s3.create_bucket, Bucket=name,
+                  ObjectLockEnabledForBucket=True):
+        return "refused"
+    lock = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate":
+            datetime.datetime.now(datetime.timezone.utc) +
+            datetime.timedelta(seconds=60)}
+    if is_refused(s3.put_object, Bucket=name, Key="o", Body=b"one", **lock):
+        return "refused"
+    version = s3.list_object_versions(Bucket=name)["Versions"][0]["VersionId"]
+    s3.put_object(Bucket=name, Key="o", Body=b"two")
+    head = s3.head_object(Bucket=name, Key="o", VersionId=version)
+    s3.delete_object(Bucket=name, Key="o", VersionId=version,
+                     BypassGovernanceRetention=True)
+    return "yes" if "ObjectLockMode" in head else "ignored"
 
 
 @probe("object lock")

@@ -145,6 +145,23 @@ def test_names_in_the_order_of_time_tell_more_than_dates():
     assert [line[1][8] for line in listed(done)] == ["3", "2", "0"]
 
 
+def test_a_name_tells_when_a_version_came_that_was_replaced_since():
+    """versitygw dates it by when it was replaced, and a marker by what it
+    deletes; their names are ULIDs."""
+    with Fake(page(
+            entry("a", "01KDVDNK8W" + "0" * 16, True, when="00:00:10"),
+            entry("a", "01KDVDND1K" + "0" * 16, False, when="00:00:09"),
+            entry("a", "01KDVDNCE4" + "0" * 16, False, when="00:00:02"),
+            marker("a1", "01KDVDNK8W" + "0" * 16, True, when="00:00:01"),
+            entry("b", "not-a-ulid", True, when="00:00:09"),
+            entry("b", "0123456789", False, when="00:00:09"))) as fake:
+        done = tool(fake.endpoint, "versions", "bucket")
+    start = 1767225600000000  # that day
+    assert [int(line.split(b"\t")[5]) - start
+            for line in done.stdout.splitlines()] == [
+                9500999, 3123999, 2000999, 9500999, 9000999, 9000999]
+
+
 @pytest.mark.parametrize("start", ([], [entry("A", "9", True)]),
                          ids=("alone", "behind_another"))
 def test_the_order_of_a_listing_stays_where_a_date_is_of_the_beginning(start):

@@ -72,6 +72,22 @@ date_at(int64_t local_us)
 }
 
 static void
+a_date_of_whole_seconds_beside_finer_ones_is_one(void **state)
+{
+	const struct bkp_bucket_window window = {
+	    .from = 100 * SECOND + 500 * MS, .to = 100 * SECOND + 520 * MS};
+	struct bkp_s3_version version = {.key = "a",
+	    .version_id = "1",
+	    .last_modified = "1970-01-01T00:01:40Z",
+	    .modified_us = 101 * SECOND - 1};
+
+	(void)state;
+	assert_int_equal(bkp_bucket_judge(&window, &version), BKP_BUCKET_TAKEN);
+	version.last_modified = "1970-01-01T00:01:40.999Z";
+	assert_int_equal(bkp_bucket_judge(&window, &version), BKP_BUCKET_LATER);
+}
+
+static void
 dates_tell_how_far_a_server_is_ahead(void **state)
 {
 	struct bkp_bucket_clock clock = {.ahead_min = 0};
@@ -138,6 +154,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_date_of_whole_seconds_beside_finer_ones_is_one),
 	    cmocka_unit_test(what_was_put_before_the_window_or_in_it_is_taken),
 	    cmocka_unit_test(only_what_was_deleted_before_the_window_is_gone),
 	    cmocka_unit_test(a_whole_second_is_all_of_it),

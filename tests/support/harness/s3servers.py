@@ -78,9 +78,15 @@ jclouds.filesystem.basedir={home}/data
 KINDS = {"minio": Minio, "versitygw": Versitygw, "s3proxy": S3Proxy}
 
 
-def wanted():
+def wanted(*what):
     """The servers that tests about S3 run against: those that BACKUP_TEST_S3
-    names ("minio s3proxy"; "usual" is MinIO alone), or all that are here."""
+    names ("minio s3proxy"; "usual" is MinIO alone), or all that are here; of
+    them those that hold all of `what`."""
+    return [name for name in _chosen()
+            if all(table()[one].get(name) == "yes" for one in what)]
+
+
+def _chosen():
     names = os.environ.get("BACKUP_TEST_S3", "").split()
     if names == ["usual"]:
         return ["minio"]
