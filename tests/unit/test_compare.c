@@ -118,6 +118,24 @@ an_ignored_attribute_may_differ(void **state)
 }
 
 static void
+an_entry_that_lost_or_got_a_content_is_told(void **state)
+{
+	struct fmt_entry a = FMT_ENTRY_INIT, b = FMT_ENTRY_INIT;
+	struct fmt_buf what = FMT_BUF_INIT;
+
+	(void)state;
+	a.path = b.path = path;
+	a.kind = b.kind = kind;
+	a.has_content = true;
+	assert_int_equal(bkp_compare_entries(&a, &b, NULL, &what, NULL), 0);
+	assert_string_equal(fmt_buf_text(&what), "has no content any more");
+	fmt_buf_clear(&what);
+	assert_int_equal(bkp_compare_entries(&b, &a, NULL, &what, NULL), 0);
+	assert_string_equal(fmt_buf_text(&what), "has content now");
+	fmt_buf_free(&what);
+}
+
+static void
 size_and_digest_are_told_where_they_count(void **state)
 {
 	char what[512];
@@ -369,6 +387,7 @@ main(void)
 	    cmocka_unit_test(what_one_side_cannot_tell_is_no_difference),
 	    cmocka_unit_test(a_changed_missing_or_new_attribute_is_told),
 	    cmocka_unit_test(an_ignored_attribute_may_differ),
+	    cmocka_unit_test(an_entry_that_lost_or_got_a_content_is_told),
 	    cmocka_unit_test(size_and_digest_are_told_where_they_count),
 	    cmocka_unit_test(another_kind_is_told),
 	    cmocka_unit_test(texts_are_compared_line_by_line),
