@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libbackup/base/fail.h"
@@ -35,6 +36,29 @@ bkp_memfile_write(
 	if (bkp_write_all(file->fd, data, len) < 0)
 		return bkp_fail_errno(err, errno, "writing a file in memory");
 	return 0;
+}
+
+int
+bkp_memfile_read(const struct bkp_memfile *memfile, struct fmt_buf *out,
+    struct bkp_error *err)
+{
+	enum fmt_status status;
+	struct stat st;
+	void *data;
+
+	if (fstat(memfile->fd, &st) < 0)
+		return bkp_fail_errno(err, errno, "reading a file in memory");
+	if (st.st_size == 0)
+		return 0;
+	data = mmap(
+	    NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, memfile->fd, 0);
+	if (data == MAP_FAILED)
+		return bkp_fail_errno(err, errno, "reading a file in memory");
+	status = fmt_buf_append(out, data, (size_t)st.st_size);
+	(void)munmap(data, (size_t)st.st_size);
+	return status == FMT_OK
+		   ? 0
+		   : bkp_fail_format(err, status, "a file in memory");
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "formats/buf.h"
 #include "libbackup/error.h"
 
 struct bkp_memfile {
@@ -26,6 +27,10 @@ int bkp_memfile_open(struct bkp_memfile *out, struct bkp_error *err);
 /* Appends; a bkp_bytes_fn. */
 int bkp_memfile_write(
     void *memfile, const void *data, size_t len, struct bkp_error *err);
+
+/* Appends all that is in it, by whoever wrote it. */
+int bkp_memfile_read(const struct bkp_memfile *memfile, struct fmt_buf *out,
+    struct bkp_error *err);
 
 void bkp_memfile_close(struct bkp_memfile *memfile); /* leaves INIT */
 

@@ -439,17 +439,24 @@ open_output(struct archiving *archiving, struct bkp_error *err)
 	    archiving->options, expected, &archiving->output, err);
 }
 
-/* What was chosen; of an archive of a part, no more than that part. */
+/* What was chosen; of an archive of a part, no more than that part. A slash
+ * behind a source or a database is none. */
 static const char *
 chosen_path(const struct archiving *archiving)
 {
-	const struct bkp_archive *from = archiving->opened.repository->archive;
+	const struct bkp_opened *opened = &archiving->opened;
+	const struct bkp_archive *from = opened->repository->archive;
 	const char *path = archiving->options->path;
 	const char *part = from != NULL ? bkp_archive_manifest(from)->path : "";
 
 	if (path == NULL || path[0] == '\0')
 		return part;
-	return part[0] != '\0' && bkp_path_is_within(part, path) ? part : path;
+	if (part[0] != '\0' && bkp_path_is_within(part, path))
+		return part;
+	return opened->chosen_count == 1 &&
+		       bkp_path_is_with_slash(path, opened->chosen[0].selection)
+		   ? opened->chosen[0].selection
+		   : path;
 }
 
 static int

@@ -72,9 +72,8 @@ bkp_opened_config(const struct bkp_config *config, const char *prefix)
 	return NULL;
 }
 
-/* Whether it is `path` with a slash behind it, as a shell completes one. */
-static bool
-is_with_slash(const char *text, const char *path)
+bool
+bkp_path_is_with_slash(const char *text, const char *path)
 {
 	size_t len = strlen(path);
 
@@ -92,7 +91,7 @@ find_database(const struct fmt_snapshot_source *source, const char *path)
 		const char *own = json_string_value(
 		    json_object_get(json_array_get(list, i), "path"));
 
-		if (own != NULL && is_with_slash(path, own))
+		if (own != NULL && bkp_path_is_with_slash(path, own))
 			return own;
 	}
 	return NULL;
@@ -105,8 +104,11 @@ select_from(const struct fmt_snapshot_source *source, const char *path)
 	const char *database;
 
 	if (path == NULL || path[0] == '\0' ||
-	    bkp_path_is_within(source->prefix, path) ||
-	    is_with_slash(path, source->prefix))
+	    bkp_path_is_within(source->prefix, path))
+		return source->prefix;
+	/* Of a bucket it chooses the current versions. */
+	if (strcmp(source->kind, "bucket") != 0 &&
+	    bkp_path_is_with_slash(path, source->prefix))
 		return source->prefix;
 	if ((database = find_database(source, path)) != NULL)
 		return database;

@@ -107,6 +107,9 @@ const struct bkp_source_config *bkp_opened_config(
 /* Whether `inner` is `outer` or below it. */
 bool bkp_path_is_within(const char *inner, const char *outer);
 
+/* Whether `text` is `path` with a slash behind it, as a shell completes one. */
+bool bkp_path_is_with_slash(const char *text, const char *path);
+
 /* The repository of the configuration with the key of this host alone, to back
  * up into it (writing.c). The caller closes it. */
 int bkp_opened_for_writing(const struct bkp_config *config,

@@ -38,7 +38,9 @@ static bool
 is_without_room(const struct bkp_verify *verify,
     const struct bkp_chosen *chosen, const struct bkp_error *error)
 {
+	/* Programs of PostgreSQL have no more than words for it. */
 	return error->sys == ENOSPC ||
+	       strstr(error->message, "No space left on device") != NULL ||
 	       (bkp_scratch_is_in_folder(chosen, &verify->choice) &&
 		   !bkp_place_has_room(verify->folder.path, LEAST_ROOM));
 }

@@ -6,6 +6,7 @@
 
 #include "libbackup/base/child.h"
 #include "libbackup/base/fail.h"
+#include "libbackup/base/memfile.h"
 #include "libbackup/postgres/conninfo.h"
 #include "libbackup/postgres/programs.h"
 #include "libbackup/postgres/sqlcatalogue.h"
@@ -48,18 +49,14 @@ keep_output(void *arg, const void *data, size_t len, struct bkp_error *err)
 		   : bkp_fail_format(err, status, "keeping a program's output");
 }
 
-/* Its output goes to `take`; NULL: it has none. */
+/* Its output goes where the options say. */
 static int
 start_program(const char **argv, size_t at,
     const struct bkp_postgres_config *config, const char *database,
-    struct bkp_run *run, bkp_bytes_fn *take, void *arg, struct bkp_child **out,
-    struct bkp_error *err)
+    struct bkp_run *run, struct bkp_child_options options,
+    struct bkp_child **out, struct bkp_error *err)
 {
 	struct bkp_pg_access access = BKP_PG_ACCESS_INIT;
-	struct bkp_child_options options = {.argv = argv,
-	    .output = take,
-	    .output_arg = arg,
-	    .cancel = bkp_run_cancel(run)};
 	char *dbname = NULL;
 	int rc = -1;
 
@@ -69,6 +66,8 @@ start_program(const char **argv, size_t at,
 	if (dbname == NULL)
 		goto out;
 	argv[at] = dbname;
+	options.argv = argv;
+	options.cancel = bkp_run_cancel(run);
 	options.env = (const char *const *)access.env;
 	rc = bkp_child_start(&options, out, err);
 out:
@@ -77,16 +76,19 @@ out:
 	return rc;
 }
 
+/* Its output goes to `take`; NULL: it has none. */
 static int
 run_program(const char **argv, size_t at,
     const struct bkp_postgres_config *config, const char *database,
     struct bkp_run *run, bkp_bytes_fn *take, void *arg, struct bkp_error *err)
 {
+	const struct bkp_child_options options = {
+	    .output = take, .output_arg = arg};
 	struct bkp_child *child = NULL;
 	int rc;
 
 	if (start_program(
-		argv, at, config, database, run, take, arg, &child, err) < 0)
+		argv, at, config, database, run, options, &child, err) < 0)
 		return -1;
 	rc = bkp_child_finish(child, err);
 	bkp_child_free(child);
@@ -165,7 +167,9 @@ bkp_pg_dump_catalogue(const struct bkp_pg_programs *programs,
 
 struct bkp_pg_globals {
 	struct bkp_child *child;
-	struct fmt_buf text; /* of passwords, too */
+	struct bkp_memfile file; /* what it prints: nobody reads it meanwhile,
+				    and a pipe would be full */
+	struct fmt_buf text;     /* of passwords, too */
 };
 
 int
@@ -182,10 +186,13 @@ bkp_pg_globals_start(const struct bkp_pg_programs *programs,
 	int rc = -1;
 
 	if (globals != NULL)
-		globals->text = (struct fmt_buf)FMT_BUF_SECRET_INIT;
-	if (globals != NULL && initial != NULL)
-		rc = start_program(argv, 1, config, database, run, keep_output,
-		    &globals->text, &globals->child, err);
+		*globals = (struct bkp_pg_globals){
+		    .file = BKP_MEMFILE_INIT, .text = FMT_BUF_SECRET_INIT};
+	if (globals != NULL && initial != NULL &&
+	    bkp_memfile_open(&globals->file, err) == 0)
+		rc = start_program(argv, 1, config, database, run,
+		    (struct bkp_child_options){.output_fd = globals->file.fd},
+		    &globals->child, err);
 	free(initial);
 	if (rc == 0)
 		*out = globals;
@@ -200,7 +207,8 @@ bkp_pg_globals_finish(struct bkp_pg_globals *globals, struct fmt_buf *out,
 {
 	enum fmt_status status;
 
-	if (bkp_child_finish(globals->child, err) < 0)
+	if (bkp_child_finish(globals->child, err) < 0 ||
+	    bkp_memfile_read(&globals->file, &globals->text, err) < 0)
 		return -1;
 	status = bkp_sql_globals((const char *)globals->text.data,
 	    globals->text.len, out, tablespaces);
@@ -213,6 +221,7 @@ bkp_pg_globals_free(struct bkp_pg_globals *globals)
 	if (globals == NULL)
 		return;
 	bkp_child_free(globals->child);
+	bkp_memfile_close(&globals->file);
 	fmt_buf_free(&globals->text);
 	free(globals);
 }

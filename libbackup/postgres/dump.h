@@ -38,10 +38,9 @@ int bkp_pg_dump_catalogue(const struct bkp_pg_programs *programs,
     const struct bkp_packed *archive, struct bkp_run *run, bkp_bytes_fn *take,
     void *arg, struct bkp_error *err);
 
-/* pg_dumpall --globals-only. It runs from start on, on its own until the pipe
- * is full; finish waits for its end, on the same thread, and appends a
- * statement a line to `out`, those about tablespaces to `tablespaces`. Free:
- * always, NULL is fine. */
+/* pg_dumpall --globals-only. It runs from start on, on its own; finish waits
+ * for its end, on the same thread, and appends a statement a line to `out`,
+ * those about tablespaces to `tablespaces`. Free: always, NULL is fine. */
 struct bkp_pg_globals;
 int bkp_pg_globals_start(const struct bkp_pg_programs *programs,
     const struct bkp_postgres_config *config, const char *database,

@@ -175,7 +175,8 @@ bkp_pg_program_like(const char *known, const char *bindir, const char *program,
 {
 	char *path = NULL;
 
-	if (is_versioned(known, major)) {
+	if ((bindir == NULL || strncmp(known, bindir, strlen(bindir)) == 0) &&
+	    is_versioned(known, major)) {
 		path = bkp_format(err, "%.*s/%s",
 		    (int)(strrchr(known, '/') - known), known, program);
 		if (path == NULL)

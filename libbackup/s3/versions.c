@@ -195,7 +195,8 @@ date_by_name(struct bkp_s3_entry *entry, struct bkp_error *err)
 	ms = ulid_ms(entry->id);
 	if (ms * 1000 + 999 >= entry->modified_us && !entry->is_marker)
 		return 0;
-	entry->modified_us = ms * 1000 + 999;
+	/* The end of a second would be taken for a whole one. */
+	entry->modified_us = ms * 1000 + (ms % 1000 == 999 ? 998 : 999);
 	return entry->is_latest || entry->is_marker
 		   ? 0
 		   : set_date(entry, ms / 1000, err);

@@ -137,6 +137,7 @@ try_beside(struct bkp_pg_source *source,
 	bkp_packed_free(database->archive);
 	free(obstacle->changed);
 	*database = next;
+	source->has_later_moment = true;
 	*obstacle = found;
 	return true;
 }
@@ -154,6 +155,7 @@ try_anew(struct bkp_pg_source *source, struct bkp_pg_source_database *database,
 	if (name == NULL)
 		return -1;
 	bkp_pg_holder_close(&database->holder);
+	source->has_later_moment = true;
 	if (bkp_pg_holder_open(
 		&database->holder, source->config, name, run, err) == 0)
 		rc = try_schema(source, database, run, obstacle, err);
@@ -248,8 +250,17 @@ read_schemas(
 	return 0;
 }
 
+static int
+start_globals(struct bkp_pg_source *source, struct bkp_run *run,
+    struct bkp_pg_globals **out, struct bkp_error *err)
+{
+	return bkp_pg_globals_start(&source->programs, source->config,
+	    source->front, source->has_passwords, run, out, err);
+}
+
 /* The roles are of no snapshot: the sooner they are read the better, and beside
- * the schemas it takes no time. */
+ * the schemas it takes no time. But an owner in a moment that was taken anew
+ * may be younger than they are. */
 static int
 read_all(
     struct bkp_pg_source *source, struct bkp_run *run, struct bkp_error *err)
@@ -257,10 +268,15 @@ read_all(
 	struct bkp_pg_globals *globals = NULL;
 	int rc;
 
-	if (bkp_pg_globals_start(&source->programs, source->config,
-		source->front, source->has_passwords, run, &globals, err) < 0)
+	source->has_later_moment = false;
+	if (start_globals(source, run, &globals, err) < 0)
 		return -1;
 	rc = read_schemas(source, run, err);
+	if (rc == 0 && source->has_later_moment) {
+		bkp_pg_globals_free(globals);
+		globals = NULL;
+		rc = start_globals(source, run, &globals, err);
+	}
 	if (rc == 0)
 		rc = bkp_pg_globals_finish(
 		    globals, &source->globals, &source->tablespaces, err);

@@ -21,8 +21,10 @@ struct bkp_pg_source {
 	struct bkp_pg_programs programs;
 	struct bkp_pg_source_database *databases; /* in path order */
 	size_t database_count;
-	char *front;        /* owned: a database to connect to for globals */
-	bool has_passwords; /* those of roles can be read */
+	char *front;           /* owned: a database to connect to for globals */
+	bool has_passwords;    /* those of roles can be read */
+	bool has_later_moment; /* one was taken anew, after the roles were read
+				*/
 	struct fmt_buf globals, tablespaces; /* statements; a secret */
 	json_t *info;                        /* owned */
 	bool is_incremental;

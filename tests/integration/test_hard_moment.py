@@ -4,6 +4,7 @@ the locks, behind the locks, and to the sessions themselves."""
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -140,6 +141,48 @@ def test_an_owner_who_goes_behind_the_locks_is_in_the_backup(
         assert postgres.execute(other, """
             SELECT nspowner::regrole::text FROM pg_namespace
             WHERE nspname = 's'""") == [(role,)]
+    finally:
+        postgres.drop_database(other)
+        postgres.execute("postgres", 'DROP ROLE IF EXISTS "%s"' % role)
+
+
+def test_an_owner_who_comes_before_a_later_moment_is_in_the_backup(
+        app, postgres, database):
+    """The roles have been read, the table waits for its new owner and pg_dump
+    for the table: another moment is taken, after all that."""
+    role = database + "_owner"
+    postgres.execute(database, "CREATE TABLE t AS SELECT 1 AS x")
+    opened, there = gated(app, postgres, database,
+                          "%(gate)s; exec %(program)s")
+    ended = app.path("roles-read")
+    roles = os.path.join(app.path("gated"), "pg_dumpall")
+    os.unlink(roles)
+    with open(roles, "w") as out:
+        out.write('#!/bin/sh\n%s "$@" || exit\ncase "$*" in *--globals*)'
+                  ' : >%s;; esac\n' % (postgres.program("pg_dumpall"), ended))
+    os.chmod(roles, 0o755)
+    running = app.start("backup-create")
+    until(lambda: os.path.exists(there) and os.path.exists(ended))
+    migration = subprocess.Popen([
+        postgres.program("psql"), "-qX", "-d", postgres.conninfo(database),
+        "-v", "ON_ERROR_STOP=1", "-c",
+        'BEGIN; CREATE ROLE "%s"; ALTER TABLE t OWNER TO "%s"; COMMIT' % (
+            role, role)])
+    until(lambda: postgres.execute(database, """
+        SELECT pid FROM pg_locks WHERE NOT granted
+        AND relation = 't'::regclass"""))
+    open(opened, "w").close()
+    result = finish(running)
+    assert migration.wait(60) == 0
+    assert result.status == COMPLETE, str(result)
+    other = database + "_back"
+    try:
+        postgres.execute(database, "DROP TABLE t")
+        postgres.execute("postgres", 'DROP ROLE "%s"' % role)
+        app.restore("--to", other, "latest", "postgres/app/" + database)
+        assert postgres.execute(other, """
+            SELECT relowner::regrole::text FROM pg_class
+            WHERE relname = 't'""") == [(role,)]
     finally:
         postgres.drop_database(other)
         postgres.execute("postgres", 'DROP ROLE IF EXISTS "%s"' % role)
