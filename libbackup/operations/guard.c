@@ -378,8 +378,10 @@ go_on(struct guard *guard)
 		    guard, "backup-guard was ended while the command ran");
 	if (bkp_guard_is_at(guard, GUARD_HEALTH))
 		return have_run(guard);
-	if (bkp_guard_is_at(guard, GUARD_AFTER))
+	if (bkp_guard_is_at(guard, GUARD_AFTER)) {
+		bkp_guard_note_formers(guard);
 		return go_after(guard);
+	}
 	return go_back(guard);
 }
 

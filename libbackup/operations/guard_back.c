@@ -246,7 +246,6 @@ drop_unfinished(struct guard *guard, const json_t *source)
 	bkp_former_result_free(&result);
 }
 
-/* Under which names the databases of the failed state are. */
 static void
 note_formers(struct guard *guard, const json_t *source)
 {
@@ -366,6 +365,16 @@ bkp_guard_find_way(const struct guard *guard, struct bkp_error *err)
 	return rc;
 }
 
+void
+bkp_guard_note_formers(struct guard *guard)
+{
+	const json_t *sources = json_object_get(guard->state, "sources");
+
+	for (size_t i = 0; i < json_array_size(sources); i++)
+		if (is_kind(json_array_get(sources, i), "postgres"))
+			note_formers(guard, json_array_get(sources, i));
+}
+
 int
 bkp_guard_put_back(struct guard *guard, struct bkp_error *err)
 {
@@ -389,9 +398,7 @@ bkp_guard_put_back(struct guard *guard, struct bkp_error *err)
 		bkp_run_message(guard->run, BKP_WARNING, path_of(source),
 		    "is NOT put back: %s", why.message);
 	}
-	for (i = 0; i < json_array_size(sources); i++)
-		if (is_kind(json_array_get(sources, i), "postgres"))
-			note_formers(guard, json_array_get(sources, i));
+	bkp_guard_note_formers(guard);
 	if (failed == 0)
 		return 0;
 	return bkp_fail(err, BKP_IO,

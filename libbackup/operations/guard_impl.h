@@ -113,6 +113,10 @@ int bkp_guard_find_way(const struct guard *guard, struct bkp_error *err);
 /* All that is not back yet; -1: something is not, and was told. */
 int bkp_guard_put_back(struct guard *guard, struct bkp_error *err);
 
+/* Under which names the databases of the failed state are; with the above, or
+ * where that was done by a process before this one. */
+void bkp_guard_note_formers(struct guard *guard);
+
 /* ---- what was created since (guard_new.c) ---- */
 
 /* Tells of what the snapshot `failed` has below a source and the way back has

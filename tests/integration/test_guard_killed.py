@@ -181,8 +181,11 @@ def test_killed_while_the_application_is_started(guarded):
                     "test -f %s || { %s; }" % (mark, waiting), command=[path])
     assert state["stage"] == "after"
     formers = guarded.formers()
-    assert resume(guarded)["state"] == "put-back"
+    event = resume(guarded)
+    assert event["state"] == "put-back"
     assert guarded.formers() == formers
+    assert formers and sorted(event["former"]) == sorted(
+        "postgres/app " + name for name in formers)
 
 
 # ---- signals ----
