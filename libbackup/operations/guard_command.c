@@ -153,9 +153,8 @@ bkp_guard_check_ended(const struct guard *guard, struct bkp_error *err)
 		return 0;
 	return bkp_fail(err, BKP_RETRY,
 	    "something that %s started is still at work (process group %d, "
-	    "'pgrep -a -g %d' shows it): wait for its end or end it ('kill -- "
-	    "-%d'), "
-	    "then run this again",
+	    "'pgrep -a -g %d' shows it): wait for its end or end it "
+	    "('kill -- -%d'), then run this again",
 	    bkp_guard_text(guard, "command"), (int)group, (int)group,
 	    (int)group);
 }

@@ -23,8 +23,7 @@ struct bkp_pg_source {
 	size_t database_count;
 	char *front;           /* owned: a database to connect to for globals */
 	bool has_passwords;    /* those of roles can be read */
-	bool has_later_moment; /* one was taken anew, after the roles were read
-				*/
+	bool has_later_moment; /* than that at which roles were read */
 	struct fmt_buf globals, tablespaces; /* statements; a secret */
 	json_t *info;                        /* owned */
 	bool is_incremental;
