@@ -172,6 +172,7 @@ close_plan(struct bkp_bucket_source *source)
 	bkp_bucket_former_free(source->previous);
 	source->previous = NULL;
 	source->has_previous = false;
+	source->passed = 0;
 	fmt_entry_free(&source->candidate);
 }
 

@@ -89,6 +89,8 @@ seek_previous(
 		   fmt_entry_compare(source->candidate.path, path) < 0)) {
 		int rc;
 
+		if (source->candidate.path != NULL)
+			source->passed++;
 		fmt_entry_free(&source->candidate);
 		rc = bkp_bucket_former_next(
 		    source->previous, &source->candidate, err);
@@ -109,6 +111,29 @@ bkp_bucket_source_is_unchanged(struct bkp_bucket_source *source,
 	return before->path != NULL &&
 	       strcmp(before->path, item->entry.path) == 0 &&
 	       bkp_bucket_item_is(item, tags, before, source->sink);
+}
+
+/*
+ * Whether the listing found what the last snapshot has: all of it, and nothing
+ * else. Then no object was another when the listing began, and nothing was
+ * fetched since: the snapshot is the bucket at that beginning, and there is
+ * nothing that a second listing could cast doubt on. What came, changed or went
+ * behind the first is of a later moment, as what does so behind the second.
+ * (What was put after the last snapshot and deleted before its turn came is in
+ * no listing, however many there are.)
+ */
+static int
+is_as_before(
+    struct bkp_bucket_source *source, bool *is_same, struct bkp_error *err)
+{
+	*is_same = source->previous != NULL && source->history == NULL &&
+		   source->kept == source->objects && source->passed == 0 &&
+		   source->candidate.path == NULL;
+	if (*is_same && bkp_bucket_former_next(
+			    source->previous, &source->candidate, err) < 0)
+		return -1;
+	*is_same = *is_same && source->candidate.path == NULL;
+	return 0;
 }
 
 /* ---- pipeline ---- */
@@ -329,6 +354,8 @@ done(void *arg, void *item_pointer, struct bkp_error *err)
 		bkp_run_count(bkp_sink_run(source->sink), item->size, 1);
 	if (item->is_refused && !item->is_older)
 		source->refused++;
+	if (item->is_kept && !item->is_shared && !item->is_older)
+		source->kept++;
 	if (source->is_share ? is_for_leader(source, item) : !item->is_gone)
 		rc = bkp_sink_entry(source->sink, &item->entry, err);
 	bkp_bucket_item_free(item);
@@ -469,7 +496,8 @@ open_moment(struct bkp_bucket_source *source, struct bkp_error *err)
 static int
 open_listing(struct bkp_bucket_source *source, struct bkp_error *err)
 {
-	if (bkp_bucket_listed_new(&source->listed, err) < 0)
+	if (!bkp_sink_is_digest_only(source->sink) &&
+	    bkp_bucket_listed_new(&source->listed, err) < 0)
 		return -1;
 	if (source->history != NULL) {
 		source->window = bkp_bucket_window_now();
@@ -606,8 +634,11 @@ look_back(struct bkp_bucket_source *source, struct bkp_error *err)
 {
 	if (note_signature(source, err) < 0)
 		return -1;
-	return source->is_exact ? look_at_versioning(source, err)
-				: look_again(source, err);
+	if (source->is_exact)
+		return look_at_versioning(source, err);
+	if (is_as_before(source, &source->is_stable, err) < 0)
+		return -1;
+	return source->is_stable ? 0 : look_again(source, err);
 }
 
 void

@@ -35,7 +35,9 @@ struct bkp_bucket_source {
 	uint64_t objects;                 /* of it */
 	uint64_t changed;                 /* meanwhile, as a second one says */
 	uint64_t changes[3];              /* by enum bkp_bucket_change */
-	bool is_stable;                   /* nothing did */
+	bool is_stable;                   /* nothing did, or could matter */
+	uint64_t kept;   /* objects that are as the last snapshot has them */
+	uint64_t passed; /* what it has, and is not so any more */
 
 	/* while it runs */
 	struct bkp_sink *sink;
