@@ -4,13 +4,14 @@
 
 /*
  * A bucket that is read: by one process (bucket_source.c), or range by range by
- * several (bucket_plan.c, bucket_share.c). A share lists the keys of its
- * ranges, fetches what the last snapshot has not, and hands in the entries. The
- * leader lists all of the bucket when they are there, as a single process does,
- * and takes an entry of a share for an object as it takes one of the last
- * snapshot: where it is of what is listed now, or was current at the moment. So
- * what changed meanwhile is as it would be without shares, and what a share did
- * not read, or read in vain, the leader reads.
+ * several (bucket_plan.c, bucket_share.c), object by object
+ * (bucket_pipeline.c). A share lists the keys of its ranges, fetches what the
+ * last snapshot has not, and hands in the entries. The leader lists all of the
+ * bucket when they are there, as a single process does, and takes an entry of a
+ * share for an object as it takes one of the last snapshot: where it is of what
+ * is listed now, or was current at the moment. So what changed meanwhile is as
+ * it would be without shares, and what a share did not read, or read in vain,
+ * the leader reads.
  */
 
 #include "libbackup/source/bucket_changes.h"
@@ -80,6 +81,15 @@ int bkp_bucket_source_ask(
 /* Fetches what the listing says, and hands it over. */
 int bkp_bucket_source_fetch(
     struct bkp_bucket_source *source, struct bkp_error *err);
+
+/* The same of the versions that were set aside meanwhile. */
+int bkp_bucket_source_fetch_older(
+    struct bkp_bucket_source *source, struct bkp_error *err);
+
+/* One that is not current, by the listing that tells the current ones: a
+ * bkp_bucket_older_fn, whose argument is the source. */
+int bkp_bucket_source_set_aside(
+    void *source, const struct bkp_s3_version *version, struct bkp_error *err);
 
 /* What it owns. */
 void bkp_bucket_source_free(struct bkp_bucket_source *source);
