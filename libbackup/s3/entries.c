@@ -10,8 +10,8 @@
 #include "libbackup/base/instant.h"
 #include "libbackup/s3/fields.h"
 
-static void
-free_entry(struct bkp_s3_entry *entry)
+void
+bkp_s3_entry_free(struct bkp_s3_entry *entry)
 {
 	free(entry->key);
 	free(entry->etag);
@@ -27,7 +27,7 @@ bkp_s3_entries_drop(struct bkp_s3_entries *entries)
 {
 	/* One more may have begun where a page broke off. */
 	for (size_t i = 0; i < entries->cap && i <= entries->count; i++)
-		free_entry(&entries->items[i]);
+		bkp_s3_entry_free(&entries->items[i]);
 	entries->count = 0;
 }
 

@@ -48,6 +48,9 @@ int bkp_s3_entries_decode(
     struct bkp_s3_entries *entries, const char *bucket, struct bkp_error *err);
 int bkp_s3_decode_key(char **key, const char *bucket, struct bkp_error *err);
 
+/* One alone, which is empty then. */
+void bkp_s3_entry_free(struct bkp_s3_entry *entry);
+
 /* Empties; frees. */
 void bkp_s3_entries_drop(struct bkp_s3_entries *entries);
 void bkp_s3_entries_free(struct bkp_s3_entries *entries);

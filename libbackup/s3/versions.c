@@ -202,6 +202,92 @@ date_by_name(struct bkp_s3_entry *entry, struct bkp_error *err)
 		   : set_date(entry, ms / 1000, err);
 }
 
+/* ---- what is written while it is listed ---- */
+
+static void
+remove_entry(struct bkp_s3_entries *page, size_t at)
+{
+	struct bkp_s3_entry *entry = &page->items[at];
+
+	bkp_s3_entry_free(entry);
+	page->count--;
+	memmove(entry, entry + 1, (page->count - at) * sizeof(*entry));
+	memset(&page->items[page->count], 0, sizeof(*entry));
+}
+
+/* Versitygw goes on with the version that it is to go on behind, where that is
+ * the newest of its key. */
+static void
+remove_repeated(struct bkp_s3_pages *pages)
+{
+	struct bkp_s3_entries *page = &pages->page;
+
+	while (page->count > 0 && pages->last_key != NULL &&
+	       strcmp(pages->last_key, page->items[0].key) == 0 &&
+	       strcmp(pages->last_id, page->items[0].id) == 0 &&
+	       (is_in_order(pages->last_id) ||
+		   strcmp(pages->last_id, "null") == 0))
+		remove_entry(page, 0);
+}
+
+/* Versitygw reads the newest version of a key first, one attribute after
+ * another, and then those that are kept beside. What is overwritten in between
+ * is listed as both, the first time with something of what replaces it; and
+ * what is being deleted is a delete marker already that has the name of what it
+ * deletes. What is kept beside does not change any more: that is true. Returns
+ * where the next key begins. */
+static size_t
+settle_key(struct bkp_s3_entries *page, size_t first)
+{
+	struct bkp_s3_entry *items = page->items;
+	size_t at = first + 1;
+
+	for (; at < page->count && strcmp(items[first].key, items[at].key) == 0;
+	     at++)
+		if (is_in_order(items[first].id) &&
+		    strcmp(items[first].id, items[at].id) == 0) {
+			bool is_latest = items[first].is_latest;
+
+			remove_entry(page, first);
+			items[first].is_latest = is_latest;
+			at--;
+		}
+	return at;
+}
+
+/* Such a marker may be the last of a page, which ends before what tells that it
+ * is not true; and behind an older version that is named "null" versitygw
+ * forgets to go on. Both are left to the next page. */
+static int
+leave_last(struct bkp_s3_pages *pages, struct bkp_error *err)
+{
+	struct bkp_s3_entries *page = &pages->page;
+	const struct bkp_s3_entry *last = &page->items[page->count - 1];
+
+	if (!pages->is_truncated || page->count < 3 ||
+	    !(last->is_latest ? last->is_marker && is_in_order(last->id)
+			      : strcmp(last->id, "null") == 0))
+		return 0;
+	if (bkp_s3_set_text(&pages->next_key, last[-1].key,
+		strlen(last[-1].key), err) < 0 ||
+	    bkp_s3_set_text(
+		&pages->next_id, last[-1].id, strlen(last[-1].id), err) < 0)
+		return -1;
+	remove_entry(page, page->count - 1);
+	return 0;
+}
+
+static int
+settle(struct bkp_s3_pages *pages, struct bkp_error *err)
+{
+	if (leave_last(pages, err) < 0)
+		return -1;
+	remove_repeated(pages);
+	for (size_t at = 0; at < pages->page.count;)
+		at = settle_key(&pages->page, at);
+	return 0;
+}
+
 static int
 check_versions(struct bkp_s3_pages *pages, struct bkp_error *err)
 {
@@ -210,7 +296,7 @@ check_versions(struct bkp_s3_pages *pages, struct bkp_error *err)
 	for (size_t i = 0; i < pages->page.count; i++)
 		if (date_by_name(&pages->page.items[i], err) < 0)
 			return -1;
-	if (merge_markers(pages, err) < 0)
+	if (merge_markers(pages, err) < 0 || settle(pages, err) < 0)
 		return -1;
 	for (size_t i = 0; i < pages->page.count; i++) {
 		const struct bkp_s3_entry *entry = &pages->page.items[i];

@@ -162,6 +162,65 @@ def test_a_name_tells_when_a_version_came_that_was_replaced_since():
                 9500999, 3123999, 2000999, 9500999, 9000999, 9000999]
 
 
+ULIDS = ["01KDVDNK8W" + digit * 16 for digit in "0123456789"]
+
+
+@pytest.mark.parametrize("entries,expected", [
+    # Its successor was put between the two.
+    ([entry("a", ULIDS[1], True, etag="of both"), entry("a", ULIDS[1], False),
+      entry("a", ULIDS[0], False)], [("1", "latest"), ("0", "-")]),
+    # Two were put.
+    ([entry("a", ULIDS[1], True), entry("a", ULIDS[2], False),
+      entry("a", ULIDS[1], False)], [("2", "latest"), ("1", "-")]),
+    # It is a delete marker already, which has no name of its own yet.
+    ([entry("a", ULIDS[1], False), entry("a", ULIDS[0], False),
+      marker("a", ULIDS[1], True)], [("1", "latest"), ("0", "-")]),
+    # A delete marker, on which something was put.
+    ([entry("a", ULIDS[1], True), entry("a", ULIDS[0], False),
+      marker("a", ULIDS[1], False)], [("1", "latest,marker"), ("0", "-")]),
+], ids=("put", "put_twice", "deleted", "put_back"))
+def test_a_version_that_is_replaced_while_it_is_listed_is_one(
+        entries, expected):
+    """versitygw reads the newest version, and then those beside it; it writes
+    markers behind all versions."""
+    entries = sorted([*entries, entry("b", ULIDS[3], True)],
+                     key=lambda one: one.startswith("<DeleteMarker"))
+    with Fake(page(*entries)) as fake:
+        found = listed(tool(fake.endpoint, "versions", "bucket"))
+    assert [(line[1][-1], line[2]) for line in found] == [
+        *expected, ("3", "latest")]
+
+
+@pytest.mark.parametrize("name", [ULIDS[1], "null"], ids=("ulid", "null"))
+def test_a_page_may_begin_with_the_last_of_the_page_before(name):
+    with Fake(page(entry("a", ULIDS[0], True), entry("b", name, True),
+                   more=("b", name)),
+              page(entry("b", name, True), entry("b", ULIDS[0], False),
+                   entry("c", ULIDS[1], True))) as fake:
+        found = listed(tool(fake.endpoint, "versions", "bucket"))
+    assert [line[:2] for line in found] == [
+        ("a", ULIDS[0]), ("b", name), ("b", ULIDS[0]), ("c", ULIDS[1])]
+
+
+@pytest.mark.parametrize("last,now", [
+    # A marker that may be no more than a version that is being deleted.
+    (marker("c", ULIDS[1], True), [marker("c", ULIDS[2], True),
+                                   entry("c", ULIDS[1], False)]),
+    # versitygw knows nothing to go on with behind an older one named so.
+    (entry("b", "null", False), [entry("b", "null", False)]),
+], ids=("marker", "null"))
+def test_what_a_page_cannot_end_with_is_left_to_the_next(last, now):
+    with Fake(page(entry("a", ULIDS[0], True), entry("b", ULIDS[1], True),
+                   last, more=("z", ULIDS[1])),
+              page(entry("b", ULIDS[1], True), *now,
+                   entry("d", ULIDS[1], True))) as fake:
+        found = listed(tool(fake.endpoint, "versions", "bucket"))
+    assert "key-marker=b&" in fake.requests[1][1] + "&"
+    assert "version-id-marker=" + ULIDS[1] in fake.requests[1][1]
+    assert [line[0] for line in found] == [
+        "a", "b", *("c" if "<Key>c" in one else "b" for one in now), "d"]
+
+
 @pytest.mark.parametrize("start", ([], [entry("A", "9", True)]),
                          ids=("alone", "behind_another"))
 def test_the_order_of_a_listing_stays_where_a_date_is_of_the_beginning(start):
@@ -240,6 +299,25 @@ def test_more_versions_than_a_page_holds(real, s3, versioned):
     assert sorted(found) == sorted(witnessed(s3, versioned))
     assert len(found) == 2102
     assert [line[2] for line in found].count("latest") == 3
+
+
+@pytest.mark.every_s3_server("versions")
+def test_pages_end_and_begin_with_any_version(real, s3, minio, bucket):
+    """The first ends with what was put before there were versions, the second
+    with the only version of a key."""
+    def put(number):
+        s3.put_object(Bucket=bucket, Key="k%04d" % number, Body=b"x")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, range(500)))
+        s3.put_bucket_versioning(
+            Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        list(pool.map(put, range(1550)))
+    found = listed(real("versions", bucket))
+    assert [line[0] for line in found] == sorted(
+        ["k%04d" % number for number in range(1550)] +
+        ["k%04d" % number for number in range(500)])
+    assert [line[2] for line in found].count("latest") == 1550
 
 
 def test_a_bucket_without_versioning_has_versions_named_null(
