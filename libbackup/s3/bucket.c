@@ -4,6 +4,12 @@
 #include "libbackup/base/fail.h"
 #include "libbackup/s3/request.h"
 
+#define SECOND 1000000
+
+/* A Date that a timer makes once a second, and half of one for a machine whose
+ * timers are late. */
+#define LATE_MAX (SECOND + SECOND / 2)
+
 static int
 ask_simple(struct bkp_s3_connection *connection, const char *method,
     const char *bucket, struct bkp_error *err)
@@ -24,28 +30,66 @@ bkp_s3_head_bucket(struct bkp_s3_connection *connection, const char *bucket,
 	return ask_simple(connection, "HEAD", bucket, err);
 }
 
+/* Whoever is turned away is told the date as well. */
+static int
+ask_date(struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_s3_response *response, int64_t *date, struct bkp_error *err)
+{
+	const struct bkp_s3_request request = {
+	    .method = "HEAD", .bucket = bucket};
+	struct bkp_error why = BKP_ERROR_INIT;
+	int rc = bkp_s3_ask(connection, &request, response, &why);
+	const char *text = bkp_s3_fields_get(&response->headers, "date");
+
+	if (rc < 0 &&
+	    (why.code != BKP_AUTH || response->status != 403 || text == NULL)) {
+		if (err != NULL)
+			*err = why;
+		return -1;
+	}
+	*date = text != NULL ? curl_getdate(text, NULL) : -1;
+	if (*date < 0)
+		return bkp_fail(
+		    err, BKP_UNSUPPORTED, "the server does not tell the date");
+	return 0;
+}
+
 int
 bkp_s3_get_date(struct bkp_s3_connection *connection, const char *bucket,
     int64_t *date, struct bkp_error *err)
 {
-	const struct bkp_s3_request request = {
-	    .method = "HEAD", .bucket = bucket};
 	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
-	struct bkp_error why = BKP_ERROR_INIT;
-	int rc = bkp_s3_ask(connection, &request, &response, &why);
-	const char *text = bkp_s3_fields_get(&response.headers, "date");
+	int64_t found;
+	int rc = ask_date(connection, bucket, &response, &found, err);
 
-	/* Whoever is turned away is told the date as well. */
-	if (rc < 0 && why.code == BKP_AUTH && response.status == 403 &&
-	    text != NULL)
-		rc = 0;
-	if (rc < 0 && err != NULL)
-		*err = why;
+	if (rc == 0)
+		*date = found;
+	bkp_s3_response_free(&response);
+	return rc;
+}
+
+/* MinIO was seen to make it for every answer. */
+static bool
+has_fresh_date(const struct bkp_s3_response *response)
+{
+	const char *server = bkp_s3_fields_get(&response->headers, "server");
+
+	return server != NULL && strncmp(server, "MinIO", 5) == 0;
+}
+
+int
+bkp_s3_get_time(struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_s3_time *out, struct bkp_error *err)
+{
+	struct bkp_s3_response response = BKP_S3_RESPONSE_INIT;
+	int64_t date;
+	int rc = ask_date(connection, bucket, &response, &date, err);
+
 	if (rc == 0) {
-		*date = text != NULL ? curl_getdate(text, NULL) : -1;
-		if (*date < 0)
-			rc = bkp_fail(err, BKP_UNSUPPORTED,
-			    "the server does not tell the date");
+		out->from = date * SECOND;
+		out->to = out->from + SECOND;
+		if (!has_fresh_date(&response))
+			out->to += LATE_MAX;
 	}
 	bkp_s3_response_free(&response);
 	return rc;

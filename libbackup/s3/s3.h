@@ -174,6 +174,15 @@ int bkp_s3_set_versioning(struct bkp_s3_connection *connection,
 int bkp_s3_get_date(struct bkp_s3_connection *connection, const char *bucket,
     int64_t *date, struct bkp_error *err);
 
+/* When it answered, by its clock, microseconds since 1970: from `from` on, and
+ * before `to`. Servers that make their Date once a second and not for every
+ * answer are behind by up to that; versitygw is one. */
+struct bkp_s3_time {
+	int64_t from, to;
+};
+int bkp_s3_get_time(struct bkp_s3_connection *connection, const char *bucket,
+    struct bkp_s3_time *out, struct bkp_error *err);
+
 /* ---- listing (list.c) ---- */
 
 struct bkp_s3_object {
@@ -206,8 +215,7 @@ int bkp_s3_list_limit(struct bkp_s3_listing *listing, const char *behind,
     const char *last, struct bkp_error *err);
 /* Where a listing may be cut: 1, and a key that is valid until the next call; 0
  * where there is none any more; -1. Keys come in their order. */
-typedef int bkp_s3_bound_fn(
-    void *arg, const char **key, struct bkp_error *err);
+typedef int bkp_s3_bound_fn(void *arg, const char **key, struct bkp_error *err);
 /* Asks for that many ranges at once, each by a connection (borrowed as the own
  * one is) and a thread. What comes is the same, wherever it is cut. Reads ahead
  * by itself; before the first object. */

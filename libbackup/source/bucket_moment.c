@@ -24,10 +24,10 @@
 
 void
 bkp_bucket_clock_take(struct bkp_bucket_clock *clock, int64_t asked,
-    int64_t answered, int64_t date_s, bool is_first)
+    int64_t answered, const struct bkp_s3_time *time, bool is_first)
 {
-	int64_t min = date_s * SECOND - answered;
-	int64_t max = (date_s + 1) * SECOND - asked;
+	int64_t min = time->from - answered;
+	int64_t max = time->to - asked;
 
 	clock->looked_at = answered;
 	if (is_first) {
@@ -53,9 +53,10 @@ ask_time(struct bkp_s3_connection *connection, const char *bucket,
     struct bkp_error *err)
 {
 	const struct timespec pause = {.tv_sec = 0, .tv_nsec = PAUSE_NS};
-	int64_t first = 0, date = 0;
+	struct bkp_s3_time time = {0, 0};
+	int64_t first = 0;
 
-	for (int i = 0; i < QUESTIONS_MAX && date == first; i++) {
+	for (int i = 0; i < QUESTIONS_MAX && time.from == first; i++) {
 		int64_t asked, answered;
 
 		if (i > 0)
@@ -63,12 +64,12 @@ ask_time(struct bkp_s3_connection *connection, const char *bucket,
 		if (bkp_run_check(run, err) < 0)
 			return -1;
 		asked = bkp_run_clock_us();
-		if (bkp_s3_get_date(connection, bucket, &date, err) < 0)
+		if (bkp_s3_get_time(connection, bucket, &time, err) < 0)
 			return -1;
 		answered = bkp_run_clock_us();
-		bkp_bucket_clock_take(clock, asked, answered, date, i == 0);
+		bkp_bucket_clock_take(clock, asked, answered, &time, i == 0);
 		if (i == 0)
-			first = date;
+			first = time.from;
 	}
 	return 0;
 }

@@ -9,10 +9,11 @@
  * the server's. How far that is ahead is told by the Date of its answers: it
  * has whole seconds, so it is asked again and again until one second turns into
  * the next, and then is known as well as the answers are quick. Between the
- * first moment that may be meant and the last lies a window, some 20 ms wide.
- * What was done before the window is in the snapshot, what was done after it is
- * not, and within it nothing is missing that a database may name: what was put
- * is in, what was deleted stays in.
+ * first moment that may be meant and the last lies a window, some 20 ms wide;
+ * and wider by one and a half seconds where the Date may be behind. What was
+ * done before the window is in the snapshot, what was done after it is not, and
+ * within it nothing is missing that a database may name: what was put is in,
+ * what was deleted stays in.
  */
 
 #include "libbackup/base/run.h"
@@ -31,9 +32,9 @@ int bkp_bucket_clock_look(struct bkp_s3_connection *connection,
     const char *bucket, const char *prefix, const struct bkp_run *run,
     struct bkp_bucket_clock *clock, struct bkp_error *err);
 
-/* An answer with this Date came between the two times. */
+/* An answer that tells this time came between the other two. */
 void bkp_bucket_clock_take(struct bkp_bucket_clock *clock, int64_t asked,
-    int64_t answered, int64_t date_s, bool is_first);
+    int64_t answered, const struct bkp_s3_time *time, bool is_first);
 
 struct bkp_bucket_window {
 	int64_t from, to; /* microseconds since 1970, by the server's clock */

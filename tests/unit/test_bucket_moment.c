@@ -64,11 +64,19 @@ a_whole_second_is_all_of_it(void **state)
 	assert_int_equal(judge(101 * SECOND, false, true), BKP_BUCKET_LATER);
 }
 
-/* The server is 7 s and 300 ms ahead; its answers take 2 ms. */
-static int64_t
-date_at(int64_t local_us)
+static struct bkp_s3_time
+second(int64_t date, int64_t late)
 {
-	return (local_us + MS + 7 * SECOND + 300 * MS) / SECOND;
+	return (struct bkp_s3_time){
+	    .from = date * SECOND, .to = (date + 1) * SECOND + late};
+}
+
+/* The server is 7 s and 300 ms ahead; its answers take 2 ms. */
+static struct bkp_s3_time
+date_at(int64_t local_us, int64_t late)
+{
+	return second((local_us + MS + 7 * SECOND + 300 * MS - late) / SECOND,
+	    late > 0 ? SECOND : 0);
 }
 
 static void
@@ -94,22 +102,46 @@ dates_tell_how_far_a_server_is_ahead(void **state)
 	int64_t at = 50 * SECOND;
 
 	(void)state;
-	for (int i = 0; i < 51; i++, at += 20 * MS)
-		bkp_bucket_clock_take(
-		    &clock, at, at + 2 * MS, date_at(at), i == 0);
+	for (int i = 0; i < 51; i++, at += 20 * MS) {
+		const struct bkp_s3_time time = date_at(at, 0);
+
+		bkp_bucket_clock_take(&clock, at, at + 2 * MS, &time, i == 0);
+	}
 	assert_true(clock.ahead_min <= 7 * SECOND + 300 * MS);
 	assert_true(clock.ahead_max >= 7 * SECOND + 300 * MS);
 	assert_true(clock.ahead_max - clock.ahead_min <= 24 * MS);
 }
 
 static void
+a_date_that_is_behind_misleads_nobody(void **state)
+{
+	(void)state;
+	for (int64_t late = 100 * MS; late < SECOND; late += 200 * MS) {
+		struct bkp_bucket_clock clock = {.ahead_min = 0};
+		int64_t at = 50 * SECOND;
+
+		for (int i = 0; i < 51; i++, at += 20 * MS) {
+			const struct bkp_s3_time time = date_at(at, late);
+
+			bkp_bucket_clock_take(
+			    &clock, at, at + 2 * MS, &time, i == 0);
+		}
+		assert_true(clock.ahead_min <= 7 * SECOND + 300 * MS);
+		assert_true(clock.ahead_max >= 7 * SECOND + 300 * MS);
+		assert_true(
+		    clock.ahead_max - clock.ahead_min <= SECOND + 24 * MS);
+	}
+}
+
+static void
 one_date_tells_it_to_a_second(void **state)
 {
 	struct bkp_bucket_clock clock = {.ahead_min = 0};
+	const struct bkp_s3_time time = second(57, 0);
 
 	(void)state;
 	bkp_bucket_clock_take(
-	    &clock, 50 * SECOND, 50 * SECOND + 2 * MS, 57, true);
+	    &clock, 50 * SECOND, 50 * SECOND + 2 * MS, &time, true);
 	assert_int_equal(clock.ahead_min, 7 * SECOND - 2 * MS);
 	assert_int_equal(clock.ahead_max, 8 * SECOND);
 }
@@ -118,10 +150,11 @@ static void
 clocks_that_differ_are_both_believed(void **state)
 {
 	struct bkp_bucket_clock clock = {.ahead_min = 0};
+	const struct bkp_s3_time one = second(57, 0), other = second(40, 0);
 
 	(void)state;
-	bkp_bucket_clock_take(&clock, 50 * SECOND, 50 * SECOND, 57, true);
-	bkp_bucket_clock_take(&clock, 50 * SECOND, 50 * SECOND, 40, false);
+	bkp_bucket_clock_take(&clock, 50 * SECOND, 50 * SECOND, &one, true);
+	bkp_bucket_clock_take(&clock, 50 * SECOND, 50 * SECOND, &other, false);
 	assert_int_equal(clock.ahead_min, -10 * SECOND);
 	assert_int_equal(clock.ahead_max, 8 * SECOND);
 }
@@ -159,6 +192,7 @@ main(void)
 	    cmocka_unit_test(only_what_was_deleted_before_the_window_is_gone),
 	    cmocka_unit_test(a_whole_second_is_all_of_it),
 	    cmocka_unit_test(dates_tell_how_far_a_server_is_ahead),
+	    cmocka_unit_test(a_date_that_is_behind_misleads_nobody),
 	    cmocka_unit_test(one_date_tells_it_to_a_second),
 	    cmocka_unit_test(clocks_that_differ_are_both_believed),
 	    cmocka_unit_test(the_window_is_that_of_all_databases),

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """An S3 server with moods: MinIO, but for what a test answers by itself."""
 
+import email.utils
 import http.client
 import http.server
 import threading
+import time
 
 # What is of one connection only, and is not passed on.
 HOPS = {"connection", "keep-alive", "transfer-encoding", "expect"}
@@ -29,9 +31,10 @@ class Gate:
     """Passes every request on as it is (the signature holds, for the Host
     header is passed on too), unless `answer(method, path)` gives a status and
     an error code, which are then the answer. Headers that are `hidden` are
-    left out of answers. Looks like a Minio to a Stack."""
+    left out of answers; their Date is as many seconds `late`. Looks like a
+    Minio to a Stack."""
 
-    def __init__(self, minio, answer, hidden=()):
+    def __init__(self, minio, answer, hidden=(), late=0):
         self.access_key = minio.access_key
         self.secret_key = minio.secret_key
         self.requests = []
@@ -56,6 +59,9 @@ class Gate:
             def reply(self, status, headers, body):
                 self.send_response_only(status)
                 for name, value in headers:
+                    if late and name.lower() == "date":
+                        value = email.utils.formatdate(
+                            time.time() - late, usegmt=True)
                     if name.lower() not in HOPS | {"content-length", *hidden}:
                         self.send_header(name, value)
                 length = dict((name.lower(), value)
