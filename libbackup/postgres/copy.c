@@ -4,12 +4,19 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "formats/chunker.h"
 #include "libbackup/base/fail.h"
 #include "libbackup/postgres/names.h"
 
 #define PUT_MAX (1024u * 1024u)
+
+/* So much of a table has come where more is on its way: shorter ones end
+ * without a pause. */
+#define FLOWING (32u * 1024u)
+#define GATHER_NS 200000
+
 #define BINARY "FORMAT binary, "
 
 /* ---- the statements ---- */
@@ -75,6 +82,7 @@ begin(struct bkp_pg *pg, const char *sql, ExecStatusType expected,
 	PGresult *result = NULL;
 	int rc = 0;
 
+	pg->came = 0;
 	/* The extended protocol: one statement and no more. */
 	if (!PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 0))
 		return bkp_pg_fail(pg, NULL, err);
@@ -111,22 +119,46 @@ end(struct bkp_pg *pg, uint64_t *rows, struct bkp_error *err)
 	return rc;
 }
 
-/* Gives the next row: 1, or 0 at the end. What has come already is taken
- * without asking whether it has: a server sends 8 kB at a time, and a second
- * call for each of them is a tenth of what this side does. */
+/* A server sends 8 kB at a time, and who wakes up for each of them keeps both
+ * sides switching: a tenth of the processor that an unchanged backup takes.
+ * Once rows flow, several are let come. Shorter than the buffer of a socket
+ * (208 kB) takes to fill at a GB a second, so that no server ever waits. */
+static void
+let_gather(void)
+{
+	const struct timespec moment = {.tv_nsec = GATHER_NS};
+
+	(void)nanosleep(&moment, NULL);
+}
+
+/* Before more is read, where that was found to be nothing so many times since
+ * the last row. What has come already is taken without asking whether it has:
+ * a second call for each message costs as much as the message. */
+static int
+before_reading(struct bkp_pg *pg, unsigned empty, struct bkp_error *err)
+{
+	if (empty > 1 || (empty == 1 && pg->came < FLOWING))
+		return bkp_pg_wait(pg, false, err);
+	if (empty == 1)
+		let_gather();
+	return bkp_pg_check(pg, err);
+}
+
+/* Gives the next row: 1, or 0 at the end. */
 static int
 next_row(struct bkp_pg *pg, char **row, int *len, struct bkp_error *err)
 {
-	for (bool is_dry = false;; is_dry = true) {
+	for (unsigned empty = 0;; empty++) {
 		*len = PQgetCopyData(pg->conn, row, 1);
-		if (*len > 0)
+		if (*len > 0) {
+			pg->came += (uint64_t)*len;
 			return 1;
+		}
 		if (*len == -1)
 			return 0;
 		if (*len < -1)
 			return bkp_pg_fail(pg, NULL, err);
-		if ((is_dry ? bkp_pg_wait(pg, false, err)
-			    : bkp_pg_check(pg, err)) < 0) {
+		if (before_reading(pg, empty, err) < 0) {
 			bkp_pg_interrupt(pg);
 			return -1;
 		}

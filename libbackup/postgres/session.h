@@ -16,6 +16,7 @@
 #include <libpq-fe.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "libbackup/base/config_impl.h"
 #include "libbackup/base/run.h"
@@ -26,6 +27,7 @@ struct bkp_pg {
 	bool is_ticking;         /* of the calling thread: tells progress */
 	const atomic_bool *stop; /* borrowed; NULL, or true where somebody
 				    else's failure ends this, too */
+	uint64_t came;           /* bytes of rows, since the last COPY began */
 	char state[6];           /* SQLSTATE of the last failure, or "" */
 };
 
