@@ -41,7 +41,8 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket_scratch.c \
 	libbackup/source/bucket_share.c \
 	libbackup/source/bucket_source.c libbackup/source/bucket_source.h \
-	libbackup/source/bucket_target.c \
+	libbackup/source/bucket_target.c libbackup/source/bucket_target.h \
+	libbackup/source/bucket_target_put.c \
 	libbackup/source/bucket_walk.c libbackup/source/bucket_walk.h
 # postgres
 libbackup_libbackup_internal_la_SOURCES += \
