@@ -5,7 +5,7 @@
 
 #include "libbackup/base/fail.h"
 #include "libbackup/s3/etag.h"
-#include "libbackup/source/bucket_impl.h"
+#include "libbackup/source/bucket_parts.h"
 
 /* How often an object that is replaced while it is fetched is tried, and one
  * whose bytes are not those of its ETag. */
@@ -36,14 +36,12 @@ struct fetch {
 	bool is_sealed; /* encrypted in a way by which its ETag tells nothing */
 	unsigned doubts;           /* rounds whose bytes were not the ETag's */
 	struct bkp_error odd_lock; /* code BKP_OK: none */
-	bool is_listed;            /* the parts were asked for one by one */
 	bool is_restless; /* it never stayed the same for long enough */
 	bool is_cut;      /* and the last time fewer or more bytes came */
 	bool is_ours;     /* what failed is on this side, not the server's */
 	uint64_t received;
-	char *etag;      /* of what came; owned */
-	uint64_t *parts; /* owned */
-	size_t part_count;
+	char *etag; /* of what came; owned */
+	struct bkp_bucket_parts parts;
 	struct bkp_s3_etag *check;
 	json_t *attrs;
 };
@@ -75,7 +73,7 @@ static void
 fetch_free(struct fetch *fetch)
 {
 	drop_round(fetch);
-	free(fetch->parts);
+	bkp_bucket_parts_free(&fetch->parts);
 	fmt_buf_free(&fetch->bytes);
 	give_slot(fetch);
 }
@@ -144,122 +142,6 @@ copy_unquoted(const char *etag, char **out, struct bkp_error *err)
 	return 0;
 }
 
-/* ---- parts ---- */
-
-/* One part's size, and how many there are; 0 where the server cannot say. */
-static int
-head_part(struct fetch *fetch, unsigned part, uint64_t *size, unsigned *count,
-    struct bkp_error *err)
-{
-	struct bkp_s3_fields headers = BKP_S3_FIELDS_INIT;
-	struct bkp_error why = BKP_ERROR_INIT;
-	int rc = bkp_s3_head_version(fetch->connection, fetch->bucket,
-	    fetch->item->key, fetch->item->version_id, part, &headers, &why);
-	const char *length, *parts;
-
-	*count = 0;
-	if (rc < 0 && why.code == BKP_UNSUPPORTED) {
-		rc = 0;
-	} else if (rc < 0) {
-		if (err != NULL)
-			*err = why;
-	} else {
-		parts = bkp_s3_fields_get(&headers, "x-amz-mp-parts-count");
-		length = bkp_s3_fields_get(&headers, "content-length");
-		if (parts != NULL && length != NULL) {
-			*count = (unsigned)strtoul(parts, NULL, 10);
-			*size = strtoull(length, NULL, 10);
-		}
-	}
-	bkp_s3_fields_free(&headers);
-	return rc;
-}
-
-/* Asks for the sizes of all parts. */
-static int
-list_parts(struct fetch *fetch, unsigned count, struct bkp_error *err)
-{
-	fetch->is_listed = true;
-	for (unsigned i = 0; i < count; i++) {
-		unsigned seen;
-
-		if (head_part(fetch, i + 1, &fetch->parts[i], &seen, err) < 0)
-			return -1;
-		if (seen != count) {
-			fetch->part_count = 0;
-			return 0;
-		}
-	}
-	fetch->part_count = count;
-	return 0;
-}
-
-/* The sizes that the parts have if all but the last are like the first; that
- * is nearly always so, and the ETag tells whether it was. */
-static void
-guess_parts(struct fetch *fetch, uint64_t first, unsigned count)
-{
-	uint64_t left = fetch->item->size;
-
-	for (unsigned i = 0; i < count; i++) {
-		fetch->parts[i] = i + 1 < count ? first : left;
-		left -= first <= left ? first : left;
-	}
-	fetch->part_count = count;
-}
-
-static bool
-fits_guess(uint64_t size, uint64_t first, unsigned count)
-{
-	uint64_t before = first * (count - 1);
-
-	return first > 0 && before < size && size - before <= first;
-}
-
-/* Finds out how a multipart object was cut, so that it can be cut so again. A
- * server that does not say leaves it to the ETag check's usual sizes. */
-static int
-find_parts(struct fetch *fetch, const char *etag, struct bkp_error *err)
-{
-	unsigned expected = bkp_s3_etag_parts(etag), count;
-	uint64_t first = 0;
-
-	free(fetch->parts);
-	fetch->parts = NULL;
-	fetch->part_count = 0;
-	if (expected == 0)
-		return 0;
-	if (head_part(fetch, 1, &first, &count, err) < 0)
-		return -1;
-	if (count != expected)
-		return 0;
-	fetch->parts = bkp_alloc_array(count, sizeof(*fetch->parts), err);
-	if (fetch->parts == NULL)
-		return -1;
-	if (!fetch->is_listed && fits_guess(fetch->item->size, first, count)) {
-		guess_parts(fetch, first, count);
-		return 0;
-	}
-	return list_parts(fetch, count, err);
-}
-
-/* Parts that are not all of the object are not how it was cut. */
-static void
-check_parts(struct fetch *fetch)
-{
-	uint64_t left = fetch->item->size;
-
-	for (size_t i = 0; i < fetch->part_count; i++) {
-		if (fetch->parts[i] > left) {
-			fetch->part_count = 0;
-			return;
-		}
-		left -= fetch->parts[i];
-	}
-	if (left > 0)
-		fetch->part_count = 0;
-}
-
 /* ---- bytes ---- */
 
 /* With keys that are not the server's own the ETag is not made of the bytes.
@@ -287,7 +169,7 @@ begin(void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
 		return bkp_fail(err, BKP_CORRUPT, "the answer has no ETag");
 	if (length != NULL)
 		fetch->item->size = strtoull(length, NULL, 10);
-	check_parts(fetch);
+	bkp_bucket_parts_check(&fetch->parts, fetch->item->size);
 	fetch->may_have_tags = bkp_bucket_may_have_tags(
 	    &fetch->origin->tagging, headers, &fetch->has_tags);
 	fetch->is_sealed = is_sealed(headers);
@@ -296,8 +178,8 @@ begin(void *arg, const struct bkp_s3_fields *headers, struct bkp_error *err)
 	fetch->is_ours = true;
 	if (copy_unquoted(etag, &fetch->etag, err) < 0 ||
 	    bkp_bucket_attrs_read(headers, &fetch->attrs, err) < 0 ||
-	    bkp_s3_etag_new(fetch->etag, fetch->item->size, fetch->parts,
-		fetch->part_count, &fetch->check, err) < 0)
+	    bkp_s3_etag_new(fetch->etag, fetch->item->size, fetch->parts.sizes,
+		fetch->parts.count, &fetch->check, err) < 0)
 		return -1;
 	if (fetch->slot == NO_SLOT && fetch->item->size <= SMALL &&
 	    fmt_buf_reserve(&fetch->bytes, (size_t)fetch->item->size) != FMT_OK)
@@ -335,7 +217,8 @@ get_round(struct fetch *fetch, const char *if_match, struct bkp_error *err)
 
 	drop_round(fetch);
 	fetch->received = 0;
-	if (find_parts(fetch, if_match, &why) == 0 &&
+	if (bkp_bucket_parts_find(&fetch->parts, fetch->connection,
+		fetch->bucket, fetch->item, if_match, &why) == 0 &&
 	    bkp_s3_get(fetch->connection, fetch->bucket, fetch->item->key,
 		&options, &why) == 0) {
 		fetch->is_cut = fetch->received != fetch->item->size;
@@ -403,7 +286,7 @@ static bool
 is_doubtful(const struct fetch *fetch)
 {
 	return !fetch->is_sealed &&
-	       (fetch->part_count > 0 || bkp_s3_etag_is_md5(fetch->etag));
+	       (fetch->parts.count > 0 || bkp_s3_etag_is_md5(fetch->etag));
 }
 
 /* The bytes came so every time: they are kept, and it is said. */
@@ -430,8 +313,8 @@ note_etag(struct fetch *fetch, struct bkp_error *err)
 
 	if (bkp_s3_etag_finish(fetch->check, &is_match, &part_size, err) < 0)
 		return -1;
-	if (!is_match && fetch->part_count > 0 && !fetch->is_listed) {
-		fetch->is_listed = true;
+	if (!is_match && fetch->parts.count > 0 && !fetch->parts.is_listed) {
+		fetch->parts.is_listed = true;
 		return 1;
 	}
 	if (!is_match && is_doubtful(fetch)) {
@@ -443,19 +326,12 @@ note_etag(struct fetch *fetch, struct bkp_error *err)
 	if (bkp_bucket_attrs_set(fetch->attrs,
 		is_match ? "etag" : "etag_opaque", fetch->etag, err) < 0)
 		return -1;
-	if (is_match && part_size > 0) {
-		unsigned count = bkp_s3_etag_parts(fetch->etag);
-
-		free(fetch->parts);
-		fetch->part_count = 0;
-		fetch->parts =
-		    bkp_alloc_array(count, sizeof(*fetch->parts), err);
-		if (fetch->parts == NULL)
-			return -1;
-		guess_parts(fetch, part_size, count);
-	}
+	if (is_match && part_size > 0 &&
+	    bkp_bucket_parts_set(&fetch->parts, fetch->item->size, part_size,
+		bkp_s3_etag_parts(fetch->etag), err) < 0)
+		return -1;
 	return bkp_bucket_attrs_add_parts(
-	    fetch->attrs, fetch->parts, fetch->part_count, err);
+	    fetch->attrs, fetch->parts.sizes, fetch->parts.count, err);
 }
 
 /* What the server said it has and does not give, of this object. */

@@ -31,6 +31,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket_lineage_put.c \
 	libbackup/source/bucket_moment.c libbackup/source/bucket_moment.h \
 	libbackup/source/bucket_older.c libbackup/source/bucket_older.h \
+	libbackup/source/bucket_parts.c libbackup/source/bucket_parts.h \
 	libbackup/source/bucket_pipeline.c \
 	libbackup/source/bucket_plan.c \
 	libbackup/source/bucket_put.c libbackup/source/bucket_put.h \
