@@ -90,6 +90,56 @@ bkp_s3_read_lock(const struct bkp_s3_fields *headers, struct bkp_s3_lock *lock,
 	return 0;
 }
 
+/* The root is "Retention", and "ObjectLockRetention" of versitygw. */
+static int
+take_lock(void *arg, const char *path, const char *text, size_t len,
+    struct bkp_error *err)
+{
+	struct bkp_s3_lock *lock = arg;
+	const char *name = strchr(path, '/');
+	int64_t us;
+
+	(void)len;
+	if (name == NULL)
+		return 0;
+	if (strcmp(name, "/Mode") == 0) {
+		lock->mode = mode_of(text);
+	} else if (strcmp(name, "/RetainUntilDate") == 0) {
+		if (!bkp_instant_read(text, &us))
+			return bkp_fail(err, BKP_CORRUPT,
+			    "the server tells of a retention until \"%.40s\"",
+			    text);
+		lock->until = us / 1000000;
+	} else if (strcmp(name, "/Status") == 0) {
+		lock->has_legal_hold = strcmp(text, "ON") == 0;
+	}
+	return 0;
+}
+
+int
+bkp_s3_get_lock(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const char *version_id, struct bkp_s3_lock *out,
+    struct bkp_error *err)
+{
+	static const char *const questions[] = {"retention", "legal-hold"};
+	struct bkp_s3_lock found = {.mode = BKP_S3_LOCK_NONE};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct bkp_error why = BKP_ERROR_INIT;
+
+		if (bkp_s3_ask_document(connection, bucket, key, version_id,
+			questions[i], take_lock, &found, &why) == 0)
+			continue;
+		if (why.code == BKP_NOTFOUND || why.code == BKP_UNSUPPORTED)
+			continue;
+		if (err != NULL)
+			*err = why;
+		return -1;
+	}
+	*out = found;
+	return 0;
+}
+
 /* PUT ?what of a version. */
 static int
 put_document(struct bkp_s3_connection *connection, const char *bucket,

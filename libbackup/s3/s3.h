@@ -241,6 +241,10 @@ struct bkp_s3_version {
 	const char *tags; /* "a=1&b=2", encoded; NULL: it did not say */
 };
 
+/* Whether the id is a ULID, as versitygw names versions: such are in the order
+ * of time. */
+bool bkp_s3_is_time_ordered(const char *version_id);
+
 /*
  * Every version and delete marker below a prefix (NULL: all), once: keys in
  * byte order, of each key the newest first. Held to that as bkp_s3_list_next
@@ -417,6 +421,13 @@ int bkp_s3_add_lock(struct bkp_s3_fields *headers,
     const struct bkp_s3_lock *lock, struct bkp_error *err);
 int bkp_s3_read_lock(const struct bkp_s3_fields *headers,
     struct bkp_s3_lock *lock, struct bkp_error *err);
+
+/* Asks for it by itself, which are two requests (BKP_AUTH: not for these
+ * credentials). Versitygw leaves those headers out where a version is not the
+ * current one any more. */
+int bkp_s3_get_lock(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const char *version_id, struct bkp_s3_lock *out,
+    struct bkp_error *err);
 
 /* Sets a retention or makes it longer; one that is there is never made shorter
  * (BKP_AUTH, sys BKP_S3_LOCKED). version_id NULL: the current one. */

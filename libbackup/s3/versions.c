@@ -16,8 +16,8 @@ struct bkp_s3_versions {
 
 /* "01M7ZSWVW0TS54V4EA5KGNHD10", a ULID, as versitygw names versions: such names
  * are in the order of time, finer than its dates. */
-static bool
-is_in_order(const char *id)
+bool
+bkp_s3_is_time_ordered(const char *id)
 {
 	return strlen(id) == 26 && strspn(id, ULID_DIGITS) == 26;
 }
@@ -32,7 +32,7 @@ is_before(const struct bkp_s3_entry *a, const struct bkp_s3_entry *b)
 		return order < 0;
 	if (a->is_latest != b->is_latest)
 		return a->is_latest;
-	if (is_in_order(a->id) && is_in_order(b->id))
+	if (bkp_s3_is_time_ordered(a->id) && bkp_s3_is_time_ordered(b->id))
 		return strcmp(a->id, b->id) >= 0;
 	return a->modified_us >= b->modified_us;
 }
@@ -63,7 +63,8 @@ is_contradiction(
 {
 	if (older->is_latest)
 		return true;
-	if (is_in_order(newer->id) && is_in_order(older->id))
+	if (bkp_s3_is_time_ordered(newer->id) &&
+	    bkp_s3_is_time_ordered(older->id))
 		return strcmp(newer->id, older->id) < 0;
 	return newer->modified_us < older->modified_us &&
 	       (newer->is_marker || strchr(newer->etag, '-') == NULL);
@@ -190,7 +191,7 @@ date_by_name(struct bkp_s3_entry *entry, struct bkp_error *err)
 {
 	int64_t ms;
 
-	if (!is_in_order(entry->id))
+	if (!bkp_s3_is_time_ordered(entry->id))
 		return 0;
 	ms = ulid_ms(entry->id);
 	if (ms * 1000 + 999 >= entry->modified_us && !entry->is_marker)
@@ -225,7 +226,7 @@ remove_repeated(struct bkp_s3_pages *pages)
 	while (page->count > 0 && pages->last_key != NULL &&
 	       strcmp(pages->last_key, page->items[0].key) == 0 &&
 	       strcmp(pages->last_id, page->items[0].id) == 0 &&
-	       (is_in_order(pages->last_id) ||
+	       (bkp_s3_is_time_ordered(pages->last_id) ||
 		   strcmp(pages->last_id, "null") == 0))
 		remove_entry(page, 0);
 }
@@ -244,7 +245,7 @@ settle_key(struct bkp_s3_entries *page, size_t first)
 
 	for (; at < page->count && strcmp(items[first].key, items[at].key) == 0;
 	     at++)
-		if (is_in_order(items[first].id) &&
+		if (bkp_s3_is_time_ordered(items[first].id) &&
 		    strcmp(items[first].id, items[at].id) == 0) {
 			bool is_latest = items[first].is_latest;
 
@@ -265,8 +266,9 @@ leave_last(struct bkp_s3_pages *pages, struct bkp_error *err)
 	const struct bkp_s3_entry *last = &page->items[page->count - 1];
 
 	if (!pages->is_truncated || page->count < 3 ||
-	    !(last->is_latest ? last->is_marker && is_in_order(last->id)
-			      : strcmp(last->id, "null") == 0))
+	    !(last->is_latest
+		    ? last->is_marker && bkp_s3_is_time_ordered(last->id)
+		    : strcmp(last->id, "null") == 0))
 		return 0;
 	if (bkp_s3_set_text(&pages->next_key, last[-1].key,
 		strlen(last[-1].key), err) < 0 ||

@@ -178,6 +178,25 @@ bkp_bucket_attrs_lock(const json_t *attrs, struct bkp_s3_lock *lock)
 	return lock->has_legal_hold || lock->mode != BKP_S3_LOCK_NONE;
 }
 
+int
+bkp_bucket_attrs_add_lock(
+    json_t *attrs, const struct bkp_s3_lock *lock, struct bkp_error *err)
+{
+	if (lock->has_legal_hold &&
+	    json_object_set_new(attrs, "legal_hold", json_true()) < 0)
+		return bkp_fail_nomem(err, "noting attributes");
+	if (lock->mode == BKP_S3_LOCK_NONE)
+		return 0;
+	if (json_object_set_new(attrs, "lock_mode",
+		json_string(lock->mode == BKP_S3_LOCK_COMPLIANCE
+				? "COMPLIANCE"
+				: "GOVERNANCE")) < 0 ||
+	    json_object_set_new(
+		attrs, "lock_until", json_integer((json_int_t)lock->until)) < 0)
+		return bkp_fail_nomem(err, "noting attributes");
+	return 0;
+}
+
 static int
 read_lock(
     const struct bkp_s3_fields *headers, json_t *attrs, struct bkp_error *err)
@@ -186,19 +205,7 @@ read_lock(
 
 	if (bkp_s3_read_lock(headers, &lock, NULL) < 0)
 		return 0;
-	if (lock.has_legal_hold &&
-	    json_object_set_new(attrs, "legal_hold", json_true()) < 0)
-		return bkp_fail_nomem(err, "noting attributes");
-	if (lock.mode == BKP_S3_LOCK_NONE)
-		return 0;
-	if (json_object_set_new(attrs, "lock_mode",
-		json_string(lock.mode == BKP_S3_LOCK_COMPLIANCE
-				? "COMPLIANCE"
-				: "GOVERNANCE")) < 0 ||
-	    json_object_set_new(
-		attrs, "lock_until", json_integer((json_int_t)lock.until)) < 0)
-		return bkp_fail_nomem(err, "noting attributes");
-	return 0;
+	return bkp_bucket_attrs_add_lock(attrs, &lock, err);
 }
 
 int

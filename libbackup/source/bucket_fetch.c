@@ -379,7 +379,8 @@ static int
 note_lock(struct fetch *fetch, struct bkp_error *err)
 {
 	if (fetch->odd_lock.code == BKP_OK)
-		return 0;
+		return bkp_bucket_ask_lock(fetch->connection, fetch->origin,
+		    fetch->item, fetch->attrs, err);
 	fetch->is_partial = true;
 	return bkp_run_omit(fetch->run, err, fetch->item->entry.path,
 	    "its lock cannot be read, all else of it was: %s",

@@ -81,6 +81,8 @@ int bkp_bucket_attrs_read(
 
 /* Object lock, as recorded; false where there was none, or it is over. */
 bool bkp_bucket_attrs_lock(const json_t *attrs, struct bkp_s3_lock *lock);
+int bkp_bucket_attrs_add_lock(
+    json_t *attrs, const struct bkp_s3_lock *lock, struct bkp_error *err);
 
 /* Adds tags; none are none. */
 int bkp_bucket_attrs_add_tags(
@@ -160,6 +162,13 @@ struct bkp_bucket_origin {
 	struct bkp_sink *sink;                  /* where bytes go, */
 	struct bkp_slots *slots;                /* by one of these */
 	struct bkp_bucket_tagging tagging;
+	atomic_int locking; /* enum bkp_bucket_locking */
+};
+
+enum bkp_bucket_locking {
+	BKP_BUCKET_LOCKING_UNKNOWN,
+	BKP_BUCKET_LOCKING_ON,
+	BKP_BUCKET_LOCKING_OFF /* or not for us to know */
 };
 
 /* Whether an object with these headers is to be asked for its tags. */
@@ -179,6 +188,12 @@ int bkp_bucket_judge_tags(struct bkp_bucket_tagging *tagging,
 int bkp_bucket_fetch(struct bkp_s3_connection *connection,
     struct bkp_bucket_origin *origin, struct bkp_bucket_item *item,
     struct bkp_error *err);
+
+/* Adds a lock to the attributes of a version whose headers told none, where the
+ * server leaves it out of them (bucket_lock.c). */
+int bkp_bucket_ask_lock(struct bkp_s3_connection *connection,
+    struct bkp_bucket_origin *origin, const struct bkp_bucket_item *item,
+    json_t *attrs, struct bkp_error *err);
 
 /* ---- is it still so? (bucket_same.c) ---- */
 

@@ -29,6 +29,7 @@ libbackup_libbackup_internal_la_SOURCES += \
 	libbackup/source/bucket_leftovers.c \
 	libbackup/source/bucket_lineage.c libbackup/source/bucket_lineage.h \
 	libbackup/source/bucket_lineage_put.c \
+	libbackup/source/bucket_lock.c \
 	libbackup/source/bucket_moment.c libbackup/source/bucket_moment.h \
 	libbackup/source/bucket_older.c libbackup/source/bucket_older.h \
 	libbackup/source/bucket_parts.c libbackup/source/bucket_parts.h \

@@ -6,6 +6,7 @@ import datetime
 import time
 
 import pytest
+from botocore.exceptions import ClientError
 from harness.stack import DEGRADED
 
 
@@ -65,6 +66,24 @@ def test_locks_come_back_on_request_and_as_far_as_they_are_not_over(
     stack.verify("latest")
 
 
+def lock_of(s3, bucket, key, version):
+    """Asked for by itself: not every server tells it with a version that is
+    not the current one."""
+    told = []
+    for ask, name, field in (
+            (s3.get_object_retention, "Retention", "RetainUntilDate"),
+            (s3.get_object_legal_hold, "LegalHold", "Status")):
+        try:
+            told.append(ask(Bucket=bucket, Key=key,
+                            VersionId=version)[name][field])
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == \
+                "NoSuchObjectLockConfiguration", error
+            told.append(None)
+    return tuple(told)
+
+
+@pytest.mark.every_s3_server("object lock")
 def test_each_version_has_its_own_lock(stack, s3, minio, locked):
     name, to = locked("versions"), locked("to")
     until = [soon(86400), soon(2 * 86400)]
@@ -83,9 +102,7 @@ def test_each_version_has_its_own_lock(stack, s3, minio, locked):
     told = {}
     for item in listed["Versions"]:
         answer = s3.get_object(Bucket=to, Key="a", VersionId=item["VersionId"])
-        told[answer["Body"].read()] = (
-            answer.get("ObjectLockRetainUntilDate"),
-            answer.get("ObjectLockLegalHoldStatus"))
+        told[answer["Body"].read()] = lock_of(s3, to, "a", item["VersionId"])
     assert told == {b"0": (until[0], None), b"1": (until[1], None),
                     b"2": (None, "ON")}
 
