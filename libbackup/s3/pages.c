@@ -163,9 +163,9 @@ check_page(struct bkp_s3_pages *pages, struct bkp_error *err)
 		(pages->next_key != NULL && bkp_s3_decode_key(&pages->next_key,
 						pages->bucket, err) < 0)))
 		return -1;
-	if (pages->is_truncated && check_markers(pages, err) < 0)
-		return -1;
 	if (pages->kind->check != NULL && pages->kind->check(pages, err) < 0)
+		return -1;
+	if (pages->is_truncated && check_markers(pages, err) < 0)
 		return -1;
 	pages->empty_pages =
 	    pages->page.count == 0 ? pages->empty_pages + 1 : 0;

@@ -24,7 +24,8 @@ struct bkp_s3_pages_kind {
 		const char *name; /* "Version"; NULL: the end */
 		enum bkp_s3_entry_kind kind;
 	} elements[3];
-	/* Looks at a page when its keys are decoded; may be NULL. */
+	/* Looks at a page when its keys are decoded, and may set its markers;
+	 * may be NULL. */
 	int (*check)(struct bkp_s3_pages *pages, struct bkp_error *err);
 };
 

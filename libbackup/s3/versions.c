@@ -217,13 +217,15 @@ remove_entry(struct bkp_s3_entries *page, size_t at)
 }
 
 /* Versitygw goes on with the version that it is to go on behind, where that is
- * the newest of its key. */
+ * the newest of its key. One that is not any more it cannot have been asked
+ * for: with such a page it may have forgotten what follows. */
 static void
 remove_repeated(struct bkp_s3_pages *pages)
 {
 	struct bkp_s3_entries *page = &pages->page;
 
 	while (page->count > 0 && pages->last_key != NULL &&
+	       page->items[0].is_latest &&
 	       strcmp(pages->last_key, page->items[0].key) == 0 &&
 	       strcmp(pages->last_id, page->items[0].id) == 0 &&
 	       (bkp_s3_is_time_ordered(pages->last_id) ||
@@ -256,26 +258,66 @@ settle_key(struct bkp_s3_entries *page, size_t first)
 	return at;
 }
 
-/* Such a marker may be the last of a page, which ends before what tells that it
- * is not true; and behind an older version that is named "null" versitygw
- * forgets to go on. Both are left to the next page. */
+/* Behind an older version that is named "null" versitygw forgets to go on. It
+ * writes delete markers behind all else, so this need not be the last here. */
+static bool
+is_dead_end(const struct bkp_s3_pages *pages, const struct bkp_s3_entry *entry)
+{
+	const struct bkp_s3_entries *page = &pages->page;
+
+	if (entry->is_latest || strcmp(entry->id, "null") != 0)
+		return false;
+	return entry == &page->items[page->count - 1] ||
+	       (pages->next_key != NULL &&
+		   strcmp(pages->next_key, entry->key) == 0 &&
+		   strcmp(pages->next_id, "null") == 0);
+}
+
+/* How many entries of a page may stay: it ends before one that is a dead end,
+ * and before a delete marker that may not be true, for what tells so would be
+ * on the next page. */
+static size_t
+end_of_page(const struct bkp_s3_pages *pages)
+{
+	const struct bkp_s3_entries *page = &pages->page;
+	const struct bkp_s3_entry *last = &page->items[page->count - 1];
+
+	for (size_t i = 0; i < page->count; i++)
+		if (is_dead_end(pages, &page->items[i]))
+			return i;
+	return last->is_latest && last->is_marker &&
+		       bkp_s3_is_time_ordered(last->id)
+		   ? page->count - 1
+		   : page->count;
+}
+
+/* Leaves what a page cannot end with to the next one, which is to go on behind
+ * the last version before it that is named by its time: behind others versitygw
+ * may not find its way. Where there is none in the second half of the page its
+ * own marker is taken, so that every page moves on. */
 static int
 leave_last(struct bkp_s3_pages *pages, struct bkp_error *err)
 {
 	struct bkp_s3_entries *page = &pages->page;
-	const struct bkp_s3_entry *last = &page->items[page->count - 1];
+	const struct bkp_s3_entry *from;
+	size_t end;
 
-	if (!pages->is_truncated || page->count < 3 ||
-	    !(last->is_latest
-		    ? last->is_marker && bkp_s3_is_time_ordered(last->id)
-		    : strcmp(last->id, "null") == 0))
+	if (!pages->is_truncated || page->count == 0 ||
+	    (end = end_of_page(pages)) == page->count)
 		return 0;
-	if (bkp_s3_set_text(&pages->next_key, last[-1].key,
-		strlen(last[-1].key), err) < 0 ||
-	    bkp_s3_set_text(
-		&pages->next_id, last[-1].id, strlen(last[-1].id), err) < 0)
+	while (end > page->count / 2 &&
+	       !bkp_s3_is_time_ordered(page->items[end - 1].id))
+		end--;
+	if (end <= page->count / 2)
+		return 0;
+	from = &page->items[end - 1];
+	if (bkp_s3_set_text(
+		&pages->next_key, from->key, strlen(from->key), err) < 0 ||
+	    bkp_s3_set_text(&pages->next_id, from->id, strlen(from->id), err) <
+		0)
 		return -1;
-	remove_entry(page, page->count - 1);
+	while (page->count > end)
+		remove_entry(page, page->count - 1);
 	return 0;
 }
 

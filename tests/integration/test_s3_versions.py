@@ -11,6 +11,9 @@ from test_s3 import CORRUPT, NOTFOUND, Fake, answer, real, refused, tool
 real = real  # the fixture
 
 
+ULIDS = ["01KDVDNK8W" + digit * 16 for digit in "0123456789"]
+
+
 def entry(key, version, is_latest, kind="Version", when="00:00:00",
           etag="e"):
     return ("<%s><Key>%s</Key><VersionId>%s</VersionId><IsLatest>%s</IsLatest>"
@@ -50,6 +53,13 @@ def listed(done):
     ([page(entry("a", "1", False))], "not the first"),
     ([page(entry("a", "1", True), entry("a", "2", True))], "not the first"),
     ([page(entry("a", "1", True), more=("", ""))], "no marker"),
+    # Replaced between the two: versitygw has forgotten what follows.
+    ([page(entry("a", "null", True), more=("a", "null")),
+      page(entry("a", "null", False))], "repeated"),
+    # It knows no version to go on behind.
+    ([page(*[entry("a", name, name == ULIDS[2])
+             for name in (*ULIDS[2:0:-1], "null")], more=("a", "null"))
+      for _ in range(3)], "repeats its marker"),
     ([page(entry("b", "1", True), more=("b", "1")),
       page(more=("a", "1"))], "goes back"),
     ([page(entry("a", "1", True), more=("a", "1")),
@@ -162,9 +172,6 @@ def test_a_name_tells_when_a_version_came_that_was_replaced_since():
                 9500999, 3123999, 2000999, 9500999, 9000999, 9000999]
 
 
-ULIDS = ["01KDVDNK8W" + digit * 16 for digit in "0123456789"]
-
-
 @pytest.mark.parametrize("entries,expected", [
     # Its successor was put between the two.
     ([entry("a", ULIDS[1], True, etag="of both"), entry("a", ULIDS[1], False),
@@ -219,6 +226,32 @@ def test_what_a_page_cannot_end_with_is_left_to_the_next(last, now):
     assert "version-id-marker=" + ULIDS[1] in fake.requests[1][1]
     assert [line[0] for line in found] == [
         "a", "b", *("c" if "<Key>c" in one else "b" for one in now), "d"]
+
+
+@pytest.mark.parametrize("end,more", [
+    # Behind an older one named "null", be it the last or not,
+    ([entry("b", "null", False), marker("c", ULIDS[1], True)],
+     ("c", ULIDS[1])),
+    # or a marker, which is written behind all versions,
+    ([entry("b", ULIDS[0], False), marker("b", "null", False, "00:00:05")],
+     ("b", "null")),
+    # and behind a folder, which is always named so, it does not go on.
+    ([entry("b/", "null", True), marker("c", ULIDS[1], True)],
+     ("c", ULIDS[1])),
+], ids=("null", "null_marker", "folder"))
+def test_a_page_ends_where_the_next_finds_its_way(end, more):
+    newest = entry("b", ULIDS[1], True)
+    next_page = sorted([newest, *end[:-1], entry("d", ULIDS[1], True), end[-1]],
+                       key=lambda one: one.startswith("<DeleteMarker"))
+    with Fake(page(entry("A", ULIDS[0], True), entry("a", ULIDS[0], True),
+                   newest, *end, more=more),
+              page(*next_page)) as fake:
+        found = listed(tool(fake.endpoint, "versions", "bucket"))
+    asked = fake.requests[1][1] + "&"
+    assert "key-marker=b&" in asked
+    assert "version-id-marker=%s&" % ULIDS[1] in asked
+    assert [line[0] for line in found[:3]] == ["A", "a", "b"]
+    assert len(found) == 6 and found[5][0] == "d"
 
 
 @pytest.mark.parametrize("start", ([], [entry("A", "9", True)]),
