@@ -18,8 +18,10 @@ look_at_rule(struct bkp_s3_connection *connection,
 		connection, origin->config->bucket, &rule, &why) == 0) {
 		*locking = rule.is_enabled ? BKP_BUCKET_LOCKING_ON
 					   : BKP_BUCKET_LOCKING_OFF;
-	} else if (why.code == BKP_AUTH) {
-		/* Servers that tell locks in headers leave them out, too. */
+	} else if (why.code == BKP_AUTH || why.code == BKP_NOTFOUND ||
+		   why.code == BKP_INVALID || why.code == BKP_UNSUPPORTED) {
+		/* Servers that tell locks in headers leave them out, too; and
+		 * the object is there, whatever is not. */
 		*locking = BKP_BUCKET_LOCKING_OFF;
 	} else {
 		if (err != NULL)

@@ -57,6 +57,35 @@ read_tags(struct bkp_s3_connection *connection, const char *bucket,
 	return rc;
 }
 
+static bool
+tells_lock(const json_t *attrs)
+{
+	return json_object_get(attrs, "lock_mode") != NULL ||
+	       json_object_get(attrs, "legal_hold") != NULL;
+}
+
+/* A lock that is recorded, and is not in these headers. */
+static int
+read_lock(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const char *version_id, const json_t *attrs, json_t *now,
+    struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+	struct bkp_s3_lock lock;
+
+	if (version_id == NULL || !bkp_s3_is_time_ordered(version_id) ||
+	    !tells_lock(attrs) || tells_lock(now))
+		return 0;
+	if (bkp_s3_get_lock(connection, bucket, key, version_id, &lock, &why) ==
+	    0)
+		return bkp_bucket_attrs_add_lock(now, &lock, err);
+	if (why.code == BKP_AUTH)
+		return 0;
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
 int
 bkp_bucket_is_same(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const char *version_id, const json_t *attrs,
@@ -71,7 +100,9 @@ bkp_bucket_is_same(struct bkp_s3_connection *connection, const char *bucket,
 		connection, bucket, key, version_id, 0, &headers, err) < 0 ||
 	    bkp_bucket_attrs_read(&headers, &now, err) < 0 ||
 	    read_tags(connection, bucket, key, version_id, &headers,
-		has_tags || is_thorough, now, err) < 0)
+		has_tags || is_thorough, now, err) < 0 ||
+	    (is_thorough && read_lock(connection, bucket, key, version_id,
+				attrs, now, err) < 0))
 		goto out;
 	*is_same = is_equal(attrs, now, is_thorough);
 	rc = 0;
