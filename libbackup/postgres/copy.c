@@ -121,8 +121,9 @@ end(struct bkp_pg *pg, uint64_t *rows, struct bkp_error *err)
 
 /* A server sends 8 kB at a time, and who wakes up for each of them keeps both
  * sides switching: a tenth of the processor that an unchanged backup takes.
- * Once rows flow, several are let come. Shorter than the buffer of a socket
- * (208 kB) takes to fill at a GB a second, so that no server ever waits. */
+ * Once rows flow, several are let come. The buffer of a socket (208 kB) takes
+ * about as long to fill at a GB a second, which is more than a table gives, so
+ * that the server does not wait. */
 static void
 let_gather(void)
 {

@@ -86,7 +86,6 @@ class Work(threading.Thread):
                                     (key,))
             self._do(key, None)
 
-
     def has_done(self, count, age):
         """More than that, and most of it is that old."""
         log = self.log
