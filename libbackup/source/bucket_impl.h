@@ -195,6 +195,12 @@ int bkp_bucket_ask_lock(struct bkp_s3_connection *connection,
     struct bkp_bucket_origin *origin, const struct bkp_bucket_item *item,
     json_t *attrs, struct bkp_error *err);
 
+/* The same of one that is known to have been locked; whoever may not ask adds
+ * none. */
+int bkp_bucket_read_lock(struct bkp_s3_connection *connection,
+    const char *bucket, const char *key, const char *version_id, json_t *attrs,
+    struct bkp_error *err);
+
 /* ---- is it still so? (bucket_same.c) ---- */
 
 /* Asks for the headers and tags of an object (version_id NULL: the current

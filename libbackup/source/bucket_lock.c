@@ -33,12 +33,29 @@ look_at_rule(struct bkp_s3_connection *connection,
 }
 
 int
+bkp_bucket_read_lock(struct bkp_s3_connection *connection, const char *bucket,
+    const char *key, const char *version_id, json_t *attrs,
+    struct bkp_error *err)
+{
+	struct bkp_error why = BKP_ERROR_INIT;
+	struct bkp_s3_lock lock;
+
+	if (bkp_s3_get_lock(connection, bucket, key, version_id, &lock, &why) ==
+	    0)
+		return bkp_bucket_attrs_add_lock(attrs, &lock, err);
+	if (why.code == BKP_AUTH)
+		return 0;
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
+int
 bkp_bucket_ask_lock(struct bkp_s3_connection *connection,
     struct bkp_bucket_origin *origin, const struct bkp_bucket_item *item,
     json_t *attrs, struct bkp_error *err)
 {
 	struct bkp_s3_lock lock;
-	struct bkp_error why = BKP_ERROR_INIT;
 	int locking;
 
 	if (item->version_id == NULL ||
@@ -49,12 +66,6 @@ bkp_bucket_ask_lock(struct bkp_s3_connection *connection,
 		return -1;
 	if (locking == BKP_BUCKET_LOCKING_OFF)
 		return 0;
-	if (bkp_s3_get_lock(connection, origin->config->bucket, item->key,
-		item->version_id, &lock, &why) == 0)
-		return bkp_bucket_attrs_add_lock(attrs, &lock, err);
-	if (why.code == BKP_AUTH)
-		return 0;
-	if (err != NULL)
-		*err = why;
-	return -1;
+	return bkp_bucket_read_lock(connection, origin->config->bucket,
+	    item->key, item->version_id, attrs, err);
 }

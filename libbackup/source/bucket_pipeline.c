@@ -307,21 +307,25 @@ static const struct bkp_pipeline_ops older_pipeline = {.next = next_older,
     .discard = discard,
     .tick = tick};
 
-int
-bkp_bucket_source_fetch(struct bkp_bucket_source *source, struct bkp_error *err)
+static int
+run_through(struct bkp_bucket_source *source,
+    const struct bkp_pipeline_ops *ops, struct bkp_error *err)
 {
 	unsigned count = source->access.count;
 
-	return bkp_pipeline_run(count, count * UNDER_WAY, &pipeline, source,
+	return bkp_pipeline_run(count, count * UNDER_WAY, ops, source,
 	    bkp_run_cancel(bkp_sink_run(source->sink)), err);
+}
+
+int
+bkp_bucket_source_fetch(struct bkp_bucket_source *source, struct bkp_error *err)
+{
+	return run_through(source, &pipeline, err);
 }
 
 int
 bkp_bucket_source_fetch_older(
     struct bkp_bucket_source *source, struct bkp_error *err)
 {
-	unsigned count = source->access.count;
-
-	return bkp_pipeline_run(count, count * UNDER_WAY, &older_pipeline,
-	    source, bkp_run_cancel(bkp_sink_run(source->sink)), err);
+	return run_through(source, &older_pipeline, err);
 }

@@ -70,20 +70,11 @@ read_lock(struct bkp_s3_connection *connection, const char *bucket,
     const char *key, const char *version_id, const json_t *attrs, json_t *now,
     struct bkp_error *err)
 {
-	struct bkp_error why = BKP_ERROR_INIT;
-	struct bkp_s3_lock lock;
-
 	if (version_id == NULL || !bkp_s3_is_time_ordered(version_id) ||
 	    !tells_lock(attrs) || tells_lock(now))
 		return 0;
-	if (bkp_s3_get_lock(connection, bucket, key, version_id, &lock, &why) ==
-	    0)
-		return bkp_bucket_attrs_add_lock(now, &lock, err);
-	if (why.code == BKP_AUTH)
-		return 0;
-	if (err != NULL)
-		*err = why;
-	return -1;
+	return bkp_bucket_read_lock(
+	    connection, bucket, key, version_id, now, err);
 }
 
 int
